@@ -1,0 +1,32 @@
+/**
+ * Owns the journal's port: what the executor writes to, and what the log, the report and a restart read from.
+ * Must not know what is behind it (memory, SQLite), nor who reads.
+ * Invariant: appending never waits and never throws; durability is asked for with `flush`.
+ */
+import type { LogRecord, StateEvent, StateRecord } from "./record.ts";
+
+/** A log record before the journal has numbered it; `at` is milliseconds since the epoch. */
+export type LogEntry = Omit<LogRecord, "seq" | "at" | "dropped"> & { readonly at: number };
+
+/** Who is told of records as they are appended. */
+export interface JournalWatcher {
+  state?(record: StateRecord): void;
+  log?(record: LogRecord): void;
+}
+
+/** The ordered record of everything that happened in a run. */
+export interface Journal {
+  /** Appends a state event; returns its number. */
+  append(event: StateEvent, at: number): number;
+  /** Appends a log line; returns its number. */
+  log(entry: LogEntry): number;
+  /** State records with a number above `after`, oldest first, at most `limit`. */
+  states(after: number, limit: number): StateRecord[];
+  /** Log records with a number above `after`, oldest first, at most `limit`; a gap record where some were dropped. */
+  logs(after: number, limit: number): LogRecord[];
+  /** Tells the watcher of every record from now on, until the returned function is called. */
+  watch(watcher: JournalWatcher): () => void;
+  /** Resolves when everything appended so far is as durable as this journal can make it. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,85 @@
+/**
+ * Owns the shape of what a journal holds: state records and log records, each lane numbered from 1 without gaps.
+ * Must not know where records are kept or sent.
+ * Invariant: replaying the state records in order gives the state of the run.
+ */
+import type { ErrorData, Outcome, RunState } from "../pipeline/outcome.ts";
+
+/** Levels of the combined log, least severe first. */
+export type Level = "debug" | "info" | "warn" | "error" | "critical";
+
+/** One line of the combined log. `at` is ISO 8601 in UTC. */
+export interface LogRecord {
+  readonly seq: number;
+  readonly at: string;
+  readonly level: Level;
+  readonly from: "executor" | "task";
+  readonly task?: string;
+  readonly iteration?: number;
+  readonly attempt?: number;
+  readonly stream: "log" | "stdout" | "stderr";
+  readonly text: string;
+  /** On a gap record only: how many records were dropped, the numbers `seq - count` to `seq - 1`, and their size. */
+  readonly dropped?: { readonly count: number; readonly bytes: number };
+}
+
+/** Names one attempt. */
+export interface AttemptKey {
+  readonly task: string;
+  readonly iteration: number;
+  /** From 1; 0 for a task that was skipped. */
+  readonly attempt: number;
+}
+
+/** How an attempt ended, with everything that is known of it. Times are milliseconds since the epoch. */
+export interface Settled extends AttemptKey {
+  readonly outcome: Outcome;
+  /** The value's JSON text (see pipeline/value.ts); absent when the task returned nothing. */
+  readonly value?: string;
+  readonly error?: ErrorData;
+  /** Why an attempt crashed. */
+  readonly reason?: "exit" | "memory" | "lost";
+  /** Exit code, with reason `exit`. */
+  readonly code?: number;
+  /** Why a task was skipped or cancelled, in words. */
+  readonly because?: string;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly worker?: number;
+}
+
+/** What happened, in the order in which it happened. */
+export type StateEvent =
+  | {
+    readonly type: "run.started";
+    readonly run: string;
+    readonly pipeline: string;
+    readonly runtime: string;
+    /** Content hash of the plan, so that a resume can tell whether it is the same pipeline. */
+    readonly plan: string;
+  }
+  | { readonly type: "run.resumed"; readonly lost: number }
+  | ({ readonly type: "attempt.dispatched"; readonly worker: number } & AttemptKey)
+  | ({ readonly type: "attempt.settled" } & Settled)
+  | ({ readonly type: "attempt.planned"; readonly dueAt: number } & AttemptKey)
+  | {
+    readonly type: "store.changed";
+    readonly key: string;
+    /** JSON text; absent when the key was deleted or expired. */
+    readonly value?: string;
+    readonly version: number;
+    readonly expiresAt?: number;
+  }
+  | {
+    readonly type: "event.emitted";
+    readonly id: number;
+    readonly event: string;
+    /** JSON text. */
+    readonly detail?: string;
+    readonly from?: AttemptKey;
+  }
+  | { readonly type: "run.stopping"; readonly because: string; readonly state: RunState }
+  | { readonly type: "run.ended"; readonly state: RunState };
+
+/** A state event with its number and its time (milliseconds since the epoch). */
+export type StateRecord = { readonly seq: number; readonly at: number } & StateEvent;

@@ -1,0 +1,105 @@
+/**
+ * Owns what a task gets: the types of `ctx`.
+ * Must not know how any of it is carried out (workers/ and store/ do).
+ * Invariant: it is the same on all runtimes.
+ */
+import type { AttemptResult } from "./outcome.ts";
+import type { Value } from "./value.ts";
+
+/** Limits for a wait. */
+export interface WaitOptions {
+  /** Milliseconds, or a duration such as `"30s"`. Default `"30s"`. When it is over, the wait rejects with a `TimeoutError`. */
+  readonly timeout?: number | string;
+}
+
+/** A value of the store with its version. Versions grow by one with each change of the key, over deletion too. */
+export interface Entry<T = Value> {
+  readonly key: string;
+  readonly value: T;
+  readonly version: number;
+}
+
+/** Conditions and expiry for a write. */
+export interface SetOptions {
+  /** Write only if the key has this version; 0 means: only if there is none. Else a `ConflictError`. */
+  readonly ifVersion?: number;
+  /** The key is gone after this time: milliseconds, or a duration such as `"5m"`. Default: never. */
+  readonly expiresIn?: number | string;
+}
+
+/** What all tasks of a run share. It reads like a `Map` whose methods are async. */
+export interface Store {
+  get<T = Value>(key: string): Promise<T | undefined>;
+  /** The value with its version. */
+  entry<T = Value>(key: string): Promise<Entry<T> | undefined>;
+  /** Resolves to the new version. */
+  set(key: string, value: Value, options?: SetOptions): Promise<number>;
+  has(key: string): Promise<boolean>;
+  /** Resolves to whether there was such a key. */
+  delete(key: string, options?: { readonly ifVersion?: number }): Promise<boolean>;
+  /** Keys that start with the prefix, in code unit order. */
+  keys(prefix?: string): Promise<string[]>;
+  /** Adds to a number (a missing key counts as 0); resolves to the sum. */
+  increment(key: string, by?: number): Promise<number>;
+  /** Sets `value` only if the present value equals `expected` (as JSON; `undefined` means: no such key); resolves to whether it did. */
+  compareAndSet(key: string, expected: Value | undefined, value: Value): Promise<boolean>;
+  /** The first value that satisfies the predicate, the present one included. Default: any value. */
+  waitFor<T = Value>(key: string, predicate?: (value: T) => boolean, options?: WaitOptions): Promise<T>;
+}
+
+/** Something published by a task or by the executor. */
+export interface EventRecord<T = Value> {
+  /** From 1, without gaps, in order. */
+  readonly id: number;
+  readonly type: string;
+  readonly detail?: T;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** The task that emitted it; absent when the executor did. */
+  readonly task?: string;
+}
+
+/** Events between tasks. They are numbered and kept, so one who asks late with `since` misses nothing. */
+export interface Events {
+  /** Resolves to the event's number. */
+  emit(type: string, detail?: Value): Promise<number>;
+  /** Events of the type (`"*"`: of all types) with a number above `since` (default: those emitted from now on). Ends with the attempt. */
+  on<T = Value>(type: string, options?: { readonly since?: number }): AsyncIterable<EventRecord<T>>;
+  /** The first such event. `since: 0` counts those already emitted. */
+  once<T = Value>(type: string, options?: WaitOptions & { readonly since?: number }): Promise<EventRecord<T>>;
+}
+
+/** Writes to the combined log. Arguments are formatted as by `console.log`. */
+export interface Logger {
+  debug(...args: unknown[]): void;
+  info(...args: unknown[]): void;
+  warn(...args: unknown[]): void;
+  error(...args: unknown[]): void;
+  critical(...args: unknown[]): void;
+}
+
+/** What a task's function is given. */
+export interface TaskContext<
+  Inputs = Readonly<Record<string, Value>>,
+  Params = Readonly<Record<string, Value>>,
+> {
+  /** Values of the tasks needed, by the key given to the need; absent where the need has no value. Each task gets copies of its own. */
+  readonly inputs: Inputs;
+  readonly params: Params;
+  /** All outcomes so far, by task, fetched when asked for. */
+  previous(): Promise<Readonly<Record<string, readonly AttemptResult[]>>>;
+  readonly store: Store;
+  readonly events: Events;
+  readonly log: Logger;
+  /** Aborted at the timeout and when the run is cancelled; pass it to `fetch` and the like. */
+  readonly signal: AbortSignal;
+  /** Shows how far the task is. @param fraction 0 to 1. */
+  progress(fraction: number, text?: string): void;
+  /** The task's name. */
+  readonly task: string;
+  /** The run's id. */
+  readonly run: string;
+  readonly iteration: number;
+  /** From 1. */
+  readonly attempt: number;
+}

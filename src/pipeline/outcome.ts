@@ -1,0 +1,58 @@
+/**
+ * Owns the words for how things end. Knows nothing else of ours.
+ * Invariant: an outcome is data; it is never thrown.
+ */
+
+import type { Value } from "./value.ts";
+
+/** How an attempt ended. `skipped` is not a failure: the attempt never started. */
+export type Outcome =
+  | "succeeded"
+  | "failed"
+  | "timed_out"
+  | "cancelled"
+  | "crashed"
+  | "skipped";
+
+/** How a run stands or ended. */
+export type RunState = "running" | "succeeded" | "failed" | "cancelled";
+
+/** On which outcome of the task before a need is satisfied. */
+export type On = "success" | "failure" | "any";
+
+/** What an error leaves behind when it crosses a thread: plain data. */
+export interface ErrorData {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly cause?: ErrorData;
+}
+
+/** One attempt in a result. Times are ISO 8601 in UTC. */
+export interface AttemptResult {
+  readonly iteration: number;
+  /** From 1; 0 when the task was skipped. */
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  /** What the task returned. Bytes appear as `{"$bytes": "<base64>"}` in JSON, as `Uint8Array` in the library. */
+  readonly value?: Value;
+  readonly error?: ErrorData;
+  readonly reason?: "exit" | "memory" | "lost";
+  readonly code?: number;
+  readonly because?: string;
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+  readonly worker?: number;
+}
+
+/** Whether a need with the given `on` is satisfied by an outcome. */
+export function satisfies(on: On, outcome: Outcome): boolean {
+  if (on === "any") return true;
+  if (on === "success") return outcome === "succeeded";
+  return isFailure(outcome);
+}
+
+/** Whether the outcome counts as a failure: the attempt ran and did not do its work. */
+export function isFailure(outcome: Outcome): boolean {
+  return outcome === "failed" || outcome === "timed_out" || outcome === "crashed";
+}

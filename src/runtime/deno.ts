@@ -1,0 +1,18 @@
+/**
+ * Owns what is Deno's own. There `exit` may come while a loop still runs; a Web Lock that the thread holds is granted
+ * to us only when the thread is gone, and holding it is also what lets `terminate` halt a synchronous loop.
+ * Must not know the other adapters.
+ */
+import { nodeCompatible } from "./node_compat.ts";
+import type { Runtime } from "./port.ts";
+import { startWorkerThread } from "./worker_threads.ts";
+
+/** Deno behind the port. */
+export function deno(): Runtime {
+  return nodeCompatible({
+    name: "deno",
+    version: Deno.version.deno,
+    startThread: (options) =>
+      startWorkerThread(options, (lock) => navigator.locks.request(lock, () => {}).then(() => {})),
+  });
+}

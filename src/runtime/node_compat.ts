@@ -1,0 +1,118 @@
+/**
+ * Owns what Deno, Node and Bun do alike, through the part of Node's interface that all three have.
+ * Must not know which of them runs it; what differs is passed in by deno.ts, node.ts and bun.ts.
+ * Invariant: no file is ever left half written.
+ */
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import process from "node:process";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { AppendFile, Output, Runtime, Thread, ThreadOptions } from "./port.ts";
+
+/** What differs between the runtimes. */
+export interface Differences {
+  readonly name: Runtime["name"];
+  readonly version: string;
+  startThread(options: ThreadOptions): Thread;
+}
+
+/** A runtime made of what all three share and what differs. */
+export function nodeCompatible(differences: Differences): Runtime {
+  return {
+    ...differences,
+    cores: Math.max(1, availableParallelism()),
+    pid: process.pid,
+    args: process.argv.slice(2),
+    stdout: output(1, () => process.stdout),
+    stderr: output(2, () => process.stderr),
+    env: (name) => process.env[name],
+    cwd: () => process.cwd(),
+    fileUrl: (path, base) =>
+      base === undefined ? pathToFileURL(resolve(path)).href : new URL(encodePath(path), base).href,
+    filePath: (url) => fileURLToPath(url),
+    readText: (path) => readFile(path, "utf8"),
+    writeText,
+    appendTo,
+    onSignal,
+    exit,
+    memoryBytes: () => process.memoryUsage.rss?.() ?? process.memoryUsage().rss,
+  };
+}
+
+function encodePath(path: string): string {
+  return path.replaceAll("%", "%25").replaceAll("?", "%3F").replaceAll("#", "%23");
+}
+
+function output(_descriptor: number, stream: () => NodeJS.WriteStream): Output {
+  return {
+    write: (text) => void stream().write(text),
+    get isTTY() {
+      return stream().isTTY === true;
+    },
+    get columns() {
+      return stream().columns ?? 80;
+    },
+    get rows() {
+      return stream().rows ?? 24;
+    },
+  };
+}
+
+function writeText(path: string, text: string): Promise<void> {
+  const neighbour = `${path}.${process.pid}.tmp`;
+  try {
+    const file = openSync(neighbour, "w");
+    try {
+      const bytes = new TextEncoder().encode(text);
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(neighbour, path);
+    return Promise.resolve();
+  } catch (error) {
+    rmSync(neighbour, { force: true });
+    return Promise.reject(error);
+  }
+}
+
+function appendTo(path: string): AppendFile {
+  const file = openSync(path, "a");
+  return {
+    write(text) {
+      const bytes = new TextEncoder().encode(text);
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+    },
+    close: () => closeSync(file),
+  };
+}
+
+function onSignal(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void {
+  const int = () => listener("SIGINT");
+  const term = () => listener("SIGTERM");
+  process.on("SIGINT", int);
+  process.on("SIGTERM", term);
+  return () => {
+    process.off("SIGINT", int);
+    process.off("SIGTERM", term);
+  };
+}
+
+async function exit(code: number): Promise<never> {
+  await Promise.all([process.stdout, process.stderr].map(drained));
+  process.exit(code);
+}
+
+/** Resolves when the stream has passed on what was written; after a second in any case (a reader that went away). */
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((done) => {
+    const limit = setTimeout(done, 1_000);
+    stream.write("", () => {
+      clearTimeout(limit);
+      done();
+    });
+  });
+}

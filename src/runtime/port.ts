@@ -1,0 +1,82 @@
+/**
+ * Owns the runtime's port: all that the product asks of Deno, Node or Bun and that no web standard gives.
+ * Must not know which runtime is behind it.
+ * Invariant: nothing outside runtime/ (and the SQLite journal) touches `Deno.`, `Bun.` or `node:`.
+ */
+
+/** A thread that runs our worker code. It looks like a Web Worker, with an honest end. */
+export interface Thread {
+  postMessage(message: unknown, transfer?: readonly Transferable[]): void;
+  /** One listener for all messages. */
+  onMessage(listener: (message: unknown) => void): void;
+  /** Listener for the end of the thread, called once, when the thread is proven gone. */
+  onEnd(listener: (end: ThreadEnd) => void): void;
+  /** Stops the thread, also in the midst of synchronous code; resolves when it is proven gone. */
+  terminate(): Promise<void>;
+  /** Whether the thread keeps the process alive. */
+  ref(on: boolean): void;
+}
+
+/** How a thread ended. */
+export interface ThreadEnd {
+  readonly code?: number;
+  /** The runtime said that the thread's heap was exhausted. */
+  readonly memory: boolean;
+  readonly error?: unknown;
+}
+
+/** What a thread is started with. */
+export interface ThreadOptions {
+  /** The program, JavaScript source of a module. */
+  readonly code: string;
+  /** Given to the program; cloned. */
+  readonly data: unknown;
+  /** Heap cap in MiB, where the runtime enforces one. */
+  readonly memoryMiB?: number;
+}
+
+/** A stream that a person or a pipe reads. */
+export interface Output {
+  write(text: string): void;
+  readonly isTTY: boolean;
+  /** Width in characters, 80 where unknown. */
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** A file that only grows. */
+export interface AppendFile {
+  /** Writes at once; throws where the disk refuses. */
+  write(text: string): void;
+  close(): void;
+}
+
+/** All that the product asks of a runtime. */
+export interface Runtime {
+  readonly name: "deno" | "node" | "bun";
+  readonly version: string;
+  /** Logical cores, at least 1. */
+  readonly cores: number;
+  readonly pid: number;
+  /** Arguments after the program's name. */
+  readonly args: readonly string[];
+  readonly stdout: Output;
+  readonly stderr: Output;
+  env(name: string): string | undefined;
+  cwd(): string;
+  /** Absolute `file:` URL of a path, which is relative to the working directory or to `base`, a `file:` URL. */
+  fileUrl(path: string, base?: string): string;
+  /** Path of a `file:` URL. */
+  filePath(url: string): string;
+  startThread(options: ThreadOptions): Thread;
+  readText(path: string): Promise<string>;
+  /** Writes a file whole: to a neighbour first, then renamed, so that no reader sees half of it. */
+  writeText(path: string, text: string): Promise<void>;
+  appendTo(path: string): AppendFile;
+  /** Calls the listener on SIGINT or SIGTERM instead of ending, until the returned function is called. */
+  onSignal(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void;
+  /** Ends the process once what was written to stdout and stderr has left it. */
+  exit(code: number): Promise<never>;
+  /** Resident memory of the process in bytes. */
+  memoryBytes(): number;
+}

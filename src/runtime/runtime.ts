@@ -1,0 +1,11 @@
+/**
+ * Owns the choice of the runtime; the only file that makes it.
+ * Invariant: exactly one adapter is made, once.
+ */
+import { bun } from "./bun.ts";
+import { deno } from "./deno.ts";
+import { node } from "./node.ts";
+import type { Runtime } from "./port.ts";
+
+/** The runtime that this code runs on. */
+export const runtime: Runtime = "Deno" in globalThis ? deno() : "Bun" in globalThis ? bun() : node();

@@ -1,0 +1,69 @@
+/**
+ * Owns threads made with `node:worker_threads`, which all three runtimes have.
+ * Must not know what the program in the thread does, except that it holds the lock it is told to hold.
+ * Invariant: `onEnd` is called once, and only when the thread is gone; `gone` says how that is known.
+ */
+import { Worker } from "node:worker_threads";
+import type { Thread, ThreadEnd, ThreadOptions } from "./port.ts";
+
+/** Resolves when a thread that has sent `exit` is proven gone; the default takes the event's word. */
+export type Gone = (lock: string) => Promise<void>;
+
+let count = 0;
+
+/** Starts a thread from source, by a `data:` URL, so that an executable needs no file beside it. */
+export function startWorkerThread(options: ThreadOptions, gone: Gone = () => Promise.resolve()): Thread {
+  const lock = `outrider-thread-${++count}-${Math.random().toString(36).slice(2)}`;
+  const worker = new Worker(new URL(`data:text/javascript;base64,${base64(options.code)}`), {
+    workerData: { lock, data: options.data },
+    ...(options.memoryMiB === undefined
+      ? {}
+      : { resourceLimits: { maxOldGenerationSizeMb: options.memoryMiB } }),
+  });
+  let end: ThreadEnd = { memory: false };
+  const ended = Promise.withResolvers<void>();
+  const listeners: ((end: ThreadEnd) => void)[] = [];
+  worker.on("error", (error: unknown) => {
+    end = { ...end, memory: isMemory(error), error };
+  });
+  worker.on("messageerror", (error: unknown) => {
+    end = { ...end, error };
+  });
+  worker.on("exit", async (code: number) => {
+    end = { ...end, code };
+    await gone(lock);
+    ended.resolve();
+    for (const listener of listeners) listener(end);
+  });
+  return {
+    postMessage: (message, transfer) => worker.postMessage(message, transfer as never),
+    onMessage: (listener) => void worker.on("message", listener),
+    onEnd: (listener) => void listeners.push(listener),
+    terminate: async () => {
+      await worker.terminate();
+      await ended.promise;
+    },
+    ref: (on) => on ? worker.ref() : worker.unref(),
+  };
+}
+
+let encoded: { readonly code: string; readonly text: string } | undefined;
+
+/** Base64 of the program, made once: every worker runs the same one. */
+function base64(code: string): string {
+  if (encoded?.code !== code) {
+    const bytes = new TextEncoder().encode(code);
+    let text = "";
+    for (let at = 0; at < bytes.length; at += 8192) {
+      text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+    }
+    encoded = { code, text: btoa(text) };
+  }
+  return encoded.text;
+}
+
+function isMemory(error: unknown): boolean {
+  return error instanceof Error &&
+    ((error as { code?: string }).code === "ERR_WORKER_OUT_OF_MEMORY" ||
+      /heap|out of memory/i.test(error.message));
+}
