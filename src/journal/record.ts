@@ -19,7 +19,7 @@ export interface LogRecord {
   readonly attempt?: number;
   readonly stream: "log" | "stdout" | "stderr";
   readonly text: string;
-  /** On a gap record only: how many records were dropped, the numbers `seq - count` to `seq - 1`, and their size. */
+  /** On a gap record only: how many records were dropped, the numbers `seq - count + 1` to `seq`, and their size. */
   readonly dropped?: { readonly count: number; readonly bytes: number };
 }
 

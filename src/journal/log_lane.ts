@@ -1,0 +1,121 @@
+/**
+ * Owns the log lane in memory: numbering, the bound, and the one gap record.
+ * Must not know where else log records are kept.
+ * Invariant: numbers run from 1 to `last` without gaps; those up to `dropped.count` stand for one gap record.
+ */
+import type { LogEntry } from "./journal.ts";
+import type { LogRecord } from "./record.ts";
+
+/** What a record takes beside its text, in bytes: a rule of thumb for the object and its place in the queue. */
+const RECORD_BYTES = 100;
+
+/** What a log entry counts for against the bound: the characters of its text, and 100 bytes for the rest. */
+export function logSize(entry: { readonly text: string }): number {
+  return entry.text.length + RECORD_BYTES;
+}
+
+/** The records of the combined log, the newest that fit. */
+export class LogLane {
+  readonly #limit: number;
+  #entries: LogEntry[] = [];
+  /** Index of the oldest entry that is still there; those before it are already forgotten. */
+  #head = 0;
+  #bytes = 0;
+  #droppedCount = 0;
+  #droppedBytes = 0;
+  #droppedAt = 0;
+
+  /** @param limit Most bytes kept. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** The newest number, 0 when there is none. */
+  get last(): number {
+    return this.#droppedCount + this.#entries.length - this.#head;
+  }
+
+  /** Bytes of the records that are kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Appends an entry and drops the oldest ones beyond the bound; returns its number. */
+  push(entry: LogEntry): number {
+    this.#entries.push(entry);
+    this.#bytes += logSize(entry);
+    const seq = this.last;
+    while (this.#bytes > this.#limit) this.#dropOldest();
+    return seq;
+  }
+
+  /** Records with a number above `after`, oldest first; the gap record first where `after` lies in the gap. */
+  read(after: number, limit: number): LogRecord[] {
+    const records: LogRecord[] = [];
+    if (limit < 1) return records;
+    if (after < this.#droppedCount) records.push(this.#gap());
+    let seq = Math.max(after, this.#droppedCount);
+    for (const last = this.last; seq < last && records.length < limit;) {
+      const entry = this.#entries[this.#head + seq - this.#droppedCount]!;
+      records.push(this.record(++seq, entry));
+    }
+    return records;
+  }
+
+  /** The record of an entry. */
+  record(seq: number, entry: LogEntry): LogRecord {
+    return { seq, ...entry, at: isoTime(entry.at) };
+  }
+
+  #gap(): LogRecord {
+    return gapRecord(
+      this.#droppedAt,
+      { count: this.#droppedCount, bytes: this.#droppedBytes },
+      this.#droppedCount,
+    );
+  }
+
+  #dropOldest(): void {
+    const entry = this.#entries[this.#head]!;
+    const size = logSize(entry);
+    this.#bytes -= size;
+    this.#droppedBytes += size;
+    this.#droppedCount++;
+    this.#droppedAt = entry.at;
+    // Frees the text at once; the array itself is cut now and then, so that a drop costs the same however long it is.
+    this.#entries[this.#head++] = undefined as unknown as LogEntry;
+    if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}
+
+/** The record that stands for dropped ones. @param at Time of the last of them. @param seq Number of the last of them. */
+export function gapRecord(
+  at: number,
+  dropped: { readonly count: number; readonly bytes: number },
+  seq: number,
+): LogRecord {
+  return {
+    seq,
+    at: isoTime(at),
+    level: "warn",
+    from: "executor",
+    stream: "log",
+    text: `${dropped.count} older log records were dropped to keep the log within its bound`,
+    dropped,
+  };
+}
+
+let lastTime = Number.NaN;
+let lastIso = "";
+
+/** ISO 8601 of milliseconds since the epoch. Lines come in bursts, so the last answer is kept. */
+export function isoTime(at: number): string {
+  if (at !== lastTime) {
+    lastIso = new Date(at).toISOString();
+    lastTime = at;
+  }
+  return lastIso;
+}

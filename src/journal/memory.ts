@@ -1,0 +1,67 @@
+/**
+ * Owns the journal that is gone with the process.
+ * Must not know what records mean, nor who reads them.
+ * Invariant: state records are never dropped; where log records were, one gap record stands in their place.
+ */
+import type { Journal, JournalWatcher, LogEntry } from "./journal.ts";
+import { LogLane } from "./log_lane.ts";
+import type { LogRecord, StateEvent, StateRecord } from "./record.ts";
+import { Watchers } from "./watchers.ts";
+
+/** Default bound of the log lane, in bytes: 64 MiB. */
+export const DEFAULT_LOG_BYTES: number = 64 * 1024 * 1024;
+
+/** Limits of a journal. */
+export interface JournalOptions {
+  /** Most log that is kept, in bytes (see `logSize`); beyond it the oldest goes. At least 0. Default 64 MiB. */
+  readonly logBytes?: number;
+}
+
+/**
+ * A journal in memory.
+ *
+ * @returns The journal. It keeps the events given to it as they are: they may not be changed afterwards.
+ */
+export function memoryJournal(options: JournalOptions = {}): Journal {
+  // Events as they came and their times apart: making a record costs more than keeping one, and most are never read.
+  const events: StateEvent[] = [];
+  const times: number[] = [];
+  const lane = new LogLane(options.logBytes ?? DEFAULT_LOG_BYTES);
+  const watchers = new Watchers();
+  return {
+    append(event: StateEvent, at: number): number {
+      const seq = events.push(event);
+      times.push(at);
+      if (watchers.some) watchers.state(() => stateRecord(seq, at, event));
+      return seq;
+    },
+    log(entry: LogEntry): number {
+      const seq = lane.push(entry);
+      if (watchers.some) watchers.log(() => lane.record(seq, entry));
+      return seq;
+    },
+    states(after: number, limit: number): StateRecord[] {
+      const from = Math.max(0, after);
+      return events.slice(from, from + Math.max(0, limit))
+        .map((event, at) => stateRecord(from + at + 1, times[from + at]!, event));
+    },
+    logs(after: number, limit: number): LogRecord[] {
+      return lane.read(after, limit);
+    },
+    watch(watcher: JournalWatcher): () => void {
+      return watchers.add(watcher);
+    },
+    flush(): Promise<void> {
+      return Promise.resolve();
+    },
+    close(): Promise<void> {
+      watchers.clear();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** The record of an event. */
+export function stateRecord(seq: number, at: number, event: StateEvent): StateRecord {
+  return { seq, at, ...event };
+}
