@@ -1,0 +1,57 @@
+/**
+ * Owns what goes into and comes out of the schedule: commands, dispatches, and what a journal tells it.
+ * Must not know how either side does its part.
+ * Invariant: plain data.
+ */
+import type { Outcome, RunState } from "../pipeline/outcome.ts";
+
+/** Where a task stands in its present iteration. */
+export const Standing = { waiting: 0, ready: 1, dispatched: 2, retrying: 3, settled: 4 } as const;
+
+/** What the schedule asks for. */
+export type Command =
+  /** Record this outcome, which needed no worker: a sync point that passed, or a task that was skipped. */
+  | {
+    readonly type: "record";
+    readonly task: number;
+    readonly iteration: number;
+    readonly attempt: number;
+    readonly outcome: "succeeded" | "skipped";
+    readonly because?: string;
+  }
+  /** Call `due` when the delay after this attempt is over. */
+  | { readonly type: "delay"; readonly task: number; readonly iteration: number; readonly attempt: number }
+  /** Take back, with `giveBack`, everything dispatched that has not begun: nothing new may start. */
+  | { readonly type: "revoke"; readonly because: string }
+  /** The run is over. */
+  | { readonly type: "end"; readonly state: RunState };
+
+/** An attempt for a lane, in the order in which the lane is to run it. */
+export interface Dispatch {
+  readonly task: number;
+  readonly iteration: number;
+  readonly attempt: number;
+  /** Whether others wait for the outcome, so that it should be told at once. */
+  readonly urgent: boolean;
+  /** Whether nothing new may start anywhere if this attempt fails. */
+  readonly fatal: boolean;
+}
+
+/** What a journal tells a schedule about an attempt. */
+export interface Replayed {
+  readonly task: number;
+  readonly iteration: number;
+  readonly attempt: number;
+  /** Absent: it was dispatched. */
+  readonly outcome?: Outcome;
+}
+
+/** How much a lane takes. */
+export interface TakeOptions {
+  /** Attempts in all. */
+  readonly max: number;
+  /** Attempts from among the ready ones; the others are lines behind them. */
+  readonly ready: number;
+  /** Whether the lane has nothing to do. */
+  readonly idle: boolean;
+}

@@ -1,0 +1,71 @@
+/**
+ * Owns the order of what is ready: a binary heap of task indexes by rank.
+ * Must not know why a task is ready.
+ * Invariant: `pop` gives the task with the lowest rank; a task is in it at most once.
+ */
+
+/** Ready tasks, the lowest rank first. */
+export class ReadyQueue {
+  readonly #rank: Int32Array;
+  readonly #heap: number[] = [];
+
+  /** @param rank The rank of each task by its index; all different. */
+  constructor(rank: Int32Array) {
+    this.#rank = rank;
+  }
+
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  /** What `pop` would give. */
+  get head(): number | undefined {
+    return this.#heap[0];
+  }
+
+  push(task: number): void {
+    const heap = this.#heap;
+    const rank = this.#rank[task]!;
+    let at = heap.length;
+    heap.push(task);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (this.#rank[heap[parent]!]! < rank) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = task;
+  }
+
+  pop(): number | undefined {
+    const heap = this.#heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (last !== undefined && heap.length > 0) this.#sink(last);
+    return first;
+  }
+
+  /** The first `limit` tasks or so, for a person to look at: exact for the first, near enough for the others. */
+  peek(limit: number): number[] {
+    return this.#heap.slice(0, limit * 4).sort((a, b) => this.#rank[a]! - this.#rank[b]!).slice(0, limit);
+  }
+
+  clear(): void {
+    this.#heap.length = 0;
+  }
+
+  #sink(task: number): void {
+    const heap = this.#heap;
+    const rank = this.#rank[task]!;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && this.#rank[heap[child + 1]!]! < this.#rank[heap[child]!]!) child++;
+      if (this.#rank[heap[child]!]! > rank) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = task;
+  }
+}
