@@ -4,6 +4,9 @@
  * Invariant: it holds every attempt of every task, in the order in which they settled.
  */
 import type { AttemptResult, RunState } from "../pipeline/outcome.ts";
+import { decode, encode } from "../pipeline/value.ts";
+import { isoTime } from "./log_lane.ts";
+import type { Settled, StateRecord } from "./record.ts";
 
 /** What a run comes to; printed by `outrider run --json` and reported to the gateway. */
 export interface RunResult {
@@ -15,4 +18,111 @@ export interface RunResult {
   readonly startedAt: string;
   readonly endedAt?: string;
   readonly tasks: Readonly<Record<string, readonly AttemptResult[]>>;
+}
+
+/** The document but for its tasks. */
+type Head = Omit<RunResult, "tasks">;
+
+/** Folds state records, one after the other, into the result; a record costs no more than a place in a list. */
+export class ResultFold {
+  #head: Head = { run: "", pipeline: "", runtime: "", state: "running", startedAt: isoTime(0) };
+  readonly #tasks: Map<string, Settled[]> = new Map();
+
+  /** Takes the next record. Records that say nothing of the result are welcome. */
+  add(record: StateRecord): void {
+    if (record.type === "attempt.settled") {
+      const attempts = this.#tasks.get(record.task);
+      if (attempts === undefined) this.#tasks.set(record.task, [record]);
+      else attempts.push(record);
+    } else if (record.type === "run.started") {
+      const { run, pipeline, runtime } = record;
+      this.#head = { run, pipeline, runtime, state: "running", startedAt: isoTime(record.at) };
+    } else if (record.type === "run.resumed") {
+      const { endedAt: _, ...head } = this.#head;
+      this.#head = { ...head, state: "running" };
+    } else if (record.type === "run.ended") {
+      this.#head = { ...this.#head, state: record.state, endedAt: isoTime(record.at) };
+    }
+  }
+
+  /** The document so far, values decoded. */
+  result(): RunResult {
+    return { ...this.#head, tasks: this.attemptsBefore() };
+  }
+
+  /** All attempts so far by task, values decoded: what `ctx.previous()` gives. */
+  attemptsBefore(): Record<string, AttemptResult[]> {
+    return Object.fromEntries(
+      [...this.#tasks].map(([task, attempts]) => [task, attempts.map(attemptResult)]),
+    );
+  }
+
+  /** The document as JSON in pieces, the text of each value as it is in the journal. */
+  *json(): Generator<string> {
+    yield* documentJson(
+      this.#head,
+      this.#tasks,
+      (attempt) => attemptJson(attemptHead(attempt), attempt.value),
+    );
+  }
+}
+
+/** The JSON of a result, one line for each task; bytes as `{"$bytes": "<base64>"}`. */
+export function resultToJson(result: RunResult): string {
+  const { tasks, ...head } = result;
+  const pieces = documentJson(
+    head,
+    Object.entries(tasks),
+    ({ value, ...rest }) => attemptJson(rest, encode(value, "value")),
+  );
+  return [...pieces].join("");
+}
+
+function* documentJson<Attempt>(
+  head: Head,
+  tasks: Iterable<readonly [string, readonly Attempt[]]>,
+  json: (attempt: Attempt) => string,
+): Generator<string> {
+  yield `${JSON.stringify(head).slice(0, -1)},"tasks":{`;
+  let separator = "\n";
+  for (const [task, attempts] of tasks) {
+    yield `${separator}${JSON.stringify(task)}:[${attempts.map(json).join(",")}]`;
+    separator = ",\n";
+  }
+  yield "}}";
+}
+
+/** The value's text goes where the contract has it: after the outcome. */
+function attemptJson(attempt: Omit<AttemptResult, "value">, value: string | undefined): string {
+  const { iteration, attempt: number, outcome, ...rest } = attempt;
+  const first = JSON.stringify({ iteration, attempt: number, outcome }).slice(0, -1);
+  const last = JSON.stringify(rest).slice(1);
+  return first + (value === undefined ? "" : `,"value":${value}`) + (last === "}" ? last : `,${last}`);
+}
+
+function attemptHead(settled: Settled): Omit<AttemptResult, "value"> {
+  const { iteration, attempt, outcome, error, reason, code, because, startedAt, endedAt, worker } = settled;
+  return {
+    iteration,
+    attempt,
+    outcome,
+    ...(error !== undefined && { error }),
+    ...(reason !== undefined && { reason }),
+    ...(code !== undefined && { code }),
+    ...(because !== undefined && { because }),
+    ...(startedAt !== undefined && { startedAt: isoTime(startedAt) }),
+    ...(endedAt !== undefined && { endedAt: isoTime(endedAt) }),
+    ...(worker !== undefined && { worker }),
+  };
+}
+
+function attemptResult(settled: Settled): AttemptResult {
+  const { iteration, attempt, outcome, ...rest } = attemptHead(settled);
+  return {
+    iteration,
+    attempt,
+    outcome,
+    ...(settled.value !== undefined && { value: decode(settled.value) }),
+    ...rest,
+  };
 }
