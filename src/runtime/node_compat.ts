@@ -20,13 +20,15 @@ export interface Differences {
 
 /** A runtime made of what all three share and what differs. */
 export function nodeCompatible(differences: Differences): Runtime {
+  const stdout = output(() => process.stdout);
+  const stderr = output(() => process.stderr);
   return {
     ...differences,
     cores: Math.max(1, availableParallelism()),
     pid: process.pid,
     args: process.argv.slice(2),
-    stdout: output(1, () => process.stdout),
-    stderr: output(2, () => process.stderr),
+    stdout,
+    stderr,
     env: (name) => process.env[name],
     cwd: () => process.cwd(),
     fileUrl: (path, base) =>
@@ -36,7 +38,11 @@ export function nodeCompatible(differences: Differences): Runtime {
     writeText,
     appendTo,
     onSignal,
-    exit,
+    onUncaught,
+    exit: async (code) => {
+      await Promise.all([stdout.drained(), stderr.drained()]);
+      process.exit(code);
+    },
     memoryBytes: () => process.memoryUsage.rss?.() ?? process.memoryUsage().rss,
   };
 }
@@ -45,17 +51,48 @@ function encodePath(path: string): string {
   return path.replaceAll("%", "%25").replaceAll("?", "%3F").replaceAll("#", "%23");
 }
 
-function output(_descriptor: number, stream: () => NodeJS.WriteStream): Output {
+/** An output, and a promise of the moment at which all that was written to it has left. */
+interface Draining extends Output {
+  drained(): Promise<void>;
+}
+
+/** The stream is opened with the first use of it, since that costs time at the start. */
+function output(stream: () => NodeJS.WriteStream): Draining {
+  let opened = false;
+  let closed = false;
+  let pending = 0;
+  let idle = () => {};
+  const left = () => {
+    if (--pending === 0) idle();
+  };
+  const close = () => {
+    closed = true;
+    idle();
+  };
+  const open = (): NodeJS.WriteStream => {
+    if (!opened) stream().on("error", close);
+    opened = true;
+    return stream();
+  };
   return {
-    write: (text) => void stream().write(text),
+    write(text) {
+      if (closed || text === "") return;
+      pending++;
+      try {
+        open().write(text, left);
+      } catch {
+        close();
+      }
+    },
+    drained: () => new Promise((done) => pending === 0 || closed ? done() : idle = done),
     get isTTY() {
       return stream().isTTY === true;
     },
     get columns() {
-      return stream().columns ?? 80;
+      return stream().columns || 80;
     },
     get rows() {
-      return stream().rows ?? 24;
+      return stream().rows || 24;
     },
   };
 }
@@ -101,18 +138,11 @@ function onSignal(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void 
   };
 }
 
-async function exit(code: number): Promise<never> {
-  await Promise.all([process.stdout, process.stderr].map(drained));
-  process.exit(code);
-}
-
-/** Resolves when the stream has passed on what was written; after a second in any case (a reader that went away). */
-function drained(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((done) => {
-    const limit = setTimeout(done, 1_000);
-    stream.write("", () => {
-      clearTimeout(limit);
-      done();
-    });
-  });
+function onUncaught(listener: (error: unknown) => void): () => void {
+  process.on("uncaughtException", listener);
+  process.on("unhandledRejection", listener);
+  return () => {
+    process.off("uncaughtException", listener);
+    process.off("unhandledRejection", listener);
+  };
 }

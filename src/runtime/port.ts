@@ -37,6 +37,7 @@ export interface ThreadOptions {
 
 /** A stream that a person or a pipe reads. */
 export interface Output {
+  /** Writes, in order. Once the reader has gone away (`outrider … | head`), nothing more is written and nothing thrown. */
   write(text: string): void;
   readonly isTTY: boolean;
   /** Width in characters, 80 where unknown. */
@@ -75,6 +76,11 @@ export interface Runtime {
   appendTo(path: string): AppendFile;
   /** Calls the listener on SIGINT or SIGTERM instead of ending, until the returned function is called. */
   onSignal(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void;
+  /**
+   * Calls the listener, instead of ending, with an error that nobody caught and with a rejection that nobody handled,
+   * until the returned function is called.
+   */
+  onUncaught(listener: (error: unknown) => void): () => void;
   /** Ends the process once what was written to stdout and stderr has left it. */
   exit(code: number): Promise<never>;
   /** Resident memory of the process in bytes. */
