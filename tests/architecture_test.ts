@@ -1,0 +1,244 @@
+/**
+ * Holds the rules of the house: who may import whom, where the runtimes and third parties may be touched, how large a
+ * file may be. Type imports count. To change a rule, change its table here and say why in the commit.
+ */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, posix } from "node:path";
+import test from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root: string = fileURLToPath(new URL("..", import.meta.url));
+
+const PORT = "src/runtime/port.ts";
+const RECORDS: readonly string[] = ["src/journal/record.ts", "src/journal/result.ts"];
+
+/** By room: the rooms, or single files, that it may import. `*`: all. A room may always import itself. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  "mod.ts": ["*"],
+  "src": ["*"],
+  "src/cli": ["*"],
+  "src/pipeline": [],
+  "src/schedule": ["src/pipeline"],
+  "src/pool": ["src/pipeline", PORT],
+  "src/journal": ["src/pipeline", PORT],
+  "src/store": ["src/pipeline", PORT],
+  "src/uplink": ["src/pipeline", PORT, "src/execution.ts", ...RECORDS],
+  "src/http": ["src/pipeline", PORT, "src/execution.ts", ...RECORDS],
+  "src/gateway": ["src/pipeline", "src/uplink", PORT, ...RECORDS],
+  "src/environment": ["src/pipeline", PORT],
+  "src/runtime": [],
+  "workers": ["src/pipeline", "src/pool", "src/store", "src/runtime"],
+};
+
+/** By third party: the only places that may import it. */
+const CONFINED: Readonly<Record<string, RegExp>> = {
+  "valibot": /^src\/(config|.*schema\w*)\.ts$/,
+  "comlink": /^(src\/pool|src\/runtime|workers)\//,
+  "hono": /^src\/(http|gateway)\//,
+  "esbuild": /^src\/.*bundl\w*\.ts$/,
+};
+
+/** Where Deno, Node and Bun may be touched. */
+const RUNTIME_FILES = /^src\/(runtime\/|journal\/sqlite\w*\.ts$)/;
+
+const MAX_LINES = 400;
+
+/** A source file with what it imports: paths of ours, relative to the repository, or names of modules. */
+interface Source {
+  readonly path: string;
+  readonly text: string;
+  readonly code: string;
+  readonly imports: readonly string[];
+}
+
+const COMMENT_OR_STRING = /\/\*[\s\S]*?\*\/|\/\/.*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g;
+const IMPORT = /\b(?:import|export)\b(?:[^;"'`()]*?\bfrom)?\s*\(?\s*["']([^"'\n]+)["']/g;
+
+function parse(path: string, text: string): Source {
+  const isComment = (token: string) => token.startsWith("/");
+  const uncommented = text.replace(COMMENT_OR_STRING, (token) => isComment(token) ? " " : token);
+  const imports = [...uncommented.matchAll(IMPORT)].map(([, name]) =>
+    name!.startsWith(".") ? posix.join(posix.dirname(path), name!) : name!
+  );
+  return {
+    path,
+    text,
+    imports,
+    code: text.replace(COMMENT_OR_STRING, (token) => isComment(token) ? " " : '""'),
+  };
+}
+
+function sources(): Source[] {
+  const paths = ["src", "workers"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => `${folder}/${name}`)
+  );
+  if (existsSync(join(root, "mod.ts"))) paths.push("mod.ts");
+  return paths.filter((path) => path.endsWith(".ts")).sort()
+    .map((path) => parse(path, readFileSync(join(root, path), "utf8")));
+}
+
+/** `src/pool` of `src/pool/lines/next.ts`, `src` of `src/executor.ts`. */
+function roomOf(path: string): string {
+  const parts = path.split("/");
+  return parts[0] === "src" ? parts.slice(0, parts.length > 2 ? 2 : 1).join("/") : parts[0]!;
+}
+
+function isOurs(name: string): boolean {
+  return name === "mod.ts" || name.startsWith("src/") || name.startsWith("workers/");
+}
+
+function mayImport(from: string, to: string): boolean {
+  const room = roomOf(from);
+  const allowed = MAY_IMPORT[room] ?? [];
+  return room === roomOf(to) || allowed.includes("*") || allowed.includes(roomOf(to)) || allowed.includes(to);
+}
+
+/** The first cycle of a graph as its path, or nothing. */
+function cycleOf(graph: ReadonlyMap<string, readonly string[]>): readonly string[] | undefined {
+  const done = new Set<string>();
+  const visit = (node: string, path: readonly string[]): readonly string[] | undefined => {
+    if (path.includes(node)) return [...path.slice(path.indexOf(node)), node];
+    if (done.has(node)) return undefined;
+    for (const next of graph.get(node) ?? []) {
+      const cycle = visit(next, [...path, node]);
+      if (cycle !== undefined) return cycle;
+    }
+    done.add(node);
+    return undefined;
+  };
+  for (const node of graph.keys()) {
+    const cycle = visit(node, []);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}
+
+function packageOf(name: string): string {
+  return name.split("/").slice(0, name.startsWith("@") ? 2 : 1).join("/");
+}
+
+/** All that the sources do against a rule, as lines `path what`. */
+function breaches(of: (source: Source) => readonly string[]): string[] {
+  return sources().flatMap((source) => of(source).map((what) => `${source.path} ${what}`));
+}
+
+test("imports are found in all their forms, and not in comments", () => {
+  const text = [
+    'import { a } from "./a.ts"; // import "./not_1.ts"',
+    'import type { B } from "../b.ts";',
+    'export * from "./c.ts";',
+    'export {\n  d,\n} from "pkg/d";',
+    'import "./e.ts";',
+    'const f = await import("./f.ts");',
+    'type G = import("./g.ts").G;',
+    '/* import "./not_2.ts" */',
+    'export const text: string = "https://example.org/";',
+  ].join("\n");
+  const found = ["src/x/a.ts", "src/b.ts", "src/x/c.ts", "pkg/d", "src/x/e.ts", "src/x/f.ts", "src/x/g.ts"];
+  assert.deepEqual(parse("src/x/x.ts", text).imports, found);
+});
+
+test("a cycle is found as its path", () => {
+  const graph = new Map([["a", ["b"]], ["b", ["c", "d"]], ["c", []], ["d", ["b"]]]);
+  assert.deepEqual(cycleOf(graph), ["b", "d", "b"]);
+  graph.set("d", ["c"]);
+  assert.equal(cycleOf(graph), undefined);
+});
+
+test("every room imports only what it may", () => {
+  assert.ok(sources().length > 10, "the sources were not found");
+  const found = breaches(({ path, imports }) =>
+    imports.filter((to) => isOurs(to) && !mayImport(path, to)).map((to) => `may not import ${to}`)
+  );
+  assert.deepEqual(found, []);
+});
+
+test("only runtime/, the wiring and the command line choose a runtime", () => {
+  const adapters = /^src\/runtime\/(?!port\.ts$)/;
+  const found = breaches(({ path, imports }) =>
+    /^(mod\.ts|src\/[^/]+\.ts|src\/(runtime|cli)\/.+|workers\/.+)$/.test(path)
+      ? []
+      : imports.filter((to) => adapters.test(to)).map((to) => `may not import the adapter ${to}`)
+  );
+  assert.deepEqual(found, []);
+});
+
+test("nothing imports what lies outside of mod.ts, src/ and workers/", () => {
+  const found = breaches(({ imports }) =>
+    imports.filter((to) => /^(\.\.|\/|\.ci|tests|bench|examples|dist)\b/.test(to)).map((to) =>
+      `imports ${to}`
+    )
+  );
+  assert.deepEqual(found, []);
+});
+
+test("no file imports itself by way of others", () => {
+  const graph = new Map(sources().map(({ path, imports }) => [path, imports.filter(isOurs)]));
+  assert.equal(cycleOf(graph)?.join(" -> "), undefined);
+});
+
+test("Deno, Node and Bun are touched only where they may be", () => {
+  const found = breaches(({ path, code, imports }) => {
+    if (RUNTIME_FILES.test(path)) return [];
+    return [
+      ...imports.filter((name) => /^(node|bun|jsr|https?):/.test(name)).map((name) => `imports ${name}`),
+      ...[...code.matchAll(/\b(Deno|Bun)\s*\??\.|(?<![.\w])process\s*\.(?=\w)/g)].map(([what]) =>
+        `uses ${what}`
+      ),
+    ];
+  });
+  assert.deepEqual(found, []);
+});
+
+test("third parties are imported only where they may be, and each has its reason", () => {
+  const reasons = readFileSync(join(root, "docs/dependencies.md"), "utf8");
+  const found = breaches(({ path, imports }) =>
+    imports.filter((name) => !isOurs(name) && !name.startsWith("node:")).map(packageOf).flatMap((name) => [
+      ...(CONFINED[name]?.test(path) ?? true ? [] : [`may not import ${name}`]),
+      ...(reasons.includes(`\`${name}\``)
+        ? []
+        : [`imports ${name}, which docs/dependencies.md does not name`]),
+    ])
+  );
+  assert.deepEqual(found, []);
+});
+
+test(`every file has at most ${MAX_LINES} lines and opens by saying what it owns`, () => {
+  const found = breaches(({ text }) => [
+    ...(text.split("\n").length > MAX_LINES + 1 ? [`has ${text.split("\n").length - 1} lines`] : []),
+    ...(/^(#!.*\n)?\/(\*\*|\/)/.test(text) ? [] : ["does not open with a comment"]),
+  ]);
+  assert.deepEqual(found, []);
+});
+
+test("no type is `any`, and no check is switched off", () => {
+  const found = breaches(({ text, code }) => [
+    ...[...code.matchAll(/(?::|<|\bas|\||=)\s*any\b(?=\s*[;,)>|=\]{}[])/g)].map(([what]) => `says "${what}"`),
+    ...[...text.matchAll(/@ts-(?:ignore|expect-error|nocheck)|deno-lint-ignore/g)].map(([what]) =>
+      `says ${what}`
+    ),
+  ]);
+  assert.deepEqual(found, []);
+});
+
+test("deno.json and package.json have the same version and the same exports", () => {
+  const [deno, npm] = ["deno.json", "package.json"].map((name) =>
+    JSON.parse(readFileSync(join(root, name), "utf8"))
+  );
+  assert.equal(npm.version, deno.version);
+  const built = (path: string) => path.replace("./", "./dist/").replace(/\.ts$/, ".js");
+  const exports = Object.entries(npm.exports as Record<string, { default: string }>);
+  assert.deepEqual(
+    Object.fromEntries(exports.map(([name, target]) => [name, target.default])),
+    Object.fromEntries(
+      Object.entries(deno.exports as Record<string, string>).map(([name, to]) => [name, built(to)]),
+    ),
+  );
+});
+
+test("the changelog opens with the present version", () => {
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const first = /^## (.+)$/m.exec(readFileSync(join(root, "CHANGELOG.md"), "utf8"))?.[1];
+  assert.ok(first?.startsWith(version), `CHANGELOG.md opens with ${first}, package.json says ${version}`);
+});
