@@ -1,0 +1,237 @@
+/**
+ * Owns the JSON form of a pipeline: its types, its valibot schema and its limits.
+ * Must not know how problems are told (manifest_check.ts), nor what names refer to (compile.ts).
+ * Invariant: the schema describes exactly the type `Manifest`; docs/pipeline.schema.json is made from it.
+ */
+import * as v from "valibot";
+import { DURATION, MAX_DURATION_MS } from "./duration.ts";
+import { MAX_NAME_LENGTH } from "./name.ts";
+import type { On } from "./outcome.ts";
+
+/** Limits of a pipeline. Beyond one of them, `compile` reports a problem. */
+export const LIMITS: {
+  readonly tasks: 1_000_000;
+  readonly needsOfTask: 100_000;
+  readonly loops: 10_000;
+  readonly times: 1_000_000;
+  readonly attempts: 1_000_000;
+  readonly factor: 100;
+  readonly description: 10_000;
+  readonly module: 8_000_000;
+} = {
+  tasks: 1_000_000,
+  needsOfTask: 100_000,
+  loops: 10_000,
+  times: 1_000_000,
+  attempts: 1_000_000,
+  factor: 100,
+  description: 10_000,
+  module: 8_000_000,
+};
+
+/** `"250ms"`, `"30s"`, `"5m"`, `"1h"`, or a number of milliseconds. */
+export type Duration = string | number;
+
+/** A need with more to say than the task's name. */
+export interface ManifestNeed {
+  readonly task: string;
+  /** Default `"success"`; with `onFailure: "continue"` the default is `"any"`. */
+  readonly on?: On | undefined;
+  /** The key in `ctx.inputs`. Default: the task's name. */
+  readonly as?: string | undefined;
+}
+
+/** What a task runs: an export of a module, or (as the typed builder writes it) a task of a pipeline that a module makes. */
+export interface ManifestRun {
+  /** A path relative to the manifest, an absolute one, or a `file:` or `data:` URL. */
+  readonly module: string;
+  /** Default `"default"`. Not together with `pipeline` and `task`. */
+  readonly export?: string | undefined;
+  readonly pipeline?: string | undefined;
+  readonly task?: string | undefined;
+}
+
+/** When a failed attempt is tried again. */
+export interface ManifestRetry {
+  /** Attempts in all, 1 to 1,000,000. Default 1. */
+  readonly attempts?: number | undefined;
+  /** Wait before the second attempt. Default `"1s"`. */
+  readonly delay?: Duration | undefined;
+  /** The wait grows by this factor, 1 to 100. Default 2. */
+  readonly factor?: number | undefined;
+  /** Longest wait. Default `"1m"`. */
+  readonly maxDelay?: Duration | undefined;
+  /** Share by which the wait varies at random, 0 to 1. Default 0.2. */
+  readonly jitter?: number | undefined;
+}
+
+/** Options that a task has in both forms of a pipeline. */
+export interface ManifestTaskOptions {
+  readonly description?: string | undefined;
+  /** `"all"` (default): every need must be satisfied. `"any"`: at least one, once all are settled. */
+  readonly join?: "all" | "any" | undefined;
+  readonly retry?: ManifestRetry | undefined;
+  /** Limit for one attempt. Default: none. */
+  readonly timeout?: Duration | undefined;
+  /** Its failure does not make the run fail. Default false. */
+  readonly allowFailure?: boolean | undefined;
+  /** Wants a worker that has run nothing before. Default false. */
+  readonly fresh?: boolean | undefined;
+  /** What becomes of an attempt that was in flight when the process died. Default `"rerun"`. */
+  readonly onLost?: "rerun" | "fail" | undefined;
+  /** Expected time; orders ready tasks and feeds the progress shown. */
+  readonly estimate?: Duration | undefined;
+}
+
+/** One task. Without `run` it is a sync point. */
+export interface ManifestTask extends ManifestTaskOptions {
+  readonly run?: ManifestRun | undefined;
+  readonly needs?: readonly (string | ManifestNeed)[] | undefined;
+  /** JSON values, given to the task as `ctx.params`. */
+  readonly params?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A loop: the tasks on the paths from `to` to `from` run again while `from` ends as `on` says. */
+export interface ManifestLoop {
+  readonly from: string;
+  readonly to: string;
+  /** Iterations after the first, 1 to 1,000,000. */
+  readonly times: number;
+  /** Default `"success"`. */
+  readonly on?: On | undefined;
+}
+
+/** The JSON form of a pipeline. */
+export interface Manifest {
+  /** For editors; ignored. */
+  readonly $schema?: string | undefined;
+  /** Version of this form. */
+  readonly outrider: 1;
+  readonly name: string;
+  readonly description?: string | undefined;
+  /** Default `"stop"`. */
+  readonly onFailure?: "stop" | "continue" | undefined;
+  /** Whether records go to the gateway while the run goes on. Default true. */
+  readonly report?: boolean | undefined;
+  readonly tasks: Readonly<Record<string, ManifestTask>>;
+  readonly loops?: readonly ManifestLoop[] | undefined;
+}
+
+/** A schema of which only the result counts. */
+type Schema<T> = v.GenericSchema<unknown, T>;
+
+function about<T>(schema: Schema<T>, description: string): Schema<T> {
+  return v.pipe(schema, v.description(description)) as Schema<T>;
+}
+
+/** An object in which a key that is not listed is a problem of its own (`strictObject` tells only the first). */
+function closed<E extends v.ObjectEntries>(
+  entries: E,
+): v.ObjectWithRestSchema<E, v.NeverSchema<undefined>, undefined> {
+  return v.objectWithRest(entries, v.never());
+}
+
+function maybe<T>(schema: Schema<T>, description: string): v.OptionalSchema<Schema<T>, undefined> {
+  return v.optional(about(schema, description));
+}
+
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_NAME_LENGTH)) as Schema<string>;
+const text = v.pipe(v.string(), v.maxLength(LIMITS.description)) as Schema<string>;
+const flag = v.boolean() as Schema<boolean>;
+const on = v.picklist(["success", "failure", "any"]) as Schema<On>;
+const duration = v.union([
+  v.pipe(v.string(), v.regex(DURATION)),
+  v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_DURATION_MS)),
+]) as Schema<Duration>;
+
+function number(least: number, most: number): Schema<number> {
+  return v.pipe(v.number(), v.minValue(least), v.maxValue(most)) as Schema<number>;
+}
+
+function integer(least: number, most: number): Schema<number> {
+  return v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most)) as Schema<number>;
+}
+
+const need = v.union([
+  name,
+  closed({
+    task: about(name, "The task that is needed."),
+    on: maybe(
+      on,
+      "On which outcome the need is satisfied. Default: success; any, where the pipeline's onFailure is continue.",
+    ),
+    as: maybe(name, "The key in ctx.inputs. Default: the task's name."),
+  }),
+]);
+
+const run = closed({
+  module: about(
+    v.pipe(v.string(), v.minLength(1), v.maxLength(LIMITS.module)) as Schema<string>,
+    "A path relative to this file, an absolute path, or a file: or data: URL.",
+  ),
+  export: maybe(name, 'The exported function. Default: "default".'),
+  pipeline: maybe(name, "Written by the typed builder: the pipeline that the module makes."),
+  task: maybe(name, "Written by the typed builder: the task of that pipeline."),
+});
+
+const retry = closed({
+  attempts: maybe(integer(1, LIMITS.attempts), "Attempts in all. Default 1."),
+  delay: maybe(duration, "Wait before the second attempt. Default 1s."),
+  factor: maybe(number(1, LIMITS.factor), "The wait grows by this factor. Default 2."),
+  maxDelay: maybe(duration, "Longest wait. Default 1m."),
+  jitter: maybe(number(0, 1), "Share by which the wait varies at random. Default 0.2."),
+});
+
+const task = closed({
+  description: maybe(text, "For people."),
+  run: maybe(run as Schema<ManifestRun>, "What the task runs. Without it, the task is a sync point."),
+  needs: maybe(
+    v.pipe(v.array(need), v.maxLength(LIMITS.needsOfTask)) as Schema<(string | ManifestNeed)[]>,
+    "The tasks that come before.",
+  ),
+  join: maybe(
+    v.picklist(["all", "any"]) as Schema<"all" | "any">,
+    "all (default): every need must be satisfied. any: at least one, once all are settled.",
+  ),
+  retry: maybe(retry as Schema<ManifestRetry>, "When a failed attempt is tried again."),
+  timeout: maybe(duration, "Limit for one attempt, such as 30s. Default: none."),
+  allowFailure: maybe(flag, "The task's failure does not make the run fail. Default false."),
+  fresh: maybe(flag, "The task wants a worker that has run nothing before. Default false."),
+  onLost: maybe(
+    v.picklist(["rerun", "fail"]) as Schema<"rerun" | "fail">,
+    "What becomes of an attempt that was in flight when the process died. Default rerun.",
+  ),
+  params: maybe(
+    v.record(v.string(), v.unknown()) as Schema<Record<string, unknown>>,
+    "Given to the task as ctx.params.",
+  ),
+  estimate: maybe(duration, "Expected time; orders ready tasks and feeds the progress shown."),
+});
+
+const loop = closed({
+  from: about(name, "The last task of the loop."),
+  to: about(name, "The first task of the loop; a path of needs must lead from it to `from`."),
+  times: about(integer(1, LIMITS.times), "How many more times the loop may run after the first."),
+  on: maybe(on, "The outcome of `from` after which the loop runs again. Default success."),
+});
+
+/** The schema of the JSON form. It knows shapes and ranges; what names refer to is for `compile`. */
+export const manifestSchema: v.GenericSchema<unknown, Manifest> = closed({
+  $schema: maybe(v.string() as Schema<string>, "For editors; ignored."),
+  outrider: about(v.literal(1) as Schema<1>, "Version of this form."),
+  name: about(name, "The pipeline's name."),
+  description: maybe(text, "For people."),
+  onFailure: maybe(
+    v.picklist(["stop", "continue"]) as Schema<"stop" | "continue">,
+    "stop (default): after a failure that leads nowhere, nothing new starts. continue: everything that can still run, runs.",
+  ),
+  report: maybe(flag, "Whether records go to the gateway while the run goes on. Default true."),
+  tasks: about(
+    v.record(v.string(), task) as Schema<Record<string, ManifestTask>>,
+    "The tasks by name.",
+  ),
+  loops: maybe(
+    v.pipe(v.array(loop), v.maxLength(LIMITS.loops)) as Schema<ManifestLoop[]>,
+    "Parts of the pipeline that run more than once.",
+  ),
+}) as Schema<Manifest>;

@@ -1,0 +1,187 @@
+/**
+ * Owns the check of a manifest's shape, and the words for what is wrong with it.
+ * Must not know what names refer to (draft.ts) nor how a pipeline is read.
+ * Invariant: every problem of the shape is told, each once, with its place.
+ */
+import * as v from "valibot";
+import { durationProblem } from "./duration.ts";
+import { LIMITS, type Manifest, manifestSchema } from "./manifest.ts";
+import { NameFinder, nameProblem } from "./name.ts";
+import { placeOf, type Problem } from "./problem.ts";
+
+type Issue = v.BaseIssue<unknown>;
+type Key = string | number;
+
+const DURATION_KEYS: ReadonlySet<Key> = new Set(["timeout", "delay", "maxDelay", "estimate"]);
+
+/** Whether something is an object with keys, and no array. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Checks the shape. `manifest` is there only if nothing is wrong. */
+export function checkManifest(document: unknown): { manifest?: Manifest; problems: Problem[] } {
+  if (!isRecord(document)) {
+    return {
+      problems: [{ place: "", message: `A pipeline is an object with "tasks"; received ${show(document)}` }],
+    };
+  }
+  const count = isRecord(document["tasks"]) ? Object.keys(document["tasks"]).length : 0;
+  if (count > LIMITS.tasks) {
+    return {
+      problems: [{ place: "tasks", message: `There are ${count} tasks: ${LIMITS.tasks} are allowed` }],
+    };
+  }
+  const result = v.safeParse(manifestSchema, document);
+  if (result.success) return { manifest: result.output, problems: [] };
+  const flat = result.issues.flatMap((issue) => flatten(issue, keysOf(issue)));
+  return {
+    problems: flat.map(([issue, path]) => ({ place: placeOfPath(path), message: messageOf(issue, path) })),
+  };
+}
+
+function keysOf(issue: Issue): Key[] {
+  return (issue.path ?? []).map((item) => item.key as Key);
+}
+
+/** A union tells nothing of its parts: take the issues of the part that has the input's shape. */
+function flatten(issue: Issue, path: Key[]): [Issue, Key[]][] {
+  if (issue.type !== "union" || !isRecord(issue.input)) return [[issue, path]];
+  const inner = (issue.issues ?? []).filter((part) => part.path !== undefined);
+  return inner.length === 0
+    ? [[issue, path]]
+    : inner.flatMap((part) => flatten(part, [...path, ...keysOf(part)]));
+}
+
+function placeOfPath(path: readonly Key[]): string {
+  return path.reduce<string>(placeOf, "");
+}
+
+function messageOf(issue: Issue, path: readonly Key[]): string {
+  const key = path.at(-1) ?? "";
+  const { input } = issue;
+  if (issue.type === "never") return unknownKey(String(key), path.slice(0, -1));
+  if (input === undefined && path.length > 0) return missing(path);
+  if (path.length === 1 && key === "outrider") {
+    return `Must be 1, the version of this form; received ${show(input)}`;
+  }
+  if (DURATION_KEYS.has(key)) return durationProblem(input) ?? issue.message;
+  if (issue.type === "union") {
+    return `Must be a task's name or an object such as {"task": "a", "on": "failure"}; received ${
+      show(input)
+    }`;
+  }
+  return messageOfValue(issue);
+}
+
+function messageOfValue(issue: Issue): string {
+  const { input, type } = issue;
+  const { requirement } = issue as { requirement?: unknown };
+  switch (type) {
+    case "picklist":
+      return wrongWord(issue);
+    case "min_value":
+      return `Must be at least ${requirement}; received ${show(input)}`;
+    case "max_value":
+      return `Must be at most ${requirement}; received ${show(input)}`;
+    case "integer":
+      return `Must be a whole number; received ${show(input)}`;
+    case "min_length":
+    case "max_length":
+      if (typeof input !== "string") {
+        return `May have at most ${requirement} entries; it has ${lengthOf(input)}`;
+      }
+      return type === "min_length"
+        ? "Can't be empty"
+        : `May have at most ${requirement} characters; it has ${input.length}`;
+    default:
+      return `Must be ${KINDS[type] ?? `a ${type}`}; received ${show(input)}`;
+  }
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: "a string",
+  number: "a number",
+  boolean: "true or false",
+  array: "an array",
+  record: "an object",
+  object_with_rest: "an object",
+};
+
+function wrongWord(issue: Issue): string {
+  const words = (issue as { expected: string }).expected.match(/"[^"]*"/g) ?? [];
+  const list = words.join(", ").replace(/, ([^,]*)$/, " or $1");
+  const finder = new NameFinder(words.map((word) => word.slice(1, -1)));
+  const hint = typeof issue.input === "string" ? finder.hint(issue.input, "") : "";
+  return `Must be ${list}; received ${show(issue.input)}${hint}`;
+}
+
+function missing(path: readonly Key[]): string {
+  const key = path.at(-1);
+  if (key === "outrider") return 'Missing: a pipeline in JSON starts with {"outrider": 1, "name": …';
+  return `Missing: ${describe(key)}`;
+}
+
+function describe(key: Key | undefined): string {
+  switch (key) {
+    case "tasks":
+      return 'a pipeline has tasks, such as {"cpu": {"run": {"module": "./tasks.ts", "export": "cpu"}}}';
+    case "times":
+      return "say how many more times the loop may run";
+    case "module":
+      return 'say which file holds the function, such as "./tasks.ts"';
+    default:
+      return `the key ${JSON.stringify(key)} is needed here`;
+  }
+}
+
+function unknownKey(key: string, parent: readonly Key[]): string {
+  const known = keysAt(manifestSchema, parent);
+  const hint = new NameFinder(known).hint(key, `: the keys here are ${known.join(", ")}`);
+  return `Unknown key ${show(key)}${hint}`;
+}
+
+/** The parts of a schema that lead to what lies below it. */
+interface SchemaNode {
+  readonly type: string;
+  readonly entries?: Readonly<Record<string, SchemaNode>>;
+  readonly wrapped?: SchemaNode;
+  readonly value?: SchemaNode;
+  readonly item?: SchemaNode;
+  readonly options?: readonly SchemaNode[];
+}
+
+/** The keys that the schema knows at a place. */
+function keysAt(schema: unknown, path: readonly Key[]): string[] {
+  let node: SchemaNode | undefined = unwrap(schema as SchemaNode);
+  for (const key of path) {
+    const next: SchemaNode | undefined = node?.entries?.[key] ?? node?.value ?? node?.item;
+    node = next === undefined ? undefined : unwrap(next);
+  }
+  return Object.keys(node?.entries ?? {}).filter((key) => key !== "$schema");
+}
+
+function unwrap(node: SchemaNode): SchemaNode {
+  if (node.type === "optional") return unwrap(node.wrapped!);
+  if (node.type !== "union") return node;
+  return node.options!.find((option) => option.entries !== undefined) ?? node;
+}
+
+function lengthOf(value: unknown): number {
+  return Array.isArray(value) ? value.length : 0;
+}
+
+/** A value in a message, short. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (Array.isArray(value)) return "an array";
+  if (value === null || typeof value !== "object") {
+    return typeof value === "function" ? "a function" : String(value);
+  }
+  return "an object";
+}
+
+/** What is wrong with a name that has the right type and length; the schema tells the rest. */
+export function spellingProblem(name: unknown): string | undefined {
+  return typeof name === "string" && name !== "" && name.length <= 200 ? nameProblem(name) : undefined;
+}

@@ -1,0 +1,100 @@
+/**
+ * Owns which module and export each task of a manifest runs, and how a module's path becomes a URL.
+ * Must not know what is in a module, nor load one.
+ * Invariant: every URL it gives is an absolute `file:` or `data:` URL.
+ */
+import { isRecord, show, spellingProblem } from "./manifest_check.ts";
+import { placeOf, type Problem } from "./problem.ts";
+
+/** An export that tasks run. */
+export interface ExportUse {
+  /** Absolute URL. */
+  readonly module: string;
+  /** The module as written. */
+  readonly written: string;
+  readonly export: string;
+  /** Place of the first task's `run` that asks for it, such as `tasks.cpu.run`. */
+  readonly place: string;
+  /** Tasks that ask for it. */
+  count: number;
+}
+
+/** What the tasks' `run` come to. */
+export interface Modules {
+  /** By module as written. */
+  readonly urls: ReadonlyMap<string, string>;
+  readonly uses: readonly ExportUse[];
+  readonly problems: readonly Problem[];
+}
+
+/** Resolves the modules of a manifest, however wrong the rest of it is. */
+export function checkModules(document: unknown, base: string): Modules {
+  const urls = new Map<string, string>();
+  const uses = new Map<string, ExportUse>();
+  const problems: Problem[] = [];
+  const tasks = isRecord(document) && isRecord(document["tasks"]) ? document["tasks"] : {};
+  for (const [name, task] of Object.entries(tasks)) {
+    const run = isRecord(task) ? task["run"] : undefined;
+    if (!isRecord(run)) continue;
+    const place = placeOf(placeOf("tasks", name), "run");
+    const message = formProblem(run) ?? spellingProblem(run["export"]);
+    if (message !== undefined) problems.push({ place, message });
+    const written = run["module"];
+    if (typeof written !== "string" || written === "") continue;
+    let module = urls.get(written);
+    if (module === undefined) {
+      const resolved = resolveModule(written, base);
+      if (typeof resolved !== "string") {
+        problems.push({ place: `${place}.module`, message: resolved.message });
+        continue;
+      }
+      urls.set(written, module = resolved);
+    }
+    const wanted = run["export"] ?? "default";
+    if (run["pipeline"] === undefined && typeof wanted === "string") {
+      use(uses, { module, written, export: wanted, place, count: 0 });
+    }
+  }
+  return { urls, uses: [...uses.values()], problems };
+}
+
+function use(uses: Map<string, ExportUse>, found: ExportUse): void {
+  const key = `${found.export} ${found.module}`;
+  const known = uses.get(key) ?? found;
+  known.count++;
+  uses.set(key, known);
+}
+
+function formProblem(run: Readonly<Record<string, unknown>>): string | undefined {
+  const { export: exported, pipeline, task } = run;
+  if (exported !== undefined && (pipeline !== undefined || task !== undefined)) {
+    return 'Has both "export" and "pipeline" or "task": keep "module" and "export"';
+  }
+  if ((pipeline === undefined) === (task === undefined)) return undefined;
+  return '"pipeline" and "task" go together: add the other, or use "export"';
+}
+
+/**
+ * The absolute URL of a module as written in a manifest.
+ *
+ * @param written A path, relative to `base` or absolute, or a `file:` or `data:` URL. In a path, `?`, `#` and `%` stand for themselves.
+ * @returns The URL, or an error to be told.
+ */
+export function resolveModule(written: string, base: string): string | Error {
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(written)?.[1]?.toLowerCase();
+  if (scheme === "data") return written;
+  if (scheme !== undefined && scheme !== "file") {
+    return new Error(`Can't use ${show(written)}: a module is a path, or a file: or data: URL`);
+  }
+  const path = /^[a-z]:[\\/]/i.test(written) ? `/${written}` : written;
+  const reference = scheme === "file"
+    ? written
+    : path.replace(/[%?#]/g, (character) => encodeURIComponent(character));
+  try {
+    return new URL(reference, base).href;
+  } catch {
+    return new Error(
+      `Can't resolve ${show(written)} against ${show(base)}: use an absolute path or a file: URL`,
+    );
+  }
+}

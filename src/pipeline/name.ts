@@ -1,0 +1,65 @@
+/**
+ * Owns what a name may look like, and which name was probably meant.
+ * Must not know whose names they are.
+ * Invariant: a good name can stand in a log line, a file, a URL and an object's keys.
+ */
+import { distance } from "fastest-levenshtein";
+
+/** Longest name of a pipeline, a task or an input, in UTF-16 code units. */
+export const MAX_NAME_LENGTH = 200;
+
+/** What a name looks like: no control characters, no line breaks, no space at either end. */
+export const NAME: RegExp = /^(?![\s])[^\p{C}\p{Zl}\p{Zp}]+(?<!\s)$/u;
+
+/** Names that plain objects have a use for already. */
+export const RESERVED_NAMES: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
+
+/** What is wrong with a name, in words; `undefined` if nothing is. */
+export function nameProblem(name: unknown): string | undefined {
+  if (typeof name !== "string") return `A name is a string; received ${name === null ? "null" : typeof name}`;
+  if (name === "") return "A name can't be empty";
+  if (name.length > MAX_NAME_LENGTH) {
+    return `The name ${
+      JSON.stringify(`${name.slice(0, 40)}…`)
+    } is ${name.length} characters long: ${MAX_NAME_LENGTH} are allowed`;
+  }
+  if (RESERVED_NAMES.has(name)) return `The name "${name}" is reserved by JavaScript: choose another`;
+  if (NAME.test(name)) return undefined;
+  return `The name ${
+    JSON.stringify(name)
+  } has a line break, an invisible character, or a space at an end: remove it`;
+}
+
+/** Comparisons that one finder makes before it stops to suggest; keeps 100,000 wrong names from taking minutes. */
+const MAX_COMPARISONS = 3_000_000;
+
+/** Finds the name that was probably meant. */
+export class NameFinder {
+  readonly #names: readonly string[];
+  #left: number = MAX_COMPARISONS;
+
+  constructor(names: readonly string[]) {
+    this.#names = names;
+  }
+
+  /** The nearest known name, if one is near enough to be meant. */
+  nearest(name: string): string | undefined {
+    if (this.#left <= 0 || name.length > MAX_NAME_LENGTH) return undefined;
+    this.#left -= this.#names.length;
+    const lower = name.toLowerCase();
+    let best: string | undefined;
+    let least = Math.max(1, Math.floor(name.length / 2.5)) + 1;
+    for (const known of this.#names) {
+      if (Math.abs(known.length - name.length) >= least) continue;
+      const apart = distance(lower, known.toLowerCase());
+      if (apart < least) [best, least] = [known, apart];
+    }
+    return best;
+  }
+
+  /** `: did you mean "cpu"?`, or the fallback. */
+  hint(name: string, fallback: string): string {
+    const nearest = this.nearest(name);
+    return nearest === undefined ? fallback : `: did you mean ${JSON.stringify(nearest)}?`;
+  }
+}

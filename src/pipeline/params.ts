@@ -1,0 +1,40 @@
+/**
+ * Owns the check of `params`: JSON values only, since they are written to files and sent to other devices.
+ * Must not know what a task does with them.
+ * Invariant: params without a problem survive `JSON.parse(JSON.stringify(params))` unchanged.
+ */
+import { isRecord } from "./manifest_check.ts";
+import { placeOf, type Problem } from "./problem.ts";
+import { encode, ValueError } from "./value.ts";
+
+/** Checks the params of all tasks of a manifest. */
+export function checkParams(document: unknown): Problem[] {
+  const problems: Problem[] = [];
+  const tasks = isRecord(document) && isRecord(document["tasks"]) ? document["tasks"] : {};
+  for (const [name, task] of Object.entries(tasks)) {
+    const params = isRecord(task) ? task["params"] : undefined;
+    if (!isRecord(params)) continue;
+    const message = paramsProblem(params);
+    if (message !== undefined) problems.push({ place: placeOf(placeOf("tasks", name), "params"), message });
+  }
+  return problems;
+}
+
+/** What is wrong with params, in words; `undefined` if nothing is. */
+export function paramsProblem(params: Readonly<Record<string, unknown>>): string | undefined {
+  try {
+    encode(params, "params");
+  } catch (error) {
+    if (error instanceof ValueError) return error.message;
+    throw error;
+  }
+  return holdsBytes(params)
+    ? "params hold bytes, which JSON has no word for: write them as base64"
+    : undefined;
+}
+
+/** Only called for what `encode` has accepted, so the depth is bounded. */
+function holdsBytes(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return value instanceof Uint8Array || Object.values(value).some(holdsBytes);
+}
