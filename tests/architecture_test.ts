@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** By third party: the only places that may import it. */
 const CONFINED: Readonly<Record<string, RegExp>> = {
-  "valibot": /^src\/(config|.*schema\w*)\.ts$/,
+  "valibot": /^src\/(config|pipeline\/manifest\w*|uplink\/protocol|.*schema\w*)\.ts$/,
   "comlink": /^(src\/pool|src\/runtime|workers)\//,
   "hono": /^src\/(http|gateway)\//,
   "esbuild": /^src\/.*bundl\w*\.ts$/,
@@ -48,25 +48,29 @@ const MAX_LINES = 400;
 interface Source {
   readonly path: string;
   readonly text: string;
+  /** The text without comments and strings. */
   readonly code: string;
   readonly imports: readonly string[];
 }
 
-const COMMENT_OR_STRING = /\/\*[\s\S]*?\*\/|\/\/.*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g;
-const IMPORT = /\b(?:import|export)\b(?:[^;"'`()]*?\bfrom)?\s*\(?\s*["']([^"'\n]+)["']/g;
+/** What is not code. A regular expression that holds a quote may hide what follows it, up to the next one. */
+const COMMENT_OR_TEXT = /\/\*[\s\S]*?\*\/|\/\/.*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/g;
+const IMPORT = /\b(?:import|export)\b[^;"()]*?\bfrom\s*"(\d+)"|\bimport\s*\(?\s*"(\d+)"/g;
 
 function parse(path: string, text: string): Source {
-  const isComment = (token: string) => token.startsWith("/");
-  const uncommented = text.replace(COMMENT_OR_STRING, (token) => isComment(token) ? " " : token);
-  const imports = [...uncommented.matchAll(IMPORT)].map(([, name]) =>
-    name!.startsWith(".") ? posix.join(posix.dirname(path), name!) : name!
-  );
-  return {
-    path,
-    text,
-    imports,
-    code: text.replace(COMMENT_OR_STRING, (token) => isComment(token) ? " " : '""'),
-  };
+  const texts: string[] = [];
+  const code = text.replace(COMMENT_OR_TEXT, (token) => {
+    if (token.startsWith("/")) return " ";
+    if (token.startsWith("`")) {
+      return [...token.matchAll(/\$\{([^}]*)\}/g)].map(([, inside]) => `(${inside})`).join("");
+    }
+    return `"${texts.push(token.slice(1, -1)) - 1}"`;
+  });
+  const imports = [...code.matchAll(IMPORT)].map(([, from, bare]) => {
+    const name = texts[Number(from ?? bare)]!;
+    return name.startsWith(".") ? posix.join(posix.dirname(path), name) : name;
+  });
+  return { path, text, code, imports };
 }
 
 function sources(): Source[] {
@@ -133,7 +137,8 @@ test("imports are found in all their forms, and not in comments", () => {
     'const f = await import("./f.ts");',
     'type G = import("./g.ts").G;',
     '/* import "./not_2.ts" */',
-    'export const text: string = "https://example.org/";',
+    'export const text: string = "https://example.org/" + `no export "${f}" from "x"`;',
+    'problem({ "export": "import" }, "from", "y");',
   ].join("\n");
   const found = ["src/x/a.ts", "src/b.ts", "src/x/c.ts", "pkg/d", "src/x/e.ts", "src/x/f.ts", "src/x/g.ts"];
   assert.deepEqual(parse("src/x/x.ts", text).imports, found);
