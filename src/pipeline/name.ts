@@ -48,7 +48,7 @@ export class NameFinder {
     this.#left -= this.#names.length;
     const lower = name.toLowerCase();
     let best: string | undefined;
-    let least = Math.max(1, Math.floor(name.length / 2.5)) + 1;
+    let least = Math.min(Math.max(1, Math.floor(name.length / 2.5)) + 1, name.length);
     for (const known of this.#names) {
       if (Math.abs(known.length - name.length) >= least) continue;
       const apart = distance(lower, known.toLowerCase());

@@ -4,7 +4,8 @@
  * Invariant: params without a problem survive `JSON.parse(JSON.stringify(params))` unchanged.
  */
 import { isRecord } from "./manifest_check.ts";
-import { placeOf, type Problem } from "./problem.ts";
+import type { Plan } from "./plan.ts";
+import { PipelineError, placeOf, type Problem } from "./problem.ts";
 import { encode, ValueError } from "./value.ts";
 
 /** Checks the params of all tasks of a manifest. */
@@ -37,4 +38,15 @@ export function paramsProblem(params: Readonly<Record<string, unknown>>): string
 function holdsBytes(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   return value instanceof Uint8Array || Object.values(value).some(holdsBytes);
+}
+
+/**
+ * The plan with params laid over those of every task.
+ *
+ * @throws {PipelineError} If they are not JSON.
+ */
+export function overlayParams(plan: Plan, params: Readonly<Record<string, unknown>>): Plan {
+  const message = paramsProblem(params);
+  if (message !== undefined) throw new PipelineError([{ place: "params", message }]);
+  return { ...plan, tasks: plan.tasks.map((task) => ({ ...task, params: { ...task.params, ...params } })) };
 }

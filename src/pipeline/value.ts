@@ -137,7 +137,8 @@ function escape(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, item]) => [only ? `$${key}` : key, escape(item)]));
 }
 
-function unescape(value: Value): Value {
+/** A parsed text's value with its bytes; for texts that were parsed as part of a larger one. */
+export function unescape(value: Value): Value {
   if (value === null || typeof value !== "object" || value instanceof Uint8Array) return value;
   if (Array.isArray(value)) return value.map(unescape);
   const entries = Object.entries(value);
