@@ -117,7 +117,8 @@ function captured(program, args) {
 
 /** Runs the command in our place: its streams are ours, signals go to it, and its end is our end. */
 function become([program, ...args]) {
-  const child = spawn(program, args, {
+  const isDeno = program === "deno" && "Deno" in globalThis;
+  const child = spawn(isDeno ? process.execPath : program, args, {
     cwd: root,
     env: { ...process.env, PATH: `${binaries}${delimiter}${outerPath}` },
     stdio: "inherit",
