@@ -1,0 +1,80 @@
+/**
+ * Owns `outrider check`: says that a pipeline is sound, or every problem it has.
+ * Must not know how a pipeline is loaded.
+ */
+import { buildCommand } from "@stricli/core";
+import type { Command } from "@stricli/core";
+import type { Plan } from "../pipeline/plan.ts";
+import { EXIT } from "./context.ts";
+import type { CliContext } from "./context.ts";
+import { problemsOf, problemsText } from "./errors.ts";
+import { counted } from "./measures.ts";
+import { readSource } from "./source.ts";
+
+interface Flags {
+  readonly json?: boolean;
+}
+
+async function check(this: CliContext, { json }: Flags, file: string): Promise<void> {
+  const { stdout, stderr } = this.runtime;
+  await readSource(file, this.runtime);
+  const { loadPlan } = await import("../loading.ts");
+  try {
+    const plan = await loadPlan(file);
+    const { tasks, needs, loops } = sizeOf(plan);
+    const size = [
+      counted(tasks, "task"),
+      counted(needs, "need"),
+      ...(loops > 0 ? [counted(loops, "loop")] : []),
+    ];
+    stdout.write(
+      json
+        ? `${JSON.stringify({ file, ok: true, pipeline: plan.name, tasks, needs, loops, problems: [] })}\n`
+        : `${file}: ok, ${size.join(", ")}\n`,
+    );
+  } catch (error) {
+    const problems = problemsOf(error);
+    if (problems === undefined) throw error;
+    this.exitCode = EXIT.usage;
+    if (json) stdout.write(`${JSON.stringify({ file, ok: false, problems })}\n`);
+    else stderr.write(problemsText(problems, file));
+  }
+}
+
+function sizeOf(plan: Plan): { readonly tasks: number; readonly needs: number; readonly loops: number } {
+  const needs = plan.tasks.reduce((sum, task) => sum + task.needs.length, 0);
+  return { tasks: plan.tasks.length, needs, loops: plan.loops.length };
+}
+
+/** `outrider check` */
+export const command: Command<CliContext> = buildCommand<Flags, [string], CliContext>({
+  func: check,
+  parameters: {
+    positional: {
+      kind: "tuple",
+      parameters: [{
+        placeholder: "FILE",
+        brief: "The pipeline: a .ts or .js module, or a .json file",
+        parse: String,
+      }],
+    },
+    flags: {
+      json: {
+        kind: "boolean",
+        optional: true,
+        withNegated: false,
+        brief: 'Print {"file", "ok", "problems": [{"place", "message"}]} on stdout',
+      },
+    },
+  },
+  docs: {
+    brief: "Check a pipeline and report every problem with its place",
+    fullDescription: `Checks a pipeline without running any task, and reports every problem with its place.
+
+Exit codes: 0 it is sound, 2 it has problems.`,
+    customUsage: [
+      "FILE [--json]",
+      { input: "pipeline.ts", brief: "check a pipeline written in TypeScript" },
+    ],
+  },
+});

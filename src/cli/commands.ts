@@ -1,0 +1,38 @@
+/**
+ * Owns the list of commands. To add one: a file `command_NAME.ts` that exports a `command`, and a line here.
+ * Must not know what a command takes or does; its file is loaded only when it is asked for.
+ */
+import type { Command, RouteMap } from "@stricli/core";
+import type { CliContext } from "./context.ts";
+
+/** What a command's file exports. */
+export interface CommandFile {
+  readonly command: Command<CliContext> | RouteMap<CliContext>;
+}
+
+/** A command as the list of commands shows it. */
+export interface CommandEntry {
+  /** One line for `outrider --help`. */
+  readonly brief: string;
+  load(): Promise<CommandFile>;
+}
+
+/** All commands, in the order in which help shows them. */
+export const commands: Readonly<Record<string, CommandEntry>> = {
+  run: {
+    brief: "Run a pipeline and show its progress, its log and its outcomes",
+    load: () => import("./command_run.ts"),
+  },
+  check: {
+    brief: "Check a pipeline and report every problem with its place",
+    load: () => import("./command_check.ts"),
+  },
+  graph: {
+    brief: "Print a pipeline as a Mermaid, DOT, JSON or SVG graph",
+    load: () => import("./command_graph.ts"),
+  },
+  import: {
+    brief: "Turn a file of another system into a pipeline",
+    load: () => import("./command_import.ts"),
+  },
+};

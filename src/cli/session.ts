@@ -1,0 +1,59 @@
+/**
+ * Owns one run on the command line: its view, its log file, its signals, its result and exit code.
+ * Must not know how a pipeline is loaded or run.
+ * Invariant: with `json`, stdout gets the result document and nothing else.
+ */
+import type { Execution } from "../execution.ts";
+import type { RunResult } from "../journal/result.ts";
+import type { Level } from "../journal/record.ts";
+import { EXIT, signalExitCode } from "./context.ts";
+import type { CliRuntime } from "./context.ts";
+import type { LogFile } from "./log_file.ts";
+import { report } from "./report.ts";
+import { stopOnSignals } from "./stopping.ts";
+import { openView } from "./view.ts";
+
+/** How a person asked to see a run. */
+export interface SessionOptions {
+  readonly runtime: CliRuntime;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly level: Level;
+  readonly stopGraceMs: number;
+  /** Opened by the caller, closed here. */
+  readonly log?: LogFile;
+}
+
+/** Shows an execution until it ends; returns the exit code. Rejects if the run could not begin, or on a defect. */
+export async function showRun(execution: Execution, options: SessionOptions): Promise<number> {
+  const { runtime, json, quiet, level, log, stopGraceMs } = options;
+  const { stdout, stderr } = runtime;
+  let refused: string | undefined;
+  log?.follow(execution, (why) => refused = why);
+  const opened = openView(execution, { stdout, stderr, env: runtime.env, json, quiet, level });
+  const { view, paint, columns } = await opened;
+  const stopping = stopOnSignals(execution, { runtime, view, stopGraceMs });
+  const unwatchErrors = runtime.onUncaught(() => view.end());
+  try {
+    const result = await execution;
+    view.end(json && quiet ? "" : report(result, { columns, paint, quiet }));
+    if (refused !== undefined) stderr.write(`${refused}\n`);
+    if (json) stdout.write(await document(result));
+    return exitCode(result, stopping.signal);
+  } finally {
+    view.end();
+    unwatchErrors();
+    stopping.close();
+    log?.close();
+  }
+}
+
+async function document(result: RunResult): Promise<string> {
+  const { resultToJson } = await import("../journal/result.ts");
+  return `${resultToJson(result)}\n`;
+}
+
+function exitCode({ state }: RunResult, signal: "SIGINT" | "SIGTERM" | undefined): number {
+  if (state === "succeeded") return EXIT.ok;
+  return state === "cancelled" && signal !== undefined ? signalExitCode(signal) : EXIT.failed;
+}

@@ -1,0 +1,72 @@
+/**
+ * Owns the words for mistakes on the command line: what was received, the nearest right one, and where help is.
+ * Must not know any command.
+ */
+import { ArgumentScannerError, formatMessageForArgumentScannerError, text_en } from "@stricli/core";
+import type { ApplicationText } from "@stricli/core";
+
+/**
+ * The texts of the argument parser, in our grammar.
+ *
+ * @param command The command asked for, for the pointer to its help.
+ * @param told The words for an error that a command threw.
+ */
+export function text(command: string | undefined, told: (error: unknown) => string): ApplicationText {
+  const help = `Try: outrider ${command === undefined || command.startsWith("-") ? "" : `${command} `}--help`;
+  return {
+    ...text_en,
+    headers: { ...text_en.headers, flags: "OPTIONS" },
+    briefs: {
+      ...text_en.briefs,
+      help: "Print this help",
+      version: "Print the version",
+      argumentEscapeSequence: "Everything after it is an argument, not an option",
+    },
+    noCommandRegisteredForInput: ({ input, corrections }) =>
+      input.startsWith("-")
+        ? `There is no option ${
+          JSON.stringify(input)
+        } here: before a command go --help and --version, its own after it
+${help}`
+        : `There is no command ${JSON.stringify(input)}${meant(corrections)}
+Try: outrider --help`,
+    exceptionWhileParsingArguments: (error) => `${parsingProblem(error)}\n${help}`,
+    exceptionWhileLoadingCommandFunction: told,
+    exceptionWhileLoadingCommandContext: told,
+    exceptionWhileRunningCommand: told,
+    commandErrorResult: told,
+  };
+}
+
+function parsingProblem(error: unknown): string {
+  if (!(error instanceof ArgumentScannerError)) return String(error);
+  return formatMessageForArgumentScannerError(error, {
+    FlagNotFoundError: ({ input, corrections }) =>
+      `There is no option "--${input}"${meant(dashed(corrections))}`,
+    AliasNotFoundError: ({ input }) => `There is no option "-${input}"`,
+    ArgumentParseError: ({ externalFlagNameOrPlaceholder: name, exception }) =>
+      `${/^[A-Z]+$/.test(name) ? name : `--${name}`}: ${
+        exception instanceof Error ? exception.message : String(exception)
+      }`,
+    EnumValidationError: ({ externalFlagName, input, values }) =>
+      `--${externalFlagName}: ${JSON.stringify(input)} is none of ${values.join(", ")}`,
+    UnsatisfiedFlagError: ({ externalFlagName }) => `--${externalFlagName}: A value is missing after it`,
+    UnexpectedPositionalError: ({ expectedCount, input }) =>
+      `There is an argument too many: ${JSON.stringify(input)}, after ${
+        expectedCount === 1 ? "the one" : `the ${expectedCount}`
+      } expected`,
+    UnsatisfiedPositionalError: ({ placeholder }) => `${placeholder} is missing`,
+    UnexpectedFlagError: ({ externalFlagName, previousInput, input }) =>
+      `--${externalFlagName} is given twice: ${JSON.stringify(previousInput)} and ${JSON.stringify(input)}`,
+  });
+}
+
+function dashed(names: readonly string[]): readonly string[] {
+  return names.map((name) => name.startsWith("-") ? name : `--${name}`);
+}
+
+/** The parser gives the names of commands in backticks. */
+function meant(corrections: readonly string[]): string {
+  const nearest = corrections[0]?.replaceAll("`", "");
+  return nearest === undefined ? "" : `: did you mean ${JSON.stringify(nearest)}?`;
+}
