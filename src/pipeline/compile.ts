@@ -6,8 +6,8 @@
 import { type Draft, readDraft } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import { readLoops } from "./loops.ts";
-import { checkManifest, isRecord } from "./manifest_check.ts";
-import type { Manifest, ManifestRetry, ManifestTask } from "./manifest.ts";
+import { checkManifest, isRecord, tasksOf } from "./manifest_check.ts";
+import { LIMITS, type Manifest, type ManifestRetry, type ManifestTask } from "./manifest.ts";
 import { checkModules, type ExportUse } from "./modules.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "./params.ts";
@@ -45,18 +45,20 @@ export function sourceOf(manifest: unknown): { source?: string } {
 
 /** Like {@linkcode compile}, but problems are returned, so that others can be added. */
 export function examine(document: unknown, base: string): Examination {
-  const shape = checkManifest(document);
-  const { draft, problems: naming } = readDraft(document);
+  const tasks = tasksOf(document);
+  if (tasks.length > LIMITS.tasks) return { problems: [tooMany(tasks.length)], uses: [] };
+  const shape = checkManifest(document, tasks);
+  const { draft, problems: naming } = readDraft(document, tasks);
   const { sequence, cycles } = order(draft.needs);
   const loops = readLoops(draft, sequence);
-  const modules = checkModules(document, base);
+  const modules = checkModules(tasks, base);
   const problems = [
     ...shape.problems,
     ...naming,
     ...cycles.map((cycle) => tellCycle(draft, cycle)),
     ...loops.problems,
     ...modules.problems,
-    ...checkParams(document),
+    ...checkParams(tasks),
   ];
   const { uses } = modules;
   if (problems.length > 0 || shape.manifest === undefined) return { problems, uses };
@@ -65,6 +67,10 @@ export function examine(document: unknown, base: string): Examination {
     problems,
     uses,
   };
+}
+
+function tooMany(count: number): Problem {
+  return { place: "tasks", message: `There are ${count} tasks: ${LIMITS.tasks} are allowed` };
 }
 
 /** Names shown of a cycle; the middle of a longer one is left out. */

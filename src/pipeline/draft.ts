@@ -34,20 +34,21 @@ export interface Draft {
   readonly loops: readonly DraftLoop[];
 }
 
-/** Reads the names of a manifest, however wrong the rest of it is. */
-export function readDraft(document: unknown): { draft: Draft; problems: Problem[] } {
+/** Reads the names of a manifest, however wrong the rest of it is. @param tasks The entries of its `tasks`. */
+export function readDraft(
+  document: unknown,
+  tasks: readonly [string, unknown][],
+): { draft: Draft; problems: Problem[] } {
   const problems: Problem[] = [];
   const source = isRecord(document) ? document : {};
-  const tasks = isRecord(source["tasks"]) ? source["tasks"] : {};
-  const names = Object.keys(tasks);
-  if (names.length > LIMITS.tasks) return { draft: { names: [], needs: [], loops: [] }, problems };
-  if (isRecord(source["tasks"]) && names.length === 0) {
+  if (isRecord(source["tasks"]) && tasks.length === 0) {
     problems.push({ place: "tasks", message: "There are no tasks: a pipeline has at least one" });
   }
   const message = spellingProblem(source["name"]);
   if (message !== undefined) problems.push({ place: "name", message });
+  const names = tasks.map(([name]) => name);
   const reader = new Reader(names, source["onFailure"] === "continue" ? "any" : "success", problems);
-  const needs = names.map((name, index) => reader.needs(tasks[name], index));
+  const needs = tasks.map(([, task], index) => reader.needs(task, index));
   return { draft: { names, needs, loops: reader.loops(source["loops"]) }, problems };
 }
 

@@ -22,29 +22,31 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h
  */
 export function parseDuration(text: string | number): number {
   const problem = durationProblem(text);
-  if (problem === undefined) return milliseconds(text);
-  const written = typeof text === "number" && !Number.isNaN(text) || DURATION.test(String(text));
-  throw written ? new RangeError(problem) : new TypeError(problem);
+  const ms = milliseconds(text);
+  if (problem === undefined) return ms;
+  throw Number.isNaN(ms) ? new TypeError(problem) : new RangeError(problem);
 }
 
 /** What is wrong with a duration, in words; `undefined` if nothing is. */
 export function durationProblem(text: unknown): string | undefined {
-  const known = typeof text === "number"
-    ? !Number.isNaN(text)
-    : typeof text === "string" && DURATION.test(text);
-  if (!known) {
+  const ms = milliseconds(text);
+  if (Number.isNaN(ms)) {
     return `${show(text)} is not a duration: write a number and a unit, such as "250ms", "30s", "5m" or "1h"`;
   }
-  const ms = milliseconds(text as string | number);
   if (ms >= 0 && ms <= MAX_DURATION_MS) return undefined;
   return `${show(text)} is out of range: a duration is 0 to 24 days ("576h")`;
 }
 
-function milliseconds(text: string | number): number {
+/** Not a number if it is no duration. */
+function milliseconds(text: unknown): number {
   if (typeof text === "number") return text;
-  const [, amount, unit] = DURATION.exec(text)!;
+  const match = typeof text === "string" ? DURATION.exec(text) : null;
+  if (match === null) return NaN;
+  const [, amount, unit] = match;
+  const point = amount!.indexOf(".");
+  if (point < 0) return Number(amount) * UNIT_MS[unit!]!;
   // Two integers divided are exact where 1.1 * 60000 is not.
-  const decimals = amount!.split(".")[1]?.length ?? 0;
+  const decimals = amount!.length - point - 1;
   return (Number(amount!.replace(".", "")) * UNIT_MS[unit!]!) / 10 ** decimals;
 }
 

@@ -21,11 +21,7 @@ export function readJson(source: string, name: string): JsonReading {
     const { line, column } = position(text, error.at);
     return broken(name, `Not JSON: ${error.message} at line ${line}, column ${column}`);
   }
-  try {
-    return { value: JSON.parse(text), problems };
-  } catch (cause) {
-    return broken(name, `Not JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
-  }
+  return { value: JSON.parse(text), problems };
 }
 
 function broken(place: string, message: string): JsonReading {
@@ -38,8 +34,15 @@ function position(text: string, at: number): { line: number; column: number } {
   return { line: before.length, column: before.at(-1)!.length + 1 };
 }
 
+/** Marks, and the words and numbers of JSON; strings are found by hand, since no regular expression bears one of 8 MB. */
 const TOKEN =
-  /[ \t\r\n]*(?:([{}\[\],:])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-]))/y;
+  /[ \t\r\n]*(?:([{}\[\],:])|(")|(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-]))/y;
+
+/** The first error of a text. */
+interface Fault {
+  readonly at: number;
+  readonly message: string;
+}
 
 interface Level {
   /** Keys so far; absent for an array. */
@@ -62,7 +65,7 @@ const WORDS: Readonly<Record<Expected, string>> = {
 };
 
 /** Walks over the tokens; finds the first error and all duplicate keys. */
-function scan(text: string, problems: Problem[]): { at: number; message: string } | undefined {
+function scan(text: string, problems: Problem[]): Fault | undefined {
   const levels: Level[] = [];
   let expected: Expected = "v";
   TOKEN.lastIndex = 0;
@@ -70,10 +73,36 @@ function scan(text: string, problems: Problem[]): { at: number; message: string 
     const start = TOKEN.lastIndex;
     const match = TOKEN.exec(text);
     if (match === null) return atEnd(text, start, expected) ? undefined : fault(text, start, expected);
-    const [, mark, quoted] = match;
-    const next = step(levels, expected, mark, quoted, problems);
+    let quoted: string | undefined;
+    if (match[2] !== undefined) {
+      const end = endOfString(text, TOKEN.lastIndex);
+      if (typeof end !== "number") return end;
+      quoted = text.slice(TOKEN.lastIndex - 1, end);
+      TOKEN.lastIndex = end;
+    }
+    const next = step({ levels, expected, mark: match[1], quoted, problems });
     if (next === undefined) return fault(text, start, expected);
     expected = next;
+  }
+}
+
+/** The offset after the closing quote of a string whose inside starts at `from`. */
+function endOfString(text: string, from: number): number | Fault {
+  for (let at = from;; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x22) return at + 1;
+    if (Number.isNaN(code)) {
+      return { at: from - 1, message: "The string that starts here has no closing quote," };
+    }
+    if (code < 0x20) return { at, message: "Found a line break or control character in a string" };
+    if (code !== 0x5c) continue;
+    if (!/^(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/.test(text.slice(at + 1, at + 6))) {
+      return {
+        at,
+        message: `Expected an escape such as \\n or \\\\, found ${JSON.stringify(text.slice(at, at + 2))}`,
+      };
+    }
+    at++;
   }
 }
 
@@ -81,14 +110,18 @@ function atEnd(text: string, start: number, expected: Expected): boolean {
   return expected === "end" && /^[ \t\r\n]*$/.test(text.slice(start));
 }
 
+/** A token, and the state before it. */
+interface Step {
+  readonly levels: Level[];
+  readonly expected: Expected;
+  readonly mark: string | undefined;
+  /** The token if it is a string, with its quotes. */
+  readonly quoted: string | undefined;
+  readonly problems: Problem[];
+}
+
 /** The state after a token; `undefined` if the token can't stand here. */
-function step(
-  levels: Level[],
-  expected: Expected,
-  mark: string | undefined,
-  quoted: string | undefined,
-  problems: Problem[],
-): Expected | undefined {
+function step({ levels, expected, mark, quoted, problems }: Step): Expected | undefined {
   const level = levels[levels.length - 1];
   switch (expected) {
     case "K":
@@ -136,11 +169,14 @@ function addKey(levels: readonly Level[], key: string, problems: Problem[]): Exp
   return ":";
 }
 
-function fault(text: string, start: number, expected: Expected): { at: number; message: string } {
+function fault(text: string, start: number, expected: Expected): Fault {
   const at = start + /^[ \t\r\n]*/.exec(text.slice(start, start + 100_000))![0].length;
   const wanted = expected === "," ? '"," or the closing bracket' : WORDS[expected];
   if (at >= text.length) return { at, message: `The text ends where ${wanted} should be` };
   const found = text.slice(at, at + 20).split(/[\s,\]}]/)[0] || text[at]!;
+  if (/^[}\]]/.test(text.slice(at)) && /,[ \t\r\n]*$/.test(text.slice(Math.max(0, at - 1000), at))) {
+    return { at, message: `Found a comma before ${JSON.stringify(text[at])}: remove it` };
+  }
   if (found.startsWith("//") || found.startsWith("/*")) {
     return { at, message: "Comments are not allowed in JSON: found one" };
   }

@@ -139,10 +139,9 @@ const name = v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_NAME_LENGTH)) as
 const text = v.pipe(v.string(), v.maxLength(LIMITS.description)) as Schema<string>;
 const flag = v.boolean() as Schema<boolean>;
 const on = v.picklist(["success", "failure", "any"]) as Schema<On>;
-const duration = v.union([
-  v.pipe(v.string(), v.regex(DURATION)),
-  v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_DURATION_MS)),
-]) as Schema<Duration>;
+const durationText = v.pipe(v.string(), v.regex(DURATION)) as Schema<Duration>;
+const durationMs = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_DURATION_MS)) as Schema<Duration>;
+const duration: Schema<Duration> = v.lazy((input) => typeof input === "number" ? durationMs : durationText);
 
 function number(least: number, most: number): Schema<number> {
   return v.pipe(v.number(), v.minValue(least), v.maxValue(most)) as Schema<number>;
@@ -152,16 +151,25 @@ function integer(least: number, most: number): Schema<number> {
   return v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most)) as Schema<number>;
 }
 
-const need = v.union([
-  name,
-  closed({
-    task: about(name, "The task that is needed."),
-    on: maybe(
-      on,
-      "On which outcome the need is satisfied. Default: success; any, where the pipeline's onFailure is continue.",
-    ),
-    as: maybe(name, "The key in ctx.inputs. Default: the task's name."),
-  }),
+const needObject = closed({
+  task: about(name, "The task that is needed."),
+  on: maybe(
+    on,
+    "On which outcome the need is satisfied. Default: success; any, where the pipeline's onFailure is continue.",
+  ),
+  as: maybe(name, "The key in ctx.inputs. Default: the task's name."),
+}) as Schema<ManifestNeed>;
+const need: Schema<string | ManifestNeed> = v.lazy((input) =>
+  typeof input === "object" && input !== null ? needObject : name as Schema<string | ManifestNeed>
+);
+
+/**
+ * Schemas of which one is chosen by the value's type, each with its alternatives. A `union` would try them in turn, at a
+ * cost that shows with 100,000 tasks, and could not tell which one was meant.
+ */
+export const CHOICES: ReadonlyMap<v.GenericSchema, readonly v.GenericSchema[]> = new Map([
+  [duration as v.GenericSchema, [durationText as v.GenericSchema, durationMs as v.GenericSchema]],
+  [need as v.GenericSchema, [name as v.GenericSchema, needObject as v.GenericSchema]],
 ]);
 
 const run = closed({
@@ -182,7 +190,8 @@ const retry = closed({
   jitter: maybe(number(0, 1), "Share by which the wait varies at random. Default 0.2."),
 });
 
-const task = closed({
+/** The schema of one task. */
+export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
   description: maybe(text, "For people."),
   run: maybe(run as Schema<ManifestRun>, "What the task runs. Without it, the task is a sync point."),
   needs: maybe(
@@ -206,7 +215,7 @@ const task = closed({
     "Given to the task as ctx.params.",
   ),
   estimate: maybe(duration, "Expected time; orders ready tasks and feeds the progress shown."),
-});
+}) as Schema<ManifestTask>;
 
 const loop = closed({
   from: about(name, "The last task of the loop."),
@@ -227,7 +236,7 @@ export const manifestSchema: v.GenericSchema<unknown, Manifest> = closed({
   ),
   report: maybe(flag, "Whether records go to the gateway while the run goes on. Default true."),
   tasks: about(
-    v.record(v.string(), task) as Schema<Record<string, ManifestTask>>,
+    v.record(v.string(), taskSchema) as Schema<Record<string, ManifestTask>>,
     "The tasks by name.",
   ),
   loops: maybe(

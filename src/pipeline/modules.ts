@@ -27,42 +27,37 @@ export interface Modules {
   readonly problems: readonly Problem[];
 }
 
-/** Resolves the modules of a manifest, however wrong the rest of it is. */
-export function checkModules(document: unknown, base: string): Modules {
+/** Resolves the modules of a manifest, however wrong the rest of it is. @param tasks The entries of its `tasks`. */
+export function checkModules(tasks: readonly [string, unknown][], base: string): Modules {
   const urls = new Map<string, string>();
   const uses = new Map<string, ExportUse>();
   const problems: Problem[] = [];
-  const tasks = isRecord(document) && isRecord(document["tasks"]) ? document["tasks"] : {};
-  for (const [name, task] of Object.entries(tasks)) {
+  for (const [name, task] of tasks) {
     const run = isRecord(task) ? task["run"] : undefined;
     if (!isRecord(run)) continue;
-    const place = placeOf(placeOf("tasks", name), "run");
+    const place = () => placeOf(placeOf("tasks", name), "run");
     const message = formProblem(run) ?? spellingProblem(run["export"]);
-    if (message !== undefined) problems.push({ place, message });
+    if (message !== undefined) problems.push({ place: place(), message });
     const written = run["module"];
     if (typeof written !== "string" || written === "") continue;
     let module = urls.get(written);
     if (module === undefined) {
       const resolved = resolveModule(written, base);
       if (typeof resolved !== "string") {
-        problems.push({ place: `${place}.module`, message: resolved.message });
+        problems.push({ place: `${place()}.module`, message: resolved.message });
         continue;
       }
       urls.set(written, module = resolved);
     }
     const wanted = run["export"] ?? "default";
     if (run["pipeline"] === undefined && typeof wanted === "string") {
-      use(uses, { module, written, export: wanted, place, count: 0 });
+      const key = `${wanted} ${module}`;
+      const known = uses.get(key);
+      if (known === undefined) uses.set(key, { module, written, export: wanted, place: place(), count: 1 });
+      else known.count++;
     }
   }
   return { urls, uses: [...uses.values()], problems };
-}
-
-function use(uses: Map<string, ExportUse>, found: ExportUse): void {
-  const key = `${found.export} ${found.module}`;
-  const known = uses.get(key) ?? found;
-  known.count++;
-  uses.set(key, known);
 }
 
 function formProblem(run: Readonly<Record<string, unknown>>): string | undefined {

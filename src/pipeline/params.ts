@@ -8,11 +8,10 @@ import type { Plan } from "./plan.ts";
 import { PipelineError, placeOf, type Problem } from "./problem.ts";
 import { encode, ValueError } from "./value.ts";
 
-/** Checks the params of all tasks of a manifest. */
-export function checkParams(document: unknown): Problem[] {
+/** Checks the params of all tasks of a manifest. @param tasks The entries of its `tasks`. */
+export function checkParams(tasks: readonly [string, unknown][]): Problem[] {
   const problems: Problem[] = [];
-  const tasks = isRecord(document) && isRecord(document["tasks"]) ? document["tasks"] : {};
-  for (const [name, task] of Object.entries(tasks)) {
+  for (const [name, task] of tasks) {
     const params = isRecord(task) ? task["params"] : undefined;
     if (!isRecord(params)) continue;
     const message = paramsProblem(params);
