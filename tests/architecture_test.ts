@@ -28,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/gateway": ["src/pipeline", "src/uplink", PORT, ...RECORDS],
   "src/environment": ["src/pipeline", PORT],
   "src/runtime": [],
-  "workers": ["src/pipeline", "src/pool", "src/store", "src/runtime"],
+  "workers": ["src/pipeline", "src/pool", "src/store", "src/runtime", ...RECORDS],
 };
 
 /** By third party: the only places that may import it. */
@@ -41,6 +41,9 @@ const CONFINED: Readonly<Record<string, RegExp>> = {
 
 /** Where Deno, Node and Bun may be touched. */
 const RUNTIME_FILES = /^src\/(runtime\/|journal\/sqlite\w*\.ts$)/;
+
+const TOUCH =
+  /\b(?:Deno|Bun)\??\.\w+|(?<![.\w])process\.(?:argv|cwd|env|exit|hrtime|kill|memory\w+|nextTick|on|off|once|p\w+|std\w+|version\w*)\b/g;
 
 const MAX_LINES = 400;
 
@@ -74,7 +77,7 @@ function parse(path: string, text: string): Source {
 }
 
 function sources(): Source[] {
-  const paths = ["src", "workers"].flatMap((folder) =>
+  const paths = ["src", "workers"].filter((folder) => existsSync(join(root, folder))).flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => `${folder}/${name}`)
   );
   if (existsSync(join(root, "mod.ts"))) paths.push("mod.ts");
