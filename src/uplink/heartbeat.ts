@@ -1,0 +1,174 @@
+/**
+ * Owns the heartbeat: when one is sent, and what each adds to the snapshot.
+ * Must not know how a run goes, nor wait for anything else that is being sent.
+ * Invariant: at most one heartbeat is under way, and it is given up after its time limit.
+ */
+import type { Gateway } from "./dialect.ts";
+import type { CommandInbox } from "./commands.ts";
+import { UplinkError } from "./errors.ts";
+import type { Heartbeat } from "./messages.ts";
+import type { Clock, Random } from "./port.ts";
+import { Bell } from "./wait.ts";
+
+/** Time between two heartbeats where nothing else is said, milliseconds. */
+export const INTERVAL_MS = 10_000;
+/** Share by which each interval varies, so that a thousand executors do not speak at once. */
+export const JITTER = 0.2;
+
+/** What the executor tells of itself; the rest is added here. */
+export type HeartbeatSnapshot = Omit<Heartbeat, "session" | "version" | "quiet" | "sentBytes" | "seen">;
+
+/** What a heartbeat needs. */
+export interface HeartbeatOptions {
+  readonly gateway: Gateway;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Names this life of the process. */
+  readonly session: string;
+  /** Called for each heartbeat; has to be quick. */
+  readonly snapshot: () => HeartbeatSnapshot;
+  readonly commands: CommandInbox;
+  /** Milliseconds, ± 20 %. Default 10,000. A command `interval` changes it. */
+  readonly intervalMs?: number;
+  /** Limit for one heartbeat, milliseconds. Default 10,000, at most the interval. */
+  readonly timeoutMs?: number;
+  /** Sends one heartbeat that announces silence, then none until `quiet(false)`. Default false. */
+  readonly quiet?: boolean;
+  readonly onReply?: () => void;
+  readonly onError?: (error: UplinkError) => void;
+}
+
+/** A heartbeat that goes on until it is stopped. */
+export class HeartbeatLoop {
+  readonly #options: HeartbeatOptions;
+  readonly #abort = new AbortController();
+  readonly #bell = new Bell();
+  readonly #ended: Promise<void>;
+  readonly #unlisten: () => void;
+  #intervalMs: number;
+  #version = 0;
+  #quiet: boolean;
+  #announced = false;
+  #now = false;
+  #failures = 0;
+  #lastReplyAt: number | undefined;
+  #retryAfterMs = 0;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    this.#intervalMs = options.intervalMs ?? INTERVAL_MS;
+    this.#quiet = options.quiet ?? false;
+    this.#unlisten = options.commands.listen((command) => {
+      if (command.type !== "interval") return;
+      this.#intervalMs = command.ms;
+      this.#bell.ring();
+    });
+    this.#ended = this.#run();
+  }
+
+  /** Time between two heartbeats now, milliseconds. */
+  get intervalMs(): number {
+    return this.#intervalMs;
+  }
+
+  /** Heartbeats in a row that got no reply. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** When the gateway last replied, milliseconds since the epoch. */
+  get lastReplyAt(): number | undefined {
+    return this.#lastReplyAt;
+  }
+
+  /** Sends one as soon as the one under way, if any, is over. */
+  beat(): void {
+    this.#now = true;
+    this.#bell.ring();
+  }
+
+  /** Announces silence and keeps it, or breaks it. */
+  quiet(on: boolean): void {
+    if (on === this.#quiet) return;
+    this.#quiet = on;
+    this.#announced = false;
+    this.beat();
+  }
+
+  /** Sends no more; resolves when none is under way. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    this.#unlisten();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      const startedAt = clock.now();
+      this.#now = false;
+      await this.#send();
+      const jitter = 1 + JITTER * (2 * this.#options.random() - 1);
+      while (!signal.aborted && !this.#now) {
+        const dueMs = Math.max(this.#intervalMs * jitter, this.#retryAfterMs);
+        // The clock may have jumped: never wait longer than from now on.
+        const ms = Math.min(dueMs, Math.max(0, startedAt + dueMs - clock.now()));
+        if (!await this.#rungWithin(ms)) break;
+      }
+    }
+  }
+
+  /** Whether the bell rang before the time was over. */
+  async #rungWithin(ms: number): Promise<boolean> {
+    const { clock } = this.#options;
+    let over = false;
+    const limit = {
+      ms,
+      clock: {
+        now: clock.now,
+        after: (wait: number, fn: () => void) =>
+          clock.after(wait, () => {
+            over = true;
+            fn();
+          }),
+      },
+    };
+    await this.#bell.wait(this.#abort.signal, limit);
+    return !over;
+  }
+
+  async #send(): Promise<void> {
+    if (this.#quiet && this.#announced) return;
+    const { gateway, commands, clock, session, onReply, onError } = this.#options;
+    const quiet = this.#quiet;
+    const heartbeat: Heartbeat = {
+      ...this.#options.snapshot(),
+      session,
+      version: ++this.#version,
+      ...(quiet ? { quiet } : {}),
+      sentBytes: gateway.traffic.sentBytes,
+      seen: commands.seen,
+    };
+    const timeoutMs = Math.min(this.#options.timeoutMs ?? INTERVAL_MS, this.#intervalMs);
+    try {
+      const reply = await gateway.beat(heartbeat, { timeoutMs, signal: this.#abort.signal });
+      this.#failures = 0;
+      this.#retryAfterMs = 0;
+      this.#announced = quiet;
+      this.#lastReplyAt = clock.now();
+      commands.take(reply.commands);
+      onReply?.();
+    } catch (error) {
+      if (!(error instanceof UplinkError)) throw error;
+      this.#failures++;
+      this.#retryAfterMs = error.retryAfterMs ?? 0;
+      if (!this.#abort.signal.aborted) onError?.(error);
+    }
+  }
+}
+
+/** Starts a heartbeat; the first is sent at once. */
+export function startHeartbeat(options: HeartbeatOptions): HeartbeatLoop {
+  return new HeartbeatLoop(options);
+}

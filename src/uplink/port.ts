@@ -1,0 +1,52 @@
+/**
+ * Owns what the uplink asks of the world: a clock, a `fetch`, and records that bear numbers. Types only.
+ * Must not know what a record holds, where it is kept, or which gateway it goes to.
+ * Invariant: the uplink has no timer, socket or randomness of its own; everything comes through these.
+ */
+
+/** Time, and one timer. Both in milliseconds; `now` since the epoch. */
+export interface Clock {
+  now(): number;
+  /** Calls `fn` once, `ms` from now, unless the returned function is called before. */
+  after(ms: number, fn: () => void): () => void;
+}
+
+/** `globalThis.fetch` fits as it is, and so does a Hono app's `request`. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Bytes that `fetch` takes as a body. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A number from 0 up to, not including, 1. `Math.random` fits. */
+export type Random = () => number;
+
+/** The two lanes of the journal. State goes first. */
+export type Lane = "state" | "log";
+
+/** Numbers of the two lanes: the last record that something holds for. */
+export interface LaneNumbers {
+  readonly state: number;
+  readonly log: number;
+}
+
+/** A record as the uplink sees it. It is sent as its JSON, unread. */
+export interface Numbered {
+  readonly seq: number;
+  /** On a gap record: it stands for the `count` records before it too. */
+  readonly dropped?: { readonly count: number };
+}
+
+/** What is read of a journal. The journal's own port fits as it is. */
+export interface RecordSource {
+  /** State records with a number above `after`, oldest first, at most `limit`. */
+  states(after: number, limit: number): readonly Numbered[];
+  /** Log records with a number above `after`, oldest first, at most `limit`. */
+  logs(after: number, limit: number): readonly Numbered[];
+  /** Tells of every record from now on, until the returned function is called. */
+  watch(watcher: {
+    state?(record: Numbered): void;
+    log?(record: Numbered): void;
+  }): () => void;
+  /** Resolves when everything appended so far is durable. Nothing is sent before: a number that was sent may never be given again. */
+  flush?(): Promise<void>;
+}

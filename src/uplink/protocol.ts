@@ -1,0 +1,171 @@
+/**
+ * Owns the schemas of what goes over the wire in Outrider's own dialect, read by both ends and by the OpenAPI document.
+ * Must not know of HTTP clients, servers or databases.
+ * Invariant: unknown fields are let through, so that either end may be the older one.
+ */
+import * as v from "valibot";
+import type * as m from "./messages.ts";
+
+/** Header with the SHA-256 of a bundle's bytes, lower-case hexadecimal. */
+export const HASH_HEADER = "outrider-bundle-hash";
+/** Most records in one batch. */
+export const MAX_BATCH_RECORDS = 5000;
+/** Longest time that a gateway holds a request for a flag, milliseconds. */
+export const MAX_WAIT_MS = 60_000;
+
+type Schema<T> = v.GenericSchema<unknown, T>;
+
+/** Ids of executors, experiments, runs and groups, names of flags. */
+export const Id: Schema<string> = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_.:@-]{1,128}$/, "Must be 1 to 128 characters out of A-Z a-z 0-9 _ . : @ -"),
+);
+const Count: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const Seq: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const Text = (length: number): Schema<string> => v.pipe(v.string(), v.maxLength(length));
+const RunState = v.picklist(["running", "succeeded", "failed", "cancelled"]);
+const LaneName = v.picklist(["state", "log"]);
+const LaneCounts = v.object({ state: Count, log: Count });
+const Level = v.picklist(["debug", "info", "warn", "error", "critical"]);
+const Interval: Schema<number> = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(1000),
+  v.maxValue(3_600_000),
+);
+
+const because = { because: v.exactOptional(Text(1000)) };
+
+export const Command: Schema<m.Command> = v.variant("type", [
+  v.object({ id: Seq, type: v.literal("cancel"), run: Id, ...because }),
+  v.object({ id: Seq, type: v.literal("stop"), ...because }),
+  v.object({ id: Seq, type: v.literal("pause") }),
+  v.object({ id: Seq, type: v.literal("resume") }),
+  v.object({ id: Seq, type: v.literal("logLevel"), level: Level }),
+  v.object({ id: Seq, type: v.literal("interval"), ms: Interval }),
+]);
+
+export const NewCommand: Schema<m.NewCommand> = v.variant("type", [
+  v.object({ type: v.literal("cancel"), run: Id, ...because }),
+  v.object({ type: v.literal("stop"), ...because }),
+  v.object({ type: v.literal("pause") }),
+  v.object({ type: v.literal("resume") }),
+  v.object({ type: v.literal("logLevel"), level: Level }),
+  v.object({ type: v.literal("interval"), ms: Interval }),
+]);
+
+/** What every reply to an executor may carry. A command of a type that the executor does not know is passed over. */
+const Commands = v.exactOptional(v.array(v.looseObject({ id: Seq, type: v.string() })));
+
+const HeartbeatRun: Schema<m.HeartbeatRun> = v.looseObject({
+  id: Id,
+  pipeline: Text(256),
+  state: RunState,
+  tasks: Count,
+  counts: v.record(v.pipe(v.string(), v.maxLength(32)), Count),
+  running: Count,
+  names: v.pipe(v.array(Text(128)), v.maxLength(8)),
+});
+
+export const Heartbeat: Schema<m.Heartbeat> = v.looseObject({
+  session: Id,
+  version: Seq,
+  outrider: Text(64),
+  runtime: Text(64),
+  experiment: v.exactOptional(Id),
+  groups: v.exactOptional(v.pipe(v.array(Id), v.maxLength(16))),
+  state: v.picklist(["idle", "running", "paused", "stopping"]),
+  quiet: v.exactOptional(v.boolean()),
+  run: v.exactOptional(HeartbeatRun),
+  spool: v.looseObject({ state: Count, log: Count, bytes: v.exactOptional(Count) }),
+  load: v.exactOptional(
+    v.looseObject({ cpu: v.exactOptional(v.number()), memoryBytes: v.exactOptional(Count) }),
+  ),
+  sentBytes: Count,
+  seen: Count,
+});
+
+export const HeartbeatReply: Schema<m.HeartbeatReply> = v.looseObject({ commands: Commands });
+
+const Parked = v.object({ from: Seq, to: Seq, status: v.exactOptional(Count), reason: Text(500) });
+
+export const Batch: Schema<m.Batch> = v.looseObject({
+  run: Id,
+  lane: LaneName,
+  records: v.pipe(v.array(v.looseObject({ seq: Seq })), v.maxLength(MAX_BATCH_RECORDS)),
+  parked: v.exactOptional(v.pipe(v.array(Parked), v.maxLength(1000))),
+  final: v.exactOptional(v.object({ state: RunState, records: LaneCounts })),
+});
+
+export const BatchReply: Schema<m.BatchReply> = v.looseObject({
+  acknowledged: LaneCounts,
+  rejected: v.array(v.object({ lane: LaneName, seq: Seq, reason: v.string() })),
+  final: v.boolean(),
+  commands: Commands,
+});
+
+export const Flag: Schema<m.Flag> = v.object({ name: Id, value: v.unknown(), version: Seq });
+
+export const FlagOperation: Schema<m.FlagOperation> = v.variant("op", [
+  v.object({ op: v.literal("set"), id: Id, value: v.unknown(), ifVersion: v.exactOptional(Count) }),
+  v.object({ op: v.literal("increment"), id: Id, by: v.pipe(v.number(), v.finite()) }),
+  v.object({ op: v.literal("decrement"), id: Id, by: v.pipe(v.number(), v.finite()) }),
+  v.object({ op: v.literal("compare"), id: Id, expected: v.exactOptional(v.unknown()), value: v.unknown() }),
+]);
+
+export const FlagReply: Schema<m.FlagReply> = v.object({ flag: v.exactOptional(Flag), done: v.boolean() });
+
+export const FlagValue: Schema<{ readonly value?: unknown }> = v.object({ value: v.unknown() });
+
+export const ErrorReply: Schema<{ readonly error: { readonly code: string; readonly message: string } }> = v
+  .object({ error: v.object({ code: v.string(), message: v.string() }) });
+
+export const Submitted: Schema<m.Submitted> = v.object({
+  hash: v.string(),
+  bytes: Count,
+  to: v.string(),
+  version: Seq,
+});
+
+export const ExecutorView: Schema<m.ExecutorView> = v.object({
+  id: Id,
+  state: v.picklist(["idle", "running", "paused", "stopping", "lost"]),
+  firstSeenAt: v.string(),
+  lastSeenAt: v.string(),
+  heartbeat: v.exactOptional(Heartbeat),
+});
+
+export const RunView: Schema<m.RunView> = v.object({
+  run: Id,
+  executor: Id,
+  pipeline: v.exactOptional(v.string()),
+  runtime: v.exactOptional(v.string()),
+  state: v.picklist(["running", "succeeded", "failed", "cancelled", "lost"]),
+  version: Seq,
+  startedAt: v.exactOptional(v.string()),
+  endedAt: v.exactOptional(v.string()),
+  lastSeenAt: v.string(),
+  acknowledged: LaneCounts,
+  complete: v.boolean(),
+  missing: v.array(v.object({ ...Parked.entries, lane: LaneName })),
+});
+
+/** A token to be made. */
+export interface NewToken {
+  readonly kind: "user" | "executor";
+  /** What the token is listed and withdrawn by. */
+  readonly name: string;
+  /** The one executor that it speaks for. Default: any. */
+  readonly executor?: string;
+}
+export const NewToken: Schema<NewToken> = v.object({
+  kind: v.picklist(["user", "executor"]),
+  name: Id,
+  executor: v.exactOptional(Id),
+});
+
+/** A token just made; its text is shown this once. */
+export const TokenMade: Schema<{ readonly name: string; readonly token: string }> = v.object({
+  name: Id,
+  token: v.string(),
+});

@@ -1,0 +1,54 @@
+/**
+ * Owns asking for a pipeline until there is one.
+ * Must not know what a bundle holds, nor what is done with it.
+ * Invariant: it ends only with a bundle whose hash was checked, or when it is told to stop.
+ */
+import { Backoff } from "./backoff.ts";
+import type { Gateway, Pulled } from "./dialect.ts";
+import { UplinkError } from "./errors.ts";
+import type { Clock, Random } from "./port.ts";
+import { sleep } from "./wait.ts";
+
+/** Highest ceiling of the delay while the gateway answers and has nothing yet, milliseconds. */
+export const NONE_YET_MAX_MS = 10_000;
+const TIMEOUT_MS = 300_000;
+
+/** What a pull needs. */
+export interface PullOptions {
+  readonly gateway: Gateway;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Tag of the pipeline that is known; only a newer one counts. */
+  readonly known?: string;
+  readonly signal: AbortSignal;
+  /** Limit for one download, milliseconds. Default 300,000. */
+  readonly timeoutMs?: number;
+  /** The gateway answered that there is nothing yet. */
+  readonly onNone?: () => void;
+  readonly onError?: (error: UplinkError) => void;
+}
+
+/** Asks until there is a pipeline; `undefined` if the signal was aborted before. */
+export async function pullPipeline(options: PullOptions): Promise<Pulled | undefined> {
+  const { gateway, clock, random, signal, known } = options;
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  const none = new Backoff({ random, maxMs: NONE_YET_MAX_MS });
+  const failed = new Backoff({ random });
+  while (!signal.aborted) {
+    let delayMs: number;
+    try {
+      const pulled = await gateway.pull(known, { timeoutMs, signal });
+      if (pulled) return pulled;
+      options.onNone?.();
+      failed.reset();
+      delayMs = none.next();
+    } catch (error) {
+      if (!(error instanceof UplinkError)) throw error;
+      if (signal.aborted) return undefined;
+      options.onError?.(error);
+      delayMs = failed.next(error.retryAfterMs);
+    }
+    await sleep(clock, delayMs, signal);
+  }
+  return undefined;
+}

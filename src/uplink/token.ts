@@ -1,0 +1,39 @@
+/**
+ * Owns the check of a token before it is put into a header.
+ * Must not know where it came from or what it opens.
+ * Invariant: a message about a token never shows any of it.
+ */
+import { TokenError } from "./errors.ts";
+
+/** Longest token, characters. */
+export const MAX_TOKEN_LENGTH = 4096;
+
+/**
+ * The token, if it can stand in an `Authorization` header.
+ *
+ * @param token What was configured; a token from a file comes here without the line break at the file's end.
+ * @throws {TokenError} If it is empty, too long, or holds a line break, a space or a character outside ASCII.
+ */
+export function checkToken(token: string): string {
+  if (token === "") {
+    throw new TokenError("The token is empty: leave OUTRIDER_TOKEN unset, or give it a value");
+  }
+  if (token.length > MAX_TOKEN_LENGTH) {
+    throw new TokenError(
+      `The token has ${token.length} characters, more than ${MAX_TOKEN_LENGTH}: check that OUTRIDER_TOKEN_FILE names the file with the token`,
+    );
+  }
+  const at = token.search(/[^\x21-\x7e]/);
+  if (at < 0) return token;
+  throw new TokenError(
+    `The token has ${nameOf(token.charCodeAt(at))} at character ${
+      at + 1
+    } of ${token.length}: write it on one line, without quotes or spaces, for example with "printf %s"`,
+  );
+}
+
+function nameOf(code: number): string {
+  if (code === 0x0a || code === 0x0d) return "a line break";
+  if (code === 0x20 || code === 0x09 || code === 0xa0) return "a space";
+  return code < 0x20 || code === 0x7f ? "a control character" : "a character outside ASCII";
+}
