@@ -9,7 +9,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { buildSync, type Metafile } from "esbuild";
+import { buildSync } from "esbuild";
+import { bundleWorker } from "./build_worker.ts";
 import { root } from "./suites.ts";
 
 const SHEBANG = "#!/usr/bin/env node\n";
@@ -39,24 +40,34 @@ export function build(folder: string): void {
   const cli = join(folder, "cli.js");
   writeFileSync(cli, SHEBANG + readFileSync(cli, "utf8").replace(/^#!.*\n/, ""));
   chmodSync(cli, 0o755);
-  writeFileSync(join(folder, "THIRD_PARTY_LICENSES"), licences(metafile));
+  writeFileSync(
+    join(folder, "THIRD_PARTY_LICENSES"),
+    licences([...Object.keys(metafile.inputs), ...bundleWorker().inputs]),
+  );
   declarations(folder);
 }
 
-/** The licence of each package that ended up in the bundle, as its authors wrote it. */
-function licences(metafile: Metafile): string {
+/** The text of a licence, for packages that name theirs and bring no file with it. */
+const LICENCE_TEXTS: Readonly<Record<string, string>> = {
+  "Apache-2.0": "node_modules/typescript/LICENSE",
+};
+
+/** The licence of each package that one of the files belongs to, as its authors wrote it. */
+function licences(inputs: readonly string[]): string {
   const packages = new Set(
-    Object.keys(metafile.inputs).flatMap((path) =>
-      /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? []
-    ),
+    inputs.flatMap((path) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? []),
   );
   const sections = [...packages].sort().map((path) => {
     const folder = join(root, path);
     const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
     const files = readdirSync(folder).filter((file) => /^(licen[cs]e|notice|copying)/i.test(file)).sort();
-    if (files.length === 0) throw new Error(`${name} has no file with its licence: don't bundle it`);
-    const texts = files.map((file) => readFileSync(join(folder, file), "utf8").trim());
-    return [`${name} ${version} (${license})`, ...texts].join("\n\n");
+    const texts = files.map((file) => join(folder, file));
+    if (texts.length === 0 && Object.hasOwn(LICENCE_TEXTS, license)) {
+      texts.push(join(root, LICENCE_TEXTS[license]!));
+    }
+    if (texts.length === 0) throw new Error(`${name} has no file with its licence: don't bundle it`);
+    return [`${name} ${version} (${license})`, ...texts.map((text) => readFileSync(text, "utf8").trim())]
+      .join("\n\n");
   });
   return ["This package contains the following software.", ...sections].join(`\n\n${"-".repeat(80)}\n\n`) +
     "\n";

@@ -14,13 +14,14 @@ const root: string = fileURLToPath(new URL("..", import.meta.url));
 /** Where the text lives. */
 export const workerCodePath: string = fileURLToPath(new URL("../src/pool/worker_code.ts", import.meta.url));
 
-/** The worker's program as one module of JavaScript. */
-export function bundleWorker(): string {
-  const { outputFiles } = buildSync({
+/** The worker's program as one module of JavaScript, and the files that went into it. */
+export function bundleWorker(): { readonly program: string; readonly inputs: readonly string[] } {
+  const { outputFiles, metafile } = buildSync({
     absWorkingDir: root,
     entryPoints: ["workers/task_worker.ts"],
     bundle: true,
     write: false,
+    metafile: true,
     minify: true,
     format: "esm",
     platform: "neutral",
@@ -31,7 +32,7 @@ export function bundleWorker(): string {
     charset: "ascii",
     footer: { js: "//# sourceURL=outrider-worker" },
   });
-  return outputFiles[0]!.text;
+  return { program: outputFiles[0]!.text, inputs: Object.keys(metafile.inputs) };
 }
 
 /** The text of src/pool/worker_code.ts for a program. */
@@ -50,7 +51,7 @@ export function workerCodeFile(program: string): string {
 }
 
 if (import.meta.main) {
-  const text = workerCodeFile(bundleWorker());
+  const text = workerCodeFile(bundleWorker().program);
   writeFileSync(workerCodePath, text);
   process.stdout.write(`Wrote src/pool/worker_code.ts: ${text.length} bytes\n`);
 }
