@@ -37,7 +37,7 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
       ? undefined
       : import("./log_file.ts").then(({ openLogFile }) => openLogFile(flags.log!, runtime)),
   ]);
-  this.exitCode = await showRun(executor.run(file, options), {
+  this.exitCode = await showRun(() => executor.run(file, options), {
     runtime,
     json: flags.json === true,
     quiet: flags.quiet === true,

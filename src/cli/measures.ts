@@ -49,10 +49,23 @@ export function pad(text: string, columns: number): string {
 
 /** The text cut to a width, with `…` where something is missing; colours are closed. */
 export function fit(text: string, columns: number): string {
-  const { index, truncated } = widthOf(text, { limit: Math.max(1, columns), ellipsis: "…" });
-  if (!truncated) return text;
-  return `${text.slice(0, index)}${text.includes("\x1b") ? "\x1b[0m" : ""}…`;
+  if (width(text) <= columns) return text;
+  const kept: string[] = [];
+  let left = columns - 1;
+  for (const piece of text.match(PIECES) ?? []) {
+    left -= width(piece);
+    if (left < 0) break;
+    kept.push(piece);
+  }
+  const close = text.includes("\x1b") ? "\x1b[0m…" : "…";
+  // What is joined may be wider than its parts: a digit and a keycap.
+  while (kept.length > 0 && width(kept.join("")) >= columns) kept.pop();
+  return kept.join("") + close;
 }
+
+/** Colour codes, and characters one by one. */
+// deno-lint-ignore no-control-regex
+const PIECES = /\x1b\[[0-9;]*m|[^]/gu;
 
 function two(number: number): string {
   return String(number).padStart(2, "0");

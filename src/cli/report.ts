@@ -75,7 +75,7 @@ function table(ended: readonly Ended[], { columns, paint }: ReportOptions): stri
   return cells.map(({ task, last, name, word, took, says }) => {
     const [mark, brush] = markOf(last.outcome, paint);
     const head = `${brush(mark)} ${paint.task(task, pad(name, names))}  ${brush(pad(word, words))}`;
-    return `${head}  ${took.padStart(tooks)}  ${room > 3 ? fit(says, room) : ""}`.trimEnd();
+    return fit(`${head}  ${took.padStart(tooks)}  ${room > 3 ? fit(says, room) : ""}`.trimEnd(), columns);
   });
 }
 

@@ -11,7 +11,7 @@ import type { CliRuntime } from "./context.ts";
 import type { LogFile } from "./log_file.ts";
 import { report } from "./report.ts";
 import { stopOnSignals } from "./stopping.ts";
-import { openView } from "./view.ts";
+import { readyView } from "./view.ts";
 
 /** How a person asked to see a run. */
 export interface SessionOptions {
@@ -24,14 +24,21 @@ export interface SessionOptions {
   readonly log?: LogFile;
 }
 
-/** Shows an execution until it ends; returns the exit code. Rejects if the run could not begin, or on a defect. */
-export async function showRun(execution: Execution, options: SessionOptions): Promise<number> {
+/**
+ * Starts an execution and shows it until it ends.
+ *
+ * @param start Called when all is ready to watch.
+ * @returns The exit code.
+ * @throws What the execution rejects with: the run could not begin, or a defect.
+ */
+export async function showRun(start: () => Execution, options: SessionOptions): Promise<number> {
   const { runtime, json, quiet, level, log, stopGraceMs } = options;
   const { stdout, stderr } = runtime;
+  const { open, paint, columns } = await readyView({ stdout, stderr, env: runtime.env, json, quiet, level });
   let refused: string | undefined;
+  const execution = start();
   log?.follow(execution, (why) => refused = why);
-  const opened = openView(execution, { stdout, stderr, env: runtime.env, json, quiet, level });
-  const { view, paint, columns } = await opened;
+  const view = open(execution);
   const stopping = stopOnSignals(execution, { runtime, view, stopGraceMs });
   const unwatchErrors = runtime.onUncaught(() => view.end());
   try {

@@ -63,25 +63,28 @@ export const clock: Clock = {
   },
 };
 
-/** Opens the view that fits the terminal; also gives the paint and width for what is printed at the end. */
-export async function openView(
-  execution: Execution,
-  wish: ViewWish,
-): Promise<{ readonly view: View; readonly paint: Paint; readonly columns: number }> {
+/** A view that is ready to be opened. */
+export interface ReadyView {
+  /** For what is printed at the end. */
+  readonly paint: Paint;
+  readonly columns: number;
+  /** Opens it on an execution, at once, so that no event is missed. */
+  open(execution: Execution): View;
+}
+
+/** Makes the view ready that fits the terminal. */
+export async function readyView(wish: ViewWish): Promise<ReadyView> {
   const out = wish.json ? wish.stderr : wish.stdout;
-  const paint = isRich(out, wish.env) ? await colourPaint() : plainPaint;
-  const options: ViewOptions = {
-    out,
-    err: wish.stderr,
-    paint,
-    clock,
-    time: timeOfDay,
-    level: wish.level,
-    quiet: wish.quiet,
-  };
   const live = !wish.quiet && isRich(wish.stderr, wish.env);
-  const view = live
-    ? new LiveView(execution, { ...options, region: paint.on ? paint : await colourPaint() })
-    : new PlainView(execution, options);
-  return { view, paint, columns: out.isTTY ? out.columns : 120 };
+  const colour = isRich(out, wish.env);
+  const coloured = live || colour ? await colourPaint() : plainPaint;
+  const paint = colour ? coloured : plainPaint;
+  const { stderr: err, level, quiet } = wish;
+  const options: ViewOptions = { out, err, paint, clock, time: timeOfDay, level, quiet };
+  return {
+    paint,
+    columns: out.isTTY ? out.columns : 120,
+    open: (execution) =>
+      live ? new LiveView(execution, { ...options, region: coloured }) : new PlainView(execution, options),
+  };
 }
