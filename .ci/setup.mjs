@@ -33,7 +33,8 @@ function isCurrent() {
   const wanted = packagesOf("package-lock.json");
   if (wanted === undefined) throw new Error("package-lock.json is missing or no JSON: restore it from git");
   const present = packagesOf("node_modules/.package-lock.json");
-  if (present === undefined) return false;
+  // Node comes by its package's install script.
+  if (present === undefined || !existsSync(join(binaries, "node"))) return false;
   const versions = new Map(present.map(([path, { version }]) => [path, version]));
   return wanted.every(([path, { version, optional }]) =>
     versions.has(path) ? versions.get(path) === version : optional === true
@@ -58,16 +59,26 @@ async function install() {
     "--loglevel=error",
     "--engine-strict=false",
   ]);
-  if (code === "ENOENT" && "Deno" in globalThis) {
+  const withoutNpm = code === "ENOENT" && "Deno" in globalThis;
+  if (withoutNpm) {
     ({ code, output } = await captured(process.execPath, ["install", "--quiet"]));
   }
   line.end(code === 0 ? `done in ${seconds(started)}` : "failed");
-  if (code === 0) return;
+  if (code === 0) return withoutNpm || checkScripts();
   process.stderr.write(`${output}\n`);
   process.stderr.write(
     code === "ENOENT"
       ? "The set-up needs npm, which is not in PATH: install Node.js 20 or newer, which brings it\n"
       : `The set-up has failed: npm ci ended with code ${code}, see above. Check the network and run the command again\n`,
+  );
+  process.exit(1);
+}
+
+function checkScripts() {
+  if (isCurrent()) return;
+  process.stderr.write(
+    "The set-up has failed: npm has run no install scripts, which is what ignore-scripts in its settings does. " +
+      "Run those that package.json allows: npm rebuild --ignore-scripts=false\n",
   );
   process.exit(1);
 }
