@@ -21,7 +21,7 @@ const EXTERNAL: readonly string[] = [];
 /** Makes the package's files in a folder, which is emptied first. */
 export function build(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
-  const { metafile } = buildSync({
+  const { metafile, warnings } = buildSync({
     absWorkingDir: root,
     entryPoints: { mod: "mod.ts", cli: "src/cli/main.ts" },
     outdir: folder,
@@ -37,6 +37,9 @@ export function build(folder: string): void {
     metafile: true,
     logLevel: "warning",
   });
+  if (warnings.length > 0) {
+    throw new Error("esbuild warns of the above: mend it, or say in .ci/build.ts why not");
+  }
   const cli = join(folder, "cli.js");
   writeFileSync(cli, SHEBANG + readFileSync(cli, "utf8").replace(/^#!.*\n/, ""));
   chmodSync(cli, 0o755);
@@ -86,9 +89,10 @@ function declarations(folder: string): void {
     if (seen.has(path)) return;
     seen.add(path);
     const text = readFileSync(join(emitted, path), "utf8");
+    const code = text.replace(/\/\*[\s\S]*?\*\//g, "");
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text.replace(/(from\s*"\.[^"]*|import\("\.[^"]*)\.ts"/g, '$1.js"'));
-    for (const [, name] of text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)) {
+    for (const [, name] of code.matchAll(/(?:from|import\()\s*"([^"]+)"/g)) {
       if (!name!.startsWith(".")) {
         throw new Error(`The types in ${path} need "${name}": keep it out of the interface`);
       }

@@ -46,7 +46,7 @@ async function install() {
   const paths = (packagesOf("package-lock.json") ?? []).filter(([, { optional }]) => !optional).map((
     [path],
   ) => path);
-  const text = `Setting up: installing ${paths.length} development packages into node_modules (npm ci)`;
+  const text = `Setting up: installing ${paths.length} packages into node_modules (npm ci)`;
   const started = Date.now();
   const line = progressLine(text, () => {
     const there = paths.filter((path) => existsSync(join(root, path, "package.json"))).length;
