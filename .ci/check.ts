@@ -31,6 +31,10 @@ function checks(files: readonly string[]): Check[] {
     { name: "declarations", run: ["tsc", "--noCheck"] },
     { name: "documentation", run: ["deno", "doc", "--lint", "--quiet", "mod.ts"] },
     { name: "imports and generated files", run: ["node", "--test", "--test-reporter=dot", ...tests] },
+    {
+      name: "lock file",
+      run: ["npm", "ci", "--dry-run", "--no-audit", "--no-fund", "--engine-strict=false"],
+    },
     { name: "no registry addresses", run: () => registryAddresses(files) },
   ];
 }
@@ -89,7 +93,7 @@ function registryAddresses(files: readonly string[]): string[] {
   return files.flatMap((file) => {
     if (file.endsWith(".npmrc")) return [`${file} is in git: settings for a registry belong to the machine`];
     return readable(file)!.split("\n").flatMap((line, at) => {
-      const found = /"resolved":|\bregistry\.[\w-]+\.\w+/.exec(line)?.[0] ??
+      const found = /"resolved"\s*:|\bregistry\.[\w-]+\.\w+/.exec(line)?.[0] ??
         here.find((host) => line.includes(host));
       return found === undefined ? [] : [`${file}:${at + 1} names a registry (${found}): take it out`];
     });
