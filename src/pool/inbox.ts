@@ -1,0 +1,245 @@
+/**
+ * Owns the way from a lane to its worker: a ring of slots in shared memory, each an attempt that is offered.
+ * Must not know what an attempt does.
+ * Invariant: an attempt is either claimed by the worker or revoked by the lane, never both; a compare-and-set decides.
+ *
+ * A slot:  claim i32 | task | iteration | attempt | flags | timeout in ms | payload offset | payload bytes
+ */
+
+/** Attempts that a lane may offer at a time. */
+export const SLOTS = 256;
+/** Room for the payloads of offered attempts. A payload over a quarter of it goes by message. */
+export const PAYLOAD_BYTES: number = 64 * 1024;
+export const MAX_PAYLOAD: number = PAYLOAD_BYTES / 4;
+
+/** Flags of an attempt. */
+export const Flag = { urgent: 1, fatal: 2, bulky: 4 } as const;
+
+/** Cells of the control array that the inbox uses, from `INBOX_FIRST`. */
+const HEAD = 0, TAIL = 1, IDLE = 2, HELD = 3, CURRENT = 4;
+export const INBOX_CELLS = 5;
+
+const WORDS = 8;
+const Claim = { offered: 1, claimed: 2, revoked: 3 } as const;
+
+/** An attempt as it is offered. */
+export interface Offer {
+  readonly task: number;
+  readonly iteration: number;
+  readonly attempt: number;
+  readonly flags: number;
+  /** Milliseconds; 0 for none. */
+  readonly timeoutMs: number;
+  /** What the worker needs to know, as text; undefined when it goes by message. */
+  readonly payload: string | undefined;
+}
+
+/** An attempt as it is claimed. */
+export interface Claimed extends Offer {
+  /** Number of the offer on this lane. */
+  readonly seq: number;
+}
+
+/** The memory that both ends share. */
+export interface InboxMemory {
+  readonly cells: Int32Array;
+  readonly slots: SharedArrayBuffer;
+  readonly payloads: SharedArrayBuffer;
+  /** One cell: when the running attempt was claimed, in milliseconds since the epoch. */
+  readonly claimedAt: Float64Array;
+}
+
+/** New memory for an inbox. */
+export function inboxMemory(cells: Int32Array): InboxMemory {
+  return {
+    cells,
+    slots: new SharedArrayBuffer(SLOTS * WORDS * 4),
+    payloads: new SharedArrayBuffer(PAYLOAD_BYTES),
+    claimedAt: new Float64Array(new SharedArrayBuffer(8)),
+  };
+}
+
+/** The lane's end. */
+export class InboxWriter {
+  readonly #cells: Int32Array;
+  readonly #slots: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #claimedAt: Float64Array;
+  readonly #encoder = new TextEncoder();
+  /** Where the payload of each offer not yet passed ends, oldest first. */
+  readonly #ends: number[] = [];
+  #oldest = 0;
+  #payloadHead = 0;
+  #payloadTail = 0;
+  #head = 0;
+
+  constructor({ cells, slots, payloads, claimedAt }: InboxMemory) {
+    this.#cells = cells;
+    this.#slots = new Int32Array(slots);
+    this.#bytes = new Uint8Array(payloads);
+    this.#claimedAt = claimedAt;
+  }
+
+  /** The number that the next offer will have. */
+  get next(): number {
+    return this.#head;
+  }
+
+  /** Offers an attempt; false if there is no room for it now. */
+  offer(offer: Offer): boolean {
+    this.#reclaim();
+    if (this.#head - Atomics.load(this.#cells, TAIL) >= SLOTS) return false;
+    const offset = offer.payload === undefined ? 0 : this.#store(offer.payload);
+    if (offset < 0) return false;
+    const at = (this.#head % SLOTS) * WORDS;
+    const slots = this.#slots;
+    slots[at + 1] = offer.task;
+    slots[at + 2] = offer.iteration;
+    slots[at + 3] = offer.attempt;
+    slots[at + 4] = offer.flags;
+    slots[at + 5] = offer.timeoutMs;
+    slots[at + 6] = offset;
+    slots[at + 7] = this.#written;
+    this.#ends.push(this.#payloadHead);
+    Atomics.store(slots, at, Claim.offered);
+    this.#head++;
+    Atomics.store(this.#cells, HEAD, this.#head);
+    return true;
+  }
+
+  /** Whether the worker sleeps and has to be woken by a message; asked once for each sleep. */
+  mustWake(): boolean {
+    return Atomics.exchange(this.#cells, IDLE, 0) === 1;
+  }
+
+  /** Takes an offer back; false if the worker has claimed it. */
+  revoke(seq: number): boolean {
+    const at = (seq % SLOTS) * WORDS;
+    return Atomics.compareExchange(this.#slots, at, Claim.offered, Claim.revoked) === Claim.offered;
+  }
+
+  /** The number of the attempt that is running, if one is. */
+  get current(): number | undefined {
+    const current = Atomics.load(this.#cells, CURRENT);
+    return current === 0 ? undefined : current - 1;
+  }
+
+  /** When the running attempt was claimed, in milliseconds since the epoch. */
+  get claimedAt(): number {
+    return this.#claimedAt[0]!;
+  }
+
+  /** Whether the worker waits for leave to go on after an outcome that was no success. */
+  get held(): boolean {
+    return Atomics.load(this.#cells, HELD) === 1;
+  }
+
+  /** Lets a held worker go on. */
+  release(): void {
+    Atomics.store(this.#cells, HELD, 0);
+  }
+
+  #written = 0;
+
+  /** Puts a payload into the ring; its offset, or -1 when there is no room. */
+  #store(payload: string): number {
+    const most = payload.length * 3;
+    let from = this.#payloadHead % PAYLOAD_BYTES;
+    let head = this.#payloadHead;
+    if (from + most > PAYLOAD_BYTES) {
+      head += PAYLOAD_BYTES - from;
+      from = 0;
+    }
+    if (head + most - this.#payloadTail > PAYLOAD_BYTES) return -1;
+    this.#written = this.#encoder.encodeInto(payload, this.#bytes.subarray(from, from + most)).written;
+    this.#payloadHead = head + this.#written;
+    return from;
+  }
+
+  /** Frees the payloads of offers that the worker has passed. */
+  #reclaim(): void {
+    const passed = Atomics.load(this.#cells, TAIL) - this.#oldest;
+    if (passed <= 0) return;
+    const ends = this.#ends.splice(0, passed);
+    this.#payloadTail = ends.at(-1) ?? this.#payloadTail;
+    this.#oldest += passed;
+  }
+}
+
+/** The worker's end. */
+export class InboxReader {
+  readonly #cells: Int32Array;
+  readonly #slots: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #claimedAt: Float64Array;
+  readonly #decoder = new TextDecoder();
+  #tail = 0;
+
+  constructor({ cells, slots, payloads, claimedAt }: InboxMemory) {
+    this.#cells = cells;
+    this.#slots = new Int32Array(slots);
+    this.#bytes = new Uint8Array(payloads);
+    this.#claimedAt = claimedAt;
+  }
+
+  /** Whether there is nothing more to claim. */
+  get empty(): boolean {
+    return Atomics.load(this.#cells, HEAD) === this.#tail;
+  }
+
+  /** Claims the next offer that was not revoked. */
+  claim(at: number): Claimed | undefined {
+    while (!this.empty) {
+      const seq = this.#tail;
+      const at = (seq % SLOTS) * WORDS;
+      const got = Atomics.compareExchange(this.#slots, at, Claim.offered, Claim.claimed) === Claim.offered;
+      const claimed = got ? this.#read(seq, at) : undefined;
+      if (got) {
+        this.#claimedAt[0] = at;
+        Atomics.store(this.#cells, CURRENT, seq + 1);
+      }
+      this.#tail++;
+      Atomics.store(this.#cells, TAIL, this.#tail);
+      if (claimed !== undefined) return claimed;
+    }
+    return undefined;
+  }
+
+  /** The claimed attempt has ended and its outcome is written. */
+  done(): void {
+    Atomics.store(this.#cells, CURRENT, 0);
+  }
+
+  /** Stops claiming until the lane says go on. */
+  hold(): void {
+    Atomics.store(this.#cells, HELD, 1);
+  }
+
+  get held(): boolean {
+    return Atomics.load(this.#cells, HELD) === 1;
+  }
+
+  /** Says that a message is needed to wake us; false if there is something to do after all. */
+  sleep(): boolean {
+    Atomics.store(this.#cells, IDLE, 1);
+    if (this.empty || this.held) return true;
+    return Atomics.exchange(this.#cells, IDLE, 0) === 0;
+  }
+
+  #read(seq: number, at: number): Claimed {
+    const slots = this.#slots;
+    const flags = slots[at + 4]!;
+    const from = slots[at + 6]!;
+    return {
+      seq,
+      task: slots[at + 1]!,
+      iteration: slots[at + 2]!,
+      attempt: slots[at + 3]!,
+      flags,
+      timeoutMs: slots[at + 5]!,
+      payload: (flags & Flag.bulky) !== 0
+        ? undefined
+        : this.#decoder.decode(this.#bytes.subarray(from, from + slots[at + 7]!)),
+    };
+  }
+}

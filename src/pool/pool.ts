@@ -1,0 +1,382 @@
+/**
+ * Owns the lanes of a run: how many there are, and which gets what there is to do.
+ * Must not know what comes next (its supply does) nor what an outcome leads to.
+ * Invariant: there is never something ready and a warm lane without anything to do, once `feed` has returned.
+ */
+import { Lane, type LaneItem, type LaneLine, type LaneListener, type LaneOutcome } from "./lane.ts";
+import type { LaneOptions } from "./lane.ts";
+import type { WorkerSetup } from "./protocol.ts";
+
+/** Time that a lane's queue should last, in milliseconds: long enough to bridge a round trip, short enough to change plans. */
+const QUEUE_MS = 0.5;
+const MIN_QUEUE = 2;
+const MAX_QUEUE = 64;
+/** A ready task that has waited this long makes the pool grow, in milliseconds. */
+const GROW_MS = 20;
+/** A lane beyond the base that has had nothing to do for this long ends, in milliseconds. */
+const IDLE_MS = 10_000;
+/** After this long a run keeps one warm worker in reserve, in milliseconds. */
+const RESERVE_MS = 250;
+/** Reads of the outboxes without a bell: from every `MIN_POLL_MS`, doubling while nothing is told, to `MAX_POLL_MS`. */
+const MIN_POLL_MS = 2;
+const MAX_POLL_MS = 200;
+
+/** What there is to do, in order. */
+export interface Supply {
+  /** Attempts that could start now. */
+  readonly ready: number;
+  /** The next of those that want a lane of their own, if there is one. */
+  readonly alone: { readonly fresh: boolean } | undefined;
+  take(lane: number, options: { readonly max: number; readonly ready: number }): LaneItem[];
+  takeAlone(lane: number): LaneItem | undefined;
+  /** What may follow the last attempt offered to the lane. */
+  extend(lane: number, options: { readonly last: number; readonly max: number }): LaneItem[];
+  /** The attempts never began; the last of a line comes first. */
+  giveBack(items: readonly LaneItem[]): void;
+}
+
+/** What hears of a run's attempts. */
+export interface PoolListener {
+  settled(lane: number, item: LaneItem, outcome: LaneOutcome): void;
+  printed(line: LaneLine): void;
+  progressed(lane: number, item: LaneItem, progress: { fraction: number; text?: string }): void;
+  /** A worker ended that was not told to; another takes its place. */
+  replaced(lane: number): void;
+}
+
+/** How many workers a run may have, and how they are stopped. */
+export interface PoolOptions {
+  readonly workers: number;
+  readonly maxWorkers: number;
+  readonly killGraceMs: number;
+  readonly start: LaneOptions["start"];
+  readonly services: object;
+  readonly listener: PoolListener;
+}
+
+/** The workers of one run. */
+export class Pool implements LaneListener {
+  readonly #options: PoolOptions;
+  readonly #halt: Int32Array = new Int32Array(new SharedArrayBuffer(4));
+  readonly #lanes: Set<Lane> = new Set();
+  /** Lanes that take nothing more: they run a last attempt, or are about to be gone. */
+  readonly #leaving: Set<Lane> = new Set();
+  #reserve: Lane | undefined;
+  #supply: Supply | undefined;
+  #setup: WorkerSetup | undefined;
+  #ids = 0;
+  #meanMs = 0.05;
+  #feeding = false;
+  #closed = false;
+  readonly #timers: Map<"grow" | "poll" | "shrink" | "reserve", ReturnType<typeof setTimeout>> = new Map();
+  #pollMs = MIN_POLL_MS;
+  #seen: Map<Lane, number | undefined> = new Map();
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Lanes that are there. */
+  get lanes(): readonly Lane[] {
+    return [...this.#lanes, ...this.#leaving];
+  }
+
+  /** A lane to ask something, before the run begins. */
+  first(): Lane {
+    return this.#lanes.values().next().value ?? this.#grow();
+  }
+
+  /** Begins to run what the supply has. */
+  begin(supply: Supply, setup: WorkerSetup): void {
+    this.#supply = supply;
+    this.#setup = setup;
+    for (const lane of this.#lanes) lane.setup(setup);
+    while (this.#lanes.size < Math.min(this.#options.workers, setup.tasks)) this.#grow();
+    this.#after("reserve", RESERVE_MS, () => this.#refillReserve());
+    this.feed();
+  }
+
+  /** Hands out what is ready to the lanes that have room. */
+  feed(): void {
+    const supply = this.#supply;
+    if (supply === undefined || this.#closed || this.#feeding) return;
+    this.#feeding = true;
+    this.#feedAlone(supply);
+    this.#feedIdle(supply);
+    this.#lengthen(supply);
+    if (supply.ready === 0) this.#balance(supply);
+    this.#growIfShort(supply);
+    this.#feeding = false;
+    if (this.#busy()) this.#poll();
+  }
+
+  /** Takes back everything that has not begun, and lets nothing begin any more. */
+  haltAll(): void {
+    Atomics.store(this.#halt, 0, 1);
+    for (const lane of this.lanes) this.#supply?.giveBack(lane.revoke());
+  }
+
+  /** Cancels what is running. */
+  cancelAll(because: string): void {
+    for (const lane of this.lanes) lane.abort("cancelled", because);
+  }
+
+  /** Reads what the workers have told. */
+  drain(): void {
+    for (const lane of this.lanes) lane.drain();
+  }
+
+  /** Ends all workers; resolves when they are proven gone. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    const all = [...this.lanes, ...(this.#reserve === undefined ? [] : [this.#reserve])];
+    await Promise.all(all.map((lane) => lane.end()));
+  }
+
+  settled(lane: Lane, item: LaneItem, outcome: LaneOutcome): void {
+    const took = outcome.endedAt - outcome.startedAt;
+    this.#meanMs += (took - this.#meanMs) * 0.05;
+    if (outcome.outcome !== "succeeded") this.#supply?.giveBack(lane.revoke());
+    this.#options.listener.settled(lane.id, item, outcome);
+    if (outcome.outcome !== "succeeded") lane.release();
+    if (this.#leaving.has(lane) && lane.outstanding === 0) lane.end().catch(() => {});
+  }
+
+  printed(_lane: Lane, line: LaneLine): void {
+    this.#options.listener.printed(line);
+  }
+
+  progressed(lane: Lane, item: LaneItem, progress: { fraction: number; text?: string }): void {
+    this.#options.listener.progressed(lane.id, item, progress);
+  }
+
+  told(lane: Lane): void {
+    this.#pollMs = MIN_POLL_MS;
+    if (lane !== this.#reserve) this.feed();
+  }
+
+  ended(lane: Lane, left: readonly LaneItem[]): void {
+    const expected = this.#leaving.delete(lane) || this.#closed;
+    this.#lanes.delete(lane);
+    if (lane === this.#reserve) this.#reserve = undefined;
+    this.#supply?.giveBack(left);
+    if (!expected && this.#supply !== undefined) {
+      this.#options.listener.replaced(lane.id);
+      this.#promoteReserve();
+    }
+    this.feed();
+  }
+
+  /** Attempts that want a lane of their own: a fresh one, or an idle one. */
+  #feedAlone(supply: Supply): void {
+    for (let next = supply.alone; next !== undefined; next = supply.alone) {
+      const { fresh } = next;
+      if (fresh && this.#unused() === undefined && this.#reserve?.warm) this.#promoteReserve();
+      const lane = fresh ? this.#unused() : this.#idle();
+      if (lane === undefined) {
+        if (fresh) this.#makeRoomForFresh();
+        return;
+      }
+      const item = supply.takeAlone(lane.id);
+      if (item === undefined) return;
+      lane.offer([item]);
+      if (fresh) this.#leave(lane);
+    }
+  }
+
+  /** A fresh attempt waits: a new worker is needed, in the place of an idle one if there can be no more. */
+  #makeRoomForFresh(): void {
+    if ([...this.#lanes].some((lane) => lane.starting)) return;
+    if (this.lanes.length < this.#options.maxWorkers) this.#grow();
+    else {
+      const idle = this.#idle();
+      if (idle === undefined) return;
+      this.#leave(idle);
+      idle.end().catch(() => {});
+    }
+  }
+
+  #feedIdle(supply: Supply): void {
+    for (const lane of this.#lanes) {
+      if (supply.ready === 0) return;
+      if (!lane.warm || lane.outstanding > 0) continue;
+      this.#offer(lane, supply.take(lane.id, { max: this.#quota(), ready: this.#share(supply) }));
+    }
+  }
+
+  /** Gives busy lanes more before they run dry: the line behind their last attempt, then what is ready. */
+  #lengthen(supply: Supply): void {
+    const quota = this.#quota();
+    for (const lane of this.#lanes) {
+      if (!lane.warm || lane.outstanding === 0 || lane.outstanding > quota / 2) continue;
+      const { last } = lane;
+      if (last !== undefined) {
+        this.#offer(lane, supply.extend(lane.id, { last: last.task, max: quota - lane.outstanding }));
+      }
+      if (supply.ready > 0 && lane.outstanding < quota) {
+        this.#offer(
+          lane,
+          supply.take(lane.id, { max: quota - lane.outstanding, ready: this.#share(supply) }),
+        );
+      }
+    }
+  }
+
+  /** Nothing is ready: lanes with nothing to do take over what waits behind others. */
+  #balance(supply: Supply): void {
+    for (const lane of this.#lanes) {
+      if (!lane.warm || lane.outstanding > 0) continue;
+      const victim = [...this.#lanes].filter((other) => other.outstanding > 1 && other.spare)
+        .sort((a, b) => b.outstanding - a.outstanding)[0];
+      if (victim === undefined) return;
+      supply.giveBack(victim.revokeTail());
+      if (supply.ready === 0) return;
+      this.#offer(lane, supply.take(lane.id, { max: this.#quota(), ready: 1 }));
+    }
+  }
+
+  #offer(lane: Lane, items: readonly LaneItem[]): void {
+    if (items.length === 0) return;
+    const left = lane.offer(items);
+    if (left.length > 0) this.#supply!.giveBack([...left].reverse());
+  }
+
+  /** Below the base, a worker for each ready attempt at once; above, only after waiting. */
+  #growIfShort(supply: Supply): void {
+    const waiting = this.#waiting(supply);
+    if (waiting === 0) return;
+    const starting = [...this.#lanes].filter((lane) => lane.starting).length;
+    const { workers } = this.#options;
+    for (let more = Math.min(waiting - starting, workers - this.#lanes.size); more > 0; more--) this.#grow();
+    if (this.lanes.length < this.#options.maxWorkers && !this.#timers.has("grow")) {
+      this.#seen = new Map([...this.#lanes].map((lane) => [lane, lane.running?.seq]));
+      this.#after("grow", GROW_MS, () => this.#growAfterWait(supply));
+    }
+  }
+
+  /** Attempts that could run now if there were a lane: ready ones, and independent ones behind a running one. */
+  #waiting(supply: Supply): number {
+    let waiting = supply.ready;
+    for (const lane of this.#lanes) if (lane.outstanding > 1 && lane.spare) waiting++;
+    return waiting;
+  }
+
+  #growAfterWait(supply: Supply): void {
+    for (const lane of this.#lanes) {
+      const seq = lane.running?.seq;
+      if (seq === undefined || seq !== this.#seen.get(lane)) continue;
+      while (lane.spare) {
+        const taken = lane.revokeTail();
+        if (taken.length === 0) break;
+        supply.giveBack(taken);
+      }
+    }
+    const size = this.lanes.length;
+    const stuck = [...this.#lanes].every((lane) =>
+      lane.starting || this.#seen.get(lane) === lane.running?.seq
+    );
+    const starting = [...this.#lanes].filter((lane) => lane.starting).length;
+    const drainMs = supply.ready * this.#meanMs / Math.max(1, size);
+    if (supply.ready > 0 && (stuck || drainMs > GROW_MS)) {
+      const more = Math.min(supply.ready - starting, this.#options.maxWorkers - size);
+      for (let count = 0; count < more; count++) this.#grow();
+    }
+    this.feed();
+  }
+
+  #grow(): Lane {
+    const lane = this.#newLane();
+    this.#lanes.add(lane);
+    if (this.#lanes.size > this.#options.workers) this.#after("shrink", IDLE_MS, () => this.#shrink());
+    return lane;
+  }
+
+  #newLane(): Lane {
+    const { killGraceMs, start, services } = this.#options;
+    const lane = new Lane({
+      id: ++this.#ids,
+      halt: this.#halt,
+      killGraceMs,
+      start,
+      services,
+      listener: this,
+    });
+    if (this.#setup !== undefined) lane.setup(this.#setup);
+    return lane;
+  }
+
+  #shrink(): void {
+    const idle = [...this.#lanes].filter((lane) =>
+      lane.outstanding === 0 && Date.now() - lane.idleSince >= IDLE_MS
+    );
+    for (const lane of idle.slice(0, Math.max(0, this.#lanes.size - this.#options.workers))) {
+      this.#leave(lane);
+      lane.end().catch(() => {});
+    }
+    if (this.#lanes.size > this.#options.workers) this.#after("shrink", IDLE_MS, () => this.#shrink());
+  }
+
+  #refillReserve(): void {
+    if (this.#reserve === undefined && !this.#closed) this.#reserve = this.#newLane();
+  }
+
+  #promoteReserve(): void {
+    const lane = this.#reserve;
+    if (lane === undefined) return;
+    this.#reserve = undefined;
+    this.#lanes.add(lane);
+    this.#after("reserve", RESERVE_MS, () => this.#refillReserve());
+  }
+
+  #leave(lane: Lane): void {
+    this.#lanes.delete(lane);
+    this.#leaving.add(lane);
+  }
+
+  #idle(): Lane | undefined {
+    return [...this.#lanes].find((lane) => lane.warm && lane.outstanding === 0);
+  }
+
+  #unused(): Lane | undefined {
+    return [...this.#lanes].find((lane) => lane.warm && !lane.used);
+  }
+
+  #busy(): boolean {
+    for (const lane of this.lanes) if (lane.outstanding > 0) return true;
+    return false;
+  }
+
+  /** How many attempts a lane should have. */
+  #quota(): number {
+    return Math.max(MIN_QUEUE, Math.min(MAX_QUEUE, Math.ceil(QUEUE_MS / Math.max(1e-6, this.#meanMs))));
+  }
+
+  /** How many of the ready attempts a lane may take at a time, so that there is something for the others too. */
+  #share(supply: Supply): number {
+    return Math.max(1, Math.floor(supply.ready / (2 * Math.max(1, this.#lanes.size))));
+  }
+
+  /** Outcomes that nobody was waiting for lie in the outbox without a bell; this finds them. */
+  #poll(): void {
+    if (this.#timers.has("poll")) return;
+    this.#after("poll", this.#pollMs, () => {
+      const told = this.lanes.map((lane) => lane.drain()).some(Boolean);
+      this.#pollMs = told ? MIN_POLL_MS : Math.min(MAX_POLL_MS, this.#pollMs * 2);
+      if (told) this.feed();
+      else if (this.#busy()) this.#poll();
+    });
+  }
+
+  #after(name: "grow" | "poll" | "shrink" | "reserve", ms: number, act: () => void): void {
+    if (this.#closed || this.#timers.has(name)) return;
+    this.#timers.set(
+      name,
+      setTimeout(() => {
+        this.#timers.delete(name);
+        act();
+      }, ms),
+    );
+  }
+}

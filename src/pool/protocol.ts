@@ -1,0 +1,91 @@
+/**
+ * Owns what a lane and its worker say to each other besides the two rings: the start data, the calls in both directions
+ * (comlink) and the bare messages that wake the other side.
+ * Must not know either side's inner life.
+ * Invariant: everything here can be cloned.
+ */
+import type { Endpoint } from "comlink";
+import type { AttemptResult, Outcome } from "../pipeline/outcome.ts";
+import type { InboxMemory } from "./inbox.ts";
+
+/** What a worker is started with. */
+export interface WorkerData {
+  readonly worker: number;
+  readonly cells: Int32Array;
+  readonly outbox: SharedArrayBuffer;
+  readonly inbox: InboxMemory;
+  /** One cell for the whole run: 1 means that nothing new may start. */
+  readonly halt: Int32Array;
+}
+
+/** Where the functions of a run's tasks are. */
+export type Source =
+  | { readonly module: string; readonly export: string }
+  | { readonly module: string; readonly pipeline: string };
+
+/** What a worker needs to know before its first attempt. */
+export interface WorkerSetup {
+  readonly run: string;
+  /** How many tasks there are to run. */
+  readonly tasks: number;
+  readonly sources: readonly Source[];
+}
+
+/** What a lane calls in its worker. */
+export interface WorkerCalls {
+  setup(setup: WorkerSetup): void;
+  /** The manifest of the pipeline that a module makes. Rejects when there is none. */
+  describe(module: string): Promise<unknown>;
+  /** Names of the functions that each module exports, or why it can't be imported. */
+  exportsOf(modules: readonly string[]): Promise<Record<string, { exports: string[] } | { error: string }>>;
+  /** Aborts the running attempt's signal, if it is still this one. */
+  abort(seq: number, outcome: AbortOutcome, because: string): void;
+  /** The payload of an offer that is too large for the ring. */
+  payload(seq: number, text: string): void;
+}
+
+/** What a worker calls in its lane, beside the store and the events. */
+export interface LaneCalls {
+  /** All outcomes so far, by task. */
+  previous(): Promise<Record<string, readonly AttemptResult[]>>;
+  /** The value's JSON text of a task's last success in this iteration. */
+  value(task: number, iteration: number): Promise<string | undefined>;
+}
+
+/** How an attempt ends whose signal was aborted. */
+export type AbortOutcome = "timed_out" | "cancelled";
+
+/** A payload: `{"s": source, "t": task, "p": params, "i": {input: value}, "l": [[input, task index, iteration]]}`. */
+export interface Payload {
+  readonly s: number;
+  readonly t: string;
+  readonly p?: Readonly<Record<string, unknown>>;
+  readonly i?: Readonly<Record<string, unknown>>;
+  /** Inputs that the worker has itself, from earlier on the same line. */
+  readonly l?: readonly (readonly [as: string, task: number, iteration: number])[];
+}
+
+/** Wakes a sleeping worker. */
+export const WAKE = 0;
+/** Tells a lane that there is something in the outbox. */
+export const BELL = 1;
+
+/** Outcomes as the outbox numbers them. */
+export const OUTCOMES: readonly Outcome[] = ["succeeded", "failed", "timed_out", "cancelled"];
+
+/** One end of a thread's messages as comlink wants it; bare numbers are not passed on. */
+export function endpointOf(
+  post: (message: unknown, transfer?: Transferable[]) => void,
+): { readonly endpoint: Endpoint; readonly receive: (message: unknown) => void } {
+  const listeners = new Set<(event: { data: unknown }) => void>();
+  return {
+    endpoint: {
+      postMessage: post,
+      addEventListener: (_type, listener) => void listeners.add(listener as never),
+      removeEventListener: (_type, listener) => void listeners.delete(listener as never),
+    },
+    receive: (data) => {
+      for (const listener of [...listeners]) listener({ data });
+    },
+  };
+}

@@ -1,0 +1,296 @@
+/**
+ * Owns what the program in a worker asks of the runtime it runs on: its port, the scope of asynchronous work, the ways by
+ * which a task prints or leaves, and the name "outrider" for the modules of tasks.
+ * Must not know attempts or records.
+ * Invariant: installed once, before any module of a task is imported.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import fs from "node:fs";
+import nodeModule from "node:module";
+import process from "node:process";
+import { format } from "node:util";
+import { parentPort, workerData } from "node:worker_threads";
+
+/** Where a task's text was written to. */
+export type StreamName = "stdout" | "stderr";
+
+/** What hears of a task's doings. */
+export interface HostListener {
+  /** Something was written to a stream, in pieces of any size. */
+  written(stream: StreamName, text: string): void;
+  /** A method of `console` was called. */
+  logged(method: string, text: string): void;
+  /** An error that nothing caught. `scope` is undefined where the runtime can't tell whose it is. */
+  uncaught(error: unknown, scope: unknown, from: "exception" | "rejection"): void;
+  /** The task ends its thread. */
+  exiting(code: number): void;
+}
+
+const port = parentPort!;
+const { lock, data } = workerData as { lock: string; data: unknown };
+if (typeof navigator !== "undefined" && navigator.locks !== undefined) {
+  // Held for ever: on Deno it makes `terminate` halt a synchronous loop, and its release proves the end of the thread.
+  navigator.locks.request(lock, () => new Promise(() => {})).catch(() => {});
+}
+
+/** What the thread was started with. */
+export const startData: unknown = data;
+
+/** Async work that belongs together. */
+export const scope: AsyncLocalStorage<unknown> = new AsyncLocalStorage();
+
+/** Sends to the thread that started us. */
+export function post(message: unknown, transfer?: readonly Transferable[]): void {
+  port.postMessage(message, transfer as never);
+}
+
+/** Calls the listener with every message. */
+export function onMessage(listener: (message: unknown) => void): void {
+  port.on("message", listener);
+}
+
+/** As `console.log` would write it. */
+export function formatted(args: readonly unknown[]): string {
+  return args.length === 1 && typeof args[0] === "string" ? args[0] : format(...args);
+}
+
+/** Resolves in a later turn of the event loop. */
+export function nextTurn(): Promise<void> {
+  return new Promise((done) => setImmediate(done));
+}
+
+/** Leads everything that a task can print to, throw past, or leave by, to the listener. */
+export function install(listener: HostListener): void {
+  captureConsole(listener);
+  captureStreams(listener);
+  captureErrors(listener);
+  captureExit(listener);
+}
+
+const METHODS = ["log", "info", "debug", "warn", "error", "trace", "dir", "table", "dirxml"] as const;
+
+function captureConsole(listener: HostListener): void {
+  const counts = new Map<string, number>();
+  const timers = new Map<string, number>();
+  const say = (method: string, text: string) =>
+    listener.logged(method, indent + text.replaceAll("\n", `\n${indent}`));
+  let indent = "";
+  for (const method of METHODS) {
+    console[method] = (...args: unknown[]) =>
+      say(
+        method,
+        method === "trace"
+          ? `Trace: ${formatted(args)}`
+          : formatted(method === "dir" ? args.slice(0, 1) : args),
+      );
+  }
+  console.assert = (condition?: boolean, ...args: unknown[]) => {
+    if (!condition) {
+      say("error", args.length > 0 ? `Assertion failed: ${formatted(args)}` : "Assertion failed");
+    }
+  };
+  console.count = (label = "default") => {
+    counts.set(label, (counts.get(label) ?? 0) + 1);
+    say("log", `${label}: ${counts.get(label)}`);
+  };
+  console.countReset = (label = "default") => void counts.delete(label);
+  console.time = (label = "default") => void timers.set(label, performance.now());
+  const sayTime = (label: string, args: unknown[]) => {
+    const since = timers.get(label);
+    if (since !== undefined) {
+      say(
+        "log",
+        [`${label}: ${(performance.now() - since).toFixed(3)}ms`, ...args.map((arg) => formatted([arg]))]
+          .join(" "),
+      );
+    }
+  };
+  console.timeLog = (label = "default", ...args: unknown[]) => sayTime(label, args);
+  console.timeEnd = (label = "default") => {
+    sayTime(label, []);
+    timers.delete(label);
+  };
+  console.group = (...args: unknown[]) => {
+    if (args.length > 0) say("log", formatted(args));
+    indent += "  ";
+  };
+  console.groupCollapsed = console.group;
+  console.groupEnd = () => {
+    indent = indent.slice(2);
+  };
+}
+
+function captureStreams(listener: HostListener): void {
+  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  const write = (stream: StreamName, chunk: unknown): number => {
+    const text = typeof chunk === "string"
+      ? chunk
+      : decoders[stream].decode(bytesOf(chunk), { stream: true });
+    if (text !== "") listener.written(stream, text);
+    return typeof chunk === "string" ? new TextEncoder().encode(chunk).length : bytesOf(chunk).length;
+  };
+  for (const stream of ["stdout", "stderr"] as const) {
+    const writer = (chunk: unknown, encoding?: unknown, done?: unknown): boolean => {
+      write(stream, chunk);
+      const callback = typeof encoding === "function" ? encoding : done;
+      if (typeof callback === "function") queueMicrotask(() => callback());
+      return true;
+    };
+    define(process[stream], "write", writer);
+    captureOwn(stream, write);
+  }
+  captureDescriptors(write);
+}
+
+/** The streams that are Deno's and Bun's own. */
+function captureOwn(stream: StreamName, write: (stream: StreamName, chunk: unknown) => number): void {
+  const sink = () => new WritableStream({ write: (chunk) => void write(stream, chunk) });
+  if ("Deno" in globalThis) {
+    const own = Deno[stream] as unknown as object;
+    define(own, "write", (chunk: Uint8Array) => Promise.resolve(write(stream, chunk)));
+    define(own, "writeSync", (chunk: Uint8Array) => write(stream, chunk));
+    Object.defineProperty(own, "writable", { get: sink, configurable: true });
+  }
+  const bun = (globalThis as { Bun?: Record<string, unknown> }).Bun;
+  if (bun === undefined) return;
+  const target = bun[stream] as object;
+  const original = bun["write"] as (to: unknown, what: unknown, options?: unknown) => Promise<number>;
+  define(bun, "write", async (to: unknown, what: unknown, options?: unknown) => {
+    if (to !== target) return original.call(bun, to, what, options);
+    return write(
+      stream,
+      typeof what === "string" ? what : new Uint8Array(await new Response(what as BodyInit).arrayBuffer()),
+    );
+  });
+  define(target, "writer", () => ({
+    write: (chunk: unknown) => write(stream, chunk),
+    flush: () => 0,
+    end: () => 0,
+    ref() {},
+    unref() {},
+  }));
+}
+
+/** `fs.writeSync(1, …)` and `fs.write(1, …)`. */
+function captureDescriptors(write: (stream: StreamName, chunk: unknown) => number): void {
+  const { writeSync, write: writeAsync } = fs;
+  const streamOf = (descriptor: unknown): StreamName | undefined =>
+    descriptor === 1 ? "stdout" : descriptor === 2 ? "stderr" : undefined;
+  define(fs, "writeSync", (...args: unknown[]) => {
+    const stream = streamOf(args[0]);
+    return stream === undefined
+      ? (writeSync as (...args: unknown[]) => number)(...args)
+      : write(stream, part(args));
+  });
+  define(fs, "write", (...args: unknown[]) => {
+    const stream = streamOf(args[0]);
+    if (stream === undefined) return (writeAsync as (...args: unknown[]) => void)(...args);
+    const written = write(stream, part(args));
+    (args.at(-1) as (error: null, written: number, what: unknown) => void)(null, written, args[1]);
+  });
+  (nodeModule as { syncBuiltinESMExports?: () => void }).syncBuiltinESMExports?.();
+}
+
+/** The part of a buffer that a call of `fs.write` names. */
+function part([, what, offset, length]: unknown[]): unknown {
+  if (typeof what === "string") return what;
+  const bytes = bytesOf(what);
+  const from = typeof offset === "number" ? offset : 0;
+  return bytes.subarray(from, typeof length === "number" ? from + length : undefined);
+}
+
+function bytesOf(chunk: unknown): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  return new TextEncoder().encode(String(chunk));
+}
+
+/** Replaces a property, whichever way its owner lets it be replaced; else leaves it. */
+function define(target: object, name: string, value: unknown): void {
+  const own = Object.getOwnPropertyDescriptor(target, name);
+  if (own === undefined || own.configurable === true) {
+    Object.defineProperty(target, name, { value, configurable: true, writable: true });
+  } else if (own.writable === true) (target as Record<string, unknown>)[name] = value;
+}
+
+function captureErrors(listener: HostListener): void {
+  process.on(
+    "uncaughtException",
+    (error: unknown) => listener.uncaught(error, scope.getStore(), "exception"),
+  );
+  if (!("Deno" in globalThis)) {
+    process.on(
+      "unhandledRejection",
+      (error: unknown) => listener.uncaught(error, scope.getStore(), "rejection"),
+    );
+    return;
+  }
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    listener.uncaught(event.reason, scope.getStore(), "rejection");
+  });
+  // Deno forgets the scope when a timer throws, so the scope is noted when the timer is set.
+  for (const name of ["setTimeout", "setInterval"] as const) {
+    const original = globalThis[name] as (callback: unknown, ...rest: unknown[]) => number;
+    define(
+      globalThis,
+      name,
+      (callback: unknown, ...rest: unknown[]) => original(guarded(callback, listener), ...rest),
+    );
+  }
+}
+
+function guarded(callback: unknown, listener: HostListener): unknown {
+  if (typeof callback !== "function") return callback;
+  return (...args: unknown[]) => {
+    try {
+      callback(...args);
+    } catch (error) {
+      listener.uncaught(error, scope.getStore(), "exception");
+    }
+  };
+}
+
+function captureExit(listener: HostListener): void {
+  const end = process.exit.bind(process);
+  const exit = (code?: unknown): never => {
+    const number = Number(code ?? process.exitCode ?? 0) | 0;
+    listener.exiting(number);
+    end(number);
+    // Where the thread ends only in its next turn, the code behind the call must not run on.
+    const never = new Int32Array(new SharedArrayBuffer(4));
+    for (;;) Atomics.wait(never, 0, 0, 1_000);
+  };
+  define(process, "exit", exit);
+  define(process, "reallyExit", exit);
+  define(globalThis, "close", () => exit(0));
+  if ("Deno" in globalThis) define(Deno, "exit", exit);
+}
+
+/**
+ * Lets modules of tasks import "outrider" where no package of this name is installed. Deno resolves bare names before
+ * anything can step in; there the name has to be in an import map or in node_modules.
+ */
+export function provide(name: string, exports: Readonly<Record<string, unknown>>): void {
+  const bun = (globalThis as { Bun?: { plugin(plugin: unknown): void } }).Bun;
+  if (bun !== undefined) {
+    type Build = { module(name: string, load: () => { exports: unknown; loader: "object" }): void };
+    bun.plugin({ name, setup: (build: Build) => build.module(name, () => ({ exports, loader: "object" })) });
+    return;
+  }
+  if ("Deno" in globalThis) return;
+  const key = `outrider.provided.${name}`;
+  (globalThis as Record<string, unknown>)[key] = exports;
+  const source = Object.keys(exports).map((each) =>
+    `export const ${each} = provided[${JSON.stringify(each)}];`
+  );
+  const url = `data:text/javascript,${
+    encodeURIComponent(`const provided = globalThis[${JSON.stringify(key)}];${source.join("")}`)
+  }`;
+  type Next = (specifier: string, context: unknown) => { url: string };
+  (nodeModule as unknown as { registerHooks?: (hooks: unknown) => void }).registerHooks?.({
+    resolve: (specifier: string, context: unknown, next: Next) =>
+      specifier === name ? { url, format: "module", shortCircuit: true } : next(specifier, context),
+  });
+}

@@ -1,0 +1,94 @@
+/**
+ * Owns the translation between the schedule's tasks and the pool's attempts: what a worker needs to know of each.
+ * Must not know how either side decides.
+ * Invariant: an attempt is in the journal before a worker can see it.
+ */
+import type { Plan } from "./pipeline/plan.ts";
+import type { LaneItem } from "./pool/lane.ts";
+import type { Supply } from "./pool/pool.ts";
+import type { Source } from "./pool/protocol.ts";
+import { type Command, type Dispatch, Standing } from "./schedule/command.ts";
+import type { Schedule } from "./schedule/schedule.ts";
+
+/** What a supply is made of. */
+export interface SupplyParts {
+  readonly plan: Plan;
+  readonly schedule: Schedule;
+  /** JSON text of each task's last value. */
+  readonly values: readonly (string | undefined)[];
+  /** An attempt is about to be offered to a worker. */
+  dispatched(lane: number, dispatch: Dispatch): void;
+  obey(commands: readonly Command[]): void;
+}
+
+/** The distinct places that a plan's functions come from, and which one each task has. */
+export function sourcesOf(plan: Plan): { readonly sources: Source[]; readonly sourceOf: Int32Array } {
+  const sources: Source[] = [];
+  const known = new Map<string, number>();
+  const sourceOf = Int32Array.from(plan.tasks, ({ run }) => {
+    if (run === undefined) return -1;
+    const source: Source = "export" in run
+      ? { module: run.module, export: run.export }
+      : { module: run.module, pipeline: run.pipeline };
+    const key = "export" in source
+      ? `e ${source.export} ${source.module}`
+      : `p ${source.pipeline} ${source.module}`;
+    const index = known.get(key) ?? sources.push(source) - 1;
+    known.set(key, index);
+    return index;
+  });
+  return { sources, sourceOf };
+}
+
+/** What the pool asks for, answered by the schedule. */
+export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
+  const { plan, schedule } = parts;
+  const asItem = (lane: number, dispatch: Dispatch): LaneItem => {
+    parts.dispatched(lane, dispatch);
+    return {
+      ...dispatch,
+      timeoutMs: plan.tasks[dispatch.task]!.timeoutMs,
+      payload: payloadOf(parts, dispatch.task, sourceOf[dispatch.task]!),
+    };
+  };
+  return {
+    get ready() {
+      return schedule.readyCount;
+    },
+    get alone() {
+      const head = schedule.headAlone;
+      return head === undefined ? undefined : { fresh: plan.tasks[head]!.fresh };
+    },
+    take: (lane, options) => schedule.take(lane, options).map((dispatch) => asItem(lane, dispatch)),
+    takeAlone: (lane) => {
+      const dispatch = schedule.takeAlone(lane);
+      return dispatch === undefined ? undefined : asItem(lane, dispatch);
+    },
+    extend: (lane, options) => schedule.extend(lane, options).map((dispatch) => asItem(lane, dispatch)),
+    giveBack: (items) => {
+      for (const { task } of items) parts.obey(schedule.giveBack(task));
+    },
+  };
+}
+
+/** See `Payload` in pool/protocol.ts. Written by hand: values are JSON text already. */
+function payloadOf({ plan, schedule, values }: SupplyParts, index: number, source: number): string {
+  const task = plan.tasks[index]!;
+  let inputs = "";
+  let locals = "";
+  for (const need of task.needs) {
+    if (schedule.standing(need.task) === Standing.dispatched) {
+      locals += `${locals && ","}[${JSON.stringify(need.as)},${need.task},${schedule.iteration(need.task)}]`;
+    } else if (schedule.outcome(need.task) === "succeeded" && values[need.task] !== undefined) {
+      inputs += `${inputs && ","}${JSON.stringify(need.as)}:${values[need.task]}`;
+    }
+  }
+  return `{"s":${source},"t":${JSON.stringify(task.name)}` +
+    (hasKeys(task.params) ? `,"p":${JSON.stringify(task.params)}` : "") +
+    (inputs && `,"i":{${inputs}}`) + (locals && `,"l":[${locals}]`) + "}";
+}
+
+function hasKeys(params: Readonly<Record<string, unknown>>): boolean {
+  for (const _ in params) return true;
+  return false;
+}

@@ -1,0 +1,230 @@
+/**
+ * Owns the life of attempts in a worker: claim, run, tell the outcome, go on with the next.
+ * Must not know the schedule: it goes on after a success, and waits for its lane after anything else.
+ * Invariant: one attempt at a time; its outcome is in the outbox before the next is claimed.
+ */
+import { encode } from "../src/pipeline/value.ts";
+import { type Claimed, Flag, type InboxReader } from "../src/pool/inbox.ts";
+import { Kind, type OutboxWriter } from "../src/pool/outbox.ts";
+import { type AbortOutcome, OUTCOMES } from "../src/pool/protocol.ts";
+import { nextTurn, scope } from "../src/runtime/worker_host.ts";
+import { Attempt, type Surroundings } from "./attempt.ts";
+import { errorData } from "./errors.ts";
+import type { Locals } from "./locals.ts";
+import type { AnyTask, Modules } from "./modules.ts";
+import type { Output } from "./output.ts";
+
+/** Outcomes that may lie in the outbox before the lane is woken, if nobody waits for them. */
+const QUIET_COUNT = 32;
+/** An attempt at least this long is worth a bell of its own, in milliseconds. */
+const QUIET_MS = 0.1;
+/** After working this long in one go, timers and messages get their turn, in milliseconds. */
+const TURN_MS = 10;
+
+/** What a line works with. */
+export interface LineParts {
+  readonly inbox: InboxReader;
+  readonly outbox: OutboxWriter;
+  readonly output: Output;
+  readonly modules: Modules;
+  readonly locals: Locals;
+  readonly around: Surroundings;
+  /** Fetches a value that was let go. */
+  readonly value: (task: number, iteration: number) => Promise<string | undefined>;
+  readonly halt: Int32Array;
+  readonly now: () => number;
+}
+
+/** Runs what its lane offers. */
+export class Line {
+  readonly #parts: LineParts;
+  readonly #payloads: Map<number, string> = new Map();
+  #payloadArrived: (() => void) | undefined;
+  #active = false;
+  #quiet = 0;
+  #lastTurn = 0;
+  /** The attempt that runs now. */
+  current: Attempt | undefined;
+  /** The attempt that ended last. */
+  last: Attempt | undefined;
+
+  constructor(parts: LineParts) {
+    this.#parts = parts;
+  }
+
+  /** There may be something to do. */
+  wake(): void {
+    if (this.#active) return;
+    this.#active = true;
+    this.#lastTurn = this.#parts.now();
+    this.#work().finally(() => {
+      this.#active = false;
+    });
+  }
+
+  /** The payload of an offer that did not fit into the ring. */
+  payload(seq: number, text: string): void {
+    this.#payloads.set(seq, text);
+    this.#payloadArrived?.();
+  }
+
+  /** Aborts the running attempt, if it is this one, and says that the thread still listens. */
+  abort(seq: number, outcome: AbortOutcome): void {
+    if (this.current?.seq !== seq) return;
+    this.current.abort(outcome);
+    this.#parts.outbox.write(Kind.alive, { a: seq, b: 0, c: 0, x: 0, y: 0, text: undefined });
+    this.#parts.outbox.ring();
+  }
+
+  /** Ends the running attempt with an error that nothing caught; the thread is not to be trusted any more. */
+  fail(attempt: Attempt, error: unknown): void {
+    this.#tell(attempt, {
+      outcome: attempt.aborted ?? "failed",
+      text: JSON.stringify(errorData(error)),
+      retire: true,
+    });
+  }
+
+  async #work(): Promise<void> {
+    const { inbox, outbox, halt, now } = this.#parts;
+    for (;;) {
+      const stopped = inbox.held || Atomics.load(halt, 0) === 1;
+      const claimed = stopped ? undefined : inbox.claim(now());
+      if (claimed === undefined) {
+        if (this.#quiet > 0 || stopped) outbox.ring();
+        this.#quiet = 0;
+        if (inbox.sleep() || stopped) return;
+        continue;
+      }
+      const running = this.#run(claimed);
+      if (running !== undefined) await running;
+    }
+  }
+
+  /** Runs an attempt; a promise only if there is something to wait for. */
+  #run(claimed: Claimed): Promise<void> | undefined {
+    const { around, locals, modules, now, outbox } = this.#parts;
+    if ((claimed.flags & Flag.bulky) !== 0 && !this.#payloads.has(claimed.seq)) {
+      return this.#runLater(claimed);
+    }
+    const payload = claimed.payload ?? this.#payloads.get(claimed.seq)!;
+    this.#payloads.delete(claimed.seq);
+    const startedAt = now();
+    const attempt = new Attempt(claimed, { payload, startedAt, around });
+    this.current = attempt;
+    if (claimed.timeoutMs > 0) outbox.ring();
+    const task = modules.ready(attempt.source, attempt.task);
+    const whole = attempt.locals.every(([, index, iteration]) => locals.has(index, iteration));
+    return task === undefined || !whole ? this.#prepare(attempt) : this.#call(attempt, task);
+  }
+
+  /** Waits for a payload that is on its way as a message. */
+  async #runLater(claimed: Claimed): Promise<void> {
+    while (!this.#payloads.has(claimed.seq)) {
+      await new Promise<void>((done) => this.#payloadArrived = done);
+    }
+    await this.#run(claimed);
+  }
+
+  /** Imports the module and fetches what is missing, then runs the task. */
+  async #prepare(attempt: Attempt): Promise<void> {
+    const { locals, modules, value } = this.#parts;
+    let task: AnyTask;
+    try {
+      task = await scope.run(attempt, () => modules.find(attempt.source, attempt.task));
+      for (const [, index, iteration] of attempt.locals) {
+        if (!locals.has(index, iteration)) {
+          locals.put(index, { iteration, text: await value(index, iteration) });
+        }
+      }
+    } catch (error) {
+      return this.#fail(attempt, error);
+    }
+    await this.#call(attempt, task);
+  }
+
+  #call(attempt: Attempt, task: AnyTask): Promise<void> | undefined {
+    let value: unknown;
+    try {
+      value = scope.run(attempt, task, attempt);
+    } catch (error) {
+      return this.#fail(attempt, error);
+    }
+    if (!isThenable(value)) return this.#succeed(attempt, value);
+    return new Promise<void>((done) => {
+      value.then(
+        (result) => done(this.#succeed(attempt, result)),
+        (error) => done(this.#fail(attempt, error)),
+      );
+    });
+  }
+
+  #succeed(attempt: Attempt, value: unknown): Promise<void> | undefined {
+    if (attempt.aborted === "timed_out") return this.#tell(attempt, { outcome: "timed_out" });
+    let text: string | undefined;
+    try {
+      text = encode(value, attempt.task);
+    } catch (error) {
+      return this.#fail(attempt, error);
+    }
+    this.#parts.locals.keep(attempt, text);
+    return this.#tell(attempt, { outcome: "succeeded", text });
+  }
+
+  #fail(attempt: Attempt, error: unknown): Promise<void> | undefined {
+    return this.#tell(attempt, {
+      outcome: attempt.aborted ?? "failed",
+      text: JSON.stringify(errorData(error)),
+    });
+  }
+
+  #tell(
+    attempt: Attempt,
+    { outcome, text, retire = false }: {
+      outcome: "succeeded" | "failed" | AbortOutcome;
+      text?: string | undefined;
+      retire?: boolean;
+    },
+  ): Promise<void> | undefined {
+    if (attempt.ended) return undefined;
+    const { inbox, outbox, output, halt, now } = this.#parts;
+    if (attempt.unfinished) output.flush(attempt);
+    const endedAt = now();
+    const late = attempt.timeoutMs > 0 && endedAt - attempt.startedAt > attempt.timeoutMs;
+    const final = late ? "timed_out" : outcome;
+    attempt.end();
+    this.last = attempt;
+    this.current = undefined;
+    if (final !== "succeeded") {
+      if ((attempt.flags & Flag.fatal) !== 0 && final !== "cancelled") Atomics.store(halt, 0, 1);
+      inbox.hold();
+    }
+    outbox.write(Kind.outcome, {
+      a: attempt.seq,
+      b: OUTCOMES.indexOf(final),
+      c: retire ? 1 : 0,
+      x: attempt.startedAt,
+      y: endedAt,
+      text,
+    });
+    inbox.done();
+    this.#ringIfDue(attempt, { final, endedAt });
+    if (endedAt - this.#lastTurn < TURN_MS) return undefined;
+    this.#lastTurn = endedAt;
+    return nextTurn();
+  }
+
+  #ringIfDue(attempt: Attempt, { final, endedAt }: { final: string; endedAt: number }): void {
+    this.#quiet++;
+    const due = (attempt.flags & Flag.urgent) !== 0 || final !== "succeeded" || this.#quiet >= QUIET_COUNT ||
+      endedAt - attempt.startedAt >= QUIET_MS;
+    if (!due) return;
+    this.#quiet = 0;
+    this.#parts.outbox.ring();
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null &&
+    typeof (value as { then?: unknown }).then === "function";
+}

@@ -1,0 +1,125 @@
+/**
+ * Owns the modules of tasks: importing them, finding functions in them, describing the pipelines they make.
+ * Must not know attempts.
+ * Invariant: a module is imported once for the life of the worker.
+ */
+import type { Source } from "../src/pool/protocol.ts";
+import { isPipeline, type PipelineLike, pipelinesMade } from "../src/pipeline/registry.ts";
+
+/** A task's function, whatever its inputs are. */
+export type AnyTask = (context: unknown) => unknown;
+
+/** Functions by source and task, once their modules are imported. */
+export class Modules {
+  #sources: readonly Source[] = [];
+  readonly #exported: (AnyTask | undefined)[] = [];
+  readonly #pipelines: (PipelineLike | undefined)[] = [];
+
+  setup(sources: readonly Source[]): void {
+    this.#sources = sources;
+  }
+
+  /** The function, if its module has been imported. */
+  ready(source: number, task: string): AnyTask | undefined {
+    return this.#exported[source] ?? this.#pipelines[source]?.functionOf(task) as AnyTask | undefined;
+  }
+
+  /** The function, imported if need be. */
+  async find(source: number, task: string): Promise<AnyTask> {
+    const from = this.#sources[source]!;
+    if ("export" in from) {
+      const found = (await importModule(from.module))[from.export];
+      if (typeof found !== "function") {
+        throw new TypeError(`Module ${from.module} has no function "${from.export}": it is ${typeof found}`);
+      }
+      this.#exported[source] = found as AnyTask;
+      return found as AnyTask;
+    }
+    const pipeline = await pipelineOf(from.module, from.pipeline);
+    this.#pipelines[source] = pipeline;
+    const found = pipeline.functionOf(task);
+    if (found === undefined) {
+      throw new TypeError(
+        `Pipeline "${from.pipeline}" in ${from.module} has no function for the task "${task}"`,
+      );
+    }
+    return found as AnyTask;
+  }
+}
+
+/** The manifest of the pipeline that a module makes: its default export, else the only one it makes. */
+export async function describe(module: string): Promise<unknown> {
+  return (await pipelineOf(module)).manifest(module);
+}
+
+/** Names of the functions that each module exports, or why it can't be imported. */
+export async function exportsOf(
+  modules: readonly string[],
+): Promise<Record<string, { exports: string[] } | { error: string }>> {
+  const found = await Promise.all(modules.map(async (module) => {
+    try {
+      const exported = await importModule(module);
+      return [module, {
+        exports: Object.keys(exported).filter((name) => typeof exported[name] === "function"),
+      }];
+    } catch (error) {
+      return [module, { error: error instanceof Error ? error.message : String(error) }];
+    }
+  }));
+  return Object.fromEntries(found);
+}
+
+/** Pipelines that were given to `run` by a module that is being imported; see `ranInWorker`. */
+const ran: PipelineLike[] = [];
+const waiting = new Set<(pipeline: PipelineLike) => void>();
+
+/** `run(p)` was called in a module that a worker imports: the module is a program that runs its own pipeline. */
+export function ranInWorker(pipeline: PipelineLike): void {
+  ran.push(pipeline);
+  for (const tell of waiting) tell(pipeline);
+}
+
+async function pipelineOf(module: string, name?: string): Promise<PipelineLike> {
+  const fits = (pipeline: PipelineLike) => name === undefined || pipeline.name === name;
+  const before = ran.find(fits);
+  if (before !== undefined) return before;
+  let tell: (pipeline: PipelineLike) => void = () => {};
+  const ranOne = new Promise<PipelineLike>((done) => {
+    tell = (pipeline) => fits(pipeline) && done(pipeline);
+    waiting.add(tell);
+  });
+  try {
+    return await Promise.race([
+      ranOne,
+      importModule(module).then((exported) => choose(module, exported, name)),
+    ]);
+  } finally {
+    waiting.delete(tell);
+  }
+}
+
+function choose(module: string, exported: Record<string, unknown>, name: string | undefined): PipelineLike {
+  const made = pipelinesMade().filter((each) =>
+    each.module === module || Object.values(exported).includes(each)
+  );
+  const byDefault = exported["default"] as PipelineLike | undefined;
+  if (name !== undefined) {
+    const found = made.find((pipeline) => pipeline.name === name) ??
+      (byDefault?.name === name ? byDefault : undefined);
+    if (found !== undefined) return found;
+    throw new TypeError(`Module ${module} makes no pipeline "${name}" when a worker imports it`);
+  }
+  if (isPipeline(byDefault)) return byDefault;
+  if (made.length === 1) return made[0]!;
+  throw new TypeError(
+    made.length === 0
+      ? `Module ${module} makes no pipeline: export one as default, such as \`export default pipeline("name")\``
+      : `Module ${module} makes ${made.length} pipelines (${
+        made.map((each) => each.name).join(", ")
+      }): export the one to run as default`,
+  );
+}
+
+async function importModule(module: string): Promise<Record<string, unknown>> {
+  return await import(module);
+}

@@ -1,0 +1,142 @@
+/**
+ * Owns the program of a worker: it puts the parts together and connects them with the thread that started it.
+ * Must not know the runtime but through runtime/worker_host.ts.
+ * Invariant: whatever a task prints, throws or calls, the lane hears of it.
+ */
+import { expose, wrap } from "comlink";
+import type { AttemptResult } from "../src/pipeline/outcome.ts";
+import { pipeline } from "../src/pipeline/builder.ts";
+import { InboxReader } from "../src/pool/inbox.ts";
+import { Kind, OutboxWriter } from "../src/pool/outbox.ts";
+import { BELL, endpointOf, type LaneCalls, type WorkerCalls, type WorkerData } from "../src/pool/protocol.ts";
+import * as host from "../src/runtime/worker_host.ts";
+import { eventsClient, storeClient } from "../src/store/client.ts";
+import type { StoreService } from "../src/store/rpc.ts";
+import type { Attempt, Surroundings } from "./attempt.ts";
+import { errorData } from "./errors.ts";
+import { Line } from "./line.ts";
+import { Locals } from "./locals.ts";
+import { describe, exportsOf, Modules, ranInWorker } from "./modules.ts";
+import { type Author, NOBODY, Output } from "./output.ts";
+
+const data = host.startData as WorkerData;
+const now = () => performance.timeOrigin + performance.now();
+const outbox = new OutboxWriter(data.cells, data.outbox, () => host.post(BELL));
+const output = new Output(outbox, now);
+const modules = new Modules();
+const locals = new Locals();
+const { endpoint, receive } = endpointOf((message, transfer) => host.post(message, transfer));
+const lane = wrap<StoreService & LaneCalls>(endpoint);
+let run = "";
+
+const around: Surroundings = {
+  get run() {
+    return run;
+  },
+  store: (attempt) => storeClient(lane as unknown as StoreService, signalOf(attempt)),
+  events: (attempt) =>
+    eventsClient(
+      lane as unknown as StoreService,
+      { task: attempt.task, iteration: attempt.iteration, attempt: attempt.attempt },
+      signalOf(attempt),
+    ),
+  previous: () => lane.previous() as Promise<Record<string, readonly AttemptResult[]>>,
+  log: (attempt, { level, args }) =>
+    output.lines(attempt, { stream: "log", level, text: host.formatted(args) }),
+  progress,
+  local: (task) => locals.get(task),
+};
+
+const line = new Line({
+  inbox: new InboxReader(data.inbox),
+  outbox,
+  output,
+  modules,
+  locals,
+  around,
+  value: (task, iteration) => lane.value(task, iteration),
+  halt: data.halt,
+  now,
+});
+
+const CONSOLE: Readonly<Record<string, { stream: string; level: string }>> = {
+  debug: { stream: "stdout", level: "debug" },
+  warn: { stream: "stderr", level: "warn" },
+  error: { stream: "stderr", level: "error" },
+  trace: { stream: "stderr", level: "info" },
+};
+
+host.install({
+  written: (stream, text) => output.piece(author(), { stream, text }),
+  logged: (method, text) =>
+    output.lines(author(), { stream: "stdout", level: "info", ...CONSOLE[method], text }),
+  uncaught,
+  exiting(code) {
+    output.flush(author());
+    outbox.write(Kind.exit, { a: code, b: 0, c: 0, x: 0, y: 0, text: undefined });
+    outbox.ring();
+  },
+});
+
+/** The attempt's signal, made when somebody waits. */
+function signalOf(attempt: Attempt): { readonly signal: AbortSignal } {
+  return {
+    get signal() {
+      return attempt.signal;
+    },
+  };
+}
+
+/** The attempt that the present code belongs to; where the runtime can't tell, the one that runs or ran last. */
+function author(): Author {
+  return host.scope.getStore() as Attempt | undefined ?? line.current ?? line.last ?? NOBODY;
+}
+
+function progress(attempt: Attempt, fraction: number, text: string | undefined): void {
+  if (attempt.ended) return;
+  if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1)) {
+    throw new RangeError(`Progress is a number from 0 to 1; received ${host.formatted([fraction])}`);
+  }
+  outbox.write(Kind.progress, { a: attempt.seq, b: 0, c: 0, x: fraction, y: 0, text: text?.slice(0, 1000) });
+  outbox.ring();
+}
+
+/**
+ * An exception that nothing caught fails the attempt whose code threw it, as long as it runs. After its end, or where it
+ * can't be told whose it is, it is logged: it is nobody's outcome.
+ */
+function uncaught(error: unknown, scope: unknown, from: "exception" | "rejection"): void {
+  const owner = scope as Attempt | undefined ?? (from === "exception" ? line.current : undefined);
+  if (owner !== undefined && !owner.ended) return line.fail(owner, error);
+  const { name, message, stack } = errorData(error);
+  const whose = owner === undefined ? "Uncaught" : `Uncaught after the task's end`;
+  output.lines(owner ?? author(), {
+    stream: "stderr",
+    level: "error",
+    text: `${whose}: ${stack?.includes(message) ? stack : `${name}: ${message}`}`,
+  });
+}
+
+const calls: WorkerCalls = {
+  setup(setup) {
+    run = setup.run;
+    modules.setup(setup.sources);
+  },
+  describe,
+  exportsOf,
+  abort: (seq, outcome) => line.abort(seq, outcome),
+  payload: (seq, text) => line.payload(seq, text),
+};
+
+host.provide("outrider", {
+  pipeline,
+  run(started: unknown) {
+    ranInWorker(started as never);
+    return new Promise(() => {});
+  },
+});
+(globalThis as { [key: symbol]: unknown })[Symbol.for("outrider.ranInWorker")] = ranInWorker;
+expose(calls, endpoint);
+host.onMessage((message) => typeof message === "number" ? line.wake() : receive(message));
+line.wake();
+outbox.ring();
