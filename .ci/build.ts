@@ -79,7 +79,7 @@ function licences(inputs: readonly string[]): string {
 /** Emits the declarations and keeps those that mod.d.ts leads to. */
 function declarations(folder: string): void {
   const emitted = mkdtempSync(join(tmpdir(), "outrider-declarations-"));
-  const { status, stdout, error } = spawnSync("tsc", ["--noCheck", "--outDir", emitted], {
+  const { status, stdout, error } = spawnSync("tsc", ["--project", ".ci", "--noCheck", "--outDir", emitted], {
     cwd: root,
     encoding: "utf8",
   });
