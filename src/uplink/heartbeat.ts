@@ -16,7 +16,10 @@ export const INTERVAL_MS = 10_000;
 export const JITTER = 0.2;
 
 /** What the executor tells of itself; the rest is added here. */
-export type HeartbeatSnapshot = Omit<Heartbeat, "session" | "version" | "quiet" | "sentBytes" | "seen">;
+export type HeartbeatSnapshot = Omit<
+  Heartbeat,
+  "session" | "version" | "intervalMs" | "quiet" | "sentBytes" | "seen"
+>;
 
 /** What a heartbeat needs. */
 export interface HeartbeatOptions {
@@ -146,6 +149,7 @@ export class HeartbeatLoop {
       ...this.#options.snapshot(),
       session,
       version: ++this.#version,
+      intervalMs: this.#intervalMs,
       ...(quiet ? { quiet } : {}),
       sentBytes: gateway.traffic.sentBytes,
       seen: commands.seen,

@@ -77,6 +77,8 @@ export class LaneSender {
   #last: number;
   #maxRecords: number;
   #parked: Parked[] = [];
+  #moves = 0;
+  #idle = true;
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -99,6 +101,23 @@ export class LaneSender {
   /** Whether records wait to be sent. */
   get pending(): boolean {
     return this.#last > this.#acknowledged;
+  }
+
+  /** Batches that have set out. */
+  get moves(): number {
+    return this.#moves;
+  }
+
+  /** Whether no batch is under way. */
+  get idle(): boolean {
+    return this.#idle;
+  }
+
+  /** Another lane's reply told how far this one is; only less than is known here is news: the gateway has lost records. */
+  heard(acknowledged: number): void {
+    if (acknowledged >= this.#acknowledged) return;
+    this.#acknowledged = acknowledged;
+    this.#news.ring();
   }
 
   /** A record was appended. */
@@ -188,14 +207,19 @@ export class LaneSender {
   async #attempt({ batch, bytes }: Taken): Promise<boolean> {
     const { limits, signal } = this.#options;
     const timeoutMs = limits.timeoutMs + Math.ceil(bytes / SLOWEST);
+    this.#moves++;
+    this.#idle = false;
     try {
       await this.#options.flush();
       this.#taken(batch, await this.#options.send(batch, { timeoutMs, signal }));
       return true;
     } catch (error) {
       if (!(error instanceof UplinkError)) throw error;
+      this.#idle = true;
       if (!signal.aborted) await this.#failed(batch, error);
       return false;
+    } finally {
+      this.#idle = true;
     }
   }
 

@@ -57,6 +57,8 @@ export interface Heartbeat {
   /** At most 16. */
   readonly groups?: readonly string[];
   readonly state: ExecutorState;
+  /** Time to the next heartbeat, milliseconds, about. */
+  readonly intervalMs?: number;
   /** Nothing more will be heard until the run is over: silence is no reason for worry. */
   readonly quiet?: boolean;
   readonly run?: HeartbeatRun;

@@ -75,6 +75,7 @@ export const Heartbeat: Schema<m.Heartbeat> = v.looseObject({
   experiment: v.exactOptional(Id),
   groups: v.exactOptional(v.pipe(v.array(Id), v.maxLength(16))),
   state: v.picklist(["idle", "running", "paused", "stopping"]),
+  intervalMs: v.exactOptional(Count),
   quiet: v.exactOptional(v.boolean()),
   run: v.exactOptional(HeartbeatRun),
   spool: v.looseObject({ state: Count, log: Count, bytes: v.exactOptional(Count) }),

@@ -155,7 +155,7 @@ class RecordsReport implements Report {
       from: from?.[lane] ?? 0,
       read,
       flush: () => source.flush?.() ?? Promise.resolve(),
-      send,
+      send: (batch, options) => this.#sent(send(batch, options), lane === "state" ? "log" : "state"),
       clock,
       random,
       signal: this.#abort.signal,
@@ -172,6 +172,15 @@ class RecordsReport implements Report {
         this.#options.onError?.(error);
       },
     });
+  }
+
+  /** A reply tells of both lanes; what it says of the other counts if nothing of that lane was under way meanwhile. */
+  async #sent(sending: Promise<BatchReply>, other: Lane): Promise<BatchReply> {
+    const lane = this.#lanes[other];
+    const { moves, idle } = lane;
+    const reply = await sending;
+    if (idle && lane.moves === moves) lane.heard(reply.acknowledged[other]);
+    return reply;
   }
 
   #ready(lane: Lane): boolean {

@@ -1,0 +1,62 @@
+/**
+ * Owns the gateway's app: its routes put together, and what becomes of their failures.
+ * Must not know on which socket it is served.
+ * Invariant: whatever a route throws becomes an answer in JSON; a defect becomes a 500 and is told to `onDefect`.
+ */
+import { Hono } from "hono";
+import { admit } from "./access.ts";
+import { Bells } from "./bells.ts";
+import type { Env, GatewayOptions, GatewayParts } from "./context.ts";
+import { executorRoutes } from "./executor_routes.ts";
+import { errorBody, Refuse } from "./failure.ts";
+import { flagRoutes } from "./flag_routes.ts";
+import { userRoutes } from "./user_routes.ts";
+import { LEASE_MS } from "./views.ts";
+
+export type { GatewayOptions } from "./context.ts";
+
+const MAX_BUNDLE_BYTES = 64 * 1024 * 1024;
+const MAX_BATCH_BYTES = 160 * 1024 * 1024;
+
+/** Told of what no route foresaw. */
+export interface GatewayDefects {
+  readonly onDefect?: (error: unknown) => void;
+}
+
+/** A reference gateway, to be given to any server: `serve(gatewayApp({ store, clock }).fetch)`. */
+export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> {
+  const parts: GatewayParts = {
+    maxBundleBytes: MAX_BUNDLE_BYTES,
+    maxBatchBytes: MAX_BATCH_BYTES,
+    leaseMs: LEASE_MS,
+    hosts: [],
+    ...options,
+    tokens: options.tokens,
+    bells: new Bells(),
+  };
+  const app = new Hono<Env>();
+  app.get("/v1/health", (c) => c.json({ ok: true }));
+  app.get("/v1/openapi.json", async (c) => c.json((await import("./openapi.ts")).openApiDocument()));
+  app.use("/v1/*", async (c, next) => {
+    await admit(c, parts);
+    await next();
+  });
+  executorRoutes(app, parts);
+  flagRoutes(app, parts);
+  userRoutes(app, parts);
+  app.notFound((c) =>
+    c.json(
+      errorBody(
+        "NO_ROUTE",
+        `There is no ${c.req.method} ${c.req.path}: GET /v1/openapi.json says what there is`,
+      ),
+      404,
+    )
+  );
+  app.onError((error, c) => {
+    if (error instanceof Refuse) return c.json(errorBody(error.code, error.message), error.status);
+    options.onDefect?.(error);
+    return c.json(errorBody("DEFECT", "The gateway failed at this: its own log says how"), 500);
+  });
+  return app;
+}

@@ -1,0 +1,86 @@
+/**
+ * Owns reading what a request carries: bounded, unpacked, checked.
+ * Must not know what it means.
+ * Invariant: never more than the limit is held, however small the packed bytes were.
+ */
+import * as v from "valibot";
+import type { Bytes } from "../uplink/port.ts";
+import { Refuse } from "./failure.ts";
+
+/**
+ * The bytes of a request, unpacked if they came by gzip.
+ *
+ * @throws {Refuse} 413 if there are more than `maxBytes`, 400 if they can't be unpacked.
+ */
+export async function readBytes(request: Request, maxBytes: number): Promise<Bytes> {
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (encoding !== "identity" && encoding !== "gzip") {
+    throw new Refuse(400, "BODY", `Content-Encoding is ${encoding}: send gzip or none`);
+  }
+  if (!request.body) return new Uint8Array(0);
+  const body = request.body as ReadableStream<Bytes>;
+  const stream = encoding === "gzip" ? body.pipeThrough(new DecompressionStream("gzip")) : body;
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = stream.getReader();
+  for (;;) {
+    const part = await reader.read().catch((cause: unknown) => {
+      throw new Refuse(
+        400,
+        "BODY",
+        `The body can't be unpacked: ${cause instanceof Error ? cause.message : cause}`,
+      );
+    });
+    if (part.done) break;
+    length += part.value.length;
+    if (length > maxBytes) {
+      reader.cancel().catch(() => {});
+      throw new Refuse(413, "TOO_LARGE", `The body has more than ${maxBytes} bytes: send less at a time`);
+    }
+    chunks.push(part.value);
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/**
+ * The JSON of a request.
+ *
+ * @throws {Refuse} 400 if it is none, 422 if it has another shape.
+ */
+export async function readJson<T>(
+  request: Request,
+  { schema, maxBytes }: { readonly schema: v.GenericSchema<unknown, T>; readonly maxBytes: number },
+): Promise<T> {
+  const text = new TextDecoder().decode(await readBytes(request, maxBytes));
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (cause) {
+    throw new Refuse(400, "JSON", `The body is no JSON: ${cause instanceof Error ? cause.message : cause}`);
+  }
+  return checked(schema, body);
+}
+
+/**
+ * A value of the shape.
+ *
+ * @throws {Refuse} 422 if it has another.
+ */
+export function checked<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  throw new Refuse(422, "SHAPE", problems(result.issues));
+}
+
+/** All problems with their places, in one line. */
+export function problems(issues: readonly v.BaseIssue<unknown>[]): string {
+  return issues.slice(0, 10).map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`).join(
+    "; ",
+  );
+}

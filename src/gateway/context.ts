@@ -1,0 +1,40 @@
+/**
+ * Owns what all routes of the gateway share. Types only.
+ * Must not know any route.
+ * Invariant: nothing here is global; two gateways in one process do not meet.
+ */
+import type { Context } from "hono";
+import type { Clock } from "../uplink/port.ts";
+import type { Bells } from "./bells.ts";
+import type { GatewayStore, TokenRow } from "./store.ts";
+import type { Tokens } from "./tokens.ts";
+
+/** What a gateway is made of. */
+export interface GatewayOptions {
+  readonly store: GatewayStore;
+  readonly clock: Clock;
+  /** Who may ask. Absent: anyone who reaches the address, which has to be this machine's own. */
+  readonly tokens?: Tokens;
+  /** Names under which the gateway may be asked without tokens, beside `localhost` and IP addresses. */
+  readonly hosts?: readonly string[];
+  /** Silence after which an executor counts as lost, milliseconds. Default 45,000, or four of its intervals. */
+  readonly leaseMs?: number;
+  /** Largest bundle, bytes. Default 64 MiB. */
+  readonly maxBundleBytes?: number;
+  /** Largest batch of records, unpacked, bytes. Default 160 MiB, enough for the largest value. */
+  readonly maxBatchBytes?: number;
+}
+
+/** The same with nothing left open. */
+export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens">> {
+  readonly tokens: Tokens | undefined;
+  readonly bells: Bells;
+}
+
+/** What a request knows of who sent it. */
+export interface Env {
+  Variables: { token: TokenRow | undefined };
+}
+
+/** A request and its answer. */
+export type Ctx = Context<Env>;

@@ -1,0 +1,139 @@
+/**
+ * Owns flags: values that all executors of an experiment and the user share.
+ * Must not know what they are for.
+ * Invariant: an operation is done once, however often it comes, and its answer is the same each time.
+ */
+import type { Hono } from "hono";
+import type { Flag, FlagOperation } from "../uplink/messages.ts";
+import { FlagOperation as OperationSchema, FlagValue, Id, MAX_WAIT_MS } from "../uplink/protocol.ts";
+import { checked, readJson } from "./body.ts";
+import type { Ctx, Env, GatewayParts } from "./context.ts";
+import { Refuse } from "./failure.ts";
+import type { FlagAnswer } from "./store.ts";
+
+/** Largest value, bytes: flags are for agreeing on something, not for data. */
+const MAX_FLAG_BYTES = 256 * 1024;
+const PATH = "/v1/experiments/:experiment/flags/:name";
+
+/** Adds the routes. */
+export function flagRoutes(app: Hono<Env>, parts: GatewayParts): void {
+  app.get("/v1/experiments/:experiment/flags", (c) => {
+    return c.json({ flags: parts.store.flags(checked(Id, c.req.param("experiment"))) });
+  });
+  app.get(PATH, (c) => read(c, parts));
+  app.put(PATH, (c) => put(c, parts));
+  app.post(PATH, (c) => change(c, parts));
+}
+
+interface Named {
+  readonly experiment: string;
+  readonly name: string;
+}
+
+function namedIn(c: Ctx): Named {
+  return { experiment: checked(Id, c.req.param("experiment")), name: checked(Id, c.req.param("name")) };
+}
+
+function bellOf({ experiment, name }: Named): string {
+  return `flag:${experiment}/${name}`;
+}
+
+async function read(c: Ctx, { store, clock, bells }: GatewayParts): Promise<Response> {
+  const named = namedIn(c);
+  const after = numberIn(c, "after") ?? -1;
+  const until = clock.now() + Math.min(numberIn(c, "wait") ?? 0, MAX_WAIT_MS);
+  const { signal } = c.req.raw;
+  for (;;) {
+    const flag = store.flag(named.experiment, named.name);
+    const left = until - clock.now();
+    if ((flag && flag.version > after) || left <= 0 || after < 0 || signal.aborted) {
+      return flag ? c.json(flag) : c.body(null, 204);
+    }
+    await bells.wait(bellOf(named), { clock, ms: Math.min(left, MAX_WAIT_MS), signal });
+  }
+}
+
+function numberIn(c: Ctx, name: string): number | undefined {
+  const text = c.req.query(name);
+  if (text === undefined) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new Refuse(400, "QUERY", `${name} is ${JSON.stringify(text)}: write a whole number from 0`);
+}
+
+async function put(c: Ctx, { store, bells }: GatewayParts): Promise<Response> {
+  const named = namedIn(c);
+  const { value } = await readJson(c.req.raw, { schema: FlagValue, maxBytes: MAX_FLAG_BYTES });
+  const flag = store.atomically(() => {
+    const version = (store.flag(named.experiment, named.name)?.version ?? 0) + 1;
+    const next = { name: named.name, value, version };
+    store.putFlag(named.experiment, next);
+    return next;
+  });
+  bells.ring(bellOf(named));
+  return c.json({ flag, done: true });
+}
+
+async function change(c: Ctx, { store, clock, bells }: GatewayParts): Promise<Response> {
+  const named = namedIn(c);
+  const operation = await readJson(c.req.raw, { schema: OperationSchema, maxBytes: MAX_FLAG_BYTES });
+  const { experiment, name } = named;
+  // Ids of operations on different flags do not meet.
+  const id = `${name}/${operation.id}`;
+  const answer = store.atomically(() => {
+    const before = store.flagAnswer(experiment, id);
+    if (before) return before;
+    const made = applied(name, { flag: store.flag(experiment, name), operation });
+    if (made.done && made.flag) store.putFlag(experiment, made.flag);
+    store.putFlagAnswer(experiment, { ...made, operation: id, at: clock.now() });
+    return made;
+  });
+  if (answer.done) bells.ring(bellOf(named));
+  return c.json(answer.flag ? answer : { done: answer.done });
+}
+
+interface Apply {
+  readonly flag: Flag | undefined;
+  readonly operation: FlagOperation;
+}
+
+/** What an operation makes of a flag. */
+function applied(name: string, { flag, operation }: Apply): FlagAnswer {
+  const version = flag?.version ?? 0;
+  const next = (value: unknown): FlagAnswer => ({ flag: { name, value, version: version + 1 }, done: true });
+  switch (operation.op) {
+    case "set":
+      return operation.ifVersion === undefined || operation.ifVersion === version
+        ? next(operation.value)
+        : { flag, done: false };
+    case "compare": {
+      const same = "expected" in operation
+        ? flag !== undefined && sameJson(flag.value, operation.expected)
+        : flag === undefined;
+      return same ? next(operation.value) : { flag, done: false };
+    }
+    default: {
+      const before = flag?.value ?? 0;
+      if (typeof before !== "number") {
+        throw new Refuse(
+          409,
+          "FLAG_TYPE",
+          `Flag ${name} is ${JSON.stringify(before)}, which is no number to count`,
+        );
+      }
+      return next(operation.op === "increment" ? before + operation.by : before - operation.by);
+    }
+  }
+}
+
+/** Whether two JSON values are the same; the order of keys does not count. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length) return false;
+  return keys.every((key) =>
+    Object.hasOwn(b, key) &&
+    sameJson((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key])
+  );
+}

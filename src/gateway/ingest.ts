@@ -1,0 +1,127 @@
+/**
+ * Owns what a batch changes: which of its records are new, and what they make of the run. Pure.
+ * Must not know how batches come or where records are kept.
+ * Invariant: the acknowledged number of a lane never falls and never passes a hole; what is below it changes nothing.
+ */
+import type { Batch, Parked, Rejected } from "../uplink/messages.ts";
+import { type ReadState, readState, wrongWithLog } from "./records.ts";
+import type { Ingested, RecordRow, RunRow } from "./store.ts";
+
+/** What came of a batch. */
+export interface IngestResult {
+  readonly row: RunRow;
+  readonly ingested: Ingested;
+  readonly rejected: readonly Rejected[];
+  /** Whether anything is new. */
+  readonly changed: boolean;
+}
+
+/** A run of which nothing is known yet. */
+export function newRun(
+  run: string,
+  { executor, now }: { readonly executor: string; readonly now: number },
+): RunRow {
+  return {
+    run,
+    executor,
+    pipeline: undefined,
+    runtime: undefined,
+    state: "running",
+    version: 1,
+    startedAt: undefined,
+    endedAt: undefined,
+    lastSeenAt: now,
+    quiet: false,
+    acknowledged: { state: 0, log: 0 },
+    final: undefined,
+  };
+}
+
+interface Piece {
+  readonly from: number;
+  readonly to: number;
+  readonly record?: { readonly seq: number };
+  readonly parked?: Parked;
+}
+
+/** Takes a batch in. */
+export function ingest(
+  before: RunRow,
+  { batch, now }: { readonly batch: Batch; readonly now: number },
+): IngestResult {
+  const { lane } = batch;
+  const records: RecordRow[] = [];
+  const missing: Parked[] = [];
+  const rejected: Rejected[] = [];
+  let row: RunRow = { ...before, lastSeenAt: now };
+  let acknowledged = before.acknowledged[lane];
+  for (const piece of piecesOf(batch)) {
+    if (piece.to <= acknowledged) continue;
+    if (piece.from > acknowledged + 1) break;
+    acknowledged = piece.to;
+    if (piece.parked) missing.push(piece.parked);
+    if (!piece.record) continue;
+    const read = lane === "state"
+      ? readState(piece.record)
+      : wrongWithLog(piece.record) ?? { type: "other" as const };
+    if (typeof read === "string") {
+      const reason = `Could not be read: ${read}`.slice(0, 500);
+      rejected.push({ lane, seq: piece.to, reason });
+      missing.push({ from: piece.to, to: piece.to, reason });
+      continue;
+    }
+    records.push({ seq: piece.to, text: JSON.stringify(piece.record) });
+    row = after(row, read);
+  }
+  row = { ...row, acknowledged: { ...before.acknowledged, [lane]: acknowledged } };
+  const ended = withFinal(row, batch);
+  const changed = acknowledged > before.acknowledged[lane] || ended !== row;
+  const version = changed ? before.version + 1 : before.version;
+  return { row: { ...ended, version }, ingested: { lane, records, missing }, rejected, changed };
+}
+
+function piecesOf(batch: Batch): Piece[] {
+  const pieces: Piece[] = (batch.parked ?? []).map((parked) => ({
+    from: parked.from,
+    to: parked.to,
+    parked,
+  }));
+  for (const record of batch.records) {
+    const dropped = (record as { dropped?: { count?: unknown } }).dropped?.count;
+    const count = typeof dropped === "number" && dropped > 0 && dropped < record.seq ? dropped : 0;
+    pieces.push({ from: record.seq - count, to: record.seq, record });
+  }
+  return pieces.sort((a, b) => a.to - b.to);
+}
+
+/** What a state record makes of a run. */
+function after(row: RunRow, read: ReadState): RunRow {
+  switch (read.type) {
+    case "run.started":
+      return {
+        ...row,
+        pipeline: read.record.pipeline,
+        runtime: read.record.runtime,
+        startedAt: row.startedAt ?? read.record.at,
+      };
+    case "run.resumed":
+      return { ...row, state: "running", endedAt: undefined, final: undefined };
+    case "run.ended":
+      return { ...row, state: read.record.state, endedAt: read.record.at };
+    default:
+      return row;
+  }
+}
+
+/** A run that went on after its end has more records than a late message of that end knows of. */
+function withFinal(row: RunRow, { final }: Batch): RunRow {
+  if (!final || row.final || final.records.state < row.acknowledged.state) return row;
+  const state = row.state === "running" ? final.state : row.state;
+  return { ...row, final, state, endedAt: row.endedAt ?? row.lastSeenAt };
+}
+
+/** Whether all records of a run are here. */
+export function isComplete({ final, acknowledged }: RunRow): boolean {
+  if (!final) return false;
+  return acknowledged.state >= final.records.state && acknowledged.log >= final.records.log;
+}

@@ -1,0 +1,123 @@
+/**
+ * Owns the schemas of the records that the gateway reads in what it is sent; the others are kept unread.
+ * Must not know what is done with them.
+ * Invariant: a record of a type that is not known here is taken, so that an older gateway serves a newer executor.
+ */
+import * as v from "valibot";
+import type { ErrorData, Outcome } from "../pipeline/outcome.ts";
+import { problems } from "./body.ts";
+
+type Schema<T> = v.GenericSchema<unknown, T>;
+
+const Whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const Base = { seq: Whole, at: v.number() };
+const State = v.picklist(["running", "succeeded", "failed", "cancelled"]);
+const Json = v.pipe(v.string(), v.check(isJson, "Must be JSON text"));
+
+/** The first record of a run. */
+export interface RunStarted {
+  readonly at: number;
+  readonly pipeline: string;
+  readonly runtime: string;
+}
+const RunStarted: Schema<RunStarted> = v.looseObject({ ...Base, pipeline: v.string(), runtime: v.string() });
+
+/** The last record of a run. */
+export interface RunEnded {
+  readonly at: number;
+  readonly state: "running" | "succeeded" | "failed" | "cancelled";
+}
+const RunEnded: Schema<RunEnded> = v.looseObject({ ...Base, state: State });
+
+/** How an attempt ended. */
+export interface AttemptSettled {
+  readonly task: string;
+  readonly iteration: number;
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  readonly value?: string;
+  readonly error?: ErrorData;
+  readonly reason?: "exit" | "memory" | "lost";
+  readonly code?: number;
+  readonly because?: string;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly worker?: number;
+}
+const ErrorShape: Schema<ErrorData> = v.looseObject({ name: v.string(), message: v.string() });
+const AttemptSettled: Schema<AttemptSettled> = v.looseObject({
+  ...Base,
+  task: v.string(),
+  iteration: Whole,
+  attempt: Whole,
+  outcome: v.picklist(["succeeded", "failed", "timed_out", "cancelled", "crashed", "skipped"]),
+  value: v.exactOptional(Json),
+  error: v.exactOptional(ErrorShape),
+  reason: v.exactOptional(v.picklist(["exit", "memory", "lost"])),
+  code: v.exactOptional(v.number()),
+  because: v.exactOptional(v.string()),
+  startedAt: v.exactOptional(v.number()),
+  endedAt: v.exactOptional(v.number()),
+  worker: v.exactOptional(v.number()),
+});
+
+const AnyState: Schema<{ readonly type: string; readonly at: number }> = v.looseObject({
+  ...Base,
+  type: v.string(),
+});
+
+const Log: Schema<unknown> = v.looseObject({
+  seq: Whole,
+  at: v.string(),
+  level: v.picklist(["debug", "info", "warn", "error", "critical"]),
+  from: v.picklist(["executor", "task"]),
+  stream: v.picklist(["log", "stdout", "stderr"]),
+  text: v.string(),
+  dropped: v.exactOptional(v.looseObject({ count: Whole, bytes: Whole })),
+});
+
+/** A state record that was read. */
+export type ReadState =
+  | { readonly type: "run.started"; readonly record: RunStarted }
+  | { readonly type: "run.ended"; readonly record: RunEnded }
+  | { readonly type: "run.resumed"; readonly record: { readonly at: number } }
+  | { readonly type: "attempt.settled"; readonly record: AttemptSettled }
+  | { readonly type: "other" };
+
+/** Reads a state record; a text says what is wrong with it. */
+export function readState(value: unknown): ReadState | string {
+  const any = v.safeParse(AnyState, value);
+  if (!any.success) return problems(any.issues);
+  switch (any.output.type) {
+    case "run.started":
+      return parsed(RunStarted, value, (record) => ({ type: "run.started", record }));
+    case "run.ended":
+      return parsed(RunEnded, value, (record) => ({ type: "run.ended", record }));
+    case "attempt.settled":
+      return parsed(AttemptSettled, value, (record) => ({ type: "attempt.settled", record }));
+    case "run.resumed":
+      return { type: "run.resumed", record: any.output };
+    default:
+      return { type: "other" };
+  }
+}
+
+/** What is wrong with a log record, if anything. */
+export function wrongWithLog(value: unknown): string | undefined {
+  const result = v.safeParse(Log, value);
+  return result.success ? undefined : problems(result.issues);
+}
+
+function parsed<T>(schema: Schema<T>, value: unknown, as: (record: T) => ReadState): ReadState | string {
+  const result = v.safeParse(schema, value);
+  return result.success ? as(result.output) : problems(result.issues);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * Owns the tables of the gateway's database.
+ * Must not know who reads or writes them.
+ * Invariant: a table is never changed, only added to; `user_version` counts the steps.
+ */
+
+/** Steps from an empty database to the present one; the n-th leads to `user_version` n. */
+export const STEPS: readonly string[] = [`
+CREATE TABLE bundles (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL);
+CREATE TABLE assignments (version INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL UNIQUE, hash TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE executors (id TEXT PRIMARY KEY, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, heartbeat TEXT, over TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE runs (run TEXT PRIMARY KEY, executor TEXT NOT NULL, row TEXT NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX runs_seen ON runs (seen);
+CREATE TABLE records (run TEXT NOT NULL, lane TEXT NOT NULL, seq INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (run, lane, seq)) WITHOUT ROWID;
+CREATE TABLE missing (run TEXT NOT NULL, lane TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, status INTEGER, reason TEXT NOT NULL, PRIMARY KEY (run, lane, first)) WITHOUT ROWID;
+CREATE TABLE commands (id INTEGER PRIMARY KEY AUTOINCREMENT, executor TEXT NOT NULL, command TEXT NOT NULL);
+CREATE INDEX commands_executor ON commands (executor, id);
+CREATE TABLE flags (experiment TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (experiment, name)) WITHOUT ROWID;
+CREATE TABLE flag_answers (experiment TEXT NOT NULL, operation TEXT NOT NULL, answer TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (experiment, operation)) WITHOUT ROWID;
+CREATE INDEX flag_answers_at ON flag_answers (at);
+CREATE TABLE tokens (name TEXT PRIMARY KEY, kind TEXT NOT NULL, executor TEXT, hash TEXT NOT NULL) WITHOUT ROWID;
+`];

@@ -1,0 +1,333 @@
+/**
+ * Owns the gateway's database: SQLite, by `node:sqlite`, which all three runtimes have.
+ * Must not know what the rows mean.
+ * Invariant: what was acknowledged is on the disk; heartbeats need not be, the next one makes up for them.
+ */
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import type { Command, Flag, Heartbeat, Parked } from "../uplink/messages.ts";
+import type { Bytes, Lane } from "../uplink/port.ts";
+import { STEPS } from "./schema.ts";
+import type { ExecutorRow, FlagAnswer, GatewayStore, Handout, RunRow, TokenRow } from "./store.ts";
+
+/** How long the answer to an operation on a flag is kept, milliseconds: longer than anyone tries again. */
+const ANSWERS_MS = 3_600_000;
+
+type Row = Record<string, unknown>;
+
+/** The database could not be opened or is of a newer version. */
+export class GatewayStoreError extends Error {
+  readonly code = "OUTRIDER_GATEWAY_STORE";
+  override name = "GatewayStoreError";
+}
+
+/**
+ * Opens the database of a gateway, or makes it.
+ *
+ * @param path Path of the file; `:memory:` keeps nothing.
+ * @throws {GatewayStoreError} If it can't be opened or is of a newer version.
+ */
+export function sqliteGatewayStore(path: string): GatewayStore {
+  let db: DatabaseSync;
+  try {
+    db = new DatabaseSync(path);
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000");
+    migrate(db, path);
+  } catch (cause) {
+    if (cause instanceof GatewayStoreError) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new GatewayStoreError(
+      `The gateway's database can't be opened: ${path}: ${message}: check that the folder is there and can be written`,
+      { cause },
+    );
+  }
+  return new SqliteStore(db);
+}
+
+function migrate(db: DatabaseSync, path: string): void {
+  const version = Number((db.prepare("PRAGMA user_version").get() as Row)["user_version"]);
+  if (version > STEPS.length) {
+    throw new GatewayStoreError(
+      `The gateway's database is of a newer version of Outrider: ${path}: use that version, or another file`,
+    );
+  }
+  STEPS.slice(version).forEach((step, at) => {
+    db.exec(`BEGIN; ${step}; PRAGMA user_version = ${version + at + 1}; COMMIT`);
+  });
+}
+
+class SqliteStore implements GatewayStore {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #depth = 0;
+  #durable = true;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  assign(
+    target: string,
+    bundle: { readonly bytes: Bytes; readonly hash: string; readonly at: number },
+  ): number {
+    return this.atomically(() => {
+      this.#run("INSERT OR IGNORE INTO bundles VALUES (?, ?)", bundle.hash, bundle.bytes);
+      this.#run("DELETE FROM assignments WHERE target = ?", target);
+      this.#run(
+        "INSERT INTO assignments (target, hash, at) VALUES (?, ?, ?)",
+        target,
+        bundle.hash,
+        bundle.at,
+      );
+      this.#run("DELETE FROM bundles WHERE hash NOT IN (SELECT hash FROM assignments)");
+      return Number(this.#get("SELECT version FROM assignments WHERE target = ?", target)?.["version"]);
+    });
+  }
+
+  newest(targets: readonly string[], after: number): Handout | undefined {
+    const marks = targets.map(() => "?").join(", ");
+    const row = this.#get(
+      `SELECT version, hash FROM assignments WHERE target IN (${marks}) ORDER BY version DESC LIMIT 1`,
+      ...targets,
+    );
+    if (!row) return undefined;
+    const hash = String(row["hash"]);
+    const version = Number(row["version"]);
+    if (version <= after) return { hash, version, bytes: new Uint8Array(0) };
+    const bytes = this.#get("SELECT bytes FROM bundles WHERE hash = ?", hash)?.["bytes"] as Bytes;
+    return { hash, version, bytes };
+  }
+
+  executor(id: string): ExecutorRow | undefined {
+    const row = this.#get("SELECT * FROM executors WHERE id = ?", id);
+    return row && executorOf(row);
+  }
+
+  executors(): ExecutorRow[] {
+    return this.#all("SELECT * FROM executors ORDER BY id").map(executorOf);
+  }
+
+  putExecutor(row: ExecutorRow): void {
+    const heartbeat = row.heartbeat === undefined ? null : JSON.stringify(row.heartbeat);
+    this.#lazily(() =>
+      this.#run(
+        "INSERT OR REPLACE INTO executors VALUES (?, ?, ?, ?, ?)",
+        row.id,
+        row.firstSeenAt,
+        row.lastSeenAt,
+        heartbeat,
+        JSON.stringify(row.over),
+      )
+    );
+  }
+
+  run(run: string): RunRow | undefined {
+    const row = this.#get("SELECT row FROM runs WHERE run = ?", run);
+    return row && JSON.parse(String(row["row"])) as RunRow;
+  }
+
+  runs(limit: number): RunRow[] {
+    return this.#all("SELECT row FROM runs ORDER BY seen DESC, run LIMIT ?", limit)
+      .map((row) => JSON.parse(String(row["row"])) as RunRow);
+  }
+
+  putRun(row: RunRow): void {
+    this.#lazily(() => this.#writeRun(row));
+  }
+
+  ingest(row: RunRow, { lane, records, missing }: Parameters<GatewayStore["ingest"]>[1]): void {
+    this.atomically(() => {
+      for (const { seq, text } of records) {
+        this.#run("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?)", row.run, lane, seq, text);
+      }
+      for (const { from, to, status, reason } of missing) {
+        this.#run(
+          "INSERT OR IGNORE INTO missing VALUES (?, ?, ?, ?, ?, ?)",
+          row.run,
+          lane,
+          from,
+          to,
+          status ?? null,
+          reason,
+        );
+      }
+      this.#writeRun(row);
+    });
+  }
+
+  records(run: string, { lane, after, limit }: Parameters<GatewayStore["records"]>[1]): {
+    seq: number;
+    text: string;
+  }[] {
+    return this.#all(
+      "SELECT seq, text FROM records WHERE run = ? AND lane = ? AND seq > ? ORDER BY seq LIMIT ?",
+      run,
+      lane,
+      after,
+      limit,
+    ).map((row) => ({ seq: Number(row["seq"]), text: String(row["text"]) }));
+  }
+
+  missing(run: string): (Parked & { readonly lane: Lane })[] {
+    return this.#all("SELECT * FROM missing WHERE run = ? ORDER BY lane, first LIMIT 1000", run).map((
+      row,
+    ) => ({
+      lane: row["lane"] as Lane,
+      from: Number(row["first"]),
+      to: Number(row["last"]),
+      ...(row["status"] === null ? {} : { status: Number(row["status"]) }),
+      reason: String(row["reason"]),
+    }));
+  }
+
+  addCommand(executor: string, command: unknown): number {
+    this.#run("INSERT INTO commands (executor, command) VALUES (?, ?)", executor, JSON.stringify(command));
+    return Number(this.#get("SELECT last_insert_rowid() AS id")?.["id"]);
+  }
+
+  commands(executor: string, seen: number): Command[] {
+    const rows = this.#all(
+      "SELECT id, command FROM commands WHERE executor = ? ORDER BY id LIMIT 100",
+      executor,
+    );
+    if (rows.some((row) => Number(row["id"]) <= seen)) {
+      this.#run("DELETE FROM commands WHERE executor = ? AND id <= ?", executor, seen);
+    }
+    return rows.filter((row) => Number(row["id"]) > seen)
+      .map((row) => ({ ...JSON.parse(String(row["command"])), id: Number(row["id"]) }) as Command);
+  }
+
+  flag(experiment: string, name: string): Flag | undefined {
+    const row = this.#get("SELECT * FROM flags WHERE experiment = ? AND name = ?", experiment, name);
+    return row && flagOf(row);
+  }
+
+  flags(experiment: string): Flag[] {
+    return this.#all("SELECT * FROM flags WHERE experiment = ? ORDER BY name", experiment).map(flagOf);
+  }
+
+  putFlag(experiment: string, flag: Flag): void {
+    const value = JSON.stringify(flag.value ?? null);
+    this.#run("INSERT OR REPLACE INTO flags VALUES (?, ?, ?, ?)", experiment, flag.name, value, flag.version);
+  }
+
+  flagAnswer(experiment: string, operation: string): FlagAnswer | undefined {
+    const row = this.#get(
+      "SELECT answer FROM flag_answers WHERE experiment = ? AND operation = ?",
+      experiment,
+      operation,
+    );
+    return row && JSON.parse(String(row["answer"])) as FlagAnswer;
+  }
+
+  putFlagAnswer(
+    experiment: string,
+    answer: FlagAnswer & { readonly operation: string; readonly at: number },
+  ): void {
+    const { operation, at, ...kept } = answer;
+    this.#run("DELETE FROM flag_answers WHERE at < ?", at - ANSWERS_MS);
+    const text = JSON.stringify(kept);
+    this.#run("INSERT OR REPLACE INTO flag_answers VALUES (?, ?, ?, ?)", experiment, operation, text, at);
+  }
+
+  tokens(): TokenRow[] {
+    return this.#all("SELECT * FROM tokens ORDER BY name").map((row) => ({
+      name: String(row["name"]),
+      kind: row["kind"] as TokenRow["kind"],
+      executor: row["executor"] === null ? undefined : String(row["executor"]),
+      hash: String(row["hash"]),
+    }));
+  }
+
+  putToken(row: TokenRow): void {
+    this.#run(
+      "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?)",
+      row.name,
+      row.kind,
+      row.executor ?? null,
+      row.hash,
+    );
+  }
+
+  dropToken(name: string): boolean {
+    return Number(this.#statement("DELETE FROM tokens WHERE name = ?").run(name).changes) > 0;
+  }
+
+  atomically<T>(work: () => T): T {
+    if (this.#depth > 0) return work();
+    this.#sync(true);
+    return this.#transaction(work);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** A write that may be lost with the power. */
+  #lazily(work: () => void): void {
+    if (this.#depth > 0) return work();
+    this.#sync(false);
+    this.#transaction(work);
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#depth++;
+    try {
+      this.#db.exec("BEGIN IMMEDIATE");
+      const result = work();
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  #sync(durable: boolean): void {
+    if (durable === this.#durable) return;
+    this.#db.exec(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
+    this.#durable = durable;
+  }
+
+  #writeRun(row: RunRow): void {
+    const text = JSON.stringify(row);
+    this.#run("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", row.run, row.executor, text, row.lastSeenAt);
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) this.#statements.set(sql, statement = this.#db.prepare(sql));
+    return statement;
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): void {
+    this.#statement(sql).run(...values);
+  }
+
+  #get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statement(sql).get(...values) as Row | undefined;
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#statement(sql).all(...values) as Row[];
+  }
+}
+
+function executorOf(row: Row): ExecutorRow {
+  return {
+    id: String(row["id"]),
+    firstSeenAt: Number(row["first_seen"]),
+    lastSeenAt: Number(row["last_seen"]),
+    heartbeat: row["heartbeat"] === null ? undefined : JSON.parse(String(row["heartbeat"])) as Heartbeat,
+    over: JSON.parse(String(row["over"])) as string[],
+  };
+}
+
+function flagOf(row: Row): Flag {
+  return {
+    name: String(row["name"]),
+    value: JSON.parse(String(row["value"])),
+    version: Number(row["version"]),
+  };
+}

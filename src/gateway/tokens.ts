@@ -1,0 +1,65 @@
+/**
+ * Owns who may ask: tokens for users and for executors.
+ * Must not know what is asked.
+ * Invariant: a token's text is never kept and never shown again; a comparison takes the same time however much is right.
+ */
+import type { GatewayStore, TokenRow } from "./store.ts";
+import { sha256 } from "../uplink/bytes.ts";
+
+/** A token to be made. */
+export interface TokenOptions {
+  /** What it is withdrawn by. */
+  readonly name: string;
+  /** `both` is for trying things out on one machine. */
+  readonly kind: TokenRow["kind"];
+  /** The one executor that it speaks for. Default: any. */
+  readonly executor?: string;
+}
+
+/** The tokens of a gateway. */
+export class Tokens {
+  readonly #store: GatewayStore;
+
+  constructor(store: GatewayStore) {
+    this.#store = store;
+  }
+
+  /** Makes a token of 256 random bits; returns its text, which is not kept. One of the same name is replaced. */
+  async make(options: TokenOptions): Promise<string> {
+    const bytes = crypto.getRandomValues(new Uint8Array(32));
+    const text = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    await this.put(options, text);
+    return text;
+  }
+
+  /** Lets a token in whose text is given. One of the same name is replaced. */
+  async put({ name, kind, executor }: TokenOptions, text: string): Promise<void> {
+    this.#store.putToken({ name, kind, executor, hash: await hashOf(text) });
+  }
+
+  /** Withdraws a token; whether there was one. */
+  drop(name: string): boolean {
+    return this.#store.dropToken(name);
+  }
+
+  /** The token with this text. */
+  async find(text: string): Promise<TokenRow | undefined> {
+    const hash = await hashOf(text);
+    let found: TokenRow | undefined;
+    for (const row of this.#store.tokens()) {
+      if (sameText(row.hash, hash)) found = row;
+    }
+    return found;
+  }
+}
+
+function hashOf(text: string): Promise<string> {
+  return sha256(new TextEncoder().encode(text));
+}
+
+/** Whether two texts of the same length are the same, in time that tells nothing. */
+export function sameText(a: string, b: string): boolean {
+  let difference = a.length ^ b.length;
+  for (let at = 0; at < a.length; at++) difference |= a.charCodeAt(at) ^ b.charCodeAt(at % (b.length || 1));
+  return difference === 0;
+}

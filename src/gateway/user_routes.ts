@@ -1,0 +1,97 @@
+/**
+ * Owns what users ask: bundles, executors, runs, commands, tokens.
+ * Must not know how executors speak.
+ * Invariant: nothing here waits for an executor; what is asked of one is kept until it is heard.
+ */
+import type { Hono } from "hono";
+import { sha256 } from "../uplink/bytes.ts";
+import type { NewCommand } from "../uplink/messages.ts";
+import { Id, NewCommand as CommandSchema, NewToken } from "../uplink/protocol.ts";
+import { requireUser } from "./access.ts";
+import { checked, readBytes, readJson } from "./body.ts";
+import type { Ctx, Env, GatewayParts } from "./context.ts";
+import { Refuse } from "./failure.ts";
+import { ndjsonOf } from "./follow.ts";
+import { resultOf } from "./result.ts";
+import type { RunRow } from "./store.ts";
+import { executorView, type Lease, runView } from "./views.ts";
+
+const MAX_SMALL_BYTES = 16 * 1024;
+const MAX_RUNS = 1000;
+
+/** Adds the routes. */
+export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
+  const { store } = parts;
+  app.post("/v1/bundles", (c) => submit(c, parts));
+  app.get("/v1/executors", (c) => {
+    requireUser(c);
+    return c.json({ executors: store.executors().map((row) => executorView(row, leaseOf(parts))) });
+  });
+  app.post("/v1/executors/:executor/commands", async (c) => {
+    requireUser(c);
+    const executor = checked(Id, c.req.param("executor"));
+    const command = await readJson(c.req.raw, { schema: CommandSchema, maxBytes: MAX_SMALL_BYTES });
+    return c.json({ id: store.addCommand(executor, command) }, 202);
+  });
+  app.get("/v1/runs", (c) => {
+    requireUser(c);
+    const executor = c.req.query("executor");
+    const rows = store.runs(MAX_RUNS).filter((row) => executor === undefined || row.executor === executor);
+    return c.json({ runs: rows.map((row) => runView(row, { store, lease: leaseOf(parts) })) });
+  });
+  app.get("/v1/runs/:run", (c) => c.json(runView(runOf(c, parts), { store, lease: leaseOf(parts) })));
+  app.get("/v1/runs/:run/result", (c) => c.json(resultOf(runOf(c, parts), store)));
+  app.get("/v1/runs/:run/logs", (c) => ndjsonOf(c, { parts, run: runOf(c, parts).run, lane: "log" }));
+  app.get("/v1/runs/:run/records", (c) => ndjsonOf(c, { parts, run: runOf(c, parts).run, lane: "state" }));
+  app.post("/v1/runs/:run/cancel", (c) => cancel(c, parts));
+  app.post("/v1/tokens", (c) => makeToken(c, parts));
+  app.delete("/v1/tokens/:name", (c) => {
+    requireUser(c);
+    const dropped = parts.tokens?.drop(checked(Id, c.req.param("name"))) ?? false;
+    if (!dropped) throw new Refuse(404, "NO_TOKEN", `There is no token ${c.req.param("name")}`);
+    return c.body(null, 204);
+  });
+}
+
+function leaseOf({ clock, leaseMs }: GatewayParts): Lease {
+  return { now: clock.now(), leaseMs };
+}
+
+function runOf(c: Ctx, { store }: GatewayParts): RunRow {
+  requireUser(c);
+  const run = checked(Id, c.req.param("run"));
+  const row = store.run(run);
+  if (!row) throw new Refuse(404, "NO_RUN", `There is no run ${run}: GET /v1/runs lists them`);
+  return row;
+}
+
+async function submit(c: Ctx, { store, clock, maxBundleBytes }: GatewayParts): Promise<Response> {
+  requireUser(c);
+  const to = c.req.query("to");
+  if (!to) {
+    throw new Refuse(400, "TO", "It is not said whom the bundle is for: add ?to=EXECUTOR or ?to=group:NAME");
+  }
+  checked(Id, to.startsWith("group:") ? to.slice("group:".length) : to);
+  const bytes = await readBytes(c.req.raw, maxBundleBytes);
+  if (bytes.length === 0) {
+    throw new Refuse(422, "BUNDLE", "The bundle is empty: make one with outrider bundle");
+  }
+  const hash = await sha256(bytes);
+  const version = store.assign(to, { bytes, hash, at: clock.now() });
+  return c.json({ hash, bytes: bytes.length, to, version }, 201);
+}
+
+async function cancel(c: Ctx, parts: GatewayParts): Promise<Response> {
+  const { run, executor, state } = runOf(c, parts);
+  if (state !== "running") throw new Refuse(409, "RUN_OVER", `Run ${run} is over: it ${state}`);
+  const because = c.req.query("because") ?? "Cancelled by the user at the gateway";
+  const command: NewCommand = { type: "cancel", run, because: because.slice(0, 1000) };
+  return await Promise.resolve(c.json({ id: parts.store.addCommand(executor, command) }, 202));
+}
+
+async function makeToken(c: Ctx, { tokens }: GatewayParts): Promise<Response> {
+  requireUser(c);
+  if (!tokens) throw new Refuse(409, "OPEN", "This gateway has no tokens: start it with --token");
+  const wanted = await readJson(c.req.raw, { schema: NewToken, maxBytes: MAX_SMALL_BYTES });
+  return c.json({ name: wanted.name, token: await tokens.make(wanted) }, 201);
+}
