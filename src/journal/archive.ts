@@ -1,0 +1,257 @@
+/**
+ * Owns the database of a journal: lines packed into rows, cursors, and what was dropped from the log.
+ * Must not know about tails, timers and watchers.
+ * Invariant: rows hold consecutive lines; together they run from the first kept to the last saved one without gaps.
+ */
+import type { Database } from "./disk.ts";
+import { JournalError } from "./errors.ts";
+import type { Line, Lines } from "./lines.ts";
+
+const VERSION = 1;
+
+/** A row holds lines up to about so many characters: one row costs as much as one record would. */
+const ROW_SIZE = 1 << 16;
+
+const SCHEMA = `
+CREATE TABLE states (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, lines TEXT NOT NULL);
+CREATE TABLE logs (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, size INTEGER NOT NULL, at REAL NOT NULL, lines TEXT NOT NULL);
+CREATE TABLE cursors (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE dropped (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL, bytes INTEGER NOT NULL, at REAL NOT NULL);
+INSERT INTO dropped VALUES (1, 0, 0, 0);
+PRAGMA user_version = ${VERSION};
+`;
+
+/** What was dropped from the log: records 1 to `count`, their size, and the time of the last. */
+export interface Dropped {
+  readonly count: number;
+  readonly bytes: number;
+  readonly at: number;
+}
+
+/** A row of the log, without its lines. */
+interface LogRow {
+  readonly first: number;
+  readonly last: number;
+  readonly size: number;
+  readonly at: number;
+}
+
+/** What goes into the database at once. */
+export interface Batch {
+  readonly states: Lines;
+  readonly logs: Lines;
+  readonly cursors: ReadonlyMap<string, number>;
+  readonly dropped: Dropped;
+}
+
+/** A journal's database. */
+export class Archive {
+  readonly #database: Database;
+  readonly #rowSize: number;
+  /** Kept rows of the log, oldest first. */
+  readonly #logRows: LogRow[];
+  /** The row read last, by table: readers come back for the rest of it. */
+  readonly #cache: Map<
+    string,
+    { readonly first: number; readonly last: number; readonly lines: readonly string[] }
+  > = new Map();
+  #lastState: number;
+  #lastLog: number;
+
+  /** @param logBytes Bound of the log: rows are smaller than a sixteenth of it, so that it is dropped in small steps. */
+  constructor(database: Database, logBytes: number) {
+    this.#database = database;
+    this.#rowSize = Math.min(ROW_SIZE, logBytes / 16);
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
+    // Whoever holds this journal syncs the files itself, in the order that `save`, `checkpoint` and `settle` ask for.
+    database.exec("PRAGMA wal_autocheckpoint = 0");
+    this.#transact(() => prepareSchema(database));
+    this.#lastState = lastOf(
+      database.prepare("SELECT first, last FROM states ORDER BY last").all(),
+      0,
+      "states",
+    );
+    this.#logRows = database.prepare("SELECT first, last, size, at FROM logs ORDER BY last")
+      .all() as unknown as LogRow[];
+    const count = this.dropped().count;
+    this.#lastLog = lastOf(this.#logRows, (this.#logRows[0]?.first ?? count + 1) - 1, "logs");
+    // What was dropped but not yet deleted when the process before ended.
+    while (this.#logRows[0] !== undefined && this.#logRows[0].last <= count) this.#logRows.shift();
+  }
+
+  /** Number of the last state record saved. */
+  get lastState(): number {
+    return this.#lastState;
+  }
+
+  /** Number of the last log record saved or dropped by the time of saving. */
+  get lastLog(): number {
+    return this.#lastLog;
+  }
+
+  /** Size of the log that is kept. */
+  logSize(): number {
+    return this.#logRows.reduce((size, row) => size + row.size, 0);
+  }
+
+  dropped(): Dropped {
+    return this.#database.prepare("SELECT count, bytes, at FROM dropped").all()[0] as unknown as Dropped;
+  }
+
+  cursors(): Map<string, number> {
+    const rows = this.#database.prepare("SELECT name, seq FROM cursors").all();
+    return new Map(rows.map(({ name, seq }) => [name as string, seq as number]));
+  }
+
+  /** Gives up the oldest row of the log; it is deleted with the next `save`. */
+  dropOldestLogs(): LogRow | undefined {
+    return this.#logRows.shift();
+  }
+
+  /** Takes all lines in. They are safe against a power cut once the write-ahead log is synced. */
+  save(batch: Batch): void {
+    const { states, logs, cursors, dropped } = batch;
+    const newRows: LogRow[] = [];
+    this.#transact(() => {
+      const state = this.#database.prepare("INSERT INTO states (first, last, lines) VALUES (?, ?, ?)");
+      for (const row of rowsOf(states, ROW_SIZE)) state.run(row.first, row.last, row.text);
+      const log = this.#database.prepare(
+        "INSERT INTO logs (first, last, size, at, lines) VALUES (?, ?, ?, ?, ?)",
+      );
+      for (const { first, last, size, at, text } of rowsOf(logs, this.#rowSize)) {
+        log.run(first, last, size, at, text);
+        newRows.push({ first, last, size, at });
+      }
+      const cursor = this.#database.prepare("INSERT OR REPLACE INTO cursors VALUES (?, ?)");
+      for (const [name, seq] of cursors) cursor.run(name, seq);
+      this.#database.prepare("DELETE FROM logs WHERE last <= ?").run(dropped.count);
+      this.#database.prepare("UPDATE dropped SET count = ?, bytes = ?, at = ?").run(
+        dropped.count,
+        dropped.bytes,
+        dropped.at,
+      );
+    });
+    this.#lastState = Math.max(this.#lastState, states.last);
+    this.#lastLog = Math.max(this.#lastLog, logs.last);
+    this.#logRows.push(...newRows);
+  }
+
+  /** Makes everything safe against a power cut at once; the thread waits for the disk. */
+  settle(): void {
+    this.#database.exec("PRAGMA synchronous = FULL");
+    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#database.exec("PRAGMA synchronous = OFF");
+  }
+
+  /** Moves what is in the write-ahead log, which must be synced, to its place. The next `save` may come only when both files are synced. */
+  checkpoint(): void {
+    this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+  }
+
+  /** Texts of lines with a number above `after`, at most `limit`. */
+  read(table: "states" | "logs", after: number, limit: number): string[] {
+    const texts: string[] = [];
+    const last = table === "states" ? this.#lastState : this.#lastLog;
+    for (let seq = after + 1; seq <= last && texts.length < limit;) {
+      const row = this.#row(table, seq);
+      if (row === undefined) break;
+      const part = row.lines.slice(seq - row.first, seq - row.first + limit - texts.length);
+      for (const text of part) texts.push(text);
+      seq += part.length;
+    }
+    return texts;
+  }
+
+  close(): void {
+    this.#database.exec("PRAGMA synchronous = FULL");
+    this.#database.close();
+  }
+
+  /** The row with a line. */
+  #row(
+    table: "states" | "logs",
+    seq: number,
+  ): { readonly first: number; readonly lines: readonly string[] } | undefined {
+    const cached = this.#cache.get(table);
+    if (cached !== undefined && cached.first <= seq && seq <= cached.last) return cached;
+    const [found] = this.#database.prepare(
+      `SELECT first, last, lines FROM ${table} WHERE last >= ? ORDER BY last LIMIT 1`,
+    ).all(seq);
+    if (found === undefined || (found["first"] as number) > seq) return undefined;
+    const row = {
+      first: found["first"] as number,
+      last: found["last"] as number,
+      lines: (found["lines"] as string).split("\n"),
+    };
+    this.#cache.set(table, row);
+    return row;
+  }
+
+  #transact(work: () => void): void {
+    this.#database.exec("BEGIN EXCLUSIVE");
+    try {
+      work();
+      this.#database.exec("COMMIT");
+    } catch (error) {
+      try {
+        this.#database.exec("ROLLBACK");
+      } catch {
+        // A full disk has rolled it back already.
+      }
+      throw error;
+    }
+  }
+}
+
+function prepareSchema(database: Database): void {
+  const version = database.prepare("PRAGMA user_version").all()[0]!["user_version"] as number;
+  if (version > VERSION) {
+    throw new JournalError(
+      "NEWER_VERSION",
+      `The journal has version ${version}, this Outrider knows up to ${VERSION}: use the newer one`,
+    );
+  }
+  if (version === VERSION) return;
+  if (database.prepare("SELECT name FROM sqlite_master").all().length > 0) {
+    throw new JournalError(
+      "CORRUPT",
+      "The file is a database but no journal of Outrider: move it away, or choose another state directory",
+    );
+  }
+  database.exec(SCHEMA);
+}
+
+/** The last number, if the rows follow each other. */
+function lastOf(rows: readonly object[], before: number, table: string): number {
+  let last = before;
+  for (const row of rows as readonly { readonly first: number; readonly last: number }[]) {
+    if (row.first !== last + 1) {
+      throw new JournalError(
+        "CORRUPT",
+        `The journal's ${table} ${last + 1} to ${row.first - 1} are missing: move it away to start anew`,
+      );
+    }
+    last = row.last;
+  }
+  return last;
+}
+
+function* rowsOf(lines: Lines, limit: number): Generator<LogRow & { readonly text: string }> {
+  let texts: Line[] = [];
+  let length = 0;
+  for (let seq = lines.first; seq <= lines.last; seq++) {
+    const line = lines.at(seq);
+    texts.push(line);
+    length += Math.max(line.text.length, line.size);
+    if (length < limit && seq < lines.last) continue;
+    yield {
+      first: seq - texts.length + 1,
+      last: seq,
+      size: texts.reduce((size, line) => size + line.size, 0),
+      at: line.at,
+      text: texts.map((line) => line.text).join("\n"),
+    };
+    texts = [];
+    length = 0;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Owns the real disk and the real timers below the SQLite journal: `node:fs`, `node:sqlite`, in all three runtimes.
+ * Must not know what is written.
+ * Invariant: nothing else in journal/ imports from `node:`.
+ */
+import { Buffer } from "node:buffer";
+import fs from "node:fs";
+import { dirname } from "node:path";
+import { clearTimeout, setTimeout } from "node:timers";
+import type { Database, JournalClock, JournalDisk, JournalFile } from "./disk.ts";
+
+/** The real timers, none of which keeps the process alive. */
+export const systemClock: JournalClock = {
+  after(ms, fn) {
+    const timer = setTimeout(fn, ms);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** The real disk. SQLite is loaded here and not before: Node 22 warns about it. */
+export async function systemDisk(): Promise<JournalDisk> {
+  const { DatabaseSync } = await import("node:sqlite");
+  return {
+    makeDirectoryOf: (path) => void fs.mkdirSync(dirname(path), { recursive: true }),
+    openFile,
+    openDatabase: (path) => new DatabaseSync(path) as unknown as Database,
+    syncDirectoryOf,
+  };
+}
+
+function openFile(path: string): JournalFile {
+  const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
+  return {
+    read: () => fs.readFileSync(path),
+    write(text, position) {
+      // As bytes: Deno 2.9.6 takes no heed of the position of a string.
+      const bytes = Buffer.from(text);
+      const written = fs.writeSync(fd, bytes, 0, bytes.length, position);
+      if (written !== bytes.length) {
+        throw new Error(`ENOSPC: only ${written} of ${bytes.length} bytes were written`);
+      }
+      return written;
+    },
+    truncate: (size) => fs.ftruncateSync(fd, size),
+    sync: () => new Promise((resolve, reject) => fs.fsync(fd, (error) => error ? reject(error) : resolve())),
+    close: () => fs.closeSync(fd),
+  };
+}
+
+function syncDirectoryOf(path: string): void {
+  try {
+    const fd = fs.openSync(dirname(path), "r");
+    try {
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch {
+    // Windows has no such thing, and there names are safe without it.
+  }
+}

@@ -1,0 +1,345 @@
+/** The journal on disk: the contract, what survives what, and a disk that fails. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import test from "node:test";
+import fc from "fast-check";
+import { openSqliteJournal, type SqliteJournal, type SqliteJournalOptions } from "../src/journal/sqlite.ts";
+import { assertExplained, contract, entryOf, stateOf } from "./journal_contract.ts";
+import { FaultyDisk, makeDirectory } from "./journal_faulty_disk.ts";
+import { HandClock } from "./store_hand_clock.ts";
+
+/** A tail so short that lines move into the database all the time. */
+const SHORT: SqliteJournalOptions = { tailBytes: 500 };
+
+async function inDirectory(work: (file: string) => Promise<void>): Promise<void> {
+  const directory = makeDirectory();
+  try {
+    await work(path.join(directory, "state", "journal.db"));
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Closes the journal and removes what it wrote. */
+async function opened(options: SqliteJournalOptions): Promise<SqliteJournal> {
+  const directory = makeDirectory();
+  const journal = await openSqliteJournal(path.join(directory, "journal.db"), options);
+  const close = journal.close.bind(journal);
+  journal.close = async () => {
+    await close();
+    fs.rmSync(directory, { recursive: true, force: true });
+  };
+  return journal;
+}
+
+contract("sqlite", (options) => opened({ ...options }));
+contract("sqlite with a short tail", (options) => opened({ ...options, ...SHORT }));
+
+/** Lets all work on the disk that is due end. */
+async function settle(): Promise<void> {
+  for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setTimeout(resolve));
+}
+
+interface Rig {
+  readonly disk: FaultyDisk;
+  readonly clock: HandClock;
+  readonly journal: SqliteJournal;
+}
+
+async function rig(options: SqliteJournalOptions = {}, disk?: FaultyDisk): Promise<Rig> {
+  const clock = new HandClock();
+  disk ??= await FaultyDisk.make();
+  return { disk, clock, journal: await openSqliteJournal(disk.journal, { disk, clock, ...options }) };
+}
+
+function tasksOf(journal: SqliteJournal): string[] {
+  return journal.states(0, 10_000).map((record) =>
+    record.type === "attempt.settled" ? record.task : record.type
+  );
+}
+
+test("a journal goes on where it was closed: records, numbers, cursors, gap", async () => {
+  await inDirectory(async (file) => {
+    const first = await openSqliteJournal(file, { logBytes: 500 });
+    assert.deepEqual(first.recovered, { states: 0, logs: 0, fromTail: 0 });
+    first.append(stateOf("a"), 1);
+    for (let at = 1; at <= 9; at++) first.log(entryOf(`line ${at}`, at));
+    first.setCursor("uplink", 7);
+    first.setCursor("uplink", 3);
+    const logs = first.logs(0, 100);
+    await first.close();
+    const again = await openSqliteJournal(file, { logBytes: 500 });
+    assert.deepEqual(again.recovered, { states: 1, logs: 9, fromTail: 0 });
+    assert.deepEqual([again.cursor("uplink"), again.cursor("other")], [7, 0]);
+    assert.deepEqual(again.logs(0, 100), logs);
+    assert.deepEqual([again.append(stateOf("b"), 2), again.log(entryOf("x"))], [2, 10]);
+    assert.deepEqual(tasksOf(again), ["a", "b"]);
+    await again.close();
+    assert.deepEqual(fs.readdirSync(path.dirname(file)).filter((name) => name.endsWith("-wal")), []);
+  });
+});
+
+test("records are out of the process when the turn ends, a dispatch at once", async () => {
+  const { disk, journal } = await rig();
+  const tail = (): string => fs.readFileSync(`${disk.journal}.tail-a`, "utf8");
+  journal.append(stateOf("before"), 0);
+  journal.append({ type: "attempt.dispatched", task: "now", iteration: 0, attempt: 1, worker: 1 }, 0);
+  assert.match(tail(), /before[^]*now/);
+  journal.append(stateOf("later"), 0);
+  journal.log(entryOf("text"));
+  journal.setCursor("uplink", 1);
+  assert.doesNotMatch(tail(), /later/);
+  await Promise.resolve();
+  assert.match(tail(), /later[^]*text[^]*uplink/);
+  await journal.close();
+  disk.remove();
+});
+
+test("what was written is synced within 100 ms, and `synced` says so", async () => {
+  const { disk, clock, journal } = await rig();
+  journal.append(stateOf("a"), 0);
+  journal.log(entryOf("x"));
+  await settle();
+  assert.deepEqual(journal.synced, { states: 0, logs: 0 });
+  clock.advance(50);
+  await settle();
+  assert.deepEqual(journal.synced, { states: 1, logs: 1 });
+  assert.equal(clock.timers, 0);
+  await journal.close();
+  disk.remove();
+});
+
+test("a torn last line is dropped and reported, all before it is kept", async () => {
+  const { disk, journal } = await rig();
+  for (const task of ["a", "b"]) journal.append(stateOf(task), 0);
+  await settle();
+  fs.appendFileSync(`${disk.journal}.tail-a`, 's{"seq":3,"at":0,"type":"attempt.set');
+  const again = await rig({}, await disk.afterKill());
+  assert.deepEqual(again.journal.recovered, {
+    states: 2,
+    logs: 0,
+    fromTail: 2,
+    lost: "the last 36 bytes were torn when the process or the machine ended",
+  });
+  assert.equal(again.journal.append(stateOf("c"), 0), 3);
+  assert.deepEqual(tasksOf(again.journal), ["a", "b", "c"]);
+  await again.journal.close();
+  again.disk.remove();
+});
+
+test("a second opening of the same file is refused, until the first is closed", async () => {
+  await inDirectory(async (file) => {
+    const first = await openSqliteJournal(file);
+    await assert.rejects(openSqliteJournal(file), {
+      name: "JournalError",
+      code: "LOCKED",
+      message: /another process has it open/,
+    });
+    first.append(stateOf("a"), 0);
+    await first.close();
+    await (await openSqliteJournal(file)).close();
+  });
+});
+
+test("what is no journal is refused and left as it is", async () => {
+  await inDirectory(async (file) => {
+    fs.mkdirSync(path.dirname(file));
+    fs.writeFileSync(file, "no database ".repeat(1000));
+    await assert.rejects(openSqliteJournal(file), { code: "CORRUPT", message: /journal\.db.*move it away/ });
+    assert.match(fs.readFileSync(file, "utf8"), /^no database/);
+    fs.rmSync(file);
+    const { DatabaseSync } = await import("node:sqlite");
+    const database = new DatabaseSync(file);
+    database.exec("CREATE TABLE mine (x)");
+    database.close();
+    await assert.rejects(openSqliteJournal(file), { code: "CORRUPT", message: /no journal of Outrider/ });
+    fs.rmSync(file);
+    await (await openSqliteJournal(file)).close();
+    const journal = new DatabaseSync(file);
+    journal.exec("PRAGMA user_version = 99");
+    journal.close();
+    await assert.rejects(openSqliteJournal(file), { code: "NEWER_VERSION" });
+  });
+});
+
+test("a place that can't be written is refused with what to do", async () => {
+  await inDirectory(async (file) => {
+    fs.writeFileSync(path.dirname(file), "a file where the directory should be");
+    await assert.rejects(openSqliteJournal(file), { name: "JournalError", message: /state directory/ });
+  });
+  const disk = await FaultyDisk.make();
+  disk.openFile = () => {
+    throw new Error("EROFS: read-only file system, open");
+  };
+  await assert.rejects(openSqliteJournal(disk.journal, { disk }), { code: "NOT_WRITABLE" });
+  disk.remove();
+});
+
+for (const how of ["at once", "half"] as const) {
+  test(`a disk that is full (${how}) is said, nothing is lost, and it recovers`, async () => {
+    const { disk, clock, journal } = await rig({ retryMs: 1000 });
+    journal.append(stateOf("before"), 0);
+    await settle();
+    disk.tailFull = how;
+    for (const task of ["during", "too"]) {
+      journal.append(stateOf(task), 0);
+      journal.log(entryOf(task));
+      await settle();
+    }
+    assert.match(journal.degraded!, /journal\.db.*disk is full.*kept in memory/);
+    assert.deepEqual(tasksOf(journal), ["before", "during", "too"]);
+    clock.advance(1000);
+    await settle();
+    assert.match(journal.degraded!, /disk is full/);
+    disk.tailFull = false;
+    clock.advance(1000);
+    await settle();
+    assert.equal(journal.degraded, undefined);
+    const again = await rig({}, await disk.afterKill());
+    assert.deepEqual(tasksOf(again.journal), ["before", "during", "too"]);
+    assert.deepEqual(again.journal.logs(0, 9).map(({ text }) => text), ["during", "too"]);
+    await again.journal.close();
+    again.disk.remove();
+  });
+}
+
+test("a database that is full is said; records go on to the tail, and move when there is room", async () => {
+  const { disk, clock, journal } = await rig({ ...SHORT, logBytes: 20_000 });
+  disk.databaseFull = true;
+  for (let at = 1; at <= 50; at++) {
+    journal.append(stateOf(`t${at}`), 0);
+    journal.log(entryOf("x".repeat(100)));
+    clock.advance(50);
+    await settle();
+  }
+  assert.match(journal.degraded!, /disk is full/);
+  assert.ok(fs.statSync(`${disk.journal}.tail-a`).size < 15_000, "the tail holds no more log than it must");
+  disk.databaseFull = false;
+  clock.advance(1000);
+  await settle();
+  assert.equal(journal.degraded, undefined);
+  const again = await rig({}, await disk.afterKill());
+  assert.equal(again.journal.states(0, 100).length, 50);
+  assert.equal(again.journal.logs(0, 100).length, 50);
+  await again.journal.close();
+  again.disk.remove();
+});
+
+test("what could not be synced is written once more, and is not called synced before", async () => {
+  const { disk, clock, journal } = await rig();
+  journal.append(stateOf("a"), 0);
+  await settle();
+  disk.syncFails = true;
+  clock.advance(50);
+  await settle();
+  assert.match(journal.degraded!, /EIO/);
+  assert.equal(journal.synced.states, 0);
+  disk.syncFails = false;
+  journal.append(stateOf("b"), 0);
+  clock.advance(1000);
+  await settle();
+  assert.deepEqual([journal.degraded, journal.synced.states], [undefined, 2]);
+  const again = await rig({}, await disk.afterPowerCut(() => 0));
+  assert.deepEqual(tasksOf(again.journal), ["a", "b"]);
+  await again.journal.close();
+  again.disk.remove();
+});
+
+type Step = { readonly do: "append" | "log"; readonly times: number } | {
+  readonly do: "time" | "flush" | "cursor";
+};
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom("append" as const, "log" as const),
+      times: fc.integer({ min: 1, max: 8 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constantFrom("time" as const, "flush" as const, "cursor" as const) }),
+  },
+);
+
+/** Does the steps; every record says its number. */
+async function take({ journal, clock }: Rig, steps: readonly Step[]): Promise<void> {
+  for (const step of steps) {
+    if (step.do === "append" || step.do === "log") {
+      for (let times = 0; times < step.times; times++) {
+        if (step.do === "append") journal.append(stateOf(`t${journal.states(0, 9999).length + 1}`), 0);
+        else journal.log(entryOf(`line ${(journal.logs(0, 9999).at(-1)?.seq ?? 0) + 1}`));
+      }
+    } else if (step.do === "time") clock.advance(50);
+    else if (step.do === "flush") await journal.flush();
+    else journal.setCursor("uplink", journal.states(0, 9999).length);
+    if (step.do !== "time") await Promise.resolve();
+  }
+}
+
+function assertWhole(journal: SqliteJournal): void {
+  const states = tasksOf(journal);
+  assert.deepEqual(states, states.map((_, at) => `t${at + 1}`));
+  const logs = journal.logs(0, 9999);
+  assertExplained(logs, 0);
+  for (const { seq, text, dropped } of logs) if (dropped === undefined) assert.equal(text, `line ${seq}`);
+}
+
+test("after kill -9 at any point nothing is lost, again and again", async () => {
+  const property = fc.asyncProperty(
+    fc.array(fc.array(step, { maxLength: 15 }), { maxLength: 4 }),
+    async (lives) => {
+      let disk = await FaultyDisk.make();
+      let [states, logs, cursor] = [0, 0, 0];
+      for (const steps of [...lives, []]) {
+        const life = await rig({ ...SHORT, logBytes: 2000 }, disk);
+        assert.equal(life.journal.recovered.lost, undefined);
+        assert.deepEqual([life.journal.recovered.states, life.journal.recovered.logs], [states, logs]);
+        assert.equal(life.journal.cursor("uplink"), cursor);
+        assertWhole(life.journal);
+        await take(life, steps);
+        await Promise.resolve();
+        states = life.journal.states(0, 9999).length;
+        logs = life.journal.logs(0, 9999).at(-1)?.seq ?? 0;
+        cursor = life.journal.cursor("uplink");
+        disk = await life.disk.afterKill();
+      }
+      disk.remove();
+    },
+  );
+  await fc.assert(property, { numRuns: 40 });
+});
+
+test("after a power cut at any point all that was called synced is there, and nothing is out of order", async () => {
+  const share = fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true }));
+  const lives = fc.array(
+    fc.tuple(fc.array(step, { maxLength: 15 }), fc.array(share, { minLength: 4, maxLength: 4 })),
+    { maxLength: 4 },
+  );
+  const property = fc.asyncProperty(lives, async (lives) => {
+    let disk = await FaultyDisk.make();
+    let synced = { states: 0, logs: 0 };
+    for (const [steps, keeps] of [...lives, [[], [1, 1, 1, 1]] as [Step[], number[]]]) {
+      const life = await rig({ ...SHORT, logBytes: 2000 }, disk);
+      const { states, logs } = life.journal.recovered;
+      assert.ok(
+        states >= synced.states && logs >= synced.logs,
+        `${states} of ${synced.states}, ${logs} of ${synced.logs}`,
+      );
+      assertWhole(life.journal);
+      await take(life, steps);
+      synced = life.journal.synced;
+      const shares = new Map(
+        ["journal.db", "journal.db-wal", "journal.db.tail-a", "journal.db.tail-b"].map((
+          name,
+          at,
+        ) => [name, keeps[at]!]),
+      );
+      disk = await life.disk.afterPowerCut((name) => shares.get(name)!);
+    }
+    disk.remove();
+  });
+  await fc.assert(property, { numRuns: 60 });
+});
