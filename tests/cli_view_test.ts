@@ -70,6 +70,8 @@ test("plain: lines of tasks on stdout, words of Outrider on stderr, as they happ
   assert.equal(out.take(), "13:02:11.123 cpu │ hello\n");
   execution.log(1, undefined, "a worker was replaced", { level: "warn", stream: "log" });
   assert.equal(err.take(), "13:02:11.124 outrider · warn: a worker was replaced\n");
+  execution.log(1, undefined, "the run started", { stream: "log" });
+  assert.equal(err.take(), "", "what the view shows by itself is not said twice");
   execution.settle(1_200, "cpu");
   execution.settle(1_300, "disk", { outcome: "failed", error: { name: "Error", message: "full" } });
   execution.emit({
@@ -259,13 +261,13 @@ test("live: with stdout elsewhere, lines go there and the region to the terminal
   const out = new FakeOutput();
   const { execution, clock, screen, view } = await live({ out });
   execution.log(300, "cpu", "hello");
-  execution.log(300, undefined, "a word", { stream: "log" });
+  execution.log(300, undefined, "a word", { stream: "log", level: "warn" });
   clock.pass(100);
   assert.equal(out.text, "13:02:11.423 cpu │ hello\n");
-  assert.match(screen.text, /^13:02:11.423 outrider · a word\ndevice-check ━/);
+  assert.match(screen.text, /^13:02:11.423 outrider · warn: a word\ndevice-check ━/);
   view.end("the end\n");
   assert.equal(out.text, "13:02:11.423 cpu │ hello\nthe end\n");
-  assert.equal(screen.text, "13:02:11.423 outrider · a word");
+  assert.equal(screen.text, "13:02:11.423 outrider · warn: a word");
 });
 
 test("live: a notice stays in the region until the end", async () => {

@@ -48,7 +48,8 @@ async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<n
     context.exitCode = code;
     return text.trimEnd();
   };
-  const app = application(routes, text(args[0], told));
+  const known = args[0] !== undefined && args[0] in commands ? args[0] : undefined;
+  const app = application(routes, text(known, told));
   await run(
     app,
     bare ? [...args, "--help"] : args[0] === "help" ? [...args.slice(1), "--help"] : args,

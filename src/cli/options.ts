@@ -3,6 +3,7 @@
  * Must not know which command has the option.
  */
 import { parseDuration } from "../pipeline/duration.ts";
+import { UsageError } from "./errors.ts";
 
 /** Reads a whole number of at least `least`. */
 export function wholeNumber(least: number, most = 1_000_000): (input: string) => number {
@@ -53,11 +54,13 @@ function paramsOf({ path, text }: { readonly path: string; readonly text: string
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new TypeError(`${JSON.stringify(path)} is not JSON: ${(error as Error).message}`);
+    throw new UsageError(`${JSON.stringify(path)} is not JSON: ${(error as Error).message}`);
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>;
   }
   const found = Array.isArray(value) ? "a list" : value === null ? "null" : `a ${typeof value}`;
-  throw new TypeError(`${JSON.stringify(path)} holds ${found}: parameters are an object, such as {"ms": 50}`);
+  throw new UsageError(
+    `${JSON.stringify(path)} holds ${found}: parameters are an object, such as {"ms": 50}`,
+  );
 }

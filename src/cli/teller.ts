@@ -69,7 +69,9 @@ export class Teller {
   }
 
   #log(record: LogRecord): void {
-    if (SEVERITY[record.level] < this.#level) return;
+    // What Outrider reports as going well the views show themselves; it is in the log, and shown to those who debug.
+    const least = record.from === "executor" && this.#level === SEVERITY.info ? SEVERITY.warn : this.#level;
+    if (SEVERITY[record.level] < least) return;
     this.#tell(this.#writer.log(record), record.from === "executor" ? "err" : "out");
   }
 

@@ -29,7 +29,7 @@ export function text(command: string | undefined, told: (error: unknown) => stri
         } here: before a command go --help and --version, its own after it
 ${help}`
         : `There is no command ${JSON.stringify(input)}${meant(corrections)}
-Try: outrider --help`,
+${help}`,
     exceptionWhileParsingArguments: (error) => `${parsingProblem(error)}\n${help}`,
     exceptionWhileLoadingCommandFunction: told,
     exceptionWhileLoadingCommandContext: told,
