@@ -33,14 +33,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** By third party: the only places that may import it. */
 const CONFINED: Readonly<Record<string, RegExp>> = {
-  "valibot": /^src\/(config|pipeline\/manifest\w*|uplink\/protocol|.*schema\w*)\.ts$/,
+  // Schemas, configuration, and what reads messages of others.
+  "valibot": /^src\/(config|pipeline\/manifest\w*|(uplink|gateway)\/\w+|.*schema\w*)\.ts$/,
   "comlink": /^(src\/pool|src\/runtime|workers)\//,
   "hono": /^src\/(http|gateway)\//,
   "esbuild": /^src\/.*bundl\w*\.ts$/,
 };
 
 /** Where Deno, Node and Bun may be touched. */
-const RUNTIME_FILES = /^src\/(runtime\/|journal\/sqlite\w*\.ts$)/;
+const RUNTIME_FILES = /^src\/(runtime\/|(journal|gateway)\/sqlite\w*\.ts$)/;
 
 const TOUCH =
   /\b(?:Deno|Bun)\??\.\w+|(?<![.\w])process\.(?:argv|cwd|env|exit|hrtime|kill|memory\w+|nextTick|on|off|once|p\w+|std\w+|version\w*)\b/g;
