@@ -34,7 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** By third party: the only places that may import it. */
 const CONFINED: Readonly<Record<string, RegExp>> = {
   // Schemas, configuration, and what reads messages of others.
-  "valibot": /^src\/(config|pipeline\/manifest\w*|(uplink|gateway)\/\w+|.*schema\w*)\.ts$/,
+  "valibot": /^src\/(config|pipeline\/(manifest\w*|wfformat)|(uplink|gateway)\/\w+|.*schema\w*)\.ts$/,
   "comlink": /^(src\/pool|src\/runtime|workers)\//,
   "hono": /^src\/(http|gateway)\//,
   "esbuild": /^src\/.*bundl\w*\.ts$/,
