@@ -124,9 +124,22 @@ function count(report: string, code: number): Pick<SuiteResult, "passed" | "fail
   } catch {
     // Killed, or it could not start: the exit code says so.
   }
-  const cases = [...text.matchAll(/<testcase\b([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)];
+  const cases = [...text.matchAll(/<testcase\b((?:[^>"]|"[^"]*")*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)];
   const bad = cases.filter(([, , inside = ""]) => /<(failure|error|skipped)\b/.test(inside)).length;
   const failed = bad === 0 && (code !== 0 || cases.length === 0) ? 1 : bad;
-  const names = cases.map(([, attributes]) => /\bname="([^"]*)"/.exec(attributes!)?.[1] ?? "?").sort();
+  const names = cases.map(([, attributes]) => unescaped(/\bname="([^"]*)"/.exec(attributes!)?.[1] ?? "?"))
+    .sort();
   return { passed: cases.length - bad, failed, names };
+}
+
+/** XML's text of an attribute as it was; the runtimes escape different characters. */
+function unescaped(text: string): string {
+  const named: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text.replace(
+    /&(?:#x([\da-f]+)|#(\d+)|(\w+));/gi,
+    (whole, hex, decimal, name) =>
+      name !== undefined
+        ? named[name] ?? whole
+        : String.fromCodePoint(hex !== undefined ? parseInt(hex, 16) : Number(decimal)),
+  );
 }
