@@ -18,7 +18,7 @@ export interface SuiteResult {
   readonly runtime: RuntimeName;
   readonly passed: number;
   readonly failed: number;
-  /** Names of all tests that ran, sorted. */
+  /** Names of all tests that ran, without signs. */
   readonly names: readonly string[];
   /** What the runtime printed. */
   readonly output: string;
@@ -127,19 +127,12 @@ function count(report: string, code: number): Pick<SuiteResult, "passed" | "fail
   const cases = [...text.matchAll(/<testcase\b((?:[^>"]|"[^"]*")*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)];
   const bad = cases.filter(([, , inside = ""]) => /<(failure|error|skipped)\b/.test(inside)).length;
   const failed = bad === 0 && (code !== 0 || cases.length === 0) ? 1 : bad;
-  const names = cases.map(([, attributes]) => unescaped(/\bname="([^"]*)"/.exec(attributes!)?.[1] ?? "?"))
+  const names = cases.map(([, attributes]) => wordsOf(/\bname="([^"]*)"/.exec(attributes!)?.[1] ?? "?"))
     .sort();
   return { passed: cases.length - bad, failed, names };
 }
 
-/** XML's text of an attribute as it was; the runtimes escape different characters. */
-function unescaped(text: string): string {
-  const named: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
-  return text.replace(
-    /&(?:#x([\da-f]+)|#(\d+)|(\w+));/gi,
-    (whole, hex, decimal, name) =>
-      name !== undefined
-        ? named[name] ?? whole
-        : String.fromCodePoint(hex !== undefined ? parseInt(hex, 16) : Number(decimal)),
-  );
+/** The words of a name, without what the runtimes escape each in a way of its own. */
+function wordsOf(name: string): string {
+  return name.replace(/&(?:amp;)*#?\w+;|\\[a-z]|[^\p{L}\p{N}]+/gu, " ").replace(/ +/g, " ").trim();
 }
