@@ -134,5 +134,5 @@ function count(report: string, code: number): Pick<SuiteResult, "passed" | "fail
 
 /** The words of a name, without what the runtimes escape each in a way of its own. */
 function wordsOf(name: string): string {
-  return name.replace(/&(?:amp;)*#?\w+;|\\[a-z]|[^\p{L}\p{N}]+/gu, " ").replace(/ +/g, " ").trim();
+  return name.replace(/&(?:amp;)*#?\w+;|\\[a-z]/g, " ").replace(/[^\p{L}\p{N}]+/gu, " ").trim();
 }
