@@ -4,7 +4,7 @@
  * Invariant: the schema describes exactly the type `Manifest`; docs/pipeline.schema.json is made from it.
  */
 import * as v from "valibot";
-import { DURATION, MAX_DURATION_MS } from "./duration.ts";
+import { DURATION, durationProblem, MAX_DURATION_MS, parseDuration } from "./duration.ts";
 import { MAX_NAME_LENGTH } from "./name.ts";
 import type { On } from "./outcome.ts";
 
@@ -124,11 +124,25 @@ function about<T>(schema: Schema<T>, description: string): Schema<T> {
   return v.pipe(schema, v.description(description)) as Schema<T>;
 }
 
+const REFUSE = v.custom<never>(() => false);
+
+/** valibot counts an array as an object. Refused here, it gives an issue of the type `custom`, and no other does. */
+function noArray<S extends v.GenericSchema>(schema: S): S {
+  return {
+    ...schema,
+    "~run": (dataset, config) => (Array.isArray(dataset.value) ? REFUSE : schema)["~run"](dataset, config),
+  };
+}
+
 /** An object in which a key that is not listed is a problem of its own (`strictObject` tells only the first). */
 function closed<E extends v.ObjectEntries>(
   entries: E,
 ): v.ObjectWithRestSchema<E, v.NeverSchema<undefined>, undefined> {
-  return v.objectWithRest(entries, v.never());
+  return noArray(v.objectWithRest(entries, v.never()));
+}
+
+function record<T>(schema: Schema<T>): Schema<Record<string, T>> {
+  return noArray(v.record(v.string(), schema)) as Schema<Record<string, T>>;
 }
 
 function maybe<T>(schema: Schema<T>, description: string): v.OptionalSchema<Schema<T>, undefined> {
@@ -139,9 +153,19 @@ const name = v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_NAME_LENGTH)) as
 const text = v.pipe(v.string(), v.maxLength(LIMITS.description)) as Schema<string>;
 const flag = v.boolean() as Schema<boolean>;
 const on = v.picklist(["success", "failure", "any"]) as Schema<On>;
-const durationText = v.pipe(v.string(), v.regex(DURATION)) as Schema<Duration>;
+const durationText = v.pipe(
+  v.string(),
+  v.regex(DURATION),
+  v.check((text) => durationProblem(text) === undefined),
+) as Schema<Duration>;
 const durationMs = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_DURATION_MS)) as Schema<Duration>;
 const duration: Schema<Duration> = v.lazy((input) => typeof input === "number" ? durationMs : durationText);
+
+/** A duration above 0; what is no duration is told already. */
+const limit = v.pipe(
+  duration,
+  v.check((value) => durationProblem(value) !== undefined || parseDuration(value) > 0),
+) as Schema<Duration>;
 
 function number(least: number, most: number): Schema<number> {
   return v.pipe(v.number(), v.minValue(least), v.maxValue(most)) as Schema<number>;
@@ -163,13 +187,22 @@ const need: Schema<string | ManifestNeed> = v.lazy((input) =>
   typeof input === "object" && input !== null ? needObject : name as Schema<string | ManifestNeed>
 );
 
+/** A schema that chooses by the value's type; see {@linkcode CHOICES}. */
+export interface Choice {
+  readonly name: string;
+  readonly options: readonly v.GenericSchema[];
+}
+
 /**
- * Schemas of which one is chosen by the value's type, each with its alternatives. A `union` would try them in turn, at a
- * cost that shows with 100,000 tasks, and could not tell which one was meant.
+ * The schemas that choose by the value's type, for who turns them into JSON Schema. A `union` would try its options in turn,
+ * at a cost that shows with 100,000 tasks, and could not tell which one was meant.
  */
-export const CHOICES: ReadonlyMap<v.GenericSchema, readonly v.GenericSchema[]> = new Map([
-  [duration as v.GenericSchema, [durationText as v.GenericSchema, durationMs as v.GenericSchema]],
-  [need as v.GenericSchema, [name as v.GenericSchema, needObject as v.GenericSchema]],
+export const CHOICES: ReadonlyMap<v.GenericSchema, Choice> = new Map([
+  [duration as v.GenericSchema, {
+    name: "duration",
+    options: [durationText, durationMs] as v.GenericSchema[],
+  }],
+  [need as v.GenericSchema, { name: "need", options: [name, needObject] as v.GenericSchema[] }],
 ]);
 
 const run = closed({
@@ -203,7 +236,7 @@ export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
     "all (default): every need must be satisfied. any: at least one, once all are settled.",
   ),
   retry: maybe(retry as Schema<ManifestRetry>, "When a failed attempt is tried again."),
-  timeout: maybe(duration, "Limit for one attempt, such as 30s. Default: none."),
+  timeout: maybe(limit, "Limit for one attempt, such as 30s. Default: none."),
   allowFailure: maybe(flag, "The task's failure does not make the run fail. Default false."),
   fresh: maybe(flag, "The task wants a worker that has run nothing before. Default false."),
   onLost: maybe(
@@ -236,7 +269,7 @@ export const manifestSchema: v.GenericSchema<unknown, Manifest> = closed({
   ),
   report: maybe(flag, "Whether records go to the gateway while the run goes on. Default true."),
   tasks: about(
-    v.record(v.string(), taskSchema) as Schema<Record<string, ManifestTask>>,
+    record(taskSchema),
     "The tasks by name.",
   ),
   loops: maybe(

@@ -51,10 +51,14 @@ const NONE: Problem[] = [];
 function problemsOf(schema: v.GenericSchema, input: unknown, at: readonly Key[]): Problem[] {
   const result = v.safeParse(schema, input);
   if (result.success) return at.length === 0 ? [] : NONE;
-  return result.issues.map((issue) => {
+  const byPlace = new Map<string, Problem>();
+  for (const issue of result.issues) {
     const path = [...at, ...(issue.path ?? []).map((item) => item.key as Key)];
-    return { place: placeOfPath(path), message: messageOf(issue, path) };
-  });
+    const place = placeOfPath(path);
+    // Of several at one place, such as a wrong form and a wrong range, the first says what to do.
+    if (!byPlace.has(place)) byPlace.set(place, { place, message: messageOf(issue, path) });
+  }
+  return [...byPlace.values()];
 }
 
 function placeOfPath(path: readonly Key[]): string {
@@ -69,8 +73,13 @@ function messageOf(issue: Issue, path: readonly Key[]): string {
   if (path.length === 1 && key === "outrider") {
     return `Must be 1, the version of this form; received ${show(input)}`;
   }
-  if (DURATION_KEYS.has(key)) return durationProblem(input) ?? issue.message;
+  if (DURATION_KEYS.has(key)) return durationProblem(input) ?? `Must be above 0; received ${show(input)}`;
   if (issue.type === "union") {
+    return `Must be a task's name or an object such as {"task": "a", "on": "failure"}; received ${
+      show(input)
+    }`;
+  }
+  if (path.at(-2) === "needs" && typeof input !== "string") {
     return `Must be a task's name or an object such as {"task": "a", "on": "failure"}; received ${
       show(input)
     }`;
@@ -110,6 +119,7 @@ const KINDS: Readonly<Record<string, string>> = {
   array: "an array",
   record: "an object",
   object_with_rest: "an object",
+  custom: "an object",
 };
 
 function wrongWord(issue: Issue): string {

@@ -3,10 +3,10 @@
  * Must not know how a manifest is run.
  * Invariant: the manifest is self-contained; each task computes for its recorded time times the scale.
  */
-import * as v from "valibot";
 import type { Manifest, ManifestTask } from "./manifest.ts";
 import { nameProblem } from "./name.ts";
 import { PipelineError, placeOf, type Problem } from "./problem.ts";
+import { readTrace, type Trace, WFFORMAT } from "./wfformat_schema.ts";
 
 /** How to import a trace. */
 export interface WfFormatOptions {
@@ -25,24 +25,6 @@ const COMPUTE = `export function compute({ params }) {
 /** The module of {@linkcode COMPUTE}; a `data:` URL, so that the manifest needs no file beside it. */
 export const COMPUTE_MODULE: string = `data:text/javascript,${encodeURIComponent(COMPUTE)}`;
 
-const ids = v.optional(v.array(v.string()), []);
-
-const trace = v.object({
-  name: v.optional(v.string(), "workflow"),
-  description: v.optional(v.string()),
-  schemaVersion: v.pipe(v.string(), v.regex(/^1\.5(\.|$)/)),
-  workflow: v.object({
-    specification: v.object({
-      tasks: v.array(v.object({ id: v.string(), parents: ids, children: ids })),
-    }),
-    execution: v.object({
-      tasks: v.array(v.object({ id: v.string(), runtimeInSeconds: v.pipe(v.number(), v.minValue(0)) })),
-    }),
-  }),
-});
-
-type Trace = v.InferOutput<typeof trace>;
-
 /**
  * Turns a trace into a manifest. Parents and children that disagree are both taken.
  *
@@ -54,9 +36,7 @@ export function importWfFormat(document: unknown, options: WfFormatOptions = {})
   if (!(scale > 0 && Number.isFinite(scale))) {
     throw new RangeError(`The scale must be above 0; received ${scale}`);
   }
-  const checked = v.safeParse(trace, document);
-  if (!checked.success) throw new PipelineError(checked.issues.map(tell), { source: "in WfFormat" });
-  const { name, description, workflow } = checked.output;
+  const { name, description, workflow } = readTrace(document);
   const problems: Problem[] = [];
   const runtimes = readRuntimes(workflow, problems);
   const parents = readParents(workflow, problems);
@@ -68,7 +48,7 @@ export function importWfFormat(document: unknown, options: WfFormatOptions = {})
     const head = { run: { module, export: "compute" }, params: { ms }, estimate: ms };
     tasks[id] = needs.size === 0 ? head : { ...head, needs: [...needs] };
   }
-  if (problems.length > 0) throw new PipelineError(problems, { source: "in WfFormat" });
+  if (problems.length > 0) throw new PipelineError(problems, { source: WFFORMAT });
   const short = name.slice(0, 200).trim();
   return {
     outrider: 1,
@@ -132,13 +112,4 @@ function duplicate(id: string, place: string): Problem {
 
 function unknown(id: string, place: string): Problem {
   return { place, message: `There is no task ${JSON.stringify(id)} in ${SPECIFIED}` };
-}
-
-function tell(issue: v.BaseIssue<unknown>): Problem {
-  const place = (issue.path ?? []).reduce((parent, item) => placeOf(parent, item.key as string | number), "");
-  if (place === "schemaVersion") {
-    return { place, message: `WfFormat 1.5 is what can be read; received ${issue.received}` };
-  }
-  if (issue.received === "undefined") return { place, message: "Missing: a WfFormat trace has this key" };
-  return { place, message: `Must be ${issue.expected}; received ${issue.received}` };
 }

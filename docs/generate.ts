@@ -1,0 +1,47 @@
+/**
+ * Owns what in docs/ is made from the sources; run it with any of the runtimes: `node docs/generate.ts`.
+ * Must not be imported by the product.
+ * Invariant: the same sources give the same files.
+ */
+import { toJsonSchema } from "@valibot/to-json-schema";
+import { writeFileSync } from "node:fs";
+import { CHOICES, manifestSchema } from "../src/pipeline/manifest.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+type Schema = Parameters<typeof toJsonSchema>[0];
+
+/** The JSON Schema (draft 2020-12) of the JSON form of a pipeline: the text of docs/pipeline.schema.json. */
+export function pipelineSchema(): string {
+  const { properties, required, additionalProperties } = convert(manifestSchema);
+  const choices = [...CHOICES.values()].map(({ name, options }) => [name, { anyOf: options.map(convert) }]);
+  const document = {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "Outrider pipeline",
+    description: "The JSON form of a pipeline. docs/pipelines.md explains it.",
+    type: "object",
+    properties,
+    required,
+    additionalProperties,
+    $defs: Object.fromEntries(choices),
+  };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+function convert(schema: Schema): Json {
+  const { $schema: _dialect, $defs: _choices, ...converted } = toJsonSchema(schema, {
+    target: "draft-2020-12",
+    ignoreActions: ["check"],
+    overrideSchema: ({ valibotSchema, jsonSchema }) => {
+      const choice = CHOICES.get(valibotSchema as Schema);
+      if (choice !== undefined) return { $ref: `#/$defs/${choice.name}` };
+      return valibotSchema.type === "object_with_rest"
+        ? { ...jsonSchema, additionalProperties: false }
+        : null;
+    },
+  }) as Json;
+  return converted;
+}
+
+if (import.meta.main) {
+  writeFileSync(new URL("pipeline.schema.json", import.meta.url), pipelineSchema());
+}
