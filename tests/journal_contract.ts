@@ -6,30 +6,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import type { Journal, LogEntry } from "../src/journal/journal.ts";
+import type { Journal } from "../src/journal/journal.ts";
 import { logSize } from "../src/journal/log_lane.ts";
 import type { JournalOptions } from "../src/journal/memory.ts";
-import type { LogRecord, StateEvent } from "../src/journal/record.ts";
+import type { LogRecord } from "../src/journal/record.ts";
+import { entryOf, stateOf } from "./journal_entries.ts";
 
 /** Opens a new, empty journal. */
 export type Open = (options?: JournalOptions) => Promise<Journal>;
-
-/** A state event that says which it is. */
-export function stateOf(task: string): StateEvent {
-  return {
-    type: "attempt.settled",
-    task,
-    iteration: 0,
-    attempt: 1,
-    outcome: "succeeded",
-    value: '"line\\nbreak"',
-  };
-}
-
-/** A log entry that says which it is. */
-export function entryOf(text: string, at: number = 0): LogEntry {
-  return { at, level: "info", from: "task", task: "t", iteration: 0, attempt: 1, stream: "stdout", text };
-}
 
 /** Checks that numbers follow each other from `after` on, or a gap record says what is missing. */
 export function assertExplained(records: readonly LogRecord[], after: number): void {

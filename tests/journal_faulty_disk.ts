@@ -1,18 +1,22 @@
 /**
  * Owns a disk that forgets what was not synced, is full, or fails, above a real one.
  * Must not know what is written.
- * Invariant: what a power cut leaves of a file is what was synced, or what is there, or the synced part and a piece more.
+ * Invariant: what a power cut leaves of a file is what was synced, what is there, or any mixture of the two.
  */
+import { Buffer } from "node:buffer";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import type { Database, JournalDisk, JournalFile } from "../src/journal/disk.ts";
 import { systemDisk } from "../src/journal/sqlite_disk.ts";
 
-/** Makes a directory for one test. */
+/** Makes a directory for one test, in memory where there is such a place: only a real disk makes a sync slow. */
 export function makeDirectory(): string {
-  return fs.mkdtempSync(path.join(os.tmpdir(), "outrider-journal-"));
+  const base = fs.existsSync("/dev/shm") ? "/dev/shm" : os.tmpdir();
+  return fs.mkdtempSync(path.join(base, "outrider-journal-"));
 }
+
+const PAGE = 4096;
 
 /** A disk in a directory of its own. */
 export class FaultyDisk implements JournalDisk {
@@ -21,6 +25,9 @@ export class FaultyDisk implements JournalDisk {
   tailFull: false | "at once" | "half" = false;
   databaseFull = false;
   syncFails = false;
+  /** Syncs of this file wait until it is another: `-wal`, or the empty text for the database itself. */
+  held: string | undefined;
+  readonly #held: (() => void)[] = [];
   readonly #real: JournalDisk;
   readonly #synced: Map<string, Uint8Array> = new Map();
   readonly #open: Set<{ close(): void }> = new Set();
@@ -59,6 +66,7 @@ export class FaultyDisk implements JournalDisk {
       sync: async () => {
         if (this.syncFails) throw new Error("EIO: i/o error, fsync");
         const bytes = fs.readFileSync(path);
+        if (path === this.journal + this.held) await new Promise<void>((resolve) => this.#held.push(resolve));
         await Promise.resolve();
         this.#synced.set(path, bytes);
       },
@@ -89,9 +97,17 @@ export class FaultyDisk implements JournalDisk {
     };
   }
 
+  /** Syncs that were held go on. */
+  release(): void {
+    this.held = undefined;
+    for (const go of this.#held.splice(0)) go();
+  }
+
   /** The disk that the next process finds after a kill -9: all that was handed to the system. */
   async afterKill(): Promise<FaultyDisk> {
-    return await this.#next((name) => readIfThere(path.join(this.directory, name)));
+    const next = await this.#next((name) => readIfThere(path.join(this.directory, name)));
+    this.remove();
+    return next;
   }
 
   /** The disk after a power cut. `keeps` says for each file how much of what was not synced is still there, 0 to 1. */
@@ -101,13 +117,9 @@ export class FaultyDisk implements JournalDisk {
       const now = readIfThere(file);
       const synced = this.#synced.get(file);
       const share = keeps(name);
-      if (share === 1 || !name.includes(".tail")) return share >= 0.5 ? now : synced;
-      const kept = synced ?? new Uint8Array();
-      const more = now?.subarray(
-        kept.length,
-        kept.length + Math.floor(share * Math.max(0, (now?.length ?? 0) - kept.length)),
-      );
-      return Buffer.concat([kept, more ?? new Uint8Array()]);
+      if (share === 0 || now === undefined) return synced;
+      if (share === 1 || synced === undefined) return now;
+      return name.endsWith(".db") ? mixPages(synced, now, share) : mixEnds(synced, now, share);
     });
   }
 
@@ -126,7 +138,6 @@ export class FaultyDisk implements JournalDisk {
       fs.writeFileSync(next.journal + suffix, bytes);
       next.#remember(next.journal + suffix);
     }
-    this.remove();
     return next;
   }
 
@@ -138,4 +149,21 @@ export class FaultyDisk implements JournalDisk {
 
 function readIfThere(file: string): Uint8Array | undefined {
   return fs.existsSync(file) ? fs.readFileSync(file) : undefined;
+}
+
+/** Pages of a database that were written in any order. */
+function mixPages(synced: Uint8Array, now: Uint8Array, share: number): Uint8Array {
+  const mixed = new Uint8Array(Math.max(synced.length, now.length));
+  for (let page = 0; page * PAGE < mixed.length; page++) {
+    const from = (page * 0.618) % 1 < share ? now : synced;
+    mixed.set(from.subarray(page * PAGE, (page + 1) * PAGE), page * PAGE);
+  }
+  return mixed;
+}
+
+/** A file that was written up to somewhere, with what was there before after it. */
+function mixEnds(synced: Uint8Array, now: Uint8Array, share: number): Uint8Array {
+  const end = synced.length > now.length ? now.length : synced.length;
+  const cut = Math.floor((share > 0.5 ? end : 0) + share * (now.length - (share > 0.5 ? end : 0)));
+  return Buffer.concat([now.subarray(0, cut), synced.subarray(cut)]);
 }

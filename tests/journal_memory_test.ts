@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { memoryJournal } from "../src/journal/memory.ts";
-import { contract, entryOf } from "./journal_contract.ts";
+import { contract } from "./journal_contract.ts";
+import { entryOf } from "./journal_entries.ts";
 
 contract("memory", (options) => Promise.resolve(memoryJournal(options)));
 

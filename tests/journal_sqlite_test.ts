@@ -5,7 +5,8 @@ import path from "node:path";
 import test from "node:test";
 import fc from "fast-check";
 import { openSqliteJournal, type SqliteJournal, type SqliteJournalOptions } from "../src/journal/sqlite.ts";
-import { assertExplained, contract, entryOf, stateOf } from "./journal_contract.ts";
+import { assertExplained, contract } from "./journal_contract.ts";
+import { entryOf, stateOf } from "./journal_entries.ts";
 import { FaultyDisk, makeDirectory } from "./journal_faulty_disk.ts";
 import { HandClock } from "./store_hand_clock.ts";
 
@@ -241,13 +242,53 @@ test("what could not be synced is written once more, and is not called synced be
   await settle();
   assert.deepEqual([journal.degraded, journal.synced.states], [undefined, 2]);
   const again = await rig({}, await disk.afterPowerCut(() => 0));
+  disk.remove();
   assert.deepEqual(tasksOf(again.journal), ["a", "b"]);
   await again.journal.close();
   again.disk.remove();
 });
 
+/** Every mixture of what may be left of each file. */
+const MIXTURES: readonly (readonly [number, number, number])[] = [0, 0.5, 1].flatMap((main) =>
+  [0, 0.5, 0.9, 1].flatMap((wal) => [0, 1].map((tails) => [main, wal, tails] as const))
+);
+
+for (const held of ["-wal", ""]) {
+  test(`a power cut while the database's ${held === "" ? "file" : "log"} is being synced loses nothing that was synced`, async () => {
+    const { disk, clock, journal } = await rig(SHORT);
+    const go = async (): Promise<void> => {
+      for (let times = 0; times < 20; times++) {
+        journal.append(stateOf(`t${journal.states(0, 9999).length + 1}`), 0);
+      }
+      await Promise.resolve();
+      clock.advance(50);
+      await settle();
+    };
+    await go();
+    disk.held = held;
+    for (let times = 0; times < 3; times++) await go();
+    const { states } = journal.synced;
+    assert.ok(states >= 40);
+    for (const [main, wal, tails] of MIXTURES) {
+      const keeps = (name: string): number =>
+        name.endsWith(".db") ? main : name.endsWith("-wal") ? wal : tails;
+      const again = await rig({}, await disk.afterPowerCut(keeps));
+      assert.ok(
+        again.journal.recovered.states >= states,
+        `${[main, wal, tails]}: ${again.journal.recovered.states} of ${states}`,
+      );
+      assertWhole(again.journal);
+      await again.journal.close();
+      again.disk.remove();
+    }
+    disk.release();
+    await journal.close();
+    disk.remove();
+  });
+}
+
 type Step = { readonly do: "append" | "log"; readonly times: number } | {
-  readonly do: "time" | "flush" | "cursor";
+  readonly do: "time" | "flush" | "cursor" | "turn";
 };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -260,7 +301,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constantFrom("time" as const, "flush" as const, "cursor" as const) }),
+    arbitrary: fc.record({
+      do: fc.constantFrom("time" as const, "turn" as const, "flush" as const, "cursor" as const),
+    }),
   },
 );
 
@@ -273,6 +316,7 @@ async function take({ journal, clock }: Rig, steps: readonly Step[]): Promise<vo
         else journal.log(entryOf(`line ${(journal.logs(0, 9999).at(-1)?.seq ?? 0) + 1}`));
       }
     } else if (step.do === "time") clock.advance(50);
+    else if (step.do === "turn") await settle();
     else if (step.do === "flush") await journal.flush();
     else journal.setCursor("uplink", journal.states(0, 9999).length);
     if (step.do !== "time") await Promise.resolve();
@@ -338,6 +382,7 @@ test("after a power cut at any point all that was called synced is there, and no
         ) => [name, keeps[at]!]),
       );
       disk = await life.disk.afterPowerCut((name) => shares.get(name)!);
+      life.disk.remove();
     }
     disk.remove();
   });
