@@ -5,7 +5,7 @@
  */
 import { toJsonSchema } from "@valibot/to-json-schema";
 import { writeFileSync } from "node:fs";
-import { CHOICES, manifestSchema } from "../src/pipeline/manifest.ts";
+import { CHOICES, manifestSchema } from "../src/pipeline/manifest_schema.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 type Schema = Parameters<typeof toJsonSchema>[0];

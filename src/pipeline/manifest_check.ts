@@ -5,7 +5,8 @@
  */
 import * as v from "valibot";
 import { durationProblem } from "./duration.ts";
-import { type Manifest, manifestSchema, taskSchema } from "./manifest.ts";
+import type { Manifest } from "./manifest.ts";
+import { manifestSchema, taskSchema } from "./manifest_schema.ts";
 import { NameFinder, nameProblem } from "./name.ts";
 import { placeOf, type Problem } from "./problem.ts";
 
