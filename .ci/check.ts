@@ -18,7 +18,6 @@ interface Check {
 const SOURCE_TESTS: readonly string[] = [
   "tests/architecture_test.ts",
   "tests/worker_code_test.ts",
-  "tests/schema_file_test.ts",
 ];
 
 function checks(files: readonly string[]): Check[] {
