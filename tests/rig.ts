@@ -32,6 +32,8 @@ export interface CliResult {
 export interface CliProcess {
   readonly child: ChildProcess;
   readonly ended: Promise<CliResult>;
+  /** Sends a signal. Deno's own `child.kill` sends only one, and then takes the exit code 128+n for a death by signal. */
+  kill(signal: "SIGINT" | "SIGTERM" | "SIGKILL"): void;
   /** Resolves when stdout and stderr together hold the text; rejects if it ends without. */
   says(text: string): Promise<void>;
 }
@@ -73,7 +75,7 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Cli
         reject,
       );
     });
-  return { child, ended, says };
+  return { child, ended, says, kill: (signal) => void process.kill(child.pid!, signal) };
 }
 
 /** Calls a function with a new folder that holds the files given, and removes the folder. */

@@ -80,7 +80,7 @@ export class Teller {
     if (!isFailure(event.outcome)) return;
     this.#failures++;
     if (this.#failures <= MAX_FAILURES_TOLD) this.#tell(this.#writer.settled(event), "out");
-    if (this.#failures === MAX_FAILURES_TOLD) {
+    if (this.#failures === MAX_FAILURES_TOLD + 1) {
       this.note(event.at, "more failures are counted from here on, and told at the end");
     }
   }

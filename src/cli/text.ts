@@ -23,13 +23,9 @@ export function text(command: string | undefined, told: (error: unknown) => stri
       argumentEscapeSequence: "Everything after it is an argument, not an option",
     },
     noCommandRegisteredForInput: ({ input, corrections }) =>
-      input.startsWith("-")
-        ? `There is no option ${
-          JSON.stringify(input)
-        } here: before a command go --help and --version, its own after it
-${help}`
-        : `There is no command ${JSON.stringify(input)}${meant(corrections)}
-${help}`,
+      (input.startsWith("-")
+        ? `There is no option ${JSON.stringify(input)} here: before a command go --help and --version`
+        : `There is no command ${JSON.stringify(input)}${meant(corrections)}`) + `\n${help}`,
     exceptionWhileParsingArguments: (error) => `${parsingProblem(error)}\n${help}`,
     exceptionWhileLoadingCommandFunction: told,
     exceptionWhileLoadingCommandContext: told,

@@ -149,7 +149,7 @@ export class LiveView implements View {
 
   #flush(err: Output): void {
     if (this.#drawing === "") return;
-    err.write(`${BEGIN_UPDATE}${this.#drawing}${END_UPDATE}`);
+    err.write(this.#region === undefined ? this.#drawing : `${BEGIN_UPDATE}${this.#drawing}${END_UPDATE}`);
     this.#drawing = "";
   }
 
