@@ -122,7 +122,7 @@ test("uplink: whatever the network does, all records come once and in order, and
 test("uplink: offline for six hours: few attempts, nothing held, everything comes afterwards", async () => {
   const w = world(7);
   w.chaos.offline = true;
-  const report = w.report();
+  const report = w.report({ limits: { records: 40 } });
   w.journal.fill(500, { logs: 2000 });
   report.end({ state: "succeeded" });
   await pass(6 * 3_600_000, w);
@@ -226,6 +226,7 @@ test("uplink: a wrong token parks nothing: it is told, and all comes once the to
     fetch,
     clock: w.clock,
     token: "x",
+    gzip: w.activity.gzip,
   });
   const report = w.report({ gateway });
   w.journal.fill(5);

@@ -78,7 +78,7 @@ export class Activity {
 
   /** Resolves when nothing is under way any more. Compression runs on a thread, so this takes real time, if little. */
   async still(): Promise<void> {
-    for (let quiet = 0; quiet < 6;) {
+    for (let quiet = 0; quiet < 12;) {
       await new Promise((resolve) => this.#under === 0 ? setImmediate(resolve) : setTimeout(resolve, 1));
       quiet = this.#under === 0 ? quiet + 1 : 0;
     }
@@ -95,10 +95,13 @@ export async function drive<T>(
   let settled = false;
   const mark = () => settled = true;
   promise.then(mark, mark);
+  let idle = 0;
   for (let at = 0; at < steps; at++) {
     await activity.still();
     if (settled) return await promise;
-    if (!clock.step()) throw new Error("Nothing is left to happen, and what was waited for has not");
+    if (clock.step()) continue;
+    if (++idle > 500) throw new Error("Nothing is left to happen, and what was waited for has not");
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
   throw new Error(`Not settled after ${steps} steps of the clock`);
 }

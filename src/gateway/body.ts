@@ -5,6 +5,7 @@
  */
 import * as v from "valibot";
 import type { Bytes } from "../uplink/port.ts";
+import { Id } from "../uplink/protocol.ts";
 import { Refuse } from "./failure.ts";
 
 /**
@@ -24,11 +25,11 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Byt
   let length = 0;
   const reader = stream.getReader();
   for (;;) {
-    const part = await reader.read().catch((cause: unknown) => {
+    const part = await reader.read().catch(() => {
       throw new Refuse(
         400,
         "BODY",
-        `The body can't be unpacked: ${cause instanceof Error ? cause.message : cause}`,
+        "The body can't be unpacked: it was cut off, or is no gzip: send it again",
       );
     });
     if (part.done) break;
@@ -75,12 +76,24 @@ export async function readJson<T>(
 export function checked<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
-  throw new Refuse(422, "SHAPE", problems(result.issues));
+  throw new Refuse(422, "SHAPE", `The body does not fit: ${problems(result.issues)}`);
+}
+
+/**
+ * An id out of a path or query.
+ *
+ * @param what What it is the id of, for the message.
+ * @throws {Refuse} 422 if it can't be one.
+ */
+export function checkedId(what: string, value: string | undefined): string {
+  const result = v.safeParse(Id, value);
+  if (result.success) return result.output;
+  const shown = JSON.stringify(value?.slice(0, 200) ?? null);
+  throw new Refuse(422, "ID", `The ${what} can't be ${shown}: ${problems(result.issues, "it")}`);
 }
 
 /** All problems with their places, in one line. */
-export function problems(issues: readonly v.BaseIssue<unknown>[]): string {
-  return issues.slice(0, 10).map((issue) => `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`).join(
-    "; ",
-  );
+export function problems(issues: readonly v.BaseIssue<unknown>[], whole: string = "the whole"): string {
+  const lines = issues.slice(0, 10).map((issue) => `${v.getDotPath(issue) ?? whole}: ${issue.message}`);
+  return lines.join("; ");
 }

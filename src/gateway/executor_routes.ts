@@ -5,9 +5,9 @@
  */
 import type { Hono } from "hono";
 import type { Heartbeat } from "../uplink/messages.ts";
-import { Batch, HASH_HEADER, Heartbeat as HeartbeatSchema, Id } from "../uplink/protocol.ts";
+import { Batch, HASH_HEADER, Heartbeat as HeartbeatSchema } from "../uplink/protocol.ts";
 import { requireExecutor } from "./access.ts";
-import { checked, readJson } from "./body.ts";
+import { checkedId, readJson } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
 import { ingest, newRun } from "./ingest.ts";
@@ -26,7 +26,7 @@ export function executorRoutes(app: Hono<Env>, parts: GatewayParts): void {
 }
 
 function executorOf(c: Ctx): string {
-  const executor = checked(Id, c.req.param("executor"));
+  const executor = checkedId("executor", c.req.param("executor"));
   requireExecutor(c, executor);
   return executor;
 }
@@ -34,7 +34,9 @@ function executorOf(c: Ctx): string {
 function pipeline(c: Ctx, { store, clock }: GatewayParts): Response {
   const executor = executorOf(c);
   seen(executor, { store, now: clock.now() });
-  const groups = (c.req.queries("group") ?? []).slice(0, 16).map((group) => `group:${checked(Id, group)}`);
+  const groups = (c.req.queries("group") ?? []).slice(0, 16).map((group) =>
+    `group:${checkedId("group", group)}`
+  );
   const known = /^"(\d+)-/.exec(c.req.header("if-none-match") ?? "")?.[1];
   const after = known === undefined ? 0 : Number(known);
   const found = store.newest([executor, "group:all", ...groups], after);

@@ -5,8 +5,8 @@
  */
 import type { Hono } from "hono";
 import type { Flag, FlagOperation } from "../uplink/messages.ts";
-import { FlagOperation as OperationSchema, FlagValue, Id, MAX_WAIT_MS } from "../uplink/protocol.ts";
-import { checked, readJson } from "./body.ts";
+import { FlagOperation as OperationSchema, FlagValue, MAX_WAIT_MS } from "../uplink/protocol.ts";
+import { checkedId, readJson } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
 import type { FlagAnswer } from "./store.ts";
@@ -18,7 +18,7 @@ const PATH = "/v1/experiments/:experiment/flags/:name";
 /** Adds the routes. */
 export function flagRoutes(app: Hono<Env>, parts: GatewayParts): void {
   app.get("/v1/experiments/:experiment/flags", (c) => {
-    return c.json({ flags: parts.store.flags(checked(Id, c.req.param("experiment"))) });
+    return c.json({ flags: parts.store.flags(checkedId("experiment", c.req.param("experiment"))) });
   });
   app.get(PATH, (c) => read(c, parts));
   app.put(PATH, (c) => put(c, parts));
@@ -31,7 +31,10 @@ interface Named {
 }
 
 function namedIn(c: Ctx): Named {
-  return { experiment: checked(Id, c.req.param("experiment")), name: checked(Id, c.req.param("name")) };
+  return {
+    experiment: checkedId("experiment", c.req.param("experiment")),
+    name: checkedId("name", c.req.param("name")),
+  };
 }
 
 function bellOf({ experiment, name }: Named): string {
@@ -57,7 +60,7 @@ function numberIn(c: Ctx, name: string): number | undefined {
   const text = c.req.query(name);
   if (text === undefined) return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new Refuse(400, "QUERY", `${name} is ${JSON.stringify(text)}: write a whole number from 0`);
+  throw new Refuse(400, "QUERY", `The query has ${name}=${text.slice(0, 50)}: write a whole number from 0`);
 }
 
 async function put(c: Ctx, { store, bells }: GatewayParts): Promise<Response> {

@@ -22,7 +22,7 @@ interface Follow {
 export function ndjsonOf(c: Ctx, { parts, run, lane }: Follow): Response {
   const since = c.req.query("since") ?? "0";
   if (!/^\d{1,15}$/.test(since)) {
-    throw new Refuse(400, "QUERY", `since is ${JSON.stringify(since)}: write a whole number from 0`);
+    throw new Refuse(400, "QUERY", `The query has since=${since.slice(0, 50)}: write a whole number from 0`);
   }
   const follow = ["", "1", "true"].includes(c.req.query("follow") ?? "no");
   const lines = linesOf({ parts, run, lane }, { since: Number(since), follow });

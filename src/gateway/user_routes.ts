@@ -6,9 +6,9 @@
 import type { Hono } from "hono";
 import { sha256 } from "../uplink/bytes.ts";
 import type { NewCommand } from "../uplink/messages.ts";
-import { Id, NewCommand as CommandSchema, NewToken } from "../uplink/protocol.ts";
+import { NewCommand as CommandSchema, NewToken } from "../uplink/protocol.ts";
 import { requireUser } from "./access.ts";
-import { checked, readBytes, readJson } from "./body.ts";
+import { checkedId, readBytes, readJson } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
 import { ndjsonOf } from "./follow.ts";
@@ -29,7 +29,7 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
   });
   app.post("/v1/executors/:executor/commands", async (c) => {
     requireUser(c);
-    const executor = checked(Id, c.req.param("executor"));
+    const executor = checkedId("executor", c.req.param("executor"));
     const command = await readJson(c.req.raw, { schema: CommandSchema, maxBytes: MAX_SMALL_BYTES });
     return c.json({ id: store.addCommand(executor, command) }, 202);
   });
@@ -47,7 +47,7 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
   app.post("/v1/tokens", (c) => makeToken(c, parts));
   app.delete("/v1/tokens/:name", (c) => {
     requireUser(c);
-    const dropped = parts.tokens?.drop(checked(Id, c.req.param("name"))) ?? false;
+    const dropped = parts.tokens?.drop(checkedId("name", c.req.param("name"))) ?? false;
     if (!dropped) throw new Refuse(404, "NO_TOKEN", `There is no token ${c.req.param("name")}`);
     return c.body(null, 204);
   });
@@ -59,7 +59,7 @@ function leaseOf({ clock, leaseMs }: GatewayParts): Lease {
 
 function runOf(c: Ctx, { store }: GatewayParts): RunRow {
   requireUser(c);
-  const run = checked(Id, c.req.param("run"));
+  const run = checkedId("run", c.req.param("run"));
   const row = store.run(run);
   if (!row) throw new Refuse(404, "NO_RUN", `There is no run ${run}: GET /v1/runs lists them`);
   return row;
@@ -71,7 +71,7 @@ async function submit(c: Ctx, { store, clock, maxBundleBytes }: GatewayParts): P
   if (!to) {
     throw new Refuse(400, "TO", "It is not said whom the bundle is for: add ?to=EXECUTOR or ?to=group:NAME");
   }
-  checked(Id, to.startsWith("group:") ? to.slice("group:".length) : to);
+  checkedId("target", to.startsWith("group:") ? to.slice("group:".length) : to);
   const bytes = await readBytes(c.req.raw, maxBundleBytes);
   if (bytes.length === 0) {
     throw new Refuse(422, "BUNDLE", "The bundle is empty: make one with outrider bundle");

@@ -83,6 +83,13 @@ export class AddressError extends UplinkError {
   override readonly transient = false;
 }
 
+/** An id that no gateway takes. */
+export class IdError extends UplinkError {
+  override readonly code = "OUTRIDER_ID";
+  override name = "IdError";
+  override readonly transient = false;
+}
+
 /** The bytes of a bundle are not those that the gateway named. */
 export class BundleHashError extends UplinkError {
   override readonly code = "OUTRIDER_BUNDLE_HASH";

@@ -21,6 +21,10 @@ export type HeartbeatSnapshot = Omit<
   "session" | "version" | "intervalMs" | "quiet" | "sentBytes" | "seen"
 >;
 
+/** Names of running tasks in a heartbeat, and the longest of each and of the pipeline's name, characters. */
+const MAX_NAMES = 8;
+const MAX_NAME = 128;
+
 /** What a heartbeat needs. */
 export interface HeartbeatOptions {
   readonly gateway: Gateway;
@@ -146,7 +150,7 @@ export class HeartbeatLoop {
     const { gateway, commands, clock, session, onReply, onError } = this.#options;
     const quiet = this.#quiet;
     const heartbeat: Heartbeat = {
-      ...this.#options.snapshot(),
+      ...bounded(this.#options.snapshot()),
       session,
       version: ++this.#version,
       intervalMs: this.#intervalMs,
@@ -170,6 +174,14 @@ export class HeartbeatLoop {
       if (!this.#abort.signal.aborted) onError?.(error);
     }
   }
+}
+
+/** The snapshot at constant size: names are cut, and only the first few are told. */
+function bounded(snapshot: HeartbeatSnapshot): HeartbeatSnapshot {
+  const { run } = snapshot;
+  if (!run) return snapshot;
+  const names = run.names.slice(0, MAX_NAMES).map((name) => name.slice(0, MAX_NAME));
+  return { ...snapshot, run: { ...run, pipeline: run.pipeline.slice(0, MAX_NAME), names } };
 }
 
 /** Starts a heartbeat; the first is sent at once. */

@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import type { CallOptions, FlagLine, Gateway, Pulled } from "./dialect.ts";
-import { BundleHashError, GatewayAnswerError } from "./errors.ts";
+import { BundleHashError, GatewayAnswerError, IdError } from "./errors.ts";
 import type { Batch, BatchReply, Heartbeat, HeartbeatReply } from "./messages.ts";
 import type { Bytes } from "./port.ts";
 import * as protocol from "./protocol.ts";
@@ -33,8 +33,10 @@ export interface OutriderOptions extends WireOptions {
  *
  * @throws {AddressError} If the address is none.
  * @throws {TokenError} If the token can't be sent.
+ * @throws {IdError} If an id has characters that no gateway takes, or is too long.
  */
 export function outriderGateway(options: OutriderOptions): Gateway {
+  checkIds(options);
   const wire = new Wire(options);
   const ask = new Asker(wire, options);
   const executor = `/v1/executors/${encodeURIComponent(options.executor)}`;
@@ -55,6 +57,22 @@ export function outriderGateway(options: OutriderOptions): Gateway {
     },
     flags: flagLine(ask, options.experiment ?? "default"),
   };
+}
+
+function checkIds({ executor, experiment, groups }: OutriderOptions): void {
+  const named: [string, string | undefined][] = [
+    ["OUTRIDER_EXECUTOR_ID", executor],
+    ["OUTRIDER_EXPERIMENT_ID", experiment],
+    ...(groups ?? []).map((group): [string, string] => ["A group", group]),
+  ];
+  for (const [what, id] of named) {
+    if (id === undefined || v.is(protocol.Id, id)) continue;
+    throw new IdError(
+      `${what} is ${
+        JSON.stringify(id.slice(0, 200))
+      }: write 1 to 128 characters out of A-Z a-z 0-9 _ . : @ -`,
+    );
+  }
 }
 
 interface Ask<T> extends CallOptions {

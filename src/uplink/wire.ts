@@ -87,14 +87,17 @@ export class Wire {
    * @throws {GatewayAnswerError} If the answer redirects or is longer than `maxBytes`.
    * @throws {StoppedError} If the signal was aborted.
    */
-  async call(call: Call): Promise<Answer> {
-    this.#traffic.requests++;
-    try {
-      return await this.#limited(call);
-    } catch (error) {
-      this.#traffic.failures++;
-      throw error;
-    }
+  call(call: Call): Promise<Answer> {
+    return this.#limited(call, async (signal) => this.#whole(call, await this.#begin(call, signal)));
+  }
+
+  /** Sends one request; the answer's body is a stream if it is NDJSON, which the time limit does not cover, else it is read whole. */
+  open(call: Call): Promise<Answer | ReadableStream<Uint8Array>> {
+    return this.#limited(call, async (signal) => {
+      const response = await this.#begin(call, signal);
+      const stream = response.headers.get("content-type")?.startsWith("application/x-ndjson");
+      return stream && response.status === 200 && response.body ? response.body : this.#whole(call, response);
+    });
   }
 
   /** What a call is called in messages. */
@@ -102,32 +105,38 @@ export class Wire {
     return `${call.method} ${this.url}${call.path.split("?")[0]}`;
   }
 
-  #limited(call: Call): Promise<Answer> {
+  #limited<T>(call: Call, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const abort = new AbortController();
-    return new Promise((resolve, reject) => {
+    this.#traffic.requests++;
+    return new Promise<T>((resolve, reject) => {
+      const end = () => {
+        cancelTimer();
+        call.signal?.removeEventListener("abort", stopped);
+      };
       const fail = (error: UplinkError) => {
+        end();
         reject(error);
         abort.abort();
       };
       const stopped = () => fail(new StoppedError(`Stopped during ${this.name(call)}`));
+      const cancelTimer = this.#options.clock.after(call.timeoutMs, () => fail(this.#late(call)));
       if (call.signal?.aborted) return stopped();
-      const cancelTimer = this.#options.clock.after(call.timeoutMs, () =>
-        fail(
-          new GatewayTimeoutError(
-            `No whole answer to ${this.name(call)} within ${
-              call.timeoutMs / 1000
-            } s: the network or the gateway is too slow, will be tried again`,
-          ),
-        ));
       call.signal?.addEventListener("abort", stopped, { once: true });
-      this.#exchange(call, abort.signal).then(resolve, reject).finally(() => {
-        cancelTimer();
-        call.signal?.removeEventListener("abort", stopped);
-      });
+      work(abort.signal).then(resolve, reject).finally(end);
+    }).catch((error) => {
+      this.#traffic.failures++;
+      throw error;
     });
   }
 
-  async #exchange(call: Call, signal: AbortSignal): Promise<Answer> {
+  #late(call: Call): GatewayTimeoutError {
+    const seconds = call.timeoutMs / 1000;
+    return new GatewayTimeoutError(
+      `No whole answer to ${this.name(call)} within ${seconds} s: the network or the gateway is too slow`,
+    );
+  }
+
+  async #begin(call: Call, signal: AbortSignal): Promise<Response> {
     const headers: Record<string, string> = { ...call.headers };
     if (this.#authorization !== undefined) headers.authorization = this.#authorization;
     this.#traffic.sentBytes += sizeOf(call, headers);
@@ -145,6 +154,10 @@ export class Wire {
         throw redirected(this.name(call), response);
       }
     }
+    return response;
+  }
+
+  async #whole(call: Call, response: Response): Promise<Answer> {
     const bytes = await this.#read(call, response);
     return { status: response.status, headers: response.headers, bytes };
   }
@@ -206,7 +219,7 @@ function sizeOf(call: Call, headers: Readonly<Record<string, string>>): number {
 function unreachable(what: string, error: unknown): UnreachableError {
   const cause = error instanceof Error ? error : new Error(String(error));
   const inner = cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message;
-  return new UnreachableError(`${what}: ${inner}: will be tried again`, { cause });
+  return new UnreachableError(`${what}: ${inner}`, { cause });
 }
 
 function redirected(name: string, response: Response): GatewayAnswerError {

@@ -1,0 +1,183 @@
+/**
+ * Owns what a person asks of a gateway from the command line: submit, list, cancel, results, logs.
+ * Must not know how any of it is shown.
+ * Invariant: a log that is followed has every line once, over any number of broken connections.
+ */
+import * as v from "valibot";
+import { Backoff } from "./backoff.ts";
+import { GatewayAnswerError, GatewayTimeoutError, UnreachableError, UplinkError } from "./errors.ts";
+import type { ExecutorView, NewCommand, RunView, Submitted } from "./messages.ts";
+import type { Bytes, Clock, Fetch, Random } from "./port.ts";
+import * as protocol from "./protocol.ts";
+import { linesOf } from "./lines.ts";
+import { sleep } from "./wait.ts";
+import { type Answer, type Call, isPage, page, refused, Wire } from "./wire.ts";
+
+const TIMEOUT_MS = 30_000;
+const UPLOAD_MS = 600_000;
+const MAX_LIST_BYTES = 64 * 1024 * 1024;
+const MAX_RESULT_BYTES = 1024 * 1024 * 1024;
+
+/** What a user's client needs. */
+export interface UserOptions {
+  readonly url: string;
+  readonly token?: string;
+  readonly fetch: Fetch;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Which log lines. */
+export interface LogOptions {
+  /** Only records with a higher number. Default 0. */
+  readonly since?: number;
+  /** Goes on until the run is over, over broken connections too. Default false. */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onError?: (error: UplinkError) => void;
+}
+
+/** A gateway as its user sees it. Each method rejects with an `UplinkError` that says what to do. */
+export interface UserGateway {
+  /** @param to An executor's id, `group:NAME`, or `group:all`. */
+  submit(bundle: Bytes, to: string): Promise<Submitted>;
+  executors(): Promise<readonly ExecutorView[]>;
+  runs(executor?: string): Promise<readonly RunView[]>;
+  run(run: string): Promise<RunView>;
+  /** The result document, or what there is of it so far. */
+  result(run: string): Promise<unknown>;
+  /** Records of the combined log, as they came. */
+  logs(run: string, options?: LogOptions): AsyncGenerator<Record<string, unknown>>;
+  cancel(run: string, because?: string): Promise<void>;
+  /** Asks something of an executor, in the reply to its next heartbeat. */
+  command(executor: string, command: NewCommand): Promise<void>;
+  /** Makes a token for an executor; resolves to its text, shown this once. */
+  executorToken(name: string, executor?: string): Promise<string>;
+}
+
+/** A user's side of a gateway. */
+export function userGateway(options: UserOptions): UserGateway {
+  const client = new Client(options);
+  const id = encodeURIComponent;
+  return {
+    submit: (bundle, to) =>
+      client.ask({ method: "POST", path: `/v1/bundles?to=${id(to)}`, body: bundle, timeoutMs: UPLOAD_MS }, {
+        schema: protocol.Submitted,
+      }),
+    executors: async () =>
+      (await client.get("/v1/executors", v.object({ executors: v.array(protocol.ExecutorView) }))).executors,
+    runs: async (executor) => {
+      const query = executor === undefined ? "" : `?executor=${id(executor)}`;
+      return (await client.get(`/v1/runs${query}`, v.object({ runs: v.array(protocol.RunView) }))).runs;
+    },
+    run: (run) => client.get(`/v1/runs/${id(run)}`, protocol.RunView),
+    result: (run) => client.get(`/v1/runs/${id(run)}/result`, v.unknown()),
+    logs: (run, more) => client.follow(`/v1/runs/${id(run)}/logs`, more ?? {}),
+    async cancel(run, because) {
+      const query = because === undefined ? "" : `?because=${id(because)}`;
+      await client.post(`/v1/runs/${id(run)}/cancel${query}`, undefined, { schema: v.unknown() });
+    },
+    async command(executor, command) {
+      await client.post(`/v1/executors/${id(executor)}/commands`, command, { schema: v.unknown() });
+    },
+    async executorToken(name, executor) {
+      const body = { kind: "executor", name, ...(executor === undefined ? {} : { executor }) };
+      return (await client.post("/v1/tokens", body, { schema: protocol.TokenMade })).token;
+    },
+  };
+}
+
+interface Expect<T> {
+  readonly schema: v.GenericSchema<unknown, T>;
+}
+
+class Client {
+  readonly #wire: Wire;
+  readonly #options: UserOptions;
+
+  constructor(options: UserOptions) {
+    this.#wire = new Wire(options);
+    this.#options = options;
+  }
+
+  get<T>(path: string, schema: v.GenericSchema<unknown, T>): Promise<T> {
+    const maxBytes = path.endsWith("/result") ? MAX_RESULT_BYTES : MAX_LIST_BYTES;
+    return this.ask({ method: "GET", path, timeoutMs: TIMEOUT_MS, maxBytes }, { schema });
+  }
+
+  post<T>(path: string, body: unknown, expect: Expect<T>): Promise<T> {
+    const bytes = new TextEncoder().encode(JSON.stringify(body) ?? "");
+    return this.ask({ method: "POST", path, timeoutMs: TIMEOUT_MS, body: bytes }, expect);
+  }
+
+  async ask<T>(call: Call, { schema }: Expect<T>): Promise<T> {
+    const answer = await this.#wire.call(call);
+    const name = this.#wire.name(call);
+    if (answer.status < 200 || answer.status >= 300) throw refused(name, answer, this.#options.clock.now());
+    return read(name, answer, schema);
+  }
+
+  async #open(path: string, signal: AbortSignal | undefined): Promise<ReadableStream<Uint8Array>> {
+    const call: Call = { method: "GET", path, timeoutMs: TIMEOUT_MS, ...(signal ? { signal } : {}) };
+    const opened = await this.#wire.open(call);
+    if (opened instanceof ReadableStream) return opened;
+    const name = this.#wire.name(call);
+    if (opened.status >= 400) throw refused(name, opened, this.#options.clock.now());
+    throw new GatewayAnswerError(
+      isPage(opened)
+        ? page(name, opened)
+        : `${name} was answered ${opened.status} without records: check OUTRIDER_GATEWAY`,
+    );
+  }
+
+  async *follow(path: string, options: LogOptions): AsyncGenerator<Record<string, unknown>> {
+    const { clock, random } = this.#options;
+    const backoff = new Backoff({ random, maxMs: 10_000 });
+    let since = options.since ?? 0;
+    for (;;) {
+      try {
+        const query = `?since=${since}${options.follow ? "&follow=1" : ""}`;
+        const stream = await this.#open(path + query, options.signal);
+        const limits = { clock, idleMs: TIMEOUT_MS, ...(options.signal ? { signal: options.signal } : {}) };
+        for await (const line of linesOf(stream, limits)) {
+          backoff.reset();
+          const record = recordOf(line);
+          since = Math.max(since, Number(record["seq"] ?? 0));
+          yield record;
+        }
+        return;
+      } catch (error) {
+        if (options.signal?.aborted) return;
+        if (!options.follow || !isBroken(error)) throw error;
+        options.onError?.(error);
+        await sleep(clock, backoff.next(error.retryAfterMs), options.signal);
+      }
+    }
+  }
+}
+
+function recordOf(line: string): Record<string, unknown> {
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch (cause) {
+    throw new UnreachableError("The connection to the gateway broke in the midst of a line", { cause });
+  }
+}
+
+/** Whether asking again may help. */
+function isBroken(error: unknown): error is UplinkError {
+  return error instanceof UnreachableError || error instanceof GatewayTimeoutError ||
+    (error instanceof UplinkError && "status" in error && Number(error.status) >= 500);
+}
+
+function read<T>(name: string, answer: Answer, schema: v.GenericSchema<unknown, T>): T {
+  if (isPage(answer)) throw new GatewayAnswerError(page(name, answer));
+  try {
+    return v.parse(schema, JSON.parse(new TextDecoder().decode(answer.bytes)));
+  } catch (cause) {
+    throw new GatewayAnswerError(
+      `${name} was answered with something else than was asked for: check that OUTRIDER_GATEWAY is the address of a gateway of this version`,
+      { cause },
+    );
+  }
+}
