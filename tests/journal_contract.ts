@@ -9,7 +9,8 @@ import fc from "fast-check";
 import type { Journal } from "../src/journal/journal.ts";
 import { logSize } from "../src/journal/log_lane.ts";
 import type { JournalOptions } from "../src/journal/memory.ts";
-import type { LogRecord } from "../src/journal/record.ts";
+import type { LogRecord, StateEvent, StateRecord } from "../src/journal/record.ts";
+import { SharedStore, type StoreChanged } from "../src/store/store.ts";
 import { entryOf, stateOf } from "./journal_entries.ts";
 
 /** Opens a new, empty journal. */
@@ -91,6 +92,32 @@ export function contract(name: string, open: Open): void {
       both();
       journal.append(stateOf("d"), 0);
       assert.deepEqual(seen, ["s1", "l1 1970-01-01T00:00:00.000Z", "s2"]);
+    });
+  });
+
+  test(`${name}: a change of the store that a later one replaces keeps its number and lets go of its value`, async () => {
+    await using(await open(), async (journal) => {
+      const change = (key: string, version: number, value?: string): StateEvent => ({
+        type: "store.changed",
+        key,
+        version,
+        ...(value !== undefined && { value }),
+      });
+      const seen: StateRecord[] = [];
+      journal.watch({ state: (record) => seen.push(record) });
+      const events = [change("a", 1, "1"), change("b", 1, "1"), change("a", 2, "2"), change("b", 2), change("b", 3, "3"), change("a", 3, "3")];
+      events.forEach((event, at) => journal.append(event, at));
+      await journal.flush();
+      const light = (key: string, version: number): StateEvent => ({ type: "store.changed", key, version, superseded: true });
+      const wanted = [light("a", 1), light("b", 1), light("a", 2), ...events.slice(3)];
+      assert.deepEqual(journal.states(0, 9), wanted.map((event, at) => ({ seq: at + 1, at, ...event })));
+      assert.deepEqual(seen, events.map((event, at) => ({ seq: at + 1, at, ...event })));
+      const stores = [wanted, events].map((changes) => {
+        const store = new SharedStore();
+        store.restore(changes as Iterable<StoreChanged>);
+        return [store.get("a"), store.get("b"), store.stats()];
+      });
+      assert.deepEqual(stores[0], stores[1]);
     });
   });
 

@@ -93,6 +93,11 @@ test("records are out of the process when the turn ends, a dispatch at once", as
   assert.doesNotMatch(tail(), /later/);
   await Promise.resolve();
   assert.match(tail(), /later[^]*text[^]*uplink/);
+  journal.commit!();
+  journal.append({ type: "attempt.dispatched", task: "vouched for", iteration: 0, attempt: 1, worker: 1 }, 0);
+  assert.doesNotMatch(tail(), /vouched/);
+  journal.commit!();
+  assert.match(tail(), /vouched/);
   await journal.close();
   disk.remove();
 });

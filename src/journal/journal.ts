@@ -26,6 +26,11 @@ export interface Journal {
   logs(after: number, limit: number): LogRecord[];
   /** Tells the watcher of every record from now on, until the returned function is called. */
   watch(watcher: JournalWatcher): () => void;
+  /**
+   * Hands everything appended so far to the system, so that it outlives this process; it does not wait for the disk.
+   * To be called once before a message lets tasks start. Without it a journal on disk does so for every dispatch.
+   */
+  commit?(): void;
   /** Resolves when everything appended so far is as durable as this journal can make it. */
   flush(): Promise<void>;
   close(): Promise<void>;

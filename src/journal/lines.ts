@@ -45,6 +45,11 @@ export class Lines {
     return this.#lines[this.#head + seq - this.#first]!;
   }
 
+  /** Puts another line in the place of one, if it is still there. */
+  replace(seq: number, line: Line): void {
+    if (seq >= this.#first) this.#lines[this.#head + seq - this.#first] = line;
+  }
+
   /** Takes the oldest line off. */
   shift(): Line {
     const line = this.#lines[this.#head]!;
@@ -60,12 +65,5 @@ export class Lines {
   /** Takes all lines up to a number off. */
   shiftTo(seq: number): void {
     while (this.#first <= seq && this.#first <= this.last) this.shift();
-  }
-
-  /** Starts again, empty, with the next number. */
-  restart(first: number): void {
-    this.#lines = [];
-    this.#head = 0;
-    this.#first = first;
   }
 }

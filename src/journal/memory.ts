@@ -6,6 +6,7 @@
 import type { Journal, JournalWatcher, LogEntry } from "./journal.ts";
 import { LogLane } from "./log_lane.ts";
 import type { LogRecord, StateEvent, StateRecord } from "./record.ts";
+import { Latest } from "./superseded.ts";
 import { Watchers } from "./watchers.ts";
 
 /** Default bound of the log lane, in bytes: 64 MiB. */
@@ -28,10 +29,15 @@ export function memoryJournal(options: JournalOptions = {}): Journal {
   const times: number[] = [];
   const lane = new LogLane(options.logBytes ?? DEFAULT_LOG_BYTES);
   const watchers = new Watchers();
+  const latest = new Latest();
   return {
     append(event: StateEvent, at: number): number {
       const seq = events.push(event);
       times.push(at);
+      if (event.type === "store.changed") {
+        const replaced = latest.note(seq, at, event);
+        if (replaced !== undefined) events[replaced.seq - 1] = replaced.event;
+      }
       if (watchers.some) watchers.state(() => stateRecord(seq, at, event));
       return seq;
     },
@@ -51,6 +57,7 @@ export function memoryJournal(options: JournalOptions = {}): Journal {
     watch(watcher: JournalWatcher): () => void {
       return watchers.add(watcher);
     },
+    commit(): void {},
     flush(): Promise<void> {
       return Promise.resolve();
     },

@@ -8,6 +8,12 @@ import type { ErrorData, Outcome, RunState } from "../pipeline/outcome.ts";
 /** Levels of the combined log, least severe first. */
 export type Level = "debug" | "info" | "warn" | "error" | "critical";
 
+/** All levels, least severe first. */
+export const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "critical"];
+
+/** Ways by which a line of the log came: the logger, or a stream of the task's. */
+export const STREAMS: readonly LogRecord["stream"][] = ["log", "stdout", "stderr"];
+
 /** One line of the combined log. `at` is ISO 8601 in UTC. */
 export interface LogRecord {
   readonly seq: number;
@@ -69,6 +75,8 @@ export type StateEvent =
     readonly value?: string;
     readonly version: number;
     readonly expiresAt?: number;
+    /** A later record of this key has replaced this one, and its value is kept no longer. */
+    readonly superseded?: true;
   }
   | {
     readonly type: "event.emitted";

@@ -203,7 +203,10 @@ export class SharedStore {
     });
   }
 
-  /** Takes up changes recorded earlier, in order, into a store that is still empty. What has expired since goes at once. */
+  /**
+   * Takes up changes recorded earlier, in order, into a store that is still empty. What has expired since goes at once.
+   * A change that was superseded has no value any more: its place is taken by the one that follows.
+   */
   restore(changes: Iterable<StoreChange>): void {
     for (const { key, value, version, expiresAt } of changes) {
       const change = {
