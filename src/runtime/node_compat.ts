@@ -89,12 +89,17 @@ function output(stream: () => NodeJS.WriteStream): Draining {
       return stream().isTTY === true;
     },
     get columns() {
-      return stream().columns || 80;
+      return sizeOf(stream())[0] || 80;
     },
     get rows() {
-      return stream().rows || 24;
+      return sizeOf(stream())[1] || 24;
     },
   };
+}
+
+/** Asked of the terminal itself: `columns` and `rows` are only as new as the last resize that was told. */
+function sizeOf(stream: NodeJS.WriteStream): readonly [columns: number, rows: number] {
+  return stream.isTTY ? stream.getWindowSize() : [stream.columns, stream.rows];
 }
 
 function writeText(path: string, text: string): Promise<void> {
