@@ -145,7 +145,7 @@ export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
     "What becomes of an attempt that was in flight when the process died. Default rerun.",
   ),
   params: maybe(
-    v.record(v.string(), v.unknown()) as Schema<Record<string, unknown>>,
+    record(v.unknown()),
     "Given to the task as ctx.params.",
   ),
   estimate: maybe(duration, "Expected time; orders ready tasks and feeds the progress shown."),

@@ -47,7 +47,8 @@ export function order(needs: readonly (readonly { readonly task: number }[])[]):
         stack.push(need.task);
       } else if (state[need.task] === OPEN) {
         // The stack goes from a task to what it needs; a path is told the other way round.
-        cycles.push({ path: stack.slice(stack.lastIndexOf(need.task)).reverse(), task, need: at });
+        const [first, ...rest] = stack.slice(stack.lastIndexOf(need.task));
+        cycles.push({ path: [first!, ...rest.reverse()], task, need: at });
       }
     }
   }
