@@ -132,3 +132,20 @@ test("numbers and durations are taken at their word", () => {
   assert.equal(duration("2s"), 2_000);
   assert.throws(() => duration("2"), /unit/);
 });
+
+test("an error that nobody caught is told after the view has ended, and ends the process with 70", async () => {
+  const runtime = new FakeRuntime();
+  const reading = Promise.withResolvers<string>();
+  runtime.readText = () => reading.promise;
+  const line = commandLine(["check", "p.json"], runtime);
+  runtime.uncaught.add(() => runtime.stderr.write("view ended\n"));
+  for (const listener of runtime.uncaught) listener(new TypeError("x is undefined"));
+  await Promise.resolve();
+  assert.match(
+    runtime.stderr.text,
+    /^view ended\nOutrider met an error that it should have handled: TypeError: x is undefined\n/,
+  );
+  assert.deepEqual(runtime.exits, [70]);
+  reading.reject(Object.assign(new Error("ENOENT"), { code: "ENOENT" }));
+  assert.equal(await line, 2);
+});

@@ -22,8 +22,11 @@ import { VERSION } from "./version.ts";
  */
 export async function commandLine(args: readonly string[], runtime: CliRuntime): Promise<number> {
   const stop = runtime.onUncaught((error) => {
-    runtime.stderr.write(tell(error, { args, runtime }).text);
-    void runtime.exit(EXIT.defect);
+    // A view that is open hears of it too, and gives the terminal back before the words come.
+    queueMicrotask(() => {
+      runtime.stderr.write(tell(error, { args, runtime }).text);
+      void runtime.exit(EXIT.defect);
+    });
   });
   try {
     return await dispatch(args, runtime);
