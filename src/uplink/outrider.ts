@@ -66,7 +66,7 @@ function checkIds({ executor, experiment, groups }: OutriderOptions): void {
     ...(groups ?? []).map((group): [string, string] => ["A group", group]),
   ];
   for (const [what, id] of named) {
-    if (id === undefined || v.is(protocol.Id, id)) continue;
+    if (id === undefined || v.safeParse(protocol.Id, id).success) continue;
     throw new IdError(
       `${what} is ${
         JSON.stringify(id.slice(0, 200))

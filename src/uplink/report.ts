@@ -3,75 +3,19 @@
  * Must not know how a run goes, nor where the journal is kept.
  * Invariant: log records wait while state records do, and nothing but an acknowledgement makes a record count as sent.
  */
-import type { CommandInbox } from "./commands.ts";
-import type { Gateway } from "./dialect.ts";
-import type { UplinkError } from "./errors.ts";
-import { type BatchLimits, LaneSender } from "./lane.ts";
-import type { Batch, BatchReply, Final, Parked, Rejected } from "./messages.ts";
-import type { Clock, Lane, LaneNumbers, Numbered, Random, RecordSource } from "./port.ts";
+import { LaneSender } from "./lane.ts";
+import type { Batch, BatchReply, Final } from "./messages.ts";
+import type { Lane, Numbered } from "./port.ts";
+import {
+  BATCH_LIMITS,
+  type Report,
+  type ReportEnd,
+  type ReportOptions,
+  type ReportStatus,
+} from "./reporting.ts";
 import { reportWhole } from "./report_whole.ts";
 
-/** Where the limits of batches stand if nothing else is said. */
-export const BATCH_LIMITS: BatchLimits = {
-  records: 500,
-  bytes: 256 * 1024,
-  lingerMs: 500,
-  timeoutMs: 30_000,
-};
-
-/** What a report needs. */
-export interface ReportOptions {
-  readonly gateway: Gateway;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly run: string;
-  readonly source: RecordSource;
-  readonly commands?: CommandInbox;
-  /** What is known to have been acknowledged. Default 0: the first reply tells, so it need not be kept. */
-  readonly from?: LaneNumbers;
-  /** Sends nothing until the run is over. Default false. */
-  readonly quiet?: boolean;
-  readonly limits?: Partial<BatchLimits>;
-  /** Bytes of log that are sent to a gateway that takes a run whole; older lines are dropped there. Default 4 MiB. */
-  readonly wholeLogBytes?: number;
-  /** The gateway has everything up to these numbers: the journal may forget log records up to there. */
-  readonly onAcknowledged?: (numbers: LaneNumbers) => void;
-  /** A record was refused and set aside. */
-  readonly onParked?: (lane: Lane, parked: Parked) => void;
-  /** Records that reached the gateway but could not be read there. */
-  readonly onRejected?: (rejected: readonly Rejected[]) => void;
-  readonly onError?: (error: UplinkError) => void;
-}
-
-/** How a run ended. */
-export interface ReportEnd {
-  readonly state: Final["state"];
-  /** The result document as JSON has it, for a gateway that takes a run whole. */
-  readonly result?: unknown;
-}
-
-/** Where a report stands. */
-export interface ReportStatus {
-  readonly acknowledged: LaneNumbers;
-  /** Records that wait to be sent. */
-  readonly pending: LaneNumbers;
-  /** Records set aside because the gateway refused them. */
-  readonly parked: number;
-  readonly lastError: string | undefined;
-}
-
-/** A report that is going on. */
-export interface Report {
-  /** The run is over: sends what is left, then the end, without collecting any more. */
-  end(end: ReportEnd): void;
-  /** Resolves to `true` once the gateway has the end of the run, to `false` if the report was stopped before. */
-  readonly final: Promise<boolean>;
-  /** Resolves to `true` once the gateway has the end and all of the log, to `false` if the report was stopped before. */
-  readonly drained: Promise<boolean>;
-  status(): ReportStatus;
-  /** Sends no more; what is left stays in the journal for the next start. */
-  stop(): Promise<void>;
-}
+export type { Report, ReportEnd, ReportOptions, ReportStatus } from "./reporting.ts";
 
 /** Starts to report a run: one that is going on, or one that an earlier process left behind. */
 export function startReport(options: ReportOptions): Report {

@@ -7,7 +7,7 @@ import { Backoff } from "./backoff.ts";
 import type { CallOptions, Whole } from "./dialect.ts";
 import { GatewayRefusedError, UplinkError } from "./errors.ts";
 import type { Numbered } from "./port.ts";
-import type { Report, ReportEnd, ReportOptions, ReportStatus } from "./report.ts";
+import type { Report, ReportEnd, ReportOptions, ReportStatus } from "./reporting.ts";
 import { sleep } from "./wait.ts";
 
 const READ = 256;

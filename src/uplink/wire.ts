@@ -219,7 +219,7 @@ function sizeOf(call: Call, headers: Readonly<Record<string, string>>): number {
 function unreachable(what: string, error: unknown): UnreachableError {
   const cause = error instanceof Error ? error : new Error(String(error));
   const inner = cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message;
-  return new UnreachableError(`${what}: ${inner}`, { cause });
+  return new UnreachableError(`${what}: ${inner}: check the network and OUTRIDER_GATEWAY`, { cause });
 }
 
 function redirected(name: string, response: Response): GatewayAnswerError {
