@@ -18,6 +18,8 @@ import type { Output } from "./output.ts";
 const QUIET_COUNT = 32;
 /** An attempt at least this long is worth a bell of its own, in milliseconds. */
 const QUIET_MS = 0.1;
+/** How long a worker with nothing to do blocks before it turns to its timers and messages, in milliseconds. */
+const DOZE_MS = 0.2;
 /** After working this long in one go, timers and messages get their turn, in milliseconds. */
 const TURN_MS = 10;
 
@@ -57,9 +59,7 @@ export class Line {
     if (this.#active) return;
     this.#active = true;
     this.#lastTurn = this.#parts.now();
-    this.#work().finally(() => {
-      this.#active = false;
-    });
+    void this.#work();
   }
 
   /** The payload of an offer that did not fit into the ring. */
@@ -87,15 +87,24 @@ export class Line {
 
   async #work(): Promise<void> {
     const { inbox, outbox, halt, now } = this.#parts;
+    let dozed = false;
     for (;;) {
       const stopped = inbox.held || Atomics.load(halt, 0) === 1;
       const claimed = stopped ? undefined : inbox.claim(now());
       if (claimed === undefined) {
         if (this.#quiet > 0 || stopped) outbox.ring();
         this.#quiet = 0;
-        if (inbox.sleep() || stopped) return;
-        continue;
+        if (!stopped && !dozed) {
+          dozed = true;
+          inbox.doze(DOZE_MS);
+          continue;
+        }
+        if (!inbox.sleep() && !stopped) continue;
+        // Here and not when the promise settles: some runtimes deliver the next message before that.
+        this.#active = false;
+        return;
       }
+      dozed = false;
       const running = this.#run(claimed);
       if (running !== undefined) await running;
     }

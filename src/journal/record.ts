@@ -25,7 +25,10 @@ export interface LogRecord {
   readonly attempt?: number;
   readonly stream: "log" | "stdout" | "stderr";
   readonly text: string;
-  /** On a gap record only: how many records were dropped, the numbers `seq - count + 1` to `seq`, and their size. */
+  /**
+   * On a gap record only. It stands in the place of the last record that was dropped: `count` is how many went before that
+   * one, the numbers `seq - count` to `seq - 1`; `bytes` is the size of all of them.
+   */
   readonly dropped?: { readonly count: number; readonly bytes: number };
 }
 

@@ -10,7 +10,7 @@ import type { WorkerSetup } from "./protocol.ts";
 /** Time that a lane's queue should last, in milliseconds: long enough to bridge a round trip, short enough to change plans. */
 const QUEUE_MS = 0.5;
 const MIN_QUEUE = 2;
-const MAX_QUEUE = 64;
+const MAX_QUEUE = 256;
 /** A ready task that has waited this long makes the pool grow, in milliseconds. */
 const GROW_MS = 20;
 /** A lane beyond the base that has had nothing to do for this long ends, in milliseconds. */
@@ -107,7 +107,7 @@ export class Pool implements LaneListener {
     if (supply.ready === 0) this.#balance(supply);
     this.#growIfShort(supply);
     this.#feeding = false;
-    if (this.#busy()) this.#poll();
+    if (this.#busy() || supply.ready > 0) this.#poll();
   }
 
   /** Takes back everything that has not begun, and lets nothing begin any more. */
@@ -228,7 +228,7 @@ export class Pool implements LaneListener {
   #balance(supply: Supply): void {
     for (const lane of this.#lanes) {
       if (!lane.warm || lane.outstanding > 0) continue;
-      const victim = [...this.#lanes].filter((other) => other.outstanding > 1 && other.spare)
+      const victim = [...this.#lanes].filter((other) => other.running !== undefined && other.spare)
         .sort((a, b) => b.outstanding - a.outstanding)[0];
       if (victim === undefined) return;
       supply.giveBack(victim.revokeTail());
@@ -259,7 +259,7 @@ export class Pool implements LaneListener {
   /** Attempts that could run now if there were a lane: ready ones, and independent ones behind a running one. */
   #waiting(supply: Supply): number {
     let waiting = supply.ready;
-    for (const lane of this.#lanes) if (lane.outstanding > 1 && lane.spare) waiting++;
+    for (const lane of this.#lanes) if (lane.running !== undefined && lane.spare) waiting++;
     return waiting;
   }
 
@@ -364,8 +364,7 @@ export class Pool implements LaneListener {
     this.#after("poll", this.#pollMs, () => {
       const told = this.lanes.map((lane) => lane.drain()).some(Boolean);
       this.#pollMs = told ? MIN_POLL_MS : Math.min(MAX_POLL_MS, this.#pollMs * 2);
-      if (told) this.feed();
-      else if (this.#busy()) this.#poll();
+      this.feed();
     });
   }
 

@@ -13,6 +13,10 @@ export function deno(): Runtime {
     name: "deno",
     version: Deno.version.deno,
     startThread: (options) =>
-      startWorkerThread(options, (lock) => navigator.locks.request(lock, () => {}).then(() => {})),
+      startWorkerThread(options, {
+        gone: (lock) => navigator.locks.request(lock, () => {}).then(() => {}),
+        // A thread that is terminated while its program loads makes Deno print an error of its own.
+        startMs: 1_000,
+      }),
   });
 }

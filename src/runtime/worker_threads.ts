@@ -6,13 +6,18 @@
 import { Worker } from "node:worker_threads";
 import type { Thread, ThreadEnd, ThreadOptions } from "./port.ts";
 
-/** Resolves when a thread that has sent `exit` is proven gone; the default takes the event's word. */
-export type Gone = (lock: string) => Promise<void>;
+/** What differs between the runtimes. */
+export interface Ways {
+  /** Resolves when a thread that has sent `exit` is proven gone. Default: the event's word is taken. */
+  readonly gone?: (lock: string) => Promise<void>;
+  /** How long a thread that is to end may take to send its first message before, in milliseconds. Default 0. */
+  readonly startMs?: number;
+}
 
 let count = 0;
 
 /** Starts a thread from source, by a `data:` URL, so that an executable needs no file beside it. */
-export function startWorkerThread(options: ThreadOptions, gone: Gone = () => Promise.resolve()): Thread {
+export function startWorkerThread(options: ThreadOptions, { gone, startMs = 0 }: Ways = {}): Thread {
   const lock = `outrider-thread-${++count}-${Math.random().toString(36).slice(2)}`;
   const worker = new Worker(new URL(`data:text/javascript;base64,${base64(options.code)}`), {
     workerData: { lock, data: options.data },
@@ -22,6 +27,7 @@ export function startWorkerThread(options: ThreadOptions, gone: Gone = () => Pro
   });
   let end: ThreadEnd = { memory: false };
   const ended = Promise.withResolvers<void>();
+  const started = new Promise<unknown>((done) => worker.once("message", done));
   const listeners: ((end: ThreadEnd) => void)[] = [];
   worker.on("error", (error: unknown) => {
     end = { ...end, memory: isMemory(error), error };
@@ -31,7 +37,7 @@ export function startWorkerThread(options: ThreadOptions, gone: Gone = () => Pro
   });
   worker.on("exit", async (code: number) => {
     end = { ...end, code };
-    await gone(lock);
+    await gone?.(lock);
     ended.resolve();
     for (const listener of listeners) listener(end);
   });
@@ -40,11 +46,19 @@ export function startWorkerThread(options: ThreadOptions, gone: Gone = () => Pro
     onMessage: (listener) => void worker.on("message", listener),
     onEnd: (listener) => void listeners.push(listener),
     terminate: async () => {
+      if (startMs > 0) await firstOf([started, ended.promise], startMs);
       await worker.terminate();
       await ended.promise;
     },
     ref: (on) => on ? worker.ref() : worker.unref(),
   };
+}
+
+async function firstOf(events: readonly Promise<unknown>[], limitMs: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise((done) => timer = setTimeout(done, limitMs));
+  await Promise.race([...events, limit]);
+  clearTimeout(timer);
 }
 
 let encoded: { readonly code: string; readonly text: string } | undefined;
