@@ -145,7 +145,7 @@ export class DiskJournal implements SqliteJournal {
   logs(after: number, limit: number): LogRecord[] {
     const { count, bytes, at } = this.#dropped;
     if (limit < 1) return [];
-    const records = after < count ? [gapRecord(at, { count, bytes }, count)] : [];
+    const records = after < count ? [gapRecord(at, { count, bytes })] : [];
     const texts = this.#read("logs", Math.max(after, count), limit - records.length);
     for (const text of texts) records.push(JSON.parse(text) as LogRecord);
     return records;

@@ -68,11 +68,7 @@ export class LogLane {
   }
 
   #gap(): LogRecord {
-    return gapRecord(
-      this.#droppedAt,
-      { count: this.#droppedCount, bytes: this.#droppedBytes },
-      this.#droppedCount,
-    );
+    return gapRecord(this.#droppedAt, { count: this.#droppedCount, bytes: this.#droppedBytes });
   }
 
   #dropOldest(): void {
@@ -91,20 +87,25 @@ export class LogLane {
   }
 }
 
-/** The record that stands for dropped ones. @param at Time of the last of them. @param seq Number of the last of them. */
+/**
+ * The record that stands for the oldest ones, which were dropped.
+ *
+ * @param at Time of the last of them.
+ * @param dropped Their number, and the size of all of them.
+ */
 export function gapRecord(
   at: number,
   dropped: { readonly count: number; readonly bytes: number },
-  seq: number,
 ): LogRecord {
+  const { count, bytes } = dropped;
   return {
-    seq,
+    seq: count,
     at: isoTime(at),
     level: "warn",
     from: "executor",
     stream: "log",
-    text: `${dropped.count} older log records were dropped to keep the log within its bound`,
-    dropped,
+    text: `The oldest ${count} records of the log were dropped to keep it within its bound`,
+    dropped: { count: count - 1, bytes },
   };
 }
 

@@ -1,4 +1,3 @@
-// deno-lint-ignore-file require-await -- async, so that a refusal is a rejection and never thrown at the caller
 /**
  * Owns what a worker may ask of the store and the events, over RPC.
  * Must not know how calls travel. It trusts nothing that arrives: a worker runs other people's code.
@@ -47,23 +46,32 @@ export function storeService(
 ): StoreService {
   const { signal } = options;
   return {
-    get: async (key) => store.get(key),
-    set: async (key, value, write) => store.set(key, value, writeOptions(write)),
-    delete: async (key, write) => store.delete(key, writeOptions(write)),
-    keys: async (prefix, cursor) =>
-      store.keys({
-        prefix: text(prefix, "prefix"),
-        ...(cursor !== undefined && { cursor: text(cursor, "cursor") }),
-      }),
-    increment: async (key, by) => store.increment(key, by).value,
-    compareAndSet: async (key, expected, value) => store.compareAndSet(key, expected, value),
-    nextChange: async (key, since, timeoutMs) =>
-      await store.wait(key, count(since, "since"), { timeoutMs: poll(timeoutMs), signal }),
-    emit: async (type, detail, from) => events.emit(type, detail, emitter(from)),
-    lastEvent: async () => events.last,
-    nextEvents: async (type, since, timeoutMs) =>
-      await events.next(text(type, "type"), count(since, "since"), { timeoutMs: poll(timeoutMs), signal }),
+    get: (key) => answer(() => store.get(key)),
+    set: (key, value, write) => answer(() => store.set(key, value, writeOptions(write))),
+    delete: (key, write) => answer(() => store.delete(key, writeOptions(write))),
+    keys: (prefix, cursor) =>
+      answer(() =>
+        store.keys({
+          prefix: text(prefix, "prefix"),
+          ...(cursor !== undefined && { cursor: text(cursor, "cursor") }),
+        })
+      ),
+    increment: (key, by) => answer(() => store.increment(key, by).value),
+    compareAndSet: (key, expected, value) => answer(() => store.compareAndSet(key, expected, value)),
+    nextChange: (key, since, timeoutMs) =>
+      answer(() => store.wait(key, count(since, "since"), { timeoutMs: poll(timeoutMs), signal })),
+    emit: (type, detail, from) => answer(() => events.emit(type, detail, emitter(from))),
+    lastEvent: () => answer(() => events.last),
+    nextEvents: (type, since, timeoutMs) =>
+      answer(() =>
+        events.next(text(type, "type"), count(since, "since"), { timeoutMs: poll(timeoutMs), signal })
+      ),
   };
+}
+
+/** The work's answer; a refusal is a rejection and never thrown at the caller. */
+async function answer<T>(work: () => T | Promise<T>): Promise<T> {
+  return await work();
 }
 
 function writeOptions(options: unknown): { ifVersion?: number; expiresInMs?: number } {
