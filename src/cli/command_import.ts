@@ -46,7 +46,7 @@ export const command: RouteMap<CliContext> = buildRouteMap<"wfformat", CliContex
           scale: {
             kind: "parsed",
             parse: positiveNumber,
-            default: "1",
+            default: "0.001",
             placeholder: "FACTOR",
             brief: "Tasks compute for the recorded time times this factor",
           },

@@ -11,7 +11,7 @@ import type { CliRuntime } from "./context.ts";
 import type { LogFile } from "./log_file.ts";
 import { report } from "./report.ts";
 import { stopOnSignals } from "./stopping.ts";
-import { readyView } from "./view.ts";
+import { readyView } from "./view_choice.ts";
 
 /** How a person asked to see a run. */
 export interface SessionOptions {
