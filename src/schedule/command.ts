@@ -31,6 +31,8 @@ export interface Dispatch {
   readonly task: number;
   readonly iteration: number;
   readonly attempt: number;
+  /** Whether it is only there because of the one before it on the same line. */
+  readonly follows: boolean;
   /** Whether others wait for the outcome, so that it should be told at once. */
   readonly urgent: boolean;
   /** Whether nothing new may start anywhere if this attempt fails. */
@@ -52,6 +54,4 @@ export interface TakeOptions {
   readonly max: number;
   /** Attempts from among the ready ones; the others are lines behind them. */
   readonly ready: number;
-  /** Whether the lane has nothing to do. */
-  readonly idle: boolean;
 }

@@ -21,6 +21,8 @@ export class Schedule {
   readonly #plan: Plan;
   readonly #edges: Edges;
   readonly #ready: ReadyQueue;
+  /** Ready tasks that have to be alone on their lane: nothing before them, nothing after them. */
+  readonly #readyAlone: ReadyQueue;
   readonly #standing: Uint8Array;
   readonly #iteration: Int32Array;
   readonly #attempt: Int32Array;
@@ -46,7 +48,9 @@ export class Schedule {
     const size = plan.tasks.length;
     this.#plan = plan;
     this.#edges = edgesOf(plan);
-    this.#ready = new ReadyQueue(Int32Array.from(plan.tasks, (task) => task.rank));
+    const rank = Int32Array.from(plan.tasks, (task) => task.rank);
+    this.#ready = new ReadyQueue(rank);
+    this.#readyAlone = new ReadyQueue(rank);
     this.#standing = new Uint8Array(size);
     this.#iteration = new Int32Array(size);
     this.#attempt = new Int32Array(size);
@@ -59,9 +63,14 @@ export class Schedule {
     this.#roundsLeft = plan.loops.map((loop) => loop.times);
   }
 
-  /** Tasks that could be taken now. */
+  /** Tasks that could be taken now with `take`. */
   get readyCount(): number {
     return this.#ready.size;
+  }
+
+  /** Tasks that could be taken now with `takeAlone`. */
+  get readyAloneCount(): number {
+    return this.#readyAlone.size;
   }
 
   get dispatchedCount(): number {
@@ -103,14 +112,14 @@ export class Schedule {
     return this.#outcome[task];
   }
 
-  /** The task that will be taken next. */
-  get head(): number | undefined {
-    return this.#ready.head;
+  /** The task that `takeAlone` would take. */
+  get headAlone(): number | undefined {
+    return this.#readyAlone.head;
   }
 
   /** Tasks that will be taken next, at most `limit`. */
   next(limit: number): number[] {
-    return this.#ready.peek(limit);
+    return [...this.#readyAlone.peek(limit), ...this.#ready.peek(limit)].slice(0, limit);
   }
 
   /** Makes ready what needs nothing. Call it once, first. */
@@ -123,25 +132,28 @@ export class Schedule {
 
   /**
    * Takes up to `max` attempts for a lane: at most `ready` of those that are ready, each followed by the line of tasks
-   * that may run after it on the same lane without asking. A task that has to be alone is taken only if `idle` says that
-   * the lane has nothing else.
+   * that may run after it on the same lane without asking.
    */
-  take(lane: number, { max, ready, idle }: TakeOptions): Dispatch[] {
+  take(lane: number, { max, ready }: TakeOptions): Dispatch[] {
     const taken: number[] = [];
+    const heads = new Set<number>();
     for (let count = 0; count < ready && taken.length < max; count++) {
       const task = this.#ready.pop();
       if (task === undefined) break;
-      const alone = this.#alone(task);
-      if (alone && !(idle && taken.length === 0)) {
-        this.#ready.push(task);
-        break;
-      }
       this.#dispatch(task, lane);
+      heads.add(taken.length);
       taken.push(task);
-      if (alone) break;
       this.#follow(lane, taken, max);
     }
-    return taken.map((task) => this.#asDispatch(task));
+    return taken.map((task, at) => this.#asDispatch(task, !heads.has(at)));
+  }
+
+  /** Takes the first of those that have to be alone on their lane. */
+  takeAlone(lane: number): Dispatch | undefined {
+    const task = this.#readyAlone.pop();
+    if (task === undefined) return undefined;
+    this.#dispatch(task, lane);
+    return this.#asDispatch(task, false);
   }
 
   /** Goes on with the line behind `last`, which was dispatched to this lane and has not settled. */
@@ -149,7 +161,7 @@ export class Schedule {
     if (this.#lane[last] !== lane || this.#alone(last)) return [];
     const taken = [last];
     this.#follow(lane, taken, max + 1);
-    return taken.slice(1).map((task) => this.#asDispatch(task));
+    return taken.slice(1).map((task) => this.#asDispatch(task, true));
   }
 
   /** Takes a task off its lane again; the attempt has not begun and leaves no trace. */
@@ -194,9 +206,10 @@ export class Schedule {
     return fresh || onLost === "fail";
   }
 
-  #asDispatch(task: number): Dispatch {
+  #asDispatch(task: number, follows: boolean): Dispatch {
     return {
       task,
+      follows,
       iteration: this.#iteration[task]!,
       attempt: this.#attempt[task]!,
       urgent: this.#isUrgent(task),
@@ -348,7 +361,7 @@ export class Schedule {
 
   #makeReady(task: number): void {
     this.#standing[task] = Standing.ready;
-    this.#ready.push(task);
+    (this.#alone(task) ? this.#readyAlone : this.#ready).push(task);
   }
 
   #skip(task: PlanTask, because: string): void {
@@ -384,6 +397,7 @@ export class Schedule {
     if (!first) return;
     this.#commands.push({ type: "revoke", because: stop.because });
     this.#ready.clear();
+    this.#readyAlone.clear();
     for (const task of this.#plan.tasks) {
       const standing = this.#standing[task.index]!;
       if (standing !== Standing.dispatched && standing !== Standing.settled) this.#leave(task, stop.because);
