@@ -2,6 +2,7 @@
  * Owns who may ask: tokens for users and for executors.
  * Must not know what is asked.
  * Invariant: a token's text is never kept and never shown again; a comparison takes the same time however much is right.
+ * One process at a time owns the tokens of a store.
  */
 import type { GatewayStore, TokenRow } from "./store.ts";
 import { sha256 } from "../uplink/bytes.ts";
@@ -19,6 +20,8 @@ export interface TokenOptions {
 /** The tokens of a gateway. */
 export class Tokens {
   readonly #store: GatewayStore;
+  /** Read once: every request asks. */
+  #rows: readonly TokenRow[] | undefined;
 
   constructor(store: GatewayStore) {
     this.#store = store;
@@ -35,10 +38,12 @@ export class Tokens {
   /** Lets a token in whose text is given. One of the same name is replaced. */
   async put({ name, kind, executor }: TokenOptions, text: string): Promise<void> {
     this.#store.putToken({ name, kind, executor, hash: await hashOf(text) });
+    this.#rows = undefined;
   }
 
   /** Withdraws a token; whether there was one. */
   drop(name: string): boolean {
+    this.#rows = undefined;
     return this.#store.dropToken(name);
   }
 
@@ -46,7 +51,8 @@ export class Tokens {
   async find(text: string): Promise<TokenRow | undefined> {
     const hash = await hashOf(text);
     let found: TokenRow | undefined;
-    for (const row of this.#store.tokens()) {
+    this.#rows ??= this.#store.tokens();
+    for (const row of this.#rows) {
       if (sameText(row.hash, hash)) found = row;
     }
     return found;
