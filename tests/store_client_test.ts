@@ -143,6 +143,19 @@ test("waitFor outlasts a poll and a deletion, and ends by its time with the key 
   assert.equal(await late, 2);
 });
 
+test("many short waits leave nothing waiting on the other side", async () => {
+  const { store, events, shared, log, clock, settled } = rig();
+  for (let times = 0; times < 3; times++) {
+    const ends = [store.waitFor("k", () => true, { timeout: 5 }), events.once("e", { timeout: 5 })]
+      .map((wait) => assert.rejects(wait, { name: "TimeoutError" }));
+    await settled();
+    assert.deepEqual([shared.stats().waits, log.stats().waits], [1, 1]);
+    clock.advance(20);
+    await Promise.all(ends);
+    assert.deepEqual([shared.stats().waits, log.stats().waits], [0, 0]);
+  }
+});
+
 test("a predicate that throws rejects the wait", async () => {
   const { store, shared } = rig();
   shared.set("k", "1");

@@ -170,6 +170,7 @@ test("a wait ends with the change, at once where it has happened already", async
   const { clock, store } = rig();
   store.set("k", "1");
   assert.equal((await store.wait("k", 0, { timeoutMs: 0 }))!.value, "1");
+  assert.equal(await store.wait("k", 1, { timeoutMs: 0 }), undefined);
   const waits = [store.wait("k", 1, { timeoutMs: 100 }), store.wait("new", 0, { timeoutMs: 100 })];
   store.delete("k");
   store.set("new", "2", { expiresInMs: 5 });

@@ -71,7 +71,7 @@ async function waitFor<T>(remote: StoreService, options: WaitFor<T>): Promise<T>
         if (predicate(value)) return value;
       }
       since = change?.version ?? since;
-      change = await unlessAborted(limit.signal, remote.nextChange(key, since, POLL_MS));
+      change = await unlessAborted(limit.signal, remote.nextChange(key, since, limit.pollMs()));
     }
   } finally {
     limit.end();
@@ -92,7 +92,7 @@ async function once<T>(
       refuseGap(page, type, since);
       if (page.events[0] !== undefined) return record(page.events[0]);
       since = page.upTo;
-      page = await unlessAborted(limit.signal, remote.nextEvents(type, since, POLL_MS));
+      page = await unlessAborted(limit.signal, remote.nextEvents(type, since, limit.pollMs()));
     }
   } finally {
     limit.end();
@@ -195,12 +195,15 @@ async function call<T>(answer: Promise<T>): Promise<T> {
 interface TimeLimit {
   /** Aborted when the time is over (with a `TimeoutError`) or the attempt has ended. */
   readonly signal: AbortSignal;
+  /** How long the next call may wait: a little longer than this wait, so that nothing is left waiting for nobody. */
+  pollMs(): number;
   end(): void;
 }
 
 function timeLimit(options: ClientOptions & WaitOptions, what: string): TimeLimit {
   const { signal, clock = systemClock, timeout = DEFAULT_WAIT_MS } = options;
   const ms = parseDuration(timeout);
+  const until = clock.now() + ms;
   const controller = new AbortController();
   const forward = (): void => controller.abort(signal.reason);
   if (signal.aborted) forward();
@@ -210,6 +213,7 @@ function timeLimit(options: ClientOptions & WaitOptions, what: string): TimeLimi
   });
   return {
     signal: controller.signal,
+    pollMs: () => Math.min(POLL_MS, Math.max(0, until - clock.now()) + 10),
     end() {
       cancel();
       signal.removeEventListener("abort", forward);

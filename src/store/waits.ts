@@ -14,7 +14,7 @@ export const MAX_WAIT_MS: number = 24 * 24 * 3_600_000;
 
 /** One wait. */
 export interface Wait<T> {
-  /** 0 to `MAX_WAIT_MS`; beyond it, `MAX_WAIT_MS`. */
+  /** 0 to `MAX_WAIT_MS`; beyond it, `MAX_WAIT_MS`. With 0 it does not wait at all. */
   readonly timeoutMs: number;
   /** Aborting it rejects the wait with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -46,6 +46,7 @@ export class Waits {
       if (!(timeoutMs >= 0)) {
         throw new StoreError("BAD_ARGUMENT", `A wait takes 0 or more milliseconds, not ${timeoutMs}`);
       }
+      if (timeoutMs === 0) return resolve(wait.otherwise());
       if (this.#open.size >= MAX_WAITS) {
         throw new StoreError(
           "TOO_MANY_WAITS",
