@@ -6,8 +6,8 @@
 import { type Draft, readDraft } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import { readLoops } from "./loops.ts";
-import { checkManifest, isRecord, tasksOf } from "./manifest_check.ts";
-import { LIMITS, type Manifest, type ManifestRetry, type ManifestTask } from "./manifest.ts";
+import { checkManifest, tasksOf } from "./manifest_check.ts";
+import { isRecord, LIMITS, type Manifest, type ManifestRetry, type ManifestTask } from "./manifest.ts";
 import { checkModules, type ExportUse } from "./modules.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "./params.ts";

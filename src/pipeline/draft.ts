@@ -3,11 +3,10 @@
  * Must not know whether the manifest's shape is right (manifest_check.ts); it reads what it can and skips the rest.
  * Invariant: every index in a draft is that of a task; what refers to nothing is a problem.
  */
-import { LIMITS } from "./manifest.ts";
-import { isRecord, show, spellingProblem } from "./manifest_check.ts";
-import { MAX_NAME_LENGTH, NameFinder, nameProblem } from "./name.ts";
+import { isRecord, LIMITS } from "./manifest.ts";
+import { MAX_NAME_LENGTH, NameFinder, nameProblem, spellingProblem } from "./name.ts";
 import type { On } from "./outcome.ts";
-import { placeOf, type Problem } from "./problem.ts";
+import { placeOf, type Problem, show } from "./problem.ts";
 
 /** A need whose task is known. */
 export interface DraftNeed {

@@ -113,3 +113,8 @@ export interface Manifest {
   readonly tasks: Readonly<Record<string, ManifestTask>>;
   readonly loops?: readonly ManifestLoop[] | undefined;
 }
+
+/** Whether something is an object with keys, and no array. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -5,20 +5,15 @@
  */
 import * as v from "valibot";
 import { durationProblem } from "./duration.ts";
-import type { Manifest } from "./manifest.ts";
+import { isRecord, type Manifest } from "./manifest.ts";
 import { manifestSchema, taskSchema } from "./manifest_schema.ts";
-import { NameFinder, nameProblem } from "./name.ts";
-import { placeOf, type Problem } from "./problem.ts";
+import { NameFinder } from "./name.ts";
+import { placeOf, type Problem, show } from "./problem.ts";
 
 type Issue = v.BaseIssue<unknown>;
 type Key = string | number;
 
 const DURATION_KEYS: ReadonlySet<Key> = new Set(["timeout", "delay", "maxDelay", "estimate"]);
-
-/** Whether something is an object with keys, and no array. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 /** A manifest that has passed the check, or what is wrong with it. */
 export interface Checked {
@@ -183,19 +178,4 @@ function unwrap(node: SchemaNode): SchemaNode {
 
 function lengthOf(value: unknown): number {
   return Array.isArray(value) ? value.length : 0;
-}
-
-/** A value in a message, short. */
-export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-  if (Array.isArray(value)) return "an array";
-  if (value === null || typeof value !== "object") {
-    return typeof value === "function" ? "a function" : String(value);
-  }
-  return "an object";
-}
-
-/** What is wrong with a name that has the right type and length; the schema tells the rest. */
-export function spellingProblem(name: unknown): string | undefined {
-  return typeof name === "string" && name !== "" && name.length <= 200 ? nameProblem(name) : undefined;
 }

@@ -3,8 +3,9 @@
  * Must not know what is in a module, nor load one.
  * Invariant: every URL it gives is an absolute `file:` or `data:` URL.
  */
-import { isRecord, show, spellingProblem } from "./manifest_check.ts";
-import { placeOf, type Problem } from "./problem.ts";
+import { isRecord } from "./manifest.ts";
+import { spellingProblem } from "./name.ts";
+import { placeOf, type Problem, show } from "./problem.ts";
 
 /** An export that tasks run. */
 export interface ExportUse {

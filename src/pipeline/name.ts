@@ -30,6 +30,13 @@ export function nameProblem(name: unknown): string | undefined {
   } has a line break, an invisible character, or a space at an end: remove it`;
 }
 
+/** What is wrong with a name that has the right type and length; the schema tells the rest. */
+export function spellingProblem(name: unknown): string | undefined {
+  return typeof name === "string" && name !== "" && name.length <= MAX_NAME_LENGTH
+    ? nameProblem(name)
+    : undefined;
+}
+
 /** Comparisons that one finder makes before it stops to suggest; keeps 100,000 wrong names from taking minutes. */
 const MAX_COMPARISONS = 3_000_000;
 

@@ -3,9 +3,9 @@
  * Must not know what a task does with them.
  * Invariant: params without a problem survive `JSON.parse(JSON.stringify(params))` unchanged.
  */
-import { isRecord } from "./manifest_check.ts";
+import { isRecord } from "./manifest.ts";
 import type { Plan } from "./plan.ts";
-import { PipelineError, placeOf, type Problem } from "./problem.ts";
+import { PipelineError, placeOf, type Problem, show } from "./problem.ts";
 import { encode, ValueError } from "./value.ts";
 
 /** Checks the params of all tasks of a manifest. @param tasks The entries of its `tasks`. */
@@ -21,7 +21,8 @@ export function checkParams(tasks: readonly [string, unknown][]): Problem[] {
 }
 
 /** What is wrong with params, in words; `undefined` if nothing is. */
-export function paramsProblem(params: Readonly<Record<string, unknown>>): string | undefined {
+export function paramsProblem(params: unknown): string | undefined {
+  if (!isRecord(params)) return `params are an object, such as { "ms": 50 }; received ${show(params)}`;
   try {
     encode(params, "params");
   } catch (error) {

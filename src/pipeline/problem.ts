@@ -54,3 +54,13 @@ export function placeOf(parent: string, key: string | number): string {
   if (!/^[\p{L}_$][\p{L}\p{N}_$-]*$/u.test(key)) return `${parent}[${JSON.stringify(key)}]`;
   return parent === "" ? key : `${parent}.${key}`;
 }
+
+/** A value in a message, short. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (Array.isArray(value)) return "an array";
+  if (value === null || typeof value !== "object") {
+    return typeof value === "function" ? "a function" : String(value);
+  }
+  return "an object";
+}
