@@ -102,7 +102,7 @@ function after(row: RunRow, read: ReadState): RunRow {
         ...row,
         pipeline: read.record.pipeline,
         runtime: read.record.runtime,
-        startedAt: row.startedAt ?? read.record.at,
+        startedAt: read.record.at,
       };
     case "run.resumed":
       return { ...row, state: "running", endedAt: undefined, final: undefined };
