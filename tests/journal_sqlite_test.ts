@@ -182,6 +182,29 @@ test("a place that can't be written is refused with what to do", async () => {
   disk.remove();
 });
 
+test("a key that is written all the time does not fill the disk, and readers see which values are gone", async () => {
+  const { disk, clock, journal } = await rig(SHORT);
+  const value = JSON.stringify("x".repeat(10_000));
+  for (let version = 1; version <= 60; version++) {
+    journal.append({ type: "store.changed", key: "k", version, value }, 0);
+    journal.append(stateOf(`t${version}`), 0);
+    await Promise.resolve();
+    clock.advance(50);
+    await settle();
+  }
+  await journal.close();
+  assert.ok(fs.statSync(disk.journal).size < 200_000, `${fs.statSync(disk.journal).size} bytes`);
+  const again = await rig({}, await disk.afterKill());
+  const changes = again.journal.states(0, 999).filter((record) => record.type === "store.changed");
+  assert.deepEqual(changes.map(({ version }) => version), Array.from({ length: 60 }, (_, at) => at + 1));
+  assert.deepEqual(changes.filter(({ superseded }) => superseded !== true).map(({ value }) => value), [
+    value,
+  ]);
+  assert.equal(tasksOf(again.journal).filter((task) => task.startsWith("t")).length, 60);
+  await again.journal.close();
+  again.disk.remove();
+});
+
 for (const how of ["at once", "half"] as const) {
   test(`a disk that is full (${how}) is said, nothing is lost, and it recovers`, async () => {
     const { disk, clock, journal } = await rig({ retryMs: 1000 });

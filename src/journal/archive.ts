@@ -36,10 +36,19 @@ interface LogRow {
   readonly at: number;
 }
 
+/** A row with its lines. */
+interface Row {
+  readonly first: number;
+  readonly last: number;
+  readonly lines: readonly string[];
+}
+
 /** What goes into the database at once. */
 export interface Batch {
   readonly states: Lines;
   readonly logs: Lines;
+  /** New texts of state records that were saved before. */
+  readonly replaced: ReadonlyMap<number, string>;
   readonly cursors: ReadonlyMap<string, number>;
   readonly dropped: Dropped;
 }
@@ -51,10 +60,7 @@ export class Archive {
   /** Kept rows of the log, oldest first. */
   readonly #logRows: LogRow[];
   /** The row read last, by table: readers come back for the rest of it. */
-  readonly #cache: Map<
-    string,
-    { readonly first: number; readonly last: number; readonly lines: readonly string[] }
-  > = new Map();
+  readonly #cache: Map<string, Row> = new Map();
   #lastState: number;
   #lastLog: number;
 
@@ -110,7 +116,7 @@ export class Archive {
 
   /** Takes all lines in. They are safe against a power cut once the write-ahead log is synced. */
   save(batch: Batch): void {
-    const { states, logs, cursors, dropped } = batch;
+    const { states, logs, replaced, cursors, dropped } = batch;
     const newRows: LogRow[] = [];
     this.#transact(() => {
       const state = this.#database.prepare("INSERT INTO states (first, last, lines) VALUES (?, ?, ?)");
@@ -122,6 +128,7 @@ export class Archive {
         log.run(first, last, size, at, text);
         newRows.push({ first, last, size, at });
       }
+      this.#replace(replaced);
       const cursor = this.#database.prepare("INSERT OR REPLACE INTO cursors VALUES (?, ?)");
       for (const [name, seq] of cursors) cursor.run(name, seq);
       this.#database.prepare("DELETE FROM logs WHERE last <= ?").run(dropped.count);
@@ -168,10 +175,7 @@ export class Archive {
   }
 
   /** The row with a line. */
-  #row(
-    table: "states" | "logs",
-    seq: number,
-  ): { readonly first: number; readonly lines: readonly string[] } | undefined {
+  #row(table: "states" | "logs", seq: number): Row | undefined {
     const cached = this.#cache.get(table);
     if (cached !== undefined && cached.first <= seq && seq <= cached.last) return cached;
     const [found] = this.#database.prepare(
@@ -185,6 +189,21 @@ export class Archive {
     };
     this.#cache.set(table, row);
     return row;
+  }
+
+  /** Writes rows of states anew, each once. */
+  #replace(replaced: ReadonlyMap<number, string>): void {
+    const update = this.#database.prepare("UPDATE states SET lines = ? WHERE last = ?");
+    const rows = new Map<number, string[]>();
+    for (const [seq, text] of replaced) {
+      const row = this.#row("states", seq);
+      if (row === undefined) continue;
+      const lines = rows.get(row.last) ?? [...row.lines];
+      lines[seq - row.first] = text;
+      rows.set(row.last, lines);
+    }
+    for (const [last, lines] of rows) update.run(lines.join("\n"), last);
+    this.#cache.delete("states");
   }
 
   #transact(work: () => void): void {

@@ -60,6 +60,9 @@ export interface Files {
   readonly wal: JournalFile;
 }
 
+/** A value in the database with fewer characters stays there: its record would take as much. */
+const WORTH_REPLACING = 256;
+
 /** The journal itself, once all files are open. */
 export class DiskJournal implements SqliteJournal {
   readonly recovered: Recovered;
@@ -71,6 +74,8 @@ export class DiskJournal implements SqliteJournal {
   readonly #cursors: Map<string, number>;
   readonly #watchers: Watchers = new Watchers();
   readonly #latest: Latest = new Latest();
+  /** Records in the database whose value can go with the next move. */
+  readonly #replaced: Map<number, string> = new Map();
   /** Up to where lines are in the tail files or the database. */
   #written: { states: number; logs: number };
   #unwrittenCursors: Set<string> = new Set();
@@ -193,7 +198,9 @@ export class DiskJournal implements SqliteJournal {
     const replaced = this.#latest.note(seq, at, event);
     if (replaced === undefined) return;
     const text = stateText(replaced.seq, replaced.at, replaced.event);
-    this.#states.replace(replaced.seq, { text, size: 0, at: replaced.at });
+    if (replaced.seq >= this.#states.first) {
+      this.#states.replace(replaced.seq, { text, size: 0, at: replaced.at });
+    } else if (replaced.size > WORTH_REPLACING) this.#replaced.set(replaced.seq, text);
   }
 
   #read(lane: "states" | "logs", after: number, limit: number): string[] {
@@ -360,7 +367,14 @@ export class DiskJournal implements SqliteJournal {
 
   #save(): void {
     const [states, logs] = [this.#states, this.#logs];
-    this.#files.archive.save({ states, logs, cursors: this.#cursors, dropped: this.#dropped });
+    this.#files.archive.save({
+      states,
+      logs,
+      replaced: this.#replaced,
+      cursors: this.#cursors,
+      dropped: this.#dropped,
+    });
+    this.#replaced.clear();
     states.shiftTo(states.last);
     logs.shiftTo(logs.last);
     this.#written = { states: states.last, logs: logs.last };

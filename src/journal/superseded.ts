@@ -8,27 +8,29 @@ import type { StateEvent } from "./record.ts";
 
 type StoreChanged = Extract<StateEvent, { type: "store.changed" }>;
 
-/** The latest change of each key. */
-export class Latest {
-  readonly #changes: Map<string, { readonly seq: number; readonly at: number; readonly version: number }> =
-    new Map();
+/** A change that has been replaced. */
+export interface Replaced {
+  readonly seq: number;
+  readonly at: number;
+  /** Characters of the value that is let go. */
+  readonly size: number;
+  /** What is left of it. */
+  readonly event: StoreChanged;
+}
 
-  /** Notes a change; returns the number, time and new content of the one that it replaces, if that had a value. */
-  note(
-    seq: number,
-    at: number,
-    event: StoreChanged,
-  ): { seq: number; at: number; event: StoreChanged } | undefined {
+/** The latest change of each key that has a value. */
+export class Latest {
+  readonly #changes: Map<string, Replaced> = new Map();
+
+  /** Notes a change; returns the one that it replaces, if that had a value. */
+  note(seq: number, at: number, event: StoreChanged): Replaced | undefined {
     const { key, value, version } = event;
     const before = this.#changes.get(key);
     if (value === undefined) this.#changes.delete(key);
-    else this.#changes.set(key, { seq, at, version });
-    if (before === undefined) return undefined;
-    const { version: old } = before;
-    return {
-      seq: before.seq,
-      at: before.at,
-      event: { type: "store.changed", key, version: old, superseded: true },
-    };
+    else {
+      const left: StoreChanged = { type: "store.changed", key, version, superseded: true };
+      this.#changes.set(key, { seq, at, size: value.length, event: left });
+    }
+    return before;
   }
 }
