@@ -104,7 +104,10 @@ test("options of a task reach the plan", () => {
       description: "for people",
     },
   }, "a");
-  assert.deepEqual(found.run, { module: "data:text/javascript,export default 1", export: "default" });
+  assert.deepEqual(found.run, {
+    module: `data:text/javascript;base64,${btoa("export default 1")}`,
+    export: "default",
+  });
   assert.deepEqual(found.retry, { attempts: 4, delayMs: 250, factor: 1, maxDelayMs: 1500, jitter: 0 });
   assert.deepEqual(
     [found.timeoutMs, found.allowFailure, found.fresh, found.onLost, found.estimateMs],
@@ -138,6 +141,23 @@ test("modules are resolved against the base, and a path is a path", () => {
   assert.equal(url("/abs/x.js"), "file:///abs/x.js");
   assert.equal(url("C:\\x\\y.ts"), "file:///C:/x/y.ts");
   assert.equal(url("file:///z/q.ts"), "file:///z/q.ts");
+});
+
+test("a module in a data: URL is written so that every runtime reads it", async () => {
+  const url = (module: string) => (task({ a: { run: { module } } }, "a").run as { module: string }).module;
+  const code = "export const x = '100 % é';";
+  const found = url(`data:text/javascript;charset=utf-8,${encodeURIComponent(code)}`);
+  assert.match(found, /^data:text\/javascript;base64,/);
+  assert.equal((await import(found) as { x: string }).x, "100 % é");
+  assert.equal(url(found), found);
+  assert.match(
+    problems(manifest({ a: { run: { module: "data:text/plain,x" } } }))[0]!,
+    /of the type "text\/plain": write data:text\/javascript,…$/,
+  );
+  assert.match(
+    problems(manifest({ a: { run: { module: "data:text/javascript,100%" } } }))[0]!,
+    /a % in it is not followed/,
+  );
 });
 
 test("rank follows the longest remaining path by estimates, then the manifest's order", () => {

@@ -36,5 +36,6 @@ function node(task: PlanTask): string {
 }
 
 function quote(text: string): string {
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+  // Graphviz reads entities in labels.
+  return `"${text.replace(/["\\]/g, "\\$&").replaceAll("&", "&amp;")}"`;
 }

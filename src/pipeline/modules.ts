@@ -3,6 +3,7 @@
  * Must not know what is in a module, nor load one.
  * Invariant: every URL it gives is an absolute `file:` or `data:` URL.
  */
+import { inBase64 } from "./data_url.ts";
 import { isRecord } from "./manifest.ts";
 import { spellingProblem } from "./name.ts";
 import { placeOf, type Problem, show } from "./problem.ts";
@@ -78,7 +79,7 @@ function formProblem(run: Readonly<Record<string, unknown>>): string | undefined
  */
 export function resolveModule(written: string, base: string): string | Error {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(written)?.[1]?.toLowerCase();
-  if (scheme === "data") return written;
+  if (scheme === "data") return inBase64(written);
   if (scheme !== undefined && scheme !== "file") {
     return new Error(`Can't use ${show(written)}: a module is a path, or a file: or data: URL`);
   }

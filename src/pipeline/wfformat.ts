@@ -3,6 +3,7 @@
  * Must not know how a manifest is run.
  * Invariant: the manifest is self-contained; each task computes for its recorded time times the scale.
  */
+import { moduleOf } from "./data_url.ts";
 import type { Manifest, ManifestTask } from "./manifest.ts";
 import { nameProblem } from "./name.ts";
 import { PipelineError, placeOf, type Problem } from "./problem.ts";
@@ -23,7 +24,7 @@ const COMPUTE = `export function compute({ params }) {
 }`;
 
 /** The module of {@linkcode COMPUTE}; a `data:` URL, so that the manifest needs no file beside it. */
-export const COMPUTE_MODULE: string = `data:text/javascript,${encodeURIComponent(COMPUTE)}`;
+export const COMPUTE_MODULE: string = moduleOf(COMPUTE);
 
 /**
  * Turns a trace into a manifest. Parents and children that disagree are both taken.
