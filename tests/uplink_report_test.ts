@@ -119,6 +119,34 @@ test("uplink: whatever the network does, all records come once and in order, and
   );
 });
 
+test("uplink: over any restarts in the midst of anything, all records come once and in order", async () => {
+  const lives = fc.array(fc.record({ tasks: fc.nat(15), logs: fc.nat(30), ms: fc.nat(90_000) }), {
+    maxLength: 8,
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1 }), lives, async (seed, lives) => {
+      const w = world(seed, { lost: 0.2, deaf: 0.3, twice: 0.3, slow: 0.3, error500: 0.1 });
+      const limits = { records: 7 };
+      for (const { tasks, logs, ms } of lives) {
+        const report = w.report({ limits });
+        for (let at = 0; at < tasks; at++) w.journal.state(settled(`t${at}`, at));
+        for (let at = 0; at < logs; at++) w.journal.log(`line ${at}`);
+        await pass(ms, w);
+        await report.stop();
+      }
+      w.journal.state({ type: "run.ended", state: "failed" });
+      const last = w.report({ limits });
+      last.end({ state: "failed" });
+      assert.equal(await drive(last.drained, w), true);
+      await last.stop();
+      assertAllKept(w);
+      assert.equal(w.store.run("r")?.state, "failed");
+      w.store.close();
+    }),
+    { numRuns: 15 },
+  );
+});
+
 test("uplink: offline for six hours: few attempts, nothing held, everything comes afterwards", async () => {
   const w = world(7);
   w.chaos.offline = true;
@@ -133,6 +161,21 @@ test("uplink: offline for six hours: few attempts, nothing held, everything come
   assert.equal(await drive(report.drained, w), true);
   await report.stop();
   assertAllKept(w);
+});
+
+test("uplink: when a heartbeat gets through, the report does not wait out its back-off", async () => {
+  const w = world(7);
+  w.chaos.offline = true;
+  const report = w.report({ random: () => 0.99 });
+  w.journal.fill(3);
+  report.end({ state: "succeeded" });
+  await pass(3_600_000, w);
+  w.chaos.offline = false;
+  const at = w.clock.now();
+  report.online();
+  await drive(report.drained, w);
+  await report.stop();
+  assert.equal(w.clock.now(), at);
 });
 
 test("uplink: Retry-After is honoured to the millisecond, however impatient the back-off", async () => {

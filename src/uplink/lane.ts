@@ -15,7 +15,13 @@
  */
 import { Backoff } from "./backoff.ts";
 import type { CallOptions } from "./dialect.ts";
-import { GatewayAnswerError, GatewayRefusedError, GatewayTimeoutError, UplinkError } from "./errors.ts";
+import {
+  GatewayAnswerError,
+  GatewayRefusedError,
+  GatewayTimeoutError,
+  UnreachableError,
+  UplinkError,
+} from "./errors.ts";
 import type { Batch, BatchReply, Final, Parked } from "./messages.ts";
 import type { Clock, Lane, Numbered, Random } from "./port.ts";
 import { Bell, sleep } from "./wait.ts";
@@ -72,6 +78,7 @@ export class LaneSender {
   readonly #backoff: Backoff;
   readonly #news = new Bell();
   readonly #hurry = new Bell();
+  readonly #online = new Bell();
   #hurried = false;
   #acknowledged: number;
   #last: number;
@@ -136,6 +143,11 @@ export class LaneSender {
     this.#hurried = true;
     this.#hurry.ring();
     this.#news.ring();
+  }
+
+  /** The gateway was just heard: a pause that the network was to blame for is over. */
+  online(): void {
+    this.#online.ring();
   }
 
   /** Sends until the signal is aborted. */
@@ -250,6 +262,9 @@ export class LaneSender {
     const refused = error instanceof GatewayRefusedError && !error.transient && count > 0;
     if (refused || error instanceof GatewayTimeoutError) {
       this.#maxRecords = Math.max(1, Math.floor(count / 2));
+    }
+    if (error instanceof UnreachableError || error instanceof GatewayTimeoutError) {
+      return await this.#online.wait(signal, { clock, ms: this.#backoff.next() });
     }
     if (!refused) return await sleep(clock, this.#backoff.next(error.retryAfterMs), signal);
     const [record] = batch.records;

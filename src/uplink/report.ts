@@ -73,6 +73,11 @@ class RecordsReport implements Report {
     };
   }
 
+  online(): void {
+    this.#lanes.state.online();
+    this.#lanes.log.online();
+  }
+
   async stop(): Promise<void> {
     this.#unwatch();
     this.#abort.abort();

@@ -8,7 +8,7 @@ import type { CallOptions, Whole } from "./dialect.ts";
 import { GatewayRefusedError, UplinkError } from "./errors.ts";
 import type { Numbered } from "./port.ts";
 import type { Report, ReportEnd, ReportOptions, ReportStatus } from "./reporting.ts";
-import { sleep } from "./wait.ts";
+import { Bell, sleep } from "./wait.ts";
 
 const READ = 256;
 /** Bytes of log that are sent where nothing else is said. */
@@ -28,6 +28,7 @@ class WholeReport implements Report {
   readonly #options: ReportOptions;
   readonly #send: Send;
   readonly #abort = new AbortController();
+  readonly #online = new Bell();
   #running: Promise<void> | undefined;
   #settle: (taken: boolean) => void = () => {};
   #fail: (error: unknown) => void = () => {};
@@ -60,6 +61,10 @@ class WholeReport implements Report {
     };
   }
 
+  online(): void {
+    this.#online.ring();
+  }
+
   async stop(): Promise<void> {
     this.#abort.abort();
     await this.#running;
@@ -87,7 +92,9 @@ class WholeReport implements Report {
         this.#lastError = error.message;
         this.#options.onError?.(error);
         if (error instanceof GatewayRefusedError && !error.transient) logBytes = Math.floor(logBytes / 2);
-        await sleep(clock, backoff.next(error.retryAfterMs), signal);
+        const ms = backoff.next(error.retryAfterMs);
+        if (error.retryAfterMs === undefined) await this.#online.wait(signal, { clock, ms });
+        else await sleep(clock, ms, signal);
       }
     }
   }

@@ -68,6 +68,8 @@ export interface Report {
   /** Resolves to `true` once the gateway has the end and all of the log, to `false` if the report was stopped before. */
   readonly drained: Promise<boolean>;
   status(): ReportStatus;
+  /** The gateway was just heard, by a heartbeat say: does not wait out a pause that the network was to blame for. */
+  online(): void;
   /** Sends no more; what is left stays in the journal for the next start. */
   stop(): Promise<void>;
 }
