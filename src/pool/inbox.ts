@@ -189,14 +189,14 @@ export class InboxReader {
   }
 
   /** Claims the next offer that was not revoked. */
-  claim(at: number): Claimed | undefined {
+  claim(now: number): Claimed | undefined {
     while (!this.empty) {
       const seq = this.#tail;
       const at = (seq % SLOTS) * WORDS;
       const got = Atomics.compareExchange(this.#slots, at, Claim.offered, Claim.claimed) === Claim.offered;
       const claimed = got ? this.#read(seq, at) : undefined;
       if (got) {
-        this.#claimedAt[0] = at;
+        this.#claimedAt[0] = now;
         Atomics.store(this.#cells, CURRENT, seq + 1);
       }
       this.#tail++;
