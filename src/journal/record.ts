@@ -16,14 +16,23 @@ export const STREAMS: readonly LogRecord["stream"][] = ["log", "stdout", "stderr
 
 /** One line of the combined log. `at` is ISO 8601 in UTC. */
 export interface LogRecord {
+  /** From 1, in order. */
   readonly seq: number;
+  /** ISO 8601 in UTC. */
   readonly at: string;
+  /** How severe it is. */
   readonly level: Level;
+  /** Who wrote it. */
   readonly from: "executor" | "task";
+  /** The task that wrote it, or that it is about. */
   readonly task?: string;
+  /** The loop iteration of that task's attempt, from 0. */
   readonly iteration?: number;
+  /** The attempt, from 1. */
   readonly attempt?: number;
+  /** The logger, or the stream that was captured. */
   readonly stream: "log" | "stdout" | "stderr";
+  /** One line, or the whole of one call of the logger. */
   readonly text: string;
   /**
    * On a gap record only. It stands in the place of the last record that was dropped: `count` is how many went before that
@@ -34,7 +43,9 @@ export interface LogRecord {
 
 /** Names one attempt. */
 export interface AttemptKey {
+  /** The task's name. */
   readonly task: string;
+  /** From 0; more only in a loop. */
   readonly iteration: number;
   /** From 1; 0 for a task that was skipped. */
   readonly attempt: number;
@@ -42,9 +53,11 @@ export interface AttemptKey {
 
 /** How an attempt ended, with everything that is known of it. Times are milliseconds since the epoch. */
 export interface Settled extends AttemptKey {
+  /** How it ended. */
   readonly outcome: Outcome;
   /** The value's JSON text (see pipeline/value.ts); absent when the task returned nothing. */
   readonly value?: string;
+  /** What was thrown, when it failed. */
   readonly error?: ErrorData;
   /** Why an attempt crashed. */
   readonly reason?: "exit" | "memory" | "lost";
@@ -52,8 +65,11 @@ export interface Settled extends AttemptKey {
   readonly code?: number;
   /** Why a task was skipped or cancelled, in words. */
   readonly because?: string;
+  /** Absent when it never started. */
   readonly startedAt?: number;
+  /** Absent when it never started. */
   readonly endedAt?: number;
+  /** Number of the worker that ran it. */
   readonly worker?: number;
 }
 

@@ -10,13 +10,19 @@ import type { Settled, StateRecord } from "./record.ts";
 
 /** What a run comes to; printed by `outrider run --json` and reported to the gateway. */
 export interface RunResult {
+  /** The run's id. */
   readonly run: string;
+  /** The pipeline's name. */
   readonly pipeline: string;
   /** Name and version, such as `deno 2.9.6`. */
   readonly runtime: string;
+  /** How the run stands or ended. */
   readonly state: RunState;
+  /** ISO 8601 in UTC. */
   readonly startedAt: string;
+  /** ISO 8601 in UTC; absent while the run goes on. */
   readonly endedAt?: string;
+  /** Every attempt of every task, in the order in which they settled. */
   readonly tasks: Readonly<Record<string, readonly AttemptResult[]>>;
 }
 
