@@ -18,7 +18,9 @@ async function world() {
   await tokens.put({ name: "me", kind: "user" }, "user-token");
   await tokens.put({ name: "it", kind: "executor" }, "executor-token");
   const app = gatewayApp({ store, clock, tokens });
-  const line: { fetch: Fetch } = { fetch: (url, init) => Promise.resolve(app.request(url, init)) };
+  const line: { fetch: Fetch } = {
+    fetch: (url, init) => activity.during(Promise.resolve(app.request(url, init))),
+  };
   const fetch: Fetch = (url, init) => line.fetch(url, init);
   const url = "http://localhost";
   const user = userGateway({ url, token: "user-token", fetch, clock, random: Math.random });
@@ -86,7 +88,7 @@ test("uplink: a log that is followed comes once and whole, however often the con
   w.line.fetch = async (url, init) => {
     const response = await straight(url, init);
     if (!url.includes("/logs") || ++opened > 5 || !response.body) return response;
-    return new Response(breaking(response.body, 250 * opened), { headers: response.headers });
+    return new Response(breaking(response.body, 250 * opened), response);
   };
   const report = w.report();
   w.journal.fill(1, { logs: 40 });
