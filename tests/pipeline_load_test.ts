@@ -134,10 +134,10 @@ test("modules and exports that are missing are told with the other problems, eac
     ),
     [
       'tasks.e.needs[0].task: There is no task "nobody": add it, or remove this',
-      'tasks.a.run.export: "./t.ts" has no export "alhpa": did you mean "alpha"?',
-      'tasks.b.run.export: "./t.ts" has no export "zzzzz": it has a, alpha',
+      'tasks.a.run.export: "./t.ts" exports no function "alhpa": did you mean "alpha"?',
+      'tasks.b.run.export: "./t.ts" exports no function "zzzzz": it has a, alpha',
       `tasks.c.run.module: Can't load "./gone.ts": Module not found`,
-      'tasks.f.run.export: "./none.ts" has no export "x": it has none',
+      'tasks.f.run.export: "./none.ts" exports no function "x": it has none',
     ],
   );
 });
@@ -148,7 +148,7 @@ test("many tasks of one missing export are one problem", async () => {
   );
   const error = await refused({ ...manifest, tasks }, { exports: t }, { base: "sub" });
   assert.deepEqual(told(error), [
-    'tasks.t0.run.export: "./t.ts" has no export "zzzzz": it has a, alpha (and 4 more of the tasks)',
+    'tasks.t0.run.export: "./t.ts" exports no function "zzzzz": it has a, alpha (and 4 more of the tasks)',
   ]);
 });
 

@@ -110,13 +110,18 @@ function build(manifest: Manifest, { draft, sequence, modules, loops }: Parts): 
       run: runOf(task, modules),
       needs: draft.needs[written]!.map(({ task, on, as }) => ({ task: place[task]!, on, as })),
       dependents: dependents[index]!,
-      ...optionsOf(task),
+      join: task.join ?? "all",
+      retry: retryOf(task.retry),
+      timeoutMs: task.timeout === undefined ? undefined : parseDuration(task.timeout),
+      allowFailure: task.allowFailure ?? false,
+      fresh: task.fresh ?? false,
+      onLost: task.onLost ?? "rerun",
+      params: task.params ?? NO_PARAMS,
+      estimateMs: task.estimate === undefined ? undefined : parseDuration(task.estimate),
       rank: 0,
     };
   });
-  const ranks = rank(
-    tasks.map(({ dependents, estimateMs }, index) => ({ dependents, estimateMs, written: sequence[index]! })),
-  );
+  const ranks = rank(tasks, sequence);
   for (const task of tasks) task.rank = ranks[task.index]!;
   return {
     name: manifest.name,
@@ -130,24 +135,6 @@ function build(manifest: Manifest, { draft, sequence, modules, loops }: Parts): 
       on: loop.on,
       body: body.map((written) => place[written]!).sort((a, b) => a - b),
     })),
-  };
-}
-
-type TaskOptions = Pick<
-  PlanTask,
-  "join" | "retry" | "timeoutMs" | "allowFailure" | "fresh" | "onLost" | "params" | "estimateMs"
->;
-
-function optionsOf(task: ManifestTask): TaskOptions {
-  return {
-    join: task.join ?? "all",
-    retry: retryOf(task.retry),
-    timeoutMs: task.timeout === undefined ? undefined : parseDuration(task.timeout),
-    allowFailure: task.allowFailure ?? false,
-    fresh: task.fresh ?? false,
-    onLost: task.onLost ?? "rerun",
-    params: task.params ?? NO_PARAMS,
-    estimateMs: task.estimate === undefined ? undefined : parseDuration(task.estimate),
   };
 }
 

@@ -13,7 +13,7 @@ import type { Plan } from "./plan.ts";
 import { PipelineError, type Problem } from "./problem.ts";
 import { isPipeline, type PipelineLike } from "./registry.ts";
 
-/** What a module exports, or why that can't be said. */
+/** The functions that a module exports, or why that can't be said. */
 export type ModuleExports = { readonly exports: readonly string[] } | { readonly error: string };
 
 /** What loading asks of the outside. */
@@ -159,7 +159,9 @@ function exportProblem(use: ExportUse, exports: readonly string[]): Problem[] {
   if (exports.includes(use.export)) return [];
   const list = exports.length === 0 ? "it has none" : `it has ${exports.slice(0, 20).join(", ")}`;
   const hint = new NameFinder(exports).hint(use.export, `: ${list}`);
-  const message = `${shorten(use.written)} has no export ${JSON.stringify(use.export)}${hint}${others(use)}`;
+  const message = `${shorten(use.written)} exports no function ${JSON.stringify(use.export)}${hint}${
+    others(use)
+  }`;
   return [{ place: `${use.place}.export`, message }];
 }
 

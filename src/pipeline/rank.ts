@@ -8,24 +8,23 @@
 export interface Ranked {
   readonly dependents: readonly number[];
   readonly estimateMs: number | undefined;
-  /** Place in the manifest; decides between equals. */
-  readonly written: number;
 }
 
 /**
  * The rank of each task: 0 goes first. A task counts its estimate in milliseconds, or 1 where there is none.
  *
  * @param tasks In an order in which every need comes before the task that has it.
+ * @param written Place of each task in the manifest; decides between equals.
  */
-export function rank(tasks: readonly Ranked[]): Int32Array {
+export function rank(tasks: readonly Ranked[], written: readonly number[]): Int32Array {
   const remaining = new Float64Array(tasks.length);
   for (let index = tasks.length - 1; index >= 0; index--) {
     let longest = 0;
     for (const dependent of tasks[index]!.dependents) longest = Math.max(longest, remaining[dependent]!);
     remaining[index] = longest + (tasks[index]!.estimateMs ?? 1);
   }
-  const byRank = Array.from(tasks.keys());
-  byRank.sort((a, b) => remaining[b]! - remaining[a]! || tasks[a]!.written - tasks[b]!.written);
+  const byRank = Int32Array.from(tasks.keys());
+  byRank.sort((a, b) => remaining[b]! - remaining[a]! || written[a]! - written[b]!);
   const ranks = new Int32Array(tasks.length);
   byRank.forEach((index, place) => ranks[index] = place);
   return ranks;
