@@ -212,6 +212,7 @@ class Run implements Execution {
       schedule,
       values: this.#values,
       dispatched: (lane, dispatch) => this.#dispatched(lane, dispatch),
+      commit: () => this.#journal.commit?.(),
       obey: (commands) => this.#obey(commands),
     }, sourceOf);
     const asked = this.#stopAsked;
@@ -236,9 +237,9 @@ class Run implements Execution {
   #settled(worker: number, item: LaneItem, settled: LaneOutcome): void {
     const { task, iteration, attempt } = item;
     const { outcome, value } = settled;
-    this.#tellStart(worker, item, settled.startedAt);
-    this.#started.delete(task);
-    this.#progress.delete(task);
+    if (this.#watching.some) this.#tellStart(worker, item, settled.startedAt);
+    if (this.#started.size > 0) this.#started.delete(task);
+    if (this.#progress.size > 0) this.#progress.delete(task);
     this.#values[task] = value;
     this.#journal.append(
       { type: "attempt.settled", task: this.#name(task), iteration, attempt, worker, ...settled },

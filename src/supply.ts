@@ -18,6 +18,8 @@ export interface SupplyParts {
   readonly values: readonly (string | undefined)[];
   /** An attempt is about to be offered to a worker. */
   dispatched(lane: number, dispatch: Dispatch): void;
+  /** The attempts of which `dispatched` told are about to become visible to a worker. */
+  commit(): void;
   obey(commands: readonly Command[]): void;
 }
 
@@ -65,6 +67,7 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       return dispatch === undefined ? undefined : asItem(lane, dispatch);
     },
     extend: (lane, options) => schedule.extend(lane, options).map((dispatch) => asItem(lane, dispatch)),
+    commit: parts.commit,
     giveBack: (items) => {
       for (const { task } of items) parts.obey(schedule.giveBack(task));
     },

@@ -1,123 +1,64 @@
 /**
- * Owns one attempt as its task sees it: `ctx`, and what can be done to it from outside (abort).
- * Must not know the rings or how outcomes are told.
- * Invariant: what a task does not ask for is not made.
+ * Owns one attempt as the worker sees it: what it was offered as, and what can be done to it from outside (abort).
+ * Must not know what its task is given (context.ts), the rings, or how outcomes are told.
+ * Invariant: what is not asked for is not made: an attempt is on the path between two tasks.
  */
-import type { Events, Logger, Store, TaskContext } from "../src/pipeline/context.ts";
-import type { AttemptResult } from "../src/pipeline/outcome.ts";
 import { unescape, type Value } from "../src/pipeline/value.ts";
-import type { AbortOutcome, Payload } from "../src/pool/protocol.ts";
 import type { Claimed } from "../src/pool/inbox.ts";
+import type { AbortOutcome, Payload } from "../src/pool/protocol.ts";
 import type { Author } from "./output.ts";
 
-/** What an attempt needs of the worker around it. */
-export interface Surroundings {
-  readonly run: string;
-  store(attempt: Attempt): Store;
-  events(attempt: Attempt): Events;
-  previous(): Promise<Readonly<Record<string, readonly AttemptResult[]>>>;
-  log(attempt: Attempt, line: { level: string; args: readonly unknown[] }): void;
-  progress(attempt: Attempt, fraction: number, text: string | undefined): void;
-  /** Value that this worker has of a task, from earlier on the line. */
-  local(task: number): Value | undefined;
-}
-
-const LEVEL_NAMES = ["debug", "info", "warn", "error", "critical"] as const;
-
-/** An attempt that has been claimed; it is the `ctx` of its task. */
-export class Attempt implements TaskContext, Author {
-  readonly seq: number;
-  readonly index: number;
-  readonly iteration: number;
-  readonly attempt: number;
-  readonly task: string;
-  readonly source: number;
+/** An attempt that has been claimed. */
+export class Attempt implements Author {
+  readonly claimed: Claimed;
   readonly startedAt: number;
-  readonly flags: number;
-  readonly timeoutMs: number;
+  readonly payload: Payload;
+  readonly #text: string;
   /** Whether the outcome has been told. */
   ended = false;
   /** How the attempt is to end once its code has stopped, if it was aborted. */
-  aborted: AbortOutcome | undefined;
-  #around: Surroundings;
-  #payload: Payload;
-  #hasBytes: boolean;
-  #inputs: Readonly<Record<string, Value>> | undefined;
-  #store: Store | undefined;
-  #events: Events | undefined;
-  #log: Logger | undefined;
-  #abort: AbortController | undefined;
-  #partial: Map<string, string> | undefined;
+  aborted: AbortOutcome | undefined = undefined;
+  #controller: AbortController | undefined = undefined;
+  #partial: Map<string, string> | undefined = undefined;
 
-  constructor(claimed: Claimed, { payload, startedAt, around }: {
-    readonly payload: string;
-    readonly startedAt: number;
-    readonly around: Surroundings;
-  }) {
-    this.seq = claimed.seq;
-    this.index = claimed.task;
-    this.iteration = claimed.iteration;
-    this.attempt = claimed.attempt;
-    this.flags = claimed.flags;
-    this.timeoutMs = claimed.timeoutMs;
+  constructor(claimed: Claimed, payload: string, startedAt: number) {
+    this.claimed = claimed;
     this.startedAt = startedAt;
-    this.#around = around;
-    this.#payload = JSON.parse(payload) as Payload;
-    this.#hasBytes = payload.includes('bytes"');
-    this.task = this.#payload.t;
-    this.source = this.#payload.s;
+    this.#text = payload;
+    this.payload = JSON.parse(payload) as Payload;
   }
 
-  get run(): string {
-    return this.#around.run;
+  /** Index of its task. */
+  get index(): number {
+    return this.claimed.task;
   }
 
-  get inputs(): Readonly<Record<string, Value>> {
-    return this.#inputs ??= this.#readInputs();
+  get iteration(): number {
+    return this.claimed.iteration;
   }
 
-  get params(): Readonly<Record<string, Value>> {
-    return (this.#payload.p ?? {}) as Readonly<Record<string, Value>>;
+  get attempt(): number {
+    return this.claimed.attempt;
   }
 
-  get previous(): TaskContext["previous"] {
-    return () => this.#around.previous();
+  /** Name of its task. */
+  get task(): string {
+    return this.payload.t;
   }
 
-  get store(): Store {
-    return this.#store ??= this.#around.store(this);
-  }
-
-  get events(): Events {
-    return this.#events ??= this.#around.events(this);
-  }
-
-  get log(): Logger {
-    return this.#log ??= Object.fromEntries(LEVEL_NAMES.map((level) => [
-      level,
-      (...args: unknown[]) => this.#around.log(this, { level, args }),
-    ])) as unknown as Logger;
-  }
-
+  /** Aborted at the timeout and on cancel, and when the attempt has ended while something waits in its name. */
   get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController();
-      if (this.aborted !== undefined) this.#abort.abort(reasonOf(this.aborted, this.task));
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.aborted !== undefined) this.#controller.abort(reasonOf(this.aborted, this.task));
+      else if (this.ended) this.#controller.abort(endOf(this.task));
     }
-    return this.#abort.signal;
+    return this.#controller.signal;
   }
 
-  get progress(): TaskContext["progress"] {
-    return (fraction, text) => this.#around.progress(this, fraction, text);
-  }
-
+  /** Unfinished lines by stream. */
   get partial(): Map<string, string> {
     return this.#partial ??= new Map();
-  }
-
-  /** Values that its inputs need and that are to come from earlier on the line. */
-  get locals(): NonNullable<Payload["l"]> {
-    return this.#payload.l ?? [];
   }
 
   /** Whether anything of a line is unfinished. */
@@ -128,22 +69,23 @@ export class Attempt implements TaskContext, Author {
   /** Aborts the signal; the outcome is told when the code has stopped. */
   abort(outcome: AbortOutcome): void {
     this.aborted ??= outcome;
-    this.#abort?.abort(reasonOf(outcome, this.task));
+    this.#controller?.abort(reasonOf(outcome, this.task));
   }
 
   /** Ends what goes on in its name: waits of the store, iterators of events. */
   end(): void {
     this.ended = true;
-    if (this.#store !== undefined || this.#events !== undefined) {
-      this.#abort?.abort(new DOMException(`Task ${this.task} has ended`, "AbortError"));
-    }
+    this.#controller?.abort(endOf(this.task));
   }
 
-  #readInputs(): Readonly<Record<string, Value>> {
-    const inputs = { ...this.#payload.i } as Record<string, Value>;
-    if (this.#hasBytes) { for (const key of Object.keys(inputs)) inputs[key] = unescape(inputs[key]!); }
-    for (const [as, task] of this.#payload.l ?? []) {
-      const value = this.#around.local(task);
+  /** The values of the tasks needed. @param local Value that this worker has of a task, from earlier on the line. */
+  inputs(local: (task: number) => Value | undefined): Record<string, Value> {
+    const inputs = { ...this.payload.i } as Record<string, Value>;
+    if (this.#text.includes('bytes"')) {
+      for (const key of Object.keys(inputs)) inputs[key] = unescape(inputs[key]!);
+    }
+    for (const [as, task] of this.payload.l ?? []) {
+      const value = local(task);
       if (value !== undefined) inputs[as] = value;
     }
     return inputs;
@@ -154,4 +96,8 @@ function reasonOf(outcome: AbortOutcome, task: string): DOMException {
   return outcome === "timed_out"
     ? new DOMException(`Task ${task} has reached its timeout`, "TimeoutError")
     : new DOMException(`Task ${task} was cancelled`, "AbortError");
+}
+
+function endOf(task: string): DOMException {
+  return new DOMException(`Task ${task} has ended`, "AbortError");
 }

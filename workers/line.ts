@@ -8,14 +8,15 @@ import { type Claimed, Flag, type InboxReader } from "../src/pool/inbox.ts";
 import { Kind, type OutboxWriter } from "../src/pool/outbox.ts";
 import { type AbortOutcome, OUTCOMES } from "../src/pool/protocol.ts";
 import { nextTurn, scope } from "../src/runtime/worker_host.ts";
-import { Attempt, type Surroundings } from "./attempt.ts";
+import { Attempt } from "./attempt.ts";
+import { Context, type Surroundings } from "./context.ts";
 import { errorData } from "./errors.ts";
 import type { Locals } from "./locals.ts";
 import type { AnyTask, Modules } from "./modules.ts";
 import type { Output } from "./output.ts";
 
 /** Outcomes that may lie in the outbox before the lane is woken, if nobody waits for them. */
-const QUIET_COUNT = 32;
+const QUIET_COUNT = 128;
 /** An attempt at least this long is worth a bell of its own, in milliseconds. */
 const QUIET_MS = 0.1;
 /** How long a worker with nothing to do blocks before it turns to its timers and messages, in milliseconds. */
@@ -70,7 +71,7 @@ export class Line {
 
   /** Aborts the running attempt, if it is this one, and says that the thread still listens. */
   abort(seq: number, outcome: AbortOutcome): void {
-    if (this.current?.seq !== seq) return;
+    if (this.current?.claimed.seq !== seq) return;
     this.current.abort(outcome);
     this.#parts.outbox.write(Kind.alive, { a: seq, b: 0, c: 0, x: 0, y: 0, text: undefined });
     this.#parts.outbox.ring();
@@ -90,7 +91,8 @@ export class Line {
     let dozed = false;
     for (;;) {
       const stopped = inbox.held || Atomics.load(halt, 0) === 1;
-      const claimed = stopped ? undefined : inbox.claim(now());
+      const at = now();
+      const claimed = stopped ? undefined : inbox.claim(at);
       if (claimed === undefined) {
         if (this.#quiet > 0 || stopped) outbox.ring();
         this.#quiet = 0;
@@ -105,34 +107,33 @@ export class Line {
         return;
       }
       dozed = false;
-      const running = this.#run(claimed);
+      const running = this.#run(claimed, at);
       if (running !== undefined) await running;
     }
   }
 
   /** Runs an attempt; a promise only if there is something to wait for. */
-  #run(claimed: Claimed): Promise<void> | undefined {
-    const { around, locals, modules, now, outbox } = this.#parts;
-    if ((claimed.flags & Flag.bulky) !== 0 && !this.#payloads.has(claimed.seq)) {
-      return this.#runLater(claimed);
-    }
-    const payload = claimed.payload ?? this.#payloads.get(claimed.seq)!;
-    this.#payloads.delete(claimed.seq);
-    const startedAt = now();
-    const attempt = new Attempt(claimed, { payload, startedAt, around });
+  #run(claimed: Claimed, at: number): Promise<void> | undefined {
+    const { locals, modules, outbox } = this.#parts;
+    if (claimed.payload === undefined) return this.#runBulky(claimed, at);
+    const attempt = new Attempt(claimed, claimed.payload, at);
+    const { s: source, t: name, l: needed } = attempt.payload;
     this.current = attempt;
     if (claimed.timeoutMs > 0) outbox.ring();
-    const task = modules.ready(attempt.source, attempt.task);
-    const whole = attempt.locals.every(([, index, iteration]) => locals.has(index, iteration));
+    const task = modules.ready(source, name);
+    const whole = needed === undefined ||
+      needed.every(([, index, iteration]) => locals.has(index, iteration));
     return task === undefined || !whole ? this.#prepare(attempt) : this.#call(attempt, task);
   }
 
   /** Waits for a payload that is on its way as a message. */
-  async #runLater(claimed: Claimed): Promise<void> {
+  async #runBulky(claimed: Claimed, at: number): Promise<void> {
     while (!this.#payloads.has(claimed.seq)) {
       await new Promise<void>((done) => this.#payloadArrived = done);
     }
-    await this.#run(claimed);
+    const payload = this.#payloads.get(claimed.seq)!;
+    this.#payloads.delete(claimed.seq);
+    await this.#run({ ...claimed, payload }, at);
   }
 
   /** Imports the module and fetches what is missing, then runs the task. */
@@ -140,11 +141,9 @@ export class Line {
     const { locals, modules, value } = this.#parts;
     let task: AnyTask;
     try {
-      task = await scope.run(attempt, () => modules.find(attempt.source, attempt.task));
-      for (const [, index, iteration] of attempt.locals) {
-        if (!locals.has(index, iteration)) {
-          locals.put(index, { iteration, text: await value(index, iteration) });
-        }
+      task = await scope.run(attempt, () => modules.find(attempt.payload.s, attempt.task));
+      for (const [, index, iteration] of attempt.payload.l ?? []) {
+        if (!locals.has(index, iteration)) locals.keep(index, iteration, await value(index, iteration));
       }
     } catch (error) {
       return this.#fail(attempt, error);
@@ -155,7 +154,7 @@ export class Line {
   #call(attempt: Attempt, task: AnyTask): Promise<void> | undefined {
     let value: unknown;
     try {
-      value = scope.run(attempt, task, attempt);
+      value = scope.run(attempt, task, new Context(attempt, this.#parts.around));
     } catch (error) {
       return this.#fail(attempt, error);
     }
@@ -176,7 +175,7 @@ export class Line {
     } catch (error) {
       return this.#fail(attempt, error);
     }
-    this.#parts.locals.keep(attempt, text);
+    this.#parts.locals.keep(attempt.index, attempt.iteration, text);
     return this.#tell(attempt, { outcome: "succeeded", text });
   }
 
@@ -199,17 +198,18 @@ export class Line {
     const { inbox, outbox, output, halt, now } = this.#parts;
     if (attempt.unfinished) output.flush(attempt);
     const endedAt = now();
-    const late = attempt.timeoutMs > 0 && endedAt - attempt.startedAt > attempt.timeoutMs;
+    const { flags, seq, timeoutMs } = attempt.claimed;
+    const late = timeoutMs > 0 && endedAt - attempt.startedAt > timeoutMs;
     const final = late ? "timed_out" : outcome;
     attempt.end();
     this.last = attempt;
     this.current = undefined;
     if (final !== "succeeded") {
-      if ((attempt.flags & Flag.fatal) !== 0 && final !== "cancelled") Atomics.store(halt, 0, 1);
+      if ((flags & Flag.fatal) !== 0 && final !== "cancelled") Atomics.store(halt, 0, 1);
       inbox.hold();
     }
     outbox.write(Kind.outcome, {
-      a: attempt.seq,
+      a: seq,
       b: OUTCOMES.indexOf(final),
       c: retire ? 1 : 0,
       x: attempt.startedAt,
@@ -225,7 +225,8 @@ export class Line {
 
   #ringIfDue(attempt: Attempt, { final, endedAt }: { final: string; endedAt: number }): void {
     this.#quiet++;
-    const due = (attempt.flags & Flag.urgent) !== 0 || final !== "succeeded" || this.#quiet >= QUIET_COUNT ||
+    const due = (attempt.claimed.flags & Flag.urgent) !== 0 || final !== "succeeded" ||
+      this.#quiet >= QUIET_COUNT ||
       endedAt - attempt.startedAt >= QUIET_MS;
     if (!due) return;
     this.#quiet = 0;

@@ -1,53 +1,53 @@
 /**
  * Owns the values that tasks of this worker have returned lately, for the tasks behind them on the same line.
  * Must not know who asks.
- * Invariant: bounded; what was let go is fetched from the executor instead.
+ * Invariant: bounded; a value that was let go, or pushed out by another, is fetched from the executor instead.
  */
 import { decode, type Value } from "../src/pipeline/value.ts";
-import type { Attempt } from "./attempt.ts";
 
-/** Values kept: no fewer than a lane may have offered. */
-const MAX_VALUES = 512;
-/** Length of all texts kept, in UTF-16 code units. */
+/** Places for values, a power of two: four times what a lane may have offered. */
+const PLACES = 4096;
+/** Length of all texts kept, in UTF-16 code units; beyond it all are let go. */
 const MAX_LENGTH: number = 16 * 1024 * 1024;
 
-/** Values by task. */
+/** Values by task. Keeping one is on the path between two tasks: a few stores, no allocation. */
 export class Locals {
-  readonly #values: Map<number, { readonly iteration: number; readonly text: string | undefined }> =
-    new Map();
+  readonly #tasks: Int32Array = new Int32Array(PLACES).fill(-1);
+  readonly #iterations: Int32Array = new Int32Array(PLACES);
+  readonly #texts: (string | undefined)[] = new Array<string | undefined>(PLACES).fill(undefined);
   #length = 0;
 
-  /** Keeps the value of an attempt. */
-  keep(attempt: Attempt, text: string | undefined): void {
-    this.#drop(attempt.index);
-    this.#values.set(attempt.index, { iteration: attempt.iteration, text });
-    this.#length += text?.length ?? 0;
-    while (this.#values.size > MAX_VALUES || (this.#length > MAX_LENGTH && this.#values.size > 1)) {
-      this.#drop(this.#values.keys().next().value!);
-    }
+  /** Keeps the JSON text of a task's value; `undefined` if it returned nothing. */
+  keep(task: number, iteration: number, text: string | undefined): void {
+    const place = task & (PLACES - 1);
+    const old = this.#texts[place];
+    if (old !== undefined) this.#length -= old.length;
+    if (text !== undefined) this.#length += text.length;
+    this.#tasks[place] = task;
+    this.#iterations[place] = iteration;
+    this.#texts[place] = text;
+    if (this.#length > MAX_LENGTH) this.#letGo(place);
   }
 
   has(task: number, iteration: number): boolean {
-    return this.#values.get(task)?.iteration === iteration;
+    const place = task & (PLACES - 1);
+    return this.#tasks[place] === task && this.#iterations[place] === iteration;
   }
 
   /** A copy of the value, the asker's own. */
   get(task: number): Value | undefined {
-    const text = this.#values.get(task)?.text;
+    const place = task & (PLACES - 1);
+    const text = this.#tasks[place] === task ? this.#texts[place] : undefined;
     return text === undefined ? undefined : decode(text);
   }
 
-  /** Puts in a value that was let go. */
-  put(task: number, value: { readonly iteration: number; readonly text: string | undefined }): void {
-    this.#drop(task);
-    this.#values.set(task, value);
-    this.#length += value.text?.length ?? 0;
-  }
-
-  #drop(task: number): void {
-    const old = this.#values.get(task);
-    if (old === undefined) return;
-    this.#length -= old.text?.length ?? 0;
-    this.#values.delete(task);
+  /** Lets go of all values but the one at this place. */
+  #letGo(kept: number): void {
+    for (let place = 0; place < PLACES; place++) {
+      if (place === kept) continue;
+      this.#tasks[place] = -1;
+      this.#texts[place] = undefined;
+    }
+    this.#length = this.#texts[kept]?.length ?? 0;
   }
 }

@@ -12,7 +12,8 @@ import { BELL, endpointOf, type LaneCalls, type WorkerCalls, type WorkerData } f
 import * as host from "../src/runtime/worker_host.ts";
 import { eventsClient, storeClient } from "../src/store/client.ts";
 import type { StoreService } from "../src/store/rpc.ts";
-import type { Attempt, Surroundings } from "./attempt.ts";
+import type { Attempt } from "./attempt.ts";
+import type { Surroundings } from "./context.ts";
 import { errorData } from "./errors.ts";
 import { Line } from "./line.ts";
 import { Locals } from "./locals.ts";
@@ -97,7 +98,14 @@ function progress(attempt: Attempt, fraction: number, text: string | undefined):
   if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1)) {
     throw new RangeError(`Progress is a number from 0 to 1; received ${host.formatted([fraction])}`);
   }
-  outbox.write(Kind.progress, { a: attempt.seq, b: 0, c: 0, x: fraction, y: 0, text: text?.slice(0, 1000) });
+  outbox.write(Kind.progress, {
+    a: attempt.claimed.seq,
+    b: 0,
+    c: 0,
+    x: fraction,
+    y: 0,
+    text: text?.slice(0, 1000),
+  });
   outbox.ring();
 }
 

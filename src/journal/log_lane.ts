@@ -109,14 +109,16 @@ export function gapRecord(
   };
 }
 
-let lastTime = Number.NaN;
-let lastIso = "";
+let second = Number.NaN;
+let prefix = "";
 
-/** ISO 8601 of milliseconds since the epoch. Lines come in bursts, so the last answer is kept. */
+/** ISO 8601 of milliseconds since the epoch. Times come in bursts, so all but the milliseconds is kept for the next. */
 export function isoTime(at: number): string {
-  if (at !== lastTime) {
-    lastIso = new Date(at).toISOString();
-    lastTime = at;
+  const whole = Math.floor(at);
+  const ms = ((whole % 1_000) + 1_000) % 1_000;
+  if (whole - ms !== second) {
+    prefix = new Date(whole - ms).toISOString().slice(0, -4);
+    second = whole - ms;
   }
-  return lastIso;
+  return `${prefix}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
 }

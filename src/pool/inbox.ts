@@ -6,10 +6,12 @@
  * A slot:  claim i32 | task | iteration | attempt | flags | timeout in ms | payload offset | payload bytes
  */
 
+import { readText, writeText } from "./text.ts";
+
 /** Attempts that a lane may offer at a time. */
-export const SLOTS = 256;
+export const SLOTS = 1024;
 /** Room for the payloads of offered attempts. A payload over a quarter of it goes by message. */
-export const PAYLOAD_BYTES: number = 64 * 1024;
+export const PAYLOAD_BYTES: number = 256 * 1024;
 export const MAX_PAYLOAD: number = PAYLOAD_BYTES / 4;
 
 /** Flags of an attempt. */
@@ -65,7 +67,6 @@ export class InboxWriter {
   readonly #slots: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #claimedAt: Float64Array;
-  readonly #encoder = new TextEncoder();
   /** Where the payload of each offer not yet passed ends, oldest first. */
   readonly #ends: number[] = [];
   #oldest = 0;
@@ -152,7 +153,7 @@ export class InboxWriter {
       from = 0;
     }
     if (head + most - this.#payloadTail > PAYLOAD_BYTES) return -1;
-    this.#written = this.#encoder.encodeInto(payload, this.#bytes.subarray(from, from + most)).written;
+    this.#written = writeText(payload, this.#bytes, from);
     this.#payloadHead = head + this.#written;
     return from;
   }
@@ -173,7 +174,6 @@ export class InboxReader {
   readonly #slots: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #claimedAt: Float64Array;
-  readonly #decoder = new TextDecoder();
   #tail = 0;
 
   constructor({ cells, slots, payloads, claimedAt }: InboxMemory) {
@@ -243,9 +243,7 @@ export class InboxReader {
       attempt: slots[at + 3]!,
       flags,
       timeoutMs: slots[at + 5]!,
-      payload: (flags & Flag.bulky) !== 0
-        ? undefined
-        : this.#decoder.decode(this.#bytes.subarray(from, from + slots[at + 7]!)),
+      payload: (flags & Flag.bulky) !== 0 ? undefined : readText(this.#bytes, from, slots[at + 7]!),
     };
   }
 }

@@ -9,6 +9,8 @@
  * A record, 8-byte aligned:  length i32 | kind i32 | a i32 | b i32 | x f64 | y f64 | c i32 | text bytes i32 | text …
  */
 
+import { readText, writeText } from "./text.ts";
+
 /** Size of the ring in bytes, a power of two. When it is full, the worker waits between two tasks until the lane has read. */
 export const OUTBOX_BYTES: number = 256 * 1024;
 
@@ -59,12 +61,13 @@ export class OutboxWriter {
     let rest = text;
     while (rest !== undefined && rest.length * 3 > MAX_TEXT) {
       const area = this.#reserve(HEADER + MAX_TEXT);
-      const { read, written } = this.#encode(rest.slice(0, MAX_TEXT), area);
+      const bytes = this.#bytes.subarray(area + HEADER, area + HEADER + MAX_TEXT);
+      const { read, written } = this.#encoder.encodeInto(rest.slice(0, MAX_TEXT), bytes);
       this.#put(area, Kind.chunk, { a: 0, b: 0, c: 0, x: 0, y: 0 }, written);
       rest = rest.slice(read);
     }
     const area = this.#reserve(HEADER + (rest === undefined ? 0 : rest.length * 3));
-    const length = rest === undefined ? -1 : this.#encode(rest, area).written;
+    const length = rest === undefined ? -1 : writeText(rest, this.#bytes, area + HEADER);
     this.#put(area, kind, { a, b, c, x, y }, length);
   }
 
@@ -98,23 +101,6 @@ export class OutboxWriter {
     }
   }
 
-  #encode(text: string, area: number): { read: number; written: number } {
-    const from = area + HEADER;
-    if (text.length <= 48) {
-      let at = 0;
-      for (; at < text.length; at++) {
-        const code = text.charCodeAt(at);
-        if (code > 127) break;
-        this.#bytes[from + at] = code;
-      }
-      if (at === text.length) return { read: at, written: at };
-    }
-    return this.#encoder.encodeInto(
-      text,
-      this.#bytes.subarray(from, from + Math.min(MAX_TEXT, text.length * 3)),
-    );
-  }
-
   #put(area: number, kind: number, fields: Omit<Fields, "text">, length: number): void {
     const size = align(HEADER + Math.max(0, length));
     const at = area >> 2;
@@ -137,7 +123,6 @@ export class OutboxReader {
   readonly #ints: Int32Array;
   readonly #floats: Float64Array;
   readonly #bytes: Uint8Array;
-  readonly #decoder = new TextDecoder();
   readonly #chunks: string[] = [];
   #tail = 0;
 
@@ -181,15 +166,7 @@ export class OutboxReader {
   #text(at: number): string | undefined {
     const length = this.#ints[at + 9]!;
     if (length < 0) return undefined;
-    const from = at * 4 + HEADER;
-    if (length > 16) return this.#decoder.decode(this.#bytes.subarray(from, from + length));
-    let text = "";
-    for (let byte = from; byte < from + length; byte++) {
-      const code = this.#bytes[byte]!;
-      if (code > 127) return this.#decoder.decode(this.#bytes.subarray(from, from + length));
-      text += String.fromCharCode(code);
-    }
-    return text;
+    return readText(this.#bytes, at * 4 + HEADER, length);
   }
 }
 

@@ -8,9 +8,9 @@ import type { LaneOptions } from "./lane.ts";
 import type { WorkerSetup } from "./protocol.ts";
 
 /** Time that a lane's queue should last, in milliseconds: long enough to bridge a round trip, short enough to change plans. */
-const QUEUE_MS = 0.5;
+const QUEUE_MS = 1;
 const MIN_QUEUE = 2;
-const MAX_QUEUE = 256;
+const MAX_QUEUE = 1024;
 /** A ready task that has waited this long makes the pool grow, in milliseconds. */
 const GROW_MS = 20;
 /** A lane beyond the base that has had nothing to do for this long ends, in milliseconds. */
@@ -31,6 +31,8 @@ export interface Supply {
   takeAlone(lane: number): LaneItem | undefined;
   /** What may follow the last attempt offered to the lane. */
   extend(lane: number, options: { readonly last: number; readonly max: number }): LaneItem[];
+  /** Called when attempts have been taken, before a worker can see them. */
+  commit(): void;
   /** The attempts never began; the last of a line comes first. */
   giveBack(items: readonly LaneItem[]): void;
 }
@@ -181,6 +183,7 @@ export class Pool implements LaneListener {
       }
       const item = supply.takeAlone(lane.id);
       if (item === undefined) return;
+      supply.commit();
       lane.offer([item]);
       if (fresh) this.#leave(lane);
     }
@@ -210,7 +213,7 @@ export class Pool implements LaneListener {
   #lengthen(supply: Supply): void {
     const quota = this.#quota();
     for (const lane of this.#lanes) {
-      if (!lane.warm || lane.outstanding === 0 || lane.outstanding > quota / 2) continue;
+      if (!lane.warm || lane.outstanding === 0 || lane.outstanding > quota * 0.75) continue;
       const { last } = lane;
       if (last !== undefined) {
         this.#offer(lane, supply.extend(lane.id, { last: last.task, max: quota - lane.outstanding }));
@@ -239,6 +242,7 @@ export class Pool implements LaneListener {
 
   #offer(lane: Lane, items: readonly LaneItem[]): void {
     if (items.length === 0) return;
+    this.#supply!.commit();
     const left = lane.offer(items);
     if (left.length > 0) this.#supply!.giveBack([...left].reverse());
   }

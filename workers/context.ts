@@ -1,0 +1,94 @@
+/**
+ * Owns `ctx`: what a task is given.
+ * Must not know the rings, nor how calls reach the executor.
+ * Invariant: its members work also when they are taken out of it (`({ log, progress }) => …`), and each is made when it
+ * is first asked for.
+ */
+import type { Events, Logger, Store, TaskContext } from "../src/pipeline/context.ts";
+import type { AttemptResult } from "../src/pipeline/outcome.ts";
+import type { Value } from "../src/pipeline/value.ts";
+import type { Attempt } from "./attempt.ts";
+
+/** What a context needs of the worker around it. */
+export interface Surroundings {
+  readonly run: string;
+  store(attempt: Attempt): Store;
+  events(attempt: Attempt): Events;
+  previous(): Promise<Readonly<Record<string, readonly AttemptResult[]>>>;
+  log(attempt: Attempt, line: { level: string; args: readonly unknown[] }): void;
+  progress(attempt: Attempt, fraction: number, text: string | undefined): void;
+  /** Value that this worker has of a task, from earlier on the line. */
+  local(task: number): Value | undefined;
+}
+
+interface Made {
+  inputs?: Readonly<Record<string, Value>>;
+  store?: Store;
+  events?: Events;
+  log?: Logger;
+}
+
+const LEVELS = ["debug", "info", "warn", "error", "critical"] as const;
+
+/** The `ctx` of one attempt. */
+export class Context implements TaskContext {
+  readonly #attempt: Attempt;
+  readonly #around: Surroundings;
+  readonly #made: Made = {};
+
+  constructor(attempt: Attempt, around: Surroundings) {
+    this.#attempt = attempt;
+    this.#around = around;
+  }
+
+  get inputs(): Readonly<Record<string, Value>> {
+    return this.#made.inputs ??= this.#attempt.inputs(this.#around.local);
+  }
+
+  get params(): Readonly<Record<string, Value>> {
+    return (this.#attempt.payload.p ?? {}) as Readonly<Record<string, Value>>;
+  }
+
+  get previous(): TaskContext["previous"] {
+    return () => this.#around.previous();
+  }
+
+  get store(): Store {
+    return this.#made.store ??= this.#around.store(this.#attempt);
+  }
+
+  get events(): Events {
+    return this.#made.events ??= this.#around.events(this.#attempt);
+  }
+
+  get log(): Logger {
+    return this.#made.log ??= Object.fromEntries(LEVELS.map((level) => [
+      level,
+      (...args: unknown[]) => this.#around.log(this.#attempt, { level, args }),
+    ])) as unknown as Logger;
+  }
+
+  get signal(): AbortSignal {
+    return this.#attempt.signal;
+  }
+
+  get progress(): TaskContext["progress"] {
+    return (fraction, text) => this.#around.progress(this.#attempt, fraction, text);
+  }
+
+  get task(): string {
+    return this.#attempt.task;
+  }
+
+  get run(): string {
+    return this.#around.run;
+  }
+
+  get iteration(): number {
+    return this.#attempt.iteration;
+  }
+
+  get attempt(): number {
+    return this.#attempt.attempt;
+  }
+}
