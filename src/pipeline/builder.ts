@@ -5,6 +5,7 @@
  */
 import { callerModule } from "./caller.ts";
 import type {
+  DefaultParams,
   InputsOf,
   Join,
   LoopOptions,
@@ -24,7 +25,6 @@ import type { On } from "./outcome.ts";
 import { paramsProblem } from "./params.ts";
 import { PipelineError, placeOf } from "./problem.ts";
 import { type PipelineLike, register } from "./registry.ts";
-import type { Value } from "./value.ts";
 
 /** What the builder keeps of a task. */
 interface Entry {
@@ -51,10 +51,9 @@ class TaskHandle<T> implements Task<T> {
   }
 }
 
-type DefaultParams = Readonly<Record<string, Value>>;
-
 /** A pipeline in the making. Made by {@linkcode pipeline}. */
 export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
+  /** The pipeline's name, unique in its module. */
   readonly name: string;
   /** URL of the module that makes the pipeline; `undefined` if the call stack does not tell. */
   readonly module: string | undefined;
@@ -97,6 +96,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
     fn: TaskFunction<InputsOf<N, F, J>, P, R>,
     options?: TaskOptions<P, J>,
   ): Task<Awaited<R>>;
+  /** Adds a task that comes after others, whose values it does not get. */
   task<R, P extends Params = DefaultParams>(
     name: string,
     needs: readonly (Task | Need)[],

@@ -15,7 +15,9 @@ export declare const ON: unique symbol;
 
 /** A handle of a task, to be needed by others. `T` is what its function returns, awaited. */
 export interface Task<T = unknown> {
+  /** The task's name. */
   readonly name: string;
+  /** For the compiler only. */
   readonly [VALUE]?: T;
   /** A need of this task on an outcome other than the default: `cpu.on("failure")`. */
   on<W extends On>(outcome: W): Need<T, W>;
@@ -23,9 +25,13 @@ export interface Task<T = unknown> {
 
 /** A need of a task on a certain outcome. */
 export interface Need<T = unknown, W extends On = On> {
+  /** Name of the task that is needed. */
   readonly task: string;
+  /** The outcome on which the need is satisfied. */
   readonly when: W;
+  /** For the compiler only. */
   readonly [VALUE]?: T;
+  /** For the compiler only. */
   readonly [ON]?: W;
 }
 
@@ -40,6 +46,9 @@ export type Join = "all" | "any";
 
 /** What a task's function finds under `ctx.params` if nothing more is known. */
 export type Params = Readonly<Record<string, unknown>>;
+
+/** The type of `ctx.params` of a task without `params`. */
+export type DefaultParams = Readonly<Record<string, Value>>;
 
 /** `ctx.inputs` where needs have no keys. */
 export type NoInputs = Readonly<Record<never, never>>;

@@ -14,8 +14,11 @@ export interface WaitOptions {
 
 /** A value of the store with its version. Versions grow by one with each change of the key, over deletion too. */
 export interface Entry<T = Value> {
+  /** The key. */
   readonly key: string;
+  /** What is kept under it. */
   readonly value: T;
+  /** From 1. */
   readonly version: number;
 }
 
@@ -29,11 +32,13 @@ export interface SetOptions {
 
 /** What all tasks of a run share. It reads like a `Map` whose methods are async. */
 export interface Store {
+  /** The value; `undefined` if there is no such key. */
   get<T = Value>(key: string): Promise<T | undefined>;
   /** The value with its version. */
   entry<T = Value>(key: string): Promise<Entry<T> | undefined>;
   /** Resolves to the new version. */
   set(key: string, value: Value, options?: SetOptions): Promise<number>;
+  /** Whether there is such a key. */
   has(key: string): Promise<boolean>;
   /** Resolves to whether there was such a key. */
   delete(key: string, options?: { readonly ifVersion?: number }): Promise<boolean>;
@@ -51,7 +56,9 @@ export interface Store {
 export interface EventRecord<T = Value> {
   /** From 1, without gaps, in order. */
   readonly id: number;
+  /** What happened, in the emitter's words. */
   readonly type: string;
+  /** What was given with it. */
   readonly detail?: T;
   /** Milliseconds since the epoch. */
   readonly at: number;
@@ -71,10 +78,15 @@ export interface Events {
 
 /** Writes to the combined log. Arguments are formatted as by `console.log`. */
 export interface Logger {
+  /** For those who look for a mistake. */
   debug(...args: unknown[]): void;
+  /** What is going on. */
   info(...args: unknown[]): void;
+  /** What may become a problem. */
   warn(...args: unknown[]): void;
+  /** What went wrong. */
   error(...args: unknown[]): void;
+  /** What ends the work. */
   critical(...args: unknown[]): void;
 }
 
@@ -85,11 +97,15 @@ export interface TaskContext<
 > {
   /** Values of the tasks needed, by the key given to the need; absent where the need has no value. Each task gets copies of its own. */
   readonly inputs: Inputs;
+  /** The task's `params`, with those given to the run laid over them. */
   readonly params: Params;
   /** All outcomes so far, by task, fetched when asked for. */
   previous(): Promise<Readonly<Record<string, readonly AttemptResult[]>>>;
+  /** What all tasks of the run share. */
   readonly store: Store;
+  /** Events between the tasks of the run. */
   readonly events: Events;
+  /** Writes to the combined log. */
   readonly log: Logger;
   /** Aborted at the timeout and when the run is cancelled; pass it to `fetch` and the like. */
   readonly signal: AbortSignal;
@@ -99,6 +115,7 @@ export interface TaskContext<
   readonly task: string;
   /** The run's id. */
   readonly run: string;
+  /** From 0; higher in a loop. */
   readonly iteration: number;
   /** From 1. */
   readonly attempt: number;

@@ -31,6 +31,7 @@ export type Duration = string | number;
 
 /** A need with more to say than the task's name. */
 export interface ManifestNeed {
+  /** The task that is needed. */
   readonly task: string;
   /** Default `"success"`; with `onFailure: "continue"` the default is `"any"`. */
   readonly on?: On | undefined;
@@ -44,7 +45,9 @@ export interface ManifestRun {
   readonly module: string;
   /** Default `"default"`. Not together with `pipeline` and `task`. */
   readonly export?: string | undefined;
+  /** The pipeline that the module makes. */
   readonly pipeline?: string | undefined;
+  /** The task of that pipeline. */
   readonly task?: string | undefined;
 }
 
@@ -64,6 +67,7 @@ export interface ManifestRetry {
 
 /** Options that a task has in both forms of a pipeline. */
 export interface ManifestTaskOptions {
+  /** For people, at most 10,000 characters. */
   readonly description?: string | undefined;
   /** `"all"` (default): every need must be satisfied. `"any"`: at least one, once all are settled. */
   readonly join?: "all" | "any" | undefined;
@@ -82,7 +86,9 @@ export interface ManifestTaskOptions {
 
 /** One task. Without `run` it is a sync point. */
 export interface ManifestTask extends ManifestTaskOptions {
+  /** What the task runs. */
   readonly run?: ManifestRun | undefined;
+  /** The tasks that come before. */
   readonly needs?: readonly (string | ManifestNeed)[] | undefined;
   /** JSON values, given to the task as `ctx.params`. */
   readonly params?: Readonly<Record<string, unknown>> | undefined;
@@ -90,7 +96,9 @@ export interface ManifestTask extends ManifestTaskOptions {
 
 /** A loop: the tasks on the paths from `to` to `from` run again while `from` ends as `on` says. */
 export interface ManifestLoop {
+  /** The last task of the loop. */
   readonly from: string;
+  /** The first task of the loop. */
   readonly to: string;
   /** Iterations after the first, 1 to 1,000,000. */
   readonly times: number;
@@ -104,13 +112,17 @@ export interface Manifest {
   readonly $schema?: string | undefined;
   /** Version of this form. */
   readonly outrider: 1;
+  /** The pipeline's name. */
   readonly name: string;
+  /** For people, at most 10,000 characters. */
   readonly description?: string | undefined;
   /** Default `"stop"`. */
   readonly onFailure?: "stop" | "continue" | undefined;
   /** Whether records go to the gateway while the run goes on. Default true. */
   readonly report?: boolean | undefined;
+  /** The tasks by name. */
   readonly tasks: Readonly<Record<string, ManifestTask>>;
+  /** Parts of the pipeline that run more than once. */
   readonly loops?: readonly ManifestLoop[] | undefined;
 }
 

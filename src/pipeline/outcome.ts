@@ -22,26 +22,39 @@ export type On = "success" | "failure" | "any";
 
 /** What an error leaves behind when it crosses a thread: plain data. */
 export interface ErrorData {
+  /** Such as `TypeError`. */
   readonly name: string;
+  /** What went wrong. */
   readonly message: string;
+  /** The stack as text, where there is one. */
   readonly stack?: string;
+  /** The error behind it. */
   readonly cause?: ErrorData;
 }
 
 /** One attempt in a result. Times are ISO 8601 in UTC. */
 export interface AttemptResult {
+  /** From 0; higher in a loop. */
   readonly iteration: number;
   /** From 1; 0 when the task was skipped. */
   readonly attempt: number;
+  /** How the attempt ended. */
   readonly outcome: Outcome;
   /** What the task returned. Bytes appear as `{"$bytes": "<base64>"}` in JSON, as `Uint8Array` in the library. */
   readonly value?: Value;
+  /** What the task threw; with `failed` and `timed_out`. */
   readonly error?: ErrorData;
+  /** Why the worker ended; with `crashed`. */
   readonly reason?: "exit" | "memory" | "lost";
+  /** Exit code; with the reason `exit`. */
   readonly code?: number;
+  /** Why it was skipped or cancelled, in words. */
   readonly because?: string;
+  /** When the attempt started; absent if it never did. */
   readonly startedAt?: string;
+  /** When it ended. */
   readonly endedAt?: string;
+  /** Number of the worker that ran it, from 1. */
   readonly worker?: number;
 }
 

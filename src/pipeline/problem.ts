@@ -17,6 +17,7 @@ export const MAX_PROBLEMS_SHOWN = 100;
 
 /** A pipeline that can't be run. Nothing of it has run. */
 export class PipelineError extends Error {
+  /** Always `PipelineError`. */
   override readonly name: string = "PipelineError";
   /** Stable, for programs. */
   readonly code: "OUTRIDER_PIPELINE" = "OUTRIDER_PIPELINE" as const;
@@ -24,6 +25,8 @@ export class PipelineError extends Error {
   readonly problems: readonly Problem[];
 
   /**
+   * Tells of the problems, at most a hundred in the message.
+   *
    * @param problems At least one.
    * @param options `source`: the pipeline's file or name, for the message; `cause`: the error behind it.
    */

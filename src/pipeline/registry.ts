@@ -8,6 +8,7 @@ import type { TaskFunction } from "./builder_types.ts";
 
 /** What can be relied on of a pipeline, even if another copy of Outrider made it. */
 export interface PipelineLike {
+  /** The pipeline's name, unique in its module. */
   readonly name: string;
   /** URL of the module that made it. */
   readonly module: string | undefined;

@@ -26,7 +26,9 @@ export const MAX_VALUE_LENGTH: number = 64 * 1024 * 1024;
 
 /** A value that can't be sent. The message names the path: `report.items[3].fn is a function`. */
 export class ValueError extends TypeError {
+  /** Stable, for programs. */
   readonly code = "OUTRIDER_VALUE";
+  /** Always `ValueError`. */
   override name = "ValueError";
 }
 
