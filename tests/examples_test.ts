@@ -1,0 +1,122 @@
+/**
+ * Runs each example by the real command line on the runtime that runs the test, and looks at what came out.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import test from "node:test";
+import type { Report } from "../examples/device_check/report.ts";
+import type { RunResult } from "../src/journal/result.ts";
+import { ROOT, runCli } from "./rig.ts";
+
+/** Runs an example with `--json`. */
+async function runExample(
+  file: string,
+  { code = 0, params = [], env = {} }: {
+    readonly code?: number;
+    readonly params?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
+): Promise<{ readonly result: RunResult; readonly stderr: string }> {
+  const args = ["run", `examples/${file}`, "--json", ...params.flatMap((param) => ["--param", param])];
+  const ended = await runCli(args, { env });
+  assert.equal(ended.code, code, ended.stdout + ended.stderr);
+  return { result: JSON.parse(ended.stdout) as RunResult, stderr: ended.stderr };
+}
+
+/** The outcomes of a task's attempts, in order. */
+function outcomes({ tasks }: RunResult, task: string): string[] {
+  return tasks[task]!.map(({ outcome }) => outcome);
+}
+
+function valueOf<T>({ tasks }: RunResult, task: string): T {
+  return tasks[task]!.at(-1)!.value as T;
+}
+
+test("device_check measures the machine, overcomes a failure, and leaves nothing behind", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-examples-"));
+  try {
+    const { result, stderr } = await runExample("device_check/pipeline.ts", {
+      params: ["quick=true", "fail=disk", "failures=1"],
+      env: { TMPDIR: folder },
+    });
+    assert.deepEqual(outcomes(result, "disk"), ["failed", "succeeded"]);
+    assert.deepEqual(outcomes(result, "trouble"), ["skipped"]);
+    assert.equal(outcomes(result, "steady").at(-1), "succeeded");
+    assert.equal(result.tasks["cpu"]!.length, result.tasks["steady"]!.length);
+    const { machine, cpu, memory, disk, network, clock, timers, trouble } = valueOf<Report>(result, "report");
+    assert.ok(machine.cores >= 1 && machine.memoryGiB > 0);
+    assert.ok(result.runtime.toLowerCase() === machine.runtime.toLowerCase());
+    assert.ok(cpu.millionsPerSecond > 0 && cpu.spread >= 0);
+    assert.ok(memory!.copyGiBPerSecond > 0 && memory!.latencyNs > 0);
+    assert.ok(disk!.writeMiBPerSecond > 0 && disk!.syncMs > 0 && disk!.freeGiB > 0);
+    assert.ok(network!.throughputMiBPerSecond > 0 && network!.roundTripUs > 0);
+    assert.ok(network!.slowRoundTripUs >= network!.roundTripUs);
+    assert.ok(Number.isFinite(clock!.driftPpm));
+    assert.ok(timers!.resolutionNs > 0 && timers!.latestMs >= timers!.lateMs);
+    assert.deepEqual(trouble, []);
+    assert.match(stderr, / report +│ +network +\d.* MiB\/s on loopback/);
+    assert.deepEqual(readdirSync(folder), []);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test("device_check reports what it could measure when a check fails for good", async () => {
+  const { result, stderr } = await runExample("device_check/pipeline.ts", {
+    code: 1,
+    params: ["quick=true", "fail=network"],
+  });
+  assert.equal(result.state, "failed");
+  assert.deepEqual(outcomes(result, "network"), ["failed", "failed", "failed"]);
+  assert.deepEqual(outcomes(result, "timers"), ["succeeded"]);
+  const told = ["network failed: Asked to fail, by --param fail=network"];
+  assert.deepEqual(valueOf(result, "trouble"), told);
+  const report = valueOf<Report>(result, "report");
+  assert.deepEqual(report.trouble, told);
+  assert.equal(report.network, undefined);
+  assert.ok(report.disk!.writeMiBPerSecond > 0);
+  assert.match(stderr, / report +│ +network +not measured/);
+});
+
+test("the JSON example retries, skips the archive, and goes round its loop until the scale is right", async () => {
+  const { result } = await runExample("json/pipeline.json");
+  assert.deepEqual(outcomes(result, "station"), ["failed", "succeeded"]);
+  assert.deepEqual(outcomes(result, "archive"), ["skipped"]);
+  assert.deepEqual(outcomes(result, "compare"), ["failed", "failed", "failed", "succeeded"]);
+  assert.deepEqual(result.tasks["adjust"]!.map(({ iteration }) => iteration), [0, 1, 2, 3]);
+  assert.equal(valueOf(result, "report"), "312.4 cm from the station, scale set to 312.5 cm in 4 rounds");
+});
+
+test("the JSON example takes the archive when the station never answers", async () => {
+  const { result } = await runExample("json/pipeline.json", { params: ["answersAt=9", "tolerance=20"] });
+  assert.deepEqual(outcomes(result, "station"), ["failed", "failed", "failed"]);
+  assert.deepEqual(outcomes(result, "archive"), ["succeeded"]);
+  assert.equal(valueOf(result, "report"), "309 cm from the archive, scale set to 312.5 cm in 4 rounds");
+});
+
+test("two tasks side by side meet through the store and events, and lose nothing", async () => {
+  const { result } = await runExample("side_by_side/pipeline.ts", { params: ["messages=2000", "bytes=100"] });
+  assert.deepEqual(valueOf(result, "capture"), { messages: 2_000, bytes: 200_000 });
+  assert.deepEqual(valueOf(result, "generator"), { messages: 2_000 });
+  assert.deepEqual(valueOf(result, "compare"), { lost: 0 });
+  const [capture] = result.tasks["capture"]!;
+  const [generator] = result.tasks["generator"]!;
+  assert.notEqual(capture!.worker, generator!.worker);
+  assert.ok(capture!.startedAt! < generator!.endedAt! && generator!.startedAt! < capture!.endedAt!);
+});
+
+test("the library example runs its own pipeline, watches it and uses its result", () => {
+  const before = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+  const file = join(ROOT, "examples/library/main.ts");
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...before, file], { encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  const lines = stdout.trimEnd().split("\n");
+  assert.equal(lines.length, 6, stdout);
+  assert.deepEqual(lines.slice(0, 2), ["text succeeded", "words succeeded"]);
+  assert.deepEqual(lines.slice(2, 4).sort(), ["counted succeeded", "longest succeeded"]);
+  assert.deepEqual(lines.slice(4), ["report succeeded", "succeeded 9 words, the longest is quick"]);
+});
