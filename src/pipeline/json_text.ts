@@ -14,7 +14,7 @@ export interface JsonReading {
 /** Reads JSON. @param name The file, for the place of a problem. */
 export function readJson(source: string, name: string): JsonReading {
   const text = source.startsWith("\uFEFF") ? source.slice(1) : source;
-  if (text.trim() === "") return broken(name, "The file is empty: a pipeline is written as a JSON object");
+  if (!/\S/.test(text)) return broken(name, "The file is empty: a pipeline is written as a JSON object");
   const problems: Problem[] = [];
   const error = scan(text, problems);
   if (error !== undefined) {
@@ -34,9 +34,10 @@ function position(text: string, at: number): { line: number; column: number } {
   return { line: before.length, column: before.at(-1)!.length + 1 };
 }
 
-/** Marks, and the words and numbers of JSON; strings are found by hand, since no regular expression bears one of 8 MB. */
-const TOKEN =
-  /[ \t\r\n]*(?:([{}\[\],:])|(")|(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-]))/y;
+/** The words and numbers of JSON. Strings are found by hand, since no regular expression bears one of 8 MB. */
+const LITERAL = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-])/y;
+
+const QUOTE = 0x22, BACKSLASH = 0x5c, SPACE = 0x20;
 
 /** The first error of a text. */
 interface Fault {
@@ -66,23 +67,34 @@ const WORDS: Readonly<Record<Expected, string>> = {
 
 /** Walks over the tokens; finds the first error and all duplicate keys. */
 function scan(text: string, problems: Problem[]): Fault | undefined {
-  const levels: Level[] = [];
-  let expected: Expected = "v";
-  TOKEN.lastIndex = 0;
-  for (;;) {
-    const start = TOKEN.lastIndex;
-    const match = TOKEN.exec(text);
-    if (match === null) return atEnd(text, start, expected) ? undefined : fault(text, start, expected);
-    let quoted: string | undefined;
-    if (match[2] !== undefined) {
-      const end = endOfString(text, TOKEN.lastIndex);
-      if (typeof end !== "number") return end;
-      quoted = text.slice(TOKEN.lastIndex - 1, end);
-      TOKEN.lastIndex = end;
+  const scanner = new Scanner(problems);
+  for (let at = 0;;) {
+    at = afterSpace(text, at);
+    if (at >= text.length) return scanner.expected === "end" ? undefined : fault(text, at, scanner.expected);
+    let end = at + 1;
+    let fits: boolean;
+    if (text.charCodeAt(at) === QUOTE) {
+      const found = endOfString(text, end);
+      if (typeof found !== "number") return found;
+      end = found;
+      fits = scanner.string(text, at, end);
+    } else if ("{}[],:".includes(text[at]!)) {
+      fits = scanner.mark(text[at]!);
+    } else {
+      LITERAL.lastIndex = at;
+      fits = LITERAL.test(text) && scanner.value();
+      end = LITERAL.lastIndex;
     }
-    const next = step({ levels, expected, mark: match[1], quoted, problems });
-    if (next === undefined) return fault(text, start, expected);
-    expected = next;
+    if (!fits) return fault(text, at, scanner.expected);
+    at = end;
+  }
+}
+
+function afterSpace(text: string, from: number): number {
+  let at = from;
+  for (;; at++) {
+    const code = text.charCodeAt(at);
+    if (code !== SPACE && code !== 0x0a && code !== 0x0d && code !== 0x09) return at;
   }
 }
 
@@ -90,12 +102,12 @@ function scan(text: string, problems: Problem[]): Fault | undefined {
 function endOfString(text: string, from: number): number | Fault {
   for (let at = from;; at++) {
     const code = text.charCodeAt(at);
-    if (code === 0x22) return at + 1;
+    if (code === QUOTE) return at + 1;
     if (Number.isNaN(code)) {
       return { at: from - 1, message: "The string that starts here has no closing quote," };
     }
-    if (code < 0x20) return { at, message: "Found a line break or control character in a string" };
-    if (code !== 0x5c) continue;
+    if (code < SPACE) return { at, message: "Found a line break or control character in a string" };
+    if (code !== BACKSLASH) continue;
     if (!/^(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/.test(text.slice(at + 1, at + 6))) {
       return {
         at,
@@ -106,75 +118,82 @@ function endOfString(text: string, from: number): number | Fault {
   }
 }
 
-function atEnd(text: string, start: number, expected: Expected): boolean {
-  return expected === "end" && /^[ \t\r\n]*$/.test(text.slice(start));
-}
+/** Where a text stands. Each method takes a token; `false` means that it can't stand there. */
+class Scanner {
+  expected: Expected = "v";
+  readonly #levels: Level[] = [];
+  readonly #problems: Problem[];
 
-/** A token, and the state before it. */
-interface Step {
-  readonly levels: Level[];
-  readonly expected: Expected;
-  readonly mark: string | undefined;
-  /** The token if it is a string, with its quotes. */
-  readonly quoted: string | undefined;
-  readonly problems: Problem[];
-}
+  constructor(problems: Problem[]) {
+    this.#problems = problems;
+  }
 
-/** The state after a token; `undefined` if the token can't stand here. */
-function step({ levels, expected, mark, quoted, problems }: Step): Expected | undefined {
-  const level = levels[levels.length - 1];
-  switch (expected) {
-    case "K":
-    case "k":
-      if (mark === "}" && expected === "K") return close(levels);
-      return quoted === undefined ? undefined : addKey(levels, JSON.parse(quoted) as string, problems);
-    case ":":
-      return mark === ":" ? "v" : undefined;
-    case ",":
-      if (mark === (level!.keys === undefined ? "]" : "}")) return close(levels);
-      if (mark !== ",") return undefined;
-      if (level!.keys !== undefined) return "k";
-      level!.at = (level!.at as number) + 1;
-      return "v";
-    case "end":
-      return undefined;
-    default:
-      if (mark === "]" && expected === "V") return close(levels);
-      if (mark === "{") return levels.push({ keys: new Set(), at: "" }), "K";
-      if (mark === "[") return levels.push({ at: 0 }), "V";
-      return mark === undefined ? after(levels) : undefined;
+  value(): boolean {
+    if (this.expected !== "v" && this.expected !== "V") return false;
+    this.expected = this.#levels.length === 0 ? "end" : ",";
+    return true;
+  }
+
+  /** A string with its quotes lies from `at` to `end`. */
+  string(text: string, at: number, end: number): boolean {
+    if (this.expected !== "k" && this.expected !== "K") return this.value();
+    const inside = text.slice(at + 1, end - 1);
+    this.#key(inside.includes("\\") ? JSON.parse(text.slice(at, end)) as string : inside);
+    return true;
+  }
+
+  mark(mark: string): boolean {
+    const { expected } = this;
+    if (mark === "{" || mark === "[") {
+      if (expected !== "v" && expected !== "V") return false;
+      this.#levels.push(mark === "{" ? { keys: new Set(), at: "" } : { at: 0 });
+      this.expected = mark === "{" ? "K" : "V";
+      return true;
+    }
+    if (mark === ":") {
+      if (expected !== ":") return false;
+      this.expected = "v";
+      return true;
+    }
+    return mark === "," ? this.#comma() : this.#close(mark);
+  }
+
+  #comma(): boolean {
+    if (this.expected !== ",") return false;
+    const level = this.#levels.at(-1)!;
+    this.expected = level.keys === undefined ? "v" : "k";
+    if (level.keys === undefined) level.at = level.at as number + 1;
+    return true;
+  }
+
+  #close(mark: string): boolean {
+    const empty = mark === "}" ? "K" : "V";
+    const inObject = this.#levels.at(-1)?.keys !== undefined;
+    if (this.expected !== empty && !(this.expected === "," && inObject === (mark === "}"))) return false;
+    this.#levels.pop();
+    this.expected = this.#levels.length === 0 ? "end" : ",";
+    return true;
+  }
+
+  #key(key: string): void {
+    const level = this.#levels.at(-1)!;
+    level.at = key;
+    this.expected = ":";
+    if (level.keys!.has(key)) {
+      const place = this.#levels.reduce((parent, { at }) => placeOf(parent, at), "");
+      const message = `Duplicate: the key ${JSON.stringify(key)} is there twice, so one would be lost`;
+      this.#problems.push({ place, message });
+    }
+    level.keys!.add(key);
   }
 }
 
-function close(levels: Level[]): Expected {
-  levels.pop();
-  return after(levels);
-}
-
-function after(levels: readonly Level[]): Expected {
-  return levels.length === 0 ? "end" : ",";
-}
-
-function addKey(levels: readonly Level[], key: string, problems: Problem[]): Expected {
-  const level = levels[levels.length - 1]!;
-  level.at = key;
-  if (level.keys!.has(key)) {
-    const place = levels.reduce((parent, { at }) => placeOf(parent, at), "");
-    problems.push({
-      place,
-      message: `Duplicate: the key ${JSON.stringify(key)} is there twice, so one would be lost`,
-    });
-  }
-  level.keys!.add(key);
-  return ":";
-}
-
-function fault(text: string, start: number, expected: Expected): Fault {
-  const at = start + /^[ \t\r\n]*/.exec(text.slice(start, start + 100_000))![0].length;
+/** @param at Where the token that can't stand there starts. */
+function fault(text: string, at: number, expected: Expected): Fault {
   const wanted = expected === "," ? '"," or the closing bracket' : WORDS[expected];
   if (at >= text.length) return { at, message: `The text ends where ${wanted} should be` };
   const found = text.slice(at, at + 20).split(/[\s,\]}]/)[0] || text[at]!;
-  if (/^[}\]]/.test(text.slice(at)) && /,[ \t\r\n]*$/.test(text.slice(Math.max(0, at - 1000), at))) {
+  if ((text[at] === "}" || text[at] === "]") && /,[ \t\r\n]*$/.test(text.slice(Math.max(0, at - 1000), at))) {
     return { at, message: `Found a comma before ${JSON.stringify(text[at])}: remove it` };
   }
   if (found.startsWith("//") || found.startsWith("/*")) {
