@@ -1,10 +1,11 @@
 /**
- * Owns what is Bun's own: nothing but its name; `exit` is the end of the thread there. It enforces no heap cap.
+ * Owns what is Bun's own: its name, and how it serves an app; `exit` is the end of the thread there. It enforces no heap cap.
  * Must not know the other adapters.
  */
 import process from "node:process";
 import { nodeCompatible } from "./node_compat.ts";
 import type { Runtime } from "./port.ts";
+import type { Listen } from "./serve.ts";
 import { startWorkerThread } from "./worker_threads.ts";
 
 /** Bun behind the port. */
@@ -12,6 +13,32 @@ export function bun(): Runtime {
   return nodeCompatible({
     name: "bun",
     version: process.versions.bun ?? "unknown",
+    listen,
     startThread: (options) => startWorkerThread(options),
   });
 }
+
+/** The part of `Bun` that is used here. */
+interface BunServe {
+  serve(options: Readonly<Record<string, unknown>>): {
+    readonly port?: number;
+    stop(closeAll: boolean): Promise<void>;
+  };
+}
+
+/** Seconds; Bun's own 10 would end a request that is held for news. 255 is the most it takes. */
+const IDLE_S = 255;
+/** Above what any of our apps takes, so that the app is the one that refuses. */
+const MAX_BODY_BYTES: number = 512 * 1024 * 1024;
+
+const listen: Listen = async ({ fetch, ...at }) => {
+  const { serve } = (globalThis as unknown as { readonly Bun: BunServe }).Bun;
+  const server = serve({
+    // Bun passes its server as a second argument, which an app may take for something else.
+    fetch: (request: Request) => fetch(request),
+    idleTimeout: IDLE_S,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    ...("path" in at ? { unix: at.path } : at),
+  });
+  return { port: server.port ?? 0, close: () => server.stop(true) };
+};

@@ -5,6 +5,7 @@
  */
 import { nodeCompatible } from "./node_compat.ts";
 import type { Runtime } from "./port.ts";
+import type { Listen } from "./serve.ts";
 import { startWorkerThread } from "./worker_threads.ts";
 
 /** Deno behind the port. */
@@ -12,6 +13,7 @@ export function deno(): Runtime {
   return nodeCompatible({
     name: "deno",
     version: Deno.version.deno,
+    listen,
     startThread: (options) =>
       startWorkerThread(options, {
         gone: (lock) => navigator.locks.request(lock, () => {}).then(() => {}),
@@ -20,3 +22,18 @@ export function deno(): Runtime {
       }),
   });
 }
+
+const listen: Listen = async ({ fetch, ...at }) => {
+  const over = new AbortController();
+  const options = { signal: over.signal, onListen: () => {} };
+  const server = "path" in at
+    ? Deno.serve({ path: at.path, ...options }, fetch)
+    : Deno.serve({ hostname: at.hostname, port: at.port, ...options }, fetch);
+  return {
+    port: "port" in server.addr ? server.addr.port : 0,
+    close: () => {
+      over.abort();
+      return server.finished;
+    },
+  };
+};

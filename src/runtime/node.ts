@@ -1,10 +1,12 @@
 /**
- * Owns what is Node's own: nothing but its name; `exit` is the end of the thread there.
+ * Owns what is Node's own: its name, and how it serves an app; `exit` is the end of the thread there.
  * Must not know the other adapters.
  */
+import type { Server } from "node:http";
 import process from "node:process";
 import { nodeCompatible } from "./node_compat.ts";
 import type { Runtime } from "./port.ts";
+import type { Listen } from "./serve.ts";
 import { startWorkerThread } from "./worker_threads.ts";
 
 /** Node behind the port. */
@@ -12,6 +14,33 @@ export function node(): Runtime {
   return nodeCompatible({
     name: "node",
     version: process.versions.node,
+    listen,
     startThread: (options) => startWorkerThread(options),
   });
 }
+
+/** Longer than any client keeps an idle connection, so that it is not closed under a request. */
+const KEEP_ALIVE_MS = 75_000;
+
+const listen: Listen = async ({ fetch, ...at }) => {
+  const { createAdaptorServer } = await import("@hono/node-server");
+  const options = { keepAliveTimeout: KEEP_ALIVE_MS };
+  const server = createAdaptorServer({
+    fetch,
+    overrideGlobalObjects: false,
+    serverOptions: options,
+  }) as Server;
+  await new Promise<void>((listening, failed) => {
+    server.once("error", failed);
+    server.listen(at, listening);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : 0,
+    close: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      }),
+  };
+};

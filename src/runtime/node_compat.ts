@@ -10,16 +10,18 @@ import { resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { AppendFile, Output, Runtime, Thread, ThreadOptions } from "./port.ts";
+import { type Listen, serveWith } from "./serve.ts";
 
 /** What differs between the runtimes. */
 export interface Differences {
   readonly name: Runtime["name"];
   readonly version: string;
   startThread(options: ThreadOptions): Thread;
+  readonly listen: Listen;
 }
 
 /** A runtime made of what all three share and what differs. */
-export function nodeCompatible(differences: Differences): Runtime {
+export function nodeCompatible({ listen, ...differences }: Differences): Runtime {
   const stdout = output(() => process.stdout);
   const stderr = output(() => process.stderr);
   return {
@@ -34,6 +36,7 @@ export function nodeCompatible(differences: Differences): Runtime {
     fileUrl: (path, base) =>
       base === undefined ? pathToFileURL(resolve(path)).href : new URL(encodePath(path), base).href,
     filePath: (url) => fileURLToPath(url),
+    serve: (options) => serveWith(listen, options),
     readText: (path) => readFile(path, "utf8"),
     writeText,
     appendTo,

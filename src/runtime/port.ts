@@ -52,6 +52,41 @@ export interface AppendFile {
   close(): void;
 }
 
+/** What answers requests; a Hono app's `fetch` is one. */
+export type AppFetch = (request: Request) => Response | Promise<Response>;
+
+/** Where an app is served, and what it is. */
+export type ServeOptions =
+  & { readonly fetch: AppFetch }
+  & (
+    | {
+      /** Name or address of the interface. Default `127.0.0.1`, which only this machine reaches. */
+      readonly hostname?: string;
+      /** 0: any that is free. */
+      readonly port: number;
+    }
+    | {
+      /** Path of a Unix socket, made for this user alone. One that a process left behind when it was killed is replaced. */
+      readonly path: string;
+    }
+  );
+
+/** An app that is being served. A request may be held, and an answer go on, for as long as it says something every 25 s. */
+export interface Served {
+  /** `http://HOST:PORT`, without a slash at the end; for a Unix socket `unix:PATH`. */
+  readonly url: string;
+  /** The port that was taken; 0 for a Unix socket. */
+  readonly port: number;
+  /** Takes nothing more and breaks off what is under way; resolves when the port is free again. More calls do nothing. */
+  close(): Promise<void>;
+}
+
+/** An app can't be served where it was asked for. */
+export class ServeError extends Error {
+  readonly code = "OUTRIDER_SERVE";
+  override name = "ServeError";
+}
+
 /** All that the product asks of a runtime. */
 export interface Runtime {
   readonly name: "deno" | "node" | "bun";
@@ -70,6 +105,8 @@ export interface Runtime {
   /** Path of a `file:` URL. */
   filePath(url: string): string;
   startThread(options: ThreadOptions): Thread;
+  /** Serves an app over HTTP. @throws {ServeError} If the port is taken or may not be used. */
+  serve(options: ServeOptions): Promise<Served>;
   readText(path: string): Promise<string>;
   /** Writes a file whole: to a neighbour first, then renamed, so that no reader sees half of it. */
   writeText(path: string, text: string): Promise<void>;

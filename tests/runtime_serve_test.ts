@@ -1,0 +1,98 @@
+/**
+ * Holds how apps are served: over a port and a Unix socket, held requests, and what happens when the place is taken.
+ */
+import assert from "node:assert/strict";
+import { existsSync, renameSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import test from "node:test";
+import { runtime } from "../src/runtime/runtime.ts";
+import { withFiles } from "./rig.ts";
+
+const hello = (request: Request) => new Response(`${request.method} ${new URL(request.url).pathname}`);
+
+test("an app is served on a free port, and the port is free again after close", async () => {
+  const served = await runtime.serve({ fetch: hello, port: 0 });
+  assert.match(served.url, /^http:\/\/127\.0\.0\.1:\d+$/);
+  assert.equal(await (await fetch(`${served.url}/a`, { method: "POST", body: "x" })).text(), "POST /a");
+  await served.close();
+  await served.close();
+  const again = await runtime.serve({ fetch: hello, port: served.port });
+  assert.equal(again.port, served.port);
+  await again.close();
+});
+
+test("a port that is taken is an error that says so", async () => {
+  const first = await runtime.serve({ fetch: hello, port: 0 });
+  await assert.rejects(
+    runtime.serve({ fetch: hello, port: first.port }),
+    {
+      code: "OUTRIDER_SERVE",
+      message: /^Could not listen on 127\.0\.0\.1, port \d+: another process has it/,
+    },
+  );
+  await first.close();
+});
+
+test("close breaks off a request that is held", async () => {
+  const held = Promise.withResolvers<void>();
+  const served = await runtime.serve({
+    fetch: () => {
+      held.resolve();
+      return new Promise(() => {});
+    },
+    port: 0,
+  });
+  const answer = assert.rejects(fetch(served.url));
+  await held.promise;
+  await served.close();
+  await answer;
+});
+
+test("an answer whose reader goes away is cancelled", async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const body = () =>
+    new ReadableStream({
+      pull: async (controller) => {
+        controller.enqueue(new TextEncoder().encode("more\n"));
+        await new Promise((done) => setTimeout(done, 5));
+      },
+      cancel: () => cancelled.resolve(),
+    });
+  const served = await runtime.serve({ fetch: () => new Response(body()), port: 0 });
+  const reader = (await fetch(served.url)).body!.getReader();
+  assert.equal((await reader.read()).done, false);
+  await reader.cancel();
+  await cancelled.promise;
+  await served.close();
+});
+
+test("a Unix socket left behind by a killed process is replaced, one in use is not", async () => {
+  await withFiles({}, async (folder) => {
+    const path = join(folder, "o.sock");
+    const other = createServer();
+    await new Promise<void>((listening) => other.listen(`${path}.other`, listening));
+    renameSync(`${path}.other`, path);
+    await new Promise((closed) => other.close(closed));
+    assert.ok(existsSync(path));
+    const served = await runtime.serve({ fetch: hello, path });
+    assert.equal(served.url, `unix:${path}`);
+    assert.equal(await overSocket(path), "GET /b");
+    await assert.rejects(runtime.serve({ fetch: hello, path }), { code: "OUTRIDER_SERVE" });
+    assert.equal(await overSocket(path), "GET /b");
+    await served.close();
+    assert.equal(existsSync(path), false);
+  });
+});
+
+function overSocket(socketPath: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ socketPath, path: "/b", agent: false }, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8").on("data", (piece) => text += piece).on("end", () => resolve(text));
+    });
+    request.on("error", reject);
+    request.end();
+  });
+}
