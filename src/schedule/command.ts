@@ -39,14 +39,19 @@ export interface Dispatch {
   readonly fatal: boolean;
 }
 
-/** What a journal tells a schedule about an attempt. */
-export interface Replayed {
-  readonly task: number;
-  readonly iteration: number;
-  readonly attempt: number;
-  /** Absent: it was dispatched. */
-  readonly outcome?: Outcome;
-}
+/** What a journal tells a schedule: what became of an attempt, or that the run was asked to stop. */
+export type Replayed =
+  | {
+    readonly task: number;
+    readonly iteration: number;
+    readonly attempt: number;
+    /** Absent: it was dispatched. */
+    readonly outcome?: Outcome;
+    /** It was lost and another attempt followed, whatever the retry rule says. */
+    readonly rerun?: boolean;
+  }
+  /** The run was asked to stop, for this reason. */
+  | { readonly stopped: string };
 
 /** How much a lane takes. */
 export interface TakeOptions {

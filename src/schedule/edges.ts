@@ -1,6 +1,6 @@
 /**
- * Owns what is known of a plan's edges before anything runs: which needs are settled at once, and which only when a loop
- * around the needed task has ended.
+ * Owns what is known of a plan before anything runs: which needs are settled at once, and which only when a loop around the
+ * needed task has ended; which tasks may stand in a line, and which failures stop the run.
  * Must not know the state of a run.
  * Invariant: every need of the plan is in `now` of its task or in `exits` of exactly one loop.
  */
@@ -24,6 +24,10 @@ export interface Edges {
   readonly closes: readonly (readonly number[])[];
   /** By task: 1 if a failure of it for good, in no loop that may go round, stops the run. */
   readonly fatal: Uint8Array;
+  /** By task: 1 if its attempts have to be alone on their lane: nothing before them, nothing after them. */
+  readonly alone: Uint8Array;
+  /** By task: 1 if it may stand behind its needs on their lane, which goes on only after a success. */
+  readonly inLine: Uint8Array;
 }
 
 const NONE: never[] = [];
@@ -47,9 +51,14 @@ export function edgesOf(plan: Plan): Edges {
   }
   const closes = plan.tasks.map((): number[] => NONE);
   plan.loops.forEach((loop, index) => {
-    closes[loop.from] = [...closes[loop.from]!, index];
+    if (closes[loop.from]!.length === 0) closes[loop.from] = [index];
+    else closes[loop.from]!.push(index);
   });
-  return { now, exits, closes, fatal: fatalTasks(plan) };
+  const alone = Uint8Array.from(plan.tasks, (task) => task.fresh || task.onLost === "fail" ? 1 : 0);
+  const inLine = Uint8Array.from(plan.tasks, ({ index, run, needs }) => {
+    return run !== undefined && alone[index] === 0 && needs.every(({ on }) => on !== "failure") ? 1 : 0;
+  });
+  return { now, exits, closes, fatal: fatalTasks(plan), alone, inLine };
 }
 
 /** Tasks whose failure stops a run: it counts, and no need on a failure leads on. */
@@ -76,10 +85,12 @@ function loopsAround(plan: Plan): ReadonlyMap<number, readonly number[]> {
   return around;
 }
 
-/** The outermost loop that holds the edge's start but not its end. */
+/** The outermost loop that holds the edge's start but not its end: those that hold both are the last of either list. */
 function outermostLeft(around: ReadonlyMap<number, readonly number[]>, edge: Edge): number | undefined {
   const loops = around.get(edge.from);
   if (loops === undefined) return undefined;
   const kept = around.get(edge.to) ?? NONE;
-  return loops.findLast((loop) => !kept.includes(loop));
+  let both = 0;
+  while (both < kept.length && loops.at(-1 - both) === kept.at(-1 - both)) both++;
+  return loops.at(-1 - both);
 }

@@ -1,5 +1,5 @@
 /**
- * Owns what runs next: the state of every task of a run, and what an outcome leads to.
+ * Owns what runs next: what an outcome leads to, and which tasks a lane gets.
  * Must not know clocks, workers' threads, promises, randomness or I/O; a lane is only a number to it.
  * Invariant: each task has exactly one final outcome for each iteration, and nothing becomes ready after a stop.
  *
@@ -10,57 +10,52 @@
  */
 import { isFailure, type Outcome, type RunState, satisfies } from "../pipeline/outcome.ts";
 import type { Plan, PlanTask } from "../pipeline/plan.ts";
-import { type Command, type Dispatch, type Replayed, Standing, type TakeOptions } from "./command.ts";
+import { type Command, type Dispatch, Standing, type TakeOptions } from "./command.ts";
 import { type Edge, type Edges, edgesOf } from "./edges.ts";
+import { Lanes } from "./lanes.ts";
 import { ReadyQueue } from "./ready_queue.ts";
+import { whySkipped, whyStopped } from "./reasons.ts";
+import { Rounds } from "./rounds.ts";
+import { TaskStates } from "./states.ts";
 
-const NO_LANE = -1;
+/** Dependents looked at for one that goes on with a line; lines save time, and looking for one may not cost it. */
+const MAX_LOOKED_AT = 16;
+/** A dependent that lacks no more needs than this makes the outcomes it waits for urgent. */
+const FEW_NEEDS = 16;
+
+/** Why nothing new starts, and what the run is for it; without `state` its tasks' outcomes decide. */
+interface Stop {
+  readonly because: string;
+  readonly state?: "failed" | "cancelled";
+}
 
 /** The state of a run's tasks. Every method is deterministic and costs no more than the edges it touches. */
 export class Schedule {
   readonly #plan: Plan;
   readonly #edges: Edges;
+  readonly #states: TaskStates;
+  readonly #lanes: Lanes;
+  readonly #rounds: Rounds;
   readonly #ready: ReadyQueue;
-  /** Ready tasks that have to be alone on their lane: nothing before them, nothing after them. */
+  /** Ready tasks that have to be alone on their lane. */
   readonly #readyAlone: ReadyQueue;
-  readonly #standing: Uint8Array;
-  readonly #iteration: Int32Array;
-  readonly #attempt: Int32Array;
-  /** Needs not yet settled. */
-  readonly #pending: Int32Array;
-  /** Needs settled and satisfied. */
-  readonly #satisfied: Int32Array;
-  readonly #outcome: (Outcome | undefined)[];
-  readonly #lane: Int32Array;
-  /** Of the pending needs, how many are dispatched to the lane `#nearLane`: never more than there are. */
-  readonly #near: Int32Array;
-  readonly #nearLane: Int32Array;
-  readonly #roundsLeft: number[];
   readonly #delayed: Set<number> = new Set();
   #settling: { task: number; outcome: Outcome }[] = [];
   #commands: Command[] = [];
-  #dispatched = 0;
   #settled = 0;
-  #stop: { readonly because: string; readonly cancelled: boolean } | undefined;
+  #stop: Stop | undefined;
   #ended = false;
 
-  constructor(plan: Plan) {
-    const size = plan.tasks.length;
+  /** @param edges What `edgesOf` makes of the plan. */
+  constructor(plan: Plan, edges: Edges = edgesOf(plan)) {
     this.#plan = plan;
-    this.#edges = edgesOf(plan);
+    this.#edges = edges;
+    this.#states = new TaskStates(plan);
+    this.#lanes = new Lanes(edges.now);
+    this.#rounds = new Rounds(plan);
     const rank = Int32Array.from(plan.tasks, (task) => task.rank);
     this.#ready = new ReadyQueue(rank);
     this.#readyAlone = new ReadyQueue(rank);
-    this.#standing = new Uint8Array(size);
-    this.#iteration = new Int32Array(size);
-    this.#attempt = new Int32Array(size);
-    this.#pending = Int32Array.from(plan.tasks, (task) => task.needs.length);
-    this.#satisfied = new Int32Array(size);
-    this.#outcome = new Array<Outcome | undefined>(size).fill(undefined);
-    this.#lane = new Int32Array(size).fill(NO_LANE);
-    this.#near = new Int32Array(size);
-    this.#nearLane = new Int32Array(size).fill(NO_LANE);
-    this.#roundsLeft = plan.loops.map((loop) => loop.times);
   }
 
   /** Tasks that could be taken now with `take`. */
@@ -74,7 +69,7 @@ export class Schedule {
   }
 
   get dispatchedCount(): number {
-    return this.#dispatched;
+    return this.#lanes.size;
   }
 
   get settledCount(): number {
@@ -95,21 +90,21 @@ export class Schedule {
   }
 
   standing(task: number): number {
-    return this.#standing[task]!;
+    return this.#states.standing[task]!;
   }
 
   iteration(task: number): number {
-    return this.#iteration[task]!;
+    return this.#states.iteration[task]!;
   }
 
   /** The number of the last attempt that was dispatched in this iteration; 0 if none was. */
   attempt(task: number): number {
-    return this.#attempt[task]!;
+    return this.#states.attempt[task]!;
   }
 
   /** The outcome of the last settled attempt, of this or an earlier iteration. */
   outcome(task: number): Outcome | undefined {
-    return this.#outcome[task];
+    return this.#states.outcome[task];
   }
 
   /** The task that `takeAlone` would take. */
@@ -158,33 +153,43 @@ export class Schedule {
 
   /** Goes on with the line behind `last`, which was dispatched to this lane and has not settled. */
   extend(lane: number, { last, max }: { readonly last: number; readonly max: number }): Dispatch[] {
-    if (this.#lane[last] !== lane || this.#alone(last)) return [];
+    if (!this.#lanes.has(last, lane) || this.#edges.alone[last] === 1) return [];
     const taken = [last];
     this.#follow(lane, taken, max + 1);
     return taken.slice(1).map((task) => this.#asDispatch(task, true));
   }
 
-  /** Takes a task off its lane again; the attempt has not begun and leaves no trace. */
+  /** Takes a task off its lane again; the attempt has not begun and leaves no trace. Of a line, the last comes first. */
   giveBack(task: number): Command[] {
-    this.#offLane(task);
-    this.#attempt[task]!--;
-    this.#standing[task] = Standing.waiting;
-    if (this.#stop !== undefined) this.#leave(this.#plan.tasks[task]!, this.#stop.because);
-    else if (this.#pending[task] === 0) this.#makeReady(task);
+    this.#lanes.takeOff(task);
+    this.#states.attempt[task]!--;
+    this.#states.standing[task] = Standing.waiting;
+    if (this.#stop !== undefined) this.#leave(task, this.#stop.because);
+    else if (this.#states.pending[task] === 0) this.#resolve(this.#plan.tasks[task]!);
     return this.#finish();
   }
 
   /** Folds in the outcome of a dispatched attempt. */
   settle(task: number, outcome: Exclude<Outcome, "skipped">): Command[] {
-    this.#offLane(task);
-    const { retry } = this.#plan.tasks[task]!;
-    if (isFailure(outcome) && this.#attempt[task]! < retry.attempts && this.#stop === undefined) {
-      this.#outcome[task] = outcome;
-      this.#standing[task] = Standing.retrying;
+    this.#lanes.takeOff(task);
+    const attempt = this.#states.attempt[task]!;
+    if (isFailure(outcome) && this.#triesLeft(task) > 0 && this.#stop === undefined) {
+      this.#states.outcome[task] = outcome;
+      this.#states.standing[task] = Standing.retrying;
       this.#delayed.add(task);
-      return [{ type: "delay", task, iteration: this.#iteration[task]!, attempt: this.#attempt[task]! }];
+      return [{ type: "delay", task, iteration: this.#states.iteration[task]!, attempt }];
     }
     this.#settling.push({ task, outcome });
+    return this.#finish();
+  }
+
+  /** Counts a dispatched attempt as crashed with its process, and tries again at once, whatever the retry rule says. */
+  rerun(task: number): Command[] {
+    this.#lanes.takeOff(task);
+    this.#states.outcome[task] = "crashed";
+    this.#states.lost[task]!++;
+    if (this.#stop !== undefined) this.#leave(task, this.#stop.because);
+    else this.#makeReady(task);
     return this.#finish();
   }
 
@@ -196,77 +201,97 @@ export class Schedule {
 
   /** Starts nothing new. Running attempts may end; what has not begun is skipped. */
   stop(because: string): Command[] {
-    this.#halt({ because, cancelled: true });
+    this.#halt({ because, state: "cancelled" });
     return this.#finish();
   }
 
-  /** Whether an attempt has to be alone on its lane: nothing before it, nothing after it. */
-  #alone(task: number): boolean {
-    const { fresh, onLost } = this.#plan.tasks[task]!;
-    return fresh || onLost === "fail";
+  /** Like `stop`, for a run that can't go on; it has failed, whatever became of its tasks. */
+  giveUp(because: string): Command[] {
+    this.#halt({ because, state: "failed" });
+    return this.#finish();
+  }
+
+  /**
+   * Dispatches a certain task, as a journal tells that it was. The order of what is ready is lost until `requeue`.
+   *
+   * @returns Whether it could be dispatched; not if it is settled, or dispatched already.
+   */
+  redispatch(task: number, lane: number): boolean {
+    const standing = this.#states.standing[task]!;
+    if (standing === Standing.settled || standing === Standing.dispatched) return false;
+    this.#delayed.delete(task);
+    this.#dispatch(task, lane);
+    return true;
+  }
+
+  /** Restores the order of what is ready. */
+  requeue(): void {
+    this.#ready.clear();
+    this.#readyAlone.clear();
+    for (const { index } of this.#plan.tasks) {
+      if (this.#states.standing[index] === Standing.ready) this.#makeReady(index);
+    }
+  }
+
+  #triesLeft(task: number): number {
+    return this.#plan.tasks[task]!.retry.attempts - (this.#states.attempt[task]! - this.#states.lost[task]!);
   }
 
   #asDispatch(task: number, follows: boolean): Dispatch {
+    const attempt = this.#states.attempt[task]!;
     return {
       task,
       follows,
-      iteration: this.#iteration[task]!,
-      attempt: this.#attempt[task]!,
+      iteration: this.#states.iteration[task]!,
+      attempt,
       urgent: this.#isUrgent(task),
       fatal: this.#edges.fatal[task] === 1 && this.#edges.closes[task]!.length === 0 &&
-        this.#attempt[task]! >= this.#plan.tasks[task]!.retry.attempts,
+        this.#triesLeft(task) <= 0,
     };
   }
 
   /** Others wait: a dependent that is not behind it on the same lane and lacks few other needs, or a loop. */
   #isUrgent(task: number): boolean {
     if (this.#edges.closes[task]!.length > 0) return true;
-    const edges = this.#edges.now[task]!;
-    for (const { to } of edges) {
-      if (this.#lane[to] !== this.#lane[task] && this.#pending[to]! <= 16) return true;
+    for (const { to } of this.#edges.now[task]!) {
+      if (this.#states.pending[to]! <= FEW_NEEDS && !this.#lanes.together(to, task)) return true;
     }
     return false;
   }
 
   #dispatch(task: number, lane: number): void {
-    this.#standing[task] = Standing.dispatched;
-    this.#attempt[task]!++;
-    this.#lane[task] = lane;
-    this.#dispatched++;
-    for (const { to } of this.#edges.now[task]!) {
-      if (this.#near[to] === 0) this.#nearLane[to] = lane;
-      if (this.#nearLane[to] === lane) this.#near[to]!++;
-    }
-  }
-
-  #offLane(task: number): void {
-    const lane = this.#lane[task];
-    if (lane === NO_LANE) throw new Error(`Task ${task} is not on a lane`);
-    this.#lane[task] = NO_LANE;
-    this.#dispatched--;
-    for (const { to } of this.#edges.now[task]!) {
-      if (this.#nearLane[to] === lane && this.#near[to]! > 0) this.#near[to]!--;
-    }
+    this.#states.standing[task] = Standing.dispatched;
+    this.#states.attempt[task]!++;
+    this.#lanes.put(task, lane);
   }
 
   /** Appends to `line` the tasks that may follow its last one, the first sibling each time: the others go elsewhere. */
   #follow(lane: number, line: number[], max: number): void {
     while (line.length < max) {
-      const next = this.#edges.now[line.at(-1)!]!.find((edge) => this.#mayFollow(edge, lane));
+      const next = this.#follower(line.at(-1)!, lane);
       if (next === undefined) return;
-      this.#dispatch(next.to, lane);
-      line.push(next.to);
+      this.#dispatch(next, lane);
+      line.push(next);
     }
   }
 
-  #mayFollow({ to, on }: Edge, lane: number): boolean {
-    if (this.#standing[to] !== Standing.waiting || this.#stop !== undefined) return false;
-    if (this.#near[to] !== this.#pending[to] || this.#nearLane[to] !== lane) return false;
-    const task = this.#plan.tasks[to]!;
-    if (on === "failure" || task.run === undefined || this.#alone(to)) return false;
-    if (task.join === "any") return task.needs.every((need) => need.on !== "failure");
-    return this.#satisfied[to]! + this.#pending[to]! === task.needs.length &&
-      task.needs.every((need) => need.on !== "failure" || this.#lane[need.task] !== lane);
+  #follower(task: number, lane: number): number | undefined {
+    if (this.#stop !== undefined) return undefined;
+    const edges = this.#edges.now[task]!;
+    const some = Math.min(edges.length, MAX_LOOKED_AT);
+    for (let at = 0; at < some; at++) {
+      if (this.#mayFollow(edges[at]!.to, lane)) return edges[at]!.to;
+    }
+    return undefined;
+  }
+
+  /** Whether a task can start as soon as everything on the lane has succeeded. */
+  #mayFollow(task: number, lane: number): boolean {
+    if (this.#states.standing[task] !== Standing.waiting || this.#edges.inLine[task] === 0) return false;
+    const pending = this.#states.pending[task]!;
+    if (this.#lanes.near(task, lane) !== pending) return false;
+    const { join, needs } = this.#plan.tasks[task]!;
+    return join === "any" || this.#states.satisfied[task]! + pending === needs.length;
   }
 
   /** Settles what waits to be settled, and all that follows from it; then tells what there is to do. */
@@ -287,148 +312,99 @@ export class Schedule {
   }
 
   #settleForGood(task: number, outcome: Outcome): void {
-    this.#standing[task] = Standing.settled;
-    this.#outcome[task] = outcome;
+    this.#states.standing[task] = Standing.settled;
+    this.#states.outcome[task] = outcome;
     this.#settled++;
     if (this.#stop !== undefined) return;
-    if (this.#goesRound(task, outcome)) return;
+    const closes = this.#edges.closes[task]!;
+    const round = closes.length === 0 ? undefined : this.#rounds.next(closes, outcome);
+    if (round !== undefined) return this.#again(round);
     for (const edge of this.#edges.now[task]!) this.#tell(edge, outcome);
-    for (const loop of this.#edges.closes[task]!) {
-      for (const edge of this.#edges.exits[loop]!) this.#tell(edge, this.#outcome[edge.from]!);
+    for (const loop of closes) {
+      for (const edge of this.#edges.exits[loop]!) this.#tell(edge, this.#states.outcome[edge.from]!);
     }
     if (isFailure(outcome) && this.#edges.fatal[task] === 1) {
-      const { name } = this.#plan.tasks[task]!;
-      this.#halt({
-        because: `${name} ${inWords(outcome)}, and the pipeline stops on failure`,
-        cancelled: false,
-      });
+      this.#halt({ because: whyStopped(this.#plan.tasks[task]!.name, outcome) });
     }
   }
 
-  /** Starts the next iteration of the innermost loop that the task closes and that has not ended. */
-  #goesRound(task: number, outcome: Outcome): boolean {
-    for (const index of this.#edges.closes[task]!) {
-      const loop = this.#plan.loops[index]!;
-      if (!satisfies(loop.on, outcome) || this.#roundsLeft[index] === 0) continue;
-      this.#roundsLeft[index]!--;
-      this.#again(index);
-      return true;
-    }
-    return false;
-  }
-
-  #again(index: number): void {
-    const body = new Set(this.#plan.loops[index]!.body);
-    this.#plan.loops.forEach((inner, at) => {
-      if (at < index && body.has(inner.from)) this.#roundsLeft[at] = inner.times;
-    });
+  /** Starts the next iteration of a loop. All its tasks have settled, since they lead to the one it closes at. */
+  #again(loop: number): void {
+    const { body } = this.#plan.loops[loop]!;
+    const inside = new Set(body);
+    for (const task of body) this.#states.again(this.#plan.tasks[task]!, inside);
+    this.#settled -= body.length;
     for (const task of body) {
-      const { needs } = this.#plan.tasks[task]!;
-      const outside = needs.filter((need) => !body.has(need.task));
-      this.#standing[task] = Standing.waiting;
-      this.#iteration[task]!++;
-      this.#attempt[task] = 0;
-      this.#pending[task] = needs.length - outside.length;
-      this.#satisfied[task] = outside.filter((need) => satisfies(need.on, this.#outcome[need.task]!)).length;
-      this.#settled--;
-    }
-    for (const task of body) {
-      if (this.#pending[task] === 0) this.#resolve(this.#plan.tasks[task]!);
+      if (this.#states.pending[task] === 0) this.#resolve(this.#plan.tasks[task]!);
     }
   }
 
   #tell({ to, on }: Edge, outcome: Outcome): void {
-    this.#pending[to]!--;
-    if (satisfies(on, outcome)) this.#satisfied[to]!++;
-    if (this.#pending[to] === 0 && this.#standing[to] === Standing.waiting) {
-      this.#resolve(this.#plan.tasks[to]!);
-    }
+    const pending = --this.#states.pending[to]!;
+    if (satisfies(on, outcome)) this.#states.satisfied[to]!++;
+    if (pending === 0 && this.#states.standing[to] === Standing.waiting) this.#resolve(this.#plan.tasks[to]!);
   }
 
   /** All needs are settled: the task is ready, passes (a sync point) or is skipped. */
   #resolve(task: PlanTask): void {
-    const satisfied = this.#satisfied[task.index]!;
-    const runs = task.join === "all"
-      ? satisfied === task.needs.length
-      : satisfied > 0 || task.needs.length === 0;
-    if (!runs) this.#skip(task, this.#whySkipped(task));
-    else if (task.run !== undefined) this.#makeReady(task.index);
+    if (!this.#states.runs(task)) {
+      this.#record(task.index, "skipped", whySkipped(this.#plan, task, this.#states.outcome));
+    } else if (task.run !== undefined) this.#makeReady(task.index);
     else {
-      this.#attempt[task.index] = 1;
+      this.#states.attempt[task.index] = 1;
       this.#record(task.index, "succeeded");
     }
   }
 
   #makeReady(task: number): void {
-    this.#standing[task] = Standing.ready;
-    (this.#alone(task) ? this.#readyAlone : this.#ready).push(task);
-  }
-
-  #skip(task: PlanTask, because: string): void {
-    this.#record(task.index, "skipped", because);
+    this.#states.standing[task] = Standing.ready;
+    (this.#edges.alone[task] === 1 ? this.#readyAlone : this.#ready).push(task);
   }
 
   #record(task: number, outcome: "succeeded" | "skipped", because?: string): void {
     this.#commands.push({
       type: "record",
       task,
-      iteration: this.#iteration[task]!,
-      attempt: this.#attempt[task]!,
+      iteration: this.#states.iteration[task]!,
+      attempt: this.#states.attempt[task]!,
       outcome,
       ...(because === undefined ? {} : { because }),
     });
     this.#settling.push({ task, outcome });
-    this.#standing[task] = Standing.settled;
+    this.#states.standing[task] = Standing.settled;
   }
 
   /** Gives a task that will not start any more its final outcome: the one of its last attempt, or `skipped`. */
-  #leave(task: PlanTask, because: string): void {
-    if (this.#attempt[task.index] === 0) this.#skip(task, because);
-    else {
-      this.#settling.push({ task: task.index, outcome: this.#outcome[task.index]! });
-      this.#standing[task.index] = Standing.settled;
-    }
+  #leave(task: number, because: string): void {
+    if (this.#states.attempt[task] === 0) return this.#record(task, "skipped", because);
+    this.#settling.push({ task, outcome: this.#states.outcome[task]! });
+    this.#states.standing[task] = Standing.settled;
   }
 
-  #halt(stop: { readonly because: string; readonly cancelled: boolean }): void {
-    if (this.#ended || (this.#stop !== undefined && !(stop.cancelled && !this.#stop.cancelled))) return;
+  #halt(stop: Stop): void {
+    if (this.#ended || this.#stop?.state === "cancelled") return;
+    if (this.#stop !== undefined && stop.state === undefined) return;
     const first = this.#stop === undefined;
     this.#stop = stop;
     if (!first) return;
     this.#commands.push({ type: "revoke", because: stop.because });
     this.#ready.clear();
     this.#readyAlone.clear();
-    for (const task of this.#plan.tasks) {
-      const standing = this.#standing[task.index]!;
-      if (standing !== Standing.dispatched && standing !== Standing.settled) this.#leave(task, stop.because);
-    }
     this.#delayed.clear();
-  }
-
-  #whySkipped(task: PlanTask): string {
-    const unmet = task.needs.filter((need) => !satisfies(need.on, this.#outcome[need.task]!));
-    const reasons = unmet.slice(0, 3).map((need) => {
-      const { name } = this.#plan.tasks[need.task]!;
-      return need.on === "failure" ? `${name} did not fail` : `${name} ${inWords(this.#outcome[need.task]!)}`;
-    });
-    const more = unmet.length > 3 ? ` and ${unmet.length - 3} more` : "";
-    return reasons.join(", ") + more;
+    for (const { index } of this.#plan.tasks) {
+      const standing = this.#states.standing[index]!;
+      if (standing !== Standing.dispatched && standing !== Standing.settled) this.#leave(index, stop.because);
+    }
   }
 
   #endState(): RunState {
-    if (this.#stop?.cancelled) return "cancelled";
-    const bad = this.#plan.tasks.some((task) => {
-      const outcome = this.#outcome[task.index]!;
-      return outcome !== "succeeded" && outcome !== "skipped" && !task.allowFailure;
+    if (this.#stop?.state !== undefined) return this.#stop.state;
+    const bad = this.#plan.tasks.some(({ index, allowFailure }) => {
+      const outcome = this.#states.outcome[index]!;
+      return outcome !== "succeeded" && outcome !== "skipped" && !allowFailure;
     });
     return bad ? "failed" : "succeeded";
   }
 }
 
 const NO_COMMANDS: Command[] = [];
-
-/** An outcome as the verb of a sentence. */
-function inWords(outcome: Outcome): string {
-  return outcome === "timed_out" ? "timed out" : outcome === "failed" ? outcome : `was ${outcome}`
-    .replace("was crashed", "crashed").replace("was succeeded", "succeeded");
-}

@@ -1,0 +1,134 @@
+/**
+ * Owns the way from a journal back to a schedule.
+ * Must not know how a journal keeps its records.
+ * Invariant: the schedule goes on as if it had never been interrupted, but for attempts of which nobody knows how they ended.
+ *
+ * A journal holds no record of an attempt that was given back, so one that was dispatched and has not settled may be running,
+ * may be waiting again, or may have been skipped since. What comes later in the journal tells; at its end such an attempt
+ * counts as in flight if its needs allow that it had begun.
+ */
+import type { Plan } from "../pipeline/plan.ts";
+import { type Command, type Replayed, Standing } from "./command.ts";
+import { Schedule } from "./schedule.ts";
+
+/** The lane on which replayed attempts stand. Lanes that take attempts must have other numbers. */
+export const REPLAYED_LANE = -2;
+
+/** What a journal comes to. */
+export interface Replay {
+  readonly schedule: Schedule;
+  /** What was asked for and is not in the journal: to be carried out before anything else. */
+  readonly commands: Command[];
+  /**
+   * Tasks whose attempt was in flight. Each is still dispatched: call `settle` if the attempt counts as any other (as
+   * crashed, say), `rerun` if another one is to follow in any case, or `giveBack` if it is to be as if it had not begun.
+   */
+  readonly inFlight: number[];
+}
+
+/** A journal that does not belong to the plan, or is not whole. */
+export class ReplayError extends Error {
+  readonly code = "OUTRIDER_REPLAY";
+  override name = "ReplayError";
+}
+
+/**
+ * A schedule at the point where a journal ends.
+ *
+ * @param records In the order in which they happened; any beginning of a journal will do. Outcomes of skipped tasks and sync
+ * points follow from the others: they only tell what has been recorded, and are passed over where nothing leads to them.
+ * @throws {ReplayError} If a record can't have happened in a run of this plan.
+ */
+export function replay(plan: Plan, records: Iterable<Replayed>): Replay {
+  const schedule = new Schedule(plan);
+  const fold = new Fold(plan, schedule);
+  for (const record of records) fold.add(record);
+  return { schedule, ...fold.end() };
+}
+
+type RecordCommand = Extract<Command, { type: "record" }>;
+type AttemptRecord = Exclude<Replayed, { stopped: string }>;
+
+class Fold {
+  readonly #plan: Plan;
+  readonly #schedule: Schedule;
+  /** Outcomes that the schedule asked to record and that have not come up in the journal yet. */
+  readonly #expected: Map<string, RecordCommand> = new Map();
+  /** Delays that the schedule asked for, by task; stale ones are sorted out at the end. */
+  readonly #delays: Map<number, Command> = new Map();
+  #end: Command | undefined;
+
+  constructor(plan: Plan, schedule: Schedule) {
+    this.#plan = plan;
+    this.#schedule = schedule;
+    this.#expect(schedule.start());
+  }
+
+  add(record: Replayed): void {
+    if ("stopped" in record) return this.#expect(this.#schedule.stop(record.stopped));
+    const { task, outcome, rerun = false } = record;
+    if (this.#plan.tasks[task] === undefined) throw new ReplayError(`The pipeline has no task ${task}`);
+    if (outcome === undefined) return this.#dispatched(record);
+    if (outcome === "skipped" || this.#plan.tasks[task]!.run === undefined) return this.#recorded(record);
+    this.#dispatched(record);
+    this.#expect(rerun ? this.#schedule.rerun(task) : this.#schedule.settle(task, outcome));
+  }
+
+  end(): Omit<Replay, "schedule"> {
+    const inFlight: number[] = [];
+    // Backwards, since what stands behind another in a line comes later in the plan.
+    for (const { index, needs } of this.#plan.tasks.toReversed()) {
+      if (this.#schedule.standing(index) !== Standing.dispatched) continue;
+      const begun = needs.every((need) => this.#schedule.standing(need.task) === Standing.settled);
+      if (begun) inFlight.push(index);
+      else this.#expect(this.#schedule.giveBack(index));
+    }
+    this.#schedule.requeue();
+    const delays = [...this.#delays].filter(([task]) => this.#schedule.standing(task) === Standing.retrying);
+    return {
+      inFlight: inFlight.reverse(),
+      commands: [
+        ...this.#expected.values(),
+        ...delays.map(([, delay]) => delay),
+        ...(this.#end === undefined ? [] : [this.#end]),
+      ],
+    };
+  }
+
+  #dispatched(record: AttemptRecord): void {
+    this.#schedule.redispatch(record.task, REPLAYED_LANE);
+    const { task } = record;
+    const agrees = this.#schedule.standing(task) === Standing.dispatched &&
+      this.#schedule.iteration(task) === record.iteration && this.#schedule.attempt(task) === record.attempt;
+    if (!agrees) throw this.#impossible(record);
+  }
+
+  /** A skipped task or a sync point: the schedule knows it by now, unless the attempt was given back before. */
+  #recorded(record: AttemptRecord): void {
+    const { task } = record;
+    if (!this.#expected.has(keyOf(record)) && this.#schedule.standing(task) === Standing.dispatched) {
+      this.#expect(this.#schedule.giveBack(task));
+    }
+    this.#expected.delete(keyOf(record));
+  }
+
+  #expect(commands: readonly Command[]): void {
+    for (const command of commands) {
+      if (command.type === "record") this.#expected.set(keyOf(command), command);
+      else if (command.type === "delay") this.#delays.set(command.task, command);
+      else if (command.type === "end") this.#end = command;
+    }
+  }
+
+  #impossible({ task, iteration, attempt, outcome }: AttemptRecord): ReplayError {
+    const { name } = this.#plan.tasks[task]!;
+    return new ReplayError(
+      `The journal does not belong to this pipeline: it says that attempt ${attempt} of ${name} in iteration ${iteration} ` +
+        `${outcome === undefined ? "started" : `ended as ${outcome}`} when it can't have. Begin a new run`,
+    );
+  }
+}
+
+function keyOf({ task, iteration, attempt }: Exclude<AttemptRecord, "outcome">): string {
+  return `${task} ${iteration} ${attempt}`;
+}
