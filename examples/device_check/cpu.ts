@@ -63,6 +63,7 @@ function kernel(seed: number): number {
     x ^= x >>> 17;
     x ^= x << 5;
     sum = sum * 0.5 + (x & 0xffff);
+    x = (x + (sum & 1)) | 0;
   }
-  return x ^ sum;
+  return x;
 }
