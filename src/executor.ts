@@ -159,9 +159,14 @@ class Run implements Execution {
         }),
       services: {
         ...storeService(this.#store, this.#events),
-        previous: () => this.#readFold().attemptsBefore(),
-        value: (task: number, iteration: number) =>
-          this.#schedule?.iteration(task) === iteration ? this.#values[task] : undefined,
+        previous: () => {
+          this.#pool.drain();
+          return this.#readFold().attemptsBefore();
+        },
+        value: (task: number, iteration: number) => {
+          this.#pool.drain();
+          return this.#schedule?.iteration(task) === iteration ? this.#values[task] : undefined;
+        },
       },
       listener: {
         settled: (lane, item, outcome) => this.#settled(lane, item, outcome),

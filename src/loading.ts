@@ -3,7 +3,7 @@
  * Must not know what a plan is used for.
  * Invariant: nothing of a pipeline's code is evaluated in this thread.
  */
-import { load, type LoadOptions, type LoadPort, type Source } from "./pipeline/load.ts";
+import { load, type LoadOptions, type LoadPort, type ModuleExports, type Source } from "./pipeline/load.ts";
 import type { Plan } from "./pipeline/plan.ts";
 import { Pool } from "./pool/pool.ts";
 import { workerCode } from "./pool/worker_code.ts";
@@ -18,12 +18,29 @@ export function loadPort(lane: () => Lane): LoadPort {
   return {
     fileUrl: runtime.fileUrl,
     readText: (url) => runtime.readText(runtime.filePath(url)),
-    describe: (module) => limited(lane().ask((calls) => calls.describe(module)), module),
-    exportsOf: (modules) =>
-      modules.length === 0
-        ? Promise.resolve({})
-        : limited(lane().ask((calls) => calls.exportsOf(modules)), modules.join(", ")),
+    describe: (module) => limited(lane(), module, (calls) => calls.describe(module)),
+    exportsOf: (modules) => modules.length === 0 ? Promise.resolve({}) : exportsOf(lane, modules),
   };
+}
+
+/** Asks for all at once; if the worker does not survive that, one by one, to tell which module it is. */
+async function exportsOf(
+  lane: () => Lane,
+  modules: readonly string[],
+): Promise<Record<string, ModuleExports>> {
+  try {
+    return await limited(lane(), modules.join(", "), (calls) => calls.exportsOf(modules));
+  } catch (error) {
+    const [module] = modules;
+    if (modules.length === 1) return { [module!]: { error: messageOf(error) } };
+    const found: Record<string, ModuleExports> = {};
+    for (const module of modules) Object.assign(found, await exportsOf(lane, [module]));
+    return found;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Loads and checks a pipeline without running it. @throws {PipelineError} With every problem at once. */
@@ -43,7 +60,8 @@ export async function loadPlan(source: Source, options: LoadOptions = {}): Promi
   }
 }
 
-async function limited<T>(answer: Promise<T>, what: string): Promise<T> {
+/** The lane's answer; a worker that does not answer is ended. */
+async function limited<T>(lane: Lane, what: string, question: Parameters<typeof lane.ask<T>>[0]): Promise<T> {
   const limit = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     limit.reject(
@@ -51,9 +69,10 @@ async function limited<T>(answer: Promise<T>, what: string): Promise<T> {
         `Loading ${what} takes longer than ${LOAD_MS / 1_000} s: look for code that waits at its top level`,
       ),
     );
+    lane.end().catch(() => {});
   }, LOAD_MS);
   try {
-    return await Promise.race([answer, limit.promise]);
+    return await Promise.race([lane.ask(question), limit.promise]);
   } finally {
     clearTimeout(timer);
   }

@@ -80,7 +80,8 @@ export class Watching {
           passing.splice(0),
         ]);
         if (states.length + logs.length > 0) continue;
-        if (over) return;
+        // Who only iterates is to hear of a pipeline that could not be run.
+        if (over) return void await this.#ended;
         await Promise.race([changed, this.#ended.catch(() => {})]);
       }
     } finally {
@@ -90,8 +91,21 @@ export class Watching {
   }
 }
 
-function merged(lists: readonly (readonly ExecutionEvent[])[]): ExecutionEvent[] {
-  return lists.flat().sort((a, b) => timeOf(a) - timeOf(b));
+/** The events by time, each list in its own order: workers' clocks and ours differ a little. */
+function* merged(lists: readonly (readonly ExecutionEvent[])[]): Generator<ExecutionEvent> {
+  const next = lists.map(() => 0);
+  for (;;) {
+    let first: { readonly list: number; readonly at: number; readonly event: ExecutionEvent } | undefined;
+    lists.forEach((events, list) => {
+      const event = events[next[list]!];
+      if (event === undefined) return;
+      const at = timeOf(event);
+      if (first === undefined || at < first.at) first = { list, at, event };
+    });
+    if (first === undefined) return;
+    next[first.list]!++;
+    yield first.event;
+  }
 }
 
 function timeOf(event: ExecutionEvent): number {

@@ -3,7 +3,7 @@
  * Must not know what its task is given (context.ts), the rings, or how outcomes are told.
  * Invariant: what is not asked for is not made: an attempt is on the path between two tasks.
  */
-import { unescape, type Value } from "../src/pipeline/value.ts";
+import { decode, unescape, type Value } from "../src/pipeline/value.ts";
 import type { Claimed } from "../src/pool/inbox.ts";
 import type { AbortOutcome, Payload } from "../src/pool/protocol.ts";
 import type { Author } from "./output.ts";
@@ -18,7 +18,9 @@ export class Attempt implements Author {
   ended = false;
   /** How the attempt is to end once its code has stopped, if it was aborted. */
   aborted: AbortOutcome | undefined = undefined;
+  #fetched: Map<number, string | undefined> | undefined = undefined;
   #controller: AbortController | undefined = undefined;
+  #life: AbortController | undefined = undefined;
   #partial: Map<string, string> | undefined = undefined;
 
   constructor(claimed: Claimed, payload: string, startedAt: number) {
@@ -46,14 +48,23 @@ export class Attempt implements Author {
     return this.payload.t;
   }
 
-  /** Aborted at the timeout and on cancel, and when the attempt has ended while something waits in its name. */
+  /** Aborted at the timeout and on cancel. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.aborted !== undefined) this.#controller.abort(reasonOf(this.aborted, this.task));
-      else if (this.ended) this.#controller.abort(endOf(this.task));
     }
     return this.#controller.signal;
+  }
+
+  /** Aborted with `signal`, and also when the attempt has ended: for what waits in its name. */
+  get life(): AbortSignal {
+    if (this.#life === undefined) {
+      this.#life = new AbortController();
+      if (this.aborted !== undefined) this.#life.abort(reasonOf(this.aborted, this.task));
+      else if (this.ended) this.#life.abort(endOf(this.task));
+    }
+    return this.#life.signal;
   }
 
   /** Unfinished lines by stream. */
@@ -70,12 +81,13 @@ export class Attempt implements Author {
   abort(outcome: AbortOutcome): void {
     this.aborted ??= outcome;
     this.#controller?.abort(reasonOf(outcome, this.task));
+    this.#life?.abort(reasonOf(outcome, this.task));
   }
 
   /** Ends what goes on in its name: waits of the store, iterators of events. */
   end(): void {
     this.ended = true;
-    this.#controller?.abort(endOf(this.task));
+    this.#life?.abort(endOf(this.task));
   }
 
   /** The values of the tasks needed. @param local Value that this worker has of a task, from earlier on the line. */
@@ -85,10 +97,20 @@ export class Attempt implements Author {
       for (const key of Object.keys(inputs)) inputs[key] = unescape(inputs[key]!);
     }
     for (const [as, task] of this.payload.l ?? []) {
-      const value = local(task);
+      const value = this.#fetched?.has(task) ? this.#decoded(task) : local(task);
       if (value !== undefined) inputs[as] = value;
     }
     return inputs;
+  }
+
+  /** Takes the JSON text of a value that its inputs need and that the worker has let go of. */
+  fetched(task: number, text: string | undefined): void {
+    (this.#fetched ??= new Map()).set(task, text);
+  }
+
+  #decoded(task: number): Value | undefined {
+    const text = this.#fetched!.get(task);
+    return text === undefined ? undefined : decode(text);
   }
 }
 

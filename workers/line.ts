@@ -132,7 +132,8 @@ export class Line {
       await new Promise<void>((done) => this.#payloadArrived = done);
     }
     const payload = this.#payloads.get(claimed.seq)!;
-    this.#payloads.delete(claimed.seq);
+    // Those of offers that were revoked go too.
+    for (const seq of this.#payloads.keys()) if (seq <= claimed.seq) this.#payloads.delete(seq);
     await this.#run({ ...claimed, payload }, at);
   }
 
@@ -143,7 +144,7 @@ export class Line {
     try {
       task = await scope.run(attempt, () => modules.find(attempt.payload.s, attempt.task));
       for (const [, index, iteration] of attempt.payload.l ?? []) {
-        if (!locals.has(index, iteration)) locals.keep(index, iteration, await value(index, iteration));
+        if (!locals.has(index, iteration)) attempt.fetched(index, await value(index, iteration));
       }
     } catch (error) {
       return this.#fail(attempt, error);
@@ -153,18 +154,19 @@ export class Line {
 
   #call(attempt: Attempt, task: AnyTask): Promise<void> | undefined {
     let value: unknown;
+    let promise: Promise<unknown> | undefined;
     try {
       value = scope.run(attempt, task, new Context(attempt, this.#parts.around));
+      // A thenable may throw, or settle twice; a promise of our own makes one honest answer of it.
+      if (isThenable(value)) promise = scope.run(attempt, toPromise, value);
     } catch (error) {
       return this.#fail(attempt, error);
     }
-    if (!isThenable(value)) return this.#succeed(attempt, value);
-    return new Promise<void>((done) => {
-      value.then(
-        (result) => done(this.#succeed(attempt, result)),
-        (error) => done(this.#fail(attempt, error)),
-      );
-    });
+    if (promise === undefined) return this.#succeed(attempt, value);
+    return promise.then(
+      (result) => this.#succeed(attempt, result),
+      (error) => this.#fail(attempt, error),
+    );
   }
 
   #succeed(attempt: Attempt, value: unknown): Promise<void> | undefined {
@@ -214,7 +216,8 @@ export class Line {
       c: retire ? 1 : 0,
       x: attempt.startedAt,
       y: endedAt,
-      text,
+      // The value of an attempt that succeeded too late is nobody's.
+      text: final !== outcome && outcome === "succeeded" ? undefined : text,
     });
     inbox.done();
     this.#ringIfDue(attempt, { final, endedAt });
@@ -232,6 +235,10 @@ export class Line {
     this.#quiet = 0;
     this.#parts.outbox.ring();
   }
+}
+
+function toPromise(value: PromiseLike<unknown>): Promise<unknown> {
+  return Promise.resolve(value);
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -4,6 +4,7 @@
  * Invariant: text is written in the order in which it was printed; an unfinished line is written when its attempt ends.
  */
 import { Kind, type OutboxWriter } from "../src/pool/outbox.ts";
+import { startOf } from "../src/pool/text.ts";
 import { LEVELS, STREAMS } from "../src/journal/record.ts";
 
 /** Longest line of the log in UTF-16 code units; a longer one is cut into several records. */
@@ -35,9 +36,13 @@ export class Output {
   /** Writes each line of the text as a record. */
   lines(author: Author, { stream, level, text }: { stream: string; level: string; text: string }): void {
     for (const line of text.split("\n")) {
-      for (let at = 0; at === 0 || at < line.length; at += MAX_LINE) {
-        this.#line(author, { stream, level, text: line.slice(at, at + MAX_LINE) });
+      let rest = line;
+      while (rest.length > MAX_LINE) {
+        const start = startOf(rest, MAX_LINE);
+        this.#line(author, { stream, level, text: start });
+        rest = rest.slice(start.length);
       }
+      this.#line(author, { stream, level, text: rest });
     }
     this.#outbox.ring();
   }

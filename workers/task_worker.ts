@@ -79,11 +79,11 @@ host.install({
   },
 });
 
-/** The attempt's signal, made when somebody waits. */
+/** The signal of what waits in the attempt's name, made when something waits. */
 function signalOf(attempt: Attempt): { readonly signal: AbortSignal } {
   return {
     get signal() {
-      return attempt.signal;
+      return attempt.life;
     },
   };
 }

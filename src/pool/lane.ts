@@ -234,7 +234,7 @@ export class Lane {
 
   /** Ends the thread; resolves when it is proven gone. */
   async end(): Promise<void> {
-    if (this.#state !== "ended") {
+    if (this.#state === "starting" || this.#state === "warm") {
       this.#state = "ending";
       await this.#thread.terminate();
     }
@@ -300,6 +300,8 @@ export class Lane {
     if (this.#abort?.seq === seq) clearTimeout(this.#abort.timer);
     const because = this.#abort?.seq === seq && outcome !== "succeeded"
       ? { because: this.#abort.because }
+      : outcome === "timed_out"
+      ? { because: tooLong(item) }
       : {};
     const what = text === undefined
       ? {}
@@ -319,12 +321,9 @@ export class Lane {
     const timeoutMs = running?.item.timeoutMs;
     if (running === undefined || timeoutMs === undefined) return;
     const left = running.since + timeoutMs - (performance.timeOrigin + performance.now());
-    const seconds = timeoutMs >= 1_000 ? `${timeoutMs / 1_000} s` : `${timeoutMs} ms`;
     this.#deadline = setTimeout(() => {
       this.drain();
-      if (this.running?.seq === running.seq) {
-        this.abort("timed_out", `it ran longer than its timeout of ${seconds}`);
-      }
+      if (this.running?.seq === running.seq) this.abort("timed_out", tooLong(running.item));
       this.#options.listener.told(this);
     }, Math.max(0, left));
   }
@@ -371,8 +370,14 @@ export class Lane {
 
   #alive<T>(answer: Promise<T>): Promise<T> {
     const gone = this.#gone.promise.then((): never => {
-      throw new Error(`Worker ${this.id} ended before it answered`);
+      const how = this.#exitCode === undefined ? "" : ` with exit code ${this.#exitCode}`;
+      throw new Error(`The worker ended${how} before it answered`);
     });
     return Promise.race([answer, gone]);
   }
+}
+
+function tooLong({ timeoutMs = 0 }: LaneItem): string {
+  const limit = timeoutMs >= 1_000 ? `${timeoutMs / 1_000} s` : `${timeoutMs} ms`;
+  return `it ran longer than its timeout of ${limit}`;
 }

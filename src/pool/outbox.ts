@@ -9,7 +9,7 @@
  * A record, 8-byte aligned:  length i32 | kind i32 | a i32 | b i32 | x f64 | y f64 | c i32 | text bytes i32 | text …
  */
 
-import { readText, writeText } from "./text.ts";
+import { readText, startOf, writeText } from "./text.ts";
 
 /** Size of the ring in bytes, a power of two. When it is full, the worker waits between two tasks until the lane has read. */
 export const OUTBOX_BYTES: number = 256 * 1024;
@@ -62,7 +62,7 @@ export class OutboxWriter {
     while (rest !== undefined && rest.length * 3 > MAX_TEXT) {
       const area = this.#reserve(HEADER + MAX_TEXT);
       const bytes = this.#bytes.subarray(area + HEADER, area + HEADER + MAX_TEXT);
-      const { read, written } = this.#encoder.encodeInto(rest.slice(0, MAX_TEXT), bytes);
+      const { read, written } = this.#encoder.encodeInto(startOf(rest, MAX_TEXT), bytes);
       this.#put(area, Kind.chunk, { a: 0, b: 0, c: 0, x: 0, y: 0 }, written);
       rest = rest.slice(read);
     }

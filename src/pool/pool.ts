@@ -126,6 +126,7 @@ export class Pool implements LaneListener {
   /** Reads what the workers have told. */
   drain(): void {
     for (const lane of this.lanes) lane.drain();
+    this.feed();
   }
 
   /** Ends all workers; resolves when they are proven gone. */

@@ -9,7 +9,7 @@
 const SHORT = 64;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Writes a text; returns how many bytes it took, at most three for each code unit, for which there must be room. */
 export function writeText(text: string, bytes: Uint8Array, from: number): number {
@@ -23,6 +23,12 @@ export function writeText(text: string, bytes: Uint8Array, from: number): number
     if (at === text.length) return at;
   }
   return encoder.encodeInto(text, bytes.subarray(from, from + text.length * 3)).written;
+}
+
+/** The start of a text, at most `most` code units long, that parts no surrogate pair. */
+export function startOf(text: string, most: number): string {
+  const last = most < text.length ? text.charCodeAt(most - 1) : 0;
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? most - 1 : most);
 }
 
 /** Reads a text of so many bytes. */

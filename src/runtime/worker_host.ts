@@ -253,11 +253,20 @@ function guarded(callback: unknown, listener: HostListener): unknown {
 }
 
 function captureExit(listener: HostListener): void {
-  const end = process.exit.bind(process);
+  const { exit: end, reallyExit } = process as unknown as Record<
+    "exit" | "reallyExit",
+    (code: number) => void
+  >;
+  let leaving = false;
   const exit = (code?: unknown): never => {
     const number = Number(code ?? process.exitCode ?? 0) | 0;
-    listener.exiting(number);
-    end(number);
+    if (!leaving) {
+      leaving = true;
+      listener.exiting(number);
+      // The runtime's own `exit` may end in this one.
+      define(process, "reallyExit", reallyExit);
+      end.call(process, number);
+    }
     // Where the thread ends only in its next turn, the code behind the call must not run on.
     const never = new Int32Array(new SharedArrayBuffer(4));
     for (;;) Atomics.wait(never, 0, 0, 1_000);
