@@ -3,26 +3,30 @@
  * Must not decide what runs next (schedule/) nor where (pool/), only carry the one to the other.
  * Invariant: what happened is in the journal before anything follows from it.
  */
-import type { Execution, ExecutionEvent, RunningAttempt, RunOptions, RunSnapshot } from "./execution.ts";
-import { memoryJournal } from "./journal/memory.ts";
+import type { Execution, ExecutionEvent, RunOptions, RunSnapshot } from "./execution.ts";
+import type { InnerOptions, InspectedExecution, TaskStanding } from "./inspection.ts";
 import type { Journal } from "./journal/journal.ts";
-import { type Level, LEVELS, STREAMS } from "./journal/record.ts";
+import { memoryJournal } from "./journal/memory.ts";
+import type { Level } from "./journal/record.ts";
 import { ResultFold, type RunResult } from "./journal/result.ts";
 import { loadPort } from "./loading.ts";
+import { type Past, pastOf, planHash } from "./past.ts";
+import { goOn } from "./resuming.ts";
 import { load, type Source } from "./pipeline/load.ts";
 import type { RunState } from "./pipeline/outcome.ts";
 import type { Plan } from "./pipeline/plan.ts";
-import type { LaneItem, LaneLine, LaneOutcome } from "./pool/lane.ts";
+import type { LaneItem, LaneOutcome } from "./pool/lane.ts";
 import { Pool } from "./pool/pool.ts";
 import { workerCode } from "./pool/worker_code.ts";
 import { runtime } from "./runtime/runtime.ts";
-import { type Command, type Dispatch, Standing } from "./schedule/command.ts";
+import type { Command, Dispatch } from "./schedule/command.ts";
 import { Schedule } from "./schedule/schedule.ts";
+import { type Pictured, snapshotOf, standingsOf } from "./standings.ts";
 import { EventLog } from "./store/events.ts";
 import { storeService } from "./store/rpc.ts";
 import { SharedStore } from "./store/store.ts";
-import { sourcesOf, supplyOf } from "./supply.ts";
-import { Watching } from "./watching.ts";
+import { entryOf, sourcesOf, supplyOf } from "./supply.ts";
+import { RunningTold, Watching } from "./watching.ts";
 
 /**
  * Runs a pipeline.
@@ -35,46 +39,56 @@ export function run(source: Source, options: RunOptions = {}): Execution {
   return new Run(source, options);
 }
 
+/** Runs a pipeline, as `run` does, and lets the parts around it look inside. */
+export function inspectedRun(source: Source, options: InnerOptions = {}): InspectedExecution {
+  return new Run(source, options);
+}
+
 /** Names of the runtime as results give it. */
 const RUNTIME = `${runtime.name} ${runtime.version}`;
 
-class Run implements Execution {
-  readonly run: string = crypto.randomUUID();
-  readonly #options: RunOptions;
-  readonly #journal: Journal = memoryJournal();
+class Run implements InspectedExecution {
+  readonly run: string;
+  readonly journal: Journal;
+  readonly store: SharedStore;
+  readonly events: EventLog;
+  readonly begun: Promise<Plan>;
+  readonly #begun: PromiseWithResolvers<Plan> = Promise.withResolvers();
+  readonly #options: InnerOptions;
+  readonly #past: Past | undefined;
   readonly #fold: ResultFold = new ResultFold();
   #folded = 0;
-  readonly #store: SharedStore;
-  readonly #events: EventLog;
   readonly #pool: Pool;
   readonly #ended: PromiseWithResolvers<RunState> = Promise.withResolvers();
   readonly #result: Promise<RunResult>;
   readonly #watching: Watching;
   readonly #delays: Set<ReturnType<typeof setTimeout>> = new Set();
-  readonly #progress: Map<number, { fraction: number; text?: string }> = new Map();
-  readonly #started: Map<number, number> = new Map();
+  readonly #runningTold: RunningTold;
+  readonly #because: Map<number, string> = new Map();
   #plan: Plan | undefined;
   #schedule: Schedule | undefined;
   #values: (string | undefined)[] = [];
-  #startedAt: number = now();
+  #startedAt: number;
   #state: RunState = "running";
-  #stopAsked: { readonly because: string; cancel: boolean } | undefined;
+  #stopAsked: string | undefined;
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(source: Source, options: RunOptions) {
+  constructor(source: Source, options: InnerOptions) {
     this.#options = options;
-    this.#store = new SharedStore({ onChange: (event) => void this.#journal.append(event, now()) });
-    this.#events = new EventLog({ onChange: (event, at) => void this.#journal.append(event, at) });
+    this.journal = options.journal ?? memoryJournal();
+    this.#past = options.journal === undefined ? undefined : pastOf(this.journal);
+    this.run = this.#past?.run ?? options.run ?? crypto.randomUUID();
+    this.#startedAt = this.#past?.startedAt ?? now();
+    this.store = new SharedStore({ onChange: (event) => void this.journal.append(event, now()) });
+    this.events = new EventLog({ onChange: (event, at) => void this.journal.append(event, at) });
+    this.begun = this.#begun.promise;
+    this.begun.catch(() => {});
     this.#pool = this.#makePool();
     this.#result = this.#carryOut(source);
     this.#result.catch(() => {});
-    this.#watching = new Watching(this.#journal, this.#result);
-    const { signal } = options;
-    const cancel = () => this.cancel("its signal was aborted");
-    if (signal?.aborted) cancel();
-    signal?.addEventListener("abort", cancel);
-    const unlisten = () => signal?.removeEventListener("abort", cancel);
-    this.#result.then(unlisten, unlisten);
+    this.#watching = new Watching(this.journal, this.#result);
+    this.#runningTold = new RunningTold(this.#watching);
+    this.#obeySignal(options.signal);
   }
 
   then<A = RunResult, B = never>(
@@ -88,16 +102,20 @@ class Run implements Execution {
     return this.#watching.iterate();
   }
 
+  get plan(): Plan | undefined {
+    return this.#plan;
+  }
+
   watch(listener: (event: ExecutionEvent) => void): () => void {
     return this.#watching.listen(listener);
   }
 
   stop(because: string): void {
     if (this.#stopAsked !== undefined || this.#state !== "running") return;
-    this.#stopAsked = { because, cancel: false };
+    this.#stopAsked = because;
     if (this.#schedule === undefined) return;
-    this.#log("warn", `Stopping: ${because}. Nothing new starts; running tasks may end`);
-    this.#journal.append({ type: "run.stopping", because, state: "cancelled" }, now());
+    this.note("info", `Stopping: ${because}. Nothing new starts; running tasks may end`);
+    this.journal.append({ type: "run.stopping", because, state: "cancelled" }, now());
     this.#obey(this.#schedule.stop(because));
     const graceMs = this.#options.stopGraceMs ?? 10_000;
     this.#graceTimer = setTimeout(
@@ -109,39 +127,57 @@ class Run implements Execution {
 
   cancel(because: string): void {
     this.stop(because);
-    if (this.#stopAsked !== undefined) this.#stopAsked.cancel = true;
     this.#pool.cancelAll(because);
   }
 
+  pause(): void {
+    this.#pool.pause(true);
+  }
+
+  resume(): void {
+    this.#pool.pause(false);
+  }
+
   snapshot(limit = 5): RunSnapshot {
-    const schedule = this.#schedule;
-    const counts: Record<string, number> = Object.fromEntries(COUNTED.map((name) => [name, 0]));
-    const running = this.#running();
-    if (schedule !== undefined) {
-      for (const { index } of this.#plan!.tasks) {
-        const standing = schedule.standing(index);
-        const name = standing === Standing.settled ? schedule.outcome(index)! : BY_STANDING[standing]!;
-        counts[name]!++;
-      }
-      counts["ready"]! += counts["running"]! - running.length;
-      counts["running"] = running.length;
-    }
-    const lanes = this.#pool.lanes;
+    return snapshotOf(this.#pictured(), limit);
+  }
+
+  standings(offset = 0, limit = Infinity): TaskStanding[] {
+    return standingsOf(this.#pictured(), { offset, limit });
+  }
+
+  resultSoFar(): RunResult {
+    return this.#readFold().result();
+  }
+
+  resultJson(): Iterable<string> {
+    return this.#readFold().json();
+  }
+
+  note(level: Level, text: string): void {
+    this.journal.log({ at: now(), level, from: "executor", stream: "log", text });
+  }
+
+  #pictured(): Pictured {
     return {
       run: this.run,
-      pipeline: this.#plan?.name ?? "",
       state: this.#state,
       startedAt: this.#startedAt,
-      tasks: this.#plan?.tasks.length ?? 0,
-      counts: counts as RunSnapshot["counts"],
-      running,
-      next: (schedule?.next(limit) ?? []).map((index) => this.#name(index)),
-      workers: {
-        busy: lanes.filter((lane) => lane.outstanding > 0).length,
-        idle: lanes.filter((lane) => lane.warm && lane.outstanding === 0).length,
-        starting: lanes.filter((lane) => lane.starting).length,
-      },
+      plan: this.#plan,
+      schedule: this.#schedule,
+      pool: this.#pool,
+      progress: this.#runningTold.progress,
+      because: this.#because,
     };
+  }
+
+  #obeySignal(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const cancel = () => this.cancel("its signal was aborted");
+    if (signal.aborted) cancel();
+    signal.addEventListener("abort", cancel);
+    const unlisten = () => signal.removeEventListener("abort", cancel);
+    this.#result.then(unlisten, unlisten);
   }
 
   #makePool(): Pool {
@@ -158,7 +194,8 @@ class Run implements Execution {
           ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
         }),
       services: {
-        ...storeService(this.#store, this.#events),
+        ...storeService(this.store, this.events),
+        ...this.#options.services,
         previous: () => {
           this.#pool.drain();
           return this.#readFold().attemptsBefore();
@@ -170,9 +207,10 @@ class Run implements Execution {
       },
       listener: {
         settled: (lane, item, outcome) => this.#settled(lane, item, outcome),
-        printed: (line) => this.#printed(line),
-        progressed: (lane, item, progress) => this.#progressed(lane, item, progress),
-        replaced: (lane) => this.#log("warn", `Worker ${lane} is gone; another takes its place`),
+        printed: (line) => void this.journal.log(entryOf(line, this.#plan)),
+        progressed: (lane, item, progress) =>
+          this.#runningTold.progressed(this.#told(lane, item), progress, now()),
+        replaced: (lane) => this.note("warn", `Worker ${lane} is gone; another takes its place`),
       },
     });
   }
@@ -180,60 +218,88 @@ class Run implements Execution {
   async #carryOut(source: Source): Promise<RunResult> {
     try {
       const { params, base } = this.#options;
-      this.#begin(
-        await load(source, loadPort(() => this.#pool.first()), {
-          ...(params === undefined ? {} : { params }),
-          ...(base === undefined ? {} : { base }),
-        }),
-      );
+      const plan = await load(source, loadPort(() => this.#pool.first()), {
+        ...(params === undefined ? {} : { params }),
+        ...(base === undefined ? {} : { base }),
+      });
+      const hash = this.#options.journal === undefined ? "" : await planHash(plan);
+      if (this.#past?.ended !== undefined && this.#options.from === undefined) {
+        this.#state = this.#past.ended;
+        this.#plan = plan;
+        this.#begun.resolve(plan);
+        return this.#readFold().result();
+      }
+      this.#begin(plan, hash);
       const state = await this.#ended.promise;
       await this.#pool.close();
       this.#end(state);
-      await this.#journal.flush();
+      await this.journal.flush();
       return this.#readFold().result();
+    } catch (error) {
+      this.#begun.reject(error);
+      throw error;
     } finally {
       clearTimeout(this.#graceTimer);
       for (const delay of this.#delays) clearTimeout(delay);
       await this.#pool.close();
-      this.#store.close();
-      this.#events.close();
+      this.store.close();
+      this.events.close();
     }
   }
 
-  #begin(plan: Plan): void {
+  #begin(plan: Plan, hash: string): void {
     this.#plan = plan;
-    this.#startedAt = now();
     this.#values = new Array<string | undefined>(plan.tasks.length).fill(undefined);
-    const schedule = this.#schedule = new Schedule(plan);
-    this.#journal.append(
-      { type: "run.started", run: this.run, pipeline: plan.name, runtime: RUNTIME, plan: "" },
-      this.#startedAt,
-    );
-    this.#log("info", `Run ${this.run} of ${plan.name} (${plan.tasks.length} tasks) started on ${RUNTIME}`);
-    this.#obey(schedule.start());
+    const schedule = this.#past === undefined ? this.#start(hash) : this.#goOn(this.#past, hash);
     const { sources, sourceOf } = sourcesOf(plan);
     const supply = supplyOf({
       plan,
       schedule,
       values: this.#values,
       dispatched: (lane, dispatch) => this.#dispatched(lane, dispatch),
-      commit: () => this.#journal.commit?.(),
+      commit: () => this.journal.commit?.(),
       obey: (commands) => this.#obey(commands),
     }, sourceOf);
     const asked = this.#stopAsked;
     if (asked !== undefined) {
       this.#stopAsked = undefined;
-      this.stop(asked.because);
+      this.stop(asked);
     }
-    this.#pool.begin(supply, {
-      run: this.run,
-      tasks: plan.tasks.filter((task) => task.run !== undefined).length,
-      sources,
+    this.#begun.resolve(plan);
+    const tasks = plan.tasks.filter((task) => task.run !== undefined).length;
+    this.#pool.begin(supply, { run: this.run, tasks, sources });
+  }
+
+  #start(hash: string): Schedule {
+    const schedule = this.#schedule = new Schedule(this.#plan!);
+    const { name, tasks } = this.#plan!;
+    this.#startedAt = now();
+    this.journal.append(
+      { type: "run.started", run: this.run, pipeline: name, runtime: RUNTIME, plan: hash },
+      this.#startedAt,
+    );
+    this.note("info", `Run ${this.run} of ${name} (${tasks.length} tasks) started on ${RUNTIME}`);
+    this.#obey(schedule.start());
+    return schedule;
+  }
+
+  #goOn(past: Past, hash: string): Schedule {
+    const { journal, store, events } = this;
+    const parts = { plan: this.#plan!, journal, store, events, values: this.#values };
+    const { schedule, commands, lost, givenUp } = goOn(parts, past, {
+      hash,
+      from: this.#options.from,
+      at: now(),
     });
+    this.#schedule = schedule;
+    this.note("info", `Run ${this.run} of ${this.#plan!.name} goes on; attempts that were lost: ${lost}`);
+    if (givenUp !== undefined) this.note("critical", `Run ${this.run} is given up: ${givenUp}`);
+    this.#obey(commands);
+    return schedule;
   }
 
   #dispatched(worker: number, { task, iteration, attempt }: Dispatch): void {
-    this.#journal.append(
+    this.journal.append(
       { type: "attempt.dispatched", task: this.#name(task), iteration, attempt, worker },
       now(),
     );
@@ -242,11 +308,9 @@ class Run implements Execution {
   #settled(worker: number, item: LaneItem, settled: LaneOutcome): void {
     const { task, iteration, attempt } = item;
     const { outcome, value } = settled;
-    if (this.#watching.some) this.#tellStart(worker, item, settled.startedAt);
-    if (this.#started.size > 0) this.#started.delete(task);
-    if (this.#progress.size > 0) this.#progress.delete(task);
+    if (this.#runningTold.some) this.#runningTold.settled(this.#told(worker, item), settled.startedAt);
     this.#values[task] = value;
-    this.#journal.append(
+    this.journal.append(
       { type: "attempt.settled", task: this.#name(task), iteration, attempt, worker, ...settled },
       settled.endedAt,
     );
@@ -274,7 +338,8 @@ class Run implements Execution {
   #record({ task, iteration, attempt, outcome, because }: Extract<Command, { type: "record" }>): void {
     const at = now();
     this.#values[task] = undefined;
-    this.#journal.append({
+    if (because !== undefined) this.#because.set(task, because);
+    this.journal.append({
       type: "attempt.settled",
       task: this.#name(task),
       iteration,
@@ -289,7 +354,7 @@ class Run implements Execution {
     const base = Math.min(delayMs * factor ** (attempt - 1), maxDelayMs);
     const wait = base * (1 + jitter * (2 * Math.random() - 1));
     const at = now();
-    this.#journal.append(
+    this.journal.append(
       { type: "attempt.planned", task: this.#name(task), iteration, attempt: attempt + 1, dueAt: at + wait },
       at,
     );
@@ -304,62 +369,13 @@ class Run implements Execution {
   #end(state: RunState): void {
     this.#state = state;
     const took = ((now() - this.#startedAt) / 1_000).toFixed(3);
-    this.#log(state === "succeeded" ? "info" : "warn", `Run ${this.run} ${state} after ${took} s`);
-    this.#journal.append({ type: "run.ended", state }, now());
+    this.note("info", `Run ${this.run} ${state} after ${took} s`);
+    this.journal.append({ type: "run.ended", state }, now());
   }
 
-  #printed({ task, iteration, attempt, at, level, stream, text }: LaneLine): void {
-    this.#journal.log({
-      at,
-      level: LEVELS[level]!,
-      from: "task",
-      ...(task < 0 || this.#plan === undefined ? {} : { task: this.#name(task), iteration, attempt }),
-      stream: STREAMS[stream]!,
-      text,
-    });
-  }
-
-  #progressed(worker: number, item: LaneItem, progress: { fraction: number; text?: string }): void {
-    this.#progress.set(item.task, progress);
-    if (!this.#watching.some) return;
-    const { task, iteration, attempt } = item;
-    this.#tellStart(worker, item, now());
-    this.#watching.pass({
-      type: "attempt.progressed",
-      at: now(),
-      task: this.#name(task),
-      iteration,
-      attempt,
-      ...progress,
-    });
-  }
-
-  /** Tells that an attempt has started, once, when there is somebody to tell. */
-  #tellStart(worker: number, { task, iteration, attempt }: LaneItem, at: number): void {
-    if (!this.#watching.some || this.#started.get(task) === attempt) return;
-    this.#started.set(task, attempt);
-    this.#watching.pass({ type: "attempt.started", at, task: this.#name(task), iteration, attempt, worker });
-  }
-
-  #running(): RunningAttempt[] {
-    return this.#pool.lanes.flatMap((lane) => {
-      const running = lane.running;
-      if (running === undefined) return [];
-      const { task, iteration, attempt } = running.item;
-      const progress = this.#progress.get(task);
-      return [{
-        task: this.#name(task),
-        iteration,
-        attempt,
-        worker: lane.id,
-        startedAt: running.since,
-        ...(progress === undefined ? {} : { progress }),
-      }];
-    });
-  }
-
-  #log(level: Level, text: string): void {
-    this.#journal.log({ at: now(), level, from: "executor", stream: "log", text });
+  /** An attempt as watchers are told of it. */
+  #told(worker: number, { task, iteration, attempt }: LaneItem) {
+    return { worker, task, iteration, attempt, name: this.#name(task) };
   }
 
   #name(task: number): string {
@@ -367,30 +383,14 @@ class Run implements Execution {
   }
 
   #readFold(): ResultFold {
-    for (let page = this.#journal.states(this.#folded, 10_000); page.length > 0;) {
+    for (let page = this.journal.states(this.#folded, 10_000); page.length > 0;) {
       for (const record of page) this.#fold.add(record);
-      this.#folded += page.length;
-      page = this.#journal.states(this.#folded, 10_000);
+      this.#folded = page.at(-1)!.seq;
+      page = this.journal.states(this.#folded, 10_000);
     }
     return this.#fold;
   }
 }
-
-const COUNTED = [
-  "waiting",
-  "ready",
-  "running",
-  "retrying",
-  "succeeded",
-  "failed",
-  "timed_out",
-  "cancelled",
-  "crashed",
-  "skipped",
-] as const;
-
-/** What a task that has not settled counts as, by its standing. */
-const BY_STANDING = ["waiting", "ready", "running", "retrying"] as const;
 
 function now(): number {
   return performance.timeOrigin + performance.now();

@@ -1,10 +1,12 @@
 /**
- * Owns the translation between the schedule's tasks and the pool's attempts: what a worker needs to know of each.
+ * Owns the translation between tasks as schedule and journal name them and attempts as the pool does.
  * Must not know how either side decides.
  * Invariant: an attempt is in the journal before a worker can see it.
  */
+import type { LogEntry } from "./journal/journal.ts";
+import { LEVELS, STREAMS } from "./journal/record.ts";
 import type { Plan } from "./pipeline/plan.ts";
-import type { LaneItem } from "./pool/lane.ts";
+import type { LaneItem, LaneLine } from "./pool/lane.ts";
 import type { Supply } from "./pool/pool.ts";
 import type { Source } from "./pool/protocol.ts";
 import { type Command, type Dispatch, Standing } from "./schedule/command.ts";
@@ -94,4 +96,20 @@ function payloadOf({ plan, schedule, values }: SupplyParts, index: number, sourc
 function hasKeys(params: Readonly<Record<string, unknown>>): boolean {
   for (const _ in params) return true;
   return false;
+}
+
+/** A line that a worker tells of, as the log takes it. */
+export function entryOf(
+  { task, iteration, attempt, at, level, stream, text }: LaneLine,
+  plan: Plan | undefined,
+): LogEntry {
+  const known = plan?.tasks[task];
+  return {
+    at,
+    level: LEVELS[level]!,
+    from: "task",
+    ...(known === undefined ? {} : { task: known.name, iteration, attempt }),
+    stream: STREAMS[stream]!,
+    text,
+  };
 }

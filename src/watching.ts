@@ -111,3 +111,62 @@ function* merged(lists: readonly (readonly ExecutionEvent[])[]): Generator<Execu
 function timeOf(event: ExecutionEvent): number {
   return typeof event.at === "number" ? event.at : Date.parse(event.at);
 }
+
+/** What a task reports of itself. */
+export interface Progress {
+  /** 0 to 1. */
+  readonly fraction: number;
+  readonly text?: string;
+}
+
+/** Names an attempt on its worker. */
+interface Told {
+  readonly worker: number;
+  readonly task: number;
+  readonly iteration: number;
+  readonly attempt: number;
+  readonly name: string;
+}
+
+/** Tells starts and progress of running attempts: each start once, before anything else of its attempt, if anybody listens. */
+export class RunningTold {
+  readonly #watching: Watching;
+  readonly #started: Map<number, number> = new Map();
+  readonly #progress: Map<number, Progress> = new Map();
+
+  constructor(watching: Watching) {
+    this.#watching = watching;
+  }
+
+  /** The last progress of each task that runs. */
+  get progress(): ReadonlyMap<number, Progress> {
+    return this.#progress;
+  }
+
+  /** Whether there is anything to tell or to forget; asked first, since it is on the path between two tasks. */
+  get some(): boolean {
+    return this.#watching.some || this.#started.size > 0 || this.#progress.size > 0;
+  }
+
+  /** An attempt has settled that started then. */
+  settled(told: Told, startedAt: number): void {
+    if (this.#watching.some) this.#start(told, startedAt);
+    this.#started.delete(told.task);
+    this.#progress.delete(told.task);
+  }
+
+  /** A task reports progress. */
+  progressed(told: Told, progress: Progress, at: number): void {
+    this.#progress.set(told.task, progress);
+    if (!this.#watching.some) return;
+    this.#start(told, at);
+    const { name: task, iteration, attempt } = told;
+    this.#watching.pass({ type: "attempt.progressed", at, task, iteration, attempt, ...progress });
+  }
+
+  #start({ task, name, iteration, attempt, worker }: Told, at: number): void {
+    if (this.#started.get(task) === attempt) return;
+    this.#started.set(task, attempt);
+    this.#watching.pass({ type: "attempt.started", at, task: name, iteration, attempt, worker });
+  }
+}

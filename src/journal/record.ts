@@ -71,6 +71,8 @@ export interface Settled extends AttemptKey {
   readonly endedAt?: number;
   /** Number of the worker that ran it. */
   readonly worker?: number;
+  /** It was lost with the process that ran it and is tried again, whatever its retry rule says. */
+  readonly rerun?: true;
 }
 
 /** What happened, in the order in which it happened. */
@@ -83,7 +85,13 @@ export type StateEvent =
     /** Content hash of the plan, so that a resume can tell whether it is the same pipeline. */
     readonly plan: string;
   }
-  | { readonly type: "run.resumed"; readonly lost: number }
+  | {
+    readonly type: "run.resumed";
+    /** Attempts that were in flight when the process before ended. */
+    readonly lost: number;
+    /** Tasks that are run anew, with `--from`: what is recorded of them before this counts no more. */
+    readonly again?: readonly string[];
+  }
   | ({ readonly type: "attempt.dispatched"; readonly worker: number } & AttemptKey)
   | ({ readonly type: "attempt.settled" } & Settled)
   | ({ readonly type: "attempt.planned"; readonly dueAt: number } & AttemptKey)

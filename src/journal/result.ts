@@ -44,6 +44,7 @@ export class ResultFold {
       const { run, pipeline, runtime } = record;
       this.#head = { run, pipeline, runtime, state: "running", startedAt: isoTime(record.at) };
     } else if (record.type === "run.resumed") {
+      for (const task of record.again ?? []) this.#tasks.delete(task);
       const { endedAt: _, ...head } = this.#head;
       this.#head = { ...head, state: "running" };
     } else if (record.type === "run.ended") {

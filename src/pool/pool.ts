@@ -70,6 +70,7 @@ export class Pool implements LaneListener {
   #meanMs = 0.05;
   #feeding = false;
   #closed = false;
+  #paused = false;
   readonly #timers: Map<"grow" | "poll" | "shrink" | "reserve", ReturnType<typeof setTimeout>> = new Map();
   #pollMs = MIN_POLL_MS;
   #seen: Map<Lane, number | undefined> = new Map();
@@ -101,7 +102,7 @@ export class Pool implements LaneListener {
   /** Hands out what is ready to the lanes that have room. */
   feed(): void {
     const supply = this.#supply;
-    if (supply === undefined || this.#closed || this.#feeding) return;
+    if (supply === undefined || this.#closed || this.#paused || this.#feeding) return;
     this.#feeding = true;
     this.#feedAlone(supply);
     this.#feedIdle(supply);
@@ -116,6 +117,13 @@ export class Pool implements LaneListener {
   haltAll(): void {
     Atomics.store(this.#halt, 0, 1);
     for (const lane of this.lanes) this.#supply?.giveBack(lane.revoke());
+  }
+
+  /** Starts nothing new, or starts again. What runs goes on. */
+  pause(on: boolean): void {
+    this.#paused = on;
+    if (on) { for (const lane of this.lanes) this.#supply?.giveBack(lane.revoke()); }
+    this.feed();
   }
 
   /** Cancels what is running. */
