@@ -84,6 +84,8 @@ class Run implements InspectedExecution {
     this.begun = this.#begun.promise;
     this.begun.catch(() => {});
     this.#pool = this.#makePool();
+    // It starts while the pipeline is read: nearly every pipeline needs a worker before anything else.
+    this.#pool.first();
     this.#result = this.#carryOut(source);
     this.#result.catch(() => {});
     this.#watching = new Watching(this.journal, this.#result);

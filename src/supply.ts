@@ -49,8 +49,14 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
   const { plan, schedule } = parts;
   const asItem = (lane: number, dispatch: Dispatch): LaneItem => {
     parts.dispatched(lane, dispatch);
+    const { task, iteration, attempt, urgent, fatal, follows } = dispatch;
     return {
-      ...dispatch,
+      task,
+      iteration,
+      attempt,
+      urgent,
+      fatal,
+      follows,
       timeoutMs: plan.tasks[dispatch.task]!.timeoutMs,
       payload: payloadOf(parts, dispatch.task, sourceOf[dispatch.task]!),
     };

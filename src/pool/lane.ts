@@ -296,19 +296,25 @@ export class Lane {
     if (item === undefined) return;
     this.#items.delete(seq);
     const outcome = OUTCOMES[b]!;
-    const times = { startedAt, endedAt };
-    if (this.#abort?.seq === seq) clearTimeout(this.#abort.timer);
-    const because = this.#abort?.seq === seq && outcome !== "succeeded"
-      ? { because: this.#abort.because }
-      : outcome === "timed_out"
-      ? { because: tooLong(item) }
-      : {};
-    const what = text === undefined
-      ? {}
-      : outcome === "succeeded"
-      ? { value: text }
-      : { error: JSON.parse(text) as ErrorData };
-    this.#options.listener.settled(this, item, { outcome, ...what, ...because, ...times });
+    const aborted = this.#abort?.seq === seq ? this.#abort : undefined;
+    clearTimeout(aborted?.timer);
+    this.#options.listener.settled(
+      this,
+      item,
+      outcome === "succeeded"
+        ? text === undefined ? { outcome, startedAt, endedAt } : { outcome, value: text, startedAt, endedAt }
+        : {
+          outcome,
+          ...(text === undefined ? {} : { error: JSON.parse(text) as ErrorData }),
+          ...(aborted !== undefined
+            ? { because: aborted.because }
+            : outcome === "timed_out"
+            ? { because: tooLong(item) }
+            : {}),
+          startedAt,
+          endedAt,
+        },
+    );
     if (retire === 1) this.end().catch(() => {});
   }
 
