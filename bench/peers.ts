@@ -7,7 +7,7 @@ import process from "node:process";
 import { Worker } from "node:worker_threads";
 import { wrap } from "comlink";
 import { nodeEndpoint } from "./comlink_node.ts";
-import { type Figure, median, print, quick } from "./figure.ts";
+import { type Figure, figure, print, quick, words } from "./figure.ts";
 import { MODULE } from "./shapes.ts";
 
 /** Something that calls a function that does nothing on one of two workers. */
@@ -17,7 +17,7 @@ interface Peer {
 }
 
 const SIZE = quick ? 2_000 : 10_000;
-const RUNS = quick ? 2 : 3;
+const RUNS = 2;
 const WORKER = new URL("./peer_worker.ts", import.meta.url);
 const PEER_MS = 20_000;
 
@@ -72,7 +72,7 @@ async function allAtOnce({ call }: Peer): Promise<void> {
 /** Times of the runs, in milliseconds. */
 async function time(peer: Peer, work: (peer: Peer) => Promise<void>): Promise<number[]> {
   await work(peer);
-  const times = [];
+  const times: number[] = [];
   for (let round = 0; round < RUNS; round++) {
     const began = performance.now();
     await work(peer);
@@ -83,46 +83,41 @@ async function time(peer: Peer, work: (peer: Peer) => Promise<void>): Promise<nu
 
 async function measure(name: string, works: readonly string[]): Promise<Figure[]> {
   const peer = await PEERS[name]!();
-  const how = `2 warm workers; median of ${RUNS} runs after a warm-up run in the same process`;
+  const how = `2 warm workers; ${RUNS} rounds after a warm-up round in the same process`;
   const figures: Figure[] = [];
   if (works.includes("chain")) {
-    const value = median(await time(peer, oneAfterTheOther)) * 1_000 / SIZE;
-    figures.push({
-      name: `chain: ${name}, per call`,
-      value,
-      unit: "µs",
-      how: `${SIZE} calls, each awaited; ${how}`,
-    });
+    const times = (await time(peer, oneAfterTheOther)).map((ms) => ms * 1_000 / SIZE);
+    figures.push(figure(`chain: ${name}`, times, { unit: "µs", how: `${SIZE} calls, each awaited; ${how}` }));
   }
   if (works.includes("independent")) {
-    const value = SIZE / median(await time(peer, allAtOnce)) * 1_000;
-    figures.push({
-      name: `independent: ${name}, calls a second`,
-      value,
-      unit: "tasks/s",
-      how: `Promise.all of ${SIZE} calls; ${how}`,
-    });
+    const rates = (await time(peer, allAtOnce)).map((ms) => SIZE / ms * 1_000);
+    figures.push(
+      figure(`independent: ${name}`, rates, { unit: "tasks/s", how: `Promise.all of ${SIZE} calls; ${how}` }),
+    );
   }
   await peer.close();
   return figures;
 }
 
-const asked = process.argv.slice(2).filter((word) => !word.startsWith("-"));
-const works = asked.filter((word) => word === "chain" || word === "independent");
-const names = asked.filter((word) => Object.hasOwn(PEERS, word));
+/** A peer that does not work on this runtime, or hangs, is no reason to have no figures of the others. */
+async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  const limit = Promise.withResolvers<never>();
+  const timer = setTimeout(() => limit.reject(new Error(`no answer within ${ms / 1_000} s`)), ms);
+  return await Promise.race([answer, limit.promise]).finally(() => clearTimeout(timer));
+}
+
+const works = words.filter((word) => word === "chain" || word === "independent");
+const names = words.filter((word) => Object.hasOwn(PEERS, word));
 const figures: Figure[] = [];
 const notes: string[] = [];
 for (const name of names.length > 0 ? names : Object.keys(PEERS)) {
-  const limit = Promise.withResolvers<never>();
-  const timer = setTimeout(() => limit.reject(new Error(`no answer within ${PEER_MS / 1_000} s`)), PEER_MS);
   try {
-    const work = works.length > 0 ? works : ["chain", "independent"];
-    figures.push(...await Promise.race([measure(name, work), limit.promise]));
+    figures.push(
+      ...await within(PEER_MS, measure(name, works.length > 0 ? works : ["chain", "independent"])),
+    );
   } catch (error) {
     notes.push(`${name} does not work here: ${error instanceof Error ? error.message : String(error)}`);
-  } finally {
-    clearTimeout(timer);
   }
 }
-print("peers", figures, notes.length > 0 ? notes.join("; ") : undefined);
+print("peers", figures, notes);
 process.exit();

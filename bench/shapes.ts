@@ -4,12 +4,13 @@
  * Invariant: the same arguments give the same pipeline; nothing is drawn from an unseeded source.
  */
 import type { Manifest, ManifestTask } from "../src/pipeline/manifest.ts";
+import { randomFrom } from "./random.ts";
 
 /** Absolute URL of the module that all tasks are from. */
 export const MODULE: string = new URL("./tasks.ts", import.meta.url).href;
 
 /** Name of an export of tasks.ts. */
-export type Work = "nothing" | "stamp" | "stampsSoFar" | "spin";
+export type Work = "nothing" | "stamp" | "stampsSoFar" | "spin" | "spinAndTell";
 
 /** A task of our own module. */
 export function task(work: Work, more: Partial<ManifestTask> = {}): ManifestTask {
@@ -32,4 +33,73 @@ export function chain(size: number, work: Work): [string, ManifestTask][] {
 /** `size` tasks without needs. */
 export function independent(size: number, work: Work): [string, ManifestTask][] {
   return Array.from({ length: size }, (_, at) => [`t${at}`, task(work)]);
+}
+
+/**
+ * A random pipeline of `Math.round(Math.sqrt(size))` layers of the same width. Each task behind the first layer needs two
+ * different tasks of the layer before it, and tasks chosen at random need a third one, so that there are `2 * size` needs.
+ */
+export function layered(size: number, work: Work): [string, ManifestTask][] {
+  const random = randomFrom(size);
+  const width = Math.ceil(size / Math.round(Math.sqrt(size)));
+  const needs = Array.from({ length: size }, () => new Set<number>());
+  const draw = (at: number) =>
+    needs[at]!.add((Math.floor(at / width) - 1) * width + Math.floor(random() * width));
+  for (let at = width; at < size; at++) while (needs[at]!.size < 2) draw(at);
+  for (let left = 2 * size - 2 * (size - width); left > 0;) {
+    const at = width + Math.floor(random() * (size - width));
+    const before = needs[at]!.size;
+    left -= draw(at).size - before;
+  }
+  return needs.map((of, at) => [`t${at}`, task(work, { needs: [...of].map((need) => `t${need}`) })]);
+}
+
+/** Which points of the step before a point of a step needs, and how many points a step has. */
+export interface Pattern {
+  width(step: number): number;
+  needs(point: number): readonly number[];
+}
+
+/**
+ * The two patterns of Task Bench, by their definitions: a stencil's point needs itself and its neighbours in the step
+ * before, a tree's step has twice the points of the one before it until it is `width` wide, and point p needs p / 2.
+ */
+export const PATTERNS: Readonly<Record<"stencil" | "tree", (width: number) => Pattern>> = {
+  stencil: (width) => ({
+    width: () => width,
+    needs: (point) => [point - 1, point, point + 1].filter((near) => near >= 0 && near < width),
+  }),
+  tree: (width) => ({
+    width: (step) => Math.min(width, 2 ** Math.min(step, 30)),
+    needs: (point) => [point >> 1],
+  }),
+};
+
+/** A pattern's tasks, all of them made alike. */
+export function steps(
+  pattern: Pattern,
+  count: number,
+  make: (needs: string[]) => ManifestTask,
+): [string, ManifestTask][] {
+  const tasks: [string, ManifestTask][] = [];
+  for (let step = 0; step < count; step++) {
+    for (let point = 0; point < pattern.width(step); point++) {
+      const needs = step === 0 ? [] : pattern.needs(point).map((near) => `s${step - 1}p${near}`);
+      tasks.push([`s${step}p${point}`, make(needs)]);
+    }
+  }
+  return tasks;
+}
+
+/** Names of the tasks that {@linkcode warmedUp} adds. */
+export const WARM_UP: readonly string[] = ["warm-up 0", "warm-up 1"];
+
+/** The tasks behind two that keep two workers busy for so long that both have started. */
+export function warmedUp(
+  tasks: readonly (readonly [string, ManifestTask])[],
+): (readonly [string, ManifestTask])[] {
+  return [
+    ...WARM_UP.map((name) => [name, task("spin", { params: { us: 150_000 } })] as const),
+    ...tasks.map(([name, one]) => [name, one.needs?.length ? one : { ...one, needs: WARM_UP }] as const),
+  ];
 }

@@ -27,3 +27,9 @@ export function spin({ params }: { readonly params: { readonly us: number } }): 
   const end = performance.now() + params.us / 1_000;
   while (performance.now() < end);
 }
+
+/** As {@linkcode spin}, with a value for those who need this task. */
+export function spinAndTell(context: { readonly params: { readonly us: number } }): number {
+  spin(context);
+  return context.params.us;
+}

@@ -1,0 +1,168 @@
+/**
+ * Owns `npm run bench`: which benchmarks run where and in what order.
+ * Must not know what they measure.
+ * Invariant: each measurement is a process of its own, one at a time; what is compared runs in turn, A B A B.
+ *
+ *   npm run bench -- [GROUP...] [--runtime NAME[,NAME]] [--repeat N] [--quick] [--out FILE]
+ */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import type { Measured } from "./figure.ts";
+import { Results, type Surroundings } from "./results.ts";
+import { table } from "./table.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const RUNTIMES: Readonly<Record<string, readonly string[]>> = { node: [], deno: ["run", "-A"], bun: [] };
+const PROCESS_MS = 180_000;
+
+/** Command lines of each group, which run in turn, and how often. */
+const GROUPS: Readonly<Record<string, { readonly repeat: number; readonly commands: readonly string[] }>> = {
+  chain: { repeat: 3, commands: ["chain", "peers chain"] },
+  independent: { repeat: 3, commands: ["independent", "peers independent"] },
+  layered: { repeat: 1, commands: ["layered", "layered memory"] },
+  metg: { repeat: 1, commands: ["metg"] },
+  wfformat: { repeat: 1, commands: ["wfformat"] },
+  startup: { repeat: 1, commands: ["startup"] },
+};
+
+/** One process to be. */
+interface Step {
+  readonly runtime: string;
+  readonly command: string;
+}
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runtime: { type: "string", default: Object.keys(RUNTIMES).join(",") },
+    repeat: { type: "string" },
+    quick: { type: "boolean", default: false },
+    out: { type: "string" },
+  },
+});
+const groups = known(positionals.length > 0 ? positionals : Object.keys(GROUPS), GROUPS, "group");
+const runtimes = known(options.runtime.split(","), RUNTIMES, "runtime");
+const whole = groups.length === Object.keys(GROUPS).length && runtimes.length === 3 && !options.quick;
+const out = options.out ?? (whole ? join(ROOT, "bench", "results.json") : undefined);
+
+function known(
+  names: readonly string[],
+  of: Readonly<Record<string, unknown>>,
+  what: string,
+): readonly string[] {
+  const unknown = names.find((name) => !Object.hasOwn(of, name));
+  if (unknown === undefined) return names;
+  process.stderr.write(
+    `There is no ${what} ${JSON.stringify(unknown)}: choose from ${Object.keys(of).join(", ")}\n`,
+  );
+  process.exit(2);
+}
+
+/** Repetitions are the outer loop, so that what slows the machine for a while falls on all alike. */
+function plan(): Step[] {
+  return groups.flatMap((group) => {
+    const { repeat, commands } = GROUPS[group]!;
+    const times = options.repeat === undefined ? (options.quick ? 1 : repeat) : Number(options.repeat);
+    const round = runtimes.flatMap((runtime) => commands.map((command) => ({ runtime, command })));
+    return Array.from({ length: times }, () => round).flat();
+  });
+}
+
+/** Runs one process. @throws {Error} If it fails or prints no figures. */
+async function measure({ runtime, command }: Step, env: NodeJS.ProcessEnv): Promise<Measured> {
+  const [bench, ...more] = command.split(" ");
+  const args = [
+    ...RUNTIMES[runtime]!,
+    join("bench", `${bench}.ts`),
+    ...more,
+    ...(options.quick ? ["--quick"] : []),
+  ];
+  const child = spawn(runtime, args, {
+    cwd: ROOT,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: PROCESS_MS,
+  });
+  let output = "", errors = "";
+  child.stdout.on("data", (chunk) => output += chunk);
+  child.stderr.on("data", (chunk) => errors += chunk);
+  const ended = Promise.withResolvers<number | string | null>();
+  child.on("error", (error) => ended.reject(error));
+  child.on("close", (code, signal) => ended.resolve(code ?? signal));
+  const code = await ended.promise;
+  if (code !== 0) throw new Error(`ended with ${code}: ${errors.trim().slice(0, 2_000) || "no message"}`);
+  return JSON.parse(output.trim().split("\n").at(-1)!) as Measured;
+}
+
+/** Idle and total time of all cores since the start of the system, in ticks; Linux only. */
+function ticks(): { readonly idle: number; readonly total: number } | undefined {
+  try {
+    const times = readFileSync("/proc/stat", "utf8").split("\n")[0]!.trim().split(/\s+/).slice(1, 9).map(
+      Number,
+    );
+    return { idle: times[3]! + times[4]!, total: times.reduce((sum, time) => sum + time, 0) };
+  } catch {
+    return undefined;
+  }
+}
+
+async function lookAround(): Promise<Surroundings> {
+  const before = ticks();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const after = ticks();
+  const load = loadavg()[0]!;
+  if (before === undefined || after === undefined) return { load };
+  return { load, busy: 1 - (after.idle - before.idle) / Math.max(1, after.total - before.total) };
+}
+
+function around({ load, busy }: Surroundings): string {
+  return `, load ${load.toFixed(1)}` + (busy === undefined ? "" : `, others ${Math.round(busy * 100)} %`);
+}
+
+/** The command line is measured as it is published; it is built where nobody else looks. */
+async function buildCli(folder: string): Promise<string> {
+  const { build } = await import("../.ci/build.ts");
+  build(join(folder, "dist"));
+  return join(folder, "dist", "cli.js");
+}
+
+const results = new Results();
+const folder = mkdtempSync(join(tmpdir(), "outrider-bench-"));
+let failed = 0;
+try {
+  const env = { ...process.env, DENO_NO_UPDATE_CHECK: "1" };
+  if (groups.includes("startup")) Object.assign(env, { OUTRIDER_BENCH_CLI: await buildCli(folder) });
+  const steps = plan();
+  const began = performance.now();
+  for (const [at, step] of steps.entries()) {
+    const before = await lookAround();
+    const since = performance.now();
+    process.stderr.write(`[${at + 1}/${steps.length}] ${step.runtime} ${step.command} … `);
+    try {
+      results.add(step.runtime, await measure(step, env), before);
+      process.stderr.write(
+        `${((performance.now() - since) / 1_000).toFixed(1)} s${around(before)}\n`,
+      );
+    } catch (error) {
+      failed++;
+      const why = error instanceof Error ? error.message : String(error);
+      results.notes.add(`${step.runtime} ${step.command}: ${why}`);
+      process.stderr.write(`failed: ${why}\n`);
+    }
+  }
+  process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0)} s in all\n`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.stdout.write(`\n${table(results.rows())}\n`);
+for (const note of results.notes) process.stdout.write(`${note}\n`);
+if (out !== undefined) {
+  writeFileSync(out, `${JSON.stringify(results.document(), undefined, 2)}\n`);
+  process.stdout.write(`Wrote ${out}\n`);
+} else process.stdout.write("No file is written of a part or a quick run; --out FILE writes one\n");
+process.exitCode = failed > 0 ? 1 : 0;
