@@ -6,14 +6,15 @@
  *   npm run bench -- [GROUP...] [--runtime NAME[,NAME]] [--repeat N] [--quick] [--out FILE]
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { loadavg, tmpdir } from "node:os";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Measured } from "./figure.ts";
-import { Results, type Surroundings } from "./results.ts";
+import { Results } from "./results.ts";
+import { lookAround, wordsFor } from "./surroundings.ts";
 import { table } from "./table.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -99,31 +100,6 @@ async function measure({ runtime, command }: Step, env: NodeJS.ProcessEnv): Prom
   return JSON.parse(output.trim().split("\n").at(-1)!) as Measured;
 }
 
-/** Idle and total time of all cores since the start of the system, in ticks; Linux only. */
-function ticks(): { readonly idle: number; readonly total: number } | undefined {
-  try {
-    const times = readFileSync("/proc/stat", "utf8").split("\n")[0]!.trim().split(/\s+/).slice(1, 9).map(
-      Number,
-    );
-    return { idle: times[3]! + times[4]!, total: times.reduce((sum, time) => sum + time, 0) };
-  } catch {
-    return undefined;
-  }
-}
-
-async function lookAround(): Promise<Surroundings> {
-  const before = ticks();
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const after = ticks();
-  const load = loadavg()[0]!;
-  if (before === undefined || after === undefined) return { load };
-  return { load, busy: 1 - (after.idle - before.idle) / Math.max(1, after.total - before.total) };
-}
-
-function around({ load, busy }: Surroundings): string {
-  return `, load ${load.toFixed(1)}` + (busy === undefined ? "" : `, others ${Math.round(busy * 100)} %`);
-}
-
 /** The command line is measured as it is published; it is built where nobody else looks. */
 async function buildCli(folder: string): Promise<string> {
   const { build } = await import("../.ci/build.ts");
@@ -146,7 +122,7 @@ try {
     try {
       results.add(step.runtime, await measure(step, env), before);
       process.stderr.write(
-        `${((performance.now() - since) / 1_000).toFixed(1)} s${around(before)}\n`,
+        `${((performance.now() - since) / 1_000).toFixed(1)} s, ${wordsFor(before)}\n`,
       );
     } catch (error) {
       failed++;

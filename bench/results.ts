@@ -15,14 +15,7 @@ import {
   type Target,
   type Unit,
 } from "./figure.ts";
-
-/** What the machine was doing just before a measurement. */
-export interface Surroundings {
-  /** Load average over a minute; our own processes before are in it. */
-  readonly load: number;
-  /** Part of all cores that others kept busy for the 0.1 s before, 0 to 1; absent where the system does not tell. */
-  readonly busy?: number;
-}
+import type { Surroundings } from "./surroundings.ts";
 
 /** A figure on one runtime. */
 export interface Row {
