@@ -1,0 +1,211 @@
+/**
+ * Owns the agent's configuration: every environment variable with its unit, range and default, and how they come together.
+ * Must not know what any of it is used for, nor read files itself.
+ * Invariant: either a whole configuration or every problem at once; a secret is in no message.
+ */
+import {
+  aboutVariable,
+  type KeepAliveAction,
+  readVariables,
+  type VariableName,
+  variableNames,
+  type VariableValues,
+} from "./config_schema.ts";
+import type { Level } from "./journal/record.ts";
+import { checkToken } from "./uplink/token.ts";
+
+/** How the agent is set up. Times in milliseconds. */
+export interface Config {
+  readonly executor: string | undefined;
+  readonly experiment: string | undefined;
+  readonly groups: readonly string[];
+  readonly gateway:
+    | {
+      readonly url: string;
+      readonly dialect: "outrider" | "netunicorn";
+      readonly token: string | undefined;
+    }
+    | undefined;
+  /** Path of a pipeline or bundle; `undefined`: the default one, if it is there. */
+  readonly pipeline: string | undefined;
+  readonly stateDir: string | undefined;
+  readonly heartbeatMs: number;
+  readonly workers: number | undefined;
+  readonly maxWorkers: number | undefined;
+  readonly workerMemoryMiB: number | undefined;
+  /** `ms` is `Infinity` where the gateway is waited for without end. */
+  readonly keepAlive: { readonly ms: number; readonly then: KeepAliveAction };
+  readonly spoolBytes: number;
+  readonly logLevel: Level;
+  /** Sends nothing but what is unavoidable until the run is over. */
+  readonly quiet: boolean;
+  readonly stopGraceMs: number;
+  readonly killGraceMs: number;
+}
+
+/** What reading the configuration asks of the outside. */
+export interface ConfigPort {
+  env(name: string): string | undefined;
+  /** The text of a file. */
+  readText(path: string): Promise<string>;
+}
+
+/** A variable with the value that counts, as text. */
+export interface Setting {
+  readonly name: string;
+  /** `undefined`: it has none. A secret is not shown. */
+  readonly value: string | undefined;
+  /** `environment`, `default`, or the variable or file that it comes from. */
+  readonly origin: string;
+}
+
+/** What came of reading. */
+export interface ConfigRead {
+  /** There only if nothing is wrong. */
+  readonly config?: Config;
+  /** In words, each starting with the variable's name. */
+  readonly problems: readonly string[];
+  /** Every variable, in the order of the table. */
+  readonly settings: readonly Setting[];
+}
+
+/** netUnicorn's variables, by ours that they stand for. */
+const NETUNICORN: Readonly<Partial<Record<VariableName, string>>> = {
+  OUTRIDER_GATEWAY: "NETUNICORN_GATEWAY_ENDPOINT",
+  OUTRIDER_EXECUTOR_ID: "NETUNICORN_EXECUTOR_ID",
+  OUTRIDER_EXPERIMENT_ID: "NETUNICORN_EXPERIMENT_ID",
+  OUTRIDER_HEARTBEAT: "NETUNICORN_EXECUTOR_HEARTBEAT_SECONDS",
+};
+
+/** Reads the configuration from the environment. An empty variable counts as one that is not set. */
+export async function readConfig(port: ConfigPort): Promise<ConfigRead> {
+  const found = new Map<string, { readonly value: string; readonly origin: string }>();
+  const foreign = port.env(NETUNICORN.OUTRIDER_GATEWAY!)?.trim() ?? "";
+  for (const name of variableNames()) {
+    const own = port.env(name)?.trim() ?? "";
+    const other = foreign === "" ? undefined : NETUNICORN[name];
+    const theirs = other === undefined ? "" : port.env(other)?.trim() ?? "";
+    if (own !== "") found.set(name, { value: own, origin: "environment" });
+    else if (theirs !== "") {
+      found.set(name, { value: name === "OUTRIDER_HEARTBEAT" ? `${theirs}s` : theirs, origin: other! });
+    }
+  }
+  const checked = readVariables(Object.fromEntries([...found].map(([name, { value }]) => [name, value])));
+  const problems = checked.problems.map(({ name, message }) => {
+    const { value, origin } = found.get(name)!;
+    const from = origin === "environment" ? name : origin;
+    return `${from}: ${message}; received ${JSON.stringify(value.slice(0, 100))}`;
+  });
+  const token = await tokenOf(found, port, problems);
+  problems.push(...contradictions(found, { values: checked.values ?? {}, foreign: foreign !== "", port }));
+  const settings = settingsOf(found);
+  if (checked.values === undefined || problems.length > 0) return { problems, settings };
+  return { config: configOf(checked.values, { token, foreign: foreign !== "" }), problems, settings };
+}
+
+function contradictions(
+  found: ReadonlyMap<string, unknown>,
+  { values, foreign, port }: {
+    readonly values: VariableValues;
+    readonly foreign: boolean;
+    readonly port: ConfigPort;
+  },
+): string[] {
+  const { OUTRIDER_WORKERS: workers, OUTRIDER_MAX_WORKERS: maxWorkers } = values;
+  const problems: string[] = [];
+  if (foreign && (port.env("OUTRIDER_GATEWAY")?.trim() ?? "") !== "") {
+    problems.push(
+      `OUTRIDER_GATEWAY: ${NETUNICORN.OUTRIDER_GATEWAY} is set too: set the one whose gateway is meant`,
+    );
+  }
+  if (found.has("OUTRIDER_GATEWAY") && !found.has("OUTRIDER_EXECUTOR_ID")) {
+    problems.push(
+      `${
+        foreign ? NETUNICORN.OUTRIDER_EXECUTOR_ID : "OUTRIDER_EXECUTOR_ID"
+      }: Missing: with a gateway, say who this executor is`,
+    );
+  }
+  if (workers !== undefined && maxWorkers !== undefined && workers > maxWorkers) {
+    problems.push(
+      `OUTRIDER_WORKERS: ${workers} is more than OUTRIDER_MAX_WORKERS ${maxWorkers}: lower one or raise the other`,
+    );
+  }
+  return problems;
+}
+
+/** The token; notes what is wrong with it. */
+async function tokenOf(
+  found: ReadonlyMap<string, { readonly value: string }>,
+  port: ConfigPort,
+  problems: string[],
+): Promise<string | undefined> {
+  const path = found.get("OUTRIDER_TOKEN_FILE")?.value;
+  // Not trimmed: a line break in it is told rather than taken away.
+  const given = found.has("OUTRIDER_TOKEN") ? port.env("OUTRIDER_TOKEN") : undefined;
+  if (path !== undefined && given !== undefined) {
+    problems.push("OUTRIDER_TOKEN: OUTRIDER_TOKEN_FILE is set too: keep one of them");
+    return undefined;
+  }
+  const name = path === undefined ? "OUTRIDER_TOKEN" : "OUTRIDER_TOKEN_FILE";
+  try {
+    const token = path === undefined ? given : (await port.readText(path)).replace(/\r?\n$/, "");
+    return token === undefined ? undefined : checkToken(token);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    problems.push(
+      `${name}: ${
+        path !== undefined && !isTokenError(error) ? `Can't read ${JSON.stringify(path)}: ` : ""
+      }${message}`,
+    );
+    return undefined;
+  }
+}
+
+function isTokenError(error: unknown): boolean {
+  return (error as { code?: unknown } | undefined)?.code === "OUTRIDER_TOKEN";
+}
+
+function configOf(
+  values: VariableValues,
+  { token, foreign }: { readonly token: string | undefined; readonly foreign: boolean },
+): Config {
+  const url = values.OUTRIDER_GATEWAY;
+  return {
+    executor: values.OUTRIDER_EXECUTOR_ID,
+    experiment: values.OUTRIDER_EXPERIMENT_ID,
+    groups: values.OUTRIDER_GROUPS ?? [],
+    gateway: url === undefined ? undefined : { url, dialect: foreign ? "netunicorn" : "outrider", token },
+    pipeline: values.OUTRIDER_PIPELINE,
+    stateDir: values.OUTRIDER_STATE_DIR,
+    heartbeatMs: values.OUTRIDER_HEARTBEAT ?? 10_000,
+    workers: values.OUTRIDER_WORKERS,
+    maxWorkers: values.OUTRIDER_MAX_WORKERS,
+    workerMemoryMiB: values.OUTRIDER_WORKER_MEMORY,
+    keepAlive: values.OUTRIDER_KEEP_ALIVE ?? { ms: Infinity, then: "finish" },
+    spoolBytes: values.OUTRIDER_SPOOL_BYTES ?? 64 * 1024 ** 2,
+    logLevel: values.OUTRIDER_LOG_LEVEL ?? "debug",
+    quiet: values.OUTRIDER_QUIET ?? false,
+    stopGraceMs: values.OUTRIDER_STOP_GRACE ?? 10_000,
+    killGraceMs: values.OUTRIDER_KILL_GRACE ?? 2_000,
+  };
+}
+
+function settingsOf(
+  found: ReadonlyMap<string, { readonly value: string; readonly origin: string }>,
+): Setting[] {
+  return variableNames().map((name) => {
+    const { fallback, secret } = aboutVariable(name);
+    const set = found.get(name);
+    if (set === undefined) return { name, value: fallback, origin: "default" };
+    return { name, value: secret ? `hidden, ${set.value.length} characters` : set.value, origin: set.origin };
+  });
+}
+
+/** The table of all variables in Markdown, for docs/configuration.md. */
+export function configTable(): string {
+  const rows = variableNames().map((name) => {
+    const { about, form, fallback } = aboutVariable(name);
+    return `| \`${name}\` | ${about} | ${form} | ${fallback ?? "none"} |`;
+  });
+  return ["| variable | what it says | form | default |", "| --- | --- | --- | --- |", ...rows].join("\n");
+}
