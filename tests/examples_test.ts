@@ -1,16 +1,18 @@
 /**
- * Runs each example by the real command line on the runtime that runs the test, and looks at what came out.
+ * Runs each example, and those in the README, by the real command line on the runtime that runs the test, and looks at
+ * what came out.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import test from "node:test";
+import { pathToFileURL } from "node:url";
 import type { Report } from "../examples/device_check/report.ts";
 import type { RunResult } from "../src/journal/result.ts";
-import { ROOT, runCli } from "./rig.ts";
+import { ROOT, runCli, withFiles } from "./rig.ts";
 
 /** Runs an example with `--json`. */
 async function runExample(
@@ -119,4 +121,47 @@ test("the library example runs its own pipeline, watches it and uses its result"
   assert.deepEqual(lines.slice(0, 2), ["text succeeded", "words succeeded"]);
   assert.deepEqual(lines.slice(2, 4).sort(), ["counted succeeded", "longest succeeded"]);
   assert.deepEqual(lines.slice(4), ["report succeeded", "succeeded 9 words, the longest is quick"]);
+});
+
+/** The block of code in the README that follows the name of its file. */
+function fromReadme(file: string): string {
+  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  const block = new RegExp(`\`${file}\`[^\n]*:\n\n\`\`\`\\w+\n([\\s\\S]*?)\n\`\`\`\n`).exec(readme);
+  assert.ok(block !== null, `The README shows no ${file}`);
+  return block[1]!.replaceAll('"outrider";', `${JSON.stringify(pathToFileURL(join(ROOT, "mod.ts")).href)};`);
+}
+
+test("the first pipelines of the README run as they stand there", () =>
+  withFiles(
+    Object.fromEntries(["pipeline.ts", "pipeline.json", "tasks.ts"].map((file) => [file, fromReadme(file)])),
+    async (cwd) => {
+      const typed = await runCli(["run", "pipeline.ts"], { cwd });
+      assert.equal(typed.code, 0, typed.stdout + typed.stderr);
+      assert.match(typed.stdout, /^\S+ greet │ hello, world$/m);
+      const json = await runCli(["run", "pipeline.json", "--param", "who=moon"], { cwd });
+      assert.equal(json.code, 0, json.stdout + json.stderr);
+      assert.match(json.stdout, /^\S+ greet │ hello, moon$/m);
+    },
+  ));
+
+test("the links in the documents lead to files that are there", () => {
+  const documents = ["README.md", "src/README.md", "CHANGELOG.md"];
+  for (const name of readdirSync(join(ROOT, "docs"))) {
+    if (name.endsWith(".md")) documents.push(`docs/${name}`);
+  }
+  const broken = documents.flatMap((document) =>
+    [...readFileSync(join(ROOT, document), "utf8").matchAll(/\]\((?!https?:)([^)#\s]+)/g)]
+      .filter(([, to]) => !existsSync(join(ROOT, dirname(document), to!)))
+      .map(([, to]) => `${document}: ${to}`)
+  );
+  assert.deepEqual(broken, []);
+});
+
+test("the map has every room and every file that stands outside of one", () => {
+  const map = readFileSync(join(ROOT, "src/README.md"), "utf8");
+  const missing = readdirSync(join(ROOT, "src"), { withFileTypes: true }).filter((entry) => {
+    if (entry.isFile()) return entry.name.endsWith(".ts") && !map.includes(`\`${entry.name}\``);
+    return readdirSync(join(ROOT, "src", entry.name)).length > 0 && !map.includes(`\`${entry.name}/\``);
+  });
+  assert.deepEqual(missing.map(({ name }) => name), [], "Give each a line in src/README.md");
 });

@@ -39,7 +39,7 @@ const clock = p.task("clock", { machine }, (ctx) => {
   return measureClock(ctx, quick(ctx) ? 300 : 2_500);
 }, { retry: { attempts: 3, delay: "100ms" }, timeout: "10s" });
 
-const cpu = p.task("cpu", { machine }, (ctx) => measureCpu(ctx, quick(ctx) ? 80 : 400));
+const cpu = p.task("cpu", { machine }, (ctx) => measureCpu(ctx, quick(ctx) ? 50 : 400));
 
 // Fails while the figure is noisy, and so sends the loop round again; the last time it takes what there is.
 const steady = p.task(
@@ -51,7 +51,7 @@ p.loop({ from: steady, to: cpu, times: AGAIN, on: "failure" });
 
 const memory = p.task("memory", { steady }, (ctx) => {
   failIfAsked(ctx);
-  return measureMemory(ctx);
+  return measureMemory(ctx, quick(ctx) ? 8 : 32);
 }, { timeout: "10s" });
 
 const disk = p.task("disk", { steady }, (ctx) => {
@@ -66,7 +66,7 @@ const network = p.task("network", { memory: memory.on("any"), disk: disk.on("any
 
 const timers = p.task("timers", { network: network.on("any") }, (ctx) => {
   failIfAsked(ctx);
-  return measureTimers(ctx, quick(ctx) ? 20 : 80);
+  return measureTimers(ctx, quick(ctx) ? 10 : 80);
 }, { timeout: "10s" });
 
 // Runs only if something has failed for good: one need that is satisfied is enough.
