@@ -77,10 +77,9 @@ class Fold {
   end(): Omit<Replay, "schedule"> {
     const inFlight: number[] = [];
     // Backwards, since what stands behind another in a line comes later in the plan.
-    for (const { index, needs } of this.#plan.tasks.toReversed()) {
+    for (const { index } of this.#plan.tasks.toReversed()) {
       if (this.#schedule.standing(index) !== Standing.dispatched) continue;
-      const begun = needs.every((need) => this.#schedule.standing(need.task) === Standing.settled);
-      if (begun) inFlight.push(index);
+      if (this.#schedule.mayRun(index)) inFlight.push(index);
       else this.#expect(this.#schedule.giveBack(index));
     }
     this.#schedule.requeue();

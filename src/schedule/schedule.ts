@@ -107,6 +107,11 @@ export class Schedule {
     return this.#states.outcome[task];
   }
 
+  /** Whether the needs of a task are settled, and satisfied as its `join` asks. */
+  mayRun(task: number): boolean {
+    return this.#states.pending[task] === 0 && this.#states.runs(this.#plan.tasks[task]!);
+  }
+
   /** The task that `takeAlone` would take. */
   get headAlone(): number | undefined {
     return this.#readyAlone.head;
