@@ -20,7 +20,16 @@ export type * from "./src/pipeline/outcome.ts";
 export { PipelineError, type Problem } from "./src/pipeline/problem.ts";
 export type { PipelineLike } from "./src/pipeline/registry.ts";
 export { type Value, ValueError } from "./src/pipeline/value.ts";
-export type { Manifest } from "./src/pipeline/manifest.ts";
+export type {
+  Duration,
+  Manifest,
+  ManifestLoop,
+  ManifestNeed,
+  ManifestRetry,
+  ManifestRun,
+  ManifestTask,
+  ManifestTaskOptions,
+} from "./src/pipeline/manifest.ts";
 export type { Source } from "./src/pipeline/load.ts";
 export type * from "./src/execution.ts";
 export type * from "./src/journal/record.ts";

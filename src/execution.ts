@@ -12,39 +12,58 @@ export type ExecutionEvent =
   | ({ readonly type: "log" } & LogRecord)
   | {
     readonly type: "attempt.started";
+    /** Milliseconds since the epoch. */
     readonly at: number;
+    /** Name of the task. */
     readonly task: string;
+    /** From 0; grows as a loop around the task goes round. */
     readonly iteration: number;
+    /** From 1. */
     readonly attempt: number;
+    /** Number of the worker that runs it, from 1. */
     readonly worker: number;
   }
   | {
     readonly type: "attempt.progressed";
+    /** Milliseconds since the epoch. */
     readonly at: number;
+    /** Name of the task. */
     readonly task: string;
+    /** From 0; grows as a loop around the task goes round. */
     readonly iteration: number;
+    /** From 1. */
     readonly attempt: number;
-    /** 0 to 1. */
+    /** How far it is, 0 to 1. */
     readonly fraction: number;
+    /** What the task says of it. */
     readonly text?: string;
   };
 
 /** An attempt that is running now. */
 export interface RunningAttempt {
+  /** Name of the task. */
   readonly task: string;
+  /** From 0; grows as a loop around the task goes round. */
   readonly iteration: number;
+  /** From 1. */
   readonly attempt: number;
+  /** Number of the worker that runs it, from 1. */
   readonly worker: number;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  /** What the task last told with `ctx.progress`: a fraction from 0 to 1, and a text. Absent until it does. */
   readonly progress?: { readonly fraction: number; readonly text?: string };
 }
 
 /** A picture of a run at one moment; cheap enough to take ten times a second at 100,000 tasks. */
 export interface RunSnapshot {
+  /** The run's id. */
   readonly run: string;
+  /** Name of the pipeline; empty until it has been loaded. */
   readonly pipeline: string;
+  /** `running` until everything has ended and the workers are gone. */
   readonly state: "running" | "succeeded" | "failed" | "cancelled";
+  /** Milliseconds since the epoch. */
   readonly startedAt: number;
   /** Tasks in the pipeline. */
   readonly tasks: number;
@@ -64,9 +83,11 @@ export interface RunSnapshot {
       number
     >
   >;
+  /** The attempts that run now, at most one for each worker. */
   readonly running: readonly RunningAttempt[];
   /** Names of tasks that will start next, at most `limit` of them, in order. */
   readonly next: readonly string[];
+  /** Workers that run something, that have nothing to do, and that are not ready yet. */
   readonly workers: { readonly busy: number; readonly idle: number; readonly starting: number };
 }
 
@@ -96,6 +117,7 @@ export interface Execution extends PromiseLike<RunResult>, AsyncIterable<Executi
   readonly run: string;
   /** Calls the listener for every event from now on, until the returned function is called. */
   watch(listener: (event: ExecutionEvent) => void): () => void;
+  /** A picture of the run now. @param limit Names in `next`, at most. Default 5. */
   snapshot(limit?: number): RunSnapshot;
   /** Starts nothing new, lets running tasks end within `stopGraceMs`, then cancels them. */
   stop(because: string): void;

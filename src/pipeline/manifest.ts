@@ -71,6 +71,7 @@ export interface ManifestTaskOptions {
   readonly description?: string | undefined;
   /** `"all"` (default): every need must be satisfied. `"any"`: at least one, once all are settled. */
   readonly join?: "all" | "any" | undefined;
+  /** When a failed attempt is tried again. Default: never. */
   readonly retry?: ManifestRetry | undefined;
   /** Limit for one attempt. Default: none. */
   readonly timeout?: Duration | undefined;
