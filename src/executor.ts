@@ -9,6 +9,7 @@ import type { Journal } from "./journal/journal.ts";
 import { memoryJournal } from "./journal/memory.ts";
 import type { Level } from "./journal/record.ts";
 import { ResultFold, type RunResult } from "./journal/result.ts";
+import { noFlagCalls } from "./flags.ts";
 import { loadPort } from "./loading.ts";
 import { type Past, pastOf, planHash } from "./past.ts";
 import { goOn } from "./resuming.ts";
@@ -197,6 +198,7 @@ class Run implements InspectedExecution {
         }),
       services: {
         ...storeService(this.store, this.events),
+        ...noFlagCalls(),
         ...this.#options.services,
         previous: () => {
           this.#pool.drain();

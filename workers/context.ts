@@ -4,7 +4,7 @@
  * Invariant: its members work also when they are taken out of it (`({ log, progress }) => …`), and each is made when it
  * is first asked for.
  */
-import type { Events, Logger, Store, TaskContext } from "../src/pipeline/context.ts";
+import type { Events, Flags, Logger, Store, TaskContext } from "../src/pipeline/context.ts";
 import type { AttemptResult } from "../src/pipeline/outcome.ts";
 import type { Value } from "../src/pipeline/value.ts";
 import type { Attempt } from "./attempt.ts";
@@ -14,6 +14,7 @@ export interface Surroundings {
   readonly run: string;
   store(attempt: Attempt): Store;
   events(attempt: Attempt): Events;
+  flags(attempt: Attempt): Flags;
   previous(): Promise<Readonly<Record<string, readonly AttemptResult[]>>>;
   log(attempt: Attempt, line: { level: string; args: readonly unknown[] }): void;
   progress(attempt: Attempt, fraction: number, text: string | undefined): void;
@@ -25,6 +26,7 @@ interface Made {
   inputs?: Readonly<Record<string, Value>>;
   store?: Store;
   events?: Events;
+  flags?: Flags;
   log?: Logger;
 }
 
@@ -59,6 +61,10 @@ export class Context implements TaskContext {
 
   get events(): Events {
     return this.#made.events ??= this.#around.events(this.#attempt);
+  }
+
+  get flags(): Flags {
+    return this.#made.flags ??= this.#around.flags(this.#attempt);
   }
 
   get log(): Logger {

@@ -5,16 +5,26 @@
  */
 import { expose, wrap } from "comlink";
 import type { AttemptResult } from "../src/pipeline/outcome.ts";
-import { pipeline } from "../src/pipeline/builder.ts";
+import { Pipeline, pipeline } from "../src/pipeline/builder.ts";
+import { PipelineError } from "../src/pipeline/problem.ts";
+import { ValueError } from "../src/pipeline/value.ts";
 import { InboxReader } from "../src/pool/inbox.ts";
 import { Kind, OutboxWriter } from "../src/pool/outbox.ts";
-import { BELL, endpointOf, type LaneCalls, type WorkerCalls, type WorkerData } from "../src/pool/protocol.ts";
+import {
+  BELL,
+  endpointOf,
+  type FlagCalls,
+  type LaneCalls,
+  type WorkerCalls,
+  type WorkerData,
+} from "../src/pool/protocol.ts";
 import * as host from "../src/runtime/worker_host.ts";
 import { eventsClient, storeClient } from "../src/store/client.ts";
 import type { StoreService } from "../src/store/rpc.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Surroundings } from "./context.ts";
 import { errorData } from "./errors.ts";
+import { flagsClient } from "./flags.ts";
 import { Line } from "./line.ts";
 import { Locals } from "./locals.ts";
 import { describe, exportsOf, Modules, ranInWorker } from "./modules.ts";
@@ -27,7 +37,7 @@ const output = new Output(outbox, now);
 const modules = new Modules();
 const locals = new Locals();
 const { endpoint, receive } = endpointOf((message, transfer) => host.post(message, transfer));
-const lane = wrap<StoreService & LaneCalls>(endpoint);
+const lane = wrap<StoreService & LaneCalls & FlagCalls>(endpoint);
 let run = "";
 
 const around: Surroundings = {
@@ -41,6 +51,7 @@ const around: Surroundings = {
       { task: attempt.task, iteration: attempt.iteration, attempt: attempt.attempt },
       signalOf(attempt),
     ),
+  flags: (attempt) => flagsClient(lane as unknown as FlagCalls, signalOf(attempt)),
   previous: () => lane.previous() as Promise<Record<string, readonly AttemptResult[]>>,
   log: (attempt, { level, args }) =>
     output.lines(attempt, { stream: "log", level, text: host.formatted(args) }),
@@ -138,6 +149,9 @@ const calls: WorkerCalls = {
 
 host.provide("outrider", {
   pipeline,
+  Pipeline,
+  PipelineError,
+  ValueError,
   run(started: unknown) {
     ranInWorker(started as never);
     return new Promise(() => {});

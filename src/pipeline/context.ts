@@ -76,6 +76,25 @@ export interface Events {
   once<T = Value>(type: string, options?: WaitOptions & { readonly since?: number }): Promise<EventRecord<T>>;
 }
 
+/**
+ * Values that all executors of an experiment and its user share, through the gateway: for barriers between devices.
+ *
+ * Each call rejects where there is no gateway, and after 30 s in which it could not be reached. netUnicorn's gateway holds
+ * strings and whole numbers only, and counts by one.
+ */
+export interface Flags {
+  /** The value; `undefined` if there is no such flag. */
+  get<T = Value>(name: string): Promise<T | undefined>;
+  /** Sets the value, whatever it was. */
+  set(name: string, value: Value): Promise<void>;
+  /** Adds to a number (a missing flag counts as 0); resolves to the sum. Counted once, however bad the network. */
+  increment(name: string, by?: number): Promise<number>;
+  /** Subtracts from a number likewise. */
+  decrement(name: string, by?: number): Promise<number>;
+  /** The first value that satisfies the predicate, the present one included. Default: any value. A value between two others may be missed. */
+  waitFor<T = Value>(name: string, predicate?: (value: T) => boolean, options?: WaitOptions): Promise<T>;
+}
+
 /** Writes to the combined log. Arguments are formatted as by `console.log`. */
 export interface Logger {
   /** For those who look for a mistake. */
@@ -105,6 +124,8 @@ export interface TaskContext<
   readonly store: Store;
   /** Events between the tasks of the run. */
   readonly events: Events;
+  /** What all executors of the experiment share, through the gateway. */
+  readonly flags: Flags;
   /** Writes to the combined log. */
   readonly log: Logger;
   /** Aborted at the timeout and when the run is cancelled; pass it to `fetch` and the like. */

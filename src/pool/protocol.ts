@@ -52,6 +52,15 @@ export interface LaneCalls {
   value(task: number, iteration: number): Promise<string | undefined>;
 }
 
+/** What a worker calls for `ctx.flags`. Values are JSON text. */
+export interface FlagCalls {
+  flagGet(name: string): Promise<string | undefined>;
+  flagSet(name: string, value: string): Promise<void>;
+  flagCount(name: string, by: number): Promise<number>;
+  /** The value as soon as it is another than `known` (absent: none); `undefined` after `timeoutMs`. */
+  flagChange(name: string, known: string | undefined, timeoutMs: number): Promise<string | undefined>;
+}
+
 /** How an attempt ends whose signal was aborted. */
 export type AbortOutcome = "timed_out" | "cancelled";
 

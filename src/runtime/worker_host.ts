@@ -10,6 +10,7 @@ import nodeModule from "node:module";
 import process from "node:process";
 import { format } from "node:util";
 import { parentPort, workerData } from "node:worker_threads";
+import { END } from "./port.ts";
 
 /** Where a task's text was written to. */
 export type StreamName = "stdout" | "stderr";
@@ -44,9 +45,11 @@ export function post(message: unknown, transfer?: readonly Transferable[]): void
   port.postMessage(message, transfer as never);
 }
 
-/** Calls the listener with every message. */
+const endThread = process.exit.bind(process);
+
+/** Calls the listener with every message but the one that asks the thread to end. */
 export function onMessage(listener: (message: unknown) => void): void {
-  port.on("message", listener);
+  port.on("message", (message: unknown) => message === END ? endThread(0) : listener(message));
 }
 
 /** As `console.log` would write it. */
@@ -282,6 +285,9 @@ function captureExit(listener: HostListener): void {
  * anything can step in; there the name has to be in an import map or in node_modules.
  */
 export function provide(name: string, exports: Readonly<Record<string, unknown>>): void {
+  // Bundles look here, on every runtime (src/bundling.ts).
+  const key = `outrider.provided.${name}`;
+  (globalThis as Record<string, unknown>)[key] = exports;
   const bun = (globalThis as { Bun?: { plugin(plugin: unknown): void } }).Bun;
   if (bun !== undefined) {
     type Build = { module(name: string, load: () => { exports: unknown; loader: "object" }): void };
@@ -289,8 +295,6 @@ export function provide(name: string, exports: Readonly<Record<string, unknown>>
     return;
   }
   if ("Deno" in globalThis) return;
-  const key = `outrider.provided.${name}`;
-  (globalThis as Record<string, unknown>)[key] = exports;
   const source = Object.keys(exports).map((each) =>
     `export const ${each} = provided[${JSON.stringify(each)}];`
   );
