@@ -3,7 +3,14 @@
  * Must not know what a plan is used for.
  * Invariant: nothing of a pipeline's code is evaluated in this thread.
  */
-import { load, type LoadOptions, type LoadPort, type ModuleExports, type Source } from "./pipeline/load.ts";
+import {
+  type Loaded,
+  type LoadOptions,
+  type LoadPort,
+  loadWhole,
+  type ModuleExports,
+  type Source,
+} from "./pipeline/load.ts";
 import type { Plan } from "./pipeline/plan.ts";
 import { Pool } from "./pool/pool.ts";
 import { workerCode } from "./pool/worker_code.ts";
@@ -45,6 +52,11 @@ function messageOf(error: unknown): string {
 
 /** Loads and checks a pipeline without running it. @throws {PipelineError} With every problem at once. */
 export async function loadPlan(source: Source, options: LoadOptions = {}): Promise<Plan> {
+  return (await loadDocument(source, options)).plan;
+}
+
+/** As `loadPlan`, with the document that the plan was made of. */
+export async function loadDocument(source: Source, options: LoadOptions = {}): Promise<Loaded> {
   const pool = new Pool({
     workers: 1,
     maxWorkers: 1,
@@ -54,7 +66,7 @@ export async function loadPlan(source: Source, options: LoadOptions = {}): Promi
     listener: { settled() {}, printed() {}, progressed() {}, replaced() {} },
   });
   try {
-    return await load(source, loadPort(() => pool.first()), options);
+    return await loadWhole(source, loadPort(() => pool.first()), options);
   } finally {
     await pool.close();
   }

@@ -113,7 +113,15 @@ export function anew(plan: Plan, { records }: Past, from: string): Set<string> {
 
 /** A hash of all that matters of a plan, in hexadecimal. */
 export async function planHash(plan: Plan): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify([plan.name, plan.onFailure, plan.tasks, plan.loops]));
+  // Each module once: that of a bundle holds all of its code.
+  const modules = [...new Set(plan.tasks.flatMap(({ run }) => run?.module ?? []))];
+  const numbers = new Map(modules.map((module, at) => [module, at]));
+  const tasks = plan.tasks.map((task) =>
+    task.run === undefined ? task : { ...task, run: { ...task.run, module: numbers.get(task.run.module) } }
+  );
+  const bytes = new TextEncoder().encode(
+    JSON.stringify([plan.name, plan.onFailure, modules, tasks, plan.loops]),
+  );
   const hash = await crypto.subtle.digest("SHA-256", bytes);
   return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -3,6 +3,7 @@
  * Must not know how files are read, nor evaluate a module: both are asked of the port.
  * Invariant: either a whole plan or a `PipelineError` with every problem, those in modules included.
  */
+import { isBundle, openBundle } from "./bundle.ts";
 import { examine, sourceOf } from "./compile.ts";
 import { readJson } from "./json_text.ts";
 import { type ExportUse, resolveModule } from "./modules.ts";
@@ -58,6 +59,20 @@ interface Found {
  * @throws {PipelineError} With every problem at once.
  */
 export async function load(source: Source, port: LoadPort, options: LoadOptions = {}): Promise<Plan> {
+  return (await loadWhole(source, port, options)).plan;
+}
+
+/** A plan and the document that it was made of. */
+export interface Loaded {
+  readonly plan: Plan;
+  /** A manifest without problems. */
+  readonly document: Manifest;
+  /** What its relative modules are resolved against. */
+  readonly base: string;
+}
+
+/** As `load`, with the document. */
+export async function loadWhole(source: Source, port: LoadPort, options: LoadOptions = {}): Promise<Loaded> {
   const found = await find(source, port, options);
   const { plan, problems, uses } = examine(found.document, found.base);
   const all = [...found.problems, ...problems, ...await checkExports(uses, port)];
@@ -67,7 +82,11 @@ export async function load(source: Source, port: LoadPort, options: LoadOptions 
       found.source === undefined ? sourceOf(found.document) : { source: found.source },
     );
   }
-  return options.params === undefined ? plan : overlayParams(plan, options.params);
+  return {
+    plan: options.params === undefined ? plan : overlayParams(plan, options.params),
+    document: found.document as Manifest,
+    base: found.base,
+  };
 }
 
 async function find(source: Source, port: LoadPort, options: LoadOptions): Promise<Found> {
@@ -76,7 +95,8 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
     return { document: source.manifest(), base, source: undefined, problems: [] };
   }
   if (typeof source !== "string" && !(source instanceof URL)) {
-    return { document: source, base: folder(options.base ?? ".", port), source: undefined, problems: [] };
+    const document = isBundle(source) ? await openBundle(source, "of a bundle") : source;
+    return { document, base: folder(options.base ?? ".", port), source: undefined, problems: [] };
   }
   const name = String(source);
   const url = urlOf(name, port);
@@ -85,7 +105,12 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
   if (!new URL(url).pathname.endsWith(".json")) return await findModule(url, name, port);
   const { value, problems } = readJson(text, name);
   if (value === undefined) throw new PipelineError(problems);
-  return { document: value, base: url, source: name, problems };
+  return {
+    document: isBundle(value) ? await openBundle(value, name) : value,
+    base: url,
+    source: name,
+    problems,
+  };
 }
 
 async function findModule(url: string, name: string, port: LoadPort): Promise<Found> {

@@ -14,6 +14,12 @@ export function bun(): Runtime {
     name: "bun",
     version: process.versions.bun ?? "unknown",
     listen,
+    // A single executable has its script in a file system of its own, which nothing else can read.
+    self: () => {
+      const script = process.argv[1] ?? "";
+      const compiled = script === "" || /^(\/\$bunfs\/|[A-Z]:[\\/]~BUN)/.test(script);
+      return [process.execPath, ...process.execArgv, ...(compiled ? [] : [script])];
+    },
     startThread: (options) => startWorkerThread(options),
   });
 }

@@ -15,6 +15,12 @@ export function node(): Runtime {
     name: "node",
     version: process.versions.node,
     listen,
+    // A single executable has itself where others have their script.
+    self: () => {
+      const script = process.argv[1];
+      const scripted = script !== undefined && script !== process.execPath;
+      return [process.execPath, ...process.execArgv, ...(scripted ? [script] : [])];
+    },
     startThread: (options) => startWorkerThread(options),
   });
 }

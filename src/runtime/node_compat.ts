@@ -4,13 +4,15 @@
  * Invariant: no file is ever left half written.
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { isBuiltin } from "node:module";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { AppendFile, Output, Runtime, Thread, ThreadOptions } from "./port.ts";
 import { type Listen, serveWith } from "./serve.ts";
+import { startProcess } from "./child.ts";
 
 /** What differs between the runtimes. */
 export interface Differences {
@@ -18,10 +20,12 @@ export interface Differences {
   readonly version: string;
   startThread(options: ThreadOptions): Thread;
   readonly listen: Listen;
+  /** The program and the arguments that start this program anew, without its own. */
+  self(): readonly string[];
 }
 
 /** A runtime made of what all three share and what differs. */
-export function nodeCompatible({ listen, ...differences }: Differences): Runtime {
+export function nodeCompatible({ listen, self, ...differences }: Differences): Runtime {
   const stdout = output(() => process.stdout);
   const stderr = output(() => process.stderr);
   return {
@@ -32,6 +36,7 @@ export function nodeCompatible({ listen, ...differences }: Differences): Runtime
     stdout,
     stderr,
     env: (name) => process.env[name],
+    envNames: () => Object.keys(process.env),
     cwd: () => process.cwd(),
     fileUrl: (path, base) =>
       base === undefined ? pathToFileURL(resolve(path)).href : new URL(encodePath(path), base).href,
@@ -40,11 +45,20 @@ export function nodeCompatible({ listen, ...differences }: Differences): Runtime
     readText: (path) => readFile(path, "utf8"),
     writeText,
     appendTo,
+    list,
+    makeFolder: async (path) => void await mkdir(path, { recursive: true }),
+    remove: (path) => rm(path, { recursive: true, force: true }),
+    isBuiltin,
+    startSelf: (args, env) => startProcess([...self(), ...args], env),
     onSignal,
     onUncaught,
     exit: async (code) => {
       await Promise.all([stdout.drained(), stderr.drained()]);
       process.exit(code);
+    },
+    cpuMs: () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000;
     },
     memoryBytes: () => process.memoryUsage.rss?.() ?? process.memoryUsage().rss,
   };
@@ -121,6 +135,15 @@ function writeText(path: string, text: string): Promise<void> {
   } catch (error) {
     rmSync(neighbour, { force: true });
     return Promise.reject(error);
+  }
+}
+
+async function list(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort();
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "ENOENT") return [];
+    throw error;
   }
 }
 

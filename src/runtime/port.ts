@@ -17,6 +17,9 @@ export interface Thread {
   ref(on: boolean): void;
 }
 
+/** The message by which a thread is asked to end itself; its program never sees it. */
+export const END = "outrider.end";
+
 /** How a thread ended. */
 export interface ThreadEnd {
   readonly code?: number;
@@ -87,6 +90,22 @@ export class ServeError extends Error {
   override name = "ServeError";
 }
 
+/** A process that was started. Its streams are ours. */
+export interface Child {
+  readonly pid: number;
+  /** Settles once, when the process is gone; never rejects. */
+  readonly ended: Promise<ChildEnd>;
+  /** Sends a signal; does nothing once it is gone. */
+  kill(signal: "SIGINT" | "SIGTERM" | "SIGKILL"): void;
+}
+
+/** How a process ended: by itself with a code, by a signal, or it could not be started. */
+export interface ChildEnd {
+  readonly code: number | undefined;
+  readonly signal: string | undefined;
+  readonly error?: Error;
+}
+
 /** All that the product asks of a runtime. */
 export interface Runtime {
   readonly name: "deno" | "node" | "bun";
@@ -99,6 +118,8 @@ export interface Runtime {
   readonly stdout: Output;
   readonly stderr: Output;
   env(name: string): string | undefined;
+  /** Names of all variables of the environment. */
+  envNames(): readonly string[];
   cwd(): string;
   /** Absolute `file:` URL of a path, which is relative to the working directory or to `base`, a `file:` URL. */
   fileUrl(path: string, base?: string): string;
@@ -111,6 +132,16 @@ export interface Runtime {
   /** Writes a file whole: to a neighbour first, then renamed, so that no reader sees half of it. */
   writeText(path: string, text: string): Promise<void>;
   appendTo(path: string): AppendFile;
+  /** Names in a folder, sorted; none if it is not there. */
+  list(folder: string): Promise<string[]>;
+  /** Makes a folder, and those above it. One that is there is left as it is. */
+  makeFolder(path: string): Promise<void>;
+  /** Removes a file, or a folder with all that is in it; nothing if there is none. */
+  remove(path: string): Promise<void>;
+  /** Whether a module of this name comes with the runtime, such as `fs`. */
+  isBuiltin(name: string): boolean;
+  /** Starts this program anew, as a process of its own, with other arguments and with `env` laid over the environment. */
+  startSelf(args: readonly string[], env: Readonly<Record<string, string>>): Child;
   /** Calls the listener on SIGINT or SIGTERM instead of ending, until the returned function is called. */
   onSignal(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void;
   /**
@@ -122,4 +153,6 @@ export interface Runtime {
   exit(code: number): Promise<never>;
   /** Resident memory of the process in bytes. */
   memoryBytes(): number;
+  /** Time that the processors have spent on this process, milliseconds. */
+  cpuMs(): number;
 }

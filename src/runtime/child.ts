@@ -1,0 +1,39 @@
+/**
+ * Owns the starting of processes whose streams are ours.
+ * Must not know what they do.
+ * Invariant: `ended` settles, also for a process that could not be started.
+ */
+import { spawn } from "node:child_process";
+import process from "node:process";
+import type { Child, ChildEnd } from "./port.ts";
+
+/** Starts a process. @param command The program and its arguments. */
+export function startProcess(
+  [program, ...args]: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Child {
+  const child = spawn(program!, args, { stdio: "inherit", env: { ...process.env, ...env } });
+  let gone = false;
+  const ended = new Promise<ChildEnd>((settle) => {
+    const end = (how: ChildEnd) => {
+      gone = true;
+      settle(how);
+    };
+    child.on("error", (error) => end({ code: undefined, signal: undefined, error }));
+    child.on("exit", (code, signal) => end({ code: code ?? undefined, signal: signal ?? undefined }));
+  });
+  const { pid } = child;
+  return {
+    pid: pid ?? 0,
+    ended,
+    // Not by `child.kill`: Deno's sends only one signal, and then takes the exit code 128+n for a death by signal.
+    kill: (signal) => {
+      if (gone || pid === undefined) return;
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // It has just gone.
+      }
+    },
+  };
+}
