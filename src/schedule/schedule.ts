@@ -13,15 +13,11 @@ import type { Plan, PlanTask } from "../pipeline/plan.ts";
 import { type Command, type Dispatch, Standing, type TakeOptions } from "./command.ts";
 import { type Edge, type Edges, edgesOf } from "./edges.ts";
 import { Lanes } from "./lanes.ts";
+import { Lines } from "./lines.ts";
 import { ReadyQueue } from "./ready_queue.ts";
 import { whySkipped, whyStopped } from "./reasons.ts";
 import { Rounds } from "./rounds.ts";
 import { TaskStates } from "./states.ts";
-
-/** Dependents looked at for one that goes on with a line; lines save time, and looking for one may not cost it. */
-const MAX_LOOKED_AT = 16;
-/** A dependent that lacks no more needs than this makes the outcomes it waits for urgent. */
-const FEW_NEEDS = 16;
 
 /** Why nothing new starts, and what the run is for it; without `state` its tasks' outcomes decide. */
 interface Stop {
@@ -35,6 +31,7 @@ export class Schedule {
   readonly #edges: Edges;
   readonly #states: TaskStates;
   readonly #lanes: Lanes;
+  readonly #lines: Lines;
   readonly #rounds: Rounds;
   readonly #ready: ReadyQueue;
   /** Ready tasks that have to be alone on their lane. */
@@ -52,6 +49,7 @@ export class Schedule {
     this.#edges = edges;
     this.#states = new TaskStates(plan);
     this.#lanes = new Lanes(edges.now);
+    this.#lines = new Lines({ plan, edges, states: this.#states, lanes: this.#lanes });
     this.#rounds = new Rounds(plan);
     const rank = Int32Array.from(plan.tasks, (task) => task.rank);
     this.#ready = new ReadyQueue(rank);
@@ -107,9 +105,12 @@ export class Schedule {
     return this.#states.outcome[task];
   }
 
-  /** Whether the needs of a task are settled, and satisfied as its `join` asks. */
+  /** Whether the needs of a task have settled, and satisfied as its `join` asks, also after a stop. */
   mayRun(task: number): boolean {
-    return this.#states.pending[task] === 0 && this.#states.runs(this.#plan.tasks[task]!);
+    const { join, needs } = this.#plan.tasks[task]!;
+    if (needs.some((need) => this.#states.standing[need.task] !== Standing.settled)) return false;
+    const met = needs.filter((need) => satisfies(need.on, this.#states.outcome[need.task]!)).length;
+    return met === needs.length || (join === "any" && met > 0);
   }
 
   /** The task that `takeAlone` would take. */
@@ -249,19 +250,10 @@ export class Schedule {
       follows,
       iteration: this.#states.iteration[task]!,
       attempt,
-      urgent: this.#isUrgent(task),
+      urgent: this.#lines.isUrgent(task),
       fatal: this.#edges.fatal[task] === 1 && this.#edges.closes[task]!.length === 0 &&
         this.#triesLeft(task) <= 0,
     };
-  }
-
-  /** Others wait: a dependent that is not behind it on the same lane and lacks few other needs, or a loop. */
-  #isUrgent(task: number): boolean {
-    if (this.#edges.closes[task]!.length > 0) return true;
-    for (const { to } of this.#edges.now[task]!) {
-      if (this.#states.pending[to]! <= FEW_NEEDS && !this.#lanes.together(to, task)) return true;
-    }
-    return false;
   }
 
   #dispatch(task: number, lane: number): void {
@@ -272,31 +264,12 @@ export class Schedule {
 
   /** Appends to `line` the tasks that may follow its last one, the first sibling each time: the others go elsewhere. */
   #follow(lane: number, line: number[], max: number): void {
-    while (line.length < max) {
-      const next = this.#follower(line.at(-1)!, lane);
+    while (line.length < max && this.#stop === undefined) {
+      const next = this.#lines.follower(line.at(-1)!, lane);
       if (next === undefined) return;
       this.#dispatch(next, lane);
       line.push(next);
     }
-  }
-
-  #follower(task: number, lane: number): number | undefined {
-    if (this.#stop !== undefined) return undefined;
-    const edges = this.#edges.now[task]!;
-    const some = Math.min(edges.length, MAX_LOOKED_AT);
-    for (let at = 0; at < some; at++) {
-      if (this.#mayFollow(edges[at]!.to, lane)) return edges[at]!.to;
-    }
-    return undefined;
-  }
-
-  /** Whether a task can start as soon as everything on the lane has succeeded. */
-  #mayFollow(task: number, lane: number): boolean {
-    if (this.#states.standing[task] !== Standing.waiting || this.#edges.inLine[task] === 0) return false;
-    const pending = this.#states.pending[task]!;
-    if (this.#lanes.near(task, lane) !== pending) return false;
-    const { join, needs } = this.#plan.tasks[task]!;
-    return join === "any" || this.#states.satisfied[task]! + pending === needs.length;
   }
 
   /** Settles what waits to be settled, and all that follows from it; then tells what there is to do. */
