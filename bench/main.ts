@@ -19,7 +19,7 @@ import { table } from "./table.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const RUNTIMES: Readonly<Record<string, readonly string[]>> = { node: [], deno: ["run", "-A"], bun: [] };
-const PROCESS_MS = 180_000;
+const PROCESS_MS = 300_000;
 
 /** Command lines of each group, which run in turn, and how often. */
 const GROUPS: Readonly<Record<string, { readonly repeat: number; readonly commands: readonly string[] }>> = {

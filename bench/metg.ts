@@ -18,7 +18,7 @@ const RUNS = quick ? 1 : 2;
 /** The first attempts are not counted: the pool has to learn how long they take. */
 const SKIPPED = 0.2;
 /** Widths with the number of steps: one task for each worker and step, as in the paper, and eight. */
-const SIZES: readonly (readonly [number, number])[] = quick ? [[2, 200], [16, 50]] : [[2, 1_000], [16, 250]];
+const SIZES: readonly (readonly [number, number])[] = quick ? [[2, 200], [16, 50]] : [[2, 500], [16, 100]];
 
 /** One run with tasks that compute for `us`. */
 interface Sample {
