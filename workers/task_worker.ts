@@ -88,6 +88,11 @@ host.install({
     outbox.write(Kind.exit, { a: code, b: 0, c: 0, x: 0, y: 0, text: undefined });
     outbox.ring();
   },
+  exhausted() {
+    output.flush(author());
+    outbox.write(Kind.exhausted, { a: 0, b: 0, c: 0, x: 0, y: 0, text: undefined });
+    outbox.ring();
+  },
 });
 
 /** The signal of what waits in the attempt's name, made when something waits. */

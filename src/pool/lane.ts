@@ -103,6 +103,7 @@ export class Lane {
   #deadline: ReturnType<typeof setTimeout> | undefined;
   #abort: Abort | undefined;
   #exitCode: number | undefined;
+  #exhausted = false;
   /** Whether it has run anything. */
   used = false;
   /** When it last had something to do, in milliseconds since the epoch. */
@@ -285,7 +286,10 @@ export class Lane {
         listener.progressed(this, item, text === undefined ? { fraction } : { fraction, text });
       }
     } else if (kind === Kind.alive) this.#answered(fields.a);
-    else if (kind === Kind.exit) {
+    else if (kind === Kind.exhausted) {
+      this.#exhausted = true;
+      this.end().catch(() => {});
+    } else if (kind === Kind.exit) {
       this.#exitCode = fields.a;
       this.end().catch(() => {});
     }
@@ -367,7 +371,7 @@ export class Lane {
   #cause(seq: number, { code, memory, error }: ThreadEnd): Omit<LaneOutcome, "startedAt" | "endedAt"> {
     if (this.#exitCode !== undefined) return { outcome: "crashed", reason: "exit", code: this.#exitCode };
     if (this.#abort?.seq === seq) return { outcome: this.#abort.outcome, because: this.#abort.because };
-    if (memory) return { outcome: "crashed", reason: "memory" };
+    if (memory || this.#exhausted) return { outcome: "crashed", reason: "memory" };
     const message = error instanceof Error
       ? error.message
       : `the thread ended with code ${code ?? "unknown"}`;

@@ -15,7 +15,16 @@ import { readText, startOf, writeText } from "./text.ts";
 export const OUTBOX_BYTES: number = 256 * 1024;
 
 /** What a record is. */
-export const Kind = { pad: 0, outcome: 1, log: 2, progress: 3, exit: 4, alive: 5, chunk: 6 } as const;
+export const Kind = {
+  pad: 0,
+  outcome: 1,
+  log: 2,
+  progress: 3,
+  exit: 4,
+  alive: 5,
+  chunk: 6,
+  exhausted: 7,
+} as const;
 
 /** Cells of the control array that the outbox uses. */
 const HEAD = 0, TAIL = 1, BELL = 2;

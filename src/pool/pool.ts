@@ -71,6 +71,7 @@ export class Pool implements LaneListener {
   #feeding = false;
   #closed = false;
   #paused = false;
+  #cancelled: string | undefined;
   readonly #timers: Map<"grow" | "poll" | "shrink" | "reserve", ReturnType<typeof setTimeout>> = new Map();
   #pollMs = MIN_POLL_MS;
   #seen: Map<Lane, number | undefined> = new Map();
@@ -102,7 +103,10 @@ export class Pool implements LaneListener {
   /** Hands out what is ready to the lanes that have room. */
   feed(): void {
     const supply = this.#supply;
-    if (supply === undefined || this.#closed || this.#paused || this.#feeding) return;
+    if (supply === undefined || this.#closed || this.#feeding) return;
+    // An attempt may have been on its way from an offer to a claim when everything was cancelled.
+    if (this.#cancelled !== undefined) this.cancelAll(this.#cancelled);
+    if (this.#paused) return;
     this.#feeding = true;
     this.#feedAlone(supply);
     this.#feedIdle(supply);
@@ -128,6 +132,7 @@ export class Pool implements LaneListener {
 
   /** Cancels what is running. */
   cancelAll(because: string): void {
+    this.#cancelled = because;
     for (const lane of this.lanes) lane.abort("cancelled", because);
   }
 

@@ -9,6 +9,7 @@ import fs from "node:fs";
 import nodeModule from "node:module";
 import process from "node:process";
 import { format } from "node:util";
+import v8 from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
 import { END } from "./port.ts";
 
@@ -25,6 +26,8 @@ export interface HostListener {
   uncaught(error: unknown, scope: unknown, from: "exception" | "rejection"): void;
   /** The task ends its thread. */
   exiting(code: number): void;
+  /** The heap was exhausted, and the runtime has stopped the code that did it without telling anybody. */
+  exhausted(): void;
 }
 
 const port = parentPort!;
@@ -45,7 +48,8 @@ export function post(message: unknown, transfer?: readonly Transferable[]): void
   port.postMessage(message, transfer as never);
 }
 
-const endThread = process.exit.bind(process);
+/** Ends the thread by the runtime's own means, which nothing hears of. */
+let endThread: (code: number) => void = process.exit.bind(process);
 
 /** Calls the listener with every message but the one that asks the thread to end. */
 export function onMessage(listener: (message: unknown) => void): void {
@@ -68,6 +72,7 @@ export function install(listener: HostListener): void {
   captureStreams(listener);
   captureErrors(listener);
   captureExit(listener);
+  watchHeap(listener);
 }
 
 const METHODS = ["log", "info", "debug", "warn", "error", "trace", "dir", "table", "dirxml"] as const;
@@ -256,19 +261,21 @@ function guarded(callback: unknown, listener: HostListener): unknown {
 }
 
 function captureExit(listener: HostListener): void {
-  const { exit: end, reallyExit } = process as unknown as Record<
-    "exit" | "reallyExit",
-    (code: number) => void
-  >;
+  const { exit: end, reallyExit } = process as unknown as Record<"exit" | "reallyExit", (code: number) => void>;
+  const denoExit = "Deno" in globalThis ? Deno.exit : undefined;
   let leaving = false;
+  endThread = (code) => {
+    leaving = true;
+    // The runtime's own `exit` may end in one of these.
+    define(process, "reallyExit", reallyExit);
+    if (denoExit !== undefined) define(Deno, "exit", denoExit);
+    end.call(process, code);
+  };
   const exit = (code?: unknown): never => {
     const number = Number(code ?? process.exitCode ?? 0) | 0;
     if (!leaving) {
-      leaving = true;
       listener.exiting(number);
-      // The runtime's own `exit` may end in this one.
-      define(process, "reallyExit", reallyExit);
-      end.call(process, number);
+      endThread(number);
     }
     // Where the thread ends only in its next turn, the code behind the call must not run on.
     const never = new Int32Array(new SharedArrayBuffer(4));
@@ -278,6 +285,24 @@ function captureExit(listener: HostListener): void {
   define(process, "reallyExit", exit);
   define(globalThis, "close", () => exit(0));
   if ("Deno" in globalThis) define(Deno, "exit", exit);
+}
+
+/** How often the heap is looked at, in milliseconds. */
+const HEAP_MS = 250;
+
+/**
+ * Deno ends a thread whose heap is exhausted only if that happens in a task of the event loop. In a promise's continuation,
+ * where most tasks run, it stops the code, raises the limit and says nothing: the promise never settles. A limit that has
+ * grown gives it away.
+ */
+function watchHeap(listener: HostListener): void {
+  if (!("Deno" in globalThis)) return;
+  const limit = v8.getHeapStatistics().heap_size_limit;
+  const timer = setInterval(() => {
+    if (v8.getHeapStatistics().heap_size_limit <= limit) return;
+    clearInterval(timer);
+    listener.exhausted();
+  }, HEAP_MS);
 }
 
 /**
