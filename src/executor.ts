@@ -16,6 +16,7 @@ import { goOn } from "./resuming.ts";
 import { load, type Source } from "./pipeline/load.ts";
 import type { RunState } from "./pipeline/outcome.ts";
 import type { Plan } from "./pipeline/plan.ts";
+import { PipelineError } from "./pipeline/problem.ts";
 import type { LaneItem, LaneOutcome } from "./pool/lane.ts";
 import { Pool } from "./pool/pool.ts";
 import { workerCode } from "./pool/worker_code.ts";
@@ -60,6 +61,7 @@ class Run implements InspectedExecution {
   readonly #fold: ResultFold = new ResultFold();
   #folded = 0;
   readonly #pool: Pool;
+  readonly #loading: PromiseWithResolvers<never> = Promise.withResolvers();
   readonly #ended: PromiseWithResolvers<RunState> = Promise.withResolvers();
   readonly #result: Promise<RunResult>;
   readonly #watching: Watching;
@@ -115,8 +117,9 @@ class Run implements InspectedExecution {
 
   stop(because: string): void {
     if (this.#stopAsked !== undefined || this.#state !== "running") return;
+    if (this.#schedule?.ended) return;
     this.#stopAsked = because;
-    if (this.#schedule === undefined) return;
+    if (this.#schedule === undefined) return this.#limitLoading(this.#options.stopGraceMs ?? 10_000);
     this.note("info", `Stopping: ${because}. Nothing new starts; running tasks may end`);
     this.journal.append({ type: "run.stopping", because, state: "cancelled" }, now());
     this.#obey(this.#schedule.stop(because));
@@ -130,7 +133,17 @@ class Run implements InspectedExecution {
 
   cancel(because: string): void {
     this.stop(because);
+    if (this.#schedule === undefined) this.#limitLoading(this.#options.killGraceMs ?? 2_000);
     this.#pool.cancelAll(because);
+  }
+
+  /** The run was stopped before its pipeline was read: that gets as long as a task would. */
+  #limitLoading(graceMs: number): void {
+    clearTimeout(this.#graceTimer);
+    this.#graceTimer = setTimeout(() => {
+      const message = `It was still being loaded when the run was stopped (${this.#stopAsked})`;
+      this.#loading.reject(new PipelineError([{ place: "", message }]));
+    }, graceMs);
   }
 
   pause(): void {
@@ -222,10 +235,12 @@ class Run implements InspectedExecution {
   async #carryOut(source: Source): Promise<RunResult> {
     try {
       const { params, base } = this.#options;
-      const plan = await load(source, loadPort(() => this.#pool.first()), {
+      const loaded = load(source, loadPort(() => this.#pool.first()), {
         ...(params === undefined ? {} : { params }),
         ...(base === undefined ? {} : { base }),
       });
+      const plan = await Promise.race([loaded, this.#loading.promise]);
+      clearTimeout(this.#graceTimer);
       const hash = this.#options.journal === undefined ? "" : await planHash(plan);
       if (this.#past?.ended !== undefined && this.#options.from === undefined) {
         this.#state = this.#past.ended;
@@ -240,6 +255,7 @@ class Run implements InspectedExecution {
       await this.journal.flush();
       return this.#readFold().result();
     } catch (error) {
+      this.#state = this.#stopAsked === undefined ? "failed" : "cancelled";
       this.#begun.reject(error);
       throw error;
     } finally {

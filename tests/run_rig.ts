@@ -12,6 +12,8 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Execution, ExecutionEvent, RunOptions, RunSnapshot } from "../src/execution.ts";
 import { run } from "../src/executor.ts";
+import type { Thread } from "../src/runtime/port.ts";
+import { runtime } from "../src/runtime/runtime.ts";
 import type { LogRecord, StateRecord } from "../src/journal/record.ts";
 import type { RunResult } from "../src/journal/result.ts";
 import type { Manifest, ManifestTask } from "../src/pipeline/manifest.ts";
@@ -24,6 +26,20 @@ export const RUNTIME: "deno" | "node" | "bun" = "Deno" in globalThis
   : "Bun" in globalThis
   ? "bun"
   : "node";
+
+/** Threads that have been started and are not proven gone. */
+export const threads: Set<Thread> = new Set();
+let going = 0;
+
+const { startThread } = runtime;
+Object.assign(runtime, {
+  startThread(options: Parameters<typeof startThread>[0]) {
+    const thread = startThread(options);
+    threads.add(thread);
+    thread.onEnd(() => threads.delete(thread));
+    return thread;
+  },
+});
 
 /** URL of a module in fixtures/run. */
 export function fixture(name: string): string {
@@ -77,6 +93,7 @@ export function start(source: Source, options: RunOptions = {}): Going {
   const events: ExecutionEvent[] = [];
   const waiting = new Set<() => void>();
   let over = false;
+  going++;
   const seen = (async (): Promise<Seen> => {
     try {
       for await (const event of execution) {
@@ -90,6 +107,7 @@ export function start(source: Source, options: RunOptions = {}): Going {
     } finally {
       over = true;
       for (const look of waiting) look();
+      if (--going === 0) assert.equal(threads.size, 0, "a worker is alive after its run has ended");
     }
   })();
   seen.catch(() => {});

@@ -166,4 +166,5 @@ host.provide("outrider", {
 expose(calls, endpoint);
 host.onMessage((message) => typeof message === "number" ? line.wake() : receive(message));
 line.wake();
-outbox.ring();
+// In a later turn: a thread that is terminated while its module is still being evaluated makes Deno print an error.
+host.nextTurn().then(() => outbox.ring());

@@ -72,6 +72,7 @@ export class Pool implements LaneListener {
   #closed = false;
   #paused = false;
   #cancelled: string | undefined;
+  #cancelled: string | undefined;
   readonly #timers: Map<"grow" | "poll" | "shrink" | "reserve", ReturnType<typeof setTimeout>> = new Map();
   #pollMs = MIN_POLL_MS;
   #seen: Map<Lane, number | undefined> = new Map();

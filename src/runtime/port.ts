@@ -20,6 +20,9 @@ export interface Thread {
 /** The message by which a thread is asked to end itself; its program never sees it. */
 export const END = "outrider.end";
 
+/** The message by which a thread is asked to end itself; its program never sees it. */
+export const END = "outrider.end";
+
 /** How a thread ended. */
 export interface ThreadEnd {
   readonly code?: number;

@@ -4,20 +4,25 @@
  * Invariant: `onEnd` is called once, and only when the thread is gone; `gone` says how that is known.
  */
 import { Worker } from "node:worker_threads";
-import type { Thread, ThreadEnd, ThreadOptions } from "./port.ts";
+import { END, type Thread, type ThreadEnd, type ThreadOptions } from "./port.ts";
 
 /** What differs between the runtimes. */
 export interface Ways {
   /** Resolves when a thread that has sent `exit` is proven gone. Default: the event's word is taken. */
   readonly gone?: (lock: string) => Promise<void>;
-  /** How long a thread that is to end may take to send its first message before, in milliseconds. Default 0. */
-  readonly startMs?: number;
+  /** How long a thread gets to end itself before it is terminated, in milliseconds. Default: it is not asked. */
+  readonly itself?: {
+    /** One that has not told anything yet: it is still loading its program. */
+    readonly startingMs: number;
+    /** One that has; it may be stuck. */
+    readonly runningMs: number;
+  };
 }
 
 let count = 0;
 
 /** Starts a thread from source, by a `data:` URL, so that an executable needs no file beside it. */
-export function startWorkerThread(options: ThreadOptions, { gone, startMs = 0 }: Ways = {}): Thread {
+export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways = {}): Thread {
   const lock = `outrider-thread-${++count}-${Math.random().toString(36).slice(2)}`;
   const worker = new Worker(new URL(`data:text/javascript;base64,${base64(options.code)}`), {
     workerData: { lock, data: options.data },
@@ -27,7 +32,8 @@ export function startWorkerThread(options: ThreadOptions, { gone, startMs = 0 }:
   });
   let end: ThreadEnd = { memory: false };
   const ended = Promise.withResolvers<void>();
-  const started = new Promise<unknown>((done) => worker.once("message", done));
+  let started = false;
+  worker.once("message", () => started = true);
   const listeners: ((end: ThreadEnd) => void)[] = [];
   worker.on("error", (error: unknown) => {
     end = { ...end, memory: isMemory(error), error };
@@ -46,7 +52,10 @@ export function startWorkerThread(options: ThreadOptions, { gone, startMs = 0 }:
     onMessage: (listener) => void worker.on("message", listener),
     onEnd: (listener) => void listeners.push(listener),
     terminate: async () => {
-      if (startMs > 0) await firstOf([started, ended.promise], startMs);
+      if (itself !== undefined) {
+        worker.postMessage(END);
+        await within(started ? itself.runningMs : itself.startingMs, ended.promise);
+      }
       await worker.terminate();
       await ended.promise;
     },
@@ -54,10 +63,10 @@ export function startWorkerThread(options: ThreadOptions, { gone, startMs = 0 }:
   };
 }
 
-async function firstOf(events: readonly Promise<unknown>[], limitMs: number): Promise<void> {
+async function within(limitMs: number, event: Promise<unknown>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const limit = new Promise((done) => timer = setTimeout(done, limitMs));
-  await Promise.race([...events, limit]);
+  await Promise.race([event, limit]);
   clearTimeout(timer);
 }
 
