@@ -166,5 +166,4 @@ host.provide("outrider", {
 expose(calls, endpoint);
 host.onMessage((message) => typeof message === "number" ? line.wake() : receive(message));
 line.wake();
-// In a later turn: a thread that is terminated while its module is still being evaluated makes Deno print an error.
-host.nextTurn().then(() => outbox.ring());
+outbox.ring();

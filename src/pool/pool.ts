@@ -7,10 +7,12 @@ import { Lane, type LaneItem, type LaneLine, type LaneListener, type LaneOutcome
 import type { LaneOptions } from "./lane.ts";
 import type { WorkerSetup } from "./protocol.ts";
 
-/** Time that a lane's queue should last, in milliseconds: long enough to bridge a round trip, short enough to change plans. */
+/** Time that a lane's queue of ready attempts should last, in milliseconds: it bridges a round trip and can be replanned. */
 const QUEUE_MS = 1;
+/** The same with the lines behind them, which nobody else could begin. */
+const LINE_MS = 5;
 const MIN_QUEUE = 2;
-const MAX_QUEUE = 1024;
+const MAX_QUEUE = 1000;
 /** A ready task that has waited this long makes the pool grow, in milliseconds. */
 const GROW_MS = 20;
 /** A lane beyond the base that has had nothing to do for this long ends, in milliseconds. */
@@ -67,11 +69,10 @@ export class Pool implements LaneListener {
   #supply: Supply | undefined;
   #setup: WorkerSetup | undefined;
   #ids = 0;
-  #meanMs = 0.05;
+  #meanMs = 0.02;
   #feeding = false;
   #closed = false;
   #paused = false;
-  #cancelled: string | undefined;
   #cancelled: string | undefined;
   readonly #timers: Map<"grow" | "poll" | "shrink" | "reserve", ReturnType<typeof setTimeout>> = new Map();
   #pollMs = MIN_POLL_MS;
@@ -220,23 +221,24 @@ export class Pool implements LaneListener {
     for (const lane of this.#lanes) {
       if (supply.ready === 0) return;
       if (!lane.warm || lane.outstanding > 0) continue;
-      this.#offer(lane, supply.take(lane.id, { max: this.#quota(), ready: this.#share(supply) }));
+      this.#offer(lane, supply.take(lane.id, { max: this.#quota(LINE_MS), ready: this.#share(supply) }));
     }
   }
 
   /** Gives busy lanes more before they run dry: the line behind their last attempt, then what is ready. */
   #lengthen(supply: Supply): void {
-    const quota = this.#quota();
+    const longest = this.#quota(LINE_MS);
+    const quota = this.#quota(QUEUE_MS);
     for (const lane of this.#lanes) {
-      if (!lane.warm || lane.outstanding === 0 || lane.outstanding > quota * 0.75) continue;
+      if (!lane.warm || lane.outstanding === 0 || lane.outstanding > longest * 0.75) continue;
       const { last } = lane;
       if (last !== undefined) {
-        this.#offer(lane, supply.extend(lane.id, { last: last.task, max: quota - lane.outstanding }));
+        this.#offer(lane, supply.extend(lane.id, { last: last.task, max: longest - lane.outstanding }));
       }
       if (supply.ready > 0 && lane.outstanding < quota) {
         this.#offer(
           lane,
-          supply.take(lane.id, { max: quota - lane.outstanding, ready: this.#share(supply) }),
+          supply.take(lane.id, { max: longest - lane.outstanding, ready: this.#share(supply) }),
         );
       }
     }
@@ -251,7 +253,7 @@ export class Pool implements LaneListener {
       if (victim === undefined) return;
       supply.giveBack(victim.revokeTail());
       if (supply.ready === 0) return;
-      this.#offer(lane, supply.take(lane.id, { max: this.#quota(), ready: 1 }));
+      this.#offer(lane, supply.take(lane.id, { max: this.#quota(LINE_MS), ready: 1 }));
     }
   }
 
@@ -367,14 +369,15 @@ export class Pool implements LaneListener {
     return false;
   }
 
-  /** How many attempts a lane should have. */
-  #quota(): number {
-    return Math.max(MIN_QUEUE, Math.min(MAX_QUEUE, Math.ceil(QUEUE_MS / Math.max(1e-6, this.#meanMs))));
+  /** How many attempts take about so long. */
+  #quota(ms: number): number {
+    return Math.max(MIN_QUEUE, Math.min(MAX_QUEUE, Math.ceil(ms / Math.max(1e-6, this.#meanMs))));
   }
 
   /** How many of the ready attempts a lane may take at a time, so that there is something for the others too. */
   #share(supply: Supply): number {
-    return Math.max(1, Math.floor(supply.ready / (2 * Math.max(1, this.#lanes.size))));
+    const fair = Math.floor(supply.ready / (2 * Math.max(1, this.#lanes.size)));
+    return Math.max(1, Math.min(fair, this.#quota(QUEUE_MS)));
   }
 
   /** Outcomes that nobody was waiting for lie in the outbox without a bell; this finds them. */
