@@ -35,4 +35,36 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     brief: "Turn a file of another system into a pipeline",
     load: () => import("./command_import.ts"),
   },
+  bundle: {
+    brief: "Write a pipeline and the code of its tasks as one file that runs anywhere",
+    load: () => import("./command_bundle.ts"),
+  },
+  agent: {
+    brief: "Run what the gateway, or the file beside it, says; report every result",
+    load: () => import("./command_agent.ts"),
+  },
+  gateway: {
+    brief: "Serve a reference gateway: hand out pipelines, take results and logs",
+    load: () => import("./command_gateway.ts"),
+  },
+  submit: {
+    brief: "Hand a pipeline to the gateway, for an executor or a group",
+    load: () => import("./command_submit.ts"),
+  },
+  executors: {
+    brief: "List the executors that the gateway knows, and what each is doing",
+    load: () => import("./command_executors.ts"),
+  },
+  results: {
+    brief: "List the runs that the gateway knows, or print the result of one",
+    load: () => import("./command_results.ts"),
+  },
+  logs: {
+    brief: "Print the log of a run, and follow it",
+    load: () => import("./command_logs.ts"),
+  },
+  cancel: {
+    brief: "Cancel a run on its executor",
+    load: () => import("./command_cancel.ts"),
+  },
 };

@@ -1,0 +1,364 @@
+/**
+ * Owns the life of an agent: what is left from before, then a pipeline, its run, its report; then the next, or the end.
+ * Must not know how any of it is done, nor which runtime it is on.
+ * Invariant: a run that has ended is not run again, and is not let go of before the gateway has it or it is kept for the
+ * next start.
+ *
+ *   runs that are closed but not reported ──▶ reported beside all else
+ *   a run that was begun ──▶ gone on with ┐
+ *   the file, if there is one ────────────┼─▶ run ─▶ report ─▶ close ─▶ exit code, or the next one
+ *   the gateway, asked until there is one ┘
+ */
+import { Link } from "./agent_link.ts";
+import type { Agent, AgentPort } from "./agent_port.ts";
+import { AgentRun, type Ending } from "./agent_run.ts";
+import type { Config } from "./config.ts";
+import { DEFAULT_PIPELINE } from "./config_schema.ts";
+import { pastOf } from "./agent_past.ts";
+import type { Level } from "./journal/record.ts";
+import type { Source } from "./pipeline/load.ts";
+import { type KeptRun, type Origin, StateError } from "./state_dir.ts";
+import type { HeartbeatSnapshot } from "./uplink/heartbeat.ts";
+import type { Command, ExecutorState, HeartbeatRun } from "./uplink/messages.ts";
+
+/** There is nothing to run, and nobody to ask. */
+export class NoPipelineError extends Error {
+  readonly code = "OUTRIDER_NO_PIPELINE";
+  override name = "NoPipelineError";
+}
+
+/** How often it is looked whether the gateway is in reach and the disk takes what is written, milliseconds. */
+const LOOK_MS = 5_000;
+
+/** How an agent works, beside its configuration. */
+export interface AgentOptions {
+  /** Asks for the next pipeline after each run, until it is told to stop. Default: one run. */
+  readonly follow?: boolean;
+}
+
+/** Starts an agent. */
+export function startAgent(config: Config, port: AgentPort, options: AgentOptions = {}): Agent {
+  return new AgentAtWork(config, port, options);
+}
+
+/** What is to be run. */
+interface Job {
+  readonly source: Source;
+  /** Where it is kept, if anything is. */
+  readonly kept: KeptRun | undefined;
+  readonly tag: string | undefined;
+}
+
+class AgentAtWork implements Agent {
+  readonly ended: Promise<number>;
+  readonly #config: Config;
+  readonly #port: AgentPort;
+  readonly #options: AgentOptions;
+  readonly #link: Link | undefined;
+  /** Aborted by the first request to end. */
+  readonly #stopping: AbortController = new AbortController();
+  /** Resolves when nothing is waited for any more. */
+  readonly #over: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #background: Set<Promise<void>> = new Set();
+  #because = "";
+  #exitCode: number | undefined;
+  /** The gateway has been given up: nothing more is asked of it. */
+  #givenUp = false;
+  #run: AgentRun | undefined;
+  #paused = false;
+  #level: Level;
+  #known: string | undefined;
+  #fileTaken = false;
+  #cancelLook: () => void = () => {};
+  #cpu: { readonly at: number; readonly ms: number };
+
+  constructor(config: Config, port: AgentPort, options: AgentOptions) {
+    this.#config = config;
+    this.#port = port;
+    this.#options = options;
+    this.#level = config.logLevel;
+    this.#cpu = { at: port.clock.now(), ms: port.cpuMs() };
+    const { gateway, clock, random } = port;
+    this.#link = gateway && new Link({
+      gateway,
+      clock,
+      random,
+      heartbeatMs: config.heartbeatMs,
+      quiet: config.quiet,
+      snapshot: () => this.#snapshot(),
+      onCommand: (command) => this.#obey(command),
+      note: (text) => port.note(text),
+    });
+    this.#look();
+    this.ended = this.#work();
+  }
+
+  stop(because: string, exitCode?: number): void {
+    if (this.#stopping.signal.aborted) {
+      this.#run?.cancel(because);
+      return this.#over.resolve();
+    }
+    this.#because = because;
+    this.#exitCode = exitCode;
+    this.#stopping.abort();
+    if (this.#run === undefined) this.#endWithin(this.#config.stopGraceMs);
+    else this.#run.stop(because);
+    this.#link?.beat();
+  }
+
+  async #work(): Promise<number> {
+    try {
+      const begun = await this.#leftOver();
+      let code: number | undefined;
+      for (let job = await this.#next(begun); job !== undefined; job = await this.#next([])) {
+        code = await this.#carryOut(job);
+        if (!this.#options.follow || this.#stopping.signal.aborted || this.#givenUp) break;
+      }
+      await Promise.race([Promise.all(this.#background), this.#over.promise]);
+      this.#over.resolve();
+      return code ?? (this.#givenUp ? 1 : this.#exitCode ?? 0);
+    } finally {
+      this.#cancelLook();
+      await this.#link?.farewell();
+      await this.#link?.stop();
+      await Promise.all(this.#background);
+      await this.#port.state?.end();
+      this.#sayTraffic();
+    }
+  }
+
+  /** Starts to report what earlier processes left; returns the runs that are not over yet. */
+  async #leftOver(): Promise<KeptRun[]> {
+    const { state } = this.#port;
+    if (state === undefined) return [];
+    this.#known = await state.known();
+    const open: KeptRun[] = [];
+    for (const kept of await state.runs()) {
+      if (kept.journal.recovered.lost !== undefined) {
+        this.#port.note(`Of ${kept.folder}: ${kept.journal.recovered.lost}`);
+      }
+      if (!state.isClosed(kept)) open.push(kept);
+      else if (state.isReported(kept) || this.#link === undefined) await this.#forget(kept);
+      else this.#inBackground(this.#reportLeft(kept));
+    }
+    return open;
+  }
+
+  async #forget(kept: KeptRun): Promise<void> {
+    const { state } = this.#port;
+    if (state !== undefined && state.isReported(kept)) await state.remove(kept);
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const done = work.finally(() => this.#background.delete(done));
+    this.#background.add(done);
+  }
+
+  /** Reports a run that is over, beside whatever else there is to do. */
+  async #reportLeft(kept: KeptRun): Promise<void> {
+    const left = pastOf(kept.journal, this.#link!.gateway.report.kind);
+    if (left === undefined) return await this.#port.state!.remove(kept);
+    const report = this.#link!.report(left.run, kept.journal);
+    report.end(left.end);
+    const drained = await Promise.race([report.drained, this.#over.promise.then(() => false)]);
+    await this.#link!.drop(report);
+    if (!drained) return;
+    this.#port.state!.reported(kept);
+    await this.#port.state!.remove(kept);
+  }
+
+  /** What to do next; `undefined` if that is to end. */
+  async #next(begun: readonly KeptRun[]): Promise<Job | undefined> {
+    const { readText } = this.#port;
+    const [kept] = begun;
+    if (kept !== undefined) {
+      const { tag } = kept.origin;
+      if (tag === undefined) this.#fileTaken = true;
+      const source = tag === undefined
+        ? await this.#file() ?? this.#config.pipeline ?? DEFAULT_PIPELINE
+        : parsed(await readText(kept.bundle));
+      return { source, kept, tag };
+    }
+    if (this.#stopping.signal.aborted) return undefined;
+    const file = this.#fileTaken ? undefined : await this.#file();
+    if (file !== undefined) {
+      this.#fileTaken = true;
+      return { source: file, kept: await this.#begin({}), tag: undefined };
+    }
+    if (this.#link === undefined) {
+      if (this.#fileTaken) return undefined;
+      throw new NoPipelineError(
+        `There is nothing to run: no file ${DEFAULT_PIPELINE} here, and no gateway to ask; set OUTRIDER_PIPELINE or OUTRIDER_GATEWAY`,
+      );
+    }
+    const pulled = await this.#link.pull(this.#known, this.#stopping.signal);
+    if (pulled === undefined) return undefined;
+    const text = new TextDecoder().decode(pulled.bytes);
+    return { source: parsed(text), kept: await this.#begin({ tag: pulled.tag }, text), tag: pulled.tag };
+  }
+
+  /** A full disk keeps nothing, and stops nothing. */
+  async #begin(origin: Origin, bundle?: string): Promise<KeptRun | undefined> {
+    try {
+      return await this.#port.state?.begin(origin, bundle);
+    } catch (error) {
+      if (!(error instanceof StateError) || !error.full) throw error;
+      this.#port.note(`${error.message}. This run is kept in memory only`);
+      return undefined;
+    }
+  }
+
+  /** The file that is to be run, if there is one. */
+  async #file(): Promise<string | undefined> {
+    const { pipeline } = this.#config;
+    return pipeline ?? (await this.#port.exists(DEFAULT_PIPELINE) ? DEFAULT_PIPELINE : undefined);
+  }
+
+  /** Runs a job to its end, and reports it; returns the exit code. */
+  async #carryOut({ source, kept, tag }: Job): Promise<number> {
+    const { state } = this.#port;
+    const run = this.#run = new AgentRun(source, {
+      config: this.#config,
+      port: this.#port,
+      link: this.#link,
+      kept,
+      level: () => this.#level,
+    });
+    if (this.#paused) run.pause();
+    if (this.#stopping.signal.aborted) run.stop(this.#because);
+    const ending = await run.ended;
+    this.#run = undefined;
+    this.#known = tag ?? this.#known;
+    if (this.#givenUp) this.#over.resolve();
+    if (this.#stopping.signal.aborted) this.#endWithin(this.#config.stopGraceMs);
+    const reported = this.#report(run, ending, kept);
+    // Who goes on asks for the next pipeline meanwhile; all others wait until the gateway has everything.
+    const goesOn = this.#options.follow === true && !this.#stopping.signal.aborted && !this.#givenUp;
+    if (goesOn && ending.keep === undefined) this.#inBackground(reported);
+    else await reported;
+    if (kept !== undefined && ending.keep === undefined) await state?.close(kept);
+    if (ending.error !== undefined && (!goesOn || ending.keep !== undefined)) throw ending.error;
+    return this.#codeOf(ending);
+  }
+
+  async #report(run: AgentRun, ending: Ending, kept: KeptRun | undefined): Promise<void> {
+    const { report } = run;
+    if (this.#link === undefined || report === undefined) return;
+    const drained = await Promise.race([report.drained, this.#over.promise.then(() => false)]);
+    if (!drained) this.#sayLeft(report.status().pending, kept);
+    await this.#link.drop(report);
+    if (drained && kept !== undefined && ending.keep !== true) this.#port.state?.reported(kept);
+  }
+
+  #sayLeft(pending: { readonly state: number; readonly log: number }, kept: KeptRun | undefined): void {
+    const what = `${pending.state} state records and ${pending.log} of the log have not reached the gateway`;
+    this.#port.note(
+      kept === undefined
+        ? `${what} and are lost: with OUTRIDER_STATE_DIR the next start would send them`
+        : `${what}: they stay in ${kept.folder}, and the next start sends them`,
+    );
+  }
+
+  #codeOf({ state }: Ending): number {
+    if (state === "succeeded") return 0;
+    return state === "cancelled" && this.#stopping.signal.aborted ? this.#exitCode ?? 1 : 1;
+  }
+
+  /** Nothing is waited for any longer than this. */
+  #endWithin(ms: number): void {
+    const cancel = this.#port.clock.after(ms, () => this.#over.resolve());
+    void this.#over.promise.then(cancel);
+    void this.ended?.then(cancel, cancel);
+  }
+
+  #obey(command: Command): void {
+    const run = this.#run;
+    switch (command.type) {
+      case "cancel":
+        if (command.run === run?.id) run.cancel(command.because ?? "cancelled at the gateway");
+        break;
+      case "stop":
+        this.stop(command.because ?? "stopped at the gateway");
+        break;
+      case "pause":
+        this.#paused = true;
+        run?.pause();
+        break;
+      case "resume":
+        this.#paused = false;
+        run?.resume();
+        break;
+      case "logLevel":
+        this.#level = command.level;
+    }
+    // In a later turn, since the reply that brought it is still being read.
+    queueMicrotask(() => this.#link?.beat());
+  }
+
+  #snapshot(): Omit<HeartbeatSnapshot, "spool"> {
+    const { runtime, version, cores, clock, memoryBytes, cpuMs } = this.#port;
+    const { experiment, groups } = this.#config;
+    const now = { at: clock.now(), ms: cpuMs() };
+    const passed = now.at - this.#cpu.at;
+    const cpu = passed > 0 ? Math.max(0, (now.ms - this.#cpu.ms) / passed / cores) : undefined;
+    if (passed > 0) this.#cpu = now;
+    const run = this.#run?.told();
+    return {
+      outrider: version,
+      runtime,
+      ...(experiment === undefined ? {} : { experiment }),
+      ...(groups.length === 0 ? {} : { groups }),
+      state: this.#state(run),
+      ...(run === undefined ? {} : { run }),
+      load: {
+        memoryBytes: memoryBytes(),
+        ...(cpu === undefined ? {} : { cpu: Math.round(cpu * 1000) / 1000 }),
+      },
+    };
+  }
+
+  #state(run: HeartbeatRun | undefined): ExecutorState {
+    if (this.#stopping.signal.aborted) return "stopping";
+    if (this.#paused) return "paused";
+    return run === undefined ? "idle" : "running";
+  }
+
+  /** Looks now and then whether the gateway has been out of reach for too long, and what the disk says. */
+  #look(): void {
+    const { keepAlive } = this.#config;
+    this.#cancelLook = this.#port.clock.after(Math.min(LOOK_MS, Math.max(100, keepAlive.ms / 4)), () => {
+      this.#run?.lookAtDisk();
+      if ((this.#link?.outOfReachMs ?? 0) >= keepAlive.ms) this.#giveUp();
+      else this.#look();
+    });
+  }
+
+  #giveUp(): void {
+    const { ms, then } = this.#config.keepAlive;
+    const because = `the gateway has been out of reach for ${Math.round(ms / 1000)} s (OUTRIDER_KEEP_ALIVE)`;
+    this.#port.note(`Ending: ${because}`);
+    this.#givenUp = true;
+    const run = this.#run;
+    if (run === undefined || then !== "finish") this.stop(because);
+    if (run === undefined) this.#over.resolve();
+    else if (then === "cancel") run.cancel(because);
+  }
+
+  #sayTraffic(): void {
+    const { gateway, note } = this.#port;
+    if (gateway === undefined) return;
+    const { sentBytes, receivedBytes, requests } = gateway.traffic;
+    note(`Sent ${sentBytes} bytes to ${gateway.url} in ${requests} requests, received ${receivedBytes}`);
+  }
+}
+
+/** A bundle or manifest as an object; what can't be read is left to the loader, which says what is wrong. */
+function parsed(text: string): Source {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Source;
+  } catch {
+    // Said below.
+  }
+  return { "the gateway's answer is no bundle": text.slice(0, 40) };
+}

@@ -1,0 +1,170 @@
+/**
+ * Owns the agent's line to the gateway: heartbeat, commands, the reports under way, and whether the gateway is in reach.
+ * Must not know how a run is carried out, nor where journals are kept.
+ * Invariant: once stopped, it has no request, timer or listener left.
+ */
+import { CommandInbox } from "./uplink/commands.ts";
+import type { Gateway, Pulled } from "./uplink/dialect.ts";
+import type { UplinkError } from "./uplink/errors.ts";
+import { type HeartbeatLoop, type HeartbeatSnapshot, startHeartbeat } from "./uplink/heartbeat.ts";
+import type { Command } from "./uplink/messages.ts";
+import type { Clock, LaneNumbers, Random, RecordSource } from "./uplink/port.ts";
+import { pullPipeline } from "./uplink/pull.ts";
+import { type Report, startReport } from "./uplink/report.ts";
+import { sleep } from "./uplink/wait.ts";
+
+/** Longest wait for the reply to the last heartbeat, milliseconds. */
+const LAST_BEAT_MS = 2_000;
+
+/** What a link is made of. */
+export interface LinkOptions {
+  readonly gateway: Gateway;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly heartbeatMs: number;
+  readonly quiet: boolean;
+  readonly snapshot: () => Omit<HeartbeatSnapshot, "spool">;
+  readonly onCommand: (command: Command) => void;
+  /** Tells a person. */
+  readonly note: (text: string) => void;
+}
+
+/** The line to one gateway. */
+export class Link {
+  readonly gateway: Gateway;
+  readonly #options: LinkOptions;
+  readonly #inbox: CommandInbox = new CommandInbox();
+  readonly #heartbeat: HeartbeatLoop;
+  readonly #reports: Set<Report> = new Set();
+  readonly #unlisten: () => void;
+  #heardAt: number;
+  #failing = false;
+  /** Resolves the farewell, once a heartbeat that was made after it was asked for has been replied to. */
+  #farewell: { made: boolean; readonly done: () => void } | undefined;
+
+  constructor(options: LinkOptions) {
+    const { gateway, clock, random, quiet, heartbeatMs } = options;
+    this.gateway = gateway;
+    this.#options = options;
+    this.#heardAt = clock.now();
+    this.#unlisten = this.#inbox.listen(options.onCommand);
+    this.#heartbeat = startHeartbeat({
+      gateway,
+      clock,
+      random,
+      session: crypto.randomUUID(),
+      snapshot: () => {
+        if (this.#farewell !== undefined) this.#farewell.made = true;
+        return { ...options.snapshot(), spool: this.spool };
+      },
+      commands: this.#inbox,
+      intervalMs: heartbeatMs,
+      quiet,
+      onReply: () => {
+        this.#heard();
+        if (this.#farewell?.made) this.#farewell.done();
+        for (const report of this.#reports) report.online();
+      },
+      onError: (error) => this.#failed(error),
+    });
+  }
+
+  /** Records that wait to be sent. */
+  get spool(): LaneNumbers {
+    const spool = { state: 0, log: 0 };
+    for (const report of this.#reports) {
+      const { pending } = report.status();
+      spool.state += pending.state;
+      spool.log += pending.log;
+    }
+    return spool;
+  }
+
+  /** How long the gateway has been out of reach, milliseconds; 0 while nothing has failed. */
+  get outOfReachMs(): number {
+    return this.#failing ? this.#options.clock.now() - this.#heardAt : 0;
+  }
+
+  /** Tells the gateway at once how things stand. */
+  beat(): void {
+    this.#heartbeat.beat();
+  }
+
+  /** Keeps silent, or breaks the silence. */
+  quiet(on: boolean): void {
+    this.#heartbeat.quiet(on);
+  }
+
+  /** Asks for a pipeline newer than `known` until there is one, or the signal is aborted. */
+  async pull(known: string | undefined, signal: AbortSignal): Promise<Pulled | undefined> {
+    const { gateway, clock, random, note } = this.#options;
+    let told = false;
+    return await pullPipeline({
+      gateway,
+      clock,
+      random,
+      signal,
+      ...(known === undefined ? {} : { known }),
+      onNone: () => {
+        this.#heard();
+        if (!told) note(`The gateway ${gateway.url} has no pipeline yet: waiting for one`);
+        told = true;
+      },
+      onError: (error) => this.#failed(error),
+    });
+  }
+
+  /** Starts to report a run. */
+  report(run: string, source: RecordSource, { quiet = false }: { readonly quiet?: boolean } = {}): Report {
+    const { gateway, clock, random, note } = this.#options;
+    const report = startReport({
+      gateway,
+      clock,
+      random,
+      run,
+      source,
+      commands: this.#inbox,
+      quiet,
+      onAcknowledged: () => this.#heard(),
+      onParked: (lane, { from, to, reason }) =>
+        note(`Records ${from} to ${to} of the ${lane} are set aside: ${reason}`),
+      onRejected: (rejected) =>
+        note(`The gateway could not read ${rejected.length} records: ${rejected[0]?.reason}`),
+      onError: (error) => this.#failed(error),
+    });
+    this.#reports.add(report);
+    return report;
+  }
+
+  /** Ends a report; what it has not sent stays in its journal. */
+  async drop(report: Report): Promise<void> {
+    this.#reports.delete(report);
+    await report.stop();
+  }
+
+  /** Tells the gateway a last time how things stand, if it is in reach. */
+  async farewell(): Promise<void> {
+    if (this.#failing) return;
+    const over = new AbortController();
+    this.#farewell = { made: false, done: () => over.abort() };
+    this.#heartbeat.beat();
+    await sleep(this.#options.clock, LAST_BEAT_MS, over.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#unlisten();
+    await Promise.all([this.#heartbeat.stop(), ...[...this.#reports].map((report) => this.drop(report))]);
+  }
+
+  #heard(): void {
+    const { clock, note } = this.#options;
+    if (this.#failing) note(`The gateway ${this.gateway.url} is back`);
+    this.#failing = false;
+    this.#heardAt = clock.now();
+  }
+
+  #failed(error: UplinkError): void {
+    if (!this.#failing) this.#options.note(`${error.message}; trying again`);
+    this.#failing = true;
+  }
+}

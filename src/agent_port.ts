@@ -1,0 +1,52 @@
+/**
+ * Owns what the agent asks of the outside. Types only.
+ * Must not know which runtime or gateway is behind it.
+ * Invariant: everything that takes time or can fail is in here, so that a test can be the world.
+ */
+import type { InnerOptions, InspectedExecution } from "./inspection.ts";
+import type { Source } from "./pipeline/load.ts";
+import type { StateDir } from "./state_dir.ts";
+import type { Gateway } from "./uplink/dialect.ts";
+import type { Clock, Random } from "./uplink/port.ts";
+
+/** The world of an agent. */
+export interface AgentPort {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** `undefined` where there is none. */
+  readonly gateway: Gateway | undefined;
+  /** `undefined` where nothing is kept. */
+  readonly state: StateDir | undefined;
+  /** Name and version, such as `deno 2.9.6`. */
+  readonly runtime: string;
+  /** Version of Outrider. */
+  readonly version: string;
+  /** Logical cores, at least 1. */
+  readonly cores: number;
+  startRun(source: Source, options: InnerOptions): InspectedExecution;
+  /** Whether there is a file. */
+  exists(path: string): Promise<boolean>;
+  readText(path: string): Promise<string>;
+  /** Resident memory, bytes. */
+  memoryBytes(): number;
+  /** Time that the processors have spent on this process, milliseconds. */
+  cpuMs(): number;
+  /** Tells a person, in words. */
+  note(text: string): void;
+  /** A run has begun: shows it until the returned function is called. */
+  show(execution: InspectedExecution): () => void;
+  /** Why the process before this one ended, if a supervisor knows. */
+  readonly lastEnd: string | undefined;
+}
+
+/** An agent at work. */
+export interface Agent {
+  /** Resolves to the exit code; rejects with what kept it from working. */
+  readonly ended: Promise<number>;
+  /**
+   * Asks it to end. First: nothing new starts, running tasks get their grace, then the report gets the same. Again: at once.
+   *
+   * @param exitCode What a run that is cancelled by this ends with. Default 1.
+   */
+  stop(because: string, exitCode?: number): void;
+}

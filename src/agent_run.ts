@@ -1,0 +1,197 @@
+/**
+ * Owns one run of an agent: the execution over its journal, and the report of it.
+ * Must not know where the pipeline came from, nor what is done after the run.
+ * Invariant: `ended` settles once and never rejects but for a defect; a run that could not begin is reported as failed.
+ */
+import type { AgentPort } from "./agent_port.ts";
+import type { Link } from "./agent_link.ts";
+import { pastOf } from "./agent_past.ts";
+import type { Config } from "./config.ts";
+import { flagCalls, noFlagCalls } from "./flags.ts";
+import type { InspectedExecution } from "./inspection.ts";
+import type { Journal } from "./journal/journal.ts";
+import { type Level, LEVELS } from "./journal/record.ts";
+import { memoryJournal } from "./journal/memory.ts";
+import type { RunState } from "./pipeline/outcome.ts";
+import type { Source } from "./pipeline/load.ts";
+import type { KeptRun } from "./state_dir.ts";
+import { createFlags } from "./uplink/flags.ts";
+import type { HeartbeatRun } from "./uplink/messages.ts";
+import type { Report } from "./uplink/report.ts";
+
+/** How a run ended. */
+export interface Ending {
+  readonly state: RunState;
+  /** Why it could not begin. */
+  readonly error?: unknown;
+  /** It can't go on in this process, but perhaps in another: it is left as it is. */
+  readonly keep?: true;
+}
+
+/** What a run is made of. */
+export interface AgentRunOptions {
+  readonly config: Config;
+  readonly port: AgentPort;
+  readonly link: Link | undefined;
+  readonly kept: KeptRun | undefined;
+  /** Least level of log records that are kept. */
+  readonly level: () => Level;
+}
+
+/** A run of an agent. */
+export class AgentRun {
+  readonly ended: Promise<Ending>;
+  readonly #options: AgentRunOptions;
+  readonly #journal: Journal;
+  readonly #execution: InspectedExecution;
+  readonly #over: AbortController = new AbortController();
+  #report: Report | undefined;
+  #trouble: string | undefined;
+
+  constructor(source: Source, options: AgentRunOptions) {
+    const { config, port, link, kept } = this.#options = options;
+    this.#journal = kept?.journal ?? memoryJournal({ logBytes: config.spoolBytes });
+    const { workers, maxWorkers, workerMemoryMiB, stopGraceMs, killGraceMs } = config;
+    const { gateway, clock, random } = port;
+    const flags = gateway && createFlags({ gateway, clock, random });
+    this.#execution = port.startRun(source, {
+      journal: withLevel(this.#journal, options.level),
+      stopGraceMs,
+      killGraceMs,
+      ...(workers === undefined ? {} : { workers }),
+      ...(maxWorkers === undefined ? {} : { maxWorkers }),
+      ...(workerMemoryMiB === undefined ? {} : { workerMemoryMiB }),
+      services: { ...(flags === undefined ? noFlagCalls() : flagCalls(flags, this.#over.signal)) },
+    });
+    const hide = port.show(this.#execution);
+    this.ended = this.#carryOut(link).finally(() => {
+      this.#over.abort();
+      hide();
+    });
+  }
+
+  get id(): string {
+    return this.#execution.run;
+  }
+
+  /** The report of the run, once it has begun or could not begin. */
+  get report(): Report | undefined {
+    return this.#report;
+  }
+
+  stop(because: string): void {
+    this.#execution.stop(because);
+  }
+
+  cancel(because: string): void {
+    this.#execution.cancel(because);
+  }
+
+  pause(): void {
+    this.#execution.pause();
+  }
+
+  resume(): void {
+    this.#execution.resume();
+  }
+
+  /** What a heartbeat says of it, once it has begun. */
+  told(): HeartbeatRun | undefined {
+    if (this.#execution.plan === undefined) return undefined;
+    const { run: id, pipeline, state, tasks, counts, running } = this.#execution.snapshot(0);
+    return {
+      id,
+      pipeline,
+      state,
+      tasks,
+      counts,
+      running: running.length,
+      names: running.map(({ task }) => task),
+    };
+  }
+
+  /** Tells when the disk begins to refuse what is written, and when it takes it again. */
+  lookAtDisk(): void {
+    const trouble = this.#options.kept?.journal.degraded;
+    if (trouble === this.#trouble) return;
+    this.#trouble = trouble;
+    const text = trouble ?? "The disk takes the journal again";
+    this.#options.port.note(text);
+    this.#execution.note("warn", text);
+  }
+
+  async #carryOut(link: Link | undefined): Promise<Ending> {
+    try {
+      const { report } = await this.#execution.begun;
+      this.#sayLastEnd();
+      const quiet = this.#options.config.quiet || !report;
+      link?.quiet(quiet);
+      this.#report = link?.report(this.id, this.#journal, { quiet });
+      link?.beat();
+    } catch (error) {
+      return await this.#notBegun(error, link);
+    }
+    try {
+      const { state } = await this.#execution;
+      return this.#end(state, link);
+    } finally {
+      link?.quiet(false);
+    }
+  }
+
+  #end(state: RunState, link: Link | undefined): Ending {
+    this.#report?.end({ state, ...wholeResult(this.#execution, link) });
+    return { state };
+  }
+
+  #sayLastEnd(): void {
+    const { lastEnd } = this.#options.port;
+    if (lastEnd !== undefined) this.#execution.note("error", `The process before this one ended: ${lastEnd}`);
+  }
+
+  /** A pipeline with problems, or another one than the journal's: the gateway is told as of a run that failed. */
+  async #notBegun(error: unknown, link: Link | undefined): Promise<Ending> {
+    const code = String((error as { readonly code?: unknown } | undefined)?.code ?? "");
+    if (!code.startsWith("OUTRIDER_")) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    if (this.#journal.states(0, 1).length > 0 && pastOf(this.#journal) === undefined) {
+      return { state: "failed", error, keep: true };
+    }
+    const { port, kept } = this.#options;
+    const at = port.clock.now();
+    if (this.#journal.states(0, 1).length === 0) {
+      const { runtime } = port;
+      this.#journal.append({ type: "run.started", run: this.id, pipeline: "unknown", runtime, plan: "" }, at);
+      this.#journal.log({ at, level: "error", from: "executor", stream: "log", text: message });
+      this.#journal.append({ type: "run.ended", state: "failed" }, at);
+      await this.#journal.flush();
+    }
+    this.#report = link?.report(this.id, this.#journal);
+    const left = pastOf(this.#journal, link?.gateway.report.kind);
+    if (left !== undefined) this.#report?.end(left.end);
+    link?.quiet(false);
+    if (kept?.origin.tag !== undefined) port.note(message);
+    return { state: "failed", error };
+  }
+}
+
+/** Only a gateway that takes a run whole wants the document; it may be large. */
+function wholeResult(execution: InspectedExecution, link: Link | undefined): { result?: unknown } {
+  if (link?.gateway.report.kind !== "whole") return {};
+  return { result: JSON.parse([...execution.resultJson()].join("")) };
+}
+
+/** The journal, without log records below a level that may change. */
+function withLevel(journal: Journal, level: () => Level): Journal {
+  let last = 0;
+  return {
+    append: (event, at) => journal.append(event, at),
+    log: (entry) => LEVELS.indexOf(entry.level) < LEVELS.indexOf(level()) ? last : last = journal.log(entry),
+    states: (after, limit) => journal.states(after, limit),
+    logs: (after, limit) => journal.logs(after, limit),
+    watch: (watcher) => journal.watch(watcher),
+    commit: () => journal.commit?.(),
+    flush: () => journal.flush(),
+    close: () => journal.close(),
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * Owns the agent's real world: the runtime, the gateway's dialect, the state directory, the executor.
+ * Must not know how the agent works.
+ * Invariant: nothing is asked of the network before the agent does.
+ */
+import { startAgent } from "./agent.ts";
+import type { Agent, AgentPort } from "./agent_port.ts";
+import { systemClock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { inspectedRun } from "./executor.ts";
+import type { Runtime } from "./runtime/port.ts";
+import { StateDir } from "./state_dir.ts";
+import type { Gateway } from "./uplink/dialect.ts";
+import { netunicornGateway } from "./uplink/netunicorn.ts";
+import { outriderGateway } from "./uplink/outrider.ts";
+
+/** What the command adds to the world. */
+export interface Surroundings extends Pick<AgentPort, "note" | "show" | "version" | "lastEnd"> {
+  readonly runtime: Runtime;
+  readonly follow: boolean;
+}
+
+/** Starts an agent on this machine. */
+export function startAgentHere(config: Config, surroundings: Surroundings): Agent {
+  const { runtime, follow, ...rest } = surroundings;
+  return startAgent(config, {
+    ...rest,
+    clock: systemClock,
+    random: Math.random,
+    gateway: gatewayOf(config),
+    state: config.stateDir === undefined
+      ? undefined
+      : new StateDir(config.stateDir, { runtime, logBytes: config.spoolBytes }),
+    runtime: `${runtime.name} ${runtime.version}`,
+    cores: runtime.cores,
+    startRun: inspectedRun,
+    readText: (path) => runtime.readText(path),
+    exists: async (path) => {
+      try {
+        await runtime.readText(path);
+        return true;
+      } catch (error) {
+        if ((error as { readonly code?: unknown }).code === "ENOENT") return false;
+        throw error;
+      }
+    },
+    memoryBytes: () => runtime.memoryBytes(),
+    cpuMs: () => runtime.cpuMs(),
+  }, { follow });
+}
+
+function gatewayOf({ gateway, executor, experiment, groups }: Config): Gateway | undefined {
+  if (gateway === undefined || executor === undefined) return undefined;
+  const options = {
+    url: gateway.url,
+    fetch: (url: string, init: RequestInit) => fetch(url, init),
+    clock: systemClock,
+    executor,
+    ...(gateway.token === undefined ? {} : { token: gateway.token }),
+    ...(experiment === undefined ? {} : { experiment }),
+  };
+  return gateway.dialect === "netunicorn"
+    ? netunicornGateway(options)
+    : outriderGateway({ ...options, groups });
+}

@@ -1,0 +1,31 @@
+/**
+ * Owns what the commands of a gateway's user share: where the gateway is, and the token.
+ * Must not know what is asked of it.
+ */
+import { systemClock } from "../clock.ts";
+import { userGateway } from "../uplink/user.ts";
+import type { UserGateway } from "../uplink/user.ts";
+import type { CliRuntime } from "./context.ts";
+import { UsageError } from "./errors.ts";
+
+/** Options of every such command. */
+export interface GatewayFlags {
+  readonly gateway?: string;
+  readonly token?: string;
+}
+
+/** The user's side of the gateway that options or the environment name. */
+export function gatewayOf(flags: GatewayFlags, { env }: Pick<CliRuntime, "env">): UserGateway {
+  const url = flags.gateway ?? env("OUTRIDER_GATEWAY");
+  const token = flags.token ?? env("OUTRIDER_TOKEN");
+  if (!url) {
+    throw new UsageError("It is not said which gateway to ask: set OUTRIDER_GATEWAY, or give --gateway URL");
+  }
+  return userGateway({
+    url,
+    ...(token ? { token } : {}),
+    fetch: (address, init) => fetch(address, init),
+    clock: systemClock,
+    random: Math.random,
+  });
+}
