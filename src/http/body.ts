@@ -1,0 +1,125 @@
+/**
+ * Owns reading what a request carries: bounded in size and time.
+ * Must not know what it means.
+ * Invariant: never more than the limit is held, however much is sent and however slowly.
+ */
+import { readJson } from "../pipeline/json_text.ts";
+import { toBase64 } from "../pipeline/value.ts";
+import { Refuse } from "./failure.ts";
+import type { HttpLimits } from "./port.ts";
+
+/** The bytes of a request. @throws {Refuse} 413 if there are too many, 408 if they take too long, 415 if they are packed. */
+export async function readBytes(request: Request, limits: HttpLimits): Promise<Uint8Array<ArrayBuffer>> {
+  const { headers, body } = request;
+  const encoding = headers.get("content-encoding") ?? "identity";
+  if (encoding !== "identity") {
+    throw new Refuse(415, "ENCODING", {
+      message: `The body is packed (${encoding.slice(0, 40)}): send it as it is`,
+    });
+  }
+  if (Number(headers.get("content-length") ?? 0) > limits.bodyBytes) throw tooLarge(limits);
+  if (body === null) return new Uint8Array(0);
+  const reader = body.getReader();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"late">((over) => timer = setTimeout(() => over("late"), limits.bodyMs));
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for (;;) {
+      const part = await Promise.race([reader.read().catch(brokenOff), late]);
+      if (part === "late") throw tooSlow(limits);
+      if (part.done) return joined(chunks, length);
+      length += part.value.length;
+      if (length > limits.bodyBytes) throw tooLarge(limits);
+      chunks.push(part.value);
+    }
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The text of a request, which must be UTF-8. @throws {Refuse} As `readBytes`, and 400 if it is not UTF-8. */
+export async function readText(request: Request, limits: HttpLimits): Promise<string> {
+  const bytes = await readBytes(request, limits);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    throw new Refuse(400, "BODY", {
+      message: "The body is not UTF-8: send it as UTF-8, or as application/octet-stream",
+    });
+  }
+}
+
+/** The JSON of a request, or `undefined` if there is no body. @throws {Refuse} 400 with the place of the mistake. */
+export async function readObject(request: Request, limits: HttpLimits): Promise<unknown> {
+  const text = await readText(request, limits);
+  return text.trim() === "" ? undefined : parseJson(text);
+}
+
+/** How a value is sent: as JSON, as the text of a string, or as bytes. */
+export type Form = "json" | "text" | "bytes";
+
+/** The value that a request carries, as JSON text. @param as Its form, whatever Content-Type says. */
+export async function readValue(
+  request: Request,
+  { limits, as = formOf(request.headers) }: { readonly limits: HttpLimits; readonly as?: Form | undefined },
+): Promise<string> {
+  if (as === "bytes") return JSON.stringify({ $bytes: toBase64(await readBytes(request, limits)) });
+  const text = await readText(request, limits);
+  if (as === "text") return JSON.stringify(text);
+  if (text.trim() === "") throw noJson("it is empty: send a JSON value, such as 1 or null");
+  return text;
+}
+
+/** `text/plain` is what `fetch` says of any string, so it is not taken for a string here. */
+function formOf(headers: Headers): Form {
+  const type = (headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+  if (type === "" || type === "application/json" || /^application\/[\w.-]+\+json$/.test(type)) return "json";
+  if (type === "application/octet-stream") return "bytes";
+  throw new Refuse(415, "TYPE", {
+    message: `The body is ${
+      type.slice(0, 60)
+    }: send application/json or application/octet-stream as Content-Type, or say ?as=json, ?as=text or ?as=bytes`,
+  });
+}
+
+/** @throws {Refuse} 400 if the text is not JSON, with the place of the mistake. */
+export function parseJson(text: string): unknown {
+  const { value, problems } = readJson(text, "");
+  const [problem] = problems;
+  if (problem === undefined) return value;
+  throw noJson(`${problem.place === "" ? "" : `${problem.place}: `}${problem.message}`);
+}
+
+function noJson(why: string): Refuse {
+  return new Refuse(400, "JSON", { message: `The body can't be read, ${why}` });
+}
+
+function joined(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+function brokenOff(): never {
+  throw new Refuse(400, "BODY", { message: "The body was broken off: send it again" });
+}
+
+function tooLarge({ bodyBytes }: HttpLimits): Refuse {
+  return new Refuse(413, "TOO_LARGE", {
+    message: `The body has more than ${bodyBytes} bytes: write it to a file and share the path`,
+  });
+}
+
+function tooSlow({ bodyMs }: HttpLimits): Refuse {
+  return new Refuse(408, "TOO_SLOW", {
+    message: `The body took longer than ${bodyMs / 1_000} s: send it again`,
+  });
+}

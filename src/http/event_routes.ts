@@ -1,0 +1,100 @@
+/**
+ * Owns the events' routes: publishing one, and following all.
+ * Must not know who else emits or listens.
+ * Invariant: a reader that comes back with the last number it has seen misses nothing that is still kept, and is told of
+ * what is not.
+ */
+import { answer } from "./answer.ts";
+import { readObject } from "./body.ts";
+import type { Ctx, Parts, Route } from "./parts.ts";
+import type { HttpEvent, HttpRun } from "./port.ts";
+import { Query } from "./query.ts";
+import { checkEvent } from "./schema.ts";
+import { lastSeen } from "./since.ts";
+import { Bell, type Format, formatOf, sseMessage, streamed } from "./streams.ts";
+
+/** Events read at a time. */
+const PAGE = 256;
+
+/** The routes. */
+export function eventRoutes(parts: Parts): Route[] {
+  return [
+    { method: "post", path: "/events", who: "token", answer: (c) => emit(c, parts) },
+    { method: "get", path: "/events", who: "token", answer: (c) => follow(c, parts) },
+  ];
+}
+
+async function emit(c: Ctx, parts: Parts): Promise<Response> {
+  new Query(c.req.url, []);
+  const { type, detail, from } = checkEvent(await readObject(c.req.raw, parts.gate.limits));
+  const text = detail === undefined ? undefined : JSON.stringify(detail);
+  const id = parts.run().events.emit(type, text, from);
+  return answer(JSON.stringify({ id }), { status: 201 });
+}
+
+function follow(c: Ctx, parts: Parts): Response {
+  const query = new Query(c.req.url, ["since", "type", "follow"]);
+  const { headers, signal } = c.req.raw;
+  const run = parts.run();
+  const format = formatOf(headers.get("accept"), ["sse", "ndjson"]);
+  const since = lastSeen(headers) ?? query.count("since") ?? 0;
+  const following = query.flag("follow") ?? format === "sse";
+  const type = query.text("type") ?? "*";
+  const { aliveMs } = parts.gate.limits;
+  return streamed({
+    format,
+    opened: parts.opened,
+    signal,
+    texts: (gone) => texts(run, { format, since, following, type, signal: gone, aliveMs }),
+  });
+}
+
+interface Following {
+  readonly format: Format;
+  readonly since: number;
+  readonly following: boolean;
+  readonly type: string;
+  readonly signal: AbortSignal;
+  readonly aliveMs: number;
+}
+
+async function* texts(
+  run: HttpRun,
+  { format, since, following, type, signal, aliveMs }: Following,
+): AsyncGenerator<string, void, undefined> {
+  const { events } = run;
+  const bell = new Bell();
+  run.whenOver.then(() => bell.ring());
+  const stop = events.watch(type, () => bell.ring());
+  try {
+    for (let at = since;;) {
+      const { over } = run;
+      const page = events.read(type, at, PAGE);
+      if (page.missed > 0) yield missedText(page.missed, format);
+      if (page.events.length > 0) yield page.events.map((event) => eventText(event, format)).join("");
+      const more = page.upTo > at && page.upTo < events.last;
+      at = Math.max(at, page.upTo);
+      if (more) continue;
+      if (!following || over) return;
+      if (!await bell.wait(aliveMs, signal)) {
+        if (signal.aborted) return;
+        yield "";
+      }
+    }
+  } finally {
+    stop();
+  }
+}
+
+function missedText(missed: number, format: Format): string {
+  const data = JSON.stringify({ missed });
+  return format === "ndjson" ? `${data}\n` : sseMessage({ event: "missed", data });
+}
+
+/** The detail's text goes in as it is: it is JSON already. */
+function eventText({ id, type, detail, at, from }: HttpEvent, format: Format): string {
+  const data = `{"id":${id},"type":${JSON.stringify(type)}` +
+    (detail === undefined ? "" : `,"detail":${detail}`) +
+    `,"at":${at}` + (from === undefined ? "" : `,"from":${JSON.stringify(from)}`) + "}";
+  return format === "ndjson" ? `${data}\n` : sseMessage({ id, data });
+}

@@ -1,0 +1,170 @@
+/**
+ * Owns the metrics, in Prometheus' text format.
+ * Must not know who collects them.
+ * Invariant: counters only grow while the process lives, over runs too; a run costs nothing for them until they are asked
+ * for: they are read from the journal then, from where the last reading ended.
+ */
+import type { StateRecord } from "../journal/record.ts";
+import { Histogram } from "./histogram.ts";
+import type { HttpOptions, HttpRun } from "./port.ts";
+
+const PAGE = 5_000;
+
+/** Seconds. */
+const DURATIONS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800, 3_600];
+const GAPS = [0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.01, 0.1, 1, 10];
+
+const OUTCOMES = ["succeeded", "failed", "timed_out", "cancelled", "crashed", "skipped"] as const;
+const STANDINGS = ["waiting", "ready", "running", "retrying"] as const;
+
+/** The metrics of one process. */
+export class Metrics {
+  readonly #options: HttpOptions;
+  readonly #attempts: Map<string, number> = new Map(OUTCOMES.map((outcome) => [outcome, 0]));
+  readonly #durations: Histogram = new Histogram(DURATIONS);
+  readonly #gaps: Histogram = new Histogram(GAPS);
+  /** When the last attempt on each worker of the run ended. */
+  #endedAt: Map<number, number> = new Map();
+  #run: HttpRun | undefined;
+  #read = 0;
+  #runs = 0;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+  }
+
+  /** The text. */
+  text(): string {
+    const run = this.#options.run();
+    if (run !== this.#run) {
+      this.#fold();
+      this.#run = run;
+      this.#read = 0;
+      this.#endedAt = new Map();
+      if (run !== undefined) this.#runs++;
+    }
+    this.#fold();
+    return `${
+      [...this.#process(), ...this.#tasks(), ...this.#present(run), ...this.#gateway()].join("\n")
+    }\n`;
+  }
+
+  #fold(): void {
+    if (this.#run === undefined) return;
+    for (;;) {
+      const page = this.#run.journal.states(this.#read, PAGE);
+      for (const record of page) this.#add(record);
+      this.#read = page.at(-1)?.seq ?? this.#read;
+      if (page.length < PAGE) return;
+    }
+  }
+
+  #add(record: StateRecord): void {
+    if (record.type !== "attempt.settled") return;
+    const { outcome, startedAt, endedAt, worker } = record;
+    this.#attempts.set(outcome, (this.#attempts.get(outcome) ?? 0) + 1);
+    if (startedAt === undefined || endedAt === undefined) return;
+    this.#durations.observe(Math.max(0, endedAt - startedAt) / 1_000);
+    if (worker === undefined) return;
+    const before = this.#endedAt.get(worker);
+    if (before !== undefined && startedAt >= before) this.#gaps.observe((startedAt - before) / 1_000);
+    this.#endedAt.set(worker, endedAt);
+  }
+
+  #process(): string[] {
+    const { version, runtime, startedAt, unable, conditions } = this.#options;
+    return [
+      ...metric("outrider_info", "gauge", {
+        help: "Version and runtime",
+        lines: [`outrider_info{version=${quote(version)},runtime=${quote(runtime)}} 1`],
+      }),
+      ...gauge("outrider_start_time_seconds", "When the process started, since the epoch", startedAt / 1_000),
+      ...gauge("outrider_able", "Whether the executor can work", unable?.() === undefined ? 1 : 0),
+      ...gauge("outrider_conditions", "Degraded conditions that hold now", conditions?.().length ?? 0),
+      ...metric("outrider_runs_total", "counter", {
+        help: "Runs that were seen",
+        lines: [`outrider_runs_total ${this.#runs}`],
+      }),
+    ];
+  }
+
+  #tasks(): string[] {
+    return [
+      ...metric("outrider_attempts_total", "counter", {
+        help: "Attempts by outcome",
+        lines: [...this.#attempts].map(([outcome, count]) =>
+          `outrider_attempts_total{outcome="${outcome}"} ${count}`
+        ),
+      }),
+      ...metric("outrider_attempt_duration_seconds", "histogram", {
+        help: "From an attempt's start to its end",
+        lines: this.#durations.lines("outrider_attempt_duration_seconds"),
+      }),
+      ...metric("outrider_between_attempts_seconds", "histogram", {
+        help: "From the end of an attempt to the start of the next one on the same worker",
+        lines: this.#gaps.lines("outrider_between_attempts_seconds"),
+      }),
+    ];
+  }
+
+  #present(run: HttpRun | undefined): string[] {
+    if (run === undefined) return [];
+    const { counts, workers } = run.snapshot(0);
+    const store = run.store.stats();
+    return [
+      ...metric("outrider_tasks", "gauge", {
+        help: "Tasks of the run that are not settled, by where they stand",
+        lines: STANDINGS.map((name) => `outrider_tasks{standing="${name}"} ${counts[name]}`),
+      }),
+      ...metric("outrider_workers", "gauge", {
+        help: "Workers by what they do",
+        lines: Object.entries(workers).map(([state, count]) => `outrider_workers{state="${state}"} ${count}`),
+      }),
+      ...gauge("outrider_store_keys", "Keys in the store", store.keys),
+      ...gauge("outrider_store_characters", "Characters of keys and values in the store", store.size),
+      ...gauge("outrider_store_waits", "Waits on the store that are open", store.waits),
+      ...gauge("outrider_events", "Number of the newest event", run.events.last),
+    ];
+  }
+
+  #gateway(): string[] {
+    const gateway = this.#options.gateway?.();
+    if (gateway === undefined) return [];
+    const { spool, heartbeatFailures, lastContactAt } = gateway;
+    return [
+      ...metric("outrider_spool_records", "gauge", {
+        help: "Records that the gateway does not have yet",
+        lines: [
+          `outrider_spool_records{lane="state"} ${spool.state}`,
+          `outrider_spool_records{lane="log"} ${spool.log}`,
+        ],
+      }),
+      ...metric("outrider_heartbeat_failures_total", "counter", {
+        help: "Heartbeats that were not answered",
+        lines: [`outrider_heartbeat_failures_total ${heartbeatFailures}`],
+      }),
+      ...(lastContactAt === undefined ? [] : gauge(
+        "outrider_gateway_contact_time_seconds",
+        "When the gateway last answered, since the epoch",
+        lastContactAt / 1_000,
+      )),
+    ];
+  }
+}
+
+function metric(
+  name: string,
+  type: "counter" | "gauge" | "histogram",
+  { help, lines }: { readonly help: string; readonly lines: readonly string[] },
+): string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines];
+}
+
+function gauge(name: string, help: string, value: number): string[] {
+  return metric(name, "gauge", { help, lines: [`${name} ${value}`] });
+}
+
+/** A label's value, as the format wants it. */
+function quote(text: string): string {
+  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
+}

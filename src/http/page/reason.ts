@@ -1,0 +1,41 @@
+/**
+ * Owns the words for why a task stands as it does.
+ * Must not know where they are shown.
+ */
+import type { Model, TaskView } from "./model.ts";
+import { span } from "./words.ts";
+
+/** Why, in words; empty where there is nothing to say. */
+export function reasonOf(task: TaskView, model: Model): string {
+  const last = task.attempts.at(-1);
+  if (task.standing === "waiting") return waitsFor(task, model);
+  if (task.standing === "retrying") {
+    const before = last?.error === undefined ? "" : `; before: ${last.error.message}`;
+    return task.dueAt === undefined || task.dueAt <= model.now
+      ? `again at once${before}`
+      : `again in ${span(task.dueAt - model.now)}${before}`;
+  }
+  if (last?.outcome === undefined) return "";
+  const { outcome, error, because, reason, code } = last;
+  if (outcome === "crashed" && reason === "exit") return `its worker was ended with code ${code ?? "?"}`;
+  if (outcome === "crashed" && reason === "memory") return "its worker had no memory left";
+  if (outcome === "crashed") return because ?? "its worker was lost";
+  if (error !== undefined) return `${error.name}: ${error.message}`;
+  if (because !== undefined) return because;
+  if (outcome === "timed_out" && task.timeoutMs !== undefined) {
+    return `it took longer than ${span(task.timeoutMs)}`;
+  }
+  return "";
+}
+
+function waitsFor(task: TaskView, model: Model): string {
+  const open = task.needs.filter((_, at) => {
+    const { standing } = model.tasks[task.needIndexes[at]!]!;
+    return standing === "waiting" || standing === "queued" || standing === "running" ||
+      standing === "retrying";
+  });
+  if (open.length === 0 || task.needs.length === 0) return "";
+  const names = open.slice(0, 3).map(({ task: name, on }) => on === "success" ? name : `${name} (${on})`)
+    .join(", ");
+  return `for ${names}${open.length > 3 ? ` and ${open.length - 3} more` : ""}`;
+}

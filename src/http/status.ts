@@ -1,0 +1,119 @@
+/**
+ * Owns the status document: how the executor and its run stand, small enough to be asked for all the time.
+ * Must not know who asks.
+ * Invariant: it holds no value and no line of a log, and no secret; making it takes at most a tenth of the time, however
+ * often it is asked for and however large the pipeline is.
+ */
+import type { HttpOptions, HttpRun, HttpStanding } from "./port.ts";
+
+/** Most tasks in each list; the counts say how many there are. */
+export const LISTED = 50;
+/** Standings read at a time. */
+const PAGE = 1_000;
+/** A document is given again for so many times as long as it took to make. */
+const KEEP_FACTOR = 10;
+
+/** Makes the document, and says whether the executor can work. */
+export class Status {
+  readonly #options: HttpOptions;
+  readonly #redact: (text: string) => string;
+  #text = "";
+  #able = true;
+  #validUntil = -1;
+
+  constructor(options: HttpOptions, redact: (text: string) => string) {
+    this.#options = options;
+    this.#redact = redact;
+  }
+
+  /** The document as JSON text. */
+  document(): { readonly text: string; readonly able: boolean } {
+    const before = performance.now();
+    if (before >= this.#validUntil) {
+      const unable = this.#options.unable?.();
+      this.#able = unable === undefined;
+      this.#text = this.#redact(JSON.stringify(statusOf(this.#options, unable)));
+      const after = performance.now();
+      this.#validUntil = after + (after - before) * KEEP_FACTOR;
+    }
+    return { text: this.#text, able: this.#able };
+  }
+}
+
+function statusOf(options: HttpOptions, unable: string | undefined): object {
+  const { runtime, version, executor, startedAt } = options;
+  const run = options.run();
+  const gateway = options.gateway?.();
+  return {
+    executor,
+    version,
+    runtime,
+    startedAt: new Date(startedAt).toISOString(),
+    uptimeMs: Math.max(0, Math.round(Date.now() - startedAt)),
+    able: unable === undefined,
+    ...(unable !== undefined && { unable }),
+    conditions: options.conditions?.() ?? [],
+    ...(run !== undefined && { run: runOf(run) }),
+    ...(gateway !== undefined && {
+      gateway: {
+        url: gateway.url,
+        ...(gateway.lastContactAt !== undefined &&
+          { lastContactAt: new Date(gateway.lastContactAt).toISOString() }),
+        heartbeatFailures: gateway.heartbeatFailures,
+        spool: gateway.spool,
+      },
+    }),
+  };
+}
+
+function runOf(run: HttpRun): object {
+  const { state, pipeline, startedAt, tasks, counts, running, next, workers } = run.snapshot(LISTED);
+  const { waiting, skipped } = listed(run, { tasks, wanted: first(counts.waiting) + first(counts.skipped) });
+  return {
+    id: run.run,
+    pipeline,
+    state,
+    startedAt: new Date(startedAt).toISOString(),
+    tasks,
+    counts,
+    running: running.slice(0, LISTED).map((attempt) => ({
+      ...attempt,
+      startedAt: new Date(attempt.startedAt).toISOString(),
+      ranMs: Math.max(0, Math.round(Date.now() - attempt.startedAt)),
+    })),
+    next,
+    waiting,
+    skipped,
+    workers,
+    store: run.store.stats(),
+    events: run.events.last,
+  };
+}
+
+/** The first tasks that wait, with what for, and the first that were skipped, with why. */
+function listed(
+  run: HttpRun,
+  { tasks, wanted }: { readonly tasks: number; readonly wanted: number },
+): { readonly waiting: readonly object[]; readonly skipped: readonly object[] } {
+  const waiting: object[] = [];
+  const skipped: object[] = [];
+  for (let offset = 0; offset < tasks && waiting.length + skipped.length < wanted; offset += PAGE) {
+    for (const standing of run.standings(offset, PAGE)) sort(standing, { waiting, skipped });
+  }
+  return { waiting, skipped };
+}
+
+function first(count: number): number {
+  return Math.min(LISTED, count);
+}
+
+function sort(
+  { task, standing, outcome, because, waitsFor }: HttpStanding,
+  { waiting, skipped }: { readonly waiting: object[]; readonly skipped: object[] },
+): void {
+  if (standing === "waiting" && waiting.length < LISTED) {
+    waiting.push({ task, waitsFor: waitsFor.slice(0, LISTED), more: Math.max(0, waitsFor.length - LISTED) });
+  } else if (standing === "settled" && outcome === "skipped" && skipped.length < LISTED) {
+    skipped.push({ task, because: because ?? "" });
+  }
+}
