@@ -54,22 +54,24 @@ export function edgesOf(plan: Plan): Edges {
     if (closes[loop.from]!.length === 0) closes[loop.from] = [index];
     else closes[loop.from]!.push(index);
   });
-  const alone = Uint8Array.from(plan.tasks, (task) => task.fresh || task.onLost === "fail" ? 1 : 0);
-  const inLine = Uint8Array.from(plan.tasks, ({ index, run, needs }) => {
-    return run !== undefined && alone[index] === 0 && needs.every(({ on }) => on !== "failure") ? 1 : 0;
-  });
-  return { now, exits, closes, fatal: fatalTasks(plan), alone, inLine };
+  return { now, exits, closes, ...traitsOf(plan) };
 }
 
-/** Tasks whose failure stops a run: it counts, and no need on a failure leads on. */
-function fatalTasks(plan: Plan): Uint8Array {
-  const fatal = new Uint8Array(plan.tasks.length);
-  if (plan.onFailure === "continue") return fatal;
-  for (const task of plan.tasks) if (!task.allowFailure) fatal[task.index] = 1;
-  for (const task of plan.tasks) {
-    for (const need of task.needs) if (need.on !== "success") fatal[need.task] = 0;
+/** What can be told of each task by itself. */
+function traitsOf({ tasks, onFailure }: Plan): Pick<Edges, "fatal" | "alone" | "inLine"> {
+  const fatal = new Uint8Array(tasks.length).fill(onFailure === "stop" ? 1 : 0);
+  const alone = new Uint8Array(tasks.length);
+  const inLine = new Uint8Array(tasks.length).fill(1);
+  for (const { index, needs, allowFailure, run, fresh, onLost } of tasks) {
+    if (allowFailure) fatal[index] = 0;
+    if (fresh || onLost === "fail") alone[index] = 1;
+    if (alone[index] === 1 || run === undefined) inLine[index] = 0;
+    for (const { task, on } of needs) {
+      if (on !== "success") fatal[task] = 0;
+      if (on === "failure") inLine[index] = 0;
+    }
   }
-  return fatal;
+  return { fatal, alone, inLine };
 }
 
 /** By task: the loops it is in, inner first (as plans list them). */

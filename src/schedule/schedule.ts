@@ -51,7 +51,8 @@ export class Schedule {
     this.#lanes = new Lanes(edges.now);
     this.#lines = new Lines({ plan, edges, states: this.#states, lanes: this.#lanes });
     this.#rounds = new Rounds(plan);
-    const rank = Int32Array.from(plan.tasks, (task) => task.rank);
+    const rank = new Int32Array(plan.tasks.length);
+    for (const task of plan.tasks) rank[task.index] = task.rank;
     this.#ready = new ReadyQueue(rank);
     this.#readyAlone = new ReadyQueue(rank);
   }
@@ -137,16 +138,21 @@ export class Schedule {
    */
   take(lane: number, { max, ready }: TakeOptions): Dispatch[] {
     const taken: number[] = [];
-    const heads = new Set<number>();
+    const heads: number[] = [];
     for (let count = 0; count < ready && taken.length < max; count++) {
       const task = this.#ready.pop();
       if (task === undefined) break;
       this.#dispatch(task, lane);
-      heads.add(taken.length);
+      heads.push(taken.length);
       taken.push(task);
       this.#follow(lane, taken, max);
     }
-    return taken.map((task, at) => this.#asDispatch(task, !heads.has(at)));
+    let line = 0;
+    return taken.map((task, at) => {
+      const follows = at !== heads[line];
+      if (!follows) line++;
+      return this.#asDispatch(task, follows);
+    });
   }
 
   /** Takes the first of those that have to be alone on their lane. */

@@ -28,7 +28,8 @@ export class TaskStates {
     this.iteration = new Int32Array(tasks.length);
     this.lost = new Int32Array(tasks.length);
     this.attempt = new Int32Array(tasks.length);
-    this.pending = Int32Array.from(tasks, (task) => task.needs.length);
+    this.pending = new Int32Array(tasks.length);
+    for (const { index, needs } of tasks) this.pending[index] = needs.length;
     this.satisfied = new Int32Array(tasks.length);
     this.outcome = new Array<Outcome | undefined>(tasks.length).fill(undefined);
   }
