@@ -161,7 +161,7 @@ export class Detail {
         ],
         ["may fail", task.allowFailure ? "yes, without failing the run" : undefined],
         ["timeout", task.timeoutMs === undefined ? undefined : span(task.timeoutMs)],
-        ["tries", task.attempts > 1 ? `at most ${task.attempts}` : undefined],
+        ["tries", task.tries > 1 ? `at most ${task.tries}` : undefined],
       ]),
       h("p", [
         h("button", "Log of this task", {
@@ -236,9 +236,8 @@ export class Detail {
   }
 }
 
-function facts(rows: readonly (readonly [name: string, value: Child])[]): HTMLElement | undefined {
+function facts(rows: readonly (readonly [name: string, value: Child])[]): HTMLElement {
   const known = rows.filter(([, value]) => value !== undefined);
-  if (known.length === 0) return undefined;
   return h("dl", known.flatMap(([name, value]) => [h("dt", name), h("dd", [value])]));
 }
 

@@ -18,11 +18,13 @@ export interface Attempt extends Omit<Partial<Settled>, "startedAt"> {
 }
 
 /** A task with where it stands. */
-export interface TaskView extends PageTask {
+export interface TaskView extends Omit<PageTask, "attempts"> {
   readonly index: number;
   /** Indexes of tasks that need this one. */
   readonly dependents: number[];
   readonly needIndexes: readonly number[];
+  /** Attempts at the most, in each iteration. */
+  readonly tries: number;
   standing: Standing;
   /** Settled attempts, and the one under way. */
   attempts: Attempt[];
@@ -64,8 +66,9 @@ export class Model {
     this.runtime = run.runtime;
     this.pipeline = pipeline;
     const index = new Map(pipeline.tasks.map((task, at) => [task.name, at]));
-    this.tasks = pipeline.tasks.map((task, at) => ({
+    this.tasks = pipeline.tasks.map(({ attempts: tries, ...task }, at) => ({
       ...task,
+      tries,
       index: at,
       dependents: [],
       needIndexes: task.needs.map((need) => index.get(need.task)!),

@@ -1,0 +1,59 @@
+/**
+ * Owns the two questions that the page asks: whether to cancel, and for the token.
+ * Must not know what happens with the answers.
+ * Invariant: nothing is done without a deliberate press; Escape leaves everything as it is.
+ */
+import { h } from "./dom.ts";
+
+/** Asks whether to cancel. @param cancel Does it. */
+export function askCancel(name: string, cancel: (because: string) => Promise<void>): void {
+  const because = h("input", [], { type: "text", maxlength: 200, placeholder: "no reason given", id: "because" });
+  const failed = h("p", "", { class: "why", role: "alert" });
+  const go = h("button", "Cancel the run", { type: "submit", class: "danger" });
+  const dialog = open("Cancel this run?", [
+    h("p", `All running tasks of ${name} are stopped, and nothing new starts. This can't be taken back.`),
+    h("p", [h("label", "Why, for the record", { for: "because" }), because]),
+    failed,
+    h("p", [go, keep("Let it run")], { class: "choice" }),
+  ], async () => {
+    go.disabled = true;
+    try {
+      await cancel(because.value.trim() === "" ? "cancelled on the page" : because.value.trim());
+      dialog.close();
+    } catch (error) {
+      failed.textContent = `It could not be cancelled: ${(error as Error).message}`;
+      go.disabled = false;
+    }
+  });
+}
+
+/** Asks for the token. @param use Takes it. */
+export function askToken(use: (token: string) => void): void {
+  const token = h("input", [], { type: "password", autocomplete: "off", required: true, id: "token" });
+  const dialog = open("Token of the run", [
+    h("p", "It is in the address that the terminal shows, behind #token=, and tasks have it as OUTRIDER_TOKEN. It stays in this tab."),
+    h("p", [h("label", "Token", { for: "token" }), token]),
+    h("p", [h("button", "Use it", { type: "submit" }), keep("Not now")], { class: "choice" }),
+  ], () => {
+    dialog.close();
+    use(token.value);
+  });
+}
+
+function keep(text: string): HTMLButtonElement {
+  return h("button", text, { type: "button", onclick: (event) => (event.target as Element).closest("dialog")!.close() });
+}
+
+function open(title: string, content: readonly Node[], act: () => void | Promise<void>): HTMLDialogElement {
+  const dialog = h("dialog", [
+    h("form", [h("h2", title, { id: "dialog-title" }), ...content], {
+      onsubmit: (event) => {
+        event.preventDefault();
+        void act();
+      },
+    }),
+  ], { "aria-labelledby": "dialog-title", onclose: () => dialog.remove() });
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}

@@ -1,0 +1,140 @@
+/**
+ * Owns the page: it takes the feed that the document asks for and wires it to the views.
+ * Must not know how a view draws, nor where a feed has its news from.
+ * Invariant: a record is folded at once; the views are drawn a few times a second, and only the one that is seen.
+ */
+import type { Feed, Link, PagePipeline, PageStatus } from "./data.ts";
+import { Detail } from "./detail.ts";
+import { askCancel, askToken } from "./dialogs.ts";
+import { h, painter } from "./dom.ts";
+import { LiveFeed } from "./feed_live.ts";
+import { ReportFeed, reportHead } from "./feed_report.ts";
+import { GraphView } from "./graph_view.ts";
+import { Head } from "./head.ts";
+import { LogView } from "./log_view.ts";
+import { Model, type TaskView } from "./model.ts";
+import { EventsView, StoreView } from "./store_view.ts";
+import { Tabs } from "./tabs.ts";
+import { TasksView } from "./tasks_view.ts";
+import { TimelineView } from "./timeline_view.ts";
+
+/** Wires a feed to the views. */
+class Page {
+  readonly #feed: Feed;
+  readonly #detail: Detail;
+  readonly #head: Head;
+  readonly #graph: GraphView;
+  readonly #timeline: TimelineView;
+  readonly #tasks: TasksView;
+  readonly #log: LogView;
+  readonly #tabs: Tabs;
+  #model: Model | undefined;
+  #link: Link = { state: "connecting" };
+  readonly #drawSoon: () => void = painter(() => this.#draw(), 100);
+
+  constructor(feed: Feed, tab: string) {
+    this.#feed = feed;
+    this.#detail = new Detail(feed, {
+      chooseTask: (task) => this.#graph.choose(task),
+      showLog: (task) => {
+        this.#log.only(task);
+        this.#tabs.show("log");
+      },
+    });
+    const openTask = (task: TaskView) => this.#choose(task, true);
+    this.#graph = new GraphView(layoutCode(), (task, open) => this.#choose(task, open));
+    this.#timeline = new TimelineView(openTask);
+    this.#tasks = new TasksView(openTask);
+    this.#log = new LogView(feed, (record) => this.#detail.line(record, this.#model));
+    const store = new StoreView(feed, (entry) => this.#detail.entry(entry));
+    const events = new EventsView(feed, (event) => this.#detail.event(event, this.#model));
+    this.#head = new Head({
+      chooseStanding: (standing) => {
+        this.#tasks.filter(standing);
+        this.#tabs.show("tasks");
+      },
+      chooseTask: openTask,
+      cancel: feed.cancel && (() => askCancel(this.#model?.pipeline.name ?? "the run", feed.cancel!)),
+      askToken: () => feed.useToken && askToken(feed.useToken),
+    });
+    const draw = (shown: boolean) => shown && this.#drawSoon();
+    this.#tabs = new Tabs([
+      { name: "graph", title: "Graph", element: this.#graph.element, shown: draw },
+      { name: "tasks", title: "Tasks", element: this.#tasks.element, shown: draw },
+      { name: "timeline", title: "Timeline", element: this.#timeline.element, shown: draw },
+      { name: "log", title: "Log", element: this.#log.element, shown: (shown) => this.#log.shown = shown },
+      { name: "store", title: "Store", element: store.element, shown: (shown) => store.shown = shown },
+      { name: "events", title: "Events", element: events.element, shown: (shown) => events.shown = shown },
+    ]);
+    document.body.replaceChildren(
+      this.#head.element,
+      h("main", [this.#tabs.list, h("div", [this.#tabs.panels, this.#detail.element], { class: "work" })]),
+    );
+    this.#tabs.show("graph");
+    this.#tabs.show(tab);
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.#head.link(this.#link);
+    this.#feed.start({
+      begin: (run, pipeline) => this.#begin(run, pipeline),
+      record: (record) => {
+        this.#model?.add(record);
+        this.#drawSoon();
+      },
+      status: (status) => this.#status(status),
+      link: (link) => {
+        this.#link = link;
+        this.#head.link(link);
+        this.#drawSoon();
+      },
+    });
+  }
+
+  #begin(run: { readonly id: string; readonly runtime: string }, pipeline: PagePipeline): void {
+    this.#detail.close();
+    this.#model = new Model(run, pipeline);
+    this.#graph.show(this.#model);
+    this.#timeline.show(this.#model);
+    this.#tasks.show(this.#model);
+    this.#log.begin(this.#model.byName);
+    this.#drawSoon();
+  }
+
+  #status(status: PageStatus): void {
+    this.#head.status(status);
+    this.#model?.progress(status.run?.running ?? []);
+    this.#drawSoon();
+  }
+
+  #choose(task: TaskView, open: boolean): void {
+    this.#graph.choose(task);
+    if (open) this.#detail.task(task, this.#model!);
+  }
+
+  #draw(): void {
+    const model = this.#model;
+    if (model === undefined) return;
+    this.#head.update(model);
+    const { current } = this.#tabs;
+    if (current === "graph") this.#graph.update();
+    if (current === "timeline") this.#timeline.update();
+    if (current === "tasks") this.#tasks.update();
+    this.#detail.update();
+    document.documentElement.dataset["run"] = model.state;
+    document.documentElement.dataset["link"] = this.#link.state;
+  }
+}
+
+/** The program of the layout's worker, which lies in the document as text. */
+function layoutCode(): string {
+  return document.getElementById("outrider-layout")?.textContent ?? "";
+}
+
+const fragment: string = location.hash.slice(1);
+const token: string | undefined = new URLSearchParams(fragment).get("token") ?? undefined;
+// Neither a screenshot nor a copied address shows it.
+if (token !== undefined) history.replaceState(null, "", location.pathname);
+const head = reportHead();
+new Page(head === undefined ? new LiveFeed(token) : new ReportFeed(head), token === undefined ? fragment : "");

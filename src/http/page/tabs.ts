@@ -1,0 +1,74 @@
+/**
+ * Owns which view is shown: tabs, by pointer, keyboard and address.
+ * Must not know what the views show.
+ * Invariant: exactly one view is shown.
+ */
+import { h } from "./dom.ts";
+
+/** A view behind a tab. */
+export interface Tab {
+  readonly name: string;
+  readonly title: string;
+  readonly element: HTMLElement;
+  /** Told when it is shown or hidden. */
+  readonly shown?: (shown: boolean) => void;
+}
+
+/** The tabs. */
+export class Tabs {
+  readonly list: HTMLElement;
+  readonly panels: HTMLElement;
+  readonly #tabs: readonly Tab[];
+  #current: string = "";
+
+  constructor(tabs: readonly Tab[]) {
+    this.#tabs = tabs;
+    this.list = h("div", tabs.map(({ name, title }) =>
+      h("button", title, {
+        type: "button",
+        role: "tab",
+        id: `tab-${name}`,
+        "aria-controls": `panel-${name}`,
+        onclick: () => this.show(name),
+      })
+    ), { role: "tablist", "aria-label": "Views", class: "tabs", onkeydown: (event) => this.#key(event as KeyboardEvent) });
+    this.panels = h("div", tabs.map(({ name, element }) =>
+      h("section", [element], { role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`, hidden: true })
+    ), { class: "panels" });
+  }
+
+  get current(): string {
+    return this.#current;
+  }
+
+  show(name: string): void {
+    if (name === this.#current || !this.#tabs.some((tab) => tab.name === name)) return;
+    const before = this.#current;
+    this.#current = name;
+    this.#tabs.forEach((tab, at) => {
+      const own = tab.name === name;
+      const button = this.list.children[at] as HTMLElement;
+      button.setAttribute("aria-selected", String(own));
+      button.tabIndex = own ? 0 : -1;
+      (this.panels.children[at] as HTMLElement).hidden = !own;
+      if (own || tab.name === before) tab.shown?.(own);
+    });
+    if (before !== "") history.replaceState(null, "", `#${name}`);
+  }
+
+  #key(event: KeyboardEvent): void {
+    const at = this.#tabs.findIndex(({ name }) => name === this.#current);
+    const last = this.#tabs.length - 1;
+    const goals: Readonly<Record<string, number>> = {
+      ArrowRight: at === last ? 0 : at + 1,
+      ArrowLeft: at === 0 ? last : at - 1,
+      Home: 0,
+      End: last,
+    };
+    if (!Object.hasOwn(goals, event.key)) return;
+    event.preventDefault();
+    const goal = goals[event.key]!;
+    this.show(this.#tabs[goal]!.name);
+    (this.list.children[goal] as HTMLElement).focus();
+  }
+}
