@@ -6,7 +6,7 @@ import type { Plan } from "../src/pipeline/plan.ts";
 import { edgesOf } from "../src/schedule/edges.ts";
 import { ReadyQueue } from "../src/schedule/ready_queue.ts";
 import { Schedule } from "../src/schedule/schedule.ts";
-import { dice } from "./schedule_rig.ts";
+import { dice } from "./schedule_dice.ts";
 
 interface Counter {
   reads: number;

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { isFailure, type Outcome } from "../src/pipeline/outcome.ts";
 import type { Plan } from "../src/pipeline/plan.ts";
 import type { Replayed } from "../src/schedule/command.ts";
-import { expected, mostIterations } from "./schedule_oracle.ts";
-import { type AttemptRecord, type Finished, knownOf } from "./schedule_rig.ts";
+import { expected, knownOf, mostIterations } from "./schedule_oracle.ts";
+import type { AttemptRecord, Finished } from "./schedule_rig.ts";
 
 /** The final outcome of each `task/iteration`. */
 export function finalsOf(journal: readonly Replayed[]): Map<string, Outcome> {

@@ -4,6 +4,7 @@
  */
 import { isFailure, type Outcome } from "../src/pipeline/outcome.ts";
 import type { Plan, PlanLoop, PlanNeed } from "../src/pipeline/plan.ts";
+import type { Replayed } from "../src/schedule/command.ts";
 
 /** An attempt, as a key of a map. */
 export function key(task: number, iteration: number, attempt: number): string {
@@ -117,4 +118,14 @@ function holds(outer: PlanLoop, inner: PlanLoop): boolean {
 export function mostIterations({ loops }: Plan, task: number): number {
   return loops.filter(({ body }) => body.includes(task)).reduce((most, { times }) => most * (times + 1), 1) -
     1;
+}
+
+/** The outcomes of attempts that a journal holds. */
+export function knownOf(journal: readonly Replayed[]): Known {
+  const known = new Map<string, Outcome | "lost">();
+  for (const record of journal) {
+    if ("stopped" in record || record.outcome === undefined || record.outcome === "skipped") continue;
+    known.set(key(record.task, record.iteration, record.attempt), record.rerun ? "lost" : record.outcome);
+  }
+  return (...at) => known.get(key(...at));
 }

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { isFailure, type Outcome } from "../src/pipeline/outcome.ts";
+import { dice } from "./schedule_dice.ts";
 import { checkLaws, finalsOf, sorted } from "./schedule_laws.ts";
 import { expected } from "./schedule_oracle.ts";
 import { plans } from "./schedule_pipelines.ts";
-import { dice, runAtRandom } from "./schedule_rig.ts";
+import { runAtRandom } from "./schedule_rig.ts";
 
 const seed = fc.integer();
 const numRuns = Number(process.env["OUTRIDER_TEST_RUNS"] ?? 300);

@@ -86,7 +86,7 @@ test("a run that was asked to stop stays stopped", () => {
 });
 
 test("a journal of another pipeline is refused", () => {
-  assert.throws(() => after(CHAIN, [["b", 1, "succeeded"], ["b", 1, "succeeded"]]), {
+  assert.throws(() => after(CHAIN, [["b", 1], ["b", 1, "succeeded"]]), {
     name: "ReplayError",
     code: "OUTRIDER_REPLAY",
     message: /attempt 1 of b in iteration 0 ended as succeeded when it can't have/,

@@ -9,24 +9,11 @@ import type { Plan } from "../src/pipeline/plan.ts";
 import { type Command, type Dispatch, type Replayed, Standing } from "../src/schedule/command.ts";
 import { replay } from "../src/schedule/replay.ts";
 import { Schedule } from "../src/schedule/schedule.ts";
-import { expected, key, type Known, satisfied } from "./schedule_oracle.ts";
+import type { Dice } from "./schedule_dice.ts";
+import { expected, key, knownOf, satisfied } from "./schedule_oracle.ts";
 
 type Ran = Exclude<Outcome, "skipped">;
 export type AttemptRecord = Exclude<Replayed, { stopped: string }>;
-
-/** A random number from 0 up to, not including, `below`. */
-export type Dice = (below: number) => number;
-
-/** Mulberry32. */
-export function dice(seed: number): Dice {
-  let state = seed | 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 /** What may happen besides the ordinary. */
 export interface Perils {
@@ -405,14 +392,4 @@ function anOutcome(roll: Dice): Ran {
     : at < 19
     ? "crashed"
     : "cancelled";
-}
-
-/** The outcomes of attempts that a journal holds. */
-export function knownOf(journal: readonly Replayed[]): Known {
-  const known = new Map<string, Outcome | "lost">();
-  for (const record of journal) {
-    if ("stopped" in record || record.outcome === undefined || record.outcome === "skipped") continue;
-    known.set(key(record.task, record.iteration, record.attempt), record.rerun ? "lost" : record.outcome);
-  }
-  return (...at) => known.get(key(...at));
 }

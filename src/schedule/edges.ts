@@ -24,7 +24,10 @@ export interface Edges {
   readonly closes: readonly (readonly number[])[];
   /** By task: 1 if a failure of it for good, in no loop that may go round, stops the run. */
   readonly fatal: Uint8Array;
-  /** By task: 1 if its attempts have to be alone on their lane: nothing before them, nothing after them. */
+  /**
+   * By task: 1 if its attempts have to be alone on their lane, nothing before them, nothing after them; 2 if they run in no
+   * worker but in a process of their own.
+   */
   readonly alone: Uint8Array;
   /** By task: 1 if it may stand behind its needs on their lane, which goes on only after a success. */
   readonly inLine: Uint8Array;
@@ -64,8 +67,9 @@ function traitsOf({ tasks, onFailure }: Plan): Pick<Edges, "fatal" | "alone" | "
   const inLine = new Uint8Array(tasks.length).fill(1);
   for (const { index, needs, allowFailure, run, fresh, onLost } of tasks) {
     if (allowFailure) fatal[index] = 0;
-    if (fresh || onLost === "fail") alone[index] = 1;
-    if (alone[index] === 1 || run === undefined) inLine[index] = 0;
+    if (run !== undefined && "command" in run) alone[index] = 2;
+    else if (fresh || onLost === "fail") alone[index] = 1;
+    if (alone[index] !== 0 || run === undefined) inLine[index] = 0;
     for (const { task, on } of needs) {
       if (on !== "success") fatal[task] = 0;
       if (on === "failure") inLine[index] = 0;

@@ -71,6 +71,7 @@ class Fold {
     if (outcome === undefined) return this.#dispatched(record);
     if (outcome === "skipped" || this.#plan.tasks[task]!.run === undefined) return this.#recorded(record);
     this.#dispatched(record);
+    if (!this.#schedule.mayRun(task)) throw this.#impossible(record);
     this.#expect(rerun ? this.#schedule.rerun(task) : this.#schedule.settle(task, outcome));
   }
 

@@ -36,6 +36,8 @@ export class Schedule {
   readonly #ready: ReadyQueue;
   /** Ready tasks that have to be alone on their lane. */
   readonly #readyAlone: ReadyQueue;
+  /** All ready tasks, by what `Edges.alone` says of them; the last are those that run in a process of their own. */
+  readonly #queues: readonly [ReadyQueue, ReadyQueue, ReadyQueue];
   readonly #delayed: Set<number> = new Set();
   #settling: { task: number; outcome: Outcome }[] = [];
   #commands: Command[] = [];
@@ -55,6 +57,7 @@ export class Schedule {
     for (const task of plan.tasks) rank[task.index] = task.rank;
     this.#ready = new ReadyQueue(rank);
     this.#readyAlone = new ReadyQueue(rank);
+    this.#queues = [this.#ready, this.#readyAlone, new ReadyQueue(rank)];
   }
 
   /** Tasks that could be taken now with `take`. */
@@ -121,7 +124,8 @@ export class Schedule {
 
   /** Tasks that will be taken next, at most `limit`. */
   next(limit: number): number[] {
-    return [...this.#readyAlone.peek(limit), ...this.#ready.peek(limit)].slice(0, limit);
+    const [plain, ...alone] = this.#queues.map((queue) => queue.peek(limit));
+    return [...alone.flat(), ...plain!].slice(0, limit);
   }
 
   /** Makes ready what needs nothing. Call it once, first. */
@@ -155,9 +159,9 @@ export class Schedule {
     });
   }
 
-  /** Takes the first of those that have to be alone on their lane. */
-  takeAlone(lane: number): Dispatch | undefined {
-    const task = this.#readyAlone.pop();
+  /** Takes the first of those that have to be alone on their lane. @param kind As `Edges.alone` has it. */
+  takeAlone(lane: number, kind: 1 | 2 = 1): Dispatch | undefined {
+    const task = this.#queues[kind].pop();
     if (task === undefined) return undefined;
     this.#dispatch(task, lane);
     return this.#asDispatch(task, false);
@@ -165,7 +169,7 @@ export class Schedule {
 
   /** Goes on with the line behind `last`, which was dispatched to this lane and has not settled. */
   extend(lane: number, { last, max }: { readonly last: number; readonly max: number }): Dispatch[] {
-    if (!this.#lanes.has(last, lane) || this.#edges.alone[last] === 1) return [];
+    if (!this.#lanes.has(last, lane) || this.#edges.alone[last] !== 0) return [];
     const taken = [last];
     this.#follow(lane, taken, max + 1);
     return taken.slice(1).map((task) => this.#asDispatch(task, true));
@@ -238,8 +242,7 @@ export class Schedule {
 
   /** Restores the order of what is ready. */
   requeue(): void {
-    this.#ready.clear();
-    this.#readyAlone.clear();
+    for (const queue of this.#queues) queue.clear();
     for (const { index } of this.#plan.tasks) {
       if (this.#states.standing[index] === Standing.ready) this.#makeReady(index);
     }
@@ -342,7 +345,7 @@ export class Schedule {
 
   #makeReady(task: number): void {
     this.#states.standing[task] = Standing.ready;
-    (this.#edges.alone[task] === 1 ? this.#readyAlone : this.#ready).push(task);
+    this.#queues[this.#edges.alone[task]!]!.push(task);
   }
 
   #record(task: number, outcome: "succeeded" | "skipped", because?: string): void {
@@ -372,8 +375,7 @@ export class Schedule {
     this.#stop = stop;
     if (!first) return;
     this.#commands.push({ type: "revoke", because: stop.because });
-    this.#ready.clear();
-    this.#readyAlone.clear();
+    for (const queue of this.#queues) queue.clear();
     this.#delayed.clear();
     for (const { index } of this.#plan.tasks) {
       const standing = this.#states.standing[index]!;
