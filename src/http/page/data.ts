@@ -44,6 +44,9 @@ export interface PageRunning {
 export interface PageStatus {
   readonly runtime: string;
   readonly version: string;
+  /** When the executor was started, ISO 8601, and how long ago: together they tell its time. */
+  readonly startedAt: string;
+  readonly uptimeMs: number;
   readonly unable?: string;
   readonly conditions?: readonly { readonly code: string; readonly message: string }[];
   readonly run?: {

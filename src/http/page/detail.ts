@@ -152,7 +152,7 @@ export class Detail {
         ]),
       ]),
       facts([
-        ["needs", task.needs.length === 0 ? undefined : this.#links(task.needIndexes, model)],
+        ["needs", task.needs.length === 0 ? undefined : this.#links(task.needIndexes, model, task.needs.map(({ on }) => on))],
         ["needed by", task.dependents.length === 0 ? undefined : this.#links(task.dependents, model)],
         ["joins", task.join === "any" && task.needs.length > 1 ? "any of its needs" : undefined],
         [
@@ -210,8 +210,13 @@ export class Detail {
     ]);
   }
 
-  #links(indexes: readonly number[], model: Model): HTMLElement {
-    const links = indexes.slice(0, 30).flatMap((index) => [this.#link(model.tasks[index]!, model), " "]);
+  /** @param on For each: on which outcome it is needed. */
+  #links(indexes: readonly number[], model: Model, on: readonly string[] = []): HTMLElement {
+    const plain = model.pipeline.onFailure === "continue" ? "any" : "success";
+    const links = indexes.slice(0, 30).flatMap((index, at) => [
+      this.#link(model.tasks[index]!, model),
+      on[at] === undefined || on[at] === plain ? " " : ` (on ${on[at]}) `,
+    ]);
     return h("span", [...links, indexes.length > 30 ? `and ${indexes.length - 30} more` : undefined]);
   }
 

@@ -57,8 +57,9 @@ export function paintLines(
     const ends: Float64Array[] = [];
     placed.lines.forEach((line, at) => {
       if (kinds[at] !== kind || line.length < 4 || !isSeen(window, bounds(line))) return;
-      curve(context, line);
-      ends.push(line);
+      const drawn = kind === "loop" ? aside(line) : line;
+      curve(context, drawn);
+      ends.push(drawn);
     });
     context.stroke();
     if (window.scale >= ARROW_SCALE) { for (const line of ends) arrow(context, line); }
@@ -75,6 +76,18 @@ function bounds(line: Float64Array): [number, number, number, number] {
     bottom = Math.max(bottom, line[at + 1]!);
   }
   return [left, top, right, bottom];
+}
+
+/** A loop's line, bent aside so that it does not lie on the need that it goes back along. */
+function aside(line: Float64Array): Float64Array {
+  const end = line.length - 2;
+  const [dx, dy] = [line[end]! - line[0]!, line[end + 1]! - line[1]!];
+  const length = Math.hypot(dx, dy) || 1;
+  const [x, y] = [-dy / length * 24, dx / length * 24];
+  if (line.length < 6) {
+    return Float64Array.of(line[0]!, line[1]!, (line[0]! + line[2]!) / 2 + x, (line[1]! + line[3]!) / 2 + y, line[2]!, line[3]!);
+  }
+  return line.map((value, at) => at < 2 || at >= end ? value : value + (at % 2 === 0 ? x : y));
 }
 
 /** A smooth line through the middles of the parts between. */

@@ -76,8 +76,10 @@ export class GraphView {
     const context = this.#canvases[1].getContext("2d")!;
     context.font = `13px ${this.#theme.font}`;
     this.#widths = model.tasks.map(({ name }) => boxWidth(name, (text) => context.measureText(text).width));
+    // A plain need is drawn plainly; where failures don't stop the run, that is one on any outcome.
+    const plain = model.pipeline.onFailure === "continue" ? "any" : "success";
     const edges: Sketch["edges"][number][] = model.tasks.flatMap((task) =>
-      task.needs.map(({ on: kind }, at) => ({ from: task.needIndexes[at]!, to: task.index, kind }))
+      task.needs.map(({ on }, at) => ({ from: task.needIndexes[at]!, to: task.index, kind: on === plain ? "success" : on }))
     );
     for (const { from, to } of model.pipeline.loops) {
       edges.push({ from: model.byName.get(from)!.index, to: model.byName.get(to)!.index, kind: "loop" });
@@ -158,7 +160,9 @@ export class GraphView {
 
   #fit(): void {
     if (this.#placed === undefined || this.#window.width === 0) return;
-    const { width, height } = this.#window;
+    const { width } = this.#window;
+    // In a narrow window, the buttons would lie on the last tasks.
+    const height = this.#window.height - (width < 600 ? 50 : 0);
     const scale = Math.min(1.25, width / this.#placed.width, height / this.#placed.height);
     Object.assign(this.#window, {
       scale,

@@ -40,7 +40,7 @@ export class Grid<R> {
   constructor(options: GridOptions<R>) {
     this.#options = options;
     const { id, label, columns, empty } = options;
-    const head = h("div", columns.map((name) => h("span", name, { role: "columnheader" })), {
+    const head = h("div", columns.map((name) => h("span", name, { role: "columnheader", "data-column": name.toLowerCase() })), {
       role: "row",
       class: "head",
     });

@@ -12,6 +12,20 @@ import { brief, counted, span, type Standing, STANDING_NAMES, STANDINGS } from "
 /** Most failures that are listed. */
 const LISTED = 8;
 
+/** Parts of the bar from the left: what is done, what goes on, what is to come. */
+const SHARE_ORDER: readonly Standing[] = [
+  "succeeded",
+  "skipped",
+  "cancelled",
+  "failed",
+  "timed_out",
+  "crashed",
+  "running",
+  "retrying",
+  "queued",
+  "waiting",
+];
+
 /** What a person can do at the top. */
 export interface HeadActions {
   readonly chooseStanding: (standing: Standing) => void;
@@ -27,6 +41,7 @@ export class Head {
   readonly #name: HTMLElement = h("h1", "Outrider");
   readonly #state: HTMLElement = h("span", "", { class: "badge", role: "status" });
   readonly #facts: HTMLElement = h("span", "", { class: "facts" });
+  readonly #origin: HTMLElement = h("span", "", { class: "facts origin" });
   readonly #cancel: HTMLButtonElement;
   readonly #share: HTMLElement = h("div", [], { class: "share", "aria-hidden": "true" });
   readonly #counts: HTMLElement = h("div", [], { class: "counts", role: "group", "aria-label": "Tasks by state" });
@@ -45,12 +60,11 @@ export class Head {
     this.#cancel = h("button", "Cancel the run", { type: "button", class: "danger", hidden: true, onclick: () => actions.cancel?.() });
     this.#buttons = new Map(STANDING_NAMES.map((name) => [name, this.#count(name)]));
     this.#parts = new Map(STANDING_NAMES.map((name) => [name, h("i", [], { "data-standing": name })]));
-    // The part that is done is on the left.
-    this.#share.append(...[...this.#parts.values()].reverse());
+    this.#share.append(...SHARE_ORDER.map((name) => this.#parts.get(name)!));
     this.#counts.append(...this.#buttons.values());
-    this.#summary = h("details", [this.#wrongTitle, this.#wrong], { class: "wrong", hidden: true, open: true });
+    this.#summary = h("details", [this.#wrongTitle, this.#wrong], { class: "wrong", hidden: true, open: innerWidth > 700 });
     this.element = h("header", [
-      h("div", [this.#name, this.#state, this.#facts, this.#cancel], { class: "title" }),
+      h("div", [this.#name, this.#state, this.#facts, this.#origin, this.#cancel], { class: "title" }),
       this.#share,
       this.#counts,
       this.#notice,
@@ -86,9 +100,10 @@ export class Head {
     document.title = `${pipeline.name}: ${state}`;
     setText(this.#state, state === "stopping" ? "being stopped" : state);
     setAttribute(this.#state, "data-standing", state === "stopping" ? "cancelled" : state);
-    const until = endedAt ?? (this.#link.state === "live" ? Math.max(now, Date.now()) : now);
+    const until = this.#link.state === "live" ? model.time() : endedAt ?? now;
     const took = startedAt === 0 ? "" : ` · ${span(until - startedAt)}`;
-    setText(this.#facts, `${counted(tasks.length, "task")}${took} · ${model.runtime} · run ${model.id.slice(0, 8)}`);
+    setText(this.#facts, `${counted(tasks.length, "task")}${took}`);
+    setText(this.#origin, `${model.runtime} · run ${model.id.slice(0, 8)}`);
     setAttribute(this.#facts, "title", `Run ${model.id}, begun ${new Date(startedAt).toISOString()}`);
     this.#cancel.hidden = this.#actions.cancel === undefined || this.#link.state !== "live" || state !== "running";
     for (const name of STANDING_NAMES) {

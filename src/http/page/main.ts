@@ -18,6 +18,9 @@ import { Tabs } from "./tabs.ts";
 import { TasksView } from "./tasks_view.ts";
 import { TimelineView } from "./timeline_view.ts";
 
+/** A window so narrow that details lie over the view, as in page.css. */
+const narrow: MediaQueryList = matchMedia("(max-width: 700px)");
+
 /** Wires a feed to the views. */
 class Page {
   readonly #feed: Feed;
@@ -65,7 +68,7 @@ class Page {
       { name: "log", title: "Log", element: this.#log.element, shown: (shown) => this.#log.shown = shown },
       { name: "store", title: "Store", element: store.element, shown: (shown) => store.shown = shown },
       { name: "events", title: "Events", element: events.element, shown: (shown) => events.shown = shown },
-    ]);
+    ], () => narrow.matches && this.#detail.close());
     document.body.replaceChildren(
       this.#head.element,
       h("main", [this.#tabs.list, h("div", [this.#tabs.panels, this.#detail.element], { class: "work" })]),
@@ -104,6 +107,7 @@ class Page {
 
   #status(status: PageStatus): void {
     this.#head.status(status);
+    this.#model?.setTime(Date.parse(status.startedAt) + status.uptimeMs);
     this.#model?.progress(status.run?.running ?? []);
     this.#drawSoon();
   }

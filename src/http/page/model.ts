@@ -58,6 +58,8 @@ export class Model {
   now = 0;
   seq = 0;
   events = 0;
+  /** What the executor's clock is ahead of `performance.now()`, milliseconds; not known of a run in a file. */
+  #clock: number | undefined;
   /** By worker: attempts that were given to it and have not ended; the first one runs. */
   readonly #lines: Map<number, Attempt[]> = new Map();
 
@@ -116,6 +118,17 @@ export class Model {
         this.endedAt = record.at;
         break;
     }
+  }
+
+  /** Takes the executor's time, milliseconds since the epoch: the browser's may be another. */
+  setTime(now: number): void {
+    this.#clock = now - performance.now();
+  }
+
+  /** The run's time: that of the executor while the run goes on, then that of its end. */
+  time(): number {
+    if (this.endedAt !== undefined) return this.endedAt;
+    return this.#clock === undefined ? this.now : Math.max(this.now, this.#clock + performance.now());
   }
 
   /** Takes what runs right now, with its progress. */

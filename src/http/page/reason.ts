@@ -11,9 +11,9 @@ export function reasonOf(task: TaskView, model: Model): string {
   if (task.standing === "waiting") return waitsFor(task, model);
   if (task.standing === "retrying") {
     const before = last?.error === undefined ? "" : `; before: ${last.error.message}`;
-    return task.dueAt === undefined || task.dueAt <= model.now
+    return task.dueAt === undefined || task.dueAt <= model.time()
       ? `again at once${before}`
-      : `again in ${span(task.dueAt - model.now)}${before}`;
+      : `again in ${span(task.dueAt - model.time())}${before}`;
   }
   if (last?.outcome === undefined) return "";
   const { outcome, error, because, reason, code } = last;

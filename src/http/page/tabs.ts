@@ -19,10 +19,13 @@ export class Tabs {
   readonly list: HTMLElement;
   readonly panels: HTMLElement;
   readonly #tabs: readonly Tab[];
+  readonly #changed: () => void;
   #current: string = "";
 
-  constructor(tabs: readonly Tab[]) {
+  /** @param changed Told after another view is shown. */
+  constructor(tabs: readonly Tab[], changed: () => void = () => {}) {
     this.#tabs = tabs;
+    this.#changed = changed;
     this.list = h("div", tabs.map(({ name, title }) =>
       h("button", title, {
         type: "button",
@@ -53,6 +56,7 @@ export class Tabs {
       (this.panels.children[at] as HTMLElement).hidden = !own;
       if (own || tab.name === before) tab.shown?.(own);
     });
+    this.#changed();
     if (before !== "") history.replaceState(null, "", `#${name}`);
   }
 

@@ -76,7 +76,7 @@ export class TasksView {
       task.name,
       `${STANDINGS[standing].mark} ${STANDINGS[standing].word}${percent}`,
       took,
-      attempts.length === 0 ? "" : String(attempts.filter(({ attempt }) => attempt > 0).length),
+      String(attempts.filter(({ attempt }) => attempt > 0).length || ""),
       brief(task.progress?.text ?? reasonOf(task, this.#model!), 200),
     ];
   }

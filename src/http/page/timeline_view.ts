@@ -70,8 +70,8 @@ export class TimelineView {
   /** Times since the run's start that are shown. */
   #shown(): readonly [number, number] {
     if (this.#range !== undefined) return this.#range;
-    const { startedAt = 0, now = 0 } = this.#model ?? {};
-    return [0, Math.max(1, (now - startedAt) * 1.02)];
+    const { startedAt = 0 } = this.#model ?? {};
+    return [0, Math.max(1, ((this.#model?.time() ?? 0) - startedAt) * 1.02)];
   }
 
   #perPixel(): number {
@@ -186,7 +186,8 @@ export class TimelineView {
   ): void {
     const [from, to] = this.#shown();
     const perPixel = this.#perPixel();
-    const { startedAt: zero, now } = this.#model!;
+    const { startedAt: zero } = this.#model!;
+    const now = this.#model!.time();
     context.save();
     context.beginPath();
     context.rect(LEFT, y - 2, width - LEFT, BAR + 4);
