@@ -88,6 +88,8 @@ function payloadOf({ plan, schedule, values }: SupplyParts, index: number, sourc
   let inputs = "";
   let locals = "";
   for (const need of task.needs) {
+    // Such a need never has a value, also where the join does not mind that it is not satisfied.
+    if (need.on === "failure") continue;
     if (schedule.standing(need.task) === Standing.dispatched) {
       locals += `${locals && ","}[${JSON.stringify(need.as)},${need.task},${schedule.iteration(need.task)}]`;
     } else if (schedule.outcome(need.task) === "succeeded" && values[need.task] !== undefined) {

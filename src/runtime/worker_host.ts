@@ -77,12 +77,28 @@ export function install(listener: HostListener): void {
 
 const METHODS = ["log", "info", "debug", "warn", "error", "trace", "dir", "table", "dirxml"] as const;
 
+/** What `console` remembers, for each attempt apart: a group that a task leaves open is not the next one's. */
+class Remembered {
+  static readonly #nobodys: Remembered = new Remembered();
+  static readonly #all: WeakMap<object, Remembered> = new WeakMap();
+  indent = "";
+  readonly counts: Map<string, number> = new Map();
+  readonly timers: Map<string, number> = new Map();
+
+  static here(): Remembered {
+    const owner = scope.getStore() as object | undefined;
+    if (owner === undefined) return Remembered.#nobodys;
+    let found = Remembered.#all.get(owner);
+    if (found === undefined) Remembered.#all.set(owner, found = new Remembered());
+    return found;
+  }
+}
+
 function captureConsole(listener: HostListener): void {
-  const counts = new Map<string, number>();
-  const timers = new Map<string, number>();
-  const say = (method: string, text: string) =>
-    listener.logged(method, indent + text.replaceAll("\n", `\n${indent}`));
-  let indent = "";
+  const say = (method: string, text: string) => {
+    const { indent } = Remembered.here();
+    listener.logged(method, indent === "" ? text : indent + text.replaceAll("\n", `\n${indent}`));
+  };
   for (const method of METHODS) {
     console[method] = (...args: unknown[]) =>
       say(
@@ -98,13 +114,14 @@ function captureConsole(listener: HostListener): void {
     }
   };
   console.count = (label = "default") => {
+    const { counts } = Remembered.here();
     counts.set(label, (counts.get(label) ?? 0) + 1);
     say("log", `${label}: ${counts.get(label)}`);
   };
-  console.countReset = (label = "default") => void counts.delete(label);
-  console.time = (label = "default") => void timers.set(label, performance.now());
+  console.countReset = (label = "default") => void Remembered.here().counts.delete(label);
+  console.time = (label = "default") => void Remembered.here().timers.set(label, performance.now());
   const sayTime = (label: string, args: unknown[]) => {
-    const since = timers.get(label);
+    const since = Remembered.here().timers.get(label);
     if (since !== undefined) {
       say(
         "log",
@@ -116,15 +133,16 @@ function captureConsole(listener: HostListener): void {
   console.timeLog = (label = "default", ...args: unknown[]) => sayTime(label, args);
   console.timeEnd = (label = "default") => {
     sayTime(label, []);
-    timers.delete(label);
+    Remembered.here().timers.delete(label);
   };
   console.group = (...args: unknown[]) => {
     if (args.length > 0) say("log", formatted(args));
-    indent += "  ";
+    Remembered.here().indent += "  ";
   };
   console.groupCollapsed = console.group;
   console.groupEnd = () => {
-    indent = indent.slice(2);
+    const remembered = Remembered.here();
+    remembered.indent = remembered.indent.slice(2);
   };
 }
 
@@ -261,7 +279,10 @@ function guarded(callback: unknown, listener: HostListener): unknown {
 }
 
 function captureExit(listener: HostListener): void {
-  const { exit: end, reallyExit } = process as unknown as Record<"exit" | "reallyExit", (code: number) => void>;
+  const { exit: end, reallyExit } = process as unknown as Record<
+    "exit" | "reallyExit",
+    (code: number) => void
+  >;
   const denoExit = "Deno" in globalThis ? Deno.exit : undefined;
   let leaving = false;
   endThread = (code) => {
