@@ -4,6 +4,7 @@
  * Invariant: of the loops returned, any two are disjoint or one holds the other, and an inner one comes first.
  */
 import type { Draft, DraftLoop } from "./draft.ts";
+import { endlessWaits } from "./loop_waits.ts";
 import type { Problem } from "./problem.ts";
 
 /** Tasks in all loops together, counted once for each loop that holds them. */
@@ -49,7 +50,9 @@ export function readLoops(
     else found.push({ loop, body });
   }
   found.sort((a, b) => a.body.length - b.body.length || a.loop.at - b.loop.at);
-  problems.push(...overlaps(draft, found));
+  const overlapping = overlaps(draft, found);
+  problems.push(...overlapping);
+  if (overlapping.length === 0) problems.push(...endlessWaits(draft, found));
   return { loops: found, problems };
 }
 
