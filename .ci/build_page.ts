@@ -36,9 +36,12 @@ export function bundlePage(): BuiltPage {
     .replace(/^\s+/gm, "")
     .replace("/*style*/", () => style.text)
     // The layout's program is data here: it runs in a worker, made of this text.
-    .replace("</body>", () =>
-      `<script type="text/plain" id="outrider-layout">${layout.text}</script>\n${data.join("\n")}\n` +
-      `<script>${script.text}</script>\n</body>`);
+    .replace(
+      "</body>",
+      () =>
+        `<script type="text/plain" id="outrider-layout">${layout.text}</script>\n${data.join("\n")}\n` +
+        `<script>${script.text}</script>\n</body>`,
+    );
   return {
     html,
     scriptHash: sha256(script.text),
@@ -63,7 +66,9 @@ function bundle(entry: string): { readonly text: string; readonly inputs: readon
   });
   const text = outputFiles[0]!.text.trim();
   // Text that would end the element that it lies in.
-  if (/<\/(?:script|style)|<!--/i.test(text)) throw new Error(`${entry} holds markup that would end it early: write it otherwise`);
+  if (/<\/(?:script|style)|<!--/i.test(text)) {
+    throw new Error(`${entry} holds markup that would end it early: write it otherwise`);
+  }
   return { text, inputs: Object.keys(metafile.inputs) };
 }
 

@@ -52,7 +52,10 @@ export interface Watched {
 }
 
 /** Opens a page of its own. */
-export async function watched(browser: Browser, { width = 1_280, height = 800, scheme = "light" }: Look = {}): Promise<Watched> {
+export async function watched(
+  browser: Browser,
+  { width = 1_280, height = 800, scheme = "light" }: Look = {},
+): Promise<Watched> {
   const page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme });
   const said: string[] = [];
   const hosts = new Set<string>();

@@ -6,7 +6,8 @@
 import { pageHashes, pageHtml } from "./page_code.ts";
 import type { HttpPage } from "./port.ts";
 
-const OWN = `default-src 'none'; script-src ${pageHashes.script}; style-src ${pageHashes.style}; img-src data:; ` +
+const OWN =
+  `default-src 'none'; script-src ${pageHashes.script}; style-src ${pageHashes.style}; img-src data:; ` +
   "worker-src blob:; base-uri 'none'; form-action 'none'";
 
 /** The page that the end point serves at `/`. */

@@ -35,7 +35,8 @@ function pipeline(c: Ctx, parts: Parts): Response {
   return answer(parts.redact(planJson(plan)));
 }
 
-function planJson(plan: Plan): string {
+/** The pipeline as JSON: names, needs and loops. */
+export function planJson(plan: Plan): string {
   const name = (index: number) => plan.tasks[index]!.name;
   return JSON.stringify({
     name: plan.name,

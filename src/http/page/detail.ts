@@ -152,7 +152,12 @@ export class Detail {
         ]),
       ]),
       facts([
-        ["needs", task.needs.length === 0 ? undefined : this.#links(task.needIndexes, model, task.needs.map(({ on }) => on))],
+        [
+          "needs",
+          task.needs.length === 0
+            ? undefined
+            : this.#links(task.needIndexes, model, task.needs.map(({ on }) => on)),
+        ],
         ["needed by", task.dependents.length === 0 ? undefined : this.#links(task.dependents, model)],
         ["joins", task.join === "any" && task.needs.length > 1 ? "any of its needs" : undefined],
         [

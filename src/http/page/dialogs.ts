@@ -7,7 +7,12 @@ import { h } from "./dom.ts";
 
 /** Asks whether to cancel. @param cancel Does it. */
 export function askCancel(name: string, cancel: (because: string) => Promise<void>): void {
-  const because = h("input", [], { type: "text", maxlength: 200, placeholder: "no reason given", id: "because" });
+  const because = h("input", [], {
+    type: "text",
+    maxlength: 200,
+    placeholder: "no reason given",
+    id: "because",
+  });
   const failed = h("p", "", { class: "why", role: "alert" });
   const go = h("button", "Cancel the run", { type: "submit", class: "danger" });
   const dialog = open("Cancel this run?", [
@@ -31,7 +36,10 @@ export function askCancel(name: string, cancel: (because: string) => Promise<voi
 export function askToken(use: (token: string) => void): void {
   const token = h("input", [], { type: "password", autocomplete: "off", required: true, id: "token" });
   const dialog = open("Token of the run", [
-    h("p", "It is in the address that the terminal shows, behind #token=, and tasks have it as OUTRIDER_TOKEN. It stays in this tab."),
+    h(
+      "p",
+      "It is in the address that the terminal shows, behind #token=, and tasks have it as OUTRIDER_TOKEN. It stays in this tab.",
+    ),
     h("p", [h("label", "Token", { for: "token" }), token]),
     h("p", [h("button", "Use it", { type: "submit" }), keep("Not now")], { class: "choice" }),
   ], () => {
@@ -41,7 +49,10 @@ export function askToken(use: (token: string) => void): void {
 }
 
 function keep(text: string): HTMLButtonElement {
-  return h("button", text, { type: "button", onclick: (event) => (event.target as Element).closest("dialog")!.close() });
+  return h("button", text, {
+    type: "button",
+    onclick: (event) => (event.target as Element).closest("dialog")!.close(),
+  });
 }
 
 function open(title: string, content: readonly Node[], act: () => void | Promise<void>): HTMLDialogElement {

@@ -85,7 +85,14 @@ function aside(line: Float64Array): Float64Array {
   const length = Math.hypot(dx, dy) || 1;
   const [x, y] = [-dy / length * 24, dx / length * 24];
   if (line.length < 6) {
-    return Float64Array.of(line[0]!, line[1]!, (line[0]! + line[2]!) / 2 + x, (line[1]! + line[3]!) / 2 + y, line[2]!, line[3]!);
+    return Float64Array.of(
+      line[0]!,
+      line[1]!,
+      (line[0]! + line[2]!) / 2 + x,
+      (line[1]! + line[3]!) / 2 + y,
+      line[2]!,
+      line[3]!,
+    );
   }
   return line.map((value, at) => at < 2 || at >= end ? value : value + (at % 2 === 0 ? x : y));
 }

@@ -79,7 +79,11 @@ export class GraphView {
     // A plain need is drawn plainly; where failures don't stop the run, that is one on any outcome.
     const plain = model.pipeline.onFailure === "continue" ? "any" : "success";
     const edges: Sketch["edges"][number][] = model.tasks.flatMap((task) =>
-      task.needs.map(({ on }, at) => ({ from: task.needIndexes[at]!, to: task.index, kind: on === plain ? "success" : on }))
+      task.needs.map(({ on }, at) => ({
+        from: task.needIndexes[at]!,
+        to: task.index,
+        kind: on === plain ? "success" : on,
+      }))
     );
     for (const { from, to } of model.pipeline.loops) {
       edges.push({ from: model.byName.get(from)!.index, to: model.byName.get(to)!.index, kind: "loop" });

@@ -40,10 +40,14 @@ export class Grid<R> {
   constructor(options: GridOptions<R>) {
     this.#options = options;
     const { id, label, columns, empty } = options;
-    const head = h("div", columns.map((name) => h("span", name, { role: "columnheader", "data-column": name.toLowerCase() })), {
-      role: "row",
-      class: "head",
-    });
+    const head = h(
+      "div",
+      columns.map((name) => h("span", name, { role: "columnheader", "data-column": name.toLowerCase() })),
+      {
+        role: "row",
+        class: "head",
+      },
+    );
     this.#body = h("div", [], { role: "rowgroup", class: "rows" });
     this.#empty = h("p", empty, { class: "empty" });
     const grid = h("div", [h("div", [head], { role: "rowgroup", class: "heads" }), this.#body], {

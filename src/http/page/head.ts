@@ -44,7 +44,11 @@ export class Head {
   readonly #origin: HTMLElement = h("span", "", { class: "facts origin" });
   readonly #cancel: HTMLButtonElement;
   readonly #share: HTMLElement = h("div", [], { class: "share", "aria-hidden": "true" });
-  readonly #counts: HTMLElement = h("div", [], { class: "counts", role: "group", "aria-label": "Tasks by state" });
+  readonly #counts: HTMLElement = h("div", [], {
+    class: "counts",
+    role: "group",
+    "aria-label": "Tasks by state",
+  });
   readonly #buttons: ReadonlyMap<Standing, HTMLButtonElement>;
   readonly #parts: ReadonlyMap<Standing, HTMLElement>;
   readonly #notice: HTMLElement = h("div", [], { class: "notice", role: "alert", hidden: true });
@@ -57,12 +61,21 @@ export class Head {
 
   constructor(actions: HeadActions) {
     this.#actions = actions;
-    this.#cancel = h("button", "Cancel the run", { type: "button", class: "danger", hidden: true, onclick: () => actions.cancel?.() });
+    this.#cancel = h("button", "Cancel the run", {
+      type: "button",
+      class: "danger",
+      hidden: true,
+      onclick: () => actions.cancel?.(),
+    });
     this.#buttons = new Map(STANDING_NAMES.map((name) => [name, this.#count(name)]));
     this.#parts = new Map(STANDING_NAMES.map((name) => [name, h("i", [], { "data-standing": name })]));
     this.#share.append(...SHARE_ORDER.map((name) => this.#parts.get(name)!));
     this.#counts.append(...this.#buttons.values());
-    this.#summary = h("details", [this.#wrongTitle, this.#wrong], { class: "wrong", hidden: true, open: innerWidth > 700 });
+    this.#summary = h("details", [this.#wrongTitle, this.#wrong], {
+      class: "wrong",
+      hidden: true,
+      open: innerWidth > 700,
+    });
     this.element = h("header", [
       h("div", [this.#name, this.#state, this.#facts, this.#origin, this.#cancel], { class: "title" }),
       this.#share,
@@ -79,7 +92,11 @@ export class Head {
     const text = linkText(link);
     this.#notice.hidden = text === "";
     if (text === "") return;
-    const ask = h("button", "Enter the token", { type: "button", class: "small", onclick: this.#actions.askToken });
+    const ask = h("button", "Enter the token", {
+      type: "button",
+      class: "small",
+      onclick: this.#actions.askToken,
+    });
     if (this.#notice.firstChild?.textContent === text) return;
     this.#notice.replaceChildren(h("span", text), ...(link.state === "denied" ? [" ", ask] : []));
     setAttribute(this.#notice, "data-link", link.state);
@@ -105,7 +122,8 @@ export class Head {
     setText(this.#facts, `${counted(tasks.length, "task")}${took}`);
     setText(this.#origin, `${model.runtime} · run ${model.id.slice(0, 8)}`);
     setAttribute(this.#facts, "title", `Run ${model.id}, begun ${new Date(startedAt).toISOString()}`);
-    this.#cancel.hidden = this.#actions.cancel === undefined || this.#link.state !== "live" || state !== "running";
+    this.#cancel.hidden = this.#actions.cancel === undefined || this.#link.state !== "live" ||
+      state !== "running";
     for (const name of STANDING_NAMES) {
       const button = this.#buttons.get(name)!;
       button.hidden = counts[name] === 0;
@@ -135,11 +153,17 @@ export class Head {
     if (this.#summary.hidden || this.#listed === `${count} ${stopped} ${model.id} ${counts.skipped}`) return;
     this.#listed = `${count} ${stopped} ${model.id} ${counts.skipped}`;
     const failures = count === 0 ? "" : `${counted(count, "task")} went wrong`;
-    const skipped = counts.skipped === 0 ? "" : `, ${counted(counts.skipped, "task")} ${counts.skipped === 1 ? "was" : "were"} skipped`;
+    const skipped = counts.skipped === 0
+      ? ""
+      : `, ${counted(counts.skipped, "task")} ${counts.skipped === 1 ? "was" : "were"} skipped`;
     setText(this.#wrongTitle, failures === "" ? stopped : `${failures}${skipped}`);
     const rows = model.bad().slice(0, LISTED).map((task) =>
       h("li", [
-        h("button", task.name, { type: "button", class: "link", onclick: () => this.#actions.chooseTask(task) }),
+        h("button", task.name, {
+          type: "button",
+          class: "link",
+          onclick: () => this.#actions.chooseTask(task),
+        }),
         ` ${STANDINGS[task.standing].word}: ${brief(reasonOf(task, model), 240)}`,
       ])
     );
@@ -149,7 +173,10 @@ export class Head {
         h("button", `and ${count - LISTED} more`, {
           type: "button",
           class: "link",
-          onclick: () => this.#actions.chooseStanding(STANDING_NAMES.find((name) => name === "failed" && counts[name] > 0) ?? "crashed"),
+          onclick: () =>
+            this.#actions.chooseStanding(
+              STANDING_NAMES.find((name) => name === "failed" && counts[name] > 0) ?? "crashed",
+            ),
         }),
       ]));
     }

@@ -69,7 +69,7 @@ class Page {
       { name: "store", title: "Store", element: store.element, shown: (shown) => store.shown = shown },
       { name: "events", title: "Events", element: events.element, shown: (shown) => events.shown = shown },
     ], () => narrow.matches && this.#detail.close());
-    document.body.replaceChildren(
+    document.body.append(
       this.#head.element,
       h("main", [this.#tabs.list, h("div", [this.#tabs.panels, this.#detail.element], { class: "work" })]),
     );
@@ -141,4 +141,7 @@ const token: string | undefined = new URLSearchParams(fragment).get("token") ?? 
 // Neither a screenshot nor a copied address shows it.
 if (token !== undefined) history.replaceState(null, "", location.pathname);
 const head = reportHead();
-new Page(head === undefined ? new LiveFeed(token) : new ReportFeed(head), token === undefined ? fragment : "");
+new Page(
+  head === undefined ? new LiveFeed(token) : new ReportFeed(head),
+  token === undefined ? fragment : "",
+);

@@ -26,18 +26,36 @@ export class Tabs {
   constructor(tabs: readonly Tab[], changed: () => void = () => {}) {
     this.#tabs = tabs;
     this.#changed = changed;
-    this.list = h("div", tabs.map(({ name, title }) =>
-      h("button", title, {
-        type: "button",
-        role: "tab",
-        id: `tab-${name}`,
-        "aria-controls": `panel-${name}`,
-        onclick: () => this.show(name),
-      })
-    ), { role: "tablist", "aria-label": "Views", class: "tabs", onkeydown: (event) => this.#key(event as KeyboardEvent) });
-    this.panels = h("div", tabs.map(({ name, element }) =>
-      h("section", [element], { role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`, hidden: true })
-    ), { class: "panels" });
+    this.list = h(
+      "div",
+      tabs.map(({ name, title }) =>
+        h("button", title, {
+          type: "button",
+          role: "tab",
+          id: `tab-${name}`,
+          "aria-controls": `panel-${name}`,
+          onclick: () => this.show(name),
+        })
+      ),
+      {
+        role: "tablist",
+        "aria-label": "Views",
+        class: "tabs",
+        onkeydown: (event) => this.#key(event as KeyboardEvent),
+      },
+    );
+    this.panels = h(
+      "div",
+      tabs.map(({ name, element }) =>
+        h("section", [element], {
+          role: "tabpanel",
+          id: `panel-${name}`,
+          "aria-labelledby": `tab-${name}`,
+          hidden: true,
+        })
+      ),
+      { class: "panels" },
+    );
   }
 
   get current(): string {

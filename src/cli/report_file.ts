@@ -1,0 +1,53 @@
+/**
+ * Owns `--report FILE`: the page of a run as one file, written when the run is over.
+ * Must not know what is in the page, nor how a run is carried out.
+ * Invariant: a path that can't be written is told before anything runs; a report that was there stays until the new one is
+ * whole.
+ */
+import type { Reported } from "../page_report.ts";
+import type { CliRuntime } from "./context.ts";
+import { UsageError } from "./errors.ts";
+import { reason } from "./source.ts";
+
+/** Where the report goes. */
+export interface ReportFile {
+  /** Without one, there is no report. */
+  readonly path: string | undefined;
+  readonly runtime: Pick<CliRuntime, "appendTo" | "writeText" | "stderr">;
+}
+
+/**
+ * Shows a run and then writes its report.
+ *
+ * @param show Shows the run that it starts, and hands it over by the function it is given; resolves to the exit code.
+ * @throws {UsageError} If the file can't be written.
+ */
+export async function withReport(
+  { path, runtime }: ReportFile,
+  show: (keep: <E extends Reported>(execution: E) => E) => Promise<number>,
+): Promise<number> {
+  if (path === undefined) return await show((execution) => execution);
+  try {
+    runtime.appendTo(path).close();
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+  let run: Reported | undefined;
+  const code = await show((execution) => {
+    run = execution;
+    return execution;
+  });
+  const { pageReport } = await import("../page_report.ts");
+  try {
+    await runtime.writeText(path, [...pageReport(run!)].join(""));
+  } catch (error) {
+    runtime.stderr.write(`${unwritable(path, error).message}\n`);
+  }
+  return code;
+}
+
+function unwritable(path: string, error: unknown): UsageError {
+  return new UsageError(`--report ${JSON.stringify(path)} can't be written: ${reason(error)}`, {
+    cause: error,
+  });
+}
