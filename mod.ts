@@ -23,7 +23,10 @@ export { type Value, ValueError } from "./src/pipeline/value.ts";
 export type {
   Duration,
   Manifest,
+  ManifestCommandOptions,
+  ManifestCommandRun,
   ManifestLoop,
+  ManifestModuleRun,
   ManifestNeed,
   ManifestRetry,
   ManifestRun,

@@ -6,7 +6,7 @@
 import type { Message, Plugin } from "esbuild";
 import { loadDocument } from "./loading.ts";
 import { type Bundle, BUNDLE_MODULE, makeBundle, MAX_CODE_BYTES } from "./pipeline/bundle.ts";
-import type { Manifest, ManifestRun, ManifestTask } from "./pipeline/manifest.ts";
+import type { Manifest, ManifestModuleRun, ManifestTask } from "./pipeline/manifest.ts";
 import { resolveModule } from "./pipeline/modules.ts";
 import { runtime } from "./runtime/runtime.ts";
 
@@ -58,13 +58,13 @@ class Entry {
   /** The task as it stands in the bundle's manifest. */
   task(task: ManifestTask): ManifestTask {
     const { run } = task;
-    if (run?.module === undefined) return task;
+    if (run === undefined || "command" in run) return task;
     const url = resolveModule(run.module, this.#base);
     if (typeof url !== "string" || url.startsWith("data:")) return task;
     return { ...task, run: this.#run(run, JSON.stringify(runtime.filePath(url))) };
   }
 
-  #run(run: ManifestRun, path: string): ManifestRun {
+  #run(run: ManifestModuleRun, path: string): ManifestModuleRun {
     const { pipeline, export: exported = "default" } = run;
     if (pipeline === undefined) return { module: BUNDLE_MODULE, export: this.#exported(path, exported) };
     const key = `pipeline ${pipeline} ${path}`;

@@ -10,6 +10,7 @@ import { memoryJournal } from "./journal/memory.ts";
 import type { Level } from "./journal/record.ts";
 import { ResultFold, type RunResult } from "./journal/result.ts";
 import { noFlagCalls } from "./flags.ts";
+import { commandPort } from "./commands.ts";
 import { loadPort } from "./loading.ts";
 import { type Past, pastOf, planHash } from "./past.ts";
 import { goOn } from "./resuming.ts";
@@ -209,6 +210,7 @@ class Run implements InspectedExecution {
           data,
           ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
         }),
+      commands: commandPort(this.run, this.#options.environment),
       services: {
         ...storeService(this.store, this.events),
         ...noFlagCalls(),
@@ -286,7 +288,7 @@ class Run implements InspectedExecution {
       this.stop(asked);
     }
     this.#begun.resolve(plan);
-    const tasks = plan.tasks.filter((task) => task.run !== undefined).length;
+    const tasks = plan.tasks.filter(({ run }) => run !== undefined && !("command" in run)).length;
     this.#pool.begin(supply, { run: this.run, tasks, sources });
   }
 

@@ -5,9 +5,10 @@
  */
 import type { Journal } from "./journal/journal.ts";
 import type { StateRecord } from "./journal/record.ts";
-import type { RunState } from "./pipeline/outcome.ts";
+import { isFailure, type Outcome, type RunState } from "./pipeline/outcome.ts";
 import type { Plan } from "./pipeline/plan.ts";
 import type { Replayed } from "./schedule/command.ts";
+import { edgesOf } from "./schedule/edges.ts";
 
 /** A run as its journal has it. */
 export interface Past {
@@ -84,7 +85,7 @@ export function historyOf({ records }: Past, plan: Plan, again: ReadonlySet<stri
 
 /**
  * What is run anew with `--from`: the task and all that depends on it, with the loops that any of them is in; and likewise
- * what was skipped, which has never run.
+ * what was skipped, which has never run, and what failed and would stop the run again before it came to the task.
  */
 export function anew(plan: Plan, { records }: Past, from: string): Set<string> {
   const start = plan.tasks.find((task) => task.name === from);
@@ -93,11 +94,15 @@ export function anew(plan: Plan, { records }: Past, from: string): Set<string> {
       `There is no task ${JSON.stringify(from)} to repeat in ${plan.name}: name one of its tasks`,
     );
   }
-  const last = new Map<string, string>();
+  const last = new Map<string, Outcome>();
   for (const record of records) if (record.type === "attempt.settled") last.set(record.task, record.outcome);
+  const { fatal } = edgesOf(plan);
   const open = [
     start.index,
-    ...plan.tasks.filter(({ name }) => last.get(name) === "skipped").map(({ index }) => index),
+    ...plan.tasks.filter(({ name, index }) => {
+      const outcome = last.get(name);
+      return outcome === "skipped" || (outcome !== undefined && isFailure(outcome) && fatal[index] === 1);
+    }).map(({ index }) => index),
   ];
   const found = new Set<number>();
   for (let task = open.pop(); task !== undefined; task = open.pop()) {
@@ -114,10 +119,14 @@ export function anew(plan: Plan, { records }: Past, from: string): Set<string> {
 /** A hash of all that matters of a plan, in hexadecimal. */
 export async function planHash(plan: Plan): Promise<string> {
   // Each module once: that of a bundle holds all of its code.
-  const modules = [...new Set(plan.tasks.flatMap(({ run }) => run?.module ?? []))];
+  const modules = [
+    ...new Set(plan.tasks.flatMap(({ run }) => run !== undefined && "module" in run ? run.module : [])),
+  ];
   const numbers = new Map(modules.map((module, at) => [module, at]));
   const tasks = plan.tasks.map((task) =>
-    task.run === undefined ? task : { ...task, run: { ...task.run, module: numbers.get(task.run.module) } }
+    task.run === undefined || !("module" in task.run)
+      ? task
+      : { ...task, run: { ...task.run, module: numbers.get(task.run.module) } }
   );
   const bytes = new TextEncoder().encode(
     JSON.stringify([plan.name, plan.onFailure, modules, tasks, plan.loops]),

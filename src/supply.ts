@@ -7,7 +7,7 @@ import type { LogEntry } from "./journal/journal.ts";
 import { LEVELS, STREAMS } from "./journal/record.ts";
 import type { Plan } from "./pipeline/plan.ts";
 import type { LaneItem, LaneLine } from "./pool/lane.ts";
-import type { Supply } from "./pool/pool.ts";
+import type { Supply } from "./pool/supply.ts";
 import type { Source } from "./pool/protocol.ts";
 import { type Command, type Dispatch, Standing } from "./schedule/command.ts";
 import type { Schedule } from "./schedule/schedule.ts";
@@ -30,7 +30,7 @@ export function sourcesOf(plan: Plan): { readonly sources: Source[]; readonly so
   const sources: Source[] = [];
   const known = new Map<string, number>();
   const sourceOf = Int32Array.from(plan.tasks, ({ run }) => {
-    if (run === undefined) return -1;
+    if (run === undefined || "command" in run) return -1;
     const source: Source = "export" in run
       ? { module: run.module, export: run.export }
       : { module: run.module, pipeline: run.pipeline };
@@ -69,6 +69,10 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       const head = schedule.headAlone;
       return head === undefined ? undefined : { fresh: plan.tasks[head]!.fresh };
     },
+    takeCommand: (lane) => {
+      const dispatch = schedule.takeAlone(lane, 2);
+      return dispatch === undefined ? undefined : asItem(lane, dispatch);
+    },
     take: (lane, options) => schedule.take(lane, options).map((dispatch) => asItem(lane, dispatch)),
     takeAlone: (lane) => {
       const dispatch = schedule.takeAlone(lane);
@@ -96,7 +100,10 @@ function payloadOf({ plan, schedule, values }: SupplyParts, index: number, sourc
       inputs += `${inputs && ","}${JSON.stringify(need.as)}:${values[need.task]}`;
     }
   }
-  return `{"s":${source},"t":${JSON.stringify(task.name)}` +
+  const command = task.run !== undefined && "command" in task.run
+    ? `"c":${JSON.stringify(task.run)}`
+    : undefined;
+  return `{${command ?? `"s":${source}`},"t":${JSON.stringify(task.name)}` +
     (hasKeys(task.params) ? `,"p":${JSON.stringify(task.params)}` : "") +
     (inputs && `,"i":{${inputs}}`) + (locals && `,"l":[${locals}]`) + "}";
 }

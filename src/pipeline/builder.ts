@@ -5,6 +5,7 @@
  */
 import { callerModule } from "./caller.ts";
 import type {
+  CommandTaskOptions,
   DefaultParams,
   InputsOf,
   Join,
@@ -19,16 +20,18 @@ import type {
   TaskFunction,
   TaskOptions,
 } from "./builder_types.ts";
-import type { Manifest, ManifestLoop, ManifestNeed, ManifestTask } from "./manifest.ts";
+import type { Manifest, ManifestCommandRun, ManifestLoop, ManifestNeed, ManifestTask } from "./manifest.ts";
 import { nameProblem } from "./name.ts";
 import type { On } from "./outcome.ts";
 import { paramsProblem } from "./params.ts";
 import { PipelineError, placeOf } from "./problem.ts";
 import { type PipelineLike, register } from "./registry.ts";
+import type { Value } from "./value.ts";
 
 /** What the builder keeps of a task. */
 interface Entry {
   readonly fn: TaskFunction | undefined;
+  readonly command?: ManifestCommandRun;
   readonly needs: readonly ManifestNeed[];
   readonly options: TaskOptions<Params>;
 }
@@ -127,6 +130,47 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
   }
 
   /**
+   * Adds a task that runs a program of the device, without a shell. Its value is the JSON that it writes to the file that
+   * `OUTRIDER_OUTPUT` names; docs/command-tasks.md says what else it is given.
+   *
+   * @param command The program and its arguments. A program with a slash is relative to `cwd`.
+   * @param options Those of a task, and `cwd` (relative to this module; default: its folder), `env` and `stdin`.
+   * @throws {PipelineError} If the name is taken or can't be used, or the command is no list of strings.
+   */
+  command<T extends Value | undefined = Value | undefined>(
+    name: string,
+    command: readonly string[],
+    options?: CommandTaskOptions,
+  ): Task<T>;
+  /** Adds a task that runs a program, after others. The program finds their values in the file that `OUTRIDER_INPUTS` names. */
+  command<T extends Value | undefined = Value | undefined>(
+    name: string,
+    needs: Needs | readonly (Task | Need)[],
+    command: readonly string[],
+    options?: CommandTaskOptions,
+  ): Task<T>;
+  command(name: string, ...rest: readonly unknown[]): Task<unknown> {
+    const [needs, command, options] = Array.isArray(rest[1]) ? rest : [undefined, ...rest];
+    this.#checkName(name);
+    const place = placeOf("tasks", name);
+    if (!isCommand(command)) {
+      throw refusal(
+        place,
+        'A command is a list of strings, such as ["python3", "probe.py"]: the program and its arguments',
+      );
+    }
+    const { cwd, env, stdin, ...others } = checkOptions(options, place) as CommandTaskOptions;
+    const entry: Entry = {
+      fn: undefined,
+      command: withoutUndefined({ command: [...command], cwd, env, stdin }),
+      needs: this.#needsOf(needs, place),
+      options: others,
+    };
+    this.#tasks.set(name, entry);
+    return new TaskHandle<unknown>(name, this.#handles);
+  }
+
+  /**
    * Lets a part of the pipeline run more than once: every task on the paths from `to` to `from`.
    *
    * @throws {PipelineError} If `from` or `to` is no task of this pipeline.
@@ -164,7 +208,11 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
     return this.#tasks.get(task)?.fn;
   }
 
-  #manifestTask(name: string, { fn, needs, options }: Entry, module: string | undefined): ManifestTask {
+  #manifestTask(
+    name: string,
+    { fn, command, needs, options }: Entry,
+    module: string | undefined,
+  ): ManifestTask {
     if (fn !== undefined && module === undefined) {
       const message =
         "The pipeline does not know which module it is made in, so workers can't find its functions: " +
@@ -173,7 +221,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
     }
     return withoutUndefined({
       ...options,
-      run: fn === undefined ? undefined : { module: module!, pipeline: this.name, task: name },
+      run: fn === undefined ? command : { module: module!, pipeline: this.name, task: name },
       needs: needs.length === 0 ? undefined : needs,
     });
   }
@@ -221,6 +269,10 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
         : `A need is what task() returned, or .on(…) of it; received ${describe(need)}`,
     );
   }
+}
+
+function isCommand(command: unknown): command is readonly string[] {
+  return Array.isArray(command) && command.length > 0 && command.every((part) => typeof part === "string");
 }
 
 function checkOptions(options: unknown, place: string): TaskOptions<Params> {

@@ -4,7 +4,7 @@
  * Invariant: `ctx.inputs` has a key for each need, with the type that the needed task returns.
  */
 import type { TaskContext } from "./context.ts";
-import type { Duration, ManifestTaskOptions } from "./manifest.ts";
+import type { Duration, ManifestCommandOptions, ManifestTaskOptions } from "./manifest.ts";
 import type { On } from "./outcome.ts";
 import type { Value } from "./value.ts";
 
@@ -86,6 +86,9 @@ export interface TaskOptions<P extends Params = Readonly<Record<string, Value>>,
   /** Limit for one attempt: milliseconds, or a duration such as `"30s"`. Default: none. */
   readonly timeout?: Duration | undefined;
 }
+
+/** Options of a task that runs a program. */
+export interface CommandTaskOptions extends TaskOptions<Params>, ManifestCommandOptions {}
 
 /** Options of a pipeline. */
 export interface PipelineOptions<F extends OnFailure = OnFailure> {

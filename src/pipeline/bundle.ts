@@ -55,7 +55,9 @@ export async function openBundle(document: unknown, name: string): Promise<unkno
     const { run } = entry;
     return [
       task,
-      run?.module === BUNDLE_MODULE ? { ...entry, run: { ...run, module: url } } : entry,
+      run !== undefined && "module" in run && run.module === BUNDLE_MODULE
+        ? { ...entry, run: { ...run, module: url } }
+        : entry,
     ] as const;
   });
   return { ...manifest, tasks: Object.fromEntries(tasks) };

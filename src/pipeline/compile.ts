@@ -8,7 +8,7 @@ import { parseDuration } from "./duration.ts";
 import { readLoops } from "./loops.ts";
 import { checkManifest, tasksOf } from "./manifest_check.ts";
 import { isRecord, LIMITS, type Manifest, type ManifestRetry, type ManifestTask } from "./manifest.ts";
-import { checkModules, type ExportUse } from "./modules.ts";
+import { checkModules, type ExportUse, folderOf } from "./modules.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "./params.ts";
 import type { Plan, PlanLoop, PlanRetry, PlanTask, Run } from "./plan.ts";
@@ -63,7 +63,7 @@ export function examine(document: unknown, base: string): Examination {
   const { uses } = modules;
   if (problems.length > 0 || shape.manifest === undefined) return { problems, uses };
   return {
-    plan: build(shape.manifest, { draft, sequence, modules: modules.urls, loops: loops.loops }),
+    plan: build(shape.manifest, { draft, sequence, modules: modules.urls, loops: loops.loops, base }),
     problems,
     uses,
   };
@@ -91,10 +91,11 @@ interface Parts {
   readonly draft: Draft;
   readonly sequence: readonly number[];
   readonly modules: ReadonlyMap<string, string>;
+  readonly base: string;
   readonly loops: ReturnType<typeof readLoops>["loops"];
 }
 
-function build(manifest: Manifest, { draft, sequence, modules, loops }: Parts): Plan {
+function build(manifest: Manifest, { draft, sequence, modules, loops, base }: Parts): Plan {
   const place = new Int32Array(sequence.length);
   sequence.forEach((written, index) => place[written] = index);
   const dependents: number[][] = sequence.map(() => []);
@@ -107,7 +108,7 @@ function build(manifest: Manifest, { draft, sequence, modules, loops }: Parts): 
     return {
       index,
       name,
-      run: runOf(task, modules),
+      run: runOf(task, modules, base),
       needs: draft.needs[written]!.map(({ task, on, as }) => ({ task: place[task]!, on, as })),
       dependents: dependents[index]!,
       join: task.join ?? "all",
@@ -152,8 +153,18 @@ function retryOf(retry: ManifestRetry | undefined): PlanRetry {
   };
 }
 
-function runOf({ run }: ManifestTask, modules: ReadonlyMap<string, string>): Run | undefined {
+function runOf({ run }: ManifestTask, modules: ReadonlyMap<string, string>, base: string): Run | undefined {
   if (run === undefined) return undefined;
+  if ("command" in run) {
+    const { command, cwd, env, stdin } = run;
+    const folder = folderOf(cwd, base);
+    return {
+      command,
+      ...(typeof folder === "string" && { cwd: folder }),
+      ...(env !== undefined && { env }),
+      ...(stdin !== undefined && { stdin }),
+    };
+  }
   const module = modules.get(run.module)!;
   return run.pipeline === undefined
     ? { module, export: run.export ?? "default" }

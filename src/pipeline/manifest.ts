@@ -15,6 +15,9 @@ export const LIMITS: {
   readonly factor: 100;
   readonly description: 10_000;
   readonly module: 8_000_000;
+  readonly arguments: 10_000;
+  readonly argument: 100_000;
+  readonly stdin: 8_000_000;
 } = {
   tasks: 1_000_000,
   needsOfTask: 100_000,
@@ -24,6 +27,9 @@ export const LIMITS: {
   factor: 100,
   description: 10_000,
   module: 8_000_000,
+  arguments: 10_000,
+  argument: 100_000,
+  stdin: 8_000_000,
 };
 
 /** `"250ms"`, `"30s"`, `"5m"`, `"1h"`, or a number of milliseconds. */
@@ -39,8 +45,27 @@ export interface ManifestNeed {
   readonly as?: string | undefined;
 }
 
-/** What a task runs: an export of a module, or (as the typed builder writes it) a task of a pipeline that a module makes. */
-export interface ManifestRun {
+/** What a task runs: a function of a module, or a program. */
+export type ManifestRun = ManifestModuleRun | ManifestCommandRun;
+
+/** A program of the device, run without a shell; docs/command-tasks.md says what it is given. */
+export interface ManifestCommandRun extends ManifestCommandOptions {
+  /** The program and its arguments. A program with a slash is relative to `cwd`. */
+  readonly command: readonly string[];
+}
+
+/** How a program is run. */
+export interface ManifestCommandOptions {
+  /** The folder it runs in, relative to the manifest. Default: the manifest's folder. */
+  readonly cwd?: string | undefined;
+  /** Variables laid over the executor's environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Text written to its standard input, which is then closed. Default: empty. */
+  readonly stdin?: string | undefined;
+}
+
+/** An export of a module, or (as the typed builder writes it) a task of a pipeline that a module makes. */
+export interface ManifestModuleRun {
   /** A path relative to the manifest, an absolute one, or a `file:` or `data:` URL. */
   readonly module: string;
   /** Default `"default"`. Not together with `pipeline` and `task`. */

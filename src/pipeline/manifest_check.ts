@@ -64,7 +64,9 @@ function placeOfPath(path: readonly Key[]): string {
 function messageOf(issue: Issue, path: readonly Key[]): string {
   const key = path.at(-1) ?? "";
   const { input } = issue;
-  if (issue.type === "never") return unknownKey(String(key), path.slice(0, -1));
+  if (issue.type === "never") {
+    return unknownKey(String(key), path.slice(0, -1), issue.path?.at(-1)?.input);
+  }
   if (input === undefined && path.length > 0) return missing(path);
   if (path.length === 1 && key === "outrider") {
     return `Must be 1, the version of this form; received ${show(input)}`;
@@ -139,14 +141,14 @@ function describe(key: Key | undefined): string {
     case "times":
       return "say how many more times the loop may run";
     case "module":
-      return 'say which file holds the function, such as "./tasks.ts"';
+      return 'say which file holds the function, such as "./tasks.ts", or which "command" to run';
     default:
       return `the key ${JSON.stringify(key)} is needed here`;
   }
 }
 
-function unknownKey(key: string, parent: readonly Key[]): string {
-  const known = keysAt(manifestSchema, parent);
+function unknownKey(key: string, parent: readonly Key[], owner: unknown): string {
+  const known = keysAt(manifestSchema, parent, owner);
   const hint = new NameFinder(known).hint(key, `: the keys here are ${known.join(", ")}`);
   return `Unknown key ${show(key)}${hint}`;
 }
@@ -161,19 +163,19 @@ interface SchemaNode {
   readonly getter?: (input: unknown) => SchemaNode;
 }
 
-/** The keys that the schema knows at a place. */
-function keysAt(schema: unknown, path: readonly Key[]): string[] {
-  let node: SchemaNode | undefined = unwrap(schema as SchemaNode);
+/** The keys that the schema knows at a place. @param owner What is there. */
+function keysAt(schema: unknown, path: readonly Key[], owner: unknown): string[] {
+  let node: SchemaNode | undefined = unwrap(schema as SchemaNode, {});
   for (const key of path) {
     const next: SchemaNode | undefined = node?.entries?.[key] ?? node?.value ?? node?.item;
-    node = next === undefined ? undefined : unwrap(next);
+    node = next === undefined ? undefined : unwrap(next, owner ?? {});
   }
   return Object.keys(node?.entries ?? {}).filter((key) => key !== "$schema");
 }
 
-function unwrap(node: SchemaNode): SchemaNode {
-  if (node.type === "optional") return unwrap(node.wrapped!);
-  return node.type === "lazy" ? unwrap(node.getter!({})) : node;
+function unwrap(node: SchemaNode, input: unknown): SchemaNode {
+  if (node.type === "optional") return unwrap(node.wrapped!, input);
+  return node.type === "lazy" ? unwrap(node.getter!(input), input) : node;
 }
 
 function lengthOf(value: unknown): number {

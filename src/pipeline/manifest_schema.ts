@@ -88,6 +88,43 @@ const need: Schema<string | ManifestNeed> = v.lazy((input) =>
   typeof input === "object" && input !== null ? needObject : name as Schema<string | ManifestNeed>
 );
 
+const moduleRun = closed({
+  module: about(
+    v.pipe(v.string(), v.minLength(1), v.maxLength(LIMITS.module)) as Schema<string>,
+    "A path relative to this file, an absolute path, or a file: or data: URL.",
+  ),
+  export: maybe(name, 'The exported function. Default: "default".'),
+  pipeline: maybe(name, "Written by the typed builder: the pipeline that the module makes."),
+  task: maybe(name, "Written by the typed builder: the task of that pipeline."),
+}) as Schema<ManifestRun>;
+
+/** What a system takes as an argument or a variable: anything but a NUL. */
+const argument = v.pipe(
+  v.string(),
+  v.maxLength(LIMITS.argument),
+  v.regex(/^[^\0]*$/, "Can't hold a NUL character"),
+) as Schema<string>;
+
+const commandRun = closed({
+  command: about(
+    v.pipe(v.array(argument), v.minLength(1), v.maxLength(LIMITS.arguments)) as Schema<string[]>,
+    "A program of the device and its arguments; no shell is involved. A program with a slash is relative to cwd.",
+  ),
+  cwd: maybe(
+    v.pipe(argument, v.minLength(1)) as Schema<string>,
+    "The folder it runs in, relative to this file. Default: this file's folder.",
+  ),
+  env: maybe(record(argument), "Variables laid over the executor's environment."),
+  stdin: maybe(
+    v.pipe(v.string(), v.maxLength(LIMITS.stdin)) as Schema<string>,
+    "Text written to its standard input, which is then closed.",
+  ),
+}) as Schema<ManifestRun>;
+
+const run: Schema<ManifestRun> = v.lazy((input) =>
+  typeof input === "object" && input !== null && "command" in input ? commandRun : moduleRun
+);
+
 /** A schema that chooses by the value's type; see {@linkcode CHOICES}. */
 export interface Choice {
   readonly name: string;
@@ -104,17 +141,8 @@ export const CHOICES: ReadonlyMap<v.GenericSchema, Choice> = new Map([
     options: [durationText, durationMs] as v.GenericSchema[],
   }],
   [need as v.GenericSchema, { name: "need", options: [name, needObject] as v.GenericSchema[] }],
+  [run as v.GenericSchema, { name: "run", options: [moduleRun, commandRun] as v.GenericSchema[] }],
 ]);
-
-const run = closed({
-  module: about(
-    v.pipe(v.string(), v.minLength(1), v.maxLength(LIMITS.module)) as Schema<string>,
-    "A path relative to this file, an absolute path, or a file: or data: URL.",
-  ),
-  export: maybe(name, 'The exported function. Default: "default".'),
-  pipeline: maybe(name, "Written by the typed builder: the pipeline that the module makes."),
-  task: maybe(name, "Written by the typed builder: the task of that pipeline."),
-});
 
 const retry = closed({
   attempts: maybe(integer(1, LIMITS.attempts), "Attempts in all. Default 1."),
@@ -127,7 +155,7 @@ const retry = closed({
 /** The schema of one task. */
 export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
   description: maybe(text, "For people."),
-  run: maybe(run as Schema<ManifestRun>, "What the task runs. Without it, the task is a sync point."),
+  run: maybe(run, "What the task runs. Without it, the task is a sync point."),
   needs: maybe(
     v.pipe(v.array(need), v.maxLength(LIMITS.needsOfTask)) as Schema<(string | ManifestNeed)[]>,
     "The tasks that come before.",

@@ -38,6 +38,11 @@ export function checkModules(tasks: readonly [string, unknown][], base: string):
     const run = isRecord(task) ? task["run"] : undefined;
     if (!isRecord(run)) continue;
     const place = () => placeOf(placeOf("tasks", name), "run");
+    if ("command" in run) {
+      const problem = commandProblem(run, base);
+      if (problem !== undefined) problems.push({ ...problem, place: placeOf(place(), problem.place) });
+      continue;
+    }
     const message = formProblem(run) ?? spellingProblem(run["export"]);
     if (message !== undefined) problems.push({ place: place(), message });
     const written = run["module"];
@@ -60,6 +65,35 @@ export function checkModules(tasks: readonly [string, unknown][], base: string):
     }
   }
   return { urls, uses: [...uses.values()], problems };
+}
+
+/** What is wrong with a command that its shape does not show. */
+function commandProblem(run: Readonly<Record<string, unknown>>, base: string): Problem | undefined {
+  const { command, cwd, env } = run;
+  if (Array.isArray(command) && command[0] === "") {
+    return { place: "command[0]", message: "Can't be empty: name the program" };
+  }
+  const bad = isRecord(env) ? Object.keys(env).find((name) => !/^[^=\0]+$/.test(name)) : undefined;
+  if (bad !== undefined) {
+    return {
+      place: "env",
+      message: `${show(bad)} can't be the name of a variable: it is empty, or has "=" or NUL`,
+    };
+  }
+  const folder = typeof cwd === "string" && cwd !== "" ? folderOf(cwd, base) : undefined;
+  return folder instanceof Error ? { place: "cwd", message: folder.message } : undefined;
+}
+
+/**
+ * The `file:` URL of the folder that a command runs in; `undefined` where the manifest lies in no folder and none is named.
+ *
+ * @returns The URL, or an error to be told.
+ */
+export function folderOf(cwd: string | undefined, base: string): string | undefined | Error {
+  if (cwd === undefined) return base.startsWith("file:") ? new URL(".", base).href : undefined;
+  const url = resolveModule(cwd.endsWith("/") ? cwd : `${cwd}/`, base);
+  if (url instanceof Error || url.startsWith("file:")) return url;
+  return new Error(`Can't run in ${show(cwd)}: a folder is a path or a file: URL`);
 }
 
 function formProblem(run: Readonly<Record<string, unknown>>): string | undefined {

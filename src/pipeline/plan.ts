@@ -10,7 +10,20 @@ export type Run =
   /** An exported function of a module; `module` is an absolute `file:` or `data:` URL in a plan. */
   | { readonly module: string; readonly export: string }
   /** A function given to the typed builder: the task of this name of the pipeline that the module makes. */
-  | { readonly module: string; readonly pipeline: string; readonly task: string };
+  | { readonly module: string; readonly pipeline: string; readonly task: string }
+  | CommandRun;
+
+/** A program of the device, run without a shell. */
+export interface CommandRun {
+  /** The program and its arguments; at least the program. A program with a slash is relative to `cwd`. */
+  readonly command: readonly string[];
+  /** `file:` URL of the folder that it runs in; absent: the executor's working directory. */
+  readonly cwd?: string;
+  /** Laid over the executor's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Written to its standard input, which is then closed. */
+  readonly stdin?: string;
+}
 
 /** An edge of the plan. */
 export interface PlanNeed {

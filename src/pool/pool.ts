@@ -3,9 +3,10 @@
  * Must not know what comes next (its supply does) nor what an outcome leads to.
  * Invariant: there is never something ready and a warm lane without anything to do, once `feed` has returned.
  */
+import { Commands, type CommandView } from "./commands.ts";
 import { Lane, type LaneItem, type LaneLine, type LaneListener, type LaneOutcome } from "./lane.ts";
-import type { LaneOptions } from "./lane.ts";
 import type { WorkerSetup } from "./protocol.ts";
+import type { PoolOptions, Supply } from "./supply.ts";
 
 /** Time that a lane's queue of ready attempts should last, in milliseconds: it bridges a round trip and can be replanned. */
 const QUEUE_MS = 1;
@@ -22,41 +23,6 @@ const RESERVE_MS = 250;
 /** Reads of the outboxes without a bell: from every `MIN_POLL_MS`, doubling while nothing is told, to `MAX_POLL_MS`. */
 const MIN_POLL_MS = 2;
 const MAX_POLL_MS = 200;
-
-/** What there is to do, in order. */
-export interface Supply {
-  /** Attempts that could start now. */
-  readonly ready: number;
-  /** The next of those that want a lane of their own, if there is one. */
-  readonly alone: { readonly fresh: boolean } | undefined;
-  take(lane: number, options: { readonly max: number; readonly ready: number }): LaneItem[];
-  takeAlone(lane: number): LaneItem | undefined;
-  /** What may follow the last attempt offered to the lane. */
-  extend(lane: number, options: { readonly last: number; readonly max: number }): LaneItem[];
-  /** Called when attempts have been taken, before a worker can see them. */
-  commit(): void;
-  /** The attempts never began; the last of a line comes first. */
-  giveBack(items: readonly LaneItem[]): void;
-}
-
-/** What hears of a run's attempts. */
-export interface PoolListener {
-  settled(lane: number, item: LaneItem, outcome: LaneOutcome): void;
-  printed(line: LaneLine): void;
-  progressed(lane: number, item: LaneItem, progress: { fraction: number; text?: string }): void;
-  /** A worker ended that was not told to; another takes its place. */
-  replaced(lane: number): void;
-}
-
-/** How many workers a run may have, and how they are stopped. */
-export interface PoolOptions {
-  readonly workers: number;
-  readonly maxWorkers: number;
-  readonly killGraceMs: number;
-  readonly start: LaneOptions["start"];
-  readonly services: object;
-  readonly listener: PoolListener;
-}
 
 /** The workers of one run. */
 export class Pool implements LaneListener {
@@ -78,8 +44,28 @@ export class Pool implements LaneListener {
   #pollMs = MIN_POLL_MS;
   #seen: Map<Lane, number | undefined> = new Map();
 
+  readonly #commands: Commands | undefined;
+
   constructor(options: PoolOptions) {
     this.#options = options;
+    const { commands, listener, killGraceMs, maxWorkers: max } = options;
+    this.#commands = commands && new Commands({
+      ...commands,
+      max,
+      killGraceMs,
+      listener: {
+        printed: (line) => listener.printed(line),
+        settled: (lane, item, outcome) => {
+          listener.settled(lane, item, outcome);
+          this.feed();
+        },
+      },
+    });
+  }
+
+  /** Programs that run now. */
+  get commands(): readonly CommandView[] {
+    return this.#commands?.views ?? [];
   }
 
   /** Lanes that are there. */
@@ -110,6 +96,7 @@ export class Pool implements LaneListener {
     if (this.#cancelled !== undefined) this.cancelAll(this.#cancelled);
     if (this.#paused) return;
     this.#feeding = true;
+    this.#feedCommands(supply);
     this.#feedAlone(supply);
     this.#feedIdle(supply);
     this.#lengthen(supply);
@@ -136,6 +123,7 @@ export class Pool implements LaneListener {
   cancelAll(because: string): void {
     this.#cancelled = because;
     for (const lane of this.lanes) lane.abort("cancelled", because);
+    this.#commands?.cancelAll(because);
   }
 
   /** Reads what the workers have told. */
@@ -150,7 +138,7 @@ export class Pool implements LaneListener {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     const all = [...this.lanes, ...(this.#reserve === undefined ? [] : [this.#reserve])];
-    await Promise.all(all.map((lane) => lane.end()));
+    await Promise.all([...all.map((lane) => lane.end()), this.#commands?.close()]);
   }
 
   settled(lane: Lane, item: LaneItem, outcome: LaneOutcome): void {
@@ -185,6 +173,17 @@ export class Pool implements LaneListener {
       this.#promoteReserve();
     }
     this.feed();
+  }
+
+  #feedCommands(supply: Supply): void {
+    while (this.#commands?.room) {
+      const lane = this.#ids + 1;
+      const item = supply.takeCommand(lane);
+      if (item === undefined) return;
+      this.#ids = lane;
+      supply.commit();
+      this.#commands.start(lane, item);
+    }
   }
 
   /** Attempts that want a lane of their own: a fresh one, or an idle one. */

@@ -4,15 +4,16 @@
  * Invariant: no file is ever left half written.
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { isBuiltin } from "node:module";
-import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
+import { availableParallelism, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { AppendFile, Output, Runtime, Thread, ThreadOptions } from "./port.ts";
 import { type Listen, serveWith } from "./serve.ts";
 import { startProcess } from "./child.ts";
+import { startGroup } from "./group.ts";
 
 /** What differs between the runtimes. */
 export interface Differences {
@@ -50,6 +51,9 @@ export function nodeCompatible({ listen, self, ...differences }: Differences): R
     remove: (path) => rm(path, { recursive: true, force: true }),
     isBuiltin,
     startSelf: (args, env) => startProcess([...self(), ...args], env),
+    startGroup,
+    makeTempFolder: () => mkdtemp(join(tmpdir(), "outrider-")),
+    setEnv: (name, value) => void (process.env[name] = value),
     onSignal,
     onUncaught,
     exit: async (code) => {

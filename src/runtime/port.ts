@@ -20,9 +20,6 @@ export interface Thread {
 /** The message by which a thread is asked to end itself; its program never sees it. */
 export const END = "outrider.end";
 
-/** The message by which a thread is asked to end itself; its program never sees it. */
-export const END = "outrider.end";
-
 /** How a thread ended. */
 export interface ThreadEnd {
   readonly code?: number;
@@ -109,6 +106,34 @@ export interface ChildEnd {
   readonly error?: Error;
 }
 
+/** A program to run in a process group of its own. */
+export interface GroupOptions {
+  /** The program and its arguments. A program with a slash is relative to `cwd`. */
+  readonly command: readonly string[];
+  readonly cwd: string;
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Written to its input, which is then closed. */
+  readonly stdin: string;
+  readonly onOutput: (stream: "stdout" | "stderr", bytes: Uint8Array) => void;
+}
+
+/** A program with all that it has started, as far as that stays in its group. */
+export interface ProcessGroup {
+  /** Of the program, and the number of the group; 0 if it could not be started. */
+  readonly pid: number;
+  /** Settles when the program itself is gone; never rejects. */
+  readonly ended: Promise<ChildEnd>;
+  /** Settles when nobody can write to its outputs any more and all is read. */
+  readonly drained: Promise<void>;
+  /** Sends a signal to every process of the group. */
+  signal(signal: "SIGTERM" | "SIGKILL"): void;
+  /** Whether any process of the group is left. */
+  readonly alive: boolean;
+  /** Reads its outputs no longer, and forgets it. */
+  release(): void;
+}
+
 /** All that the product asks of a runtime. */
 export interface Runtime {
   readonly name: "deno" | "node" | "bun";
@@ -145,6 +170,15 @@ export interface Runtime {
   isBuiltin(name: string): boolean;
   /** Starts this program anew, as a process of its own, with other arguments and with `env` laid over the environment. */
   startSelf(args: readonly string[], env: Readonly<Record<string, string>>): Child;
+  /**
+   * Starts a program in a process group of its own. If this process is killed, the group is too, where there is a `sh` to
+   * see to it.
+   */
+  startGroup(options: GroupOptions): ProcessGroup;
+  /** Makes a folder of its own for temporary files, for this user alone; returns its path. */
+  makeTempFolder(): Promise<string>;
+  /** Sets a variable of the environment, which threads and processes started from now on see. */
+  setEnv(name: string, value: string): void;
   /** Calls the listener on SIGINT or SIGTERM instead of ending, until the returned function is called. */
   onSignal(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void;
   /**

@@ -1,0 +1,209 @@
+/**
+ * Owns one program that runs as an attempt: its files, its process group, its output, how it is stopped, what it comes to.
+ * Must not know which program it is, nor what comes next.
+ * Invariant: `settled` is told once, and only when no process of the group is left, or the log says that one could not be
+ * stopped.
+ */
+import type { CommandRun } from "../pipeline/plan.ts";
+import type { ErrorData } from "../pipeline/outcome.ts";
+import type { ChildEnd, ProcessGroup, Runtime } from "../runtime/port.ts";
+import { type CommandFiles, makeFiles, readOutput } from "./command_files.ts";
+import { LineCutter } from "./command_lines.ts";
+import type { LaneItem, LaneOutcome } from "./lane.ts";
+import type { AbortOutcome } from "./protocol.ts";
+
+/** The part of the runtime that programs need. */
+export type CommandRuntime = Pick<
+  Runtime,
+  "startGroup" | "makeTempFolder" | "readText" | "writeText" | "remove" | "list" | "filePath" | "cwd"
+>;
+
+/** What a program is run with. */
+export interface CommandOptions {
+  readonly lane: number;
+  readonly item: LaneItem;
+  readonly runtime: CommandRuntime;
+  /** The environment, before the task's own. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly killGraceMs: number;
+  readonly printed: (
+    line: { readonly stream: number; readonly level: number; readonly text: string },
+  ) => void;
+  readonly settled: (outcome: LaneOutcome) => void;
+}
+
+/** What an attempt's payload says; see supply.ts. */
+interface Payload {
+  readonly c: CommandRun;
+  readonly t: string;
+  readonly p?: unknown;
+  readonly i?: unknown;
+}
+
+/** How long it is waited for a killed group to be gone, milliseconds: only the kernel can make it longer. */
+const GONE_MS = 5_000;
+/** How long it is waited for the last output of a group that is gone, milliseconds. */
+const DRAIN_MS = 1_000;
+const LEVEL = { info: 1, warn: 2 } as const;
+const STREAM = { log: 0, stdout: 1, stderr: 2 } as const;
+
+/** One program, seen from outside. */
+export class Command {
+  readonly id: number;
+  readonly item: LaneItem;
+  /** Milliseconds since the epoch. */
+  readonly since: number = now();
+  readonly #options: CommandOptions;
+  readonly #payload: Payload;
+  readonly #cutters: Readonly<Record<"stdout" | "stderr", LineCutter>>;
+  readonly #over: PromiseWithResolvers<void> = Promise.withResolvers();
+  #group: ProcessGroup | undefined;
+  #abort: { readonly outcome: AbortOutcome; readonly because: string } | undefined;
+  #kill: ReturnType<typeof setTimeout> | undefined;
+  #lastError = "";
+
+  constructor(options: CommandOptions) {
+    this.#options = options;
+    this.id = options.lane;
+    this.item = options.item;
+    this.#payload = JSON.parse(options.item.payload) as Payload;
+    this.#cutters = {
+      stdout: new LineCutter((text) => this.#print("stdout", text)),
+      stderr: new LineCutter((text) => this.#print("stderr", text)),
+    };
+    void this.#carryOut();
+  }
+
+  /** Settles when the program is gone and told of. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** Stops the program: signal, grace, kill. */
+  abort(outcome: AbortOutcome, because: string): void {
+    if (this.#abort !== undefined) return;
+    this.#abort = { outcome, because };
+    this.#stop();
+  }
+
+  async #carryOut(): Promise<void> {
+    let files: CommandFiles | undefined;
+    let outcome: Omit<LaneOutcome, "startedAt" | "endedAt">;
+    try {
+      files = await makeFiles(this.#options.runtime, this.#payload);
+      outcome = await this.#run(files);
+    } catch (error) {
+      outcome = failure(error instanceof Error ? error.message : String(error));
+    }
+    await files?.remove();
+    this.#options.settled({ ...outcome, startedAt: this.since, endedAt: now() });
+    this.#over.resolve();
+  }
+
+  async #run(files: CommandFiles): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
+    if (this.#abort !== undefined) return this.#abort;
+    const { timeoutMs } = this.item;
+    const group = this.#group = this.#start(files);
+    const limit = timeoutMs === undefined ? undefined : setTimeout(() => {
+      const seconds = timeoutMs >= 1_000 ? `${timeoutMs / 1_000} s` : `${timeoutMs} ms`;
+      this.abort("timed_out", `it ran longer than its timeout of ${seconds}`);
+    }, timeoutMs);
+    const end = await group.ended;
+    clearTimeout(limit);
+    await this.#clear(group);
+    await firstOf(group.drained, DRAIN_MS);
+    for (const cutter of Object.values(this.#cutters)) cutter.end();
+    group.release();
+    return await this.#outcome(end, files);
+  }
+
+  #start(files: CommandFiles): ProcessGroup {
+    const { runtime, environment, item } = this.#options;
+    const { command, cwd, env, stdin = "" } = this.#payload.c;
+    return runtime.startGroup({
+      command,
+      cwd: cwd === undefined ? runtime.cwd() : runtime.filePath(cwd),
+      env: {
+        ...environment,
+        ...env,
+        OUTRIDER_TASK: this.#payload.t,
+        OUTRIDER_ITERATION: String(item.iteration),
+        OUTRIDER_ATTEMPT: String(item.attempt),
+        ...files.environment,
+      },
+      stdin,
+      onOutput: (stream, bytes) => this.#cutters[stream].push(bytes),
+    });
+  }
+
+  #stop(): void {
+    this.#group?.signal("SIGTERM");
+    this.#kill ??= setTimeout(() => this.#group?.signal("SIGKILL"), this.#options.killGraceMs);
+  }
+
+  /** Waits until nothing of the group is left, and sees to it. */
+  async #clear(group: ProcessGroup): Promise<void> {
+    if (group.alive && this.#abort === undefined) {
+      this.#note(LEVEL.warn, "It ended and left processes behind: they are stopped");
+      this.#stop();
+    }
+    const until = now() + this.#options.killGraceMs + GONE_MS;
+    for (let ms = 1; group.alive; ms = Math.min(50, ms * 2)) {
+      if (now() > until) {
+        this.#note(
+          LEVEL.warn,
+          `Process group ${group.pid} is still there ${GONE_MS / 1_000} s after SIGKILL: it is left alone`,
+        );
+        break;
+      }
+      await new Promise((later) => setTimeout(later, ms));
+    }
+    clearTimeout(this.#kill);
+  }
+
+  async #outcome(
+    { code, signal, error }: ChildEnd,
+    files: CommandFiles,
+  ): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
+    const abort = this.#abort;
+    if (abort !== undefined && (abort.outcome === "timed_out" || code !== 0)) return abort;
+    if (error !== undefined) return failure(error.message);
+    const name = JSON.stringify(this.#payload.c.command[0]);
+    const last = this.#lastError === "" ? "" : `: ${this.#lastError}`;
+    if (signal !== undefined) return failure(`${name} was ended by ${signal}${last}`);
+    if (code !== 0) {
+      return {
+        ...failure(`${name} ended with exit code ${code}${last}`),
+        ...(code !== undefined && { code }),
+      };
+    }
+    const output = await readOutput(this.#options.runtime, files, this.#payload.t);
+    return "problem" in output
+      ? failure(output.problem)
+      : { outcome: "succeeded", ...(output.value !== undefined && { value: output.value }) };
+  }
+
+  #print(stream: "stdout" | "stderr", text: string): void {
+    if (stream === "stderr" && text.trim() !== "") this.#lastError = text.trim().slice(0, 500);
+    this.#options.printed({ stream: STREAM[stream], level: LEVEL.info, text });
+  }
+
+  #note(level: number, text: string): void {
+    this.#options.printed({ stream: STREAM.log, level, text });
+  }
+}
+
+function failure(message: string): { readonly outcome: "failed"; readonly error: ErrorData } {
+  return { outcome: "failed", error: { name: "CommandError", message } };
+}
+
+async function firstOf(event: Promise<unknown>, limitMs: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise((done) => timer = setTimeout(done, limitMs));
+  await Promise.race([event, limit]);
+  clearTimeout(timer);
+}
+
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,46 @@
+/**
+ * Owns what a pool is given and told: where attempts come from, who hears of them, how many workers there may be. Types only.
+ * Must not know how attempts are handed out.
+ * Invariant: what was taken is settled once, or given back.
+ */
+import type { CommandPort } from "./commands.ts";
+import type { LaneItem, LaneLine, LaneOptions, LaneOutcome } from "./lane.ts";
+
+/** What there is to do, in order. */
+export interface Supply {
+  /** Attempts that could start now. */
+  readonly ready: number;
+  /** The next of those that want a lane of their own, if there is one. */
+  readonly alone: { readonly fresh: boolean } | undefined;
+  take(lane: number, options: { readonly max: number; readonly ready: number }): LaneItem[];
+  takeAlone(lane: number): LaneItem | undefined;
+  /** The next of those that are programs, which are lanes themselves. */
+  takeCommand(lane: number): LaneItem | undefined;
+  /** What may follow the last attempt offered to the lane. */
+  extend(lane: number, options: { readonly last: number; readonly max: number }): LaneItem[];
+  /** Called when attempts have been taken, before a worker can see them. */
+  commit(): void;
+  /** The attempts never began; the last of a line comes first. */
+  giveBack(items: readonly LaneItem[]): void;
+}
+
+/** What hears of a run's attempts. */
+export interface PoolListener {
+  settled(lane: number, item: LaneItem, outcome: LaneOutcome): void;
+  printed(line: LaneLine): void;
+  progressed(lane: number, item: LaneItem, progress: { fraction: number; text?: string }): void;
+  /** A worker ended that was not told to; another takes its place. */
+  replaced(lane: number): void;
+}
+
+/** How many workers a run may have, and how they are stopped. */
+export interface PoolOptions {
+  readonly workers: number;
+  readonly maxWorkers: number;
+  readonly killGraceMs: number;
+  readonly start: LaneOptions["start"];
+  readonly services: object;
+  readonly listener: PoolListener;
+  /** How programs are run. Default: there are none. */
+  readonly commands?: CommandPort;
+}

@@ -1,0 +1,143 @@
+/**
+ * Owns programs that run in a process group of their own, so that they can be stopped with all that they have started.
+ * Must not know why a program runs, nor what its output means.
+ * Invariant: `alive` is false only when no process of the group is left; one that has ended and waits to be reaped is none.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import process from "node:process";
+import { guard } from "./guard.ts";
+import type { ChildEnd, GroupOptions, ProcessGroup } from "./port.ts";
+
+/** Starts a program. That it could not be started is told by `ended`. */
+export function startGroup({ command, cwd, env, stdin, onOutput }: GroupOptions): ProcessGroup {
+  const [name, ...args] = command;
+  const program = name!.includes("/") && !isAbsolute(name!) ? join(cwd, name!) : name!;
+  let child: ChildProcess;
+  try {
+    child = spawn(program, args, { cwd, env, detached: true, stdio: ["pipe", "pipe", "pipe"] });
+  } catch (error) {
+    return neverStarted(explained(error, { program, cwd }));
+  }
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream]!.on("data", (bytes: Uint8Array) => onOutput(stream, bytes));
+    child[stream]!.on("error", () => {});
+  }
+  // A program that does not read its input may be gone before all of it is written.
+  child.stdin!.on("error", () => {});
+  child.stdin!.end(stdin);
+  const { pid } = child;
+  if (pid !== undefined) guard.add(pid);
+  const ended = new Promise<ChildEnd>((resolve) => {
+    child.on("error", (error) => {
+      resolve({ code: undefined, signal: undefined, error: explained(error, { program, cwd }) });
+    });
+    child.on("exit", (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }));
+  });
+  const drained = new Promise<void>((done) => {
+    child.on("close", () => done());
+    child.on("error", () => done());
+  });
+  return {
+    pid: pid ?? 0,
+    ended,
+    drained,
+    signal: (signal) => void (pid !== undefined && send(pid, signal)),
+    get alive() {
+      return pid !== undefined && groupLives(pid);
+    },
+    release() {
+      if (pid !== undefined) guard.remove(pid);
+      for (const stream of ["stdout", "stderr", "stdin"] as const) child[stream]?.destroy();
+    },
+  };
+}
+
+function neverStarted(error: Error): ProcessGroup {
+  return {
+    pid: 0,
+    ended: Promise.resolve({ code: undefined, signal: undefined, error }),
+    drained: Promise.resolve(),
+    signal() {},
+    alive: false,
+    release() {},
+  };
+}
+
+/** Whether the signal reached anybody. */
+function send(group: number, signal: "SIGTERM" | "SIGKILL" | 0): boolean {
+  try {
+    process.kill(-group, signal);
+    return true;
+  } catch (error) {
+    return (error as { code?: string }).code === "EPERM";
+  }
+}
+
+function groupLives(group: number): boolean {
+  return send(group, 0) && !onlyZombies(group);
+}
+
+/** Where nobody reaps orphans (a container without an init), what has ended still takes signals; Linux tells it apart. */
+function onlyZombies(group: number): boolean {
+  let names: string[];
+  try {
+    names = readdirSync("/proc");
+  } catch {
+    return false;
+  }
+  let found = false;
+  for (const name of names) {
+    if (!/^\d+$/.test(name)) continue;
+    const [state, , pgrp] = statOf(name);
+    if (Number(pgrp) !== group) continue;
+    if (state !== "Z" && state !== "X") return false;
+    found = true;
+  }
+  return found;
+}
+
+/** State, parent and group of a process; nothing if it is gone. */
+function statOf(pid: string): string[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The name before it is in parentheses and may hold anything.
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return [];
+  }
+}
+
+function explained(
+  error: unknown,
+  { program, cwd }: { readonly program: string; readonly cwd: string },
+): Error {
+  const { code, message } = error as { readonly code?: string; readonly message?: string };
+  const shown = JSON.stringify(program);
+  if (!existsSync(cwd)) {
+    return new Error(`Could not start ${shown}: there is no folder ${JSON.stringify(cwd)} to run it in`, {
+      cause: error,
+    });
+  }
+  if (code === "ENOENT") {
+    const what = program.includes("/")
+      ? "there is no such file, or the interpreter in its first line is missing"
+      : "there is no such program in PATH: install it, or give its path";
+    return new Error(`Could not start ${shown}: ${what}`, { cause: error });
+  }
+  if (code === "EACCES" || code === "EPERM") {
+    return new Error(`Could not start ${shown}: it may not be executed: chmod +x, or name its interpreter`, {
+      cause: error,
+    });
+  }
+  if (code === "E2BIG") {
+    return new Error(
+      `Could not start ${shown}: its arguments and environment are too large: use stdin or inputs`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return new Error(`Could not start ${shown}: ${message ?? String(error)}`, { cause: error });
+}
