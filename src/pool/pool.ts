@@ -3,7 +3,7 @@
  * Must not know what comes next (its supply does) nor what an outcome leads to.
  * Invariant: there is never something ready and a warm lane without anything to do, once `feed` has returned.
  */
-import { Commands, type CommandView } from "./commands.ts";
+import { Commands } from "./commands.ts";
 import { Lane, type LaneItem, type LaneLine, type LaneListener, type LaneOutcome } from "./lane.ts";
 import type { WorkerSetup } from "./protocol.ts";
 import type { PoolOptions, Supply } from "./supply.ts";
@@ -44,12 +44,13 @@ export class Pool implements LaneListener {
   #pollMs = MIN_POLL_MS;
   #seen: Map<Lane, number | undefined> = new Map();
 
-  readonly #commands: Commands | undefined;
+  /** Programs, which are lanes of their own. */
+  readonly commands: Commands | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     const { commands, listener, killGraceMs, maxWorkers: max } = options;
-    this.#commands = commands && new Commands({
+    this.commands = commands && new Commands({
       ...commands,
       max,
       killGraceMs,
@@ -61,11 +62,6 @@ export class Pool implements LaneListener {
         },
       },
     });
-  }
-
-  /** Programs that run now. */
-  get commands(): readonly CommandView[] {
-    return this.#commands?.views ?? [];
   }
 
   /** Lanes that are there. */
@@ -123,7 +119,7 @@ export class Pool implements LaneListener {
   cancelAll(because: string): void {
     this.#cancelled = because;
     for (const lane of this.lanes) lane.abort("cancelled", because);
-    this.#commands?.cancelAll(because);
+    this.commands?.cancelAll(because);
   }
 
   /** Reads what the workers have told. */
@@ -138,7 +134,7 @@ export class Pool implements LaneListener {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     const all = [...this.lanes, ...(this.#reserve === undefined ? [] : [this.#reserve])];
-    await Promise.all([...all.map((lane) => lane.end()), this.#commands?.close()]);
+    await Promise.all([...all.map((lane) => lane.end()), this.commands?.close()]);
   }
 
   settled(lane: Lane, item: LaneItem, outcome: LaneOutcome): void {
@@ -176,13 +172,13 @@ export class Pool implements LaneListener {
   }
 
   #feedCommands(supply: Supply): void {
-    while (this.#commands?.room) {
+    while (this.commands?.room) {
       const lane = this.#ids + 1;
       const item = supply.takeCommand(lane);
       if (item === undefined) return;
       this.#ids = lane;
       supply.commit();
-      this.#commands.start(lane, item);
+      this.commands.start(lane, item);
     }
   }
 
