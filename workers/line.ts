@@ -101,7 +101,8 @@ export class Line {
           inbox.doze(DOZE_MS);
           continue;
         }
-        if (!inbox.sleep() && !stopped) continue;
+        // `stopped` may be past: the lane may have let us go on, and offered, since it was read.
+        if (!inbox.sleep() && Atomics.load(halt, 0) !== 1) continue;
         // Here and not when the promise settles: some runtimes deliver the next message before that.
         this.#active = false;
         return;
