@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { buildSync } from "esbuild";
+import { bundlePage } from "./build_page.ts";
 import { bundleWorker } from "./build_worker.ts";
 import { root } from "./suites.ts";
 
@@ -45,7 +46,7 @@ export function build(folder: string): void {
   chmodSync(cli, 0o755);
   writeFileSync(
     join(folder, "THIRD_PARTY_LICENSES"),
-    licences([...Object.keys(metafile.inputs), ...bundleWorker().inputs]),
+    licences([...Object.keys(metafile.inputs), ...bundleWorker().inputs, ...bundlePage().inputs]),
   );
   declarations(folder);
 }

@@ -34,7 +34,7 @@ export function bundlePage(): BuiltPage {
   );
   const html = markup
     .replace(/^\s+/gm, "")
-    .replace("/*style*/", () => style.text)
+    .replace(/\s*\/\*style\*\/\s*/, () => style.text)
     // The layout's program is data here: it runs in a worker, made of this text.
     .replace(
       "</body>",

@@ -18,6 +18,7 @@ interface Check {
 const SOURCE_TESTS: readonly string[] = [
   "tests/architecture_test.ts",
   "tests/worker_code_test.ts",
+  "tests/page_code_test.ts",
 ];
 
 function checks(files: readonly string[]): Check[] {

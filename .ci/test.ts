@@ -10,8 +10,8 @@
 import process from "node:process";
 import { allTests, runSuite, type RuntimeName, runtimes, type SuiteResult } from "./suites.ts";
 
-/** Tests that start all three runtimes themselves and take long; they run once, on Node. */
-const ONCE: readonly string[] = ["tests/package_test.ts", "tests/compile_test.ts"];
+/** Tests that start all three runtimes themselves, or a browser, and take long; they run once, on Node. */
+const ONCE: readonly string[] = ["tests/package_test.ts", "tests/compile_test.ts", "tests/page_test.ts"];
 
 /** How many tests passed and failed. */
 export interface Counts {

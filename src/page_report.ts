@@ -77,7 +77,8 @@ function leftOut(count: number, { at }: LogRecord): LogRecord {
 }
 
 function* storeOf(store: SharedStore): Generator<string> {
-  for (let cursor: string | undefined;;) {
+  let cursor: string | undefined;
+  do {
     const page = store.keys({ prefix: "", limit: PAGE, ...(cursor !== undefined && { cursor }) });
     for (const key of page.keys) {
       const entry = store.get(key);
@@ -90,9 +91,8 @@ function* storeOf(store: SharedStore): Generator<string> {
         ...(expiresAt !== undefined && { expiresAt }),
       });
     }
-    if (page.cursor === undefined) return;
     cursor = page.cursor;
-  }
+  } while (cursor !== undefined);
 }
 
 /** JSON text of a value, or of a sentence that says how large it was. */

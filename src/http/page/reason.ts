@@ -8,7 +8,7 @@ import { span } from "./words.ts";
 /** Why, in words; empty where there is nothing to say. */
 export function reasonOf(task: TaskView, model: Model): string {
   const last = task.attempts.at(-1);
-  if (task.standing === "waiting") return waitsFor(task, model);
+  if (task.standing === "waiting" || task.standing === "queued") return waitsFor(task, model);
   if (task.standing === "retrying") {
     const before = last?.error === undefined ? "" : `; before: ${last.error.message}`;
     return task.dueAt === undefined || task.dueAt <= model.time()
