@@ -123,10 +123,10 @@ function sizeOf(stream: NodeJS.WriteStream): readonly [columns: number, rows: nu
   return stream.isTTY ? stream.getWindowSize() : [stream.columns, stream.rows];
 }
 
-function writeText(path: string, text: string): Promise<void> {
+function writeText(path: string, text: string, mode = 0o666): Promise<void> {
   const neighbour = `${path}.${process.pid}.tmp`;
   try {
-    const file = openSync(neighbour, "w");
+    const file = openSync(neighbour, "w", mode);
     try {
       const bytes = new TextEncoder().encode(text);
       for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);

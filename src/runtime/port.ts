@@ -157,8 +157,12 @@ export interface Runtime {
   /** Serves an app over HTTP. @throws {ServeError} If the port is taken or may not be used. */
   serve(options: ServeOptions): Promise<Served>;
   readText(path: string): Promise<string>;
-  /** Writes a file whole: to a neighbour first, then renamed, so that no reader sees half of it. */
-  writeText(path: string, text: string): Promise<void>;
+  /**
+   * Writes a file whole: to a neighbour first, then renamed, so that no reader sees half of it.
+   *
+   * @param mode Who may read and write it. Default 0o666 less what the system takes away.
+   */
+  writeText(path: string, text: string, mode?: number): Promise<void>;
   appendTo(path: string): AppendFile;
   /** Names in a folder, sorted; none if it is not there. */
   list(folder: string): Promise<string[]>;

@@ -1,0 +1,24 @@
+/**
+ * Owns which values are secret.
+ * Must not know where they must not appear.
+ */
+import { Redactor } from "./redaction.ts";
+
+/** Variables whose values are secret by what they are. */
+const ALWAYS: readonly string[] = ["OUTRIDER_TOKEN", "OUTRIDER_SERVE_TOKEN"];
+
+/**
+ * Takes out the values of the variables that `OUTRIDER_SECRETS` names, with commas between, and of those of ours that are
+ * secret.
+ *
+ * @param more Secrets that are in no variable.
+ */
+export function redactorFor(
+  env: (name: string) => string | undefined,
+  more: readonly string[] = [],
+): Redactor {
+  const names = (env("OUTRIDER_SECRETS") ?? "").split(",").map((name) => name.trim()).filter((name) =>
+    name !== ""
+  );
+  return new Redactor([...more, ...[...names, ...ALWAYS].map((name) => env(name) ?? "")]);
+}

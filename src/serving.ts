@@ -1,0 +1,220 @@
+/**
+ * Owns the end point of one process: where it listens, its tokens, which run it answers for, who is told its address.
+ * Must not know what its routes answer (http/ does), nor how a run is carried out.
+ * Invariant: an address that others can reach is not taken without a token of the operator's; each run has a token of its
+ * own, which no log holds.
+ */
+import { httpApp } from "./http/app.ts";
+import { page } from "./http/page.ts";
+import type { HttpCondition, HttpGateway, HttpRun } from "./http/port.ts";
+import type { InspectedExecution } from "./inspection.ts";
+import type { Journal } from "./journal/journal.ts";
+import { redactingJournal } from "./redacting_journal.ts";
+import type { Redactor } from "./redaction.ts";
+import type { Runtime, Served } from "./runtime/port.ts";
+import { redactorFor } from "./secrets.ts";
+import { isLoopback, type Place, placeOf, ServingError } from "./serving_place.ts";
+
+/** The part of the runtime that is needed. */
+export type ServingRuntime = Pick<
+  Runtime,
+  "name" | "version" | "pid" | "env" | "serve" | "writeText" | "remove" | "makeFolder" | "setEnv"
+>;
+
+/** How the end point is served. */
+export interface ServingOptions {
+  readonly runtime: ServingRuntime;
+  /** Outrider's version. */
+  readonly version: string;
+  /** `HOST:PORT`, `HOST`, `:PORT` or `unix:PATH`. Default: any free port of 127.0.0.1. */
+  readonly address?: string;
+  /** The executor's id. Default: `local`. */
+  readonly executor?: string;
+  /** Where `http.json` is written, for this user alone. Default: nowhere. */
+  readonly stateDir?: string;
+  readonly gateway?: () => HttpGateway | undefined;
+  readonly conditions?: () => readonly HttpCondition[];
+  /** Why the executor can't work, if it can't. */
+  readonly unable?: () => string | undefined;
+  /** Told of defects. */
+  readonly note?: (text: string) => void;
+}
+
+/** What `http.json` holds. */
+export interface ServingFile {
+  /** `http://HOST:PORT` or `unix:PATH`. */
+  readonly url: string;
+  readonly token: string;
+  readonly pid: number;
+}
+
+/** An end point that is being served. */
+export interface Serving {
+  /** `http://HOST:PORT` or `unix:PATH`. */
+  readonly url: string;
+  /** The token of the run that goes on, or of the next one. */
+  readonly token: string;
+  /** Variables for what tasks start: `OUTRIDER_URL`, `OUTRIDER_TOKEN`, and `OUTRIDER_SOCKET` for a Unix socket. */
+  environment(): Readonly<Record<string, string>>;
+  /** The journal for a run, with a log that holds no secrets. */
+  journal(journal: Journal): Journal;
+  /** From now on it answers for this run. The one before it, and its token, count no more. */
+  attach<E extends InspectedExecution>(execution: E): E;
+  /** Before each run but the first: gives it a token of its own. */
+  renew(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Serves the end point. @throws {ServingError} If the address can't be used, or may not without a token. */
+export async function startServing(options: ServingOptions): Promise<Serving> {
+  const place = placeOf(options.address ?? "");
+  const operator = options.runtime.env("OUTRIDER_SERVE_TOKEN") ?? "";
+  if (!("path" in place) && !isLoopback(place.hostname) && operator === "") {
+    throw new ServingError(
+      `Others can reach ${place.hostname}: set OUTRIDER_SERVE_TOKEN to a token of at least 16 characters, or serve on 127.0.0.1`,
+    );
+  }
+  if (operator !== "" && !/^[\x21-\x7e]{16,512}$/.test(operator)) {
+    throw new ServingError(
+      "OUTRIDER_SERVE_TOKEN must be 16 to 512 printable ASCII characters without spaces",
+    );
+  }
+  const serving = new ServingAtWork(options, place, operator);
+  await serving.listen();
+  return serving;
+}
+
+class ServingAtWork implements Serving {
+  token: string = newToken();
+  readonly #options: ServingOptions;
+  readonly #place: Place;
+  readonly #operator: string;
+  /** The gateway's token, in whose variable the run's own is put for tasks. */
+  readonly #before: string;
+  #redactor: Redactor;
+  #served: Served | undefined;
+  #run: HttpRun | undefined;
+
+  constructor(options: ServingOptions, place: Place, operator: string) {
+    this.#options = options;
+    this.#place = place;
+    this.#operator = operator;
+    this.#before = options.runtime.env("OUTRIDER_TOKEN") ?? "";
+    this.#redactor = this.#redactorNow();
+  }
+
+  get url(): string {
+    return this.#served!.url;
+  }
+
+  async listen(): Promise<void> {
+    const { runtime, version, executor = "local", gateway, conditions, unable, note } = this.#options;
+    const reachable = !("path" in this.#place) && !isLoopback(this.#place.hostname);
+    const app = httpApp({
+      runtime: `${runtime.name} ${runtime.version}`,
+      version,
+      executor,
+      startedAt: Date.now(),
+      page,
+      anyAddress: reachable,
+      hosts: (runtime.env("OUTRIDER_SERVE_HOSTS") ?? "").split(",").map((host) => host.trim()).filter(
+        Boolean,
+      ),
+      run: () => this.#run,
+      tokens: () => this.#operator === "" ? [this.token] : [this.token, this.#operator],
+      redact: (text) => this.#redactor.text(text),
+      onDefect: (error) =>
+        note?.(`The end point failed at a request: ${error instanceof Error ? error.stack : error}`),
+      ...(gateway !== undefined && { gateway }),
+      ...(conditions !== undefined && { conditions }),
+      ...(unable !== undefined && { unable }),
+    });
+    const fetch = (request: Request) => app.fetch(request);
+    this.#served = await runtime.serve({ fetch, ...this.#place });
+    await this.#tell();
+  }
+
+  environment(): Readonly<Record<string, string>> {
+    const { url, token } = this;
+    const socket = url.startsWith("unix:") ? url.slice(5) : undefined;
+    return {
+      OUTRIDER_URL: socket === undefined ? url : "http://localhost",
+      OUTRIDER_TOKEN: token,
+      ...(socket !== undefined && { OUTRIDER_SOCKET: socket }),
+    };
+  }
+
+  journal(journal: Journal): Journal {
+    return redactingJournal(journal, this.#redactor);
+  }
+
+  attach<E extends InspectedExecution>(execution: E): E {
+    this.#run = viewOf(execution);
+    execution.note("info", `Serving status, store, events and logs at ${this.url}`);
+    return execution;
+  }
+
+  async renew(): Promise<void> {
+    this.token = newToken();
+    this.#redactor = this.#redactorNow();
+    await this.#tell();
+  }
+
+  #redactorNow(): Redactor {
+    return redactorFor((name) => this.#options.runtime.env(name), [this.token, this.#before]);
+  }
+
+  async close(): Promise<void> {
+    await this.#served?.close();
+    const file = this.#file();
+    if (file !== undefined) await this.#options.runtime.remove(file).catch(() => {});
+  }
+
+  /** Tells those who look for it: workers and what they start by the environment, people by the file. */
+  async #tell(): Promise<void> {
+    const { runtime, stateDir } = this.#options;
+    for (const [name, value] of Object.entries(this.environment())) runtime.setEnv(name, value);
+    const file = this.#file();
+    if (file === undefined) return;
+    const content: ServingFile = { url: this.url, token: this.token, pid: runtime.pid };
+    await runtime.makeFolder(stateDir!);
+    await runtime.writeText(file, `${JSON.stringify(content)}\n`, 0o600);
+  }
+
+  #file(): string | undefined {
+    const { stateDir } = this.#options;
+    return stateDir === undefined ? undefined : `${stateDir.replace(/(?<=.)[/\\]+$/, "")}/http.json`;
+  }
+}
+
+/** The run as the end point sees it. */
+function viewOf(execution: InspectedExecution): HttpRun {
+  let over = false;
+  const end = () => {
+    over = true;
+  };
+  const whenOver = Promise.resolve(execution).then(end, end);
+  return {
+    run: execution.run,
+    store: execution.store,
+    events: execution.events,
+    journal: execution.journal,
+    get plan() {
+      return execution.plan;
+    },
+    get over() {
+      return over;
+    },
+    whenOver,
+    snapshot: (limit) => execution.snapshot(limit),
+    standings: (offset, limit) => execution.standings(offset, limit),
+    resultJson: () => execution.resultJson(),
+    cancel: (because) => execution.cancel(because),
+  };
+}
+
+/** 256 random bits. */
+function newToken(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,39 @@
+/**
+ * Owns how the address of the end point is written.
+ * Must not know how it is served.
+ */
+
+/** The end point can't be served as it was asked for. */
+export class ServingError extends Error {
+  readonly code = "OUTRIDER_SERVING";
+  override name = "ServingError";
+}
+
+/** Where to listen. */
+export type Place = { readonly hostname: string; readonly port: number } | { readonly path: string };
+
+/** Reads `HOST:PORT`, `HOST`, `:PORT`, `PORT` or `unix:PATH`; nothing is any free port of 127.0.0.1. @throws {ServingError} */
+export function placeOf(text: string): Place {
+  if (text.startsWith("unix:")) {
+    const path = text.slice(5).replace(/^\/\/(?=\/)/, "");
+    if (path !== "") return { path };
+  }
+  const match = /^(\[[0-9a-f:.]+\]|[^\s:/[\]]*)(?::(\d{1,5}))?$/i.exec(
+    /^\d{1,5}$/.test(text) ? `:${text}` : text,
+  );
+  const port = Number(match?.[2] ?? 0);
+  if (match === null || port > 65_535) {
+    throw new ServingError(
+      `Can't serve on ${
+        JSON.stringify(text.slice(0, 100))
+      }: write HOST:PORT such as 127.0.0.1:8080, or unix:/path/to/socket`,
+    );
+  }
+  const hostname = match[1]!.replace(/^\[|\]$/g, "");
+  return { hostname: hostname === "" ? "127.0.0.1" : hostname, port };
+}
+
+/** Whether only this machine reaches an address. */
+export function isLoopback(hostname: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(hostname);
+}
