@@ -5,6 +5,7 @@
  */
 import { h, painter, setText } from "./dom.ts";
 import { boxWidth, isSeen, paintBox, paintLines, type Window } from "./graph_paint.ts";
+import { pause, Slice } from "./lines.ts";
 import type { Model, TaskView } from "./model.ts";
 import { moving } from "./moving.ts";
 import { BOX_HEIGHT, directionFor, type EdgeKind, type Placed, type Sketch } from "./place.ts";
@@ -69,13 +70,23 @@ export class GraphView {
   }
 
   /** Shows another run. */
-  show(model: Model): void {
+  async show(model: Model): Promise<void> {
+    this.#stopPlacing();
     this.#model = model;
+    this.#placed = undefined;
     this.#chosen = -1;
     this.#moved = false;
+    const slice = new Slice();
     const context = this.#canvases[1].getContext("2d")!;
     context.font = `13px ${this.#theme.font}`;
-    this.#widths = model.tasks.map(({ name }) => boxWidth(name, (text) => context.measureText(text).width));
+    const widths: number[] = [];
+    for (const { name } of model.tasks) {
+      widths.push(boxWidth(name, (text) => context.measureText(text).width));
+      await slice.over();
+    }
+    await pause();
+    if (this.#model !== model) return;
+    this.#widths = widths;
     // A plain need is drawn plainly; where failures don't stop the run, that is one on any outcome.
     const plain = model.pipeline.onFailure === "continue" ? "any" : "success";
     const edges: Sketch["edges"][number][] = model.tasks.flatMap((task) =>
@@ -89,8 +100,7 @@ export class GraphView {
       edges.push({ from: model.byName.get(from)!.index, to: model.byName.get(to)!.index, kind: "loop" });
     }
     this.#kinds = edges.map(({ kind }) => kind);
-    this.#stopPlacing();
-    const sketch: Sketch = { widths: this.#widths, edges };
+    const sketch: Sketch = { widths, edges };
     const { width, height } = this.#measured();
     this.#stopPlacing = place(sketch, {
       direction: directionFor(sketch, width / Math.max(1, height)),

@@ -86,10 +86,9 @@ export class LogView {
   /** Another run: its tasks can be filtered by. */
   begin(names: ReadonlyMap<string, unknown>): void {
     this.#known = names;
-    this.#names.replaceChildren(
-      ...[...names.keys()].slice(0, OFFERED).map((value) => h("option", [], { value })),
-    );
+    this.#names.replaceChildren();
     this.#restart(true);
+    if (this.#shown) this.#offer();
   }
 
   /** Shows the lines of one task. */
@@ -102,8 +101,17 @@ export class LogView {
   set shown(shown: boolean) {
     this.#shown = shown;
     if (!shown) return;
+    this.#offer();
     if (this.#reading === undefined) this.#restart(true);
     this.#showSoon();
+  }
+
+  /** Thousands of options are made only for one who looks. */
+  #offer(): void {
+    if (this.#names.childElementCount > 0) return;
+    this.#names.append(
+      ...[...this.#known.keys()].slice(0, OFFERED).map((value) => h("option", [], { value })),
+    );
   }
 
   get #following(): boolean {

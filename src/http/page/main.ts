@@ -97,8 +97,9 @@ class Page {
 
   #begin(run: { readonly id: string; readonly runtime: string }, pipeline: PagePipeline): void {
     this.#detail.close();
-    this.#model = new Model(run, pipeline);
-    this.#graph.show(this.#model);
+    const model = this.#model = new Model(run, pipeline);
+    // Placing thousands of tasks is a task of its own, so that it does not add to this one.
+    setTimeout(() => void this.#graph.show(model));
     this.#timeline.show(this.#model);
     this.#tasks.show(this.#model);
     this.#log.begin(this.#model.byName);
@@ -127,6 +128,7 @@ class Page {
     if (current === "tasks") this.#tasks.update();
     this.#detail.update();
     document.documentElement.dataset["run"] = model.state;
+    document.documentElement.dataset["seq"] = String(model.seq);
     document.documentElement.dataset["link"] = this.#link.state;
   }
 }
@@ -140,8 +142,11 @@ const fragment: string = location.hash.slice(1);
 const token: string | undefined = new URLSearchParams(fragment).get("token") ?? undefined;
 // Neither a screenshot nor a copied address shows it.
 if (token !== undefined) history.replaceState(null, "", location.pathname);
-const head = reportHead();
-new Page(
-  head === undefined ? new LiveFeed(token) : new ReportFeed(head),
-  token === undefined ? fragment : "",
-);
+// In a task of its own, after the one that has read the script.
+setTimeout(() => {
+  const head = reportHead();
+  new Page(
+    head === undefined ? new LiveFeed(token) : new ReportFeed(head),
+    token === undefined ? fragment : "",
+  );
+});

@@ -4,13 +4,8 @@
  * Invariant: one sketch in, one placed graph out.
  */
 import { Graph, layout } from "@dagrejs/dagre";
-import { BOX_HEIGHT, type Direction, GAP, LAYER_GAP, type Placed, type Sketch } from "./place.ts";
-
-/** What the page sends. */
-export interface PlaceRequest {
-  readonly sketch: Sketch;
-  readonly direction: Direction;
-}
+import { BOX_HEIGHT, GAP, LAYER_GAP, type Placed } from "./place.ts";
+import type { PlaceRequest } from "./placing.ts";
 
 /** Places a sketch. */
 export function placeByDagre({ sketch: { widths, edges }, direction }: PlaceRequest): Placed {

@@ -5,6 +5,12 @@
  */
 import { type Direction, type Placed, placeInLayers, type Sketch, worthPlacing } from "./place.ts";
 
+/** What the worker is sent. */
+export interface PlaceRequest {
+  readonly sketch: Sketch;
+  readonly direction: Direction;
+}
+
 /** Longest time that the worker gets, milliseconds. */
 const LIMIT_MS = 60_000;
 
@@ -19,8 +25,26 @@ export function place(
   },
 ): () => void {
   const worth = worthPlacing(sketch) && code !== "" && sketch.widths.length > 0;
-  take(placeInLayers(sketch, direction), !worth);
+  const first = placeInLayers(sketch, direction);
+  take(first, !worth);
   if (!worth) return () => {};
+  let stop = () => {};
+  // A task of its own: thousands of tasks take a while to be handed over.
+  const begin = setTimeout(() =>
+    stop = placeInWorker({ sketch, direction }, code, { take: (placed = first) => take(placed, true) })
+  );
+  return () => {
+    clearTimeout(begin);
+    stop();
+  };
+}
+
+/** @param take Gets nothing where the library could not do it. */
+function placeInWorker(
+  request: PlaceRequest,
+  code: string,
+  { take }: { readonly take: (placed?: Placed) => void },
+): () => void {
   let worker: Worker;
   const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
   try {
@@ -28,6 +52,7 @@ export function place(
   } catch {
     // No workers here, as in a file that is shown by some mail programs: the plain arrangement stays.
     URL.revokeObjectURL(url);
+    take();
     return () => {};
   }
   const stop = () => {
@@ -35,15 +60,19 @@ export function place(
     worker.terminate();
     URL.revokeObjectURL(url);
   };
-  const limit = setTimeout(stop, LIMIT_MS);
+  const limit = setTimeout(() => {
+    stop();
+    take();
+  }, LIMIT_MS);
   worker.onmessage = ({ data }: MessageEvent<Placed>) => {
     stop();
-    take(data, true);
+    take(data);
   };
   worker.onerror = (event) => {
     event.preventDefault();
     stop();
+    take();
   };
-  worker.postMessage({ sketch, direction });
+  worker.postMessage(request);
   return stop;
 }
