@@ -225,6 +225,7 @@ class Run implements InspectedExecution {
         },
       },
       listener: {
+        began: (lane, item, since) => this.#runningTold.began(this.#told(lane, item), since),
         settled: (lane, item, outcome) => this.#settled(lane, item, outcome),
         printed: (line) => void this.journal.log(entryOf(line, this.#plan)),
         progressed: (lane, item, progress) =>

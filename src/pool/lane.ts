@@ -61,6 +61,8 @@ export interface LaneLine {
 
 /** What hears of a lane. Called while the outbox is read; it may offer and revoke. */
 export interface LaneListener {
+  /** An attempt has been running since then (milliseconds since the epoch). Short ones settle without. */
+  began(lane: Lane, item: LaneItem, since: number): void;
   settled(lane: Lane, item: LaneItem, outcome: LaneOutcome): void;
   printed(lane: Lane, line: LaneLine): void;
   progressed(lane: Lane, item: LaneItem, progress: { fraction: number; text?: string }): void;
@@ -328,6 +330,7 @@ export class Lane {
     if (running?.seq === this.#watched) return;
     clearTimeout(this.#deadline);
     this.#watched = running?.seq;
+    if (running !== undefined) this.#options.listener.began(this, running.item, running.since);
     const timeoutMs = running?.item.timeoutMs;
     if (running === undefined || timeoutMs === undefined) return;
     const left = running.since + timeoutMs - (performance.timeOrigin + performance.now());

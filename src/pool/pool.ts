@@ -146,6 +146,10 @@ export class Pool implements LaneListener {
     if (this.#leaving.has(lane) && lane.outstanding === 0) lane.end().catch(() => {});
   }
 
+  began(lane: Lane, item: LaneItem, since: number): void {
+    this.#options.listener.began?.(lane.id, item, since);
+  }
+
   printed(_lane: Lane, line: LaneLine): void {
     this.#options.listener.printed(line);
   }
@@ -186,7 +190,8 @@ export class Pool implements LaneListener {
   #feedAlone(supply: Supply): void {
     for (let next = supply.alone; next !== undefined; next = supply.alone) {
       const { fresh } = next;
-      if (fresh && this.#unused() === undefined && this.#reserve?.warm) this.#promoteReserve();
+      const room = this.lanes.length < this.#options.maxWorkers;
+      if (fresh && room && this.#unused() === undefined && this.#reserve?.warm) this.#promoteReserve();
       const lane = fresh ? this.#unused() : this.#idle();
       if (lane === undefined) {
         if (fresh) this.#makeRoomForFresh();
@@ -264,9 +269,10 @@ export class Pool implements LaneListener {
     const waiting = this.#waiting(supply);
     if (waiting === 0) return;
     const starting = [...this.#lanes].filter((lane) => lane.starting).length;
-    const { workers } = this.#options;
-    for (let more = Math.min(waiting - starting, workers - this.#lanes.size); more > 0; more--) this.#grow();
-    if (this.lanes.length < this.#options.maxWorkers && !this.#timers.has("grow")) {
+    const { workers, maxWorkers } = this.#options;
+    const most = Math.min(workers - this.#lanes.size, maxWorkers - this.lanes.length);
+    for (let more = Math.min(waiting - starting, most); more > 0; more--) this.#grow();
+    if (this.lanes.length < maxWorkers && !this.#timers.has("grow")) {
       this.#seen = new Map([...this.#lanes].map((lane) => [lane, lane.running?.seq]));
       this.#after("grow", GROW_MS, () => this.#growAfterWait(supply));
     }
@@ -293,10 +299,12 @@ export class Pool implements LaneListener {
     const stuck = [...this.#lanes].every((lane) =>
       lane.starting || this.#seen.get(lane) === lane.running?.seq
     );
-    const starting = [...this.#lanes].filter((lane) => lane.starting).length;
+    const starting = [...this.#lanes].some((lane) => lane.starting);
     const drainMs = supply.ready * this.#meanMs / Math.max(1, size);
-    if (supply.ready > 0 && (stuck || drainMs > GROW_MS)) {
-      const more = Math.min(supply.ready - starting, this.#options.maxWorkers - size);
+    // In rounds, each at most doubling: a worker that starts takes time from those that run, so that many at once only
+    // make a queue longer that would be gone before they are warm.
+    if (supply.ready > 0 && !starting && (stuck || drainMs > GROW_MS)) {
+      const more = Math.min(supply.ready, this.#options.maxWorkers - size, size);
       for (let count = 0; count < more; count++) this.#grow();
     }
     this.feed();

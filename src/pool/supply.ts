@@ -26,6 +26,8 @@ export interface Supply {
 
 /** What hears of a run's attempts. */
 export interface PoolListener {
+  /** An attempt has been running since then (milliseconds since the epoch). Short ones settle without. */
+  began?(lane: number, item: LaneItem, since: number): void;
   settled(lane: number, item: LaneItem, outcome: LaneOutcome): void;
   printed(line: LaneLine): void;
   progressed(lane: number, item: LaneItem, progress: { fraction: number; text?: string }): void;
