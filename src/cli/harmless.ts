@@ -5,18 +5,14 @@
  * Invariant: the result has no control character but tabs, and, with colour, colour codes that are closed at its end.
  */
 
-// deno-lint-ignore no-control-regex
 const UNSAFE = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
 
 /** CSI, then strings (OSC, DCS, APC, PM, SOS) up to their end or the end of the text, then two-character escapes. */
 const SEQUENCE =
-  // deno-lint-ignore no-control-regex
   /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?/g;
 
-// deno-lint-ignore no-control-regex
 const COLOUR = /^\x1b\[[0-9;:]*m$/;
 
-// deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /**

@@ -64,7 +64,6 @@ export function fit(text: string, columns: number): string {
 }
 
 /** Colour codes, and characters one by one. */
-// deno-lint-ignore no-control-regex
 const PIECES = /\x1b\[[0-9;]*m|[^]/gu;
 
 function two(number: number): string {

@@ -26,6 +26,13 @@ export interface DraftLoop {
   readonly at: number;
 }
 
+/** A loop with what it holds. */
+export interface LoopBody {
+  readonly loop: DraftLoop;
+  /** Indexes in the draft, in no order. */
+  readonly body: readonly number[];
+}
+
 /** A manifest with names resolved to indexes; tasks in the manifest's order. */
 export interface Draft {
   readonly names: readonly string[];

@@ -6,8 +6,7 @@
  * A task outside a loop that needs one inside waits for the whole loop. So each such need is also a wait for the loop's last
  * task, its `from`; with these waits added to the needs, there must still be an order.
  */
-import type { Draft } from "./draft.ts";
-import type { LoopBody } from "./loops.ts";
+import type { Draft, LoopBody } from "./draft.ts";
 import { order } from "./order.ts";
 import type { Problem } from "./problem.ts";
 

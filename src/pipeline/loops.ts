@@ -3,19 +3,12 @@
  * Must not know what runs in them.
  * Invariant: of the loops returned, any two are disjoint or one holds the other, and an inner one comes first.
  */
-import type { Draft, DraftLoop } from "./draft.ts";
+import type { Draft, DraftLoop, LoopBody } from "./draft.ts";
 import { endlessWaits } from "./loop_waits.ts";
 import type { Problem } from "./problem.ts";
 
 /** Tasks in all loops together, counted once for each loop that holds them. */
 const MAX_LOOPED_TASKS = 10_000_000;
-
-/** A loop with what it holds. */
-export interface LoopBody {
-  readonly loop: DraftLoop;
-  /** Indexes in the draft, in no order. */
-  readonly body: readonly number[];
-}
 
 /** Finds what each loop holds. @param sequence The order of the draft's tasks. */
 export function readLoops(
