@@ -6,7 +6,8 @@
  */
 import { httpApp } from "./http/app.ts";
 import { page } from "./http/page.ts";
-import type { HttpCondition, HttpGateway, HttpRun } from "./http/port.ts";
+import { HTTP_LIMITS, type HttpCondition, type HttpGateway, type HttpRun } from "./http/port.ts";
+import { Opened } from "./http/streams.ts";
 import type { InspectedExecution } from "./inspection.ts";
 import type { Journal } from "./journal/journal.ts";
 import { redactingJournal } from "./redacting_journal.ts";
@@ -14,6 +15,9 @@ import type { Redactor } from "./redaction.ts";
 import type { Runtime, Served } from "./runtime/port.ts";
 import { redactorFor } from "./secrets.ts";
 import { isLoopback, type Place, placeOf, ServingError } from "./serving_place.ts";
+
+/** How long followers get to read the last of a run before they are cut off, milliseconds. */
+const FAREWELL_MS = 500;
 
 /** The part of the runtime that is needed. */
 export type ServingRuntime = Pick<
@@ -91,6 +95,7 @@ class ServingAtWork implements Serving {
   readonly #operator: string;
   /** The gateway's token, in whose variable the run's own is put for tasks. */
   readonly #before: string;
+  readonly #opened: Opened = new Opened(HTTP_LIMITS.open);
   #redactor: Redactor;
   #served: Served | undefined;
   #run: HttpRun | undefined;
@@ -116,6 +121,7 @@ class ServingAtWork implements Serving {
       executor,
       startedAt: Date.now(),
       page,
+      opened: this.#opened,
       anyAddress: reachable,
       hosts: (runtime.env("OUTRIDER_SERVE_HOSTS") ?? "").split(",").map((host) => host.trim()).filter(
         Boolean,
@@ -165,6 +171,8 @@ class ServingAtWork implements Serving {
   }
 
   async close(): Promise<void> {
+    // Who follows is told the end, which comes with the end of the run.
+    await this.#opened.idle(FAREWELL_MS);
     await this.#served?.close();
     const file = this.#file();
     if (file !== undefined) await this.#options.runtime.remove(file).catch(() => {});

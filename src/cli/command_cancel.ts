@@ -1,19 +1,42 @@
 /**
- * Owns `outrider cancel`: asks a gateway to cancel a run.
+ * Owns `outrider cancel`: asks a gateway to cancel a run, or the executor on this machine that runs it.
  * Must not know how the executor is told.
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "./context.ts";
+import { endPointFlags, endPointOf } from "./end_point.ts";
+import type { EndPointFlags } from "./end_point.ts";
+import { UsageError } from "./errors.ts";
 import { gatewayFlags } from "./gateway_flags.ts";
 import { gatewayOf } from "./gateway_options.ts";
 import type { GatewayFlags } from "./gateway_options.ts";
 
-interface Flags extends GatewayFlags {
+interface Flags extends GatewayFlags, EndPointFlags {
   readonly because?: string;
 }
 
-async function cancel(this: CliContext, { because, ...where }: Flags, run: string): Promise<void> {
+async function cancel(this: CliContext, { because, ...where }: Flags, run?: string): Promise<void> {
+  if (where.url !== undefined || where.stateDir !== undefined) {
+    if (run !== undefined) {
+      throw new UsageError("An executor on this machine has one run at a time: leave RUN out");
+    }
+    const body = JSON.stringify({ because });
+    const headers = { "content-type": "application/json" };
+    const answer = await (await endPointOf(where, this.runtime)).ask("/cancel", {
+      method: "POST",
+      body,
+      headers,
+    });
+    const told = await answer.json() as { readonly run: string };
+    this.runtime.stdout.write(`Run ${told.run} is being cancelled\n`);
+    return;
+  }
+  if (run === undefined) {
+    throw new UsageError(
+      "Say which run: RUN as outrider results lists it, or --state-dir or --url of an executor here",
+    );
+  }
   await gatewayOf(where, this.runtime).cancel(run, because);
   this.runtime.stdout.write(
     `Run ${run} is to be cancelled: its executor hears of it with its next heartbeat\n`,
@@ -21,15 +44,16 @@ async function cancel(this: CliContext, { because, ...where }: Flags, run: strin
 }
 
 /** `outrider cancel` */
-export const command: Command<CliContext> = buildCommand<Flags, [string], CliContext>({
+export const command: Command<CliContext> = buildCommand<Flags, [string?], CliContext>({
   func: cancel,
   parameters: {
     positional: {
       kind: "tuple",
       parameters: [{
         placeholder: "RUN",
-        brief: "The run's id, as outrider results lists it",
+        brief: "The run's id, as outrider results lists it; not with --state-dir or --url",
         parse: String,
+        optional: true,
       }],
     },
     flags: {
@@ -40,12 +64,13 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
         placeholder: "TEXT",
         brief: "The reason, for the log",
       },
+      ...endPointFlags,
       ...gatewayFlags,
     },
   },
   docs: {
     brief: "Cancel a run on its executor",
 
-    customUsage: ["RUN [--because TEXT]"],
+    customUsage: ["RUN [--because TEXT]", { input: "--state-dir state", brief: "the run on this machine" }],
   },
 });

@@ -1,10 +1,13 @@
 /**
- * Owns `outrider logs`: prints the combined log of a run, as it is kept at a gateway.
+ * Owns `outrider logs`: prints the combined log of a run, as it is kept at a gateway or by the executor on this machine.
  * Must not know how records come there.
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "./context.ts";
+import { endPointFlags, endPointOf, linesOf } from "./end_point.ts";
+import type { EndPointFlags } from "./end_point.ts";
+import { UsageError } from "./errors.ts";
 import { gatewayFlags } from "./gateway_flags.ts";
 import { gatewayOf } from "./gateway_options.ts";
 import type { GatewayFlags } from "./gateway_options.ts";
@@ -14,42 +17,82 @@ import { timeOfDay } from "./measures.ts";
 import { wholeNumber } from "./options.ts";
 import { plainPaint } from "./paint.ts";
 
-interface Flags extends GatewayFlags {
+interface Flags extends GatewayFlags, EndPointFlags {
   readonly follow?: boolean;
   readonly json?: boolean;
   readonly since?: number;
 }
 
-async function logs(this: CliContext, { follow, json, since, ...where }: Flags, run: string): Promise<void> {
-  const { stdout, stderr } = this.runtime;
+async function logs(this: CliContext, flags: Flags, run?: string): Promise<void> {
+  const { stdout } = this.runtime;
   const ending = new AbortController();
   const unlisten = this.runtime.onSignal(() => ending.abort());
   const writer = new LineWriter(plainPaint, timeOfDay);
+  const here = flags.url !== undefined || flags.stateDir !== undefined;
   try {
-    const records = gatewayOf(where, this.runtime).logs(run, {
-      signal: ending.signal,
-      ...(since === undefined ? {} : { since }),
-      ...(follow === undefined ? {} : { follow }),
-      onError: (error) => stderr.write(`${error.message}; trying again\n`),
-    });
+    const records = here
+      ? recordsHere(this, { ...flags, run, signal: ending.signal })
+      : recordsOfGateway(this, { ...flags, run, signal: ending.signal });
     for await (const record of records) {
-      stdout.write(json ? `${JSON.stringify(record)}\n` : writer.log(record as unknown as LogRecord));
+      stdout.write(flags.json ? `${JSON.stringify(record)}\n` : writer.log(record));
     }
+  } catch (error) {
+    if (!ending.signal.aborted) throw error;
   } finally {
     unlisten();
   }
 }
 
+interface Wanted extends Flags {
+  readonly run: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+async function* recordsOfGateway(
+  { runtime }: CliContext,
+  { run, follow, since, signal, ...where }: Wanted,
+): AsyncGenerator<LogRecord, void, undefined> {
+  if (run === undefined) {
+    throw new UsageError(
+      "Say which run: RUN as outrider results lists it, or --state-dir or --url of an executor here",
+    );
+  }
+  const records = gatewayOf(where, runtime).logs(run, {
+    signal,
+    ...(since === undefined ? {} : { since }),
+    ...(follow === undefined ? {} : { follow }),
+    onError: (error) => runtime.stderr.write(`${error.message}; trying again\n`),
+  });
+  for await (const record of records) yield record as unknown as LogRecord;
+}
+
+async function* recordsHere(
+  { runtime }: CliContext,
+  { run, follow, since, signal, ...where }: Wanted,
+): AsyncGenerator<LogRecord, void, undefined> {
+  if (run !== undefined) {
+    throw new UsageError("An executor on this machine has one run at a time: leave RUN out");
+  }
+  const query = [
+    ...(since === undefined ? [] : [`since=${since}`]),
+    ...(follow === undefined ? [] : ["follow=1"]),
+  ];
+  const path = query.length === 0 ? "/logs" : `/logs?${query.join("&")}`;
+  const answer = await (await endPointOf(where, runtime)).ask(path, { signal });
+  for await (const line of linesOf(answer)) yield JSON.parse(line) as LogRecord;
+}
+
 /** `outrider logs` */
-export const command: Command<CliContext> = buildCommand<Flags, [string], CliContext>({
+export const command: Command<CliContext> = buildCommand<Flags, [string?], CliContext>({
   func: logs,
   parameters: {
     positional: {
       kind: "tuple",
       parameters: [{
         placeholder: "RUN",
-        brief: "The run's id, as outrider results lists it",
+        brief: "The run's id, as outrider results lists it; not with --state-dir or --url",
         parse: String,
+        optional: true,
       }],
     },
     flags: {
@@ -72,6 +115,7 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
         placeholder: "N",
         brief: "Only records with a higher number",
       },
+      ...endPointFlags,
       ...gatewayFlags,
     },
     aliases: { f: "follow" },
@@ -82,6 +126,7 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
     customUsage: [
       "RUN [--follow] [--json]",
       { input: "RUN --follow", brief: "watch a run on another machine" },
+      { input: "--state-dir state --follow", brief: "watch the run on this machine" },
     ],
   },
 });

@@ -35,6 +35,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     brief: "Turn a file of another system into a pipeline",
     load: () => import("./command_import.ts"),
   },
+  status: {
+    brief: "Show how an executor on this machine and its run stand",
+    load: () => import("./command_status.ts"),
+  },
+  store: {
+    brief: "Read, write and watch the store of a run on this machine",
+    load: () => import("./command_store.ts"),
+  },
   bundle: {
     brief: "Write a pipeline and the code of its tasks as one file that runs anywhere",
     load: () => import("./command_bundle.ts"),

@@ -61,7 +61,7 @@ function partsOf(options: HttpOptions): Parts {
   return {
     options,
     gate,
-    opened: new Opened(limits.open),
+    opened: options.opened ?? new Opened(limits.open),
     redact: options.redact ?? ((text) => text),
     run: () => {
       const run = options.run();

@@ -7,6 +7,7 @@ import type { RunSnapshot } from "../execution.ts";
 import type { LogRecord, StateRecord } from "../journal/record.ts";
 import type { On, Outcome } from "../pipeline/outcome.ts";
 import type { Plan } from "../pipeline/plan.ts";
+import type { Opened } from "./streams.ts";
 
 /** A value of the store; `value` is JSON text. Without a value, the key is gone. */
 export interface HttpChange {
@@ -157,6 +158,8 @@ export interface HttpOptions {
   readonly conditions?: () => readonly HttpCondition[];
   readonly gateway?: () => HttpGateway | undefined;
   readonly page?: HttpPage;
+  /** Counts the answers that are held or go on; by it one can wait for them to end. Default: one of its own. */
+  readonly opened?: Opened;
   readonly limits?: Partial<HttpLimits>;
   /** Told of what no route foresaw. */
   readonly onDefect?: (error: unknown) => void;

@@ -14,6 +14,7 @@ export type Format = "sse" | "ndjson" | "text";
 export class Opened {
   readonly #most: number;
   #count = 0;
+  readonly #idle: Set<() => void> = new Set();
 
   constructor(most: number) {
     this.#most = most;
@@ -34,9 +35,24 @@ export class Opened {
     this.#count++;
     let open = true;
     return () => {
-      if (open) this.#count--;
+      if (!open) return;
       open = false;
+      if (--this.#count === 0) { for (const tell of this.#idle) tell(); }
     };
+  }
+
+  /** Resolves when none is open, or after `ms`. */
+  idle(ms: number): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
+    return new Promise((done) => {
+      const tell = () => {
+        clearTimeout(timer);
+        this.#idle.delete(tell);
+        done();
+      };
+      const timer = setTimeout(tell, ms);
+      this.#idle.add(tell);
+    });
   }
 }
 

@@ -1,0 +1,174 @@
+/**
+ * Owns how the command line finds and asks the end point of an executor on this machine.
+ * Must not know what is asked.
+ * Invariant: what goes wrong is told in words, with the address; a token never is.
+ */
+import type { CliRuntime } from "./context.ts";
+import { UsageError } from "./errors.ts";
+
+/** Options of every command that asks an end point. */
+export interface EndPointFlags {
+  readonly url?: string;
+  readonly token?: string;
+  readonly stateDir?: string;
+}
+
+/** To be spread into a command's flags. */
+export const endPointFlags: {
+  readonly url: TextOption;
+  readonly token: TextOption;
+  readonly stateDir: TextOption;
+} = {
+  url: option(
+    "URL",
+    "Address of the executor's end point (default: OUTRIDER_URL, or that in the state directory)",
+  ),
+  token: option("TOKEN", "Token for it (default: OUTRIDER_TOKEN, or that in the state directory)"),
+  stateDir: option("DIR", "State directory of the executor (default: OUTRIDER_STATE_DIR)"),
+};
+
+interface TextOption {
+  readonly kind: "parsed";
+  readonly parse: (input: string) => string;
+  readonly optional: true;
+  readonly placeholder: string;
+  readonly brief: string;
+}
+
+function option(placeholder: string, brief: string): TextOption {
+  return { kind: "parsed", parse: String, optional: true, placeholder, brief };
+}
+
+/** The end point refused, or could not be asked. The message is for a person. */
+export class EndPointError extends Error {
+  readonly code = "OUTRIDER_END_POINT";
+  override name = "EndPointError";
+  /** Absent when there was no answer. */
+  readonly status: number | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly status?: number } = {}) {
+    super(message, options);
+    this.status = options.status;
+  }
+}
+
+/** The end point of an executor. */
+export interface EndPoint {
+  readonly url: string;
+  /** Asks. @throws {EndPointError} Where the answer is a refusal whose status is not `expected`, or there is none. */
+  ask(path: string, options?: AskOptions): Promise<Response>;
+}
+
+/** How to ask. */
+export interface AskOptions {
+  readonly method?: string;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Statuses beside 2xx that are answers. */
+  readonly expected?: readonly number[];
+  readonly signal?: AbortSignal;
+}
+
+/** The end point that options or the environment name. @throws {UsageError} If none is named. */
+export async function endPointOf(
+  flags: EndPointFlags,
+  { env, readText }: Pick<CliRuntime, "env" | "readText">,
+): Promise<EndPoint> {
+  const { url, token } = await placeOf(flags, { env, readText });
+  if (url.startsWith("unix:")) {
+    throw new UsageError(
+      `The end point is at ${url}, which only programs that know Unix sockets can ask: curl --unix-socket ${
+        url.slice(5)
+      } http://localhost/status`,
+    );
+  }
+  const base = url.replace(/\/+$/, "");
+  return { url: base, ask: (path, options) => ask(base + path, token, options) };
+}
+
+async function placeOf(
+  { url, token, stateDir }: EndPointFlags,
+  { env, readText }: Pick<CliRuntime, "env" | "readText">,
+): Promise<{ readonly url: string; readonly token: string | undefined }> {
+  if (url !== undefined) return { url: checked(url), token: token ?? env("OUTRIDER_TOKEN") };
+  const named = env("OUTRIDER_URL");
+  if (stateDir === undefined && named) return { url: checked(named), token: token ?? env("OUTRIDER_TOKEN") };
+  const folder = stateDir ?? env("OUTRIDER_STATE_DIR");
+  if (!folder) {
+    throw new UsageError(
+      "It is not said which executor to ask: give --url URL, or --state-dir DIR of one that serves",
+    );
+  }
+  const file = `${folder.replace(/(?<=.)[/\\]+$/, "")}/http.json`;
+  try {
+    const found = JSON.parse(await readText(file)) as { readonly url?: unknown; readonly token?: unknown };
+    if (typeof found.url === "string" && typeof found.token === "string") {
+      return { url: found.url, token: token ?? found.token };
+    }
+  } catch (error) {
+    const { code } = error as { readonly code?: string };
+    if (code === "EACCES" || code === "EPERM") {
+      throw new UsageError(`${file} may not be read: be the user that the executor runs as`, {
+        cause: error,
+      });
+    }
+  }
+  throw new UsageError(
+    `No executor serves with the state directory ${folder}: there is no ${file}. Start it with --serve --state-dir ${folder}`,
+  );
+}
+
+function checked(url: string): string {
+  if (/^https?:$/.test(URL.parse(url)?.protocol ?? "") || url.startsWith("unix:")) return url;
+  throw new UsageError(`${JSON.stringify(url)} is no address: write http://HOST:PORT`);
+}
+
+async function ask(url: string, token: string | undefined, options: AskOptions = {}): Promise<Response> {
+  const { method = "GET", body, headers, expected = [], signal } = options;
+  let answer: Response;
+  try {
+    answer = await fetch(url, {
+      method,
+      headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers },
+      ...(body !== undefined && { body }),
+      ...(signal !== undefined && { signal }),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new EndPointError(`Nothing answers at ${new URL(url).origin}: the executor may have ended`, {
+      cause: error,
+    });
+  }
+  if (answer.ok || expected.includes(answer.status)) return answer;
+  throw new EndPointError(await refusalOf(answer, url), { status: answer.status });
+}
+
+async function refusalOf(answer: Response, url: string): Promise<string> {
+  const text = await answer.text().catch(() => "");
+  try {
+    const { error } = JSON.parse(text) as {
+      readonly error: { readonly code: string; readonly message: string };
+    };
+    return `${error.message} (${answer.status} ${error.code})`;
+  } catch {
+    return `${new URL(url).origin} answered ${answer.status}, and not as an executor does: check the address`;
+  }
+}
+
+/** Lines of an answer that goes on, without the empty ones that only say that it is alive. */
+export async function* linesOf(answer: Response): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  const chunks = answer.body?.[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await chunks?.next().catch((error: unknown) => {
+      if ((error as { name?: unknown }).name === "AbortError") throw error;
+      throw new EndPointError("The connection was broken off: the executor has ended", { cause: error });
+    });
+    if (next === undefined || next.done) break;
+    const lines = (rest + decoder.decode(next.value, { stream: true })).split("\n");
+    rest = lines.pop()!;
+    yield* lines.filter((line) => line !== "");
+  }
+  if (rest !== "") yield rest;
+}
