@@ -33,8 +33,8 @@ export class StateError extends Error {
   /** The disk is full: nothing else is wrong. */
   readonly full: boolean;
 
-  constructor(message: string, cause: unknown) {
-    super(message, { cause });
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? {} : { cause });
     const { code } = (cause ?? {}) as { readonly code?: unknown };
     this.full = code === "DISK_FULL" || code === "ENOSPC" || code === "EDQUOT";
   }

@@ -50,6 +50,30 @@ test("close breaks off a request that is held", async () => {
   await answer;
 });
 
+test("a request's signal is aborted when its client goes away, and not by an answer", async () => {
+  const asked = Promise.withResolvers<void>();
+  const gone = Promise.withResolvers<void>();
+  let answered: AbortSignal | undefined;
+  const held = (signal: AbortSignal) => {
+    signal.addEventListener("abort", () => gone.resolve());
+    asked.resolve();
+    return new Promise<Response>(() => {});
+  };
+  const app = ({ url, signal }: Request) =>
+    url.endsWith("/held")
+      ? held(signal)
+      : new Response("ok", { headers: { kept: String(answered = signal) } });
+  const served = await runtime.serve({ fetch: app, port: 0 });
+  assert.equal(await (await fetch(served.url)).text(), "ok");
+  const client = new AbortController();
+  const answer = assert.rejects(fetch(`${served.url}/held`, { signal: client.signal }));
+  await asked.promise;
+  client.abort();
+  await Promise.all([answer, gone.promise]);
+  assert.equal(answered?.aborted, false);
+  await served.close();
+});
+
 test("an answer whose reader goes away is cancelled", async () => {
   const cancelled = Promise.withResolvers<void>();
   const body = () =>

@@ -5,12 +5,16 @@
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { RunOptions } from "../execution.ts";
+import type { InnerOptions } from "../inspection.ts";
 import type { Level } from "../journal/record.ts";
 import type { CliContext } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { duration, mergeParams, param, wholeNumber } from "./options.ts";
 import type { Param } from "./options.ts";
+import { withReport } from "./report_file.ts";
+import { withServing } from "./serve_option.ts";
 import { readSource } from "./source.ts";
+import { withTrace } from "./trace_file.ts";
 
 interface Flags {
   readonly workers?: number;
@@ -18,17 +22,25 @@ interface Flags {
   readonly param?: readonly Param[];
   readonly params?: string;
   readonly log?: string;
+  readonly report?: string;
+  readonly trace?: string;
+  readonly serve?: string;
   readonly json?: boolean;
   readonly killGrace: number;
   readonly stopGrace: number;
   readonly workerMemory?: number;
   readonly quiet?: boolean;
   readonly logLevel: Level;
+  readonly stateDir?: string;
+  readonly from?: string;
 }
 
 async function run(this: CliContext, flags: Flags, file: string): Promise<void> {
   const { runtime } = this;
   const options = await runOptions(flags, this);
+  if (flags.from !== undefined && flags.stateDir === undefined) {
+    throw new UsageError("--from repeats a part of a run that was kept: give the --state-dir that it is in");
+  }
   await readSource(file, runtime);
   const [executor, { showRun }, log] = await Promise.all([
     import("../executor.ts"),
@@ -37,14 +49,31 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
       ? undefined
       : import("./log_file.ts").then(({ openLogFile }) => openLogFile(flags.log!, runtime)),
   ]);
-  this.exitCode = await showRun(() => executor.run(file, options), {
+  const show = {
     runtime,
     json: flags.json === true,
     quiet: flags.quiet === true,
     level: flags.logLevel,
     stopGraceMs: flags.stopGrace,
     ...(log !== undefined && { log }),
-  });
+  };
+  const carryOut = (kept: InnerOptions) =>
+    withServing(
+      { address: flags.serve, stateDir: flags.stateDir, runtime },
+      ({ options: served, keep: serve }) =>
+        withReport({ path: flags.report, runtime }, (report) =>
+          withTrace({ path: flags.trace, runtime }, (trace) => {
+            const start = () =>
+              executor.inspectedRun(file, served({ ...options, ...kept }));
+            return showRun(() => trace(report(serve(start()))), show);
+          })),
+    );
+  if (flags.stateDir === undefined) {
+    this.exitCode = await carryOut({});
+    return;
+  }
+  const { keptRun } = await import("../state_run.ts");
+  this.exitCode = await keptRun({ folder: flags.stateDir, from: flags.from }, carryOut);
 }
 
 async function runOptions(flags: Flags, { runtime }: CliContext): Promise<RunOptions> {
@@ -118,6 +147,29 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
         placeholder: "FILE",
         brief: "Write the combined log to FILE as it happens, one JSON record a line",
       },
+      report: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "FILE",
+        brief: "Write a page of the finished run to FILE, one HTML file that needs no network",
+      },
+      trace: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "FILE",
+        brief: "Write a trace of the finished run to FILE, which Perfetto and chrome://tracing open",
+      },
+      serve: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        inferEmpty: true,
+        placeholder: "HOST:PORT",
+        brief:
+          "Answer while it runs: status, store, events, logs and a page (default: any port of 127.0.0.1)",
+      },
       json: {
         kind: "boolean",
         optional: true,
@@ -144,6 +196,20 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
         optional: true,
         placeholder: "MiB",
         brief: "Heap cap for one worker in MiB, where the runtime enforces one",
+      },
+      stateDir: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "DIR",
+        brief: "Keep the run in DIR; if the process dies, the same command goes on with it",
+      },
+      from: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "TASK",
+        brief: "Repeat TASK and what depends on it in the run kept in --state-dir, and keep the rest",
       },
       quiet: {
         kind: "boolean",
@@ -173,6 +239,12 @@ Exit codes: 0 succeeded, 1 the run failed, 2 bad usage or pipeline, 130 ended by
       { input: "pipeline.ts", brief: "run a pipeline written in TypeScript" },
       { input: 'pipeline.json --param ms=50 --param hosts=\'["a","b"]\'', brief: "with two parameters" },
       { input: "pipeline.ts --json > result.json", brief: "keep the result, watch on stderr" },
+      { input: "pipeline.ts --state-dir state", brief: "survive kill -9 and power cuts" },
+      {
+        input: "pipeline.ts --state-dir state --from report",
+        brief: "repeat a task, and what depends on it",
+      },
+      { input: "pipeline.ts --serve --report run.html", brief: "watch it in a browser, and keep the page" },
       { input: "pipeline.ts --log run.ndjson --quiet", brief: "keep the log, print only the outcome" },
     ],
   },

@@ -4,7 +4,7 @@
  * Must not know the other adapters.
  */
 import { nodeCompatible } from "./node_compat.ts";
-import type { Runtime } from "./port.ts";
+import type { AppFetch, Runtime } from "./port.ts";
 import type { Listen } from "./serve.ts";
 import { startWorkerThread } from "./worker_threads.ts";
 
@@ -28,12 +28,49 @@ export function deno(): Runtime {
   });
 }
 
+/** Deno warns once that it aborts a request's signal after every answer too, which `answered` takes care of. */
+const LEGACY_ABORT = "Deno.serve: request.signal aborts on successful responses";
+
+/** An app whose requests have a signal that is aborted when the client goes away before it is answered, and only then. */
+function answered(fetch: AppFetch): AppFetch {
+  const { get: signalOf } = Object.getOwnPropertyDescriptor(Request.prototype, "signal")!;
+  withoutWarning();
+  return async (request) => {
+    let gone: AbortController | undefined;
+    let over = false;
+    const get = () => {
+      if (gone !== undefined) return gone.signal;
+      const { signal } = gone = new AbortController();
+      signalOf!.call(request).addEventListener("abort", () => over || gone!.abort());
+      return signal;
+    };
+    Object.defineProperty(request, "signal", { configurable: true, get });
+    try {
+      return await fetch(request);
+    } finally {
+      over = true;
+    }
+  };
+}
+
+let warned = false;
+
+function withoutWarning(): void {
+  if (warned) return;
+  warned = true;
+  const { warn } = console;
+  console.warn = (...args: unknown[]) => {
+    if (!String(args[0]).startsWith(LEGACY_ABORT)) warn.apply(console, args);
+  };
+}
+
 const listen: Listen = async ({ fetch, ...at }) => {
+  const answer = answered(fetch);
   const over = new AbortController();
   const options = { signal: over.signal, onListen: () => {} };
   const server = "path" in at
-    ? Deno.serve({ path: at.path, ...options }, fetch)
-    : Deno.serve({ hostname: at.hostname, port: at.port, ...options }, fetch);
+    ? Deno.serve({ path: at.path, ...options }, answer)
+    : Deno.serve({ hostname: at.hostname, port: at.port, ...options }, answer);
   return {
     port: "port" in server.addr ? server.addr.port : 0,
     close: () => {
