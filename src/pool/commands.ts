@@ -15,8 +15,15 @@ export interface CommandPort {
 
 /** What hears of programs. */
 export interface CommandListener {
+  began?(lane: number, item: LaneItem, since: number): void;
   settled(lane: number, item: LaneItem, outcome: LaneOutcome): void;
   printed(line: LaneLine): void;
+}
+
+/** Where programs come from. */
+export interface CommandSupply {
+  takeCommand(lane: number): LaneItem | undefined;
+  commit(): void;
 }
 
 /** How programs are run. */
@@ -46,13 +53,20 @@ export class Commands {
     return Array.from(this.#running.values(), ({ id, item, since }) => ({ id, running: { item, since } }));
   }
 
-  /** Whether one more may run. */
-  get room(): boolean {
-    return this.#running.size < this.#options.max;
+  /** Runs what there is, as far as there is room. @param lane The last lane's number; returns the one that is last then. */
+  feed(supply: CommandSupply, lane: number): number {
+    let last = lane;
+    while (this.#running.size < this.#options.max) {
+      const item = supply.takeCommand(last + 1);
+      if (item === undefined) break;
+      last++;
+      supply.commit();
+      this.#start(last, item);
+    }
+    return last;
   }
 
-  /** Runs a program. */
-  start(lane: number, item: LaneItem): void {
+  #start(lane: number, item: LaneItem): void {
     const { runtime, environment, killGraceMs, listener } = this.#options;
     const { task, iteration, attempt } = item;
     const command = new Command({
@@ -68,6 +82,7 @@ export class Commands {
       },
     });
     this.#running.set(lane, command);
+    listener.began?.(lane, item, command.since);
   }
 
   cancelAll(because: string): void {
@@ -79,4 +94,29 @@ export class Commands {
     this.cancelAll("the run has ended");
     await Promise.all(Array.from(this.#running.values(), (command) => command.over));
   }
+}
+
+/** The programs of a pool, if it may run any. @param feed Called when there is room again. */
+export function commandsOf(
+  { commands, listener, killGraceMs, maxWorkers: max }: {
+    readonly commands?: CommandPort;
+    readonly listener: CommandListener;
+    readonly killGraceMs: number;
+    readonly maxWorkers: number;
+  },
+  feed: () => void,
+): Commands | undefined {
+  return commands && new Commands({
+    ...commands,
+    max,
+    killGraceMs,
+    listener: {
+      began: (lane, item, since) => listener.began?.(lane, item, since),
+      printed: (line) => listener.printed(line),
+      settled: (lane, item, outcome) => {
+        listener.settled(lane, item, outcome);
+        feed();
+      },
+    },
+  });
 }

@@ -3,7 +3,7 @@
  * Must not know what comes next (its supply does) nor what an outcome leads to.
  * Invariant: there is never something ready and a warm lane without anything to do, once `feed` has returned.
  */
-import { Commands } from "./commands.ts";
+import { type Commands, commandsOf } from "./commands.ts";
 import { Lane, type LaneItem, type LaneLine, type LaneListener, type LaneOutcome } from "./lane.ts";
 import type { WorkerSetup } from "./protocol.ts";
 import type { PoolOptions, Supply } from "./supply.ts";
@@ -49,19 +49,7 @@ export class Pool implements LaneListener {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    const { commands, listener, killGraceMs, maxWorkers: max } = options;
-    this.commands = commands && new Commands({
-      ...commands,
-      max,
-      killGraceMs,
-      listener: {
-        printed: (line) => listener.printed(line),
-        settled: (lane, item, outcome) => {
-          listener.settled(lane, item, outcome);
-          this.feed();
-        },
-      },
-    });
+    this.commands = commandsOf(options, () => this.feed());
   }
 
   /** Lanes that are there. */
@@ -92,7 +80,7 @@ export class Pool implements LaneListener {
     if (this.#cancelled !== undefined) this.cancelAll(this.#cancelled);
     if (this.#paused) return;
     this.#feeding = true;
-    this.#feedCommands(supply);
+    this.#ids = this.commands?.feed(supply, this.#ids) ?? this.#ids;
     this.#feedAlone(supply);
     this.#feedIdle(supply);
     this.#lengthen(supply);
@@ -175,17 +163,6 @@ export class Pool implements LaneListener {
     this.feed();
   }
 
-  #feedCommands(supply: Supply): void {
-    while (this.commands?.room) {
-      const lane = this.#ids + 1;
-      const item = supply.takeCommand(lane);
-      if (item === undefined) return;
-      this.#ids = lane;
-      supply.commit();
-      this.commands.start(lane, item);
-    }
-  }
-
   /** Attempts that want a lane of their own: a fresh one, or an idle one. */
   #feedAlone(supply: Supply): void {
     for (let next = supply.alone; next !== undefined; next = supply.alone) {
@@ -212,8 +189,7 @@ export class Pool implements LaneListener {
     else {
       const idle = this.#idle();
       if (idle === undefined) return;
-      this.#leave(idle);
-      idle.end().catch(() => {});
+      this.#dismiss(idle);
     }
   }
 
@@ -332,13 +308,10 @@ export class Pool implements LaneListener {
   }
 
   #shrink(): void {
-    const idle = [...this.#lanes].filter((lane) =>
-      lane.outstanding === 0 && Date.now() - lane.idleSince >= IDLE_MS
-    );
-    for (const lane of idle.slice(0, Math.max(0, this.#lanes.size - this.#options.workers))) {
-      this.#leave(lane);
-      lane.end().catch(() => {});
-    }
+    const since = Date.now() - IDLE_MS;
+    const idle = [...this.#lanes].filter((lane) => lane.outstanding === 0 && lane.idleSince <= since);
+    const most = Math.max(0, this.#lanes.size - this.#options.workers);
+    for (const lane of idle.slice(0, most)) this.#dismiss(lane);
     if (this.#lanes.size > this.#options.workers) this.#after("shrink", IDLE_MS, () => this.#shrink());
   }
 
@@ -352,6 +325,11 @@ export class Pool implements LaneListener {
     this.#reserve = undefined;
     this.#lanes.add(lane);
     this.#after("reserve", RESERVE_MS, () => this.#refillReserve());
+  }
+
+  #dismiss(lane: Lane): void {
+    this.#leave(lane);
+    lane.end().catch(() => {});
   }
 
   #leave(lane: Lane): void {
