@@ -18,6 +18,8 @@ import { isLoopback, type Place, placeOf, ServingError } from "./serving_place.t
 
 /** How long followers get to read the last of a run before they are cut off, milliseconds. */
 const FAREWELL_MS = 500;
+/** What the last bytes of an answer get to leave this process, milliseconds. */
+const LEAVING_MS = 100;
 
 /** The part of the runtime that is needed. */
 export type ServingRuntime = Pick<
@@ -172,7 +174,10 @@ class ServingAtWork implements Serving {
 
   async close(): Promise<void> {
     // Who follows is told the end, which comes with the end of the run.
+    const followed = this.#opened.count > 0;
     await this.#opened.idle(FAREWELL_MS);
+    // An answer that is broken off loses what its reader has not read yet, so the last bytes get time to leave.
+    if (followed) await new Promise((left) => setTimeout(left, LEAVING_MS));
     await this.#served?.close();
     const file = this.#file();
     if (file !== undefined) await this.#options.runtime.remove(file).catch(() => {});
