@@ -288,6 +288,22 @@ test("an executor that is away is said to be, and is shown again when it is back
   }
 });
 
+test("an executor that ends after its run is told apart from one that is away", async () => {
+  const execution = inspectedRun(FAILING, { workers: 1 });
+  const server = await served(() => httpRun(execution));
+  const browser = await browse();
+  try {
+    const { page } = await watched(browser);
+    await page.goto(server.address);
+    await stands(page, "failed");
+    await server.close();
+    await page.getByText("The run is over and its executor has ended.").waitFor();
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+});
+
 test("the next run of an executor takes the place of the one before", async () => {
   const first = inspectedRun(FAILING, { workers: 1 });
   await first;

@@ -80,8 +80,10 @@ export interface PageEvent {
 /** How the page stands to what it shows. */
 export type Link =
   | { readonly state: "connecting" | "live" | "idle" | "over" | "report" }
+  /** The run is over, all of it was told, and its executor has ended. */
+  | { readonly state: "gone" }
   /** The executor does not answer; it is asked again by itself. */
-  | { readonly state: "away"; readonly since: number; readonly again: number }
+  | { readonly state: "away"; readonly since: number }
   /** It answers, but not without a token that it knows. */
   | { readonly state: "denied"; readonly because: string };
 

@@ -142,7 +142,7 @@ export class LiveFeed implements Feed {
           continue;
         }
         if (this.#awaySince === 0) this.#awaySince = Date.now();
-        sink.link({ state: "away", since: this.#awaySince, again: Date.now() + pauseMs });
+        sink.link(this.#over ? { state: "gone" } : { state: "away", since: this.#awaySince });
         await wait(pauseMs, signal);
         pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
       }

@@ -193,6 +193,8 @@ function linkText(link: Link): string {
     case "away":
       return `The executor has not answered since ${new Date(link.since).toLocaleTimeString("en-GB")}. ` +
         "What is shown is the last that it told; it is asked again by itself.";
+    case "gone":
+      return "The run is over and its executor has ended. This is all of the run that was seen here.";
     case "denied":
       return `The executor wants a token. ${link.because}`;
     default:
