@@ -14,10 +14,10 @@ import { commandPort } from "./commands.ts";
 import { loadPort } from "./loading.ts";
 import { type Past, pastOf, planHash } from "./past.ts";
 import { goOn } from "./resuming.ts";
+import { Patience, retryWait } from "./patience.ts";
 import { load, type Source } from "./pipeline/load.ts";
 import type { RunState } from "./pipeline/outcome.ts";
 import type { Plan } from "./pipeline/plan.ts";
-import { PipelineError } from "./pipeline/problem.ts";
 import type { LaneItem, LaneOutcome } from "./pool/lane.ts";
 import { Pool } from "./pool/pool.ts";
 import { workerCode } from "./pool/worker_code.ts";
@@ -62,11 +62,10 @@ class Run implements InspectedExecution {
   readonly #fold: ResultFold = new ResultFold();
   #folded = 0;
   readonly #pool: Pool;
-  readonly #loading: PromiseWithResolvers<never> = Promise.withResolvers();
   readonly #ended: PromiseWithResolvers<RunState> = Promise.withResolvers();
   readonly #result: Promise<RunResult>;
   readonly #watching: Watching;
-  readonly #delays: Set<ReturnType<typeof setTimeout>> = new Set();
+  readonly #patience: Patience = new Patience();
   readonly #runningTold: RunningTold;
   readonly #because: Map<number, string> = new Map();
   #plan: Plan | undefined;
@@ -75,7 +74,6 @@ class Run implements InspectedExecution {
   #startedAt: number;
   #state: RunState = "running";
   #stopAsked: string | undefined;
-  #graceTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(source: Source, options: InnerOptions) {
     this.#options = options;
@@ -117,34 +115,22 @@ class Run implements InspectedExecution {
   }
 
   stop(because: string): void {
-    if (this.#stopAsked !== undefined || this.#state !== "running") return;
-    if (this.#schedule?.ended) return;
+    if (this.#stopAsked !== undefined || this.#state !== "running" || this.#schedule?.ended) return;
     this.#stopAsked = because;
-    if (this.#schedule === undefined) return this.#limitLoading(this.#options.stopGraceMs ?? 10_000);
+    const graceMs = this.#options.stopGraceMs ?? 10_000;
+    if (this.#schedule === undefined) return this.#patience.limitLoading(graceMs, because);
     this.note("info", `Stopping: ${because}. Nothing new starts; running tasks may end`);
     this.journal.append({ type: "run.stopping", because, state: "cancelled" }, now());
     this.#obey(this.#schedule.stop(because));
-    const graceMs = this.#options.stopGraceMs ?? 10_000;
-    this.#graceTimer = setTimeout(
-      () => this.#pool.cancelAll(`${because}, and its time to end was over`),
-      graceMs,
-    );
+    this.#patience.grace(graceMs, () => this.#pool.cancelAll(`${because}, and its time to end was over`));
     this.#pool.feed();
   }
 
   cancel(because: string): void {
     this.stop(because);
-    if (this.#schedule === undefined) this.#limitLoading(this.#options.killGraceMs ?? 2_000);
+    const { killGraceMs = 2_000 } = this.#options;
+    if (this.#schedule === undefined) this.#patience.limitLoading(killGraceMs, because);
     this.#pool.cancelAll(because);
-  }
-
-  /** The run was stopped before its pipeline was read: that gets as long as a task would. */
-  #limitLoading(graceMs: number): void {
-    clearTimeout(this.#graceTimer);
-    this.#graceTimer = setTimeout(() => {
-      const message = `It was still being loaded when the run was stopped (${this.#stopAsked})`;
-      this.#loading.reject(new PipelineError([{ place: "", message }]));
-    }, graceMs);
   }
 
   pause(): void {
@@ -238,12 +224,11 @@ class Run implements InspectedExecution {
   async #carryOut(source: Source): Promise<RunResult> {
     try {
       const { params, base } = this.#options;
-      const loaded = load(source, loadPort(() => this.#pool.first()), {
+      const reading = load(source, loadPort(() => this.#pool.first()), {
         ...(params === undefined ? {} : { params }),
         ...(base === undefined ? {} : { base }),
       });
-      const plan = await Promise.race([loaded, this.#loading.promise]);
-      clearTimeout(this.#graceTimer);
+      const plan = await this.#patience.loaded(reading);
       const hash = this.#options.journal === undefined ? "" : await planHash(plan);
       if (this.#past?.ended !== undefined && this.#options.from === undefined) {
         this.#state = this.#past.ended;
@@ -262,8 +247,7 @@ class Run implements InspectedExecution {
       this.#begun.reject(error);
       throw error;
     } finally {
-      clearTimeout(this.#graceTimer);
-      for (const delay of this.#delays) clearTimeout(delay);
+      this.#patience.end();
       await this.#pool.close();
       this.store.close();
       this.events.close();
@@ -373,20 +357,16 @@ class Run implements InspectedExecution {
   }
 
   #delay({ task, iteration, attempt }: Extract<Command, { type: "delay" }>): void {
-    const { delayMs, factor, maxDelayMs, jitter } = this.#plan!.tasks[task]!.retry;
-    const base = Math.min(delayMs * factor ** (attempt - 1), maxDelayMs);
-    const wait = base * (1 + jitter * (2 * Math.random() - 1));
+    const wait = retryWait(this.#plan!.tasks[task]!.retry, attempt, Math.random());
     const at = now();
     this.journal.append(
       { type: "attempt.planned", task: this.#name(task), iteration, attempt: attempt + 1, dueAt: at + wait },
       at,
     );
-    const timer = setTimeout(() => {
-      this.#delays.delete(timer);
+    this.#patience.after(wait, () => {
       this.#obey(this.#schedule!.due(task));
       this.#pool.feed();
-    }, wait);
-    this.#delays.add(timer);
+    });
   }
 
   #end(state: RunState): void {

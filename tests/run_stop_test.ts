@@ -154,7 +154,10 @@ test("an aborted signal cancels the run, also before it has begun", async () => 
   await going.says("never");
   controller.abort();
   assert.equal((await going.seen).result.state, "cancelled");
-  const { result } = await see(manifest("wrong", { fine: {} }), { signal: AbortSignal.abort() });
+  const { result } = await see(manifest("wrong", { fine: {} }), {
+    signal: AbortSignal.abort(),
+    killGraceMs: 20_000,
+  });
   assert.deepEqual([result.state, only(result, "fine").outcome], ["cancelled", "skipped"]);
 });
 
