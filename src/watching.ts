@@ -148,6 +148,11 @@ export class RunningTold {
     return this.#watching.some || this.#started.size > 0 || this.#progress.size > 0;
   }
 
+  /** An attempt has been running since then. */
+  began(told: Told, at: number): void {
+    if (this.#watching.some) this.#start(told, at);
+  }
+
   /** An attempt has settled that started then. */
   settled(told: Told, startedAt: number): void {
     if (this.#watching.some) this.#start(told, startedAt);
