@@ -315,9 +315,11 @@ test("the next run of an executor takes the place of the one before", async () =
     const { page } = await watched(browser);
     await page.goto(server.address);
     await stands(page, "failed");
+    await opensTab(page, "Events");
     now = httpRun(second);
     await page.getByRole("heading", { name: "held-check" }).waitFor();
     await stands(page, "running");
+    await hasRow(page, "events", /held \| held/);
     await page.waitForFunction(() => document.querySelector(".wrong")?.hasAttribute("hidden"));
   } finally {
     await browser.close();

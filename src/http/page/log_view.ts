@@ -15,6 +15,14 @@ const KEPT = 20_000;
 /** Most names that are offered for the filter. */
 const OFFERED = 2_000;
 
+/** What the filter offers. */
+const LEVEL_WORDS: Readonly<Record<string, string>> = {
+  debug: "all levels",
+  info: "info and worse",
+  warn: "warn and worse",
+  error: "error and worse",
+};
+
 /** The view. */
 export class LogView {
   readonly element: HTMLElement;
@@ -54,7 +62,9 @@ export class LogView {
     });
     this.#level = h(
       "select",
-      LEVELS.map((level) => h("option", level, { value: level, selected: level === "debug" })),
+      LEVELS.map((level) =>
+        h("option", LEVEL_WORDS[level] ?? level, { value: level, selected: level === "debug" })
+      ),
       {
         "aria-label": "Least level",
         onchange: () => this.#restart(),

@@ -30,6 +30,8 @@ class Page {
   readonly #timeline: TimelineView;
   readonly #tasks: TasksView;
   readonly #log: LogView;
+  readonly #store: StoreView;
+  readonly #events: EventsView;
   readonly #tabs: Tabs;
   #model: Model | undefined;
   #link: Link = { state: "connecting" };
@@ -49,8 +51,8 @@ class Page {
     this.#timeline = new TimelineView(openTask);
     this.#tasks = new TasksView(openTask);
     this.#log = new LogView(feed, (record) => this.#detail.line(record, this.#model));
-    const store = new StoreView(feed, (entry) => this.#detail.entry(entry));
-    const events = new EventsView(feed, (event) => this.#detail.event(event, this.#model));
+    const store = this.#store = new StoreView(feed, (entry) => this.#detail.entry(entry));
+    const events = this.#events = new EventsView(feed, (event) => this.#detail.event(event, this.#model));
     this.#head = new Head({
       chooseStanding: (standing) => {
         this.#tasks.filter(standing);
@@ -102,6 +104,8 @@ class Page {
     setTimeout(() => void this.#graph.show(model));
     this.#timeline.show(this.#model);
     this.#tasks.show(this.#model);
+    if (this.#tabs.current === "store") this.#store.shown = true;
+    if (this.#tabs.current === "events") this.#events.shown = true;
     this.#log.begin(this.#model.byName);
     this.#drawSoon();
   }
