@@ -6,6 +6,7 @@
 import type { Message, Plugin } from "esbuild";
 import { loadDocument } from "./loading.ts";
 import { type Bundle, BUNDLE_MODULE, makeBundle, MAX_CODE_BYTES } from "./pipeline/bundle.ts";
+import { moduleOf } from "./pipeline/data_url.ts";
 import type { Manifest, ManifestModuleRun, ManifestTask } from "./pipeline/manifest.ts";
 import { resolveModule } from "./pipeline/modules.ts";
 import { runtime } from "./runtime/runtime.ts";
@@ -26,13 +27,36 @@ type Esbuild = typeof import("esbuild");
  * @throws {BundlingError} If esbuild is not there, or a module can't be bundled.
  */
 export async function bundlePipeline(file: string): Promise<Bundle> {
+  const url = /^(file|data):/i.test(file) ? file : runtime.fileUrl(file);
+  const bundle = /\.json$/i.test(url) ? await bundleManifest(file) : await bundleModule(url);
+  // What was made is what will run: it is loaded as a device will load it.
+  await loadDocument(bundle as unknown as Record<string, unknown>);
+  return bundle;
+}
+
+async function bundleManifest(file: string): Promise<Bundle> {
   const { document, base } = await loadDocument(file);
   const entry = new Entry(base);
   const tasks = Object.entries(document.tasks).map(([name, task]) => [name, entry.task(task)] as const);
   const manifest = { ...document, tasks: Object.fromEntries(tasks) } as Manifest;
   if (entry.empty) return await makeBundle(manifest, "");
-  const code = await bundleCode(entry.text(), { base, name: document.name });
-  return await makeBundle(manifest, code);
+  return await makeBundle(manifest, await bundleCode(entry.text(), { base, name: document.name }));
+}
+
+/** The module is bundled before it is looked at: so it may import "outrider" where no runtime would find that. */
+async function bundleModule(url: string): Promise<Bundle> {
+  const path = JSON.stringify(runtime.filePath(url));
+  const entry = `export * from ${path};\nimport * as all from ${path};\nexport default all.default;`;
+  const name = /([^/]+?)(\.\w+)?$/.exec(decodeURIComponent(url))?.[1] ?? "pipeline";
+  const code = await bundleCode(entry, { base: url, name });
+  const module = moduleOf(code);
+  const { document } = await loadDocument(module);
+  const tasks = Object.entries(document.tasks).map(([task, entry]) => {
+    const { run } = entry;
+    const own = run !== undefined && "module" in run && run.module === module;
+    return [task, own ? { ...entry, run: { ...run, module: BUNDLE_MODULE } } : entry] as const;
+  });
+  return await makeBundle({ ...document, tasks: Object.fromEntries(tasks) }, code);
 }
 
 /** The module that imports all that the tasks run, and gives it names. */
