@@ -304,6 +304,49 @@ test("an executor that ends after its run is told apart from one that is away", 
   }
 });
 
+test("a page that is not seen holds no connection, and catches up when it is seen again", () =>
+  withPage(HELD, async ({ page, execution }) => {
+    await stands(page, "running");
+    const left = page.waitForEvent("requestfailed", (request) => request.url().includes("/records"));
+    await see(page, false);
+    await left;
+    execution.store.set("go", "true");
+    await execution;
+    assert.equal(await page.locator(".title .badge").textContent(), "running");
+    await see(page, true);
+    await stands(page, "succeeded");
+  }));
+
+/** What a browser does when its tab goes to the background, or comes back. */
+async function see(page: Page, seen: boolean): Promise<void> {
+  await page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, !seen);
+}
+
+test("a pipeline that is still being loaded is waited for", async () => {
+  const execution = inspectedRun(FAILING, { workers: 1 });
+  const run = httpRun(execution);
+  let loaded = false;
+  Object.defineProperty(run, "plan", { get: () => loaded ? execution.plan : undefined });
+  const server = await served(() => run);
+  const browser = await browse();
+  try {
+    const { page } = await watched(browser);
+    const refused = page.waitForResponse((response) => response.status() === 404);
+    await page.goto(server.address);
+    await refused;
+    await page.getByText("Connecting to the executor").waitFor();
+    loaded = true;
+    await stands(page, "failed");
+  } finally {
+    await browser.close();
+    await Promise.resolve(execution);
+    await server.close();
+  }
+});
+
 test("the next run of an executor takes the place of the one before", async () => {
   const first = inspectedRun(FAILING, { workers: 1 });
   await first;

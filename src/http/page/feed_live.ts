@@ -5,7 +5,7 @@
  * Invariant: asks no other host; while the page is not seen, no connection is held; what was missed is asked for by number.
  */
 import type { LogRecord, StateRecord } from "../../journal/record.ts";
-import type { Feed, LogFilter, PageEntry, PageEvent, PagePipeline, PageStatus, Sink } from "./data.ts";
+import type { Feed, Link, LogFilter, PageEntry, PageEvent, PagePipeline, PageStatus, Sink } from "./data.ts";
 import { readLines } from "./lines.ts";
 
 /** Between two looks at the status, milliseconds. */
@@ -17,6 +17,12 @@ const FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 5_000;
 
 /** Where the token is kept while the tab is open. */
 const TOKEN_KEY = "outrider-token";
+
+/** Until a person gives a token, milliseconds. */
+const UNTIL_ASKED_MS = 3_600_000;
+
+/** Why the records of a run are no longer followed. */
+type Left = "away" | "unseen" | "other run";
 
 /** It answered, with something other than what was asked for. */
 class Refused extends Error {
@@ -136,17 +142,22 @@ export class LiveFeed implements Feed {
         await wait(STATUS_MS, signal);
       } catch (error) {
         if (signal.aborted) continue;
-        if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
-          sink.link({ state: "denied", because: error.message });
-          await wait(3_600_000, signal);
-          continue;
-        }
-        if (this.#awaySince === 0) this.#awaySince = Date.now();
-        sink.link(this.#over ? { state: "gone" } : { state: "away", since: this.#awaySince });
-        await wait(pauseMs, signal);
+        const link = this.#linkAfter(error);
+        sink.link(link);
+        await wait(link.state === "denied" ? UNTIL_ASKED_MS : pauseMs, signal);
         pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
       }
     }
+  }
+
+  #linkAfter(error: unknown): Link {
+    if (error instanceof Refused) {
+      const { status, message: because } = error;
+      // What else is refused comes about by itself: a pipeline that is still being loaded.
+      return status === 401 || status === 403 ? { state: "denied", because } : { state: "connecting" };
+    }
+    if (this.#awaySince === 0) this.#awaySince = Date.now();
+    return this.#over ? { state: "gone" } : { state: "away", since: this.#awaySince };
   }
 
   /** One look at the run, or a long one while it goes on. */
@@ -161,9 +172,15 @@ export class LiveFeed implements Feed {
     sink.link({ state: "live" });
     const watched = new AbortController();
     const both = AbortSignal.any([signal, watched.signal]);
-    const watching = this.#watchStatus(sink, both, () => watched.abort());
+    let left: Left | undefined;
+    const watching = this.#watchStatus(sink, both).then((why) => {
+      left = why;
+      watched.abort();
+    });
     try {
       await this.#records(sink, both);
+    } catch (error) {
+      if (left === undefined || left === "away") throw error;
     } finally {
       watched.abort();
       await watching;
@@ -190,18 +207,18 @@ export class LiveFeed implements Feed {
   }
 
   /** Progress, workers and conditions; and whether the executor still answers. */
-  async #watchStatus(sink: Sink, signal: AbortSignal, away: () => void): Promise<void> {
+  async #watchStatus(sink: Sink, signal: AbortSignal): Promise<Left | undefined> {
     for (;;) {
       await wait(STATUS_MS, signal);
-      if (signal.aborted) return;
+      if (signal.aborted) return undefined;
+      if (document.hidden) return "unseen";
       try {
         const status = await this.#status();
-        if (status.run?.id !== this.#run) return away();
+        if (status.run?.id !== this.#run) return "other run";
         sink.status(status);
       } catch {
-        return away();
+        return "away";
       }
-      if (document.hidden) return away();
     }
   }
 

@@ -57,6 +57,7 @@ export class Head {
   readonly #wrongTitle: HTMLElement = h("summary", "");
   readonly #summary: HTMLDetailsElement;
   #listed = "";
+  #told = "";
   #link: Link = { state: "connecting" };
 
   constructor(actions: HeadActions) {
@@ -106,7 +107,9 @@ export class Head {
   status({ unable, conditions = [] }: PageStatus): void {
     const lines = [...(unable === undefined ? [] : [unable]), ...conditions.map(({ message }) => message)];
     this.#conditions.hidden = lines.length === 0;
-    if (lines.join("\n") === this.#conditions.innerText) return;
+    const told = lines.join("\n");
+    if (told === this.#told) return;
+    this.#told = told;
     this.#conditions.replaceChildren(...lines.map((line) => h("li", line)));
   }
 

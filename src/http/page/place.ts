@@ -50,7 +50,7 @@ export function layersOf({ widths, edges }: Sketch): number[] {
 /** The direction in which more of the graph can be read. @param aspect Width of the window by its height. */
 export function directionFor(sketch: Sketch, aspect: number): Direction {
   const layers = layersOf(sketch);
-  const depth = Math.max(0, ...layers) + 1;
+  const depth = layers.reduce((most, layer) => Math.max(most, layer), 0) + 1;
   const most = Math.min(WIDEST, widest(layers));
   const width = sketch.widths.reduce((sum, each) => sum + each, 0) / Math.max(1, sketch.widths.length) + GAP;
   const shown = (wide: number, high: number) => Math.min(aspect / wide, 1 / high);
