@@ -37,8 +37,16 @@ const WIDEST = 40;
 /** Beyond these, and for layers wider than `WIDEST`, the plain arrangement stays. */
 export const MAX_PLACED = 2_500, MAX_PLACED_EDGES = 6_000;
 
+const known: WeakMap<Sketch, readonly number[]> = new WeakMap();
+
 /** Layer of each box: one more than the deepest of its needs. */
-export function layersOf({ widths, edges }: Sketch): number[] {
+export function layersOf(sketch: Sketch): readonly number[] {
+  const found = known.get(sketch) ?? layer(sketch);
+  known.set(sketch, found);
+  return found;
+}
+
+function layer({ widths, edges }: Sketch): number[] {
   const needs: number[][] = widths.map(() => []);
   for (const { from, to, kind } of edges) if (kind !== "loop") needs[to]!.push(from);
   const layers: number[] = [];
