@@ -1,0 +1,121 @@
+/**
+ * Kills the executor's process at random moments of a run, again and again, and starts it anew until the run is done: what
+ * had finished is not run again, and no result is missing. At least a hundred times on each runtime.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import test from "node:test";
+import type { RunResult } from "../src/journal/result.ts";
+import { type CliProcess, startCli, withFiles } from "./rig.ts";
+import { seeded } from "./uplink_rig.ts";
+
+/** Kills in all. Fewer for who is in a hurry: `OUTRIDER_TEST_KILLS=10`. */
+const KILLS = Number(process.env["OUTRIDER_TEST_KILLS"] ?? 100);
+const CHAINS = 4;
+const LENGTH = 30;
+
+/** Each execution leaves a line as it begins and one as it ends, straight on the disk, and returns what they say. */
+const TASKS = `
+import { appendFileSync } from "node:fs";
+import process from "node:process";
+export function step({ task, inputs }) {
+  const token = Math.random().toString(36).slice(2);
+  appendFileSync("proof.txt", ["begin", task, process.pid, token].join(" ") + "\\n");
+  const until = performance.now() + 1;
+  while (performance.now() < until);
+  appendFileSync("proof.txt", ["end", task, process.pid, token].join(" ") + "\\n");
+  console.log("did", task);
+  return { token, before: Object.values(inputs).map((input) => input.token) };
+}
+`;
+
+/** Chains beside each other, tied together at every fifth step. */
+function pipeline(): object {
+  const tasks: Record<string, object> = {};
+  for (let step = 0; step < LENGTH; step++) {
+    for (let chain = 0; chain < CHAINS; chain++) {
+      const needs = step === 0 ? [] : [`t${chain}_${step - 1}`];
+      if (step % 5 === 4) needs.push(`t${(chain + 1) % CHAINS}_${step - 1}`);
+      tasks[`t${chain}_${step}`] = { run: { module: "./tasks.mjs", export: "step" }, needs };
+    }
+  }
+  return { outrider: 1, name: "killed", tasks };
+}
+
+/** Resolves when the process has told of so many tasks, or has ended. */
+function hasDone(cli: CliProcess, tasks: number): Promise<void> {
+  return new Promise((done) => {
+    let seen = 0;
+    cli.child.stderr!.on("data", (piece: string) => {
+      seen += piece.split(" did ").length - 1;
+      if (seen >= tasks) done();
+    });
+    cli.ended.then(() => done(), () => done());
+  });
+}
+
+test(`a run that is killed at random is done in the end, over ${KILLS} kills`, async () => {
+  const seed = Date.now() % 1_000_000;
+  const random = seeded(seed);
+  let kills = 0;
+  while (kills < KILLS) {
+    await withFiles({ "tasks.mjs": TASKS, "p.json": pipeline() }, async (cwd) => {
+      const result = await untilDone(cwd, async (cli) => {
+        if (kills >= KILLS) return;
+        await hasDone(cli, 3 + Math.floor(random() * 8));
+        await new Promise((later) => setTimeout(later, random() * 8));
+        if (cli.child.exitCode === null) cli.kill("SIGKILL");
+        if ((await cli.ended).signal === "SIGKILL") kills++;
+      });
+      check(cwd, result, `seed ${seed}`);
+    });
+  }
+});
+
+async function untilDone(cwd: string, disturb: (cli: CliProcess) => Promise<void>): Promise<RunResult> {
+  for (;;) {
+    const args = ["run", "p.json", "--state-dir", "state", "--json", "--workers", "2", "--max-workers", "2"];
+    const cli = startCli(args, { cwd });
+    await disturb(cli);
+    const { code, signal, stdout, stderr } = await cli.ended;
+    // One that was killed after it had told its result is done all the same.
+    if (stdout.endsWith("}}\n")) return JSON.parse(stdout) as RunResult;
+    assert.equal(signal ?? code, "SIGKILL", stderr);
+  }
+}
+
+function check(cwd: string, result: RunResult, seed: string): void {
+  assert.equal(result.state, "succeeded", seed);
+  assert.equal(Object.keys(result.tasks).length, CHAINS * LENGTH, seed);
+  const lines = readFileSync(join(cwd, "proof.txt"), "utf8").trimEnd().split("\n");
+  for (const [task, attempts] of Object.entries(result.tasks)) {
+    const begun = lines.filter((line) => line.startsWith(`begin ${task} `)).map((line) => line.split(" "));
+    const processes = begun.map(([, , pid]) => pid);
+    assert.equal(new Set(processes).size, begun.length, `${task} ran twice in one process, ${seed}`);
+    const last = attempts.at(-1)!;
+    assert.equal(last.outcome, "succeeded", `${task}, ${seed}`);
+    for (const { outcome, reason } of attempts.slice(0, -1)) {
+      assert.deepEqual([outcome, reason], ["crashed", "lost"], `${task}, ${seed}`);
+    }
+    const { token } = last.value as { readonly token: string };
+    assert.equal(begun.at(-1)?.[3], token, `${task} ran again after it had finished, ${seed}`);
+    assert.ok(
+      lines.some((line) => line.startsWith(`end ${task} `) && line.endsWith(token)),
+      `${task}, ${seed}`,
+    );
+    checkInputs(task, result, seed);
+  }
+}
+
+/** What a task was given is what those before it came to: no result was made anew under its feet. */
+function checkInputs(task: string, result: RunResult, seed: string): void {
+  const { before } = result.tasks[task]!.at(-1)!.value as { readonly before: readonly string[] };
+  const tokens = new Set(
+    Object.values(result.tasks).map((attempts) =>
+      (attempts.at(-1)!.value as { readonly token: string }).token
+    ),
+  );
+  assert.ok(before.every((token) => tokens.has(token)), `${task} was given what is no result, ${seed}`);
+}
