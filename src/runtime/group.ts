@@ -14,6 +14,7 @@ import type { ChildEnd, GroupOptions, ProcessGroup } from "./port.ts";
 export function startGroup({ command, cwd, env, stdin, onOutput }: GroupOptions): ProcessGroup {
   const [name, ...args] = command;
   const program = name!.includes("/") && !isAbsolute(name!) ? join(cwd, name!) : name!;
+  guard.start();
   let child: ChildProcess;
   try {
     child = spawn(program, args, { cwd, env, detached: true, stdio: ["pipe", "pipe", "pipe"] });

@@ -4,42 +4,79 @@
  * Invariant: a group that was added and not removed gets SIGKILL when this process is gone. Where the device has no `sh`,
  * there is no guard; docs/command-tasks.md says so.
  *
- * The guard is a small process in a group of its own that reads which groups there are from a pipe. The system closes the
- * pipe when we end, whatever ended us.
+ * The guard is a small process in a group of its own that waits at the end of a pipe. The system closes the pipe when we
+ * end, whatever ended us; then the guard reads which groups there are from a file. That is written at once, as a pipe in
+ * the hands of an event loop is not.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { ftruncateSync, mkdtempSync, openSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 const PROGRAM = `
 trap '' INT TERM HUP
+while read -r line; do :; done
 groups=" "
 while read -r sign group; do
   case "$sign" in
     +) groups="$groups$group " ;;
     -) case "$groups" in *" $group "*) groups="\${groups%% $group *} \${groups#* $group }" ;; esac ;;
   esac
-done
+done < "$1/groups"
 for group in $groups; do kill -KILL "-$group" 2>/dev/null || kill -s KILL -- "-$group" 2>/dev/null; done
-exit 0
+rm -rf "$1"
 `;
 
-let child: ChildProcess | undefined;
-
-function write(line: string): void {
-  if (child === undefined) {
-    const started = child = spawn("sh", ["-c", PROGRAM], {
-      detached: true,
-      stdio: ["pipe", "ignore", "ignore"],
-    });
-    started.on("error", () => {});
-    started.stdin!.on("error", () => {});
-    started.unref();
-    (started.stdin as unknown as { unref?: () => void }).unref?.();
-  }
-  child.stdin!.write(line);
+interface Started {
+  readonly process: ChildProcess;
+  /** The file of groups. */
+  readonly file: number;
 }
 
-/** The guard of this process; started with the first group. */
-export const guard: { add(group: number): void; remove(group: number): void } = {
-  add: (group) => write(`+ ${group}\n`),
-  remove: (group) => write(`- ${group}\n`),
+let started: Started | undefined;
+const groups = new Set<number>();
+
+function start(): Started {
+  if (started !== undefined) return started;
+  const folder = mkdtempSync(join(tmpdir(), "outrider-guard-"));
+  const file = openSync(join(folder, "groups"), "a", 0o600);
+  const child = spawn("sh", ["-c", PROGRAM, "sh", folder], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  child.on("error", () => {});
+  child.stdin!.on("error", () => {});
+  child.unref();
+  (child.stdin as unknown as { unref?: () => void }).unref?.();
+  return started = { process: child, file };
+}
+
+function note(line: string): void {
+  try {
+    writeSync(start().file, line);
+  } catch {
+    // A full disk takes the guard away, and nothing else.
+  }
+}
+
+/** The guard of this process. */
+export const guard: { start(): void; add(group: number): void; remove(group: number): void } = {
+  /** To be called before a program is started, so that the guard is there when there is something to guard. */
+  start() {
+    try {
+      start();
+    } catch {
+      // As above.
+    }
+  },
+  add(group) {
+    groups.add(group);
+    note(`+ ${group}\n`);
+  },
+  remove(group) {
+    groups.delete(group);
+    note(`- ${group}\n`);
+    // Nothing is left to be said, so that the file does not grow with the number of programs.
+    if (groups.size === 0 && started !== undefined) ftruncateSync(started.file, 0);
+  },
 };
