@@ -163,6 +163,7 @@ host.provide("outrider", {
   },
 });
 (globalThis as { [key: symbol]: unknown })[Symbol.for("outrider.ranInWorker")] = ranInWorker;
+await host.locked;
 expose(calls, endpoint);
 host.onMessage((message) => typeof message === "number" ? line.wake() : receive(message));
 line.wake();

@@ -32,10 +32,19 @@ export interface HostListener {
 
 const port = parentPort!;
 const { lock, data } = workerData as { lock: string; data: unknown };
-if (typeof navigator !== "undefined" && navigator.locks !== undefined) {
-  // Held for ever: on Deno it makes `terminate` halt a synchronous loop, and its release proves the end of the thread.
-  navigator.locks.request(lock, () => new Promise(() => {})).catch(() => {});
-}
+
+/**
+ * Settles when the thread holds its lock, for ever: on Deno that is what lets `terminate` halt a synchronous loop, and its
+ * release proves the end of the thread. Nothing of a task's may run before.
+ */
+export const locked: Promise<void> = new Promise((held) => {
+  const locks = typeof navigator === "undefined" ? undefined : navigator.locks;
+  if (locks === undefined) return held();
+  locks.request(lock, () => {
+    held();
+    return new Promise(() => {});
+  }).catch(() => held());
+});
 
 /** What the thread was started with. */
 export const startData: unknown = data;
