@@ -105,10 +105,22 @@ export function contract(name: string, open: Open): void {
       });
       const seen: StateRecord[] = [];
       journal.watch({ state: (record) => seen.push(record) });
-      const events = [change("a", 1, "1"), change("b", 1, "1"), change("a", 2, "2"), change("b", 2), change("b", 3, "3"), change("a", 3, "3")];
+      const events = [
+        change("a", 1, "1"),
+        change("b", 1, "1"),
+        change("a", 2, "2"),
+        change("b", 2),
+        change("b", 3, "3"),
+        change("a", 3, "3"),
+      ];
       events.forEach((event, at) => journal.append(event, at));
       await journal.flush();
-      const light = (key: string, version: number): StateEvent => ({ type: "store.changed", key, version, superseded: true });
+      const light = (key: string, version: number): StateEvent => ({
+        type: "store.changed",
+        key,
+        version,
+        superseded: true,
+      });
       const wanted = [light("a", 1), light("b", 1), light("a", 2), ...events.slice(3)];
       assert.deepEqual(journal.states(0, 9), wanted.map((event, at) => ({ seq: at + 1, at, ...event })));
       assert.deepEqual(seen, events.map((event, at) => ({ seq: at + 1, at, ...event })));

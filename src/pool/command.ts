@@ -6,17 +6,11 @@
  */
 import type { CommandRun } from "../pipeline/plan.ts";
 import type { ErrorData } from "../pipeline/outcome.ts";
-import type { ChildEnd, ProcessGroup, Runtime } from "../runtime/port.ts";
-import { type CommandFiles, makeFiles, readOutput } from "./command_files.ts";
+import type { ChildEnd, ProcessGroup } from "../runtime/port.ts";
+import { type CommandFiles, type CommandRuntime, makeFiles, readOutput } from "./command_files.ts";
 import { LineCutter } from "./command_lines.ts";
 import type { LaneItem, LaneOutcome } from "./lane.ts";
 import type { AbortOutcome } from "./protocol.ts";
-
-/** The part of the runtime that programs need. */
-export type CommandRuntime = Pick<
-  Runtime,
-  "startGroup" | "makeTempFolder" | "readText" | "writeText" | "remove" | "list" | "filePath" | "cwd"
->;
 
 /** What a program is run with. */
 export interface CommandOptions {

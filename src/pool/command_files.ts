@@ -5,7 +5,13 @@
  */
 import { readJson } from "../pipeline/json_text.ts";
 import { decode, encode, MAX_VALUE_LENGTH } from "../pipeline/value.ts";
-import type { CommandRuntime } from "./command.ts";
+import type { Runtime } from "../runtime/port.ts";
+
+/** The part of the runtime that programs need. */
+export type CommandRuntime = Pick<
+  Runtime,
+  "startGroup" | "makeTempFolder" | "readText" | "writeText" | "remove" | "list" | "filePath" | "cwd"
+>;
 
 /** Where a program's files are. */
 export interface CommandFiles {

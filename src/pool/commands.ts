@@ -3,7 +3,8 @@
  * Must not know workers; a program is a lane of its own beside theirs.
  * Invariant: there are never more than `max` at a time; when `close` has resolved, none is left.
  */
-import { Command, type CommandRuntime } from "./command.ts";
+import { Command } from "./command.ts";
+import type { CommandRuntime } from "./command_files.ts";
 import type { LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
 
 /** What programs need of the outside. */
