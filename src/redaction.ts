@@ -28,7 +28,7 @@ export class Redactor {
       secret.length >= MIN_SECRET
     );
     const spellings = parts.sort((a, b) => b.length - a.length).flatMap((secret) => [
-      { source: anySpelling(secret), longest: secret.length * 9 },
+      { source: anySpelling(secret), longest: secret.length * (NESTED + 5) },
       ...base64Cores(secret).map((core) => ({ source: base64Spelling(core), longest: core.length })),
     ]);
     this.#longest = Math.max(0, ...spellings.map(({ longest }) => longest));
@@ -93,15 +93,19 @@ function withLines(secret: string): string[] {
   return lines.length === 1 ? [secret] : [secret.trim(), ...lines.filter((line) => line.length >= MIN_LINE)];
 }
 
+/** Most backslashes before an escape: JSON in JSON in JSON. */
+const NESTED = 7;
+
+/** How JSON escapes a character in short, as a pattern; also where that JSON is a text in other JSON. */
 const SHORT_ESCAPES: Readonly<Record<string, string>> = {
-  '"': '\\"',
-  "\\": "\\\\",
-  "/": "\\/",
-  "\b": "\\b",
-  "\f": "\\f",
-  "\n": "\\n",
-  "\r": "\\r",
-  "\t": "\\t",
+  '"': `\\\\{1,${NESTED}}"`,
+  "\\": `\\\\{2,${NESTED + 1}}`,
+  "/": `\\\\{1,${NESTED}}\\/`,
+  "\b": `\\\\{1,${NESTED}}b`,
+  "\f": `\\\\{1,${NESTED}}f`,
+  "\n": `\\\\{1,${NESTED}}n`,
+  "\r": `\\\\{1,${NESTED}}r`,
+  "\t": `\\\\{1,${NESTED}}t`,
 };
 
 /** Matches a secret, each of its characters as it is, as JSON escapes it, or percent-encoded. */
@@ -111,7 +115,8 @@ function anySpelling(secret: string): string {
 
 function anyCharacter(character: string): string {
   const units = [...Array(character.length).keys()].map((at) => character.charCodeAt(at));
-  const unicode = units.map((unit) => `\\\\u${hexClass(unit.toString(16).padStart(4, "0"))}`).join("");
+  const unicode = units.map((unit) => `\\\\{1,${NESTED}}u${hexClass(unit.toString(16).padStart(4, "0"))}`)
+    .join("");
   const percent = character.isWellFormed()
     ? Array.from(
       new TextEncoder().encode(character),
@@ -120,7 +125,7 @@ function anyCharacter(character: string): string {
     : [];
   const short = SHORT_ESCAPES[character];
   const spellings = [
-    ...(short === undefined ? [] : [escaped(short)]),
+    ...(short === undefined ? [] : [short]),
     ...(percent.length === 0 ? [] : [percent.join("")]),
     unicode,
     ...(character === " " ? ["\\+"] : []),

@@ -77,7 +77,9 @@ async function held(
   const close = parts.opened.open();
   try {
     const change = await store.wait(key, since, { timeoutMs, signal: c.req.raw.signal });
-    if (change === undefined) return notModified(store.version(key));
+    if (change === undefined) {
+      return store.get(key) === undefined ? gone(key, store.version(key)) : notModified(store.version(key));
+    }
     return change.value === undefined
       ? gone(key, change.version)
       : entry(c, change as HttpChange & { value: string });
