@@ -67,9 +67,10 @@ export class Pool implements LaneListener {
     this.#supply = supply;
     this.#setup = setup;
     for (const lane of this.#lanes) lane.setup(setup);
-    while (this.#lanes.size < Math.min(this.#options.workers, setup.tasks)) this.#grow();
     this.#after("reserve", RESERVE_MS, () => this.#refillReserve());
     this.feed();
+    // Last, since starting a thread holds up this one for a while.
+    while (this.#lanes.size < Math.min(this.#options.workers, setup.tasks)) this.#grow();
   }
 
   /** Hands out what is ready to the lanes that have room. */
