@@ -41,7 +41,7 @@ test("http: who follows events gets those that are kept and those to come, until
   const { ask, run } = world();
   run.events.emit("a");
   const reader = new StreamReader(await ask("/events", SSE));
-  await reader.until(/^id: 1\ndata: \{"id":1,"type":"a","at":\d+\}\n\n/);
+  await reader.until(/^: alive\n\nid: 1\ndata: \{"id":1,"type":"a","at":\d+\}\n\n/);
   run.events.emit("b", '"x"');
   await reader.until(/id: 2\ndata: \{"id":2,"type":"b","detail":"x",/);
   run.end();
@@ -79,7 +79,7 @@ test("http: the log, whole, by task, by level, and from a number on, in three fo
   assert.match(plain, /^\S+Z ERROR {4}second \| three\n$/);
   run.end();
   const sse = await (await ask("/logs?since=3", SSE)).text();
-  assert.match(sse, /^id: 4\ndata: \{"seq":4,.*"text":"three"\}\n\n$/);
+  assert.match(sse, /^: alive\n\nid: 4\ndata: \{"seq":4,.*"text":"three"\}\n\n$/);
   assert.equal(await refused("/logs", { headers: { accept: "image/png" } }), "406 ACCEPT");
   assert.equal(await refused("/logs", { headers: { accept: "text/plain;q=0" } }), "406 ACCEPT");
 });
@@ -105,7 +105,7 @@ test("http: a stream without news says that it is alive, and leaves nothing when
     const answer = await ask(path, SSE);
     assert.equal(answer.status, 200, path);
     const reader = new StreamReader(answer);
-    await reader.until(/: alive\n\n/);
+    await reader.until(/: alive\n\n: alive\n\n/);
     await reader.leave();
   }
   run.end();

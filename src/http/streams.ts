@@ -119,6 +119,10 @@ export function streamed({ format, texts, listen, opened, signal }: StreamParts)
   const iterator = texts(gone.signal);
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      // Bun sends the head of an answer with the first of its body.
+      if (NOTHING[format] !== "") controller.enqueue(encoder.encode(NOTHING[format]));
+    },
     async pull(controller) {
       for (;;) {
         const { value, done } = await iterator.next();
