@@ -177,33 +177,42 @@ class BadLine {
 
   #carry(near: Socket): void {
     const far = connect(this.#to, "127.0.0.1");
+    const cut = () => {
+      near.destroy();
+      far.destroy();
+    };
     for (const socket of [near, far]) {
       this.#sockets.add(socket);
-      socket.on("error", () => {}).on("close", () => {
-        this.#sockets.delete(socket);
-        near.destroy();
-        far.destroy();
-      });
+      socket.on("error", cut).on("close", () => this.#sockets.delete(socket));
     }
-    if (!this.up) return void near.destroy();
-    this.#pass(near, far);
-    this.#pass(far, near);
+    if (!this.up) return cut();
+    this.#pass(near, { to: far, cut });
+    this.#pass(far, { to: near, cut });
   }
 
-  #pass(from: Socket, to: Socket): void {
+  #pass(from: Socket, { to, cut }: { readonly to: Socket; readonly cut: () => void }): void {
+    let late = 0;
+    let over = false;
+    const done = () => over && late === 0 && to.end();
     from.on("data", (chunk) => {
       if (this.#random() < 0.03) {
         this.cuts++;
-        return void from.destroy();
+        return cut();
       }
+      late++;
       from.pause();
       // At most 4 MB a second, and up to 10 ms late.
       setTimeout(() => {
+        late--;
         if (!to.destroyed) to.write(chunk);
         from.resume();
+        done();
       }, this.#random() * 10 + chunk.length / 4096);
     });
-    from.on("end", () => to.end());
+    from.on("end", () => {
+      over = true;
+      done();
+    });
   }
 }
 
