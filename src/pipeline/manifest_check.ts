@@ -99,12 +99,19 @@ function messageOfValue(issue: Issue): string {
       return `Must be a whole number; received ${show(input)}`;
     case "min_length":
     case "max_length":
+      if (typeof input !== "string" && type === "min_length") {
+        return `Must have at least ${requirement} ${requirement === 1 ? "entry" : "entries"}; it has ${
+          lengthOf(input)
+        }`;
+      }
       if (typeof input !== "string") {
         return `May have at most ${requirement} entries; it has ${lengthOf(input)}`;
       }
       return type === "min_length"
         ? "Can't be empty"
         : `May have at most ${requirement} characters; it has ${input.length}`;
+    case "regex":
+      return issue.message;
     default:
       return `Must be ${KINDS[type] ?? `a ${type}`}; received ${show(input)}`;
   }

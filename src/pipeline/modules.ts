@@ -40,7 +40,7 @@ export function checkModules(tasks: readonly [string, unknown][], base: string):
     const place = () => placeOf(placeOf("tasks", name), "run");
     if ("command" in run) {
       const problem = commandProblem(run, base);
-      if (problem !== undefined) problems.push({ ...problem, place: placeOf(place(), problem.place) });
+      if (problem !== undefined) problems.push({ ...problem, place: `${place()}.${problem.place}` });
       continue;
     }
     const message = formProblem(run) ?? spellingProblem(run["export"]);
