@@ -81,6 +81,8 @@ export class Pool implements LaneListener {
     if (this.#cancelled !== undefined) this.cancelAll(this.#cancelled);
     if (this.#paused) return;
     this.#feeding = true;
+    // What has just been told is made to outlive the process before time is spent on what comes next.
+    supply.commit();
     this.#ids = this.commands?.feed(supply, this.#ids) ?? this.#ids;
     this.#feedAlone(supply);
     this.#feedIdle(supply);

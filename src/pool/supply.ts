@@ -18,7 +18,7 @@ export interface Supply {
   takeCommand(lane: number): LaneItem | undefined;
   /** What may follow the last attempt offered to the lane. */
   extend(lane: number, options: { readonly last: number; readonly max: number }): LaneItem[];
-  /** Called when attempts have been taken, before a worker can see them. */
+  /** Called before time is spent, and when attempts have been taken, before a worker can see them. */
   commit(): void;
   /** The attempts never began; the last of a line comes first. */
   giveBack(items: readonly LaneItem[]): void;
