@@ -29,6 +29,7 @@ const GROUPS: Readonly<Record<string, { readonly repeat: number; readonly comman
   metg: { repeat: 1, commands: ["metg"] },
   wfformat: { repeat: 1, commands: ["wfformat"] },
   startup: { repeat: 1, commands: ["startup"] },
+  http: { repeat: 1, commands: ["http"] },
 };
 
 /** One process to be. */

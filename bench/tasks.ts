@@ -33,3 +33,39 @@ export function spinAndTell(context: { readonly params: { readonly us: number } 
   spin(context);
   return context.params.us;
 }
+
+/** The part of a task's context that is used here. */
+interface Context {
+  readonly params: { readonly count: number; readonly lines: number };
+  readonly store: {
+    set(key: string, value: number): Promise<number>;
+    waitFor(key: string): Promise<unknown>;
+  };
+  readonly log: { info(text: string): void };
+  readonly signal: AbortSignal;
+}
+
+/** Waits until it is cancelled. */
+export function waits({ signal }: Context): Promise<void> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+}
+
+/** Sets a key to the time, again and again. */
+export async function changes({ params, store }: Context): Promise<void> {
+  await new Promise((later) => setTimeout(later, 500));
+  for (let count = 0; count < params.count; count++) {
+    await store.set("at", performance.timeOrigin + performance.now());
+    await new Promise((later) => setTimeout(later, 10));
+  }
+  // Long enough for the last one to be seen before the run is over.
+  await new Promise((later) => setTimeout(later, 500));
+}
+
+/** Logs lines when it is told to; returns how long that took, in milliseconds. */
+export async function logs({ params, store, log }: Context): Promise<number> {
+  await store.waitFor("go");
+  const from = performance.now();
+  const text = "x".repeat(80);
+  for (let line = 0; line < params.lines; line++) log.info(text);
+  return performance.now() - from;
+}

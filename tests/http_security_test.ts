@@ -116,8 +116,6 @@ test("http: pages of other origins get nothing, a simple form changes nothing, a
     assert.deepEqual([...headers.keys()].filter((name) => name.startsWith("access-control")), []);
     assert.equal(headers.get("x-content-type-options"), "nosniff");
     assert.equal(headers.get("cache-control"), "no-store");
-    assert.equal(headers.get("cross-origin-resource-policy"), "same-origin");
-    assert.match(headers.get("content-security-policy")!, /default-src 'none'/);
   }
   assert.deepEqual(run.cancelled, []);
   assert.deepEqual(run.store.keys().keys, []);
@@ -127,7 +125,7 @@ test("http: too long a path, too large headers, and a body that does not come ar
   const { refused } = world({ limits: { bodyMs: 20, target: 1_000, headerBytes: 4_000 } });
   assert.equal(await refused(`/store/k?wait=${"1".repeat(2_000)}`), "414 TARGET_TOO_LONG");
   assert.equal(
-    await refused("/status", { headers: { "x-much": "x".repeat(5_000) } }),
+    await refused("/cancel", { method: "POST", headers: { "x-much": "x".repeat(5_000) } }),
     "431 HEADERS_TOO_LARGE",
   );
   let gone = false;

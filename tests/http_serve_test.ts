@@ -122,7 +122,11 @@ function raw(port: number, text: string): Promise<string> {
     const socket = connect(port, "127.0.0.1", () => socket.write(text));
     let answer = "";
     socket.setEncoding("latin1").on("data", (piece: string) => answer += piece);
-    socket.on("error", reject);
+    // A server may reset a connection whose request it has given up.
+    socket.on(
+      "error",
+      (error: { code?: string }) => /^(ECONNRESET|EPIPE)$/.test(error.code ?? "") || reject(error),
+    );
     socket.on("close", () => resolve(answer));
   });
 }
@@ -141,8 +145,8 @@ test("serve: the server lets nothing past by the way it reads requests", () =>
     );
     assert.equal(await status(`PUT /store/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1`), 401);
     assert.ok(
-      [400, 413, 431].includes(
-        await status(`GET /status HTTP/1.1\r\nHost: localhost\r\nX-Much: ${"x".repeat(40_000)}`),
+      [0, 400, 413, 431].includes(
+        await status(`GET /status HTTP/1.1\r\nHost: localhost\r\nX-Much: ${"x".repeat(1_000_000)}`),
       ),
     );
     assert.ok([400, 401, 404].includes(await status("GET /store/%ZZ HTTP/1.1\r\nHost: localhost")));

@@ -65,18 +65,19 @@ export function requireToken({ headers }: Request, gate: Gate): void {
     throw unauthorized("No token came with the request");
   }
   if (given.length > MAX_AUTHORIZATION) throw unauthorized("The token is longer than any");
-  const text = given.slice(0, 7).toLowerCase() === "bearer " ? given.slice(7).trim() : "";
+  const start = /^bearer +/i.exec(given)?.[0].length ?? given.length;
   let known = false;
-  for (const token of gate.tokens()) if (sameText(text, token)) known = true;
+  for (const token of gate.tokens()) if (sameText(given, token, start)) known = true;
   if (!known) throw unauthorized("The token is not one of this run");
 }
 
-/** Whether two texts are the same, in time that depends on the length of `given` alone. */
-export function sameText(given: string, wanted: string): boolean {
-  let difference = given.length ^ wanted.length;
+/** Whether a text, from `start` on, is another one, in time that depends on the length of `given` alone. */
+export function sameText(given: string, wanted: string, start: number = 0): boolean {
+  let difference = given.length - start ^ wanted.length;
   const length = wanted.length || 1;
-  for (let at = 0; at < given.length; at++) {
-    difference |= given.charCodeAt(at) ^ wanted.charCodeAt(at % length);
+  for (let at = start, other = 0; at < given.length; at++) {
+    difference |= given.charCodeAt(at) ^ wanted.charCodeAt(other);
+    if (++other === length) other = 0;
   }
   return difference === 0 && wanted !== "";
 }

@@ -1,19 +1,23 @@
 /**
  * Owns the shape of answers: which headers each has.
  * Must not know what is answered.
- * Invariant: no answer may be kept by a cache, read as another type, framed, or read by a page of another origin; none has
- * a CORS header.
+ * Invariant: no answer may be kept by a cache or read as another type than it has, and none has a CORS header. What a
+ * browser would show as a page has a policy too; of data, pages of other origins get nothing anyway (access.ts), and each
+ * header costs an answer as much as finding its route does.
  */
 
 /** Headers of every answer. */
 const SAFE: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
+};
+
+/** Headers of what a browser shows as a page. */
+const PAGE: Readonly<Record<string, string>> = {
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "cross-origin-resource-policy": "same-origin",
   "referrer-policy": "no-referrer",
 };
-
-const CLOSED = "default-src 'none'; frame-ancestors 'none'";
 
 /** Content types that are spoken here. */
 export const TYPE = {
@@ -29,8 +33,8 @@ export const TYPE = {
 const BY_TYPE: ReadonlyMap<string, Readonly<Record<string, string>>> = new Map(
   Object.values(TYPE).map((type) => [type, {
     "content-type": type,
-    "content-security-policy": CLOSED,
     ...SAFE,
+    ...(type === TYPE.html && PAGE),
   }]),
 );
 

@@ -10,15 +10,59 @@ import type { HttpLimits } from "./port.ts";
 
 /** The bytes of a request. @throws {Refuse} 413 if there are too many, 408 if they take too long, 415 if they are packed. */
 export async function readBytes(request: Request, limits: HttpLimits): Promise<Uint8Array<ArrayBuffer>> {
-  const { headers, body } = request;
+  const { headers } = request;
   const encoding = headers.get("content-encoding") ?? "identity";
   if (encoding !== "identity") {
     throw new Refuse(415, "ENCODING", {
       message: `The body is packed (${encoding.slice(0, 40)}): send it as it is`,
     });
   }
-  if (Number(headers.get("content-length") ?? 0) > limits.bodyBytes) throw tooLarge(limits);
-  if (body === null) return new Uint8Array(0);
+  const length = headers.get("content-length");
+  if (Number(length ?? 0) > limits.bodyBytes) throw tooLarge(limits);
+  // The server lets no more through than was announced.
+  if (length !== null) return await inTime(request.arrayBuffer(), limits);
+  const { body } = request;
+  return body === null ? new Uint8Array(0) : await inPieces(body, limits);
+}
+
+/** How late it may be noticed that a body is late, milliseconds. */
+const TICK_MS = 250;
+
+/** Bodies that are on their way. One clock for all: a timer for each would cost as much as the rest of a small request. */
+const coming: Set<{ readonly until: number; readonly late: () => void }> = new Set();
+let clock: ReturnType<typeof setTimeout> | undefined;
+
+function tick(): void {
+  const now = performance.now();
+  for (const body of coming) if (body.until <= now) body.late();
+  clock = undefined;
+  arm();
+}
+
+function arm(): void {
+  if (clock === undefined && coming.size > 0) clock = setTimeout(tick, TICK_MS);
+}
+
+function inTime(bytes: Promise<ArrayBuffer>, limits: HttpLimits): Promise<Uint8Array<ArrayBuffer>> {
+  return new Promise((resolve, reject) => {
+    const body = { until: performance.now() + limits.bodyMs, late: () => end(() => reject(tooSlow(limits))) };
+    const end = (settle: () => void) => {
+      coming.delete(body);
+      settle();
+    };
+    coming.add(body);
+    arm();
+    bytes.then(
+      (buffer) => end(() => resolve(new Uint8Array(buffer))),
+      () => end(() => reject(brokenOff())),
+    );
+  });
+}
+
+async function inPieces(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  limits: HttpLimits,
+): Promise<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<"late">((over) => timer = setTimeout(() => over("late"), limits.bodyMs));
@@ -26,7 +70,12 @@ export async function readBytes(request: Request, limits: HttpLimits): Promise<U
   let length = 0;
   try {
     for (;;) {
-      const part = await Promise.race([reader.read().catch(brokenOff), late]);
+      const part = await Promise.race([
+        reader.read().catch(() => {
+          throw brokenOff();
+        }),
+        late,
+      ]);
       if (part === "late") throw tooSlow(limits);
       if (part.done) return joined(chunks, length);
       length += part.value.length;
@@ -41,11 +90,13 @@ export async function readBytes(request: Request, limits: HttpLimits): Promise<U
   }
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 /** The text of a request, which must be UTF-8. @throws {Refuse} As `readBytes`, and 400 if it is not UTF-8. */
 export async function readText(request: Request, limits: HttpLimits): Promise<string> {
   const bytes = await readBytes(request, limits);
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     throw new Refuse(400, "BODY", {
       message: "The body is not UTF-8: send it as UTF-8, or as application/octet-stream",
@@ -108,8 +159,8 @@ function joined(chunks: readonly Uint8Array[], length: number): Uint8Array<Array
   return bytes;
 }
 
-function brokenOff(): never {
-  throw new Refuse(400, "BODY", { message: "The body was broken off: send it again" });
+function brokenOff(): Refuse {
+  return new Refuse(400, "BODY", { message: "The body was broken off: send it again" });
 }
 
 function tooLarge({ bodyBytes }: HttpLimits): Refuse {

@@ -1,7 +1,8 @@
 /**
  * Owns the combined log over HTTP, and the records of what happened, which a page draws from.
  * Must not know who writes either.
- * Invariant: following costs the run next to nothing: a reader is woken once for many lines, and reads pages.
+ * Invariant: following costs the run next to nothing: a reader is woken once for many lines, reads pages, and rests between
+ * them while the run goes on.
  */
 import type { Level, LogRecord, StateRecord } from "../journal/record.ts";
 import type { Ctx, Parts, Route } from "./parts.ts";
@@ -13,6 +14,10 @@ import { Bell, type Format, formatOf, sseMessage, streamed } from "./streams.ts"
 const PAGE = 500;
 /** Lines of a reader that follows are gathered for so long, milliseconds. */
 const GATHER_MS = 20;
+
+/** While a run writes much, a reader rests so many times as long as a page has cost: the run comes first. */
+const REST_FACTOR = 20;
+const MOST_REST_MS = 200;
 
 /** Levels, least severe first. */
 const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "critical"];
@@ -97,12 +102,17 @@ async function* texts<R extends { readonly seq: number }>(
   let quietSince = Date.now();
   for (let at = since;;) {
     const { over } = run;
+    const began = performance.now();
     const page = read(at);
     at = page.at(-1)?.seq ?? at;
     const told = page.map((record) => text(record) ?? "").join("");
+    const spentMs = performance.now() - began;
     if (told !== "") {
       quietSince = Date.now();
       yield told;
+    }
+    if (page.length === PAGE && following && !over) {
+      await new Bell().wait(Math.min(MOST_REST_MS, spentMs * REST_FACTOR), signal);
     }
     if (page.length > 0) continue;
     if (!following || over) return;

@@ -7,6 +7,8 @@
 import { durationProblem, parseDuration } from "../pipeline/duration.ts";
 import { Refuse } from "./failure.ts";
 
+const NONE: URLSearchParams = new URLSearchParams();
+
 /** The query of one request. */
 export class Query {
   readonly #params: URLSearchParams;
@@ -14,7 +16,8 @@ export class Query {
   /** @throws {Refuse} If it has a parameter that is not `known`, or one twice. */
   constructor(url: string, known: readonly string[]) {
     const at = url.indexOf("?");
-    this.#params = new URLSearchParams(at < 0 ? "" : url.slice(at));
+    this.#params = at < 0 ? NONE : new URLSearchParams(url.slice(at));
+    if (at < 0) return;
     for (const name of this.#params.keys()) {
       if (!known.includes(name)) {
         throw bad(

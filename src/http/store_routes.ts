@@ -102,7 +102,6 @@ function tell(c: Ctx, store: HttpStore, key: string): Response {
 function entry(c: Ctx, { value, version, expiresAt }: HttpChange & { readonly value: string }): Response {
   const headers = {
     etag: `"${version}"`,
-    vary: "accept",
     ...(expiresAt !== undefined && { expires: new Date(expiresAt).toUTCString() }),
   };
   const accept = c.req.raw.headers.get("accept");
