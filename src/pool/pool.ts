@@ -19,7 +19,7 @@ const GROW_MS = 20;
 /** A lane beyond the base that has had nothing to do for this long ends, in milliseconds. */
 const IDLE_MS = 10_000;
 /** After this long a run keeps one warm worker in reserve, in milliseconds. */
-const RESERVE_MS = 250;
+const RESERVE_MS = 2_000;
 /** Reads of the outboxes without a bell: from every `MIN_POLL_MS`, doubling while nothing is told, to `MAX_POLL_MS`. */
 const MIN_POLL_MS = 2;
 const MAX_POLL_MS = 200;
