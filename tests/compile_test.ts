@@ -77,6 +77,7 @@ test("Deno's executable embeds the command line and nothing else", () => {
   const embedded = [...listing.matchAll(/^[├└][─┬]+ (\S+)/gm)].map(([, name]) => name!.replace("/*", ""))
     .sort();
   assert.deepEqual(embedded, ["chunks", "cli.js"], listing);
+  // The page and the reader of pipelines are about half of it; node_modules would be tens of megabytes.
   const size = /^Files: ([\d.]+)(B|KB|MB)$/m.exec(listing);
-  assert.ok(size !== null && size[2] !== "MB", `more than a megabyte is embedded:\n${listing}`);
+  assert.ok(size !== null && (size[2] !== "MB" || Number(size[1]) < 2), `too much is embedded:\n${listing}`);
 });

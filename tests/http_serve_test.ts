@@ -105,14 +105,19 @@ test("serve: a client that goes away leaves no wait and no listener behind", () 
     const ask = asker(serving);
     const leaving = new AbortController();
     const events = await ask("/events", { signal: leaving.signal });
-    const waits = () => execution.store.stats().waits;
-    const open = waits();
+    const reader = new StreamReader(events);
+    const until = async (waits: number) => {
+      while (execution.store.stats().waits !== waits) await new Promise((later) => setTimeout(later, 5));
+    };
+    await reader.until(/"type":"ready"/);
+    // The task's own.
+    await until(1);
     const held = ask("/store/never?wait=30s", { signal: leaving.signal }).catch(() => undefined);
-    while (waits() === open) await new Promise((later) => setTimeout(later, 5));
+    await until(2);
     leaving.abort();
     await held;
-    await events.body!.cancel().catch(() => {});
-    while (waits() > open) await new Promise((later) => setTimeout(later, 5));
+    await reader.leave().catch(() => {});
+    await until(1);
     assert.equal((await ask("/livez")).status, 200);
   }));
 

@@ -77,10 +77,14 @@ interface Draining extends Output {
   drained(): Promise<void>;
 }
 
-/** The stream is opened with the first use of it, since that costs time at the start. */
+/**
+ * The stream is opened with the first use of it, since that costs time at the start. What is written in one turn leaves in
+ * one piece at its end: that is cheaper, and what the turn put into a journal is on disk before anybody sees it told.
+ */
 function output(stream: () => NodeJS.WriteStream): Draining {
   let opened = false;
   let closed = false;
+  let turn = "";
   let pending = 0;
   let idle = () => {};
   const left = () => {
@@ -95,15 +99,23 @@ function output(stream: () => NodeJS.WriteStream): Draining {
     opened = true;
     return stream();
   };
+  const leave = () => {
+    const text = turn;
+    turn = "";
+    try {
+      open().write(text, left);
+    } catch {
+      close();
+    }
+  };
   return {
     write(text) {
       if (closed || text === "") return;
-      pending++;
-      try {
-        open().write(text, left);
-      } catch {
-        close();
+      if (turn === "") {
+        pending++;
+        queueMicrotask(leave);
       }
+      turn += text;
     },
     drained: () => new Promise((done) => pending === 0 || closed ? done() : idle = done),
     get isTTY() {
