@@ -4,7 +4,8 @@
  * Invariant: the same sources give the same files.
  */
 import { toJsonSchema } from "@valibot/to-json-schema";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { configTable } from "../src/config.ts";
 import { CHOICES, manifestSchema } from "../src/pipeline/manifest_schema.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -42,6 +43,15 @@ function convert(schema: Schema): Json {
   return converted;
 }
 
+/** The text of docs/configuration.md with the table of all variables as the schema has it. */
+export function withConfigTable(text: string): string {
+  const table = /^\| variable +\| what it says .*\n(?:\|.*\n)+/m;
+  if (!table.test(text)) throw new Error("There is no table in docs/configuration.md: give it its head");
+  return text.replace(table, () => `${configTable()}\n`);
+}
+
 if (import.meta.main) {
+  const configuration = new URL("configuration.md", import.meta.url);
+  writeFileSync(configuration, withConfigTable(readFileSync(configuration, "utf8")));
   writeFileSync(new URL("pipeline.schema.json", import.meta.url), pipelineSchema());
 }

@@ -15,6 +15,7 @@ import { AgentRun, type Ending } from "./agent_run.ts";
 import type { Config } from "./config.ts";
 import { DEFAULT_PIPELINE } from "./config_schema.ts";
 import { pastOf } from "./agent_past.ts";
+import type { AgentEndPoint, AgentView } from "./agent_serving.ts";
 import type { Level } from "./journal/record.ts";
 import type { Source } from "./pipeline/load.ts";
 import { type KeptRun, type Origin, StateError } from "./state_dir.ts";
@@ -62,8 +63,10 @@ class AgentAtWork implements Agent {
   readonly #background: Set<Promise<void>> = new Set();
   #because = "";
   #exitCode: number | undefined;
-  /** The gateway has been given up: nothing more is asked of it. */
-  #givenUp = false;
+  #endPoint: AgentEndPoint | undefined;
+  /** Why the gateway has been given up: nothing more is asked of it. */
+  #givenUp: string | undefined;
+  #runs = 0;
   #run: AgentRun | undefined;
   #paused = false;
   #level: Level;
@@ -108,20 +111,23 @@ class AgentAtWork implements Agent {
 
   async #work(): Promise<number> {
     try {
+      // Only then is the state directory this agent's, and its http.json with it.
       const begun = await this.#leftOver();
+      this.#endPoint = await this.#port.serve(this.#view());
       let code: number | undefined;
       for (let job = await this.#next(begun); job !== undefined; job = await this.#next([])) {
         code = await this.#carryOut(job);
-        if (!this.#options.follow || this.#stopping.signal.aborted || this.#givenUp) break;
+        if (!this.#options.follow || this.#stopping.signal.aborted || this.#givenUp !== undefined) break;
       }
       await Promise.race([Promise.all(this.#background), this.#over.promise]);
       this.#over.resolve();
-      return code ?? (this.#givenUp ? 1 : this.#exitCode ?? 0);
+      return code ?? (this.#givenUp === undefined ? this.#exitCode ?? 0 : 1);
     } finally {
       this.#cancelLook();
       await this.#link?.farewell();
       await this.#link?.stop();
       await Promise.all(this.#background);
+      await this.#endPoint?.close();
       await this.#port.state?.end();
       this.#sayTraffic();
     }
@@ -217,10 +223,12 @@ class AgentAtWork implements Agent {
   /** Runs a job to its end, and reports it; returns the exit code. */
   async #carryOut({ source, kept, tag }: Job): Promise<number> {
     const { state } = this.#port;
+    if (this.#runs++ > 0) await this.#endPoint!.renew();
     const run = this.#run = new AgentRun(source, {
       config: this.#config,
       port: this.#port,
       link: this.#link,
+      endPoint: this.#endPoint!,
       kept,
       level: () => this.#level,
     });
@@ -229,11 +237,12 @@ class AgentAtWork implements Agent {
     const ending = await run.ended;
     this.#run = undefined;
     this.#known = tag ?? this.#known;
-    if (this.#givenUp) this.#over.resolve();
+    if (this.#givenUp !== undefined) this.#over.resolve();
     if (this.#stopping.signal.aborted) this.#endWithin(this.#config.stopGraceMs);
     const reported = this.#report(run, ending, kept);
     // Who goes on asks for the next pipeline meanwhile; all others wait until the gateway has everything.
-    const goesOn = this.#options.follow === true && !this.#stopping.signal.aborted && !this.#givenUp;
+    const goesOn = this.#options.follow === true && !this.#stopping.signal.aborted &&
+      this.#givenUp === undefined;
     if (goesOn && ending.keep === undefined) this.#inBackground(reported);
     else await reported;
     if (kept !== undefined && ending.keep === undefined) await state?.close(kept);
@@ -317,6 +326,19 @@ class AgentAtWork implements Agent {
     };
   }
 
+  /** What the end point tells of the agent, whether a run goes on or not. */
+  #view(): AgentView {
+    return {
+      state: () => this.#state(this.#run?.told()),
+      unable: () => {
+        if (this.#givenUp !== undefined) return `It takes on nothing more: ${this.#givenUp}`;
+        return this.#stopping.signal.aborted ? `It is stopping: ${this.#because}` : undefined;
+      },
+      conditions: () => [...this.#link?.conditions ?? [], ...this.#run?.conditions ?? []],
+      gateway: () => this.#link?.told(),
+    };
+  }
+
   #state(run: HeartbeatRun | undefined): ExecutorState {
     if (this.#stopping.signal.aborted) return "stopping";
     if (this.#paused) return "paused";
@@ -337,7 +359,7 @@ class AgentAtWork implements Agent {
     const { ms, then } = this.#config.keepAlive;
     const because = `the gateway has been out of reach for ${Math.round(ms / 1000)} s (OUTRIDER_KEEP_ALIVE)`;
     this.#port.note(`Ending: ${because}`);
-    this.#givenUp = true;
+    this.#givenUp = because;
     const run = this.#run;
     if (run === undefined || then !== "finish") this.stop(because);
     if (run === undefined) this.#over.resolve();

@@ -3,7 +3,9 @@
  * Must not know how a run is carried out, nor where journals are kept.
  * Invariant: once stopped, it has no request, timer or listener left.
  */
+import type { HttpCondition, HttpGateway } from "./http/port.ts";
 import { CommandInbox } from "./uplink/commands.ts";
+import type { LogRecord } from "./journal/record.ts";
 import type { Gateway, Pulled } from "./uplink/dialect.ts";
 import type { UplinkError } from "./uplink/errors.ts";
 import { type HeartbeatLoop, type HeartbeatSnapshot, startHeartbeat } from "./uplink/heartbeat.ts";
@@ -35,10 +37,14 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #inbox: CommandInbox = new CommandInbox();
   readonly #heartbeat: HeartbeatLoop;
-  readonly #reports: Set<Report> = new Set();
+  readonly #reports: Map<Report, RecordSource> = new Map();
   readonly #unlisten: () => void;
+  /** When the gateway last answered; at first, when the link began. */
   #heardAt: number;
+  #everHeard = false;
   #failing = false;
+  #lastError = "";
+  #missedBeats = 0;
   /** Resolves the farewell, once a heartbeat that was made after it was asked for has been replied to. */
   #farewell: { made: boolean; readonly done: () => void } | undefined;
 
@@ -63,16 +69,19 @@ export class Link {
       onReply: () => {
         this.#heard();
         if (this.#farewell?.made) this.#farewell.done();
-        for (const report of this.#reports) report.online();
+        for (const report of this.#reports.keys()) report.online();
       },
-      onError: (error) => this.#failed(error),
+      onError: (error) => {
+        this.#missedBeats++;
+        this.#failed(error);
+      },
     });
   }
 
   /** Records that wait to be sent. */
   get spool(): LaneNumbers {
     const spool = { state: 0, log: 0 };
-    for (const report of this.#reports) {
+    for (const report of this.#reports.keys()) {
       const { pending } = report.status();
       spool.state += pending.state;
       spool.log += pending.log;
@@ -83,6 +92,45 @@ export class Link {
   /** How long the gateway has been out of reach, milliseconds; 0 while nothing has failed. */
   get outOfReachMs(): number {
     return this.#failing ? this.#options.clock.now() - this.#heardAt : 0;
+  }
+
+  /** What an end point tells of the gateway. */
+  told(): HttpGateway {
+    return {
+      url: withoutCredentials(this.gateway.url),
+      ...(this.#everHeard && { lastContactAt: this.#heardAt }),
+      spool: this.spool,
+      heartbeatFailures: this.#missedBeats,
+    };
+  }
+
+  /** What is not as it should be between here and the gateway. */
+  get conditions(): readonly HttpCondition[] {
+    const found: HttpCondition[] = [];
+    if (this.#failing) {
+      const seconds = Math.round(this.outOfReachMs / 1000);
+      found.push({
+        code: "gateway_out_of_reach",
+        message: `The gateway has been out of reach for ${seconds} s: ${this.#lastError}`,
+      });
+    }
+    for (const [report, source] of this.#reports) {
+      const { acknowledged, parked } = report.status();
+      const [first] = source.logs(acknowledged.log, 1) as readonly Partial<LogRecord>[];
+      if (first?.dropped !== undefined) {
+        const lines = first.seq! - acknowledged.log;
+        found.push({
+          code: "log_dropped",
+          message:
+            `The log outgrew OUTRIDER_SPOOL_BYTES as it waited for the gateway: its oldest ${lines} lines were dropped`,
+        });
+      }
+      if (parked > 0) {
+        const message = `The gateway refused ${parked} records, which are set aside: why is on stderr`;
+        found.push({ code: "records_refused", message });
+      }
+    }
+    return found;
   }
 
   /** Tells the gateway at once how things stand. */
@@ -132,7 +180,7 @@ export class Link {
         note(`The gateway could not read ${rejected.length} records: ${rejected[0]?.reason}`),
       onError: (error) => this.#failed(error),
     });
-    this.#reports.add(report);
+    this.#reports.set(report, source);
     return report;
   }
 
@@ -153,18 +201,30 @@ export class Link {
 
   async stop(): Promise<void> {
     this.#unlisten();
-    await Promise.all([this.#heartbeat.stop(), ...[...this.#reports].map((report) => this.drop(report))]);
+    await Promise.all([
+      this.#heartbeat.stop(),
+      ...[...this.#reports.keys()].map((report) => this.drop(report)),
+    ]);
   }
 
   #heard(): void {
     const { clock, note } = this.#options;
     if (this.#failing) note(`The gateway ${this.gateway.url} is back`);
     this.#failing = false;
+    this.#everHeard = true;
     this.#heardAt = clock.now();
   }
 
   #failed(error: UplinkError): void {
     if (!this.#failing) this.#options.note(`${error.message}; trying again`);
     this.#failing = true;
+    this.#lastError = error.message;
   }
+}
+
+function withoutCredentials(url: string): string {
+  const parsed = new URL(url);
+  if (parsed.username === "" && parsed.password === "") return url;
+  parsed.username = parsed.password = "";
+  return parsed.href;
 }

@@ -3,6 +3,7 @@
  * Must not know which runtime or gateway is behind it.
  * Invariant: everything that takes time or can fail is in here, so that a test can be the world.
  */
+import type { AgentEndPoint, AgentView } from "./agent_serving.ts";
 import type { InnerOptions, InspectedExecution } from "./inspection.ts";
 import type { Source } from "./pipeline/load.ts";
 import type { StateDir } from "./state_dir.ts";
@@ -23,6 +24,8 @@ export interface AgentPort {
   readonly version: string;
   /** Logical cores, at least 1. */
   readonly cores: number;
+  /** Opens the end point; one that is off is there too, and answers nobody. */
+  serve(view: AgentView): Promise<AgentEndPoint>;
   startRun(source: Source, options: InnerOptions): InspectedExecution;
   /** Whether there is a file. */
   exists(path: string): Promise<boolean>;

@@ -4,10 +4,12 @@
  * Invariant: `ended` settles once and never rejects but for a defect; a run that could not begin is reported as failed.
  */
 import type { AgentPort } from "./agent_port.ts";
+import type { AgentEndPoint } from "./agent_serving.ts";
 import type { Link } from "./agent_link.ts";
 import { pastOf } from "./agent_past.ts";
 import type { Config } from "./config.ts";
 import { flagCalls, noFlagCalls } from "./flags.ts";
+import type { HttpCondition } from "./http/port.ts";
 import type { InspectedExecution } from "./inspection.ts";
 import type { Journal } from "./journal/journal.ts";
 import { type Level, LEVELS } from "./journal/record.ts";
@@ -33,6 +35,7 @@ export interface AgentRunOptions {
   readonly config: Config;
   readonly port: AgentPort;
   readonly link: Link | undefined;
+  readonly endPoint: AgentEndPoint;
   readonly kept: KeptRun | undefined;
   /** Least level of log records that are kept. */
   readonly level: () => Level;
@@ -49,20 +52,21 @@ export class AgentRun {
   #trouble: string | undefined;
 
   constructor(source: Source, options: AgentRunOptions) {
-    const { config, port, link, kept } = this.#options = options;
-    this.#journal = kept?.journal ?? memoryJournal({ logBytes: config.spoolBytes });
+    const { config, port, link, kept, endPoint } = this.#options = options;
+    this.#journal = endPoint.journal(kept?.journal ?? memoryJournal({ logBytes: config.spoolBytes }));
     const { workers, maxWorkers, workerMemoryMiB, stopGraceMs, killGraceMs } = config;
     const { gateway, clock, random } = port;
     const flags = gateway && createFlags({ gateway, clock, random });
-    this.#execution = port.startRun(source, {
+    this.#execution = endPoint.attach(port.startRun(source, {
       journal: withLevel(this.#journal, options.level),
+      environment: () => endPoint.environment(),
       stopGraceMs,
       killGraceMs,
       ...(workers === undefined ? {} : { workers }),
       ...(maxWorkers === undefined ? {} : { maxWorkers }),
       ...(workerMemoryMiB === undefined ? {} : { workerMemoryMiB }),
       services: { ...(flags === undefined ? noFlagCalls() : flagCalls(flags, this.#over.signal)) },
-    });
+    }));
     const hide = port.show(this.#execution);
     this.ended = this.#carryOut(link).finally(() => {
       this.#over.abort();
@@ -108,6 +112,19 @@ export class AgentRun {
       running: running.length,
       names: running.map(({ task }) => task),
     };
+  }
+
+  /** What is not as it should be, although the run goes on. */
+  get conditions(): readonly HttpCondition[] {
+    const { kept, config } = this.#options;
+    if (kept === undefined) {
+      return config.stateDir === undefined ? [] : [{
+        code: "not_kept",
+        message: `${config.stateDir} took nothing more as this run began: it is in memory only`,
+      }];
+    }
+    const { degraded } = kept.journal;
+    return degraded === undefined ? [] : [{ code: "disk", message: degraded }];
   }
 
   /** Tells when the disk begins to refuse what is written, and when it takes it again. */

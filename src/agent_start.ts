@@ -5,10 +5,12 @@
  */
 import { startAgent } from "./agent.ts";
 import type { Agent, AgentPort } from "./agent_port.ts";
+import { serveAgent } from "./agent_serving.ts";
 import { systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { inspectedRun } from "./executor.ts";
 import type { Runtime } from "./runtime/port.ts";
+import { redactorFor } from "./secrets.ts";
 import { StateDir } from "./state_dir.ts";
 import type { Gateway } from "./uplink/dialect.ts";
 import { netunicornGateway } from "./uplink/netunicorn.ts";
@@ -18,13 +20,21 @@ import { outriderGateway } from "./uplink/outrider.ts";
 export interface Surroundings extends Pick<AgentPort, "note" | "show" | "version" | "lastEnd"> {
   readonly runtime: Runtime;
   readonly follow: boolean;
+  /** Told the address of the page, with its token; for a person alone. */
+  readonly page?: ((url: string) => void) | undefined;
 }
 
 /** Starts an agent on this machine. */
 export function startAgentHere(config: Config, surroundings: Surroundings): Agent {
-  const { runtime, follow, ...rest } = surroundings;
+  const { runtime, follow, page, ...rest } = surroundings;
+  const { version } = rest;
+  const token = config.gateway?.token;
+  const redactor = redactorFor((name) => runtime.env(name), token === undefined ? [] : [token]);
+  const note = (text: string) => rest.note(redactor.text(text));
   return startAgent(config, {
     ...rest,
+    note,
+    serve: (view) => serveAgent(config, view, { runtime, version, redactor, note, page }),
     clock: systemClock,
     random: Math.random,
     gateway: gatewayOf(config),

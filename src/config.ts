@@ -12,6 +12,8 @@ import {
   type VariableValues,
 } from "./config_schema.ts";
 import type { Level } from "./journal/record.ts";
+import { placeOf } from "./serving_place.ts";
+import { exposure, isPlace } from "./serving_settings.ts";
 import { checkToken } from "./uplink/token.ts";
 
 /** How the agent is set up. Times in milliseconds. */
@@ -41,6 +43,8 @@ export interface Config {
   readonly quiet: boolean;
   readonly stopGraceMs: number;
   readonly killGraceMs: number;
+  /** Where the end point is; empty: any free port of 127.0.0.1; `undefined`: there is none. */
+  readonly serve: string | undefined;
 }
 
 /** What reading the configuration asks of the outside. */
@@ -94,9 +98,15 @@ export async function readConfig(port: ConfigPort): Promise<ConfigRead> {
   const problems = checked.problems.map(({ name, message }) => {
     const { value, origin } = found.get(name)!;
     const from = origin === "environment" ? name : origin;
-    return `${from}: ${message}; received ${JSON.stringify(value.slice(0, 100))}`;
+    // Whoever writes a value where a name is asked for should not find it in a log.
+    const received = aboutVariable(name).secret || name === "OUTRIDER_SECRETS"
+      ? `${value.length} characters`
+      : JSON.stringify(value.slice(0, 100));
+    return `${from}: ${message}; received ${received}`;
   });
   const token = await tokenOf(found, port, problems);
+  const exposed = exposureOf(found);
+  if (exposed !== undefined) problems.push(exposed);
   problems.push(...contradictions(found, { values: checked.values ?? {}, foreign: foreign !== "", port }));
   const settings = settingsOf(found);
   if (checked.values === undefined || problems.length > 0) return { problems, settings };
@@ -131,6 +141,14 @@ function contradictions(
     );
   }
   return problems;
+}
+
+/** An address that others can reach needs a token; said also where something else is wrong. */
+function exposureOf(found: ReadonlyMap<string, { readonly value: string }>): string | undefined {
+  const address = found.get("OUTRIDER_SERVE")?.value ?? "off";
+  if (address === "off" || !isPlace(address)) return undefined;
+  const exposed = exposure(placeOf(address), found.get("OUTRIDER_SERVE_TOKEN")?.value ?? "");
+  return exposed && `OUTRIDER_SERVE: ${exposed}`;
 }
 
 /** The token; notes what is wrong with it. */
@@ -187,6 +205,7 @@ function configOf(
     quiet: values.OUTRIDER_QUIET ?? false,
     stopGraceMs: values.OUTRIDER_STOP_GRACE ?? 10_000,
     killGraceMs: values.OUTRIDER_KILL_GRACE ?? 2_000,
+    serve: values.OUTRIDER_SERVE === "off" ? undefined : values.OUTRIDER_SERVE ?? "",
   };
 }
 
@@ -201,11 +220,15 @@ function settingsOf(
   });
 }
 
-/** The table of all variables in Markdown, for docs/configuration.md. */
+/** The table of all variables in Markdown, for docs/configuration.md, with its columns aligned. */
 export function configTable(): string {
   const rows = variableNames().map((name) => {
     const { about, form, fallback } = aboutVariable(name);
-    return `| \`${name}\` | ${about} | ${form} | ${fallback ?? "none"} |`;
+    return [`\`${name}\``, about, form, fallback ?? "none"];
   });
-  return ["| variable | what it says | form | default |", "| --- | --- | --- | --- |", ...rows].join("\n");
+  const head = ["variable", "what it says", "form", "default"];
+  const widths = head.map((_, at) => Math.max(...[head, ...rows].map((row) => row[at]!.length)));
+  const line = (row: readonly string[]) =>
+    `| ${row.map((cell, at) => cell.padEnd(widths[at]!)).join(" | ")} |`;
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }

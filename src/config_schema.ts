@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import type { Level } from "./journal/record.ts";
 import { durationProblem, parseDuration } from "./pipeline/duration.ts";
+import { isHostName, isOperatorToken, isPlace, namesOf, TOKEN_FORM } from "./serving_settings.ts";
 import { Id } from "./uplink/protocol.ts";
 
 /** What is done when the gateway has been out of reach for too long. */
@@ -64,6 +65,31 @@ function keepAliveParts(value: string): { ms: number; then: KeepAliveAction } | 
   if (match === null || durationProblem(match[1]) !== undefined) return undefined;
   return { ms: parseDuration(match[1]!), then: (match[2] ?? "finish") as KeepAliveAction };
 }
+
+const serve = v.pipe(
+  text,
+  v.check(
+    (value) => value === "off" || isPlace(value),
+    "Write HOST:PORT such as 127.0.0.1:8080, unix:/path/to/socket, or off",
+  ),
+);
+const serveToken = v.pipe(text, v.check(isOperatorToken, `Write ${TOKEN_FORM}`));
+const serveHosts = v.pipe(
+  text,
+  v.transform(namesOf),
+  v.check(
+    (names) => names.every(isHostName),
+    "Write names of hosts such as device.example, without ports, with commas between",
+  ),
+);
+const secretNames = v.pipe(
+  text,
+  v.transform(namesOf),
+  v.check(
+    (names) => names.every((name) => !/[\s=]/.test(name)),
+    "Write names of environment variables, not their values, with commas between",
+  ),
+);
 
 function whole(least: number, most: number) {
   return v.pipe(
@@ -185,6 +211,25 @@ const VARIABLES = v.object({
     form: "duration",
     fallback: "2s",
   }),
+  OUTRIDER_SERVE: variable(serve, {
+    about: "Where the agent answers: status, store, events, log, metrics, a page ([http.md](http.md))",
+    form: "`HOST:PORT`, `unix:PATH` or `off`",
+    fallback: "any free port of 127.0.0.1",
+  }),
+  OUTRIDER_SERVE_TOKEN: variable(serveToken, {
+    about: "Token that lets in beside each run's own; needed for an address that others can reach",
+    form: "16 to 512 characters",
+    secret: true,
+  }),
+  OUTRIDER_SERVE_HOSTS: variable(serveHosts, {
+    about: "Names under which it may be asked, beside those of this machine",
+    form: "names, with commas between",
+  }),
+  OUTRIDER_SECRETS: variable(secretNames, {
+    about:
+      "Variables whose values never appear in log or status; those of OUTRIDER_TOKEN and OUTRIDER_SERVE_TOKEN never do",
+    form: "names, with commas between",
+  }),
 });
 
 /** The values that are set, read. Durations in milliseconds, sizes in bytes. */
@@ -207,6 +252,10 @@ export interface VariableValues {
   readonly OUTRIDER_WORKER_MEMORY?: number | undefined;
   readonly OUTRIDER_STOP_GRACE?: number | undefined;
   readonly OUTRIDER_KILL_GRACE?: number | undefined;
+  readonly OUTRIDER_SERVE?: string | undefined;
+  readonly OUTRIDER_SERVE_TOKEN?: string | undefined;
+  readonly OUTRIDER_SERVE_HOSTS?: readonly string[] | undefined;
+  readonly OUTRIDER_SECRETS?: readonly string[] | undefined;
 }
 
 /** Name of a variable. */

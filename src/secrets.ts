@@ -3,6 +3,7 @@
  * Must not know where they must not appear.
  */
 import { Redactor } from "./redaction.ts";
+import { servingSettings } from "./serving_settings.ts";
 
 /** Variables whose values are secret by what they are. */
 const ALWAYS: readonly string[] = ["OUTRIDER_TOKEN", "OUTRIDER_SERVE_TOKEN"];
@@ -17,8 +18,6 @@ export function redactorFor(
   env: (name: string) => string | undefined,
   more: readonly string[] = [],
 ): Redactor {
-  const names = (env("OUTRIDER_SECRETS") ?? "").split(",").map((name) => name.trim()).filter((name) =>
-    name !== ""
-  );
-  return new Redactor([...more, ...[...names, ...ALWAYS].map((name) => env(name) ?? "")]);
+  const names = [...servingSettings(env).secrets, ...ALWAYS];
+  return new Redactor([...more, ...names.map((name) => env(name) ?? "")]);
 }

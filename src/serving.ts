@@ -6,7 +6,13 @@
  */
 import { httpApp } from "./http/app.ts";
 import { page } from "./http/page.ts";
-import { HTTP_LIMITS, type HttpCondition, type HttpGateway, type HttpRun } from "./http/port.ts";
+import {
+  HTTP_LIMITS,
+  type HttpCondition,
+  type HttpGateway,
+  type HttpRun,
+  type HttpState,
+} from "./http/port.ts";
 import { Opened } from "./http/streams.ts";
 import type { InspectedExecution } from "./inspection.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -15,6 +21,13 @@ import type { Redactor } from "./redaction.ts";
 import type { Runtime, Served } from "./runtime/port.ts";
 import { redactorFor } from "./secrets.ts";
 import { isLoopback, type Place, placeOf, ServingError } from "./serving_place.ts";
+import {
+  exposure,
+  isOperatorToken,
+  type ServingSettings,
+  servingSettings,
+  TOKEN_FORM,
+} from "./serving_settings.ts";
 
 /** How long followers get to read the last of a run before they are cut off, milliseconds. */
 const FAREWELL_MS = 500;
@@ -24,7 +37,7 @@ const LEAVING_MS = 100;
 /** The part of the runtime that is needed. */
 export type ServingRuntime = Pick<
   Runtime,
-  "name" | "version" | "pid" | "env" | "serve" | "writeText" | "remove" | "makeFolder" | "setEnv"
+  "name" | "version" | "pid" | "env" | "serve" | "readText" | "writeText" | "remove" | "makeFolder" | "setEnv"
 >;
 
 /** How the end point is served. */
@@ -42,7 +55,11 @@ export interface ServingOptions {
   readonly conditions?: () => readonly HttpCondition[];
   /** Why the executor can't work, if it can't. */
   readonly unable?: () => string | undefined;
-  /** Told of defects. */
+  /** What the executor does, where it is more than one run. */
+  readonly state?: () => HttpState;
+  /** Secrets that are in no variable, such as a token from a file. */
+  readonly secrets?: readonly string[];
+  /** Told, in words, of defects and of a state directory that takes no `http.json`. */
   readonly note?: (text: string) => void;
 }
 
@@ -74,18 +91,13 @@ export interface Serving {
 /** Serves the end point. @throws {ServingError} If the address can't be used, or may not without a token. */
 export async function startServing(options: ServingOptions): Promise<Serving> {
   const place = placeOf(options.address ?? "");
-  const operator = options.runtime.env("OUTRIDER_SERVE_TOKEN") ?? "";
-  if (!("path" in place) && !isLoopback(place.hostname) && operator === "") {
-    throw new ServingError(
-      `Others can reach ${place.hostname}: set OUTRIDER_SERVE_TOKEN to a token of at least 16 characters, or serve on 127.0.0.1`,
-    );
+  const settings = servingSettings((name) => options.runtime.env(name));
+  const exposed = exposure(place, settings.token);
+  if (exposed !== undefined) throw new ServingError(exposed);
+  if (settings.token !== "" && !isOperatorToken(settings.token)) {
+    throw new ServingError(`OUTRIDER_SERVE_TOKEN must be ${TOKEN_FORM}`);
   }
-  if (operator !== "" && !/^[\x21-\x7e]{16,512}$/.test(operator)) {
-    throw new ServingError(
-      "OUTRIDER_SERVE_TOKEN must be 16 to 512 printable ASCII characters without spaces",
-    );
-  }
-  const serving = new ServingAtWork(options, place, operator);
+  const serving = new ServingAtWork(options, place, settings);
   await serving.listen();
   return serving;
 }
@@ -94,7 +106,7 @@ class ServingAtWork implements Serving {
   token: string = newToken();
   readonly #options: ServingOptions;
   readonly #place: Place;
-  readonly #operator: string;
+  readonly #settings: ServingSettings;
   /** The gateway's token, in whose variable the run's own is put for tasks. */
   readonly #before: string;
   readonly #opened: Opened = new Opened(HTTP_LIMITS.open);
@@ -102,10 +114,10 @@ class ServingAtWork implements Serving {
   #served: Served | undefined;
   #run: HttpRun | undefined;
 
-  constructor(options: ServingOptions, place: Place, operator: string) {
+  constructor(options: ServingOptions, place: Place, settings: ServingSettings) {
     this.#options = options;
     this.#place = place;
-    this.#operator = operator;
+    this.#settings = settings;
     this.#before = options.runtime.env("OUTRIDER_TOKEN") ?? "";
     this.#redactor = this.#redactorNow();
   }
@@ -115,7 +127,8 @@ class ServingAtWork implements Serving {
   }
 
   async listen(): Promise<void> {
-    const { runtime, version, executor = "local", gateway, conditions, unable, note } = this.#options;
+    const { runtime, version, executor = "local", gateway, conditions, unable, state, note } = this.#options;
+    const { hosts, token: operator } = this.#settings;
     const reachable = !("path" in this.#place) && !isLoopback(this.#place.hostname);
     const app = httpApp({
       runtime: `${runtime.name} ${runtime.version}`,
@@ -125,17 +138,16 @@ class ServingAtWork implements Serving {
       page,
       opened: this.#opened,
       anyAddress: reachable,
-      hosts: (runtime.env("OUTRIDER_SERVE_HOSTS") ?? "").split(",").map((host) => host.trim()).filter(
-        Boolean,
-      ),
+      hosts,
       run: () => this.#run,
-      tokens: () => this.#operator === "" ? [this.token] : [this.token, this.#operator],
+      tokens: () => operator === "" ? [this.token] : [this.token, operator],
       redact: (text) => this.#redactor.text(text),
       onDefect: (error) =>
         note?.(`The end point failed at a request: ${error instanceof Error ? error.stack : error}`),
       ...(gateway !== undefined && { gateway }),
       ...(conditions !== undefined && { conditions }),
       ...(unable !== undefined && { unable }),
+      ...(state !== undefined && { state }),
     });
     const fetch = (request: Request) => app.fetch(request);
     this.#served = await runtime.serve({ fetch, ...this.#place });
@@ -169,7 +181,8 @@ class ServingAtWork implements Serving {
   }
 
   #redactorNow(): Redactor {
-    return redactorFor((name) => this.#options.runtime.env(name), [this.token, this.#before]);
+    const { runtime, secrets = [] } = this.#options;
+    return redactorFor((name) => runtime.env(name), [this.token, this.#before, ...secrets]);
   }
 
   async close(): Promise<void> {
@@ -179,8 +192,7 @@ class ServingAtWork implements Serving {
     // An answer that is broken off loses what its reader has not read yet, so the last bytes get time to leave.
     if (followed) await new Promise((left) => setTimeout(left, LEAVING_MS));
     await this.#served?.close();
-    const file = this.#file();
-    if (file !== undefined) await this.#options.runtime.remove(file).catch(() => {});
+    await this.#untell();
   }
 
   /** Tells those who look for it: workers and what they start by the environment, people by the file. */
@@ -190,8 +202,29 @@ class ServingAtWork implements Serving {
     const file = this.#file();
     if (file === undefined) return;
     const content: ServingFile = { url: this.url, token: this.token, pid: runtime.pid };
-    await runtime.makeFolder(stateDir!);
-    await runtime.writeText(file, `${JSON.stringify(content)}\n`, 0o600);
+    try {
+      await runtime.makeFolder(stateDir!);
+      await runtime.writeText(file, `${JSON.stringify(content)}\n`, 0o600);
+    } catch (error) {
+      // A disk that is full, say: the run and the end point go on.
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.note?.(
+        `${file} can't be written (${why}): commands find this end point by --url ${this.url} alone`,
+      );
+    }
+  }
+
+  /** Removes the file, unless it has become another process's. */
+  async #untell(): Promise<void> {
+    const file = this.#file();
+    if (file === undefined) return;
+    const { runtime } = this.#options;
+    try {
+      const { pid } = JSON.parse(await runtime.readText(file)) as Partial<ServingFile>;
+      if (pid === runtime.pid) await runtime.remove(file);
+    } catch {
+      // There is none, or it is not ours.
+    }
   }
 
   #file(): string | undefined {

@@ -5,6 +5,7 @@
  */
 import { startAgent } from "../src/agent.ts";
 import type { Agent } from "../src/agent_port.ts";
+import { type AgentView, unserved } from "../src/agent_serving.ts";
 import type { Config } from "../src/config.ts";
 import { inspectedRun } from "../src/executor.ts";
 import { gatewayApp } from "../src/gateway/app.ts";
@@ -12,6 +13,7 @@ import { sqliteGatewayStore } from "../src/gateway/sqlite.ts";
 import type { GatewayStore } from "../src/gateway/store.ts";
 import { bundleText, makeBundle } from "../src/pipeline/bundle.ts";
 import type { ManifestTask } from "../src/pipeline/manifest.ts";
+import { Redactor } from "../src/redaction.ts";
 import { runtime } from "../src/runtime/runtime.ts";
 import { StateDir } from "../src/state_dir.ts";
 import type { Fetch } from "../src/uplink/port.ts";
@@ -39,6 +41,7 @@ export const CONFIG: Config = {
   quiet: false,
   stopGraceMs: 10_000,
   killGraceMs: 200,
+  serve: undefined,
 };
 
 /** A world with one gateway. */
@@ -51,6 +54,8 @@ export class AgentWorld {
   readonly user: UserGateway;
   /** What agents told a person. */
   readonly notes: string[] = [];
+  /** What the last agent tells its end point. */
+  view: AgentView | undefined;
   readonly #random = seeded(7);
 
   constructor(harm: Harm = {}) {
@@ -101,6 +106,10 @@ export class AgentWorld {
       runtime: "test 1",
       version: "0.0.0",
       cores: 2,
+      serve: (view) => {
+        this.view = view;
+        return Promise.resolve(unserved(new Redactor([])));
+      },
       startRun: (source, more) => {
         options.onRun?.();
         const execution = inspectedRun(source, more);

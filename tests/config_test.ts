@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { type ConfigRead, configTable, readConfig } from "../src/config.ts";
+import { withConfigTable } from "../docs/generate.ts";
+import { type ConfigRead, readConfig } from "../src/config.ts";
 import { ROOT } from "./rig.ts";
 
 function read(
@@ -146,10 +147,56 @@ test("settings tell each value and its origin, and hide the token", async () => 
   assert.equal(of("OUTRIDER_TOKEN")?.value, "hidden, 12 characters");
 });
 
-test("the table in docs/configuration.md is that of the schema", () => {
-  const squeezed = (text: string) => text.replace(/ +/g, " ").replace(/-{3,}/g, "---");
-  const docs = squeezed(readFileSync(join(ROOT, "docs/configuration.md"), "utf8"));
-  for (const line of squeezed(configTable()).split("\n")) {
-    assert.ok(docs.includes(line), `Not in the docs: ${line}`);
+test("where the end point is: any port, an address, a socket, or off", async () => {
+  const serveOf = async (value: string) => (await read({ OUTRIDER_SERVE: value })).config?.serve;
+  assert.equal((await read({})).config?.serve, "");
+  assert.equal(await serveOf("127.0.0.1:8080"), "127.0.0.1:8080");
+  assert.equal(await serveOf("unix:/run/outrider.sock"), "unix:/run/outrider.sock");
+  const { config, problems } = await read({ OUTRIDER_SERVE: "off" });
+  assert.deepEqual([problems, config !== undefined, config?.serve], [[], true, undefined]);
+});
+
+test("what is wrong with the end point's variables is told at once, and a token is not shown", async () => {
+  const { problems } = await read({
+    OUTRIDER_SERVE: "http://here",
+    OUTRIDER_SERVE_TOKEN: "too-short",
+    OUTRIDER_SERVE_HOSTS: "device.example, other:80",
+    OUTRIDER_SECRETS: "MY_KEY=hunter2",
+    OUTRIDER_WORKERS: "0",
+  });
+  assert.deepEqual(problems.map((problem) => problem.split(":")[0]), [
+    "OUTRIDER_WORKERS",
+    "OUTRIDER_SERVE",
+    "OUTRIDER_SERVE_TOKEN",
+    "OUTRIDER_SERVE_HOSTS",
+    "OUTRIDER_SECRETS",
+  ]);
+  assert.match(
+    problems[1]!,
+    /HOST:PORT such as 127\.0\.0\.1:8080, unix:\/path\/to\/socket, or off; received/,
+  );
+  assert.match(problems[2]!, /Write 16 to 512 .*; received 9 characters$/);
+  assert.ok(!problems.join("\n").includes("too-short"));
+  assert.ok(!problems.join("\n").includes("hunter2"));
+});
+
+test("an address that others reach needs a token, and that is said beside other problems", async () => {
+  const token = "an-operators-own-token";
+  for (const address of ["0.0.0.0", "[::]:80", "device.example:8080"]) {
+    const { problems } = await read({ OUTRIDER_SERVE: address, OUTRIDER_QUIET: "perhaps" });
+    assert.equal(problems.length, 2, problems.join("\n"));
+    assert.match(problems[1]!, /^OUTRIDER_SERVE: Others can reach .*: set OUTRIDER_SERVE_TOKEN/);
+    assert.equal(
+      (await read({ OUTRIDER_SERVE: address, OUTRIDER_SERVE_TOKEN: token })).config?.serve,
+      address,
+    );
   }
+  const { settings } = await read({ OUTRIDER_SERVE_TOKEN: token });
+  const setting = settings.find(({ name }) => name === "OUTRIDER_SERVE_TOKEN");
+  assert.equal(setting?.value, "hidden, 22 characters");
+});
+
+test("the table in docs/configuration.md is that of the schema; npm run build:docs writes it", () => {
+  const docs = readFileSync(join(ROOT, "docs/configuration.md"), "utf8");
+  assert.equal(docs, withConfigTable(docs));
 });

@@ -77,6 +77,8 @@ async function runAgent(
     note,
     version: VERSION,
     lastEnd: runtime.env(LAST_END) || undefined,
+    // Whoever reads a file that stderr goes to has no use for the token, and should not find it.
+    page: stderr.isTTY ? (url) => note(`Page: ${url}`) : undefined,
     show: (execution) => {
       const view = new PlainView(execution, {
         out: stderr,
@@ -154,7 +156,8 @@ export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>(
     brief: "Run what the gateway, or the file beside it, says; report every result",
     fullDescription:
       `Runs on a device: finds its pipeline, runs it, and gets every result and log line to the gateway, however bad the
-network. Configured by environment variables alone; docs/configuration.md lists them.
+network. Configured by environment variables alone; docs/configuration.md lists them. While it lives it answers on
+127.0.0.1: status, store, events, logs and a page (OUTRIDER_SERVE).
 
 Exit codes: 0 succeeded, 1 the run failed, 2 bad configuration or pipeline, 130 ended by Ctrl-C, 143 by SIGTERM.`,
     customUsage: [

@@ -5,7 +5,7 @@
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "./context.ts";
-import { endPointFlags, endPointOf } from "./end_point.ts";
+import { endPointFlags, endPointOf, isHere } from "./end_point.ts";
 import type { EndPointFlags } from "./end_point.ts";
 import { UsageError } from "./errors.ts";
 import { gatewayFlags } from "./gateway_flags.ts";
@@ -17,7 +17,7 @@ interface Flags extends GatewayFlags, EndPointFlags {
 }
 
 async function cancel(this: CliContext, { because, ...where }: Flags, run?: string): Promise<void> {
-  if (where.url !== undefined || where.stateDir !== undefined) {
+  if (isHere(where, { env: this.runtime.env, run })) {
     if (run !== undefined) {
       throw new UsageError("An executor on this machine has one run at a time: leave RUN out");
     }

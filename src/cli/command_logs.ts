@@ -5,7 +5,7 @@
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "./context.ts";
-import { endPointFlags, endPointOf, linesOf } from "./end_point.ts";
+import { endPointFlags, endPointOf, isHere, linesOf } from "./end_point.ts";
 import type { EndPointFlags } from "./end_point.ts";
 import { UsageError } from "./errors.ts";
 import { gatewayFlags } from "./gateway_flags.ts";
@@ -28,7 +28,7 @@ async function logs(this: CliContext, flags: Flags, run?: string): Promise<void>
   const ending = new AbortController();
   const unlisten = this.runtime.onSignal(() => ending.abort());
   const writer = new LineWriter(plainPaint, timeOfDay);
-  const here = flags.url !== undefined || flags.stateDir !== undefined;
+  const here = isHere(flags, { env: this.runtime.env, run });
   try {
     const records = here
       ? recordsHere(this, { ...flags, run, signal: ending.signal })

@@ -22,6 +22,7 @@ interface StatusDocument {
   readonly runtime: string;
   readonly uptimeMs: number;
   readonly unable?: string;
+  readonly state?: string;
   readonly conditions: readonly { readonly code: string; readonly message: string }[];
   readonly run?: {
     readonly id: string;
@@ -56,10 +57,11 @@ async function status(this: CliContext, { json, ...where }: Flags): Promise<void
 }
 
 function textOf(
-  { executor, version, runtime, uptimeMs, unable, conditions, run, gateway }: StatusDocument,
+  { executor, version, runtime, uptimeMs, unable, state, conditions, run, gateway }: StatusDocument,
 ): string {
   const rows = [
     ["executor", `${executor}, Outrider ${version} on ${runtime}, up ${span(uptimeMs)}`],
+    ...(state === undefined ? [] : [["state", state]]),
     ...(unable === undefined ? [] : [["unable", unable]]),
     ...conditions.map(({ code, message }) => ["degraded", `${message} (${code})`]),
     ...(gateway === undefined ? [] : [["gateway", gatewayText(gateway)]]),

@@ -86,6 +86,15 @@ export async function endPointOf(
   return { url: base, ask: (path, options) => ask(base + path, token, options) };
 }
 
+/** Whether an executor on this machine is meant: options name one, or the environment does and no run of a gateway is named. */
+export function isHere(
+  { url, stateDir }: EndPointFlags,
+  { env, run }: { readonly env: CliRuntime["env"]; readonly run: string | undefined },
+): boolean {
+  if (url !== undefined || stateDir !== undefined) return true;
+  return run === undefined && [env("OUTRIDER_URL"), env("OUTRIDER_STATE_DIR")].some(Boolean);
+}
+
 async function placeOf(
   { url, token, stateDir }: EndPointFlags,
   { env, readText }: Pick<CliRuntime, "env" | "readText">,
@@ -114,7 +123,7 @@ async function placeOf(
     }
   }
   throw new UsageError(
-    `No executor serves with the state directory ${folder}: there is no ${file}. Start it with --serve --state-dir ${folder}`,
+    `No executor serves with the state directory ${folder}: there is no ${file}. Start a run with --serve --state-dir ${folder}, or an agent with OUTRIDER_STATE_DIR=${folder}`,
   );
 }
 

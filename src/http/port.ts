@@ -107,6 +107,9 @@ export interface HttpRun {
   cancel(because: string): void;
 }
 
+/** What an executor does that has one run after the other. */
+export type HttpState = "idle" | "running" | "paused" | "stopping";
+
 /** Something that is not as it should be, although work goes on. */
 export interface HttpCondition {
   /** Stable, such as `disk_full`. */
@@ -155,6 +158,8 @@ export interface HttpOptions {
   readonly redact?: (text: string) => string;
   /** Why the executor can't work, if it can't. */
   readonly unable?: () => string | undefined;
+  /** What the executor does; for one that lives longer than a run. */
+  readonly state?: () => HttpState;
   readonly conditions?: () => readonly HttpCondition[];
   readonly gateway?: () => HttpGateway | undefined;
   readonly page?: HttpPage;

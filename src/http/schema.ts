@@ -119,6 +119,12 @@ const status = v.object({
   uptimeMs: ms,
   able: about(v.boolean(), "Whether it can work; if not, the status is 503."),
   unable: v.optional(about(v.string(), "Why not.")),
+  state: v.optional(
+    about(
+      v.picklist(["idle", "running", "paused", "stopping"]),
+      "What an agent does; absent of a single run.",
+    ),
+  ),
   conditions: v.array(v.object({ code: v.string(), message: v.string() })),
   run: v.optional(statusOfRun),
   gateway: v.optional(v.object({

@@ -52,6 +52,7 @@ function statusOf(options: HttpOptions, unable: string | undefined): object {
     uptimeMs: Math.max(0, Math.round(Date.now() - startedAt)),
     able: unable === undefined,
     ...(unable !== undefined && { unable }),
+    ...(options.state !== undefined && { state: options.state() }),
     conditions: options.conditions?.() ?? [],
     ...(run !== undefined && { run: runOf(run) }),
     ...(gateway !== undefined && {
