@@ -17,7 +17,8 @@ import { goOn } from "./resuming.ts";
 import { Patience, retryWait } from "./patience.ts";
 import { load, type Source } from "./pipeline/load.ts";
 import type { RunState } from "./pipeline/outcome.ts";
-import type { Plan } from "./pipeline/plan.ts";
+import type { Plan, PlanTask } from "./pipeline/plan.ts";
+import { width } from "./pipeline/width.ts";
 import type { LaneItem, LaneOutcome } from "./pool/lane.ts";
 import { Pool } from "./pool/pool.ts";
 import { workerCode } from "./pool/worker_code.ts";
@@ -238,7 +239,10 @@ class Run implements InspectedExecution {
       }
       this.#begin(plan, hash);
       const state = await this.#ended.promise;
-      await this.#pool.close();
+      const closed = this.#pool.close();
+      // The result is put together while the workers end.
+      this.#readFold();
+      await closed;
       this.#end(state);
       await this.journal.flush();
       return this.#readFold().result();
@@ -273,8 +277,8 @@ class Run implements InspectedExecution {
       this.stop(asked);
     }
     this.#begun.resolve(plan);
-    const tasks = plan.tasks.filter(({ run }) => run !== undefined && !("command" in run)).length;
-    this.#pool.begin(supply, { run: this.run, tasks, sources });
+    const onWorkers = ({ run }: PlanTask) => run !== undefined && !("command" in run);
+    this.#pool.begin(supply, { run: this.run, width: width(plan, onWorkers), sources });
   }
 
   #start(hash: string): Schedule {

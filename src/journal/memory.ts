@@ -6,6 +6,7 @@
 import type { Journal, JournalWatcher, LogEntry } from "./journal.ts";
 import { LogLane } from "./log_lane.ts";
 import type { LogRecord, StateEvent, StateRecord } from "./record.ts";
+import { StateLane, stateRecord } from "./state_lane.ts";
 import { Latest } from "./superseded.ts";
 import { Watchers } from "./watchers.ts";
 
@@ -24,19 +25,16 @@ export interface JournalOptions {
  * @returns The journal. It keeps the events given to it as they are: they may not be changed afterwards.
  */
 export function memoryJournal(options: JournalOptions = {}): Journal {
-  // Events as they came and their times apart: making a record costs more than keeping one, and most are never read.
-  const events: StateEvent[] = [];
-  const times: number[] = [];
+  const states = new StateLane();
   const lane = new LogLane(options.logBytes ?? DEFAULT_LOG_BYTES);
   const watchers = new Watchers();
   const latest = new Latest();
   return {
     append(event: StateEvent, at: number): number {
-      const seq = events.push(event);
-      times.push(at);
+      const seq = states.push(event, at);
       if (event.type === "store.changed") {
         const replaced = latest.note(seq, at, event);
-        if (replaced !== undefined) events[replaced.seq - 1] = replaced.event;
+        if (replaced !== undefined) states.replace(replaced.seq, replaced.event);
       }
       if (watchers.some) watchers.state(() => stateRecord(seq, at, event));
       return seq;
@@ -47,9 +45,7 @@ export function memoryJournal(options: JournalOptions = {}): Journal {
       return seq;
     },
     states(after: number, limit: number): StateRecord[] {
-      const from = Math.max(0, after);
-      return events.slice(from, from + Math.max(0, limit))
-        .map((event, at) => stateRecord(from + at + 1, times[from + at]!, event));
+      return states.read(after, limit);
     },
     logs(after: number, limit: number): LogRecord[] {
       return lane.read(after, limit);
@@ -66,9 +62,4 @@ export function memoryJournal(options: JournalOptions = {}): Journal {
       return Promise.resolve();
     },
   };
-}
-
-/** The record of an event. */
-export function stateRecord(seq: number, at: number, event: StateEvent): StateRecord {
-  return { seq, at, ...event };
 }

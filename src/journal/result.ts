@@ -26,8 +26,13 @@ export interface RunResult {
   readonly tasks: Readonly<Record<string, readonly AttemptResult[]>>;
 }
 
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /** The document but for its tasks. */
 type Head = Omit<RunResult, "tasks">;
+
+/** The same where not everything is known yet. */
+export type ResultHead = { readonly [Key in keyof Head]?: Head[Key] | undefined };
 
 /** Folds state records, one after the other, into the result; a record costs no more than a place in a list. */
 export class ResultFold {
@@ -64,10 +69,14 @@ export class ResultFold {
     );
   }
 
-  /** The document as JSON in pieces, the text of each value as it is in the journal. */
-  *json(): Generator<string> {
+  /**
+   * The document as JSON in pieces, the text of each value as it is in the journal.
+   *
+   * @param head What comes before the tasks, for one who knows more of the run than its records.
+   */
+  *json(head: ResultHead = this.#head): Generator<string> {
     yield* documentJson(
-      this.#head,
+      head,
       this.#tasks,
       (attempt) => attemptJson(attemptHead(attempt), attempt.value),
     );
@@ -86,7 +95,7 @@ export function resultToJson(result: RunResult): string {
 }
 
 function* documentJson<Attempt>(
-  head: Head,
+  head: ResultHead,
   tasks: Iterable<readonly [string, readonly Attempt[]]>,
   json: (attempt: Attempt) => string,
 ): Generator<string> {
@@ -107,29 +116,30 @@ function attemptJson(attempt: Omit<AttemptResult, "value">, value: string | unde
   return first + (value === undefined ? "" : `,"value":${value}`) + (last === "}" ? last : `,${last}`);
 }
 
-function attemptHead(settled: Settled): Omit<AttemptResult, "value"> {
-  const { iteration, attempt, outcome, error, reason, code, because, startedAt, endedAt, worker } = settled;
-  return {
-    iteration,
-    attempt,
-    outcome,
-    ...(error !== undefined && { error }),
-    ...(reason !== undefined && { reason }),
-    ...(code !== undefined && { code }),
-    ...(because !== undefined && { because }),
-    ...(startedAt !== undefined && { startedAt: isoTime(startedAt) }),
-    ...(endedAt !== undefined && { endedAt: isoTime(endedAt) }),
-    ...(worker !== undefined && { worker }),
-  };
+function attemptHead(settled: Settled): AttemptResult {
+  const { iteration, attempt, outcome } = settled;
+  return completed({ iteration, attempt, outcome }, settled);
 }
 
 function attemptResult(settled: Settled): AttemptResult {
-  const { iteration, attempt, outcome, ...rest } = attemptHead(settled);
-  return {
-    iteration,
-    attempt,
-    outcome,
-    ...(settled.value !== undefined && { value: decode(settled.value) }),
-    ...rest,
-  };
+  const { iteration, attempt, outcome, value } = settled;
+  return completed(
+    value === undefined
+      ? { iteration, attempt, outcome }
+      : { iteration, attempt, outcome, value: decode(value) },
+    settled,
+  );
+}
+
+/** Field by field, which is much quicker than spreading: whoever awaits a large run waits for this. */
+function completed(result: Mutable<AttemptResult>, settled: Settled): AttemptResult {
+  const { error, reason, code, because, startedAt, endedAt, worker } = settled;
+  if (error !== undefined) result.error = error;
+  if (reason !== undefined) result.reason = reason;
+  if (code !== undefined) result.code = code;
+  if (because !== undefined) result.because = because;
+  if (startedAt !== undefined) result.startedAt = isoTime(startedAt);
+  if (endedAt !== undefined) result.endedAt = isoTime(endedAt);
+  if (worker !== undefined) result.worker = worker;
+  return result;
 }

@@ -14,6 +14,16 @@ export type Outcome =
   | "crashed"
   | "skipped";
 
+/** All outcomes. */
+export const OUTCOMES: readonly Outcome[] = [
+  "succeeded",
+  "failed",
+  "timed_out",
+  "cancelled",
+  "crashed",
+  "skipped",
+];
+
 /** How a run stands or ended. */
 export type RunState = "running" | "succeeded" | "failed" | "cancelled";
 

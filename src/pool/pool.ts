@@ -70,7 +70,7 @@ export class Pool implements LaneListener {
     this.#after("reserve", RESERVE_MS, () => this.#refillReserve());
     this.feed();
     // Last, since starting a thread holds up this one for a while.
-    while (this.lanes.length < Math.min(this.#options.workers, setup.tasks)) this.#grow();
+    while (this.lanes.length < Math.min(this.#options.workers, setup.width)) this.#grow();
   }
 
   /** Hands out what is ready to the lanes that have room. */

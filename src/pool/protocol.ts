@@ -26,8 +26,8 @@ export type Source =
 /** What a worker needs to know before its first attempt. */
 export interface WorkerSetup {
   readonly run: string;
-  /** How many tasks there are to run. */
-  readonly tasks: number;
+  /** How many attempts there can be on workers at the same time. */
+  readonly width: number;
   readonly sources: readonly Source[];
 }
 
