@@ -1,63 +1,22 @@
-/** netUnicorn's dialect, against a stand-in that answers as its gateway does: FastAPI, one result for each executor. */
+/** netUnicorn's dialect, against a stand-in that answers as its gateway does. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Hono } from "hono";
+import type { Gateway } from "../src/uplink/dialect.ts";
 import { createFlags } from "../src/uplink/flags.ts";
 import { CommandInbox } from "../src/uplink/commands.ts";
 import { startHeartbeat } from "../src/uplink/heartbeat.ts";
 import { netunicornGateway } from "../src/uplink/netunicorn.ts";
 import { startReport } from "../src/uplink/report.ts";
 import { sha256 } from "../src/uplink/bytes.ts";
+import { NetunicornGateway, type Posted } from "./netunicorn_rig.ts";
 import { Activity, Chaos, drive, FakeJournal, HandClock, pass, seeded } from "./uplink_rig.ts";
-
-interface Result {
-  readonly executor_id: string;
-  readonly results: string;
-  readonly state: number;
-}
-
-/** What the Python gateway does: the last result wins, states 2 and 3 count as finished. */
-function standIn() {
-  const state = { graph: undefined as string | undefined, results: [] as Result[] };
-  const flags = new Map<string, { text_value: string | null; int_value: number }>();
-  const app = new Hono();
-  app.get("/api/v1/executor/execution_graph", (c) => {
-    assert.equal(c.req.query("executor_id"), "dev ice");
-    return state.graph === undefined ? c.body(null, 204) : c.json(state.graph);
-  });
-  app.post("/api/v1/executor/result", async (c) => {
-    state.results.push(await c.req.json<Result>());
-    return c.json(null);
-  });
-  const path = "/api/v1/experiment/x/flag/:name";
-  app.get(path, (c) => {
-    const flag = flags.get(c.req.param("name"));
-    return flag ? c.json(flag) : c.json(null, 404);
-  });
-  app.post(path, async (c) => {
-    const { text_value = null, int_value = null } = await c.req.json<Record<string, never>>();
-    if (text_value === null && int_value === null) {
-      return c.json("Either text_value or int_value must be set", 400);
-    }
-    flags.set(c.req.param("name"), { text_value, int_value: int_value ?? 0 });
-    return c.json(null);
-  });
-  for (const [verb, by] of [["increment", 1], ["decrement", -1]] as const) {
-    app.post(`${path}/${verb}`, (c) => {
-      const flag = flags.get(c.req.param("name")) ?? { text_value: null, int_value: 0 };
-      flags.set(c.req.param("name"), { ...flag, int_value: flag.int_value + by });
-      return c.json(null);
-    });
-  }
-  app.notFound((c) => c.json({ detail: "Not Found" }, 404));
-  return { app, state };
-}
 
 function world() {
   const clock = new HandClock();
   const activity = new Activity();
-  const { app, state } = standIn();
-  const chaos = new Chaos((request) => app.fetch(request), { clock, activity, random: seeded(4) });
+  const there = new NetunicornGateway();
+  there.put("dev ice", null);
+  const chaos = new Chaos((request) => there.fetch(request), { clock, activity, random: seeded(4) });
   const gateway = netunicornGateway({
     url: "http://gateway.test:26512/",
     executor: "dev ice",
@@ -65,10 +24,16 @@ function world() {
     fetch: chaos.fetch,
     clock,
   });
-  return { clock, activity, chaos, gateway, state };
+  return { clock, activity, chaos, gateway, there };
 }
 
-function unpacked(result: Result | undefined): Record<string, unknown> {
+/** A gateway of which each answer is this one. */
+function answering(text: string, status = 200): Gateway {
+  const fetch = () => Promise.resolve(new Response(text, { status }));
+  return netunicornGateway({ url: "http://gateway.test", executor: "e", fetch, clock: new HandClock() });
+}
+
+function unpacked(result: Posted | undefined): Record<string, unknown> {
   return JSON.parse(
     new TextDecoder().decode(Uint8Array.from(atob(result!.results), (char) => char.charCodeAt(0))),
   );
@@ -77,14 +42,21 @@ function unpacked(result: Result | undefined): Record<string, unknown> {
 test("uplink: netUnicorn: 204 is none yet; then the bundle is unpacked, and known the next time", async () => {
   const w = world();
   assert.equal(await w.gateway.pull(undefined, { timeoutMs: 1000 }), undefined);
-  w.state.graph = btoa("bundle\0\xff");
-  const pulled = await w.gateway.pull(undefined, { timeoutMs: 1000 });
+  w.there.put("dev ice", new Uint8Array(0));
+  assert.equal(await w.gateway.pull(undefined, { timeoutMs: 1000 }), undefined);
   const bytes = Uint8Array.from("bundle\0\xff", (char) => char.charCodeAt(0));
+  w.there.put("dev ice", bytes);
+  const pulled = await w.gateway.pull(undefined, { timeoutMs: 1000 });
   assert.deepEqual(pulled?.bytes, bytes);
   assert.equal(pulled?.hash, await sha256(bytes));
   assert.equal(await w.gateway.pull(pulled?.tag, { timeoutMs: 1000 }), undefined);
-  w.state.graph = "%%% not base64";
-  await assert.rejects(w.gateway.pull(undefined, { timeoutMs: 1000 }), { code: "OUTRIDER_GATEWAY_ANSWER" });
+  for (const answer of ['"%%% not base64"', "<html>"]) {
+    const gateway = answering(answer);
+    await assert.rejects(gateway.pull(undefined, { timeoutMs: 1000 }), {
+      code: "OUTRIDER_GATEWAY_ANSWER",
+      message: /NETUNICORN_GATEWAY_ENDPOINT is/,
+    });
+  }
 });
 
 test("uplink: netUnicorn: heartbeats say 1, the end says 3 with result and log, and nothing follows it", async () => {
@@ -116,9 +88,9 @@ test("uplink: netUnicorn: heartbeats say 1, the end says 3 with result and log, 
     source: journal,
   });
   await pass(60_000, w);
-  const before = w.state.results.length;
+  const before = w.there.posts.length;
   assert.ok(before >= 5);
-  assert.ok(w.state.results.every(({ state }) => state === 1));
+  assert.ok(w.there.posts.every(({ state }) => state === 1));
   heartbeat.beat();
   w.chaos.harm = { lost: 0.5, error500: 0.3 };
   report.end({ state: "succeeded", result: { run: "r", state: "succeeded" } });
@@ -127,7 +99,7 @@ test("uplink: netUnicorn: heartbeats say 1, the end says 3 with result and log, 
   await pass(60_000, w);
   await heartbeat.stop();
   await report.stop();
-  const last = w.state.results.at(-1);
+  const last = w.there.posts.at(-1);
   assert.equal(last?.state, 3);
   assert.equal(last?.executor_id, "dev ice");
   assert.deepEqual(unpacked(last), {
@@ -152,7 +124,7 @@ test("uplink: netUnicorn: a log too long is cut at its beginning and says so", a
   });
   report.end({ state: "failed", result: {} });
   await drive(report.final, w);
-  const log = unpacked(w.state.results.at(-1))["log"] as { seq: number; dropped?: { count: number } }[];
+  const log = unpacked(w.there.posts.at(-1))["log"] as { seq: number; dropped?: { count: number } }[];
   assert.ok(log.length > 20 && log.length < 100, `${log.length}`);
   assert.equal(log[0]?.dropped?.count, 2000 - log.length);
   assert.equal(log[0]?.seq, log[0]!.dropped!.count + 1);
@@ -192,4 +164,104 @@ test("uplink: netUnicorn: an increment of which nobody knows whether it was take
   });
   w.chaos.harm = {};
   assert.equal(await flags.get("n"), 1);
+});
+
+test("uplink: netUnicorn: what a flag can't hold, and names that lead to other paths, are refused before they are sent", async () => {
+  const w = world();
+  const flags = createFlags({ gateway: w.gateway, clock: w.clock, random: Math.random });
+  for (const value of [2 ** 31, -(2 ** 31) - 1, 1.5, NaN, "a\0b", "\ud800", null, true]) {
+    await assert.rejects(flags.set("n", value), { code: "OUTRIDER_FLAG" });
+  }
+  for (const name of ["", ".", "..", "n/increment", "a\0b", "\ud800"]) {
+    await assert.rejects(flags.get(name), { code: "OUTRIDER_FLAG", message: /can't be asked for/ });
+    await assert.rejects(flags.set(name, 1), { code: "OUTRIDER_FLAG" });
+  }
+  assert.equal(w.there.asked.size, 0);
+  for (const value of [2 ** 31 - 1, -(2 ** 31), "", "ü 😀"]) {
+    await flags.set("a b%2F?#é", value);
+    assert.equal(await flags.get("a b%2F?#é"), value);
+  }
+});
+
+test("uplink: netUnicorn: a number is counted under a text, which goes on to be the value", async () => {
+  const w = world();
+  const flags = createFlags({ gateway: w.gateway, clock: w.clock, random: Math.random });
+  await flags.set("n", "text");
+  assert.equal(await flags.increment("n"), 1);
+  assert.equal(await flags.decrement("n"), 0);
+  assert.equal(await flags.get("n"), "text");
+});
+
+test("uplink: netUnicorn: what was counted is read again until it is known, and never counted again", async () => {
+  const w = world();
+  const path = "/api/v1/experiment/x/flag/n";
+  const flags = createFlags({ gateway: w.gateway, clock: w.clock, random: Math.random });
+  const counting = flags.increment("n");
+  await w.there.until(() => w.there.asked.has(`POST ${path}/increment`));
+  w.there.trouble = 503;
+  await pass(3000, w);
+  w.there.trouble = undefined;
+  assert.equal(await drive(counting, w), 1);
+  assert.ok(w.there.asked.get(`GET ${path}`)! > 1);
+  const stuck = flags.increment("n");
+  await w.there.until(() => w.there.asked.get(`POST ${path}/increment`) === 2);
+  w.there.trouble = 503;
+  await assert.rejects(drive(stuck, w), { code: "OUTRIDER_FLAG", message: /was counted, but can't be read/ });
+  assert.equal(w.there.asked.get(`POST ${path}/increment`), 2);
+});
+
+test("uplink: netUnicorn: a heartbeat that was given up and arrives after the result does not replace it", async () => {
+  const clock = new HandClock();
+  const activity = new Activity();
+  const there = new NetunicornGateway();
+  there.put("e", null);
+  let late: (() => void) | undefined;
+  const gateway = netunicornGateway({
+    url: "http://gateway.test",
+    executor: "e",
+    clock,
+    fetch: (url, init) => {
+      const { signal: _signal, ...rest } = init;
+      const request = new Request(url, rest);
+      if (late) return there.fetch(request);
+      return new Promise((resolve) => late = () => void there.fetch(request).then(resolve));
+    },
+  });
+  const run = {
+    id: "r",
+    pipeline: "p",
+    state: "running" as const,
+    tasks: 1,
+    counts: {},
+    running: 0,
+    names: [],
+  };
+  const beat = { outrider: "0", runtime: "t", state: "running" as const, run, spool: { state: 0, log: 0 } };
+  const more = { session: "s", version: 1, intervalMs: 1000, sentBytes: 0, seen: 0 };
+  const given = gateway.beat({ ...beat, ...more }, { timeoutMs: 1000 });
+  await assert.rejects(drive(given, { clock, activity }), { code: "OUTRIDER_GATEWAY_TIMEOUT" });
+  assert.equal(gateway.report.kind, "whole");
+  if (gateway.report.kind !== "whole") return;
+  const sent = gateway.report.send({ run: "r", result: { state: "succeeded" }, log: [] }, {
+    timeoutMs: 1000,
+  });
+  await there.until(() => there.executors.get("e")?.state === 3);
+  late?.();
+  await there.until(() => there.executors.get("e")?.state === 1);
+  await drive(sent, { clock, activity });
+  assert.equal(there.executors.get("e")?.state, 3);
+  assert.deepEqual(there.stored("e").result, { state: "succeeded" });
+  assert.equal(there.posts.length, 3);
+});
+
+test("uplink: netUnicorn: a refusal names the variables that were set", async () => {
+  const limits = { timeoutMs: 1000 };
+  await assert.rejects(answering('{"detail": "Not Found"}', 404).pull(undefined, limits), {
+    code: "OUTRIDER_GATEWAY_REFUSED",
+    message: /404: .* check that NETUNICORN_GATEWAY_ENDPOINT is the address/,
+  });
+  await assert.rejects(answering("no", 403).pull(undefined, limits), {
+    message: /check OUTRIDER_TOKEN and NETUNICORN_EXECUTOR_ID/,
+  });
+  await assert.rejects(answering('{"detail": "Not Found"}', 404).flags.read("n", limits), { status: 404 });
 });

@@ -14,17 +14,23 @@
  * at the end.
  */
 import { fromBase64, toBase64 } from "../pipeline/value.ts";
-import type { CallOptions, FlagLine, Gateway, Pulled, Whole } from "./dialect.ts";
-import { FlagError, GatewayAnswerError } from "./errors.ts";
-import type { Flag, FlagOperation, Heartbeat } from "./messages.ts";
-import type { Bytes } from "./port.ts";
 import { sha256 } from "./bytes.ts";
-import { type Answer, type Call, isPage, page, refused, Wire, type WireOptions } from "./wire.ts";
+import type { CallOptions, Gateway, Pulled, Whole } from "./dialect.ts";
+import { GatewayAnswerError, GatewayTimeoutError } from "./errors.ts";
+import type { Heartbeat } from "./messages.ts";
+import { netunicornFlags } from "./netunicorn_flags.ts";
+import { NetunicornLine } from "./netunicorn_line.ts";
 import { MAX_BUNDLE_BYTES } from "./outrider.ts";
+import type { Bytes, Clock } from "./port.ts";
+import { sleep } from "./wait.ts";
+import { type Call, Wire, type WireOptions } from "./wire.ts";
 
 /** netUnicorn's numbers for what an executor is doing. */
 const EXECUTING = 1;
 const FINISHED = 3;
+
+/** How long a heartbeat that was given up may still be on its way, milliseconds. */
+const STRAY_MS = 10_000;
 
 /** What the dialect needs. */
 export interface NetunicornOptions extends WireOptions {
@@ -43,8 +49,8 @@ export interface NetunicornOptions extends WireOptions {
  */
 export function netunicornGateway(options: NetunicornOptions): Gateway {
   const wire = new Wire(options);
-  const line = new Line(wire, options);
-  const results = new Results(line, options.executor);
+  const line = new NetunicornLine(wire, options.clock);
+  const results = new Results(line, options);
   return {
     dialect: "netunicorn",
     url: wire.url,
@@ -57,38 +63,8 @@ export function netunicornGateway(options: NetunicornOptions): Gateway {
       return {};
     },
     report: { kind: "whole", send: (whole: Whole, limits) => results.finish(whole, limits) },
-    flags: flagLine(line, options.experiment ?? "Unknown"),
+    flags: netunicornFlags(line, options.experiment ?? "Unknown"),
   };
-}
-
-/** Requests whose failures have names. */
-class Line {
-  readonly wire: Wire;
-  readonly #options: NetunicornOptions;
-
-  constructor(wire: Wire, options: NetunicornOptions) {
-    this.wire = wire;
-    this.#options = options;
-  }
-
-  /** The answer, if its status is one of those expected. */
-  async ask(call: Call, expected: readonly number[]): Promise<Answer> {
-    const answer = await this.wire.call(call);
-    const name = this.wire.name(call);
-    if (!expected.includes(answer.status)) return this.fail(call, answer);
-    if (isPage(answer)) throw new GatewayAnswerError(page(name, answer));
-    return answer;
-  }
-
-  fail(call: Call, answer: Answer): never {
-    throw refused(this.wire.name(call), answer, this.#options.clock.now());
-  }
-
-  post(path: string, body: unknown, limits: CallOptions): Promise<Answer> {
-    const bytes = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body));
-    const headers = { "content-type": "application/json" };
-    return this.ask({ method: "POST", path, ...limits, ...(bytes ? { body: bytes, headers } : {}) }, [200]);
-  }
 }
 
 interface WriteOptions extends CallOptions {
@@ -98,25 +74,40 @@ interface WriteOptions extends CallOptions {
 
 /** The one place for what an executor has to say: each request replaces what the one before it said. */
 class Results {
-  readonly #line: Line;
+  readonly #line: NetunicornLine;
   readonly #executor: string;
+  readonly #clock: Clock;
   #last: Promise<unknown> = Promise.resolve();
   #finished: string | undefined;
+  /** Until when a heartbeat that was given up may yet arrive. */
+  #strayUntil = 0;
 
-  constructor(line: Line, executor: string) {
+  constructor(line: NetunicornLine, { executor, clock }: NetunicornOptions) {
     this.#line = line;
     this.#executor = executor;
+    this.#clock = clock;
   }
 
   async beat(heartbeat: Heartbeat, limits: CallOptions): Promise<void> {
     const run = heartbeat.run?.id;
     if (run === undefined || run === this.#finished) return;
-    await this.#write({ outrider: 1, heartbeat }, { ...limits, state: EXECUTING, run });
+    try {
+      await this.#write({ outrider: 1, heartbeat }, { ...limits, state: EXECUTING, run });
+    } catch (error) {
+      if (error instanceof GatewayTimeoutError) this.#strayUntil = this.#clock.now() + STRAY_MS;
+      throw error;
+    }
   }
 
+  /** A heartbeat that was given up may overtake the result, and would replace it: then the result is sent once more. */
   async finish({ run, result, log }: Whole, limits: CallOptions): Promise<void> {
     this.#finished = run;
-    await this.#write({ outrider: 1, result, log }, { ...limits, state: FINISHED, run });
+    const write = () => this.#write({ outrider: 1, result, log }, { ...limits, state: FINISHED, run });
+    await write();
+    const strayMs = this.#strayUntil - this.#clock.now();
+    if (strayMs <= 0) return;
+    await sleep(this.#clock, strayMs, limits.signal);
+    if (!limits.signal?.aborted && this.#finished === run) await write();
   }
 
   async #write(content: unknown, { state, run, ...limits }: WriteOptions): Promise<void> {
@@ -141,7 +132,7 @@ interface PullAsk {
   readonly options: NetunicornOptions;
 }
 
-async function pull(line: Line, { known, limits, options }: PullAsk): Promise<Pulled | undefined> {
+async function pull(line: NetunicornLine, { known, limits, options }: PullAsk): Promise<Pulled | undefined> {
   const max = options.maxBundleBytes ?? MAX_BUNDLE_BYTES;
   const call: Call = {
     method: "GET",
@@ -152,7 +143,8 @@ async function pull(line: Line, { known, limits, options }: PullAsk): Promise<Pu
   const answer = await line.ask(call, [200, 204]);
   const text = new TextDecoder().decode(answer.bytes).trim();
   if (answer.status === 204 || text === "" || text === "null") return undefined;
-  const bytes = unpack(text, line.wire.name(call));
+  const bytes = unpack(text, line.name(call));
+  if (bytes.length === 0) return undefined;
   const hash = await sha256(bytes);
   return hash === known ? undefined : { bytes, hash, tag: hash };
 }
@@ -165,78 +157,5 @@ function unpack(text: string, name: string): Bytes {
       `${name} was answered with something that is no base64: check that NETUNICORN_GATEWAY_ENDPOINT is the address of a gateway`,
       { cause },
     );
-  }
-}
-
-interface FlagValues {
-  readonly text_value?: string | null;
-  readonly int_value?: number | null;
-}
-
-function flagLine(line: Line, experiment: string): FlagLine {
-  const pathOf = (name: string) =>
-    `/api/v1/experiment/${encodeURIComponent(experiment)}/flag/${encodeURIComponent(name)}`;
-
-  async function read(name: string, { timeoutMs, signal }: CallOptions): Promise<Flag | undefined> {
-    const call: Call = { method: "GET", path: pathOf(name), timeoutMs, ...(signal ? { signal } : {}) };
-    const answer = await line.ask(call, [200, 404]);
-    if (answer.status === 200) return flagOf(name, answer, line.wire.name(call));
-    // A flag that is not there is answered with `null`, an address that is not there with `{"detail": …}`.
-    if (new TextDecoder().decode(answer.bytes).trim() === "null") return undefined;
-    return line.fail(call, answer);
-  }
-
-  return {
-    repeatable: false,
-    waits: false,
-    read,
-    async change(name, operation, limits) {
-      await applyChange(line, { path: pathOf(name), name, operation, limits });
-      const flag = await read(name, limits).catch(() => undefined);
-      return flag ? { flag, done: true } : { done: true };
-    },
-  };
-}
-
-interface Change {
-  readonly path: string;
-  readonly name: string;
-  readonly operation: FlagOperation;
-  readonly limits: CallOptions;
-}
-
-async function applyChange(line: Line, { path, name, operation, limits }: Change): Promise<void> {
-  if (operation.op === "compare" || (operation.op === "set" && operation.ifVersion !== undefined)) {
-    throw new FlagError(
-      `Flag ${name} can't be set on a condition: netUnicorn's gateway has none, use increment and waitFor`,
-    );
-  }
-  if (operation.op === "set") {
-    await line.post(path, valuesOf(name, operation.value), limits);
-    return;
-  }
-  if (operation.by !== 1) {
-    throw new FlagError(
-      `Flag ${name} can't be changed by ${operation.by}: netUnicorn's gateway counts by one`,
-    );
-  }
-  await line.post(`${path}/${operation.op}`, undefined, limits);
-}
-
-function valuesOf(name: string, value: unknown): FlagValues {
-  if (typeof value === "string") return { text_value: value };
-  if (typeof value === "number" && Number.isSafeInteger(value)) return { int_value: value };
-  throw new FlagError(
-    `Flag ${name} can't hold ${JSON.stringify(value)}: netUnicorn's gateway takes strings and whole numbers`,
-  );
-}
-
-/** netUnicorn has no versions: all are 1. A text wins over the number, which is 0 where only a text was set. */
-function flagOf(name: string, answer: Answer, call: string): Flag {
-  try {
-    const values = JSON.parse(new TextDecoder().decode(answer.bytes)) as FlagValues;
-    return { name, value: values.text_value ?? values.int_value ?? 0, version: 1 };
-  } catch (cause) {
-    throw new GatewayAnswerError(`${call} was answered with something that is no JSON`, { cause });
   }
 }
