@@ -113,6 +113,7 @@ class ServingAtWork implements Serving {
   #redactor: Redactor;
   #served: Served | undefined;
   #run: HttpRun | undefined;
+  readonly #beforeNext: (() => void)[] = [];
 
   constructor(options: ServingOptions, place: Place, settings: ServingSettings) {
     this.#options = options;
@@ -140,6 +141,7 @@ class ServingAtWork implements Serving {
       anyAddress: reachable,
       hosts,
       run: () => this.#run,
+      beforeNext: (listener) => void this.#beforeNext.push(listener),
       tokens: () => operator === "" ? [this.token] : [this.token, operator],
       redact: (text) => this.#redactor.text(text),
       onDefect: (error) =>
@@ -169,6 +171,7 @@ class ServingAtWork implements Serving {
   }
 
   attach<E extends InspectedExecution>(execution: E): E {
+    for (const listener of this.#beforeNext) listener();
     this.#run = viewOf(execution);
     execution.note("info", `Serving status, store, events and logs at ${this.url}`);
     return execution;

@@ -28,13 +28,25 @@ export class Metrics {
   #run: HttpRun | undefined;
   #read = 0;
   #runs = 0;
+  #asked = false;
 
   constructor(options: HttpOptions) {
     this.#options = options;
+    // Whoever asks now and then misses no run that came and went meanwhile.
+    options.beforeNext?.(() => this.#asked && this.#look());
   }
 
   /** The text. */
   text(): string {
+    this.#asked = true;
+    const run = this.#look();
+    return `${
+      [...this.#process(), ...this.#tasks(), ...this.#present(run), ...this.#gateway()].join("\n")
+    }\n`;
+  }
+
+  /** Reads what is new of the present run, after the rest of the one before it. */
+  #look(): HttpRun | undefined {
     const run = this.#options.run();
     if (run !== this.#run) {
       this.#fold();
@@ -44,9 +56,7 @@ export class Metrics {
       if (run !== undefined) this.#runs++;
     }
     this.#fold();
-    return `${
-      [...this.#process(), ...this.#tasks(), ...this.#present(run), ...this.#gateway()].join("\n")
-    }\n`;
+    return run;
   }
 
   #fold(): void {

@@ -148,6 +148,8 @@ export interface HttpOptions {
   readonly startedAt: number;
   /** The run that goes on, or the last one; asked with every request. */
   run(): HttpRun | undefined;
+  /** Has the listener called before another run takes the place of the present one. */
+  readonly beforeNext?: (listener: () => void) => void;
   /** Tokens that let in, asked with every request: the run's own, and perhaps one of the operator's. */
   tokens(): readonly string[];
   /** Names under which the end point may be asked, beside `localhost` and loopback addresses; ports don't count. */
