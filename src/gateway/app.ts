@@ -6,6 +6,7 @@
 import { Hono } from "hono";
 import { admit } from "./access.ts";
 import { Bells } from "./bells.ts";
+import { readRest } from "./body.ts";
 import type { Env, GatewayOptions, GatewayParts } from "./context.ts";
 import { executorRoutes } from "./executor_routes.ts";
 import { errorBody, Refuse } from "./failure.ts";
@@ -35,6 +36,10 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> 
     bells: new Bells(),
   };
   const app = new Hono<Env>();
+  app.use(async (c, next) => {
+    await next();
+    if (c.res.status >= 400) await readRest(c.req.raw);
+  });
   app.get("/v1/health", (c) => c.json({ ok: true }));
   app.get("/v1/openapi.json", async (c) => c.json((await import("./openapi.ts")).openApiDocument()));
   app.use("/v1/*", async (c, next) => {
