@@ -4,6 +4,8 @@ import test from "node:test";
 import { gatewayApp, type GatewayOptions } from "../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../src/gateway/sqlite.ts";
 import { sameText, Tokens } from "../src/gateway/tokens.ts";
+import type { StateRecord } from "../src/journal/record.ts";
+import { ResultFold } from "../src/journal/result.ts";
 import type { Batch, BatchReply, Heartbeat, RunView } from "../src/uplink/messages.ts";
 import { Activity, HandClock, pass, settled } from "./uplink_rig.ts";
 
@@ -189,6 +191,28 @@ test("gateway: a heartbeat never ends or revives a run; records do", async () =>
   await w.send({ records: [{ seq: 4, at: 4000, type: "run.resumed", lost: 0 } as never] });
   assert.equal((await w.json<RunView>("/v1/runs/r")).state, "running");
   assert.equal((await w.send({ final })).final, false);
+});
+
+test("gateway: what is recorded of tasks before they were run anew counts no more, as in the executor's own result", async () => {
+  const w = world();
+  const records = [
+    STARTED,
+    { seq: 2, at: 2000, ...settled("a", 1) },
+    { seq: 3, at: 2000, ...settled("b", { $bytes: "AQI=" }), startedAt: 1000, endedAt: 2000 },
+    { seq: 4, at: 3000, type: "run.ended", state: "failed" },
+    { seq: 5, at: 4000, type: "run.resumed", lost: 0, again: ["b", "c"] },
+    { seq: 6, at: 5000, ...settled("b", 2), rerun: true },
+    { seq: 7, at: 6000, type: "run.ended", state: "succeeded" },
+  ];
+  await w.send({ records: records.slice(0, 4) });
+  await w.send({ records: records.slice(4) });
+  const fold = new ResultFold();
+  for (const record of records) fold.add(record as StateRecord);
+  const { tasks } = fold.result();
+  assert.deepEqual(Object.values(tasks).map((attempts) => attempts.map(({ value }) => value)), [[1], [2]]);
+  assert.equal(await (await w.ask("/v1/runs/r/result")).text(), [...fold.json()].join(""));
+  const bad = { seq: 8, at: 7000, type: "run.resumed", lost: 0, again: "b" };
+  assert.match((await w.send({ records: [bad] })).rejected[0]!.reason, /again/);
 });
 
 test("gateway: a cancel waits for the executor, a run that is over can't be cancelled", async () => {

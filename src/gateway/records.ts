@@ -29,6 +29,16 @@ export interface RunEnded {
 }
 const RunEnded: Schema<RunEnded> = v.looseObject({ ...Base, state: State });
 
+/** A run that goes on, perhaps with tasks that are run anew. */
+export interface RunResumed {
+  readonly at: number;
+  readonly again?: readonly string[];
+}
+const RunResumed: Schema<RunResumed> = v.looseObject({
+  ...Base,
+  again: v.exactOptional(v.array(v.string())),
+});
+
 /** How an attempt ended. */
 export interface AttemptSettled {
   readonly task: string;
@@ -80,7 +90,7 @@ const Log: Schema<unknown> = v.looseObject({
 export type ReadState =
   | { readonly type: "run.started"; readonly record: RunStarted }
   | { readonly type: "run.ended"; readonly record: RunEnded }
-  | { readonly type: "run.resumed"; readonly record: { readonly at: number } }
+  | { readonly type: "run.resumed"; readonly record: RunResumed }
   | { readonly type: "attempt.settled"; readonly record: AttemptSettled }
   | { readonly type: "other" };
 
@@ -96,7 +106,7 @@ export function readState(value: unknown): ReadState | string {
     case "attempt.settled":
       return parsed(AttemptSettled, value, (record) => ({ type: "attempt.settled", record }));
     case "run.resumed":
-      return { type: "run.resumed", record: any.output };
+      return parsed(RunResumed, value, (record) => ({ type: "run.resumed", record }));
     default:
       return { type: "other" };
   }

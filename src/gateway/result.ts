@@ -1,69 +1,31 @@
 /**
- * Owns the result document of a run, folded from the records that have come.
- * Must not know where they are kept.
- * Invariant: it holds every attempt that has come, in the order in which they settled.
+ * Owns the result document of a run at the gateway: the journal's own fold, over the records that have come.
+ * Must not know where they are kept, nor what the fold makes of a record.
+ * Invariant: once all records of a run have come, the document is the one that its executor has.
  */
-import type { AttemptResult } from "../pipeline/outcome.ts";
-import { type AttemptSettled, readState } from "./records.ts";
+import type { StateRecord } from "../journal/record.ts";
+import { ResultFold } from "../journal/result.ts";
+import { readState } from "./records.ts";
 import type { GatewayStore, RunRow } from "./store.ts";
 
 const READ = 1000;
 
-/** The result document, as JSON has it: bytes are `{"$bytes": "<base64>"}`. */
-export interface ResultDocument {
-  readonly run: string;
-  readonly pipeline: string | undefined;
-  readonly runtime: string | undefined;
-  readonly state: RunRow["state"];
-  readonly startedAt: string | undefined;
-  readonly endedAt?: string;
-  readonly tasks: Readonly<Record<string, readonly AttemptResult[]>>;
-}
-
-/** The result of a run, or what there is of it so far. */
-export function resultOf(row: RunRow, store: GatewayStore): ResultDocument {
-  const tasks = new Map<string, AttemptResult[]>();
+/** The result document of a run as JSON, or what there is of it so far; bytes are `{"$bytes": "<base64>"}`. */
+export function resultJson(row: RunRow, store: GatewayStore): string {
+  const fold = new ResultFold();
   for (let after = 0;;) {
     const records = store.records(row.run, { lane: "state", after, limit: READ });
     if (records.length === 0) break;
     for (const { seq, text } of records) {
       after = seq;
-      const read = readState(JSON.parse(text));
-      if (typeof read === "string" || read.type !== "attempt.settled") continue;
-      const { task } = read.record;
-      const attempts = tasks.get(task);
-      if (attempts) attempts.push(attemptOf(read.record));
-      else tasks.set(task, [attemptOf(read.record)]);
+      const record: unknown = JSON.parse(text);
+      // What the fold reads of a record has been checked then.
+      if (typeof readState(record) !== "string") fold.add(record as StateRecord);
     }
   }
-  return {
-    run: row.run,
-    pipeline: row.pipeline,
-    runtime: row.runtime,
-    state: row.state,
-    startedAt: isoOf(row.startedAt),
-    ...(row.endedAt === undefined ? {} : { endedAt: new Date(row.endedAt).toISOString() }),
-    tasks: Object.fromEntries(tasks),
-  };
-}
-
-function attemptOf(
-  { iteration, attempt, outcome, value, startedAt, endedAt, ...rest }: AttemptSettled,
-): AttemptResult {
-  const { error, reason, code, because, worker } = rest;
-  return {
-    iteration,
-    attempt,
-    outcome,
-    ...(value === undefined ? {} : { value: JSON.parse(value) }),
-    ...(error === undefined ? {} : { error }),
-    ...(reason === undefined ? {} : { reason }),
-    ...(code === undefined ? {} : { code }),
-    ...(because === undefined ? {} : { because }),
-    ...(startedAt === undefined ? {} : { startedAt: new Date(startedAt).toISOString() }),
-    ...(endedAt === undefined ? {} : { endedAt: new Date(endedAt).toISOString() }),
-    ...(worker === undefined ? {} : { worker }),
-  };
+  const { run, pipeline, runtime, state, startedAt, endedAt } = row;
+  const head = { run, pipeline, runtime, state, startedAt: isoOf(startedAt), endedAt: isoOf(endedAt) };
+  return [...fold.json(head)].join("");
 }
 
 function isoOf(at: number | undefined): string | undefined {

@@ -12,7 +12,7 @@ import { checkedId, readBytes, readJson } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
 import { ndjsonOf } from "./follow.ts";
-import { resultOf } from "./result.ts";
+import { resultJson } from "./result.ts";
 import type { RunRow } from "./store.ts";
 import { executorView, type Lease, runView } from "./views.ts";
 
@@ -40,7 +40,10 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
     return c.json({ runs: rows.map((row) => runView(row, { store, lease: leaseOf(parts) })) });
   });
   app.get("/v1/runs/:run", (c) => c.json(runView(runOf(c, parts), { store, lease: leaseOf(parts) })));
-  app.get("/v1/runs/:run/result", (c) => c.json(resultOf(runOf(c, parts), store)));
+  app.get(
+    "/v1/runs/:run/result",
+    (c) => c.body(resultJson(runOf(c, parts), store), 200, { "content-type": "application/json" }),
+  );
   app.get("/v1/runs/:run/logs", (c) => ndjsonOf(c, { parts, run: runOf(c, parts).run, lane: "log" }));
   app.get("/v1/runs/:run/records", (c) => ndjsonOf(c, { parts, run: runOf(c, parts).run, lane: "state" }));
   app.post("/v1/runs/:run/cancel", (c) => cancel(c, parts));
