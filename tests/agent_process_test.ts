@@ -107,9 +107,14 @@ test("submit, agent, executors, results and logs: the whole loop on one machine"
     const submitted = await ask("submit", "one.json", "--to", "pi");
     assert.match(
       submitted.stdout,
-      /^one\.json is for pi now: version 1, SHA-256 [0-9a-f]{64}\n$/,
+      /^one\.json is for pi now: version 1, hash [0-9a-f]{64}\n$/,
       submitted.stderr,
     );
+    const hash = submitted.stdout.slice(-65, -1);
+    const bundled = await runCli(["bundle", "one.json", "-o", "one.outrider.json"], { cwd: place.cwd });
+    assert.ok(bundled.stderr.endsWith(`hash ${hash}\n`), bundled.stderr);
+    const again = await ask("submit", "one.outrider.json", "--to", "other");
+    assert.ok(again.stdout.endsWith(`hash ${hash}\n`), again.stdout + again.stderr);
     const { code, stderr } = await agent().ended;
     assert.equal(code, 0, stderr);
     assert.match(stderr, /one succeeded: 1 succeeded/);

@@ -4,6 +4,7 @@
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
+import type { Bundle } from "../pipeline/bundle.ts";
 import type { CliContext } from "./context.ts";
 import { gatewayFlags } from "./gateway_flags.ts";
 import { gatewayOf } from "./gateway_options.ts";
@@ -17,25 +18,32 @@ interface Flags extends GatewayFlags {
 
 async function submit(this: CliContext, { to, ...where }: Flags, file: string): Promise<void> {
   const gateway = gatewayOf(where, this.runtime);
-  const text = await bundleOf(file, this);
-  const { hash, version } = await gateway.submit(new TextEncoder().encode(text), to);
-  this.runtime.stdout.write(`${file} is for ${to} now: version ${version}, SHA-256 ${hash}\n`);
+  const { text, hash } = await bundleOf(file, this);
+  const { version } = await gateway.submit(new TextEncoder().encode(text), to);
+  this.runtime.stdout.write(`${file} is for ${to} now: version ${version}, hash ${hash}\n`);
 }
 
-/** The text of a bundle; any other pipeline is bundled first. */
-async function bundleOf(file: string, { runtime }: CliContext): Promise<string> {
+/** A bundle as it is sent, and the hash of what it holds: the one that `outrider bundle` tells. */
+interface Sent {
+  readonly text: string;
+  readonly hash: string;
+}
+
+/** A bundle; any other pipeline is bundled first. */
+async function bundleOf(file: string, { runtime }: CliContext): Promise<Sent> {
   const text = await readSource(file, runtime);
   const { bundleText, isBundle, openBundle } = await import("../pipeline/bundle.ts");
   const document = parsed(text);
   if (isBundle(document)) {
     await openBundle(document, file);
-    return text;
+    return { text, hash: (document as Bundle).hash };
   }
   if (!/\.(json|[cm]?[jt]s)$/i.test(file)) {
     throw new UsageError(`${JSON.stringify(file)} is no bundle: make one with outrider bundle PIPELINE`);
   }
   const { bundlePipeline } = await import("../bundling.ts");
-  return bundleText(await bundlePipeline(file));
+  const made = await bundlePipeline(file);
+  return { text: bundleText(made), hash: made.hash };
 }
 
 function parsed(text: string): unknown {
