@@ -37,6 +37,8 @@ export class NetunicornGateway {
   readonly asked: Map<string, number> = new Map();
   /** Answers everything with this status, as a proxy before it would. */
   trouble: number | undefined;
+  /** Answers results only with this status. */
+  resultTrouble: number | undefined;
   readonly #watchers = new Set<() => void>();
 
   /** Adds an executor, or gives it a pipeline. */
@@ -78,7 +80,8 @@ export class NetunicornGateway {
     const isResult = method === "POST" && path === "/api/v1/executor/result";
     const posted = isResult ? parsed(text) : undefined;
     if (posted) this.posts.push(posted as unknown as Posted);
-    if (this.trouble !== undefined) return new Response("Internal Server Error", { status: this.trouble });
+    const trouble = this.trouble ?? (isResult ? this.resultTrouble : undefined);
+    if (trouble !== undefined) return new Response("Internal Server Error", { status: trouble });
     if (method === "GET" && path === "/api/v1/executor/execution_graph") {
       return this.#graph(query.get("executor_id"));
     }
