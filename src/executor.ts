@@ -3,6 +3,7 @@
  * Must not decide what runs next (schedule/) nor where (pool/), only carry the one to the other.
  * Invariant: what happened is in the journal before anything follows from it.
  */
+import { takeEarly } from "./early.ts";
 import type { Execution, ExecutionEvent, RunOptions, RunSnapshot } from "./execution.ts";
 import type { InnerOptions, InspectedExecution, TaskStanding } from "./inspection.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -191,6 +192,7 @@ class Run implements InspectedExecution {
       workers: Math.min(max, this.#options.workers ?? runtime.cores),
       maxWorkers: max,
       killGraceMs,
+      early: workerMemoryMiB === undefined ? takeEarly() : undefined,
       start: (data) =>
         runtime.startThread({
           code: workerCode,

@@ -28,17 +28,21 @@ export interface SupplyParts {
 /** The distinct places that a plan's functions come from, and which one each task has. */
 export function sourcesOf(plan: Plan): { readonly sources: Source[]; readonly sourceOf: Int32Array } {
   const sources: Source[] = [];
-  const known = new Map<string, number>();
+  // By module first: it may be long (`data:`), and a key with it in would be made and hashed for each task.
+  const known = new Map<string, Map<string, number>>();
   const sourceOf = Int32Array.from(plan.tasks, ({ run }) => {
     if (run === undefined || "command" in run) return -1;
-    const source: Source = "export" in run
-      ? { module: run.module, export: run.export }
-      : { module: run.module, pipeline: run.pipeline };
-    const key = "export" in source
-      ? `e ${source.export} ${source.module}`
-      : `p ${source.pipeline} ${source.module}`;
-    const index = known.get(key) ?? sources.push(source) - 1;
-    known.set(key, index);
+    const { module } = run;
+    let places = known.get(module);
+    if (places === undefined) known.set(module, places = new Map());
+    const place = "export" in run ? `e ${run.export}` : `p ${run.pipeline}`;
+    let index = places.get(place);
+    if (index === undefined) {
+      index =
+        sources.push("export" in run ? { module, export: run.export } : { module, pipeline: run.pipeline }) -
+        1;
+      places.set(place, index);
+    }
     return index;
   });
   return { sources, sourceOf };

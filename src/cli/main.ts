@@ -1,9 +1,10 @@
 /**
  * Owns the start and the end of the process: arguments in, exit code out.
- * Must not know any command; command_line.ts finds the one that is asked for.
+ * Must not know any command, but for one thing: `run` needs a worker, which is started before all else is loaded.
  * Invariant: whatever goes wrong, a person reads what and where, and the exit code says so.
  */
 import { runtime } from "../runtime/runtime.ts";
-import { commandLine } from "./command_line.ts";
 
+if (runtime.args[0] === "run") (await import("../early.ts")).startEarly();
+const { commandLine } = await import("./command_line.ts");
 await runtime.exit(await commandLine(runtime.args, runtime));

@@ -6,8 +6,8 @@
 import { expose, type Remote, wrap } from "comlink";
 import type { ErrorData, Outcome } from "../pipeline/outcome.ts";
 import type { Thread, ThreadEnd } from "../runtime/port.ts";
-import { Flag, INBOX_CELLS, inboxMemory, InboxWriter, MAX_PAYLOAD, SLOTS } from "./inbox.ts";
-import { type Fields, Kind, OUTBOX_BYTES, OUTBOX_CELLS, OutboxReader } from "./outbox.ts";
+import { Flag, InboxWriter, MAX_PAYLOAD, SLOTS } from "./inbox.ts";
+import { type Fields, Kind, OutboxReader } from "./outbox.ts";
 import {
   type AbortOutcome,
   BELL,
@@ -15,9 +15,9 @@ import {
   OUTCOMES,
   WAKE,
   type WorkerCalls,
-  type WorkerData,
   type WorkerSetup,
 } from "./protocol.ts";
+import type { Seat } from "./seat.ts";
 
 /** How long a thread may leave an abort unanswered before it counts as stuck in synchronous code, in milliseconds. */
 const DEAF_MS = 400;
@@ -74,10 +74,8 @@ export interface LaneListener {
 
 /** What a lane is made with. */
 export interface LaneOptions {
-  readonly id: number;
-  readonly halt: Int32Array;
+  readonly seat: Seat;
   readonly killGraceMs: number;
-  readonly start: (data: WorkerData) => Thread;
   /** What the worker may call. */
   readonly services: object;
   readonly listener: LaneListener;
@@ -112,14 +110,12 @@ export class Lane {
   idleSince: number = Date.now();
 
   constructor(options: LaneOptions) {
-    this.id = options.id;
+    const { thread, data } = options.seat;
+    this.id = data.worker;
     this.#options = options;
-    const cells = new Int32Array(new SharedArrayBuffer(4 * (OUTBOX_CELLS + INBOX_CELLS)));
-    const inbox = inboxMemory(cells.subarray(OUTBOX_CELLS));
-    const outbox = new SharedArrayBuffer(OUTBOX_BYTES);
-    this.#inbox = new InboxWriter(inbox);
-    this.#outbox = new OutboxReader(cells, outbox);
-    this.#thread = options.start({ worker: this.id, cells, outbox, inbox, halt: options.halt });
+    this.#thread = thread;
+    this.#inbox = new InboxWriter(data.inbox);
+    this.#outbox = new OutboxReader(data.cells, data.outbox);
     const { endpoint, receive } = endpointOf((message, transfer) =>
       this.#thread.postMessage(message, transfer)
     );

@@ -4,6 +4,7 @@
  * Invariant: there is never something ready and a warm lane without anything to do, once `feed` has returned.
  */
 import { type Commands, commandsOf } from "./commands.ts";
+import { haltCell, newSeat, type Seat } from "./seat.ts";
 import { Lane, type LaneItem, type LaneLine, type LaneListener, type LaneOutcome } from "./lane.ts";
 import type { WorkerSetup } from "./protocol.ts";
 import type { PoolOptions, Supply } from "./supply.ts";
@@ -27,7 +28,8 @@ const MAX_POLL_MS = 200;
 /** The workers of one run. */
 export class Pool implements LaneListener {
   readonly #options: PoolOptions;
-  readonly #halt: Int32Array = new Int32Array(new SharedArrayBuffer(4));
+  readonly #halt: Int32Array;
+  #early: Seat | undefined;
   readonly #lanes: Set<Lane> = new Set();
   /** Lanes that take nothing more: they run a last attempt, or are about to be gone. */
   readonly #leaving: Set<Lane> = new Set();
@@ -49,6 +51,8 @@ export class Pool implements LaneListener {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#early = options.early;
+    this.#halt = options.early?.data.halt ?? haltCell();
     this.commands = commandsOf(options, () => this.feed());
   }
 
@@ -298,14 +302,10 @@ export class Pool implements LaneListener {
 
   #newLane(): Lane {
     const { killGraceMs, start, services } = this.#options;
-    const lane = new Lane({
-      id: ++this.#ids,
-      halt: this.#halt,
-      killGraceMs,
-      start,
-      services,
-      listener: this,
-    });
+    this.#ids++;
+    const seat = this.#early ?? newSeat(this.#ids, this.#halt, start);
+    this.#early = undefined;
+    const lane = new Lane({ seat, killGraceMs, services, listener: this });
     if (this.#setup !== undefined) lane.setup(this.#setup);
     return lane;
   }

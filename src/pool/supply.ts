@@ -3,8 +3,11 @@
  * Must not know how attempts are handed out.
  * Invariant: what was taken is settled once, or given back.
  */
+import type { Thread } from "../runtime/port.ts";
 import type { CommandPort } from "./commands.ts";
-import type { LaneItem, LaneLine, LaneOptions, LaneOutcome } from "./lane.ts";
+import type { LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
+import type { WorkerData } from "./protocol.ts";
+import type { Seat } from "./seat.ts";
 
 /** What there is to do, in order. */
 export interface Supply {
@@ -40,7 +43,9 @@ export interface PoolOptions {
   readonly workers: number;
   readonly maxWorkers: number;
   readonly killGraceMs: number;
-  readonly start: LaneOptions["start"];
+  readonly start: (data: WorkerData) => Thread;
+  /** A worker that was started before the run, the first one. Default: none. */
+  readonly early?: Seat | undefined;
   readonly services: object;
   readonly listener: PoolListener;
   /** How programs are run. Default: there are none. */

@@ -33,8 +33,12 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
   let end: ThreadEnd = { memory: false };
   const ended = Promise.withResolvers<void>();
   let started = false;
-  worker.once("message", () => started = true);
-  const listeners: ((end: ThreadEnd) => void)[] = [];
+  const early: unknown[] = [];
+  let hear: (message: unknown) => void = (message) => early.push(message);
+  worker.on("message", (message: unknown) => {
+    started = true;
+    hear(message);
+  });
   worker.on("error", (error: unknown) => {
     end = { ...end, memory: isMemory(error), error };
   });
@@ -45,12 +49,17 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
     end = { ...end, code };
     await gone?.(lock);
     ended.resolve();
-    for (const listener of listeners) listener(end);
   });
   return {
     postMessage: (message, transfer) => worker.postMessage(message, transfer as never),
-    onMessage: (listener) => void worker.on("message", listener),
-    onEnd: (listener) => void listeners.push(listener),
+    onMessage: (listener) => {
+      // What the thread has told already comes first, but not while whoever listens is still being made.
+      queueMicrotask(() => {
+        for (const message of early.splice(0)) listener(message);
+        hear = listener;
+      });
+    },
+    onEnd: (listener) => void ended.promise.then(() => listener(end)),
     terminate: async () => {
       if (itself !== undefined) {
         worker.postMessage(END);

@@ -1,0 +1,32 @@
+/**
+ * Owns what a lane is built on: a thread with the worker's program in it, and the memory that both sides share.
+ * Must not know lanes, so that a thread can be started before there is one.
+ * Invariant: a thread and its memory belong to one lane.
+ */
+import type { Thread } from "../runtime/port.ts";
+import { INBOX_CELLS, inboxMemory } from "./inbox.ts";
+import { OUTBOX_BYTES, OUTBOX_CELLS } from "./outbox.ts";
+import type { WorkerData } from "./protocol.ts";
+
+/** A thread and the memory shared with it. */
+export interface Seat {
+  readonly data: WorkerData;
+  readonly thread: Thread;
+}
+
+/** One cell, shared by all workers of a run: 1 means that nothing new may start. */
+export function haltCell(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(4));
+}
+
+/** Starts a thread. @param worker Its number, from 1. */
+export function newSeat(
+  worker: number,
+  halt: Int32Array,
+  start: (data: WorkerData) => Thread,
+): Seat {
+  const cells = new Int32Array(new SharedArrayBuffer(4 * (OUTBOX_CELLS + INBOX_CELLS)));
+  const inbox = inboxMemory(cells.subarray(OUTBOX_CELLS));
+  const data = { worker, cells, outbox: new SharedArrayBuffer(OUTBOX_BYTES), inbox, halt };
+  return { data, thread: start(data) };
+}
