@@ -51,7 +51,7 @@ export async function runSuite(runtime: RuntimeName, files: readonly string[]): 
   const report = join(folder, "report.xml");
   const started = Date.now();
   try {
-    const { code, output } = await captured(commandFor(runtime, report), files);
+    const { code, output } = await captured(commandFor(runtime, report), { files, folder });
     return { runtime, output, seconds: (Date.now() - started) / 1000, ...count(report, code) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -87,13 +87,19 @@ function commandFor(runtime: RuntimeName, report: string): string[] {
 /** Runs a program in a process group of its own, so that nothing of it is left when it has to be killed. */
 function captured(
   command: readonly string[],
-  files: readonly string[],
+  { files, folder }: { readonly files: readonly string[]; readonly folder: string },
 ): Promise<{ code: number; output: string }> {
   const [program, ...args] = [...command, ...files.map((file) => `./${file}`)];
   const child = spawn(program!, args, {
     cwd: root,
     detached: true,
-    env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined },
+    // Tests start Node on our sources hundreds of times: stripped and compiled once, that takes half the time.
+    env: {
+      ...process.env,
+      NODE_COMPILE_CACHE: join(folder, "compiled"),
+      NO_COLOR: "1",
+      FORCE_COLOR: undefined,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const chunks: Uint8Array[] = [];
