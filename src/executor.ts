@@ -9,7 +9,7 @@ import type { InnerOptions, InspectedExecution, TaskStanding } from "./inspectio
 import type { Journal } from "./journal/journal.ts";
 import { memoryJournal } from "./journal/memory.ts";
 import type { Level } from "./journal/record.ts";
-import { ResultFold, type RunResult } from "./journal/result.ts";
+import { ResultReader, type RunResult } from "./journal/result.ts";
 import { noFlagCalls } from "./flags.ts";
 import { commandPort } from "./commands.ts";
 import { loadPort } from "./loading.ts";
@@ -61,8 +61,7 @@ class Run implements InspectedExecution {
   readonly #begun: PromiseWithResolvers<Plan> = Promise.withResolvers();
   readonly #options: InnerOptions;
   readonly #past: Past | undefined;
-  readonly #fold: ResultFold = new ResultFold();
-  #folded = 0;
+  readonly #results: ResultReader;
   readonly #pool: Pool;
   readonly #ended: PromiseWithResolvers<RunState> = Promise.withResolvers();
   readonly #result: Promise<RunResult>;
@@ -80,6 +79,7 @@ class Run implements InspectedExecution {
   constructor(source: Source, options: InnerOptions) {
     this.#options = options;
     this.journal = options.journal ?? memoryJournal();
+    this.#results = new ResultReader(this.journal);
     this.#past = options.journal === undefined ? undefined : pastOf(this.journal);
     this.run = this.#past?.run ?? options.run ?? crypto.randomUUID();
     this.#startedAt = this.#past?.startedAt ?? now();
@@ -152,11 +152,11 @@ class Run implements InspectedExecution {
   }
 
   resultSoFar(): RunResult {
-    return this.#readFold().result();
+    return this.#results.read().result();
   }
 
   resultJson(): Iterable<string> {
-    return this.#readFold().json();
+    return this.#results.read().json();
   }
 
   note(level: Level, text: string): void {
@@ -206,7 +206,7 @@ class Run implements InspectedExecution {
         ...this.#options.services,
         previous: () => {
           this.#pool.drain();
-          return this.#readFold().attemptsBefore();
+          return this.#results.read().attemptsBefore();
         },
         value: (task: number, iteration: number) => {
           this.#pool.drain();
@@ -237,17 +237,17 @@ class Run implements InspectedExecution {
         this.#state = this.#past.ended;
         this.#plan = plan;
         this.#begun.resolve(plan);
-        return this.#readFold().result();
+        return this.#results.read().result();
       }
       this.#begin(plan, hash);
       const state = await this.#ended.promise;
       const closed = this.#pool.close();
       // The result is put together while the workers end.
-      this.#readFold();
+      this.#results.read();
       await closed;
       this.#end(state);
       await this.journal.flush();
-      return this.#readFold().result();
+      return this.#results.read().result();
     } catch (error) {
       this.#state = this.#stopAsked === undefined ? "failed" : "cancelled";
       this.#begun.reject(error);
@@ -389,15 +389,6 @@ class Run implements InspectedExecution {
 
   #name(task: number): string {
     return this.#plan!.tasks[task]!.name;
-  }
-
-  #readFold(): ResultFold {
-    for (let page = this.journal.states(this.#folded, 10_000); page.length > 0;) {
-      for (const record of page) this.#fold.add(record);
-      this.#folded = page.at(-1)!.seq;
-      page = this.journal.states(this.#folded, 10_000);
-    }
-    return this.#fold;
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import type { AttemptResult, RunState } from "../pipeline/outcome.ts";
 import { decode, encode } from "../pipeline/value.ts";
+import type { Journal } from "./journal.ts";
 import { isoTime } from "./log_lane.ts";
 import type { Settled, StateRecord } from "./record.ts";
 
@@ -25,6 +26,9 @@ export interface RunResult {
   /** Every attempt of every task, in the order in which they settled. */
   readonly tasks: Readonly<Record<string, readonly AttemptResult[]>>;
 }
+
+/** Records read at a time. */
+const PAGE = 10_000;
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -80,6 +84,27 @@ export class ResultFold {
       this.#tasks,
       (attempt) => attemptJson(attemptHead(attempt), attempt.value),
     );
+  }
+}
+
+/** The result that a journal holds so far; reading it again costs only what is new. */
+export class ResultReader {
+  readonly #journal: Pick<Journal, "states">;
+  readonly #fold: ResultFold = new ResultFold();
+  #read = 0;
+
+  constructor(journal: Pick<Journal, "states">) {
+    this.#journal = journal;
+  }
+
+  /** Everything that is in the journal now. */
+  read(): ResultFold {
+    for (;;) {
+      const page = this.#journal.states(this.#read, PAGE);
+      if (page.length === 0) return this.#fold;
+      for (const record of page) this.#fold.add(record);
+      this.#read = page.at(-1)!.seq;
+    }
   }
 }
 
