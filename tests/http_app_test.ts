@@ -56,6 +56,12 @@ test("http: an executor that can't work says so with 503, and is alive all the s
   assert.equal((await ask("/readyz", { token: null })).status, 200);
 });
 
+test("http: routes are such that Hono's fastest router takes them", async () => {
+  const { ask, app } = world();
+  await ask("/status");
+  assert.equal(app.router.name, "SmartRouter + RegExpRouter");
+});
+
 test("http: HEAD is answered as GET is, without a body", async () => {
   const { ask, run } = world();
   run.store.set("k", "1");

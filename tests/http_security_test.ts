@@ -111,8 +111,24 @@ test("http: pages of other origins get nothing, a simple form changes nothing, a
     headers: { origin: "http://evil.example", "access-control-request-method": "PUT" },
   });
   assert.equal(preflight.status, 403);
-  for (const path of ["/status", "/store", "/nothing", "/logs"]) {
-    const { headers } = await ask(path);
+  const told: [string, RequestInit?][] = [
+    ["/status"],
+    ["/livez"],
+    ["/metrics"],
+    ["/store"],
+    ["/store/none"],
+    ["/store/watch?key"],
+    ["/store/k", { method: "PUT", body: "1" }],
+    ["/store/k"],
+    ["/store/k", { headers: { "if-none-match": '"1"' } }],
+    ["/store/k", { method: "DELETE" }],
+    ["/nothing"],
+    ["/logs"],
+    ["/result"],
+    ["/status", { headers: { host: "evil.example" } }],
+  ];
+  for (const [path, init] of told) {
+    const { headers } = await ask(path, init);
     assert.deepEqual([...headers.keys()].filter((name) => name.startsWith("access-control")), []);
     assert.equal(headers.get("x-content-type-options"), "nosniff");
     assert.equal(headers.get("cache-control"), "no-store");

@@ -6,12 +6,6 @@
  * header costs an answer as much as finding its route does.
  */
 
-/** Headers of every answer. */
-const SAFE: Readonly<Record<string, string>> = {
-  "cache-control": "no-store",
-  "x-content-type-options": "nosniff",
-};
-
 /** Headers of what a browser shows as a page. */
 const PAGE: Readonly<Record<string, string>> = {
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -30,23 +24,6 @@ export const TYPE = {
   metrics: "text/plain; version=0.0.4; charset=utf-8",
 } as const;
 
-const BY_TYPE: ReadonlyMap<string, Readonly<Record<string, string>>> = new Map(
-  Object.values(TYPE).map((type) => [type, {
-    "content-type": type,
-    ...SAFE,
-    ...(type === TYPE.html && PAGE),
-  }]),
-);
-
-/** The headers of an answer, with more of its own. */
-export function headersFor(
-  type: string,
-  more?: Readonly<Record<string, string>>,
-): Record<string, string> {
-  const known = BY_TYPE.get(type)!;
-  return more === undefined ? known as Record<string, string> : { ...known, ...more };
-}
-
 /** An answer with a body. */
 export function answer(
   body: BodyInit,
@@ -56,10 +33,26 @@ export function answer(
     readonly headers?: Readonly<Record<string, string>>;
   } = {},
 ): Response {
-  return new Response(body, { status, headers: headersFor(type, headers) });
+  const response = status === 200 ? new Response(body) : new Response(body, { status });
+  response.headers.set("content-type", type);
+  if (type === TYPE.html) add(response, PAGE);
+  return safe(response, headers);
 }
 
 /** An answer without a body. */
-export function empty(status: number, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(null, { status, headers: { ...SAFE, ...headers } });
+export function empty(status: number, headers?: Readonly<Record<string, string>>): Response {
+  return safe(new Response(null, { status }), headers);
+}
+
+/** Set one by one: it is on every runtime as fast as any other way, and on Deno several times as fast as to pass them all. */
+function safe(response: Response, more: Readonly<Record<string, string>> | undefined): Response {
+  const { headers } = response;
+  headers.set("cache-control", "no-store");
+  headers.set("x-content-type-options", "nosniff");
+  if (more !== undefined) add(response, more);
+  return response;
+}
+
+function add({ headers }: Response, more: Readonly<Record<string, string>>): void {
+  for (const name of Object.keys(more)) headers.set(name, more[name]!);
 }

@@ -3,7 +3,7 @@
  * Must not know how a run is carried out.
  */
 import type { Plan, PlanTask } from "../pipeline/plan.ts";
-import { answer, headersFor, TYPE } from "./answer.ts";
+import { answer } from "./answer.ts";
 import { readObject } from "./body.ts";
 import { Refuse } from "./failure.ts";
 import type { Ctx, Parts, Route } from "./parts.ts";
@@ -98,7 +98,7 @@ function result(c: Ctx, parts: Parts): Response {
     },
     cancel: close,
   }, { highWaterMark: 0 });
-  return new Response(body, { headers: headersFor(TYPE.json) });
+  return answer(body);
 }
 
 async function cancel(c: Ctx, parts: Parts): Promise<Response> {

@@ -1,7 +1,7 @@
 /**
  * Owns the status document: how the executor and its run stand, small enough to be asked for all the time.
  * Must not know who asks.
- * Invariant: it holds no value and no line of a log, and no secret; making it takes at most a tenth of the time, however
+ * Invariant: it holds no value and no line of a log, and no secret; making it takes at most a twentieth of the time, however
  * often it is asked for and however large the pipeline is.
  */
 import type { HttpOptions, HttpRun, HttpStanding } from "./port.ts";
@@ -11,7 +11,7 @@ export const LISTED = 50;
 /** Standings read at a time. */
 const PAGE = 1_000;
 /** A document is given again for so many times as long as it took to make. */
-const KEEP_FACTOR = 10;
+const KEEP_FACTOR = 20;
 
 /** Makes the document, and says whether the executor can work. */
 export class Status {

@@ -4,7 +4,7 @@
  * Invariant: a stream goes no faster than it is read; when its reader is gone, nothing of it is left, no timer and no
  * listener.
  */
-import { headersFor, TYPE } from "./answer.ts";
+import { answer, TYPE } from "./answer.ts";
 import { Refuse } from "./failure.ts";
 
 /** The formats in which something that goes on can be told. */
@@ -140,7 +140,7 @@ export function streamed({ format, texts, listen, opened, signal }: StreamParts)
       await iterator.return();
     },
   }, { highWaterMark: 0 });
-  return new Response(body, { headers: headersFor(TYPES[format], { "x-accel-buffering": "no" }) });
+  return answer(body, { type: TYPES[format], headers: { "x-accel-buffering": "no" } });
 }
 
 /** The format that an Accept header asks for, of those that are offered; the first one where it does not say. */

@@ -31,25 +31,42 @@ export function deno(): Runtime {
 /** Deno warns once that it aborts a request's signal after every answer too, which `answered` takes care of. */
 const LEGACY_ABORT = "Deno.serve: request.signal aborts on successful responses";
 
-/** An app whose requests have a signal that is aborted when the client goes away before it is answered, and only then. */
+/**
+ * An app whose requests have a signal that is aborted when the client goes away before it is answered, and only then. A request
+ * whose signal nobody asks for costs next to nothing: it gets another prototype, and what is answered at once stays so.
+ */
 function answered(fetch: AppFetch): AppFetch {
   const { get: signalOf } = Object.getOwnPropertyDescriptor(Request.prototype, "signal")!;
-  withoutWarning();
-  return async (request) => {
-    let gone: AbortController | undefined;
-    let over = false;
-    const get = () => {
-      if (gone !== undefined) return gone.signal;
-      const { signal } = gone = new AbortController();
-      signalOf!.call(request).addEventListener("abort", () => over || gone!.abort());
-      return signal;
-    };
-    Object.defineProperty(request, "signal", { configurable: true, get });
+  const asked = new WeakMap<Request, { readonly gone: AbortController; over: boolean }>();
+  const prototype = Object.create(Request.prototype, {
+    signal: {
+      get(this: Request): AbortSignal {
+        const before = asked.get(this);
+        if (before !== undefined) return before.gone.signal;
+        const state = { gone: new AbortController(), over: false };
+        asked.set(this, state);
+        signalOf!.call(this).addEventListener("abort", () => state.over || state.gone.abort());
+        return state.gone.signal;
+      },
+    },
+  });
+  const end = (request: Request) => {
+    const state = asked.get(request);
+    if (state !== undefined) state.over = true;
+  };
+  const later = async (request: Request, answer: Promise<Response>) => {
     try {
-      return await fetch(request);
+      return await answer;
     } finally {
-      over = true;
+      end(request);
     }
+  };
+  withoutWarning();
+  return (request) => {
+    const answer = fetch(Object.setPrototypeOf(request, prototype));
+    if (answer instanceof Promise) return later(request, answer);
+    end(request);
+    return answer;
   };
 }
 
