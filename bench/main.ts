@@ -30,6 +30,7 @@ const GROUPS: Readonly<Record<string, { readonly repeat: number; readonly comman
   wfformat: { repeat: 1, commands: ["wfformat"] },
   startup: { repeat: 1, commands: ["startup"] },
   http: { repeat: 1, commands: ["http"] },
+  page: { repeat: 1, commands: ["page"] },
 };
 
 /** One process to be. */

@@ -2,10 +2,11 @@
  * Measures whether the page stays responsive: 2,000 tasks, 100 changes of state a second, every view in turn, while a
  * person moves the graph.
  *
- *   node bench/page.ts [SECONDS]
+ *   node bench/page.ts [SECONDS] [--quick]
  *
  * Invariant: the end point, the journal and the browser are real; only the run is not carried out, so that the rate holds.
  */
+import { existsSync } from "node:fs";
 import process from "node:process";
 import type { Page } from "playwright-core";
 import type { HttpRun } from "../src/http/port.ts";
@@ -16,8 +17,8 @@ import { compile } from "../src/pipeline/compile.ts";
 import type { Plan } from "../src/pipeline/plan.ts";
 import { EventLog } from "../src/store/events.ts";
 import { SharedStore } from "../src/store/store.ts";
-import { browse, served, watched } from "../tests/page_rig.ts";
-import { figure, print } from "./figure.ts";
+import { browse, CHROMIUM, served, watched } from "../tests/page_rig.ts";
+import { figure, print, quick, words } from "./figure.ts";
 
 const TASKS = 2_000, WIDTH = 40, CHANGES_A_SECOND = 100, WORKERS = 8;
 
@@ -198,7 +199,11 @@ async function measure(
   return { found, shown };
 }
 
-const { found, shown } = await measure(Number(process.argv[2] ?? 5));
+if (!existsSync(CHROMIUM)) {
+  print("page", [], [`there is no browser at ${CHROMIUM}: install Debian's package chromium`]);
+  process.exit(0);
+}
+const { found, shown } = await measure(quick ? 1 : Number(words[0] ?? 5));
 print(
   "page",
   [

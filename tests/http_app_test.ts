@@ -1,6 +1,5 @@
 /** The end point's routes: status, result, pipeline, cancel, metrics, and what it says to what it does not know. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import test from "node:test";
 import { HandRun, TOKEN, world } from "./http_rig.ts";
 
@@ -201,14 +200,6 @@ test("http: metrics count attempts by outcome and time them, over runs", async (
       /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [\d.e+-]+)$/,
     );
   }
-});
-
-test("http: promtool takes the metrics, where it is installed", async () => {
-  const { ask } = world();
-  const input = await (await ask("/metrics")).text();
-  const checked = spawnSync("promtool", ["check", "metrics"], { input, encoding: "utf8" });
-  if (checked.error === undefined) assert.equal(checked.status, 0, checked.stderr + checked.stdout);
-  assert.ok(input.endsWith("\n"));
 });
 
 test("http: a page is served as it is, to anyone, and lets nothing in from elsewhere", async () => {

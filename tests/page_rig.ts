@@ -15,7 +15,7 @@ import type { Source } from "../src/pipeline/load.ts";
 import { runtime } from "../src/runtime/runtime.ts";
 
 /** Where Debian's package puts it. */
-const CHROMIUM = "/usr/bin/chromium";
+export const CHROMIUM: string = "/usr/bin/chromium";
 
 const FLAGS: readonly string[] = [
   "--no-sandbox",
