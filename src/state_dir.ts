@@ -81,8 +81,14 @@ export class StateDir {
     return runs;
   }
 
-  /** Begins a run. @param bundle Text of the bundle, if it came from a gateway. */
+  /**
+   * Begins a run, and lets go of those that nothing is left to be done for, but for the newest: it is still being shown.
+   *
+   * @param bundle Text of the bundle, if it came from a gateway.
+   */
   async begin(origin: Origin, bundle?: string): Promise<KeptRun> {
+    const done = [...this.#open].filter((run) => this.isClosed(run) && this.isReported(run));
+    for (const run of done.slice(0, -1)) await this.remove(run);
     const names = await this.#told(() => this.#runtime.list(`${this.#path}/runs`));
     const number = 1 + Math.max(0, ...names.map((name) => Number.parseInt(name, 10) || 0));
     const folder = `${this.#path}/runs/${String(number).padStart(6, "0")}`;
