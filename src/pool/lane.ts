@@ -18,6 +18,10 @@ import {
   type WorkerSetup,
 } from "./protocol.ts";
 import type { Seat } from "./seat.ts";
+import { Turns } from "./turns.ts";
+
+/** All lanes are read on the one thread. */
+const TURNS = new Turns();
 
 /** How long a thread may leave an abort unanswered before it counts as stuck in synchronous code, in milliseconds. */
 const DEAF_MS = 400;
@@ -119,7 +123,7 @@ export class Lane {
     const { endpoint, receive } = endpointOf((message, transfer) =>
       this.#thread.postMessage(message, transfer)
     );
-    this.#thread.onMessage((message) => message === BELL ? this.#bell() : receive(message));
+    this.#thread.onMessage((message) => message === BELL ? TURNS.take(this.#bell) : receive(message));
     this.#thread.onEnd((end) => this.#onEnd(end));
     expose(options.services, endpoint);
     this.#calls = wrap<WorkerCalls>(endpoint);
@@ -264,11 +268,12 @@ export class Lane {
     return true;
   }
 
-  #bell(): void {
+  readonly #bell = (): void => {
+    if (this.#state === "ended") return;
     if (this.#state === "starting") this.#state = "warm";
     this.drain();
     this.#options.listener.told(this);
-  }
+  };
 
   #receive(kind: number, fields: Fields): void {
     const { listener } = this.#options;
