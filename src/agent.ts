@@ -18,7 +18,7 @@ import { pastOf } from "./agent_past.ts";
 import type { AgentEndPoint, AgentView } from "./agent_serving.ts";
 import type { Level } from "./journal/record.ts";
 import type { Source } from "./pipeline/load.ts";
-import { type KeptRun, type Origin, StateError } from "./state_dir.ts";
+import { type KeptRun, StateError } from "./state_dir.ts";
 import type { HeartbeatSnapshot } from "./uplink/heartbeat.ts";
 import type { Command, ExecutorState, HeartbeatRun } from "./uplink/messages.ts";
 
@@ -143,11 +143,23 @@ class AgentAtWork implements Agent {
       if (kept.journal.recovered.lost !== undefined) {
         this.#port.note(`Of ${kept.folder}: ${kept.journal.recovered.lost}`);
       }
+      if (this.#isAnothers(kept)) continue;
       if (!state.isClosed(kept)) open.push(kept);
       else if (state.isReported(kept) || this.#link === undefined) await this.#forget(kept);
       else this.#inBackground(this.#reportLeft(kept));
     }
     return open;
+  }
+
+  /** Where a gateway knows executors and no runs, one that is begun by another executor would be taken for ours. */
+  #isAnothers({ folder, origin: { executor } }: KeptRun): boolean {
+    const { executor: ours } = this.#config;
+    if (executor === undefined || executor === ours) return false;
+    if (this.#link?.gateway.report.kind !== "whole") return false;
+    this.#port.note(
+      `The run in ${folder} is of executor ${executor}, and this one is ${ours}: it is left alone; start with that id to go on with it, or remove the folder`,
+    );
+    return true;
   }
 
   async #forget(kept: KeptRun): Promise<void> {
@@ -189,7 +201,7 @@ class AgentAtWork implements Agent {
     const file = this.#fileTaken ? undefined : await this.#file();
     if (file !== undefined) {
       this.#fileTaken = true;
-      return { source: file, kept: await this.#begin({}), tag: undefined };
+      return { source: file, kept: await this.#begin(), tag: undefined };
     }
     if (this.#link === undefined) {
       if (this.#fileTaken) return undefined;
@@ -200,11 +212,13 @@ class AgentAtWork implements Agent {
     const pulled = await this.#link.pull(this.#known, this.#stopping.signal);
     if (pulled === undefined) return undefined;
     const text = new TextDecoder().decode(pulled.bytes);
-    return { source: parsed(text), kept: await this.#begin({ tag: pulled.tag }, text), tag: pulled.tag };
+    return { source: parsed(text), kept: await this.#begin(pulled.tag, text), tag: pulled.tag };
   }
 
   /** A full disk keeps nothing, and stops nothing. */
-  async #begin(origin: Origin, bundle?: string): Promise<KeptRun | undefined> {
+  async #begin(tag?: string, bundle?: string): Promise<KeptRun | undefined> {
+    const { executor } = this.#config;
+    const origin = { ...(tag !== undefined && { tag }), ...(executor !== undefined && { executor }) };
     try {
       return await this.#port.state?.begin(origin, bundle);
     } catch (error) {

@@ -15,6 +15,8 @@ import type { Runtime } from "./runtime/port.ts";
 export interface Origin {
   /** Names the hand-out of the gateway; `undefined`: it is a file. */
   readonly tag?: string;
+  /** Id of the executor that began it. */
+  readonly executor?: string;
 }
 
 /** A run as the state directory has it. */

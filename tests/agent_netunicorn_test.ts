@@ -169,6 +169,24 @@ test("netUnicorn: flags are counted and set; a pipeline that fails is over, and 
     assert.match(big?.error?.message ?? "", /takes strings and whole numbers of 32 bits/);
   }));
 
+test("netUnicorn: a run that another executor left is not taken for one's own", () =>
+  withNetunicorn(async ({ gateway, agent }) => {
+    gateway.put("a", await bundleOf("two", "gate"));
+    const first = agent("a", { OUTRIDER_STATE_DIR: "state" });
+    await first.says("at the gate");
+    first.kill("SIGKILL");
+    await first.ended;
+    gateway.put("b", await bundleOf("one"));
+    const { code, stderr } = await agent("b", { OUTRIDER_STATE_DIR: "state" }).ended;
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /is of executor a, and this one is b: it is left alone/);
+    assert.deepEqual(Object.keys(storedAt(gateway, "b").result.tasks), ["one"]);
+    gateway.flags.set("exp/flag/open", { text_value: "now", int_value: 0 });
+    const again = await agent("a", { OUTRIDER_STATE_DIR: "state" }).ended;
+    assert.equal(again.code, 0, again.stderr);
+    assert.deepEqual(Object.keys(storedAt(gateway, "a").result.tasks), ["two", "gate"]);
+  }));
+
 test("netUnicorn: what is no bundle ends the run at once, and the gateway is told", () =>
   withNetunicorn(async ({ gateway, agent }) => {
     gateway.put("a", new Uint8Array([0x80, 5, 0x95, 0x2e]));
