@@ -1,6 +1,7 @@
 /**
  * Owns the local end point: its routes beside bare Hono routes on the same server, how soon a change is seen, what it costs
- * a run that its log is followed. Run alone: `node bench/http.ts [--quick]`, likewise on Deno (`-A`) and Bun.
+ * a run that its log is followed. Run alone: `node bench/http.ts [routes] [latency] [following] [--quick]`, likewise on Deno
+ * (`-A`) and Bun; without a word, all three.
  */
 import { Hono } from "hono";
 import { spawn } from "node:child_process";
@@ -10,12 +11,13 @@ import { httpApp } from "../src/http/app.ts";
 import type { HttpRun } from "../src/http/port.ts";
 import type { InspectedExecution } from "../src/inspection.ts";
 import { runtime } from "../src/runtime/runtime.ts";
-import { type Figure, figure, print, quantile, quick } from "./figure.ts";
+import { type Figure, figure, print, quantile, quick, words } from "./figure.ts";
 import type { Load } from "./http_load.ts";
 import { MODULE } from "./shapes.ts";
 
 const ROUNDS = quick ? 1 : 5;
 const ROUND_MS = quick ? 300 : 1_500;
+const FOLLOWED_ROUNDS = quick ? 0 : 9;
 const CHANGES = quick ? 50 : 500;
 const LINES = quick ? 10_000 : 100_000;
 const TOKEN = "0123456789abcdef".repeat(4);
@@ -65,24 +67,46 @@ function manifest(name: string) {
   };
 }
 
-/** Runs a program of Node's; resolves to what it prints. */
-function client(file: string, argument: object): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const path = fileURLToPath(new URL(file, import.meta.url));
-    const child = spawn(NODE, [path, JSON.stringify(argument)], { stdio: ["ignore", "pipe", "inherit"] });
-    let text = "";
-    child.stdout.setEncoding("utf8").on("data", (piece: string) => text += piece);
-    child.on("error", reject);
-    child.on("close", (code) => code === 0 ? resolve(text) : reject(new Error(`${file} ended with ${code}`)));
-  });
+/** A program of Node's: `begun` when it prints first, `printed` when it has ended. */
+function client(
+  file: string,
+  argument: object,
+): { readonly begun: Promise<void>; readonly printed: Promise<string> } {
+  const path = fileURLToPath(new URL(file, import.meta.url));
+  const child = spawn(NODE, [path, JSON.stringify(argument)], { stdio: ["ignore", "pipe", "inherit"] });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (piece: string) => text += piece);
+  return {
+    begun: new Promise((resolve) => child.stdout.once("data", () => resolve())),
+    printed: new Promise((resolve, reject) => {
+      child.on("error", reject);
+      child.on(
+        "close",
+        (code) => code === 0 ? resolve(text) : reject(new Error(`${file} ended with ${code}`)),
+      );
+    }),
+  };
 }
 
 async function perSecond(load: Load, status: string): Promise<number> {
-  const told = JSON.parse(await client("./http_load.ts", load)) as { perSecond: number; status: string };
+  const told = JSON.parse(await client("./http_load.ts", load).printed) as {
+    perSecond: number;
+    status: string;
+  };
   if (!told.status.endsWith(status)) {
     throw new Error(`Expected ${status}, got ${told.status} for ${load.head}`);
   }
   return told.perSecond;
+}
+
+/** What anyone would write who wants no more than the answers: the same paths, texts and types. */
+function bareApp(status: string): Hono {
+  const json = { "content-type": "application/json" };
+  const bare = new Hono();
+  bare.get("/status", (c) => c.body(status, 200, json));
+  bare.get("/store/:key{.+}", (c) => c.body('{"a":1}', 200, json));
+  bare.put("/store/:key{.+}", async (c) => c.text(String((await c.req.text()).length)));
+  return bare;
 }
 
 /** Ours over bare, in turn. */
@@ -91,43 +115,29 @@ async function routes(): Promise<Figure[]> {
   await execution.begun;
   execution.store.set("k", '{"a":1}');
   const ours = await serve(execution);
-  const bare = new Hono();
-  bare.get("/status", (c) => c.json({ ok: true }));
-  bare.put("/store/k", async (c) => c.text(String((await c.req.text()).length)));
+  const status = await (await fetch(`${ours.url}/status`)).text();
+  const bare = bareApp(status);
   const other = await runtime.serve({ fetch: (request) => bare.fetch(request), port: 0 });
   const auth = `Authorization: Bearer ${TOKEN}`;
   const put = `PUT /store/k HTTP/1.1\r\n${auth}\r\nContent-Type: application/json`;
-  const pairs = [
-    {
-      name: "GET /status",
-      ours: "GET /status HTTP/1.1",
-      bare: "GET /status HTTP/1.1",
-      body: "",
-      atLeast: 0.8,
-      status: "200",
-    },
-    {
-      name: "GET /store/k",
-      ours: `GET /store/k HTTP/1.1\r\n${auth}`,
-      bare: `GET /status HTTP/1.1\r\n${auth}`,
-      body: "",
-      atLeast: 0.8,
-      status: "200",
-    },
-    { name: "PUT /store/k", ours: put, bare: put, body: '{"a":[1,2,3]}', atLeast: 0.6, status: "204" },
+  const get = `GET /store/k HTTP/1.1\r\n${auth}`;
+  const requests = [
+    { name: "GET /status", head: "GET /status HTTP/1.1", body: "", atLeast: 0.8, wanted: "200" },
+    { name: "GET /store/k", head: get, body: "", atLeast: 0.8, wanted: "200" },
+    { name: "PUT /store/k", head: put, body: '{"a":[1,2,3]}', atLeast: 0.6, wanted: "204" },
   ];
   const figures: Figure[] = [];
-  for (const { name, atLeast, body, status, ...heads } of pairs) {
+  for (const { name, head, body, atLeast, wanted } of requests) {
     const shares: number[] = [];
     const rates: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      const theirs = await perSecond({ port: other.port, head: heads.bare, body, ms: ROUND_MS }, "200");
-      const mine = await perSecond({ port: ours.port, head: heads.ours, body, ms: ROUND_MS }, status);
+      const theirs = await perSecond({ port: other.port, head, body, ms: ROUND_MS }, "200");
+      const mine = await perSecond({ port: ours.port, head, body, ms: ROUND_MS }, wanted);
       shares.push(mine / theirs);
       rates.push(1e6 / mine);
     }
     const how = `16 connections from another process, ${ROUNDS} rounds in turn with a bare Hono route that ${
-      body === "" ? "answers {ok: true}" : "reads the body"
+      body === "" ? "answers with the same text" : "reads the body"
     }`;
     figures.push(
       figure(`http: ${name}, share of a bare route`, shares, { unit: "×", how, target: { atLeast } }),
@@ -145,8 +155,12 @@ async function latency(): Promise<Figure> {
   const execution = inspectedRun(manifest("changes"), { workers: 1 });
   await execution.begun;
   const served = await serve(execution);
-  const text = client("./http_watch.ts", { url: `${served.url}/store/watch`, token: TOKEN, until: CHANGES });
-  const times = JSON.parse(await text) as number[];
+  const watcher = client("./http_watch.ts", {
+    url: `${served.url}/store/watch`,
+    token: TOKEN,
+    until: CHANGES,
+  });
+  const times = JSON.parse(await watcher.printed) as number[];
   await execution;
   await served.close();
   return figure("http: set in a worker to sight by a watcher, median", [quantile(times, 0.5)], {
@@ -160,14 +174,15 @@ async function latency(): Promise<Figure> {
 /** A run that logs, alone and with one who follows. */
 async function following(): Promise<Figure> {
   const shares: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round <= FOLLOWED_ROUNDS; round++) {
     const alone = await timedLogging(false);
-    shares.push(await timedLogging(true) / alone);
+    const share = await timedLogging(true) / alone;
+    if (round > 0 || quick) shares.push(share);
   }
   return figure("http: a run whose log is followed, share of one that is not", shares, {
     unit: "×",
     how:
-      `one task logs ${LINES} lines of 80 characters; time of the attempt with a follower in another process over that without`,
+      `one task logs ${LINES} lines of 80 characters; time of the attempt with a follower in another process over that without, in turn, after one round that warms up`,
     target: { atMost: 1.1 },
   });
 }
@@ -179,12 +194,19 @@ async function timedLogging(followed: boolean): Promise<number> {
   const reader = followed
     ? client("./http_watch.ts", { url: `${served.url}/logs?follow=1`, token: TOKEN })
     : undefined;
-  if (followed) await new Promise((connected) => setTimeout(connected, 300));
+  await reader?.begun;
   execution.store.set("go", "true");
   const { tasks } = await execution;
-  await reader;
+  await reader?.printed;
   await served.close();
   return tasks["logs"]![0]!.value as number;
 }
 
-print("http", [...await routes(), await latency(), await following()]);
+const parts: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  routes,
+  latency: async () => [await latency()],
+  following: async () => [await following()],
+};
+const figures: Figure[] = [];
+for (const name of words.length > 0 ? words : Object.keys(parts)) figures.push(...await parts[name]!());
+print("http", figures);

@@ -6,6 +6,8 @@ const headers = { authorization: `Bearer ${token}`, accept: "application/x-ndjso
 const late: number[] = [];
 let rest = "";
 const answer = await fetch(url, { headers });
+// Whoever started this process waits for it: what it costs to start is not what is measured.
+process.stdout.write("\n");
 for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
   const at = performance.timeOrigin + performance.now();
   if (until === undefined) continue;

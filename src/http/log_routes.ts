@@ -15,9 +15,11 @@ const PAGE = 500;
 /** Lines of a reader that follows are gathered for so long, milliseconds. */
 const GATHER_MS = 20;
 
-/** While a run writes much, a reader rests so many times as long as a page has cost: the run comes first. */
+/** Between full pages a reader rests so many times as long as a page has cost: the run comes first. */
 const REST_FACTOR = 20;
 const MOST_REST_MS = 200;
+/** Rest when the run has written in the meantime, milliseconds: what reads at the other end needs a core too. */
+const BUSY_REST_MS = 100;
 
 /** Levels, least severe first. */
 const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "critical"];
@@ -99,6 +101,17 @@ async function* texts<R extends { readonly seq: number }>(
 ): AsyncGenerator<string, void, undefined> {
   const bell = new Bell();
   run.whenOver.then(() => bell.ring());
+  /** Whether something is written, or the run ends, within so many milliseconds. */
+  const rung = async (ms: number) => {
+    // The watcher leaves at the first ring: those who write pay for one.
+    const stop = watch(() => {
+      stop();
+      bell.ring();
+    });
+    const heard = await bell.wait(ms, signal);
+    stop();
+    return heard;
+  };
   let quietSince = Date.now();
   for (let at = since;;) {
     const { over } = run;
@@ -112,19 +125,15 @@ async function* texts<R extends { readonly seq: number }>(
       yield told;
     }
     if (page.length === PAGE && following && !over) {
-      await new Bell().wait(Math.min(MOST_REST_MS, spentMs * REST_FACTOR), signal);
+      const busy = await rung(Math.min(MOST_REST_MS, spentMs * REST_FACTOR));
+      if (busy && !run.over) await new Bell().wait(BUSY_REST_MS, signal);
+      if (signal.aborted) return;
     }
     if (page.length > 0) continue;
     if (!following || over) return;
-    // The watcher leaves at the first ring: those who write pay for one.
-    const stop = watch(() => {
-      stop();
-      bell.ring();
-    });
-    const rung = await bell.wait(Math.max(50, aliveMs - (Date.now() - quietSince)), signal);
-    stop();
+    const heard = await rung(Math.max(50, aliveMs - (Date.now() - quietSince)));
     if (signal.aborted) return;
-    if (rung) await new Bell().wait(GATHER_MS, signal);
+    if (heard) await new Bell().wait(GATHER_MS, signal);
     else if (Date.now() - quietSince >= aliveMs) {
       quietSince = Date.now();
       yield "";
