@@ -45,10 +45,11 @@ async function served<T>(
     inspectedRun(PIPELINE, { workers: 1, killGraceMs: 100, journal: serving.journal(memoryJournal()) }),
   );
   try {
+    await execution.begun;
     return await use(serving, execution);
   } finally {
     execution.cancel("the test is over");
-    await execution;
+    await execution.then(() => {}, () => {});
     await serving.close();
     for (const name of ["OUTRIDER_URL", "OUTRIDER_TOKEN", "OUTRIDER_SOCKET"]) delete process.env[name];
   }
