@@ -229,6 +229,8 @@ export class FakeRuntime implements CliRuntime {
   env: CliRuntime["env"] = (name) => this.#env[name];
   cwd: CliRuntime["cwd"] = () => "/here";
 
+  askSocket: CliRuntime["askSocket"] = () => Promise.reject(new Error("nobody answers"));
+
   readText: CliRuntime["readText"] = (path) => {
     const text = this.files.get(path);
     if (text !== undefined) return Promise.resolve(text);

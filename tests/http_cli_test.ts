@@ -10,6 +10,7 @@ import { withFolder } from "./run_rig.ts";
 /** A run that waits until the store says go, served with a state directory. */
 async function withRun(
   use: (ask: (...args: string[]) => ReturnType<typeof runCli>, folder: string) => Promise<void>,
+  place: (folder: string) => readonly string[] = () => [],
 ): Promise<{ readonly stdout: string; readonly code: number | null }> {
   let ended: Awaited<ReturnType<typeof runCli>>;
   await withFolder(async (folder) => {
@@ -31,6 +32,7 @@ async function withRun(
       "run",
       join(folder, "p.json"),
       "--serve",
+      ...place(folder),
       "--state-dir",
       state,
       "--trace",
@@ -107,6 +109,28 @@ test("cli: a watch and a followed log end with the run, a trace is written, a ca
   const bar = traceEvents.find(({ ph, name }) => ph === "X" && name === "wait")!;
   assert.equal(bar.cat, "cancelled");
   assert.ok(bar.dur! > 0);
+});
+
+test("cli: a run that serves at a Unix socket is found, followed and cancelled there too", async () => {
+  const { stdout, code } = await withRun(async (ask, folder) => {
+    const socket = join(folder, "s");
+    assert.match((await ask("status")).stdout, /^waiting +after for wait$/m);
+    assert.match((await runCli(["status", "--url", `unix:${socket}`])).stdout, /^tasks +2/m);
+    assert.equal((await ask("store", "set", "k", '"über"')).code, 0);
+    assert.equal((await ask("store", "get", "k", "--raw")).stdout, "über");
+    const watch = startCli(["store", "watch", "--state-dir", join(folder, "state")]);
+    await watch.says('"key":"k"');
+    const refused = await runCli(["store", "get", "k", "--url", `unix:${socket}`, "--token", "wrong"]);
+    assert.deepEqual([refused.code, refused.stdout], [2, ""]);
+    const env = { OUTRIDER_URL: "http://localhost", OUTRIDER_SOCKET: socket };
+    assert.match((await runCli(["status"], { env })).stdout, /^tasks +2/m);
+    assert.equal((await ask("cancel")).code, 0);
+    await watch.ended;
+    const gone = await runCli(["status", "--url", `unix:${socket}`]);
+    assert.equal(gone.stderr, `Nothing answers at unix:${socket}: the executor may have ended\n`);
+  }, (folder) => [`unix:${join(folder, "s")}`]);
+  assert.equal((JSON.parse(stdout) as RunResult).state, "cancelled");
+  assert.equal(code, 1);
 });
 
 test("cli: where nobody answers, or nobody is named, the words say what to do", () =>

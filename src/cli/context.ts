@@ -15,6 +15,7 @@ export type CliRuntime = Pick<
   | "env"
   | "cwd"
   | "readText"
+  | "askSocket"
   | "writeText"
   | "appendTo"
   | "onSignal"

@@ -69,21 +69,37 @@ export interface AskOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The part of the runtime that is needed. */
+type EndPointRuntime = Pick<CliRuntime, "env" | "readText" | "askSocket">;
+
+/** Where an end point is, and how it is spoken to. */
+interface Place {
+  /** As a person reads it. */
+  readonly url: string;
+  readonly token: string | undefined;
+  send(path: string, request: Request): Promise<Response>;
+}
+
+type Request = Required<Pick<AskOptions, "method" | "headers">> & Pick<AskOptions, "body" | "signal">;
+
 /** The end point that options or the environment name. @throws {UsageError} If none is named. */
-export async function endPointOf(
-  flags: EndPointFlags,
-  { env, readText }: Pick<CliRuntime, "env" | "readText">,
-): Promise<EndPoint> {
-  const { url, token } = await placeOf(flags, { env, readText });
-  if (url.startsWith("unix:")) {
-    throw new UsageError(
-      `The end point is at ${url}, which only programs that know Unix sockets can ask: curl --unix-socket ${
-        url.slice(5)
-      } http://localhost/status`,
-    );
-  }
+export async function endPointOf(flags: EndPointFlags, runtime: EndPointRuntime): Promise<EndPoint> {
+  const { url, token } = await namedBy(flags, runtime);
+  // A task that is a program gets the socket beside an address that is good for the rest of the URL.
+  const socket = url.startsWith("unix:")
+    ? url.slice(5)
+    : flags.url === undefined && url === runtime.env("OUTRIDER_URL")
+    ? runtime.env("OUTRIDER_SOCKET")
+    : undefined;
   const base = url.replace(/\/+$/, "");
-  return { url: base, ask: (path, options) => ask(base + path, token, options) };
+  const place: Place = socket === undefined
+    ? { url: new URL(base).origin, token, send: (path, request) => fetch(base + path, request) }
+    : {
+      url: `unix:${socket}`,
+      token,
+      send: (path, request) => runtime.askSocket({ socket, path, ...request }),
+    };
+  return { url: socket === undefined ? base : place.url, ask: (path, options) => ask(place, path, options) };
 }
 
 /** Whether an executor on this machine is meant: options name one, or the environment does and no run of a gateway is named. */
@@ -95,9 +111,9 @@ export function isHere(
   return run === undefined && [env("OUTRIDER_URL"), env("OUTRIDER_STATE_DIR")].some(Boolean);
 }
 
-async function placeOf(
+async function namedBy(
   { url, token, stateDir }: EndPointFlags,
-  { env, readText }: Pick<CliRuntime, "env" | "readText">,
+  { env, readText }: EndPointRuntime,
 ): Promise<{ readonly url: string; readonly token: string | undefined }> {
   if (url !== undefined) return { url: checked(url), token: token ?? env("OUTRIDER_TOKEN") };
   const named = env("OUTRIDER_URL");
@@ -129,14 +145,17 @@ async function placeOf(
 
 function checked(url: string): string {
   if (/^https?:$/.test(URL.parse(url)?.protocol ?? "") || url.startsWith("unix:")) return url;
-  throw new UsageError(`${JSON.stringify(url)} is no address: write http://HOST:PORT`);
+  throw new UsageError(
+    `${JSON.stringify(url)} is no address: write http://HOST:PORT, or unix:/path/to/socket`,
+  );
 }
 
-async function ask(url: string, token: string | undefined, options: AskOptions = {}): Promise<Response> {
+async function ask(place: Place, path: string, options: AskOptions = {}): Promise<Response> {
   const { method = "GET", body, headers, expected = [], signal } = options;
+  const { url, token } = place;
   let answer: Response;
   try {
-    answer = await fetch(url, {
+    answer = await place.send(path, {
       method,
       headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers },
       ...(body !== undefined && { body }),
@@ -144,9 +163,7 @@ async function ask(url: string, token: string | undefined, options: AskOptions =
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new EndPointError(`Nothing answers at ${new URL(url).origin}: the executor may have ended`, {
-      cause: error,
-    });
+    throw new EndPointError(`Nothing answers at ${url}: the executor may have ended`, { cause: error });
   }
   if (answer.ok || expected.includes(answer.status)) return answer;
   throw new EndPointError(await refusalOf(answer, url), { status: answer.status });
@@ -160,7 +177,7 @@ async function refusalOf(answer: Response, url: string): Promise<string> {
     };
     return `${error.message} (${answer.status} ${error.code})`;
   } catch {
-    return `${new URL(url).origin} answered ${answer.status}, and not as an executor does: check the address`;
+    return `${url} answered ${answer.status}, and not as an executor does: check the address`;
   }
 }
 

@@ -43,6 +43,8 @@ export function nodeCompatible({ listen, self, ...differences }: Differences): R
       base === undefined ? pathToFileURL(resolve(path)).href : new URL(encodePath(path), base).href,
     filePath: (url) => fileURLToPath(url),
     serve: (options) => serveWith(listen, options),
+    // Loaded with the first use: few ask that way, and node:http takes time.
+    askSocket: async (request) => (await import("./socket.ts")).askSocket(request),
     readText: (path) => readFile(path, "utf8"),
     writeText,
     appendTo,

@@ -134,6 +134,18 @@ export interface ProcessGroup {
   release(): void;
 }
 
+/** What is asked at a Unix socket. */
+export interface SocketRequest {
+  /** Path of the socket. */
+  readonly socket: string;
+  /** With the query. */
+  readonly path: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** All that the product asks of a runtime. */
 export interface Runtime {
   readonly name: "deno" | "node" | "bun";
@@ -156,6 +168,8 @@ export interface Runtime {
   startThread(options: ThreadOptions): Thread;
   /** Serves an app over HTTP. @throws {ServeError} If the port is taken or may not be used. */
   serve(options: ServeOptions): Promise<Served>;
+  /** Asks over HTTP at a Unix socket, as `fetch` does elsewhere. @throws {Error} If nobody answers there. */
+  askSocket(request: SocketRequest): Promise<Response>;
   readText(path: string): Promise<string>;
   /**
    * Writes a file whole: to a neighbour first, then renamed, so that no reader sees half of it.
