@@ -30,6 +30,8 @@ export class NoPipelineError extends Error {
 
 /** How often it is looked whether the gateway is in reach and the disk takes what is written, milliseconds. */
 const LOOK_MS = 5_000;
+/** Runs that are over are kept for a gateway that may be named later, the newest so many. */
+const MAX_UNTAKEN = 20;
 
 /** How an agent works, beside its configuration. */
 export interface AgentOptions {
@@ -138,16 +140,18 @@ class AgentAtWork implements Agent {
     const { state } = this.#port;
     if (state === undefined) return [];
     this.#known = await state.known();
-    const open: KeptRun[] = [];
+    const [open, untaken]: [KeptRun[], KeptRun[]] = [[], []];
     for (const kept of await state.runs()) {
       if (kept.journal.recovered.lost !== undefined) {
         this.#port.note(`Of ${kept.folder}: ${kept.journal.recovered.lost}`);
       }
       if (this.#isAnothers(kept)) continue;
       if (!state.isClosed(kept)) open.push(kept);
-      else if (state.isReported(kept) || this.#link === undefined) await this.#forget(kept);
+      else if (state.isReported(kept)) await state.remove(kept);
+      else if (this.#link === undefined) untaken.push(kept);
       else this.#inBackground(this.#reportLeft(kept));
     }
+    for (const kept of untaken.slice(0, -MAX_UNTAKEN)) await state.remove(kept);
     return open;
   }
 
@@ -160,11 +164,6 @@ class AgentAtWork implements Agent {
       `The run in ${folder} is of executor ${executor}, and this one is ${ours}: it is left alone; start with that id to go on with it, or remove the folder`,
     );
     return true;
-  }
-
-  async #forget(kept: KeptRun): Promise<void> {
-    const { state } = this.#port;
-    if (state !== undefined && state.isReported(kept)) await state.remove(kept);
   }
 
   #inBackground(work: Promise<void>): void {

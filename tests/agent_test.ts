@@ -143,6 +143,17 @@ test("a run that ended in a process that was killed before it could say so is re
     assert.equal((await world.user.runs()).length, 2);
   }));
 
+test("without a gateway the newest twenty runs are kept, and no more", () =>
+  inWorld(async (world, folder) => {
+    writeFileSync(join(folder, "p.json"), JSON.stringify({ outrider: 1, name: "file", tasks: { none: {} } }));
+    const config = { stateDir: join(folder, "state"), pipeline: join(folder, "p.json") };
+    for (let run = 1; run <= 22; run++) {
+      assert.equal(await world.until(world.agent({ ...config, gateway: undefined }).ended), 0);
+    }
+    const numbers = readdirSync(join(config.stateDir, "runs")).map(Number).sort((a, b) => a - b);
+    assert.deepEqual([numbers.length, numbers[0], numbers.at(-1)], [21, 2, 22]);
+  }));
+
 test("a cancel from the gateway reaches the task, and the agent ends", () =>
   inWorld(async (world) => {
     await world.user.submit(await bundleOf("long", { wait: {}, one: { needs: ["wait"] } }), "pi");
