@@ -61,7 +61,7 @@ async function heartbeat(c: Ctx, { store, clock }: GatewayParts): Promise<Respon
     store.putExecutor(next);
     seenRun(body, { store, executor, now });
     return true;
-  });
+  }, { durably: false });
   return c.json({ commands: newer ? store.commands(executor, body.seen) : [] });
 }
 

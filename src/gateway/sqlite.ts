@@ -252,9 +252,9 @@ class SqliteStore implements GatewayStore {
     return Number(this.#statement("DELETE FROM tokens WHERE name = ?").run(name).changes) > 0;
   }
 
-  atomically<T>(work: () => T): T {
+  atomically<T>(work: () => T, { durably = true }: { readonly durably?: boolean } = {}): T {
     if (this.#depth > 0) return work();
-    this.#sync(true);
+    this.#sync(durably);
     return this.#transaction(work);
   }
 
@@ -264,9 +264,7 @@ class SqliteStore implements GatewayStore {
 
   /** A write that may be lost with the power. */
   #lazily(work: () => void): void {
-    if (this.#depth > 0) return work();
-    this.#sync(false);
-    this.#transaction(work);
+    this.atomically(work, { durably: false });
   }
 
   #transaction<T>(work: () => T): T {

@@ -117,7 +117,7 @@ export interface GatewayStore {
   /** Whether there was one. */
   dropToken(name: string): boolean;
 
-  /** Does what `work` does as a whole. */
-  atomically<T>(work: () => T): T;
+  /** Does what `work` does as a whole; unless `durably` is false, it is on the disk then. Default true. */
+  atomically<T>(work: () => T, options?: { readonly durably?: boolean }): T;
   close(): void;
 }
