@@ -22,7 +22,7 @@ export interface Figure {
 }
 
 /** `×` is a ratio. */
-export type Unit = "µs" | "ms" | "tasks/s" | "MiB" | "×";
+export type Unit = "µs" | "ms" | "tasks/s" | "records/s" | "bytes" | "MiB" | "×";
 
 /** What a figure is held to. */
 export type Target = { readonly atMost: number } | { readonly atLeast: number };
@@ -73,7 +73,7 @@ export function reaches(value: number, target: Target): boolean {
 
 /** The best of the values, by what the unit means. */
 export function best(values: readonly number[], unit: Unit): number {
-  return unit === "tasks/s" ? Math.max(...values) : Math.min(...values);
+  return unit.endsWith("/s") ? Math.max(...values) : Math.min(...values);
 }
 
 /** The value below which `share` (0 to 1) of them lie. @throws {RangeError} If there are none. */

@@ -30,6 +30,7 @@ const GROUPS: Readonly<Record<string, { readonly repeat: number; readonly comman
   wfformat: { repeat: 1, commands: ["wfformat"] },
   startup: { repeat: 1, commands: ["startup"] },
   http: { repeat: 1, commands: ["http"] },
+  uplink: { repeat: 1, commands: ["uplink_records", "uplink_bytes", "uplink_journal", "uplink_executors"] },
   page: { repeat: 1, commands: ["page"] },
 };
 

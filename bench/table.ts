@@ -39,6 +39,6 @@ function wanted(target: Target | undefined): string {
 }
 
 function short(value: number, unit: Unit): string {
-  if (unit === "tasks/s") return Math.round(value).toLocaleString("en");
+  if (unit.endsWith("/s") || unit === "bytes") return Math.round(value).toLocaleString("en");
   return value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
 }
