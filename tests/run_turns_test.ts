@@ -13,7 +13,8 @@ test("pool: work is done at once, until the thread has been busy for too long; t
   turns.take(() => order.push("at once"));
   assert.deepEqual(order, ["at once"]);
   setTimeout(() => order.push("timer"), 0);
-  turns.take(() => busy(40));
+  turns.take(() => busy(10));
+  turns.take(() => busy(20));
   const done = Promise.withResolvers<void>();
   const late = () => {
     order.push("late");

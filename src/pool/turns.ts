@@ -1,7 +1,7 @@
 /**
  * Owns the fairness of the executor's thread: what workers have to tell takes turns with everything else, timers and sockets.
  * Must not know what workers tell.
- * Invariant: after `WORK_MS` without a turn for timers what comes waits, and the thread is left to others for `REST_MS`. A
+ * Invariant: after at most `ASK_MS` + `WORK_MS` without a turn for timers what comes waits, and the thread is left to others for `REST_MS`. A
  * worker whose bell is not answered sends no other, so that the rest comes for certain.
  *
  * Without it, workers that print without end starve heartbeats for seconds: Deno hands on messages before all else as long
@@ -9,27 +9,37 @@
  * the event loop is not enough for it.
  */
 
-/** Longest time without a turn for others, milliseconds. */
+/** A pause this long says that others had their turn, milliseconds. */
+const PAUSE_MS = 1;
+/** After work without a pause for this long it is asked whether timers get their turn, milliseconds: asking takes a timer. */
+const ASK_MS = 8;
+/** How long that may take, milliseconds. */
 const WORK_MS = 16;
 /** How long others are left alone then, milliseconds. */
 const REST_MS = 4;
 
 /** Takes turns on one thread. */
 export class Turns {
-  /** When work first came since timers had their turn. */
-  #since: number | undefined;
+  /** When work came after a pause. */
+  #since = -Infinity;
+  /** When work was last done. */
+  #until = -Infinity;
+  /** When a timer was set whose turn has not come. */
+  #asked: number | undefined;
   #resting = false;
   readonly #waiting: Set<() => void> = new Set();
 
   /** Does the work now, or, if others are to have their turn first, after that. What waits already is done once. */
   take(work: () => void): void {
     const now = performance.now();
-    if (this.#since === undefined) {
-      this.#since = now;
+    if (now - this.#until > PAUSE_MS) this.#since = now;
+    if (this.#asked === undefined && now - this.#since > ASK_MS) {
+      this.#asked = now;
       setTimeout(() => this.#turn(), 0);
     }
-    if (this.#resting || now - this.#since > WORK_MS) this.#waiting.add(work);
+    if (this.#resting || this.#asked !== undefined && now - this.#asked > WORK_MS) this.#waiting.add(work);
     else work();
+    this.#until = performance.now();
   }
 
   #turn(): void {
@@ -38,7 +48,8 @@ export class Turns {
       setTimeout(() => this.#turn(), REST_MS);
       return;
     }
-    this.#since = undefined;
+    this.#since = performance.now();
+    this.#asked = undefined;
     this.#resting = false;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
