@@ -113,9 +113,10 @@ export class EventLog {
   /** Publishes an event; returns its number. */
   emit(type: string, detail?: string, from?: Emitter): number {
     this.#checkType(type);
-    const text = detail === undefined
-      ? undefined
-      : valueText(detail, { what: `The detail of event ${JSON.stringify(type)}`, limit: this.limits.detail });
+    const text = detail === undefined ? undefined : valueText(detail, {
+      what: () => `The detail of event ${JSON.stringify(type)}`,
+      limit: this.limits.detail,
+    });
     const rest = { ...(text !== undefined && { detail: text }), ...(from !== undefined && { from }) };
     const event: StoredEvent = { id: this.#last + 1, type, at: this.#clock.now(), ...rest };
     this.#keep(event);

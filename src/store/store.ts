@@ -315,7 +315,7 @@ export class SharedStore {
   }
 
   #checkValue(key: string, value: string): string {
-    return valueText(value, { what: `The value of ${show(key)}`, limit: this.limits.value });
+    return valueText(value, { what: () => `The value of ${show(key)}`, limit: this.limits.value });
   }
 
   #checkVersion(key: string, ifVersion: number | undefined): void {

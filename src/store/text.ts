@@ -13,32 +13,35 @@ import { StoreError } from "./errors.ts";
  * @param options What the text is, for the message, and how many characters it may have.
  * @throws {StoreError} BAD_VALUE or VALUE_TOO_LARGE.
  */
-export function valueText(text: string, options: { readonly what: string; readonly limit: number }): string {
+export function valueText(
+  text: string,
+  options: { readonly what: () => string; readonly limit: number },
+): string {
   const { what, limit } = options;
   if (typeof text !== "string") {
-    throw new StoreError("BAD_VALUE", `${what} must be given as JSON text, not as ${typeof text}`);
+    throw new StoreError("BAD_VALUE", `${what()} must be given as JSON text, not as ${typeof text}`);
   }
   if (text.length > limit) {
     throw new StoreError(
       "VALUE_TOO_LARGE",
-      `${what} has ${text.length} characters as JSON, more than ${limit}: write it to a file and share the path`,
+      `${what()} has ${text.length} characters as JSON, more than ${limit}: write it to a file and share the path`,
     );
   }
   const written = rewrite(text, what);
   if (text.includes('bytes"') && !sameValue(text, written)) {
-    throw new StoreError("BAD_VALUE", `${what} has a "$bytes" that is not base64 text`);
+    throw new StoreError("BAD_VALUE", `${what()} has a "$bytes" that is not base64 text`);
   }
   return written;
 }
 
-function rewrite(text: string, what: string): string {
+function rewrite(text: string, what: () => string): string {
   try {
     return encode(decode(text), "value")!;
   } catch (error) {
     const why = error instanceof ValueError
       ? error.message
       : `it is not JSON by the value rule (${(error as Error).message})`;
-    throw new StoreError("BAD_VALUE", `${what} can't be kept, ${why}`, { cause: error });
+    throw new StoreError("BAD_VALUE", `${what()} can't be kept, ${why}`, { cause: error });
   }
 }
 
