@@ -93,7 +93,7 @@ export interface RunSnapshot {
 
 /** How a run is carried out. */
 export interface RunOptions {
-  /** Workers at the start. Default: the number of cores, at most `maxWorkers`. */
+  /** Workers at the start; no more are started than the pipeline can use at once. Default: the number of cores, at most `maxWorkers`. */
   readonly workers?: number;
   /** Workers at the most. Default 64. */
   readonly maxWorkers?: number;
