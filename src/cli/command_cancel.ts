@@ -11,6 +11,7 @@ import { UsageError } from "./errors.ts";
 import { gatewayFlags } from "./gateway_flags.ts";
 import { gatewayOf } from "./gateway_options.ts";
 import type { GatewayFlags } from "./gateway_options.ts";
+import { runId } from "./positional.ts";
 
 interface Flags extends GatewayFlags, EndPointFlags {
   readonly because?: string;
@@ -47,15 +48,7 @@ async function cancel(this: CliContext, { because, ...where }: Flags, run?: stri
 export const command: Command<CliContext> = buildCommand<Flags, [string?], CliContext>({
   func: cancel,
   parameters: {
-    positional: {
-      kind: "tuple",
-      parameters: [{
-        placeholder: "RUN",
-        brief: "The run's id, as outrider results lists it; not with --state-dir or --url",
-        parse: String,
-        optional: true,
-      }],
-    },
+    positional: runId,
     flags: {
       because: {
         kind: "parsed",

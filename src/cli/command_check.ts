@@ -10,6 +10,7 @@ import type { CliContext } from "./context.ts";
 import { problemsOf, problemsText } from "./errors.ts";
 import { counted } from "./measures.ts";
 import { readSource } from "./source.ts";
+import { pipelineFile } from "./positional.ts";
 
 interface Flags {
   readonly json?: boolean;
@@ -50,14 +51,7 @@ function sizeOf(plan: Plan): { readonly tasks: number; readonly needs: number; r
 export const command: Command<CliContext> = buildCommand<Flags, [string], CliContext>({
   func: check,
   parameters: {
-    positional: {
-      kind: "tuple",
-      parameters: [{
-        placeholder: "FILE",
-        brief: "The pipeline: a .ts or .js module, or a .json file",
-        parse: String,
-      }],
-    },
+    positional: pipelineFile,
     flags: {
       json: {
         kind: "boolean",

@@ -6,6 +6,7 @@ import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "./context.ts";
 import { readSource, writeTarget } from "./source.ts";
+import { pipelineFile } from "./positional.ts";
 
 const FORMATS = ["mermaid", "dot", "json", "svg"] as const;
 type Format = (typeof FORMATS)[number];
@@ -38,14 +39,7 @@ function formatOf(output: string | undefined): Format {
 export const command: Command<CliContext> = buildCommand<Flags, [string], CliContext>({
   func: graph,
   parameters: {
-    positional: {
-      kind: "tuple",
-      parameters: [{
-        placeholder: "FILE",
-        brief: "The pipeline: a .ts or .js module, or a .json file",
-        parse: String,
-      }],
-    },
+    positional: pipelineFile,
     flags: {
       format: {
         kind: "enum",

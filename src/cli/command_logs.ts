@@ -16,6 +16,7 @@ import { LineWriter } from "./line.ts";
 import { timeOfDay } from "./measures.ts";
 import { wholeNumber } from "./options.ts";
 import { plainPaint } from "./paint.ts";
+import { runId } from "./positional.ts";
 
 interface Flags extends GatewayFlags, EndPointFlags {
   readonly follow?: boolean;
@@ -86,15 +87,7 @@ async function* recordsHere(
 export const command: Command<CliContext> = buildCommand<Flags, [string?], CliContext>({
   func: logs,
   parameters: {
-    positional: {
-      kind: "tuple",
-      parameters: [{
-        placeholder: "RUN",
-        brief: "The run's id, as outrider results lists it; not with --state-dir or --url",
-        parse: String,
-        optional: true,
-      }],
-    },
+    positional: runId,
     flags: {
       follow: {
         kind: "boolean",

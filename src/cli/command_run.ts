@@ -15,6 +15,7 @@ import { withReport } from "./report_file.ts";
 import { withServing } from "./serve_option.ts";
 import { readSource } from "./source.ts";
 import { withTrace } from "./trace_file.ts";
+import { pipelineFile } from "./positional.ts";
 
 interface Flags {
   readonly workers?: number;
@@ -101,14 +102,7 @@ async function runOptions(flags: Flags, { runtime }: CliContext): Promise<RunOpt
 export const command: Command<CliContext> = buildCommand<Flags, [string], CliContext>({
   func: run,
   parameters: {
-    positional: {
-      kind: "tuple",
-      parameters: [{
-        placeholder: "FILE",
-        brief: "The pipeline: a .ts or .js module, or a .json file",
-        parse: String,
-      }],
-    },
+    positional: pipelineFile,
     flags: {
       workers: {
         kind: "parsed",
