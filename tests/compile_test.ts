@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -23,11 +23,20 @@ function executable(): string {
 }
 
 /** Runs a pipeline from a folder that holds nothing but it and its modules, with no other program in reach. */
-function runAlone(name: string, files: Readonly<Record<string, string>>): { code: number; tasks: Tasks } {
+function runAlone(
+  name: string,
+  files: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): { code: number; tasks: Tasks; cwd: string } {
   const cwd = join(folder, name);
   mkdirSync(cwd);
   for (const [file, text] of Object.entries(files)) writeFileSync(join(cwd, file), text);
-  const { status, stdout, stderr, error } = spawnSync(executable(), ["run", "pipeline.json", "--json"], {
+  const { status, stdout, stderr, error } = spawnSync(executable(), [
+    "run",
+    "pipeline.json",
+    "--json",
+    ...args,
+  ], {
     cwd,
     encoding: "utf8",
     env: { PATH: "", HOME: cwd },
@@ -35,7 +44,7 @@ function runAlone(name: string, files: Readonly<Record<string, string>>): { code
   });
   assert.equal(error, undefined, stderr);
   assert.ok(stdout.startsWith("{"), `stdout is no result: ${stdout}${stderr}`);
-  return { code: status!, tasks: JSON.parse(stdout).tasks };
+  return { code: status!, tasks: JSON.parse(stdout).tasks, cwd };
 }
 
 type Tasks = Readonly<Record<string, readonly { readonly outcome: string; readonly value?: unknown }[]>>;
@@ -68,6 +77,13 @@ test("the executable stops a task that loops for ever", () => {
   });
   assert.equal(tasks.endless?.[0]?.outcome, "timed_out");
   assert.equal(code, 1);
+});
+
+test("the executable has the page in it", () => {
+  const { code, cwd } = runAlone("page", { "pipeline.json": manifest({ wait: {} }) }, "--report", "run.html");
+  assert.equal(code, 0);
+  const page = readFileSync(join(cwd, "run.html"), "utf8");
+  assert.ok(page.startsWith("<!DOCTYPE html>") && page.includes('id="outrider-layout"'), page.slice(0, 500));
 });
 
 test("Deno's executable embeds the command line and nothing else", () => {
