@@ -229,6 +229,8 @@ export class FakeRuntime implements CliRuntime {
   env: CliRuntime["env"] = (name) => this.#env[name];
   cwd: CliRuntime["cwd"] = () => "/here";
 
+  remove: CliRuntime["remove"] = (path) => Promise.resolve(void this.files.delete(path));
+
   askSocket: CliRuntime["askSocket"] = () => Promise.reject(new Error("nobody answers"));
 
   readText: CliRuntime["readText"] = (path) => {

@@ -2,7 +2,7 @@
  * Tests the report of a run as a file: what is in it, what is left out, and `outrider run --report`.
  */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
@@ -96,4 +96,14 @@ test("a report that can't be written is told before anything runs", () =>
     assert.match(stderr, /--report ".*run\.html" can't be written/);
     assert.doesNotMatch(stdout + stderr, /quick has begun/);
     assert.equal(existsSync(file), false);
+  }));
+
+test("outrider run --report leaves nothing where there was no run, and what was there as it was", () =>
+  withFiles({ "bad.json": { outrider: 1, name: "bad", tasks: { a: { needs: ["b"] } } } }, async (folder) => {
+    const file = join(folder, "run.html");
+    assert.equal((await runCli(["run", join(folder, "bad.json"), "--report", file])).code, 2);
+    assert.equal(existsSync(file), false);
+    writeFileSync(file, "an older one");
+    assert.equal((await runCli(["run", join(folder, "bad.json"), "--report", file])).code, 2);
+    assert.equal(readFileSync(file, "utf8"), "an older one");
   }));

@@ -18,6 +18,7 @@ export type CliRuntime = Pick<
   | "askSocket"
   | "writeText"
   | "appendTo"
+  | "remove"
   | "onSignal"
   | "onUncaught"
   | "exit"

@@ -13,7 +13,7 @@ import { reason } from "./source.ts";
 export interface ReportFile {
   /** Without one, there is no report. */
   readonly path: string | undefined;
-  readonly runtime: Pick<CliRuntime, "appendTo" | "writeText" | "stderr">;
+  readonly runtime: Pick<CliRuntime, "readText" | "appendTo" | "writeText" | "remove" | "stderr">;
 }
 
 /**
@@ -27,16 +27,24 @@ export async function withReport(
   show: (keep: <E extends Reported>(execution: E) => E) => Promise<number>,
 ): Promise<number> {
   if (path === undefined) return await show((execution) => execution);
+  const isNew = await runtime.readText(path).then(() => false, () => true);
   try {
     runtime.appendTo(path).close();
   } catch (error) {
     throw unwritable(path, error);
   }
   let run: Reported | undefined;
-  const code = await show((execution) => {
-    run = execution;
-    return execution;
-  });
+  let code: number;
+  try {
+    code = await show((execution) => {
+      run = execution;
+      return execution;
+    });
+  } catch (error) {
+    // There was no run. What was made above to see whether it can be is empty.
+    if (isNew) await runtime.remove(path).catch(() => {});
+    throw error;
+  }
   const { pageReport } = await import("../page_report.ts");
   try {
     await runtime.writeText(path, [...pageReport(run!)].join(""));
