@@ -16,10 +16,15 @@ export function startEarly(): void {
   early.thread.ref(false);
 }
 
-/** The worker that was started early, if there is one; from here on it is the caller's to end. */
-export function takeEarly(): Seat | undefined {
+/**
+ * The worker that was started early, if there is one; from here on it is the caller's to end.
+ *
+ * @param fits Whether it will do: it has the environment that there was when it started, and no cap for its heap.
+ */
+export function takeEarly(fits: boolean): Seat | undefined {
   const taken = early;
   early = undefined;
-  taken?.thread.ref(true);
-  return taken;
+  if (fits) taken?.thread.ref(true);
+  else taken?.thread.terminate().catch(() => {});
+  return fits ? taken : undefined;
 }

@@ -192,7 +192,7 @@ class Run implements InspectedExecution {
       workers: Math.min(max, this.#options.workers ?? runtime.cores),
       maxWorkers: max,
       killGraceMs,
-      early: workerMemoryMiB === undefined ? takeEarly() : undefined,
+      early: takeEarly(workerMemoryMiB === undefined && this.#options.environment === undefined),
       start: (data) =>
         runtime.startThread({
           code: workerCode,

@@ -162,7 +162,8 @@ class ServingAtWork implements Serving {
     return {
       OUTRIDER_URL: socket === undefined ? url : "http://localhost",
       OUTRIDER_TOKEN: token,
-      ...(socket !== undefined && { OUTRIDER_SOCKET: socket }),
+      // Also if there is none: that of a run around this one is not ours.
+      OUTRIDER_SOCKET: socket ?? "",
     };
   }
 

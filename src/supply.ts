@@ -69,6 +69,9 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
     get ready() {
       return schedule.readyCount;
     },
+    get readyAlone() {
+      return schedule.readyAloneCount;
+    },
     get alone() {
       const head = schedule.headAlone;
       return head === undefined ? undefined : { fresh: plan.tasks[head]!.fresh };

@@ -127,3 +127,24 @@ test("outrider check and graph take a sound pipeline", () =>
     assert.equal(code, 0, stderr);
     assert.match(readFileSync(join(cwd, "p.dot"), "utf8"), /^digraph/m);
   }));
+
+test("outrider run fails where its result could not be written", () =>
+  withPipeline({ one: {} }, async (cwd) => {
+    const child = startCli(["run", "p.json", "--json", "--quiet"], { cwd, stdout: "/dev/full" });
+    const { code, stderr } = await child.ended;
+    assert.equal(code, 1);
+    assert.match(stderr, /What was printed is not whole: stdout can't be written \(.*[Nn]o space left/);
+  }));
+
+test("Ctrl-C while the pipeline is loaded is no problem of the pipeline", () =>
+  withFiles({
+    "p.json": { outrider: 1, name: "p", tasks: { a: { run: { module: "./m.mjs", export: "x" } } } },
+    "m.mjs": 'console.log("loading"); await new Promise(() => {}); export const x = 1;',
+  }, async (cwd) => {
+    const child = startCli(["run", "p.json", "--stop-grace", "100ms"], { cwd });
+    await child.says("loading");
+    child.kill("SIGINT");
+    const { code, stderr } = await child.ended;
+    assert.equal(code, 130, stderr);
+    assert.match(stderr, /^It was still being loaded when the run was stopped \(stopped by SIGINT\)$/m);
+  }));

@@ -111,6 +111,28 @@ test("cli: a watch and a followed log end with the run, a trace is written, a ca
   assert.ok(bar.dur! > 0);
 });
 
+test("cli: tasks get the token of their run on every worker, and never that of the environment around it", () =>
+  withFolder(async (folder) => {
+    const code = `import process from "node:process";
+export const tell = async ({ store }) => {
+  await store.increment("here");
+  for (let here = 0; here < 3;) here = await store.get("here");
+  return [process.env.OUTRIDER_TOKEN, process.env.OUTRIDER_URL, process.env.OUTRIDER_SOCKET];
+};`;
+    const run = { module: `data:text/javascript,${encodeURIComponent(code)}`, export: "tell" };
+    const tasks = { a: { run }, b: { run }, c: { run } };
+    writeFileSync(join(folder, "p.json"), JSON.stringify({ outrider: 1, name: "env", tasks }));
+    const env = { OUTRIDER_TOKEN: "the-operators-own", OUTRIDER_SOCKET: "/another/runs/socket" };
+    const { stdout, stderr } = await runCli(["run", join(folder, "p.json"), "--serve", "--json"], { env });
+    const told = Object.values((JSON.parse(stdout) as RunResult).tasks).map(([attempt]) => attempt!.value);
+    assert.equal(told.length, 3, stderr);
+    assert.equal(new Set(told.map((each) => JSON.stringify(each))).size, 1, stdout);
+    const [token, url, socket] = told[0] as string[];
+    assert.match(url!, /^http:\/\/127\.0\.0\.1:\d+$/);
+    assert.ok(token !== "the-operators-own" && token!.length > 20);
+    assert.equal(socket, "");
+  }));
+
 test("cli: a run that serves at a Unix socket is found, followed and cancelled there too", async () => {
   const { stdout, code } = await withRun(async (ask, folder) => {
     const socket = join(folder, "s");

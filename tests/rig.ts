@@ -4,7 +4,7 @@
  * Invariant: a process that it starts has ended when its promise settles, or the test holds it and ends it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -18,6 +18,8 @@ export interface CliOptions {
   readonly cwd?: string;
   /** Laid over the environment, in which neither CI nor NO_COLOR is set. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Path that its stdout goes to. Default: it is read. */
+  readonly stdout?: string;
 }
 
 /** What became of a command line. */
@@ -50,12 +52,12 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Cli
   const child = spawn(process.execPath, [...before, join(ROOT, "src/cli/main.ts"), ...args], {
     cwd: options.cwd ?? ROOT,
     env: { ...env, ...options.env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", options.stdout === undefined ? "pipe" : openSync(options.stdout, "w"), "pipe"],
   });
   const text = { stdout: "", stderr: "" };
   const waiting: { readonly text: string; readonly found: () => void }[] = [];
   for (const name of ["stdout", "stderr"] as const) {
-    child[name]!.setEncoding("utf8").on("data", (piece: string) => {
+    child[name]?.setEncoding("utf8").on("data", (piece: string) => {
       text[name] += piece;
       for (const { text: wanted, found } of waiting) {
         if (text.stdout.includes(wanted) || text.stderr.includes(wanted)) found();

@@ -89,7 +89,7 @@ export async function endPointOf(flags: EndPointFlags, runtime: EndPointRuntime)
   const socket = url.startsWith("unix:")
     ? url.slice(5)
     : flags.url === undefined && url === runtime.env("OUTRIDER_URL")
-    ? runtime.env("OUTRIDER_SOCKET")
+    ? runtime.env("OUTRIDER_SOCKET") || undefined
     : undefined;
   const base = url.replace(/\/+$/, "");
   const place: Place = socket === undefined

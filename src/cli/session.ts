@@ -8,6 +8,7 @@ import type { RunResult } from "../journal/result.ts";
 import type { Level } from "../journal/record.ts";
 import { EXIT, signalExitCode } from "./context.ts";
 import type { CliRuntime } from "./context.ts";
+import { problemsOf } from "./errors.ts";
 import type { LogFile } from "./log_file.ts";
 import { report } from "./report.ts";
 import { stopOnSignals } from "./stopping.ts";
@@ -47,6 +48,13 @@ export async function showRun(start: () => Execution, options: SessionOptions): 
     if (refused !== undefined) stderr.write(`${refused}\n`);
     if (json) stdout.write(await document(result));
     return exitCode(result, stopping.signal);
+  } catch (error) {
+    const { signal } = stopping;
+    if (signal === undefined || problemsOf(error) === undefined) throw error;
+    // Nothing is wrong with the pipeline: it was not given the time to be read.
+    view.end();
+    stderr.write(problemsOf(error)!.map(({ message }) => `${message}\n`).join(""));
+    return signalExitCode(signal);
   } finally {
     view.end();
     unwatchErrors();

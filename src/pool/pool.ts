@@ -263,7 +263,7 @@ export class Pool implements LaneListener {
 
   /** Attempts that could run now if there were a lane: ready ones, and independent ones behind a running one. */
   #waiting(supply: Supply): number {
-    let waiting = supply.ready;
+    let waiting = supply.ready + supply.readyAlone;
     for (const lane of this.#lanes) if (lane.running !== undefined && lane.spare) waiting++;
     return waiting;
   }
@@ -283,11 +283,12 @@ export class Pool implements LaneListener {
       lane.starting || this.#seen.get(lane) === lane.running?.seq
     );
     const starting = [...this.#lanes].some((lane) => lane.starting);
-    const drainMs = supply.ready * this.#meanMs / Math.max(1, size);
+    const ready = supply.ready + supply.readyAlone;
+    const drainMs = ready * this.#meanMs / Math.max(1, size);
     // In rounds, each at most doubling: a worker that starts takes time from those that run, so that many at once only
     // make a queue longer that would be gone before they are warm.
-    if (supply.ready > 0 && !starting && (stuck || drainMs > GROW_MS)) {
-      const more = Math.min(supply.ready, this.#options.maxWorkers - size, size);
+    if (ready > 0 && !starting && (stuck || drainMs > GROW_MS)) {
+      const more = Math.min(ready, this.#options.maxWorkers - size, Math.max(1, size));
       for (let count = 0; count < more; count++) this.#grow();
     }
     this.feed();

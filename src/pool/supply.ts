@@ -13,6 +13,8 @@ import type { Seat } from "./seat.ts";
 export interface Supply {
   /** Attempts that could start now. */
   readonly ready: number;
+  /** Attempts that want a lane of their own. */
+  readonly readyAlone: number;
   /** The next of those that want a lane of their own, if there is one. */
   readonly alone: { readonly fresh: boolean } | undefined;
   take(lane: number, options: { readonly max: number; readonly ready: number }): LaneItem[];

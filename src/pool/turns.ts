@@ -51,8 +51,9 @@ export class Turns {
     this.#since = performance.now();
     this.#asked = undefined;
     this.#resting = false;
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const work of waiting) this.take(work);
+    for (const work of [...this.#waiting]) {
+      this.#waiting.delete(work);
+      this.take(work);
+    }
   }
 }

@@ -59,8 +59,12 @@ export function nodeCompatible({ listen, self, ...differences }: Differences): R
     onSignal,
     onUncaught,
     exit: async (code) => {
-      await Promise.all([stdout.drained(), stderr.drained()]);
-      process.exit(code);
+      await stdout.drained();
+      if (stdout.lost !== undefined) {
+        stderr.write(`What was printed is not whole: stdout can't be written (${String(stdout.lost)})\n`);
+      }
+      await stderr.drained();
+      process.exit(stdout.lost === undefined ? code : code || 1);
     },
     cpuMs: () => {
       const { user, system } = process.cpuUsage();
@@ -77,6 +81,8 @@ function encodePath(path: string): string {
 /** An output, and a promise of the moment at which all that was written to it has left. */
 interface Draining extends Output {
   drained(): Promise<void>;
+  /** Why something could not be written, if that is so; a reader that has gone away is no reason. */
+  readonly lost: unknown;
 }
 
 /**
@@ -89,12 +95,15 @@ function output(stream: () => NodeJS.WriteStream): Draining {
   let turn = "";
   let pending = 0;
   let idle = () => {};
-  const left = () => {
-    if (--pending === 0) idle();
-  };
-  const close = () => {
+  let lost: unknown;
+  const close = (error: unknown) => {
     closed = true;
+    if ((error as { readonly code?: unknown }).code !== "EPIPE") lost ??= error;
     idle();
+  };
+  const left = (error?: Error | null) => {
+    if (error) close(error);
+    else if (--pending === 0) idle();
   };
   const open = (): NodeJS.WriteStream => {
     if (!opened) stream().on("error", close);
@@ -106,8 +115,8 @@ function output(stream: () => NodeJS.WriteStream): Draining {
     turn = "";
     try {
       open().write(text, left);
-    } catch {
-      close();
+    } catch (error) {
+      close(error);
     }
   };
   return {
@@ -120,6 +129,9 @@ function output(stream: () => NodeJS.WriteStream): Draining {
       turn += text;
     },
     drained: () => new Promise((done) => pending === 0 || closed ? done() : idle = done),
+    get lost() {
+      return lost;
+    },
     get isTTY() {
       return stream().isTTY === true;
     },

@@ -20,12 +20,24 @@ export function askSocket({ socket, path, method, headers, body, signal }: Socke
       headers: { host: "localhost", ...headers },
       agent: false,
       ...(signal !== undefined && { signal }),
-    }, (message) => answered(responseOf(message)));
+    }, (message) => {
+      try {
+        answered(responseOf(message));
+      } catch (error) {
+        message.destroy();
+        failed(error);
+      }
+    });
+    asking.on("upgrade", (_, socket) => {
+      socket.destroy();
+      failed(new Error("It answered with another protocol"));
+    });
     asking.on("error", failed);
     asking.end(body);
   });
 }
 
+/** @throws {RangeError} If its status is none. */
 function responseOf(message: IncomingMessage): Response {
   const { statusCode: status = 0 } = message;
   const headers = Object.entries(message.headers).flatMap(([name, value]) =>
