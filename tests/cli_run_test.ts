@@ -148,3 +148,15 @@ test("Ctrl-C while the pipeline is loaded is no problem of the pipeline", () =>
     assert.equal(code, 130, stderr);
     assert.match(stderr, /^It was still being loaded when the run was stopped \(stopped by SIGINT\)$/m);
   }));
+
+test("a module that is missing is told in a line, without the name of our own program", () =>
+  withFiles({
+    "p.json": { outrider: 1, name: "p", tasks: { a: { run: { module: "./none.mjs", export: "x" } } } },
+  }, async (cwd) => {
+    const { code, stderr } = await runCli(["check", "p.json"], { cwd });
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /^ {2}tasks\.a\.run\.module: Can't load "\.\/none\.mjs": .{10,300}none\.mjs['"]?\.?$/m,
+    );
+  }));

@@ -121,5 +121,15 @@ function choose(module: string, exported: Record<string, unknown>, name: string 
 }
 
 async function importModule(module: string): Promise<Record<string, unknown>> {
-  return await import(module);
+  try {
+    return await import(module);
+  } catch (error) {
+    if (error instanceof Error) error.message = withoutImporter(error.message);
+    throw error;
+  }
+}
+
+/** Who could not import it is this program, whose name is a `data:` URL of many thousand characters. */
+function withoutImporter(message: string): string {
+  return message.replace(/ (imported )?from ["']?\/?data:text\/javascript;base64[^\s"']*["']?/g, "");
 }

@@ -61,9 +61,11 @@ export async function withServing(
     ...(stateDir !== undefined && { stateDir }),
   });
   // Whoever reads a file that stderr goes to has no use for the token, and should not find it.
-  if (runtime.stderr.isTTY && !serving.url.startsWith("unix:")) {
-    note(`Page: ${serving.url}/#token=${serving.token}`);
-  }
+  note(
+    runtime.stderr.isTTY && !serving.url.startsWith("unix:")
+      ? `Page: ${serving.url}/#token=${serving.token}`
+      : `Serving at ${serving.url}`,
+  );
   try {
     return await carryOut({
       options: (before) => ({

@@ -11,6 +11,8 @@ import { startWorkerThread } from "./worker_threads.ts";
 
 /** Node behind the port. */
 export function node(): Runtime {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major < 22 || major === 22 && minor < 18) throw tooOld(process.versions.node);
   return nodeCompatible({
     name: "node",
     version: process.versions.node,
@@ -23,6 +25,13 @@ export function node(): Runtime {
     },
     startThread: (options) => startWorkerThread(options),
   });
+}
+
+/** Its stack is its message: nobody is helped by lines of ours. */
+function tooOld(version: string): Error {
+  const error = new Error(`Outrider needs Node 22.18 or newer, or Deno, or Bun; this is Node ${version}`);
+  error.stack = error.message;
+  return error;
 }
 
 /** Longer than any client keeps an idle connection, so that it is not closed under a request. */
