@@ -72,6 +72,7 @@ export class StateDir {
    * @throws {StateError} If the directory can't be used, or another process uses it.
    */
   async runs(): Promise<KeptRun[]> {
+    await this.#tryOut();
     const runs: KeptRun[] = [];
     for (const name of await this.#told(() => this.#runtime.list(`${this.#path}/runs`))) {
       const folder = `${this.#path}/runs/${name}`;
@@ -143,6 +144,20 @@ export class StateDir {
   async end(): Promise<void> {
     for (const { journal } of this.#open) await journal.close();
     this.#open.clear();
+  }
+
+  /** Finds out before there is anything to keep that nothing can be. A disk that is full may have room by then. */
+  async #tryOut(): Promise<void> {
+    const file = `${this.#path}/.written`;
+    try {
+      await this.#told(async () => {
+        await this.#runtime.makeFolder(`${this.#path}/runs`);
+        await this.#runtime.writeText(file, "");
+        await this.#runtime.remove(file);
+      });
+    } catch (error) {
+      if (!(error instanceof StateError) || !error.full) throw error;
+    }
   }
 
   async #opened(folder: string, origin: Origin): Promise<KeptRun> {
