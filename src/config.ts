@@ -216,7 +216,9 @@ function settingsOf(
     const { fallback, secret } = aboutVariable(name);
     const set = found.get(name);
     if (set === undefined) return { name, value: fallback, origin: "default" };
-    return { name, value: secret ? `hidden, ${set.value.length} characters` : set.value, origin: set.origin };
+    // An address may hold a password, though it should not.
+    const shown = set.value.replace(/\/\/[^/@\s]*@/, "//hidden@");
+    return { name, value: secret ? `hidden, ${set.value.length} characters` : shown, origin: set.origin };
   });
 }
 

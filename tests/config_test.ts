@@ -136,7 +136,11 @@ test("netUnicorn's variables choose its dialect", async () => {
 });
 
 test("settings tell each value and its origin, and hide the token", async () => {
-  const { settings } = await read({ OUTRIDER_TOKEN: "s3cret-token", OUTRIDER_HEARTBEAT: "5s" });
+  const { settings } = await read({
+    OUTRIDER_TOKEN: "s3cret-token",
+    OUTRIDER_HEARTBEAT: "5s",
+    OUTRIDER_GATEWAY: "http://me:pass@host:1/x@y",
+  });
   const of = (name: string) => settings.find((setting) => setting.name === name);
   assert.deepEqual(of("OUTRIDER_HEARTBEAT"), {
     name: "OUTRIDER_HEARTBEAT",
@@ -145,6 +149,7 @@ test("settings tell each value and its origin, and hide the token", async () => 
   });
   assert.deepEqual(of("OUTRIDER_QUIET"), { name: "OUTRIDER_QUIET", value: "no", origin: "default" });
   assert.equal(of("OUTRIDER_TOKEN")?.value, "hidden, 12 characters");
+  assert.equal(of("OUTRIDER_GATEWAY")?.value, "http://hidden@host:1/x@y");
 });
 
 test("where the end point is: any port, an address, a socket, or off", async () => {
