@@ -187,7 +187,11 @@ test("serve: the address and the token are in the environment and in a file for 
       const { url, token, pid } = JSON.parse(readFileSync(file, "utf8"));
       assert.deepEqual([url, token, pid], [serving.url, serving.token, process.pid]);
       assert.equal(statSync(file).mode & 0o777, 0o600);
-      assert.deepEqual(serving.environment(), { OUTRIDER_URL: url, OUTRIDER_TOKEN: token });
+      assert.deepEqual(serving.environment(), {
+        OUTRIDER_URL: url,
+        OUTRIDER_TOKEN: token,
+        OUTRIDER_SOCKET: "",
+      });
       assert.equal(process.env["OUTRIDER_URL"], url);
       assert.match(token, /^[0-9a-f]{64}$/);
       await serving.renew();
