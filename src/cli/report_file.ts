@@ -27,7 +27,6 @@ export async function withReport(
   show: (keep: <E extends Reported>(execution: E) => E) => Promise<number>,
 ): Promise<number> {
   if (path === undefined) return await show((execution) => execution);
-  const isNew = await runtime.readText(path).then(() => false, () => true);
   try {
     runtime.appendTo(path).close();
   } catch (error) {
@@ -41,8 +40,10 @@ export async function withReport(
       return execution;
     });
   } catch (error) {
-    // There was no run. What was made above to see whether it can be is empty.
-    if (isNew) await runtime.remove(path).catch(() => {});
+    // There was no run. What was made above, to see whether it can be, is empty; a report is not.
+    if (await runtime.readText(path).catch(() => undefined) === "") {
+      await runtime.remove(path).catch(() => {});
+    }
     throw error;
   }
   const { pageReport } = await import("../page_report.ts");
