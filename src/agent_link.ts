@@ -97,7 +97,7 @@ export class Link {
   /** What an end point tells of the gateway. */
   told(): HttpGateway {
     return {
-      url: withoutCredentials(this.gateway.url),
+      url: this.gateway.url,
       ...(this.#everHeard && { lastContactAt: this.#heardAt }),
       spool: this.spool,
       heartbeatFailures: this.#missedBeats,
@@ -220,11 +220,4 @@ export class Link {
     this.#failing = true;
     this.#lastError = error.message;
   }
-}
-
-function withoutCredentials(url: string): string {
-  const parsed = new URL(url);
-  if (parsed.username === "" && parsed.password === "") return url;
-  parsed.username = parsed.password = "";
-  return parsed.href;
 }

@@ -5,7 +5,7 @@
  */
 import type { RunningAttempt, RunSnapshot } from "./execution.ts";
 import type { TaskStanding } from "./inspection.ts";
-import type { RunState } from "./pipeline/outcome.ts";
+import { OUTCOMES, type RunState } from "./pipeline/outcome.ts";
 import type { Plan } from "./pipeline/plan.ts";
 import type { Pool } from "./pool/pool.ts";
 import { Standing } from "./schedule/command.ts";
@@ -33,12 +33,7 @@ const COUNTED = [
   "ready",
   "running",
   "retrying",
-  "succeeded",
-  "failed",
-  "timed_out",
-  "cancelled",
-  "crashed",
-  "skipped",
+  ...OUTCOMES,
 ] as const;
 
 /** A picture of the run now. @param limit How many of the tasks that come next are named. */

@@ -4,7 +4,7 @@
  * Invariant: a record of a type that is not known here is taken, so that an older gateway serves a newer executor.
  */
 import * as v from "valibot";
-import type { ErrorData, Outcome } from "../pipeline/outcome.ts";
+import { type ErrorData, type Outcome, OUTCOMES } from "../pipeline/outcome.ts";
 import { problems } from "./body.ts";
 
 type Schema<T> = v.GenericSchema<unknown, T>;
@@ -60,7 +60,7 @@ const AttemptSettled: Schema<AttemptSettled> = v.looseObject({
   task: v.string(),
   iteration: Whole,
   attempt: Whole,
-  outcome: v.picklist(["succeeded", "failed", "timed_out", "cancelled", "crashed", "skipped"]),
+  outcome: v.picklist(OUTCOMES),
   value: v.exactOptional(Json),
   error: v.exactOptional(ErrorShape),
   reason: v.exactOptional(v.picklist(["exit", "memory", "lost"])),

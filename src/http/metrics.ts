@@ -4,6 +4,7 @@
  * Invariant: counters only grow while the process lives, over runs too; a run costs nothing for them until they are asked
  * for: they are read from the journal then, from where the last reading ended.
  */
+import { OUTCOMES } from "../pipeline/outcome.ts";
 import type { StateRecord } from "../journal/record.ts";
 import { Histogram } from "./histogram.ts";
 import type { HttpOptions, HttpRun } from "./port.ts";
@@ -14,7 +15,6 @@ const PAGE = 5_000;
 const DURATIONS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800, 3_600];
 const GAPS = [0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.01, 0.1, 1, 10];
 
-const OUTCOMES = ["succeeded", "failed", "timed_out", "cancelled", "crashed", "skipped"] as const;
 const STANDINGS = ["waiting", "ready", "running", "retrying"] as const;
 
 /** The metrics of one process. */

@@ -3,6 +3,7 @@
  * Must not know routes.
  * Invariant: what a route takes is checked against a schema here, and the OpenAPI document is made of the same schemas.
  */
+import { OUTCOMES } from "../pipeline/outcome.ts";
 import * as v from "valibot";
 import { Refuse } from "./failure.ts";
 
@@ -10,7 +11,7 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const time = v.pipe(v.string(), v.isoTimestamp(), v.description("ISO 8601 in UTC"));
 const ms = v.pipe(v.number(), v.minValue(0), v.description("Milliseconds"));
 const on = v.picklist(["success", "failure", "any"]);
-const outcome = v.picklist(["succeeded", "failed", "timed_out", "cancelled", "crashed", "skipped"]);
+const outcome = v.picklist(OUTCOMES);
 const runState = v.picklist(["running", "succeeded", "failed", "cancelled"]);
 
 function about<S extends v.GenericSchema>(

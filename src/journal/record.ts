@@ -118,3 +118,6 @@ export type StateEvent =
 
 /** A state event with its number and its time (milliseconds since the epoch). */
 export type StateRecord = { readonly seq: number; readonly at: number } & StateEvent;
+
+/** Something while it is put together. */
+export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };

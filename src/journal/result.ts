@@ -7,7 +7,7 @@ import type { AttemptResult, RunState } from "../pipeline/outcome.ts";
 import { decode, encode } from "../pipeline/value.ts";
 import type { Journal } from "./journal.ts";
 import { isoTime } from "./log_lane.ts";
-import type { Settled, StateRecord } from "./record.ts";
+import type { Mutable, Settled, StateRecord } from "./record.ts";
 
 /** What a run comes to; printed by `outrider run --json` and reported to the gateway. */
 export interface RunResult {
@@ -29,8 +29,6 @@ export interface RunResult {
 
 /** Records read at a time. */
 const PAGE = 10_000;
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** The document but for its tasks. */
 type Head = Omit<RunResult, "tasks">;

@@ -5,7 +5,7 @@
  * Invariant: a record comes back as it was given, with its number and its time.
  */
 import { OUTCOMES } from "../pipeline/outcome.ts";
-import type { StateEvent, StateRecord } from "./record.ts";
+import type { Mutable, StateEvent, StateRecord } from "./record.ts";
 
 /** Records in a block of the columns. */
 const BLOCK = 1024;
@@ -31,7 +31,6 @@ interface Block {
   readonly value: (string | undefined)[];
 }
 
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 type Event<Type extends StateEvent["type"]> = Extract<StateEvent, { readonly type: Type }>;
 
 /** State events and their times, numbered from 1. */
