@@ -4,7 +4,7 @@
  * Invariant: a process that it starts has ended when its promise settles, or the test holds it and ends it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -49,11 +49,13 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
 export function startCli(args: readonly string[], options: CliOptions = {}): CliProcess {
   const { CI: _ci, NO_COLOR: _colour, ...env } = process.env;
   const before = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+  const out = options.stdout === undefined ? "pipe" : openSync(options.stdout, "w");
   const child = spawn(process.execPath, [...before, join(ROOT, "src/cli/main.ts"), ...args], {
     cwd: options.cwd ?? ROOT,
     env: { ...env, ...options.env },
-    stdio: ["ignore", options.stdout === undefined ? "pipe" : openSync(options.stdout, "w"), "pipe"],
+    stdio: ["ignore", out, "pipe"],
   });
+  if (out !== "pipe") closeSync(out);
   const text = { stdout: "", stderr: "" };
   const waiting: { readonly text: string; readonly found: () => void }[] = [];
   for (const name of ["stdout", "stderr"] as const) {
