@@ -4,7 +4,7 @@
  * Invariant: a runtime that ends badly counts at least one failure, also when it named none.
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -20,9 +20,17 @@ export interface SuiteResult {
   readonly failed: number;
   /** Names of all tests that ran, without signs. */
   readonly names: readonly string[];
+  /** Tests among them that were left out, each with the programs that it lacks. */
+  readonly leftOut: readonly LeftOut[];
   /** What the runtime printed. */
   readonly output: string;
   readonly seconds: number;
+}
+
+/** A test that needs programs of the system that are not there; it is not among those that passed. */
+export interface LeftOut {
+  readonly name: string;
+  readonly missing: readonly string[];
 }
 
 /** All three, in the order in which they run. */
@@ -30,6 +38,9 @@ export const runtimes: readonly RuntimeName[] = ["deno", "node", "bun"];
 
 /** A suite that has not ended by then is killed, and counts as failed. */
 const SUITE_LIMIT_MS = 15 * 60_000;
+
+/** Where tests note that they were left out. */
+const LEFT_OUT = "left_out.ndjson";
 
 /** Limit for one test, where the runtime has one. */
 const TEST_LIMIT_MS = 240_000;
@@ -52,7 +63,10 @@ export async function runSuite(runtime: RuntimeName, files: readonly string[]): 
   const started = Date.now();
   try {
     const { code, output } = await captured(commandFor(runtime, report), { files, folder });
-    return { runtime, output, seconds: (Date.now() - started) / 1000, ...count(report, code) };
+    const { passed, ...counted } = count(report, code);
+    const leftOut = leftOutIn(folder);
+    const seconds = (Date.now() - started) / 1000;
+    return { runtime, output, seconds, leftOut, passed: passed - leftOut.length, ...counted };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -97,6 +111,7 @@ function captured(
     env: {
       ...process.env,
       NODE_COMPILE_CACHE: join(folder, "compiled"),
+      OUTRIDER_TESTS_LEFT_OUT: join(folder, LEFT_OUT),
       NO_COLOR: "1",
       FORCE_COLOR: undefined,
     },
@@ -120,6 +135,13 @@ function captured(
       resolve({ code: code ?? 1, output: Buffer.concat(chunks).toString() });
     });
   });
+}
+
+/** What tests/system.ts has noted of the tests that it left out. */
+function leftOutIn(folder: string): LeftOut[] {
+  const file = join(folder, LEFT_OUT);
+  if (!existsSync(file)) return [];
+  return readFileSync(file, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
 }
 
 /** Counts the cases of a JUnit report; all three runtimes write one. */

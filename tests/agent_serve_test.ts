@@ -22,6 +22,7 @@ import { startServing } from "../src/serving.ts";
 import { type UserGateway, userGateway } from "../src/uplink/user.ts";
 import { CONFIG } from "./agent_rig.ts";
 import { type CliProcess, runCli, startCli, withFiles } from "./rig.ts";
+import { testWith } from "./system.ts";
 
 const CODE = `
 export const go = async ({ store }) => { console.log("waits"); return await store.waitFor("go", () => true, { timeout: "1m" }); };
@@ -162,67 +163,71 @@ async function logOf({ user }: Place, run: string): Promise<string> {
 
 const SERVING = "Serving status, store, events and logs at http://127.0.0.1:";
 
-test("agent: answers while idle, while it runs and between runs, each of which has a token of its own", () =>
-  withGateway(async (place) => {
-    const agent = place.agent(WITH_SECRET, "--follow");
-    await agent.says(SERVING);
-    const idle = await until(
-      () => statusOf(place),
-      ({ gateway }) => gateway?.lastContactAt !== undefined,
-    );
-    assert.deepEqual([idle.executor, idle.state, idle.run, idle.conditions], ["pi", "idle", undefined, []]);
-    const { lastContactAt, ...gateway } = idle.gateway!;
-    assert.deepEqual(gateway, { url: place.url, heartbeatFailures: 0, spool: { state: 0, log: 0 } });
-    assert.ok(Math.abs(Date.now() - Date.parse(lastContactAt!)) < 60_000);
-    assert.equal((await ask(place, "/store")).status, 404);
-    // Only whoever has asked once is told of the runs that came and went since.
-    assert.match(await metricsOf(place), /^outrider_runs_total 0$/m);
+testWith(
+  ["curl"],
+  "agent: answers while idle, while it runs and between runs, each of which has a token of its own",
+  () =>
+    withGateway(async (place) => {
+      const agent = place.agent(WITH_SECRET, "--follow");
+      await agent.says(SERVING);
+      const idle = await until(
+        () => statusOf(place),
+        ({ gateway }) => gateway?.lastContactAt !== undefined,
+      );
+      assert.deepEqual([idle.executor, idle.state, idle.run, idle.conditions], ["pi", "idle", undefined, []]);
+      const { lastContactAt, ...gateway } = idle.gateway!;
+      assert.deepEqual(gateway, { url: place.url, heartbeatFailures: 0, spool: { state: 0, log: 0 } });
+      assert.ok(Math.abs(Date.now() - Date.parse(lastContactAt!)) < 60_000);
+      assert.equal((await ask(place, "/store")).status, 404);
+      // Only whoever has asked once is told of the runs that came and went since.
+      assert.match(await metricsOf(place), /^outrider_runs_total 0$/m);
 
-    await place.submit("first", { go: { run: { module: "bundle:", export: "go" } }, PUTS, SAYS_SECRET });
-    const running = await until(() => statusOf(place), ({ state }) => state === "running");
-    assert.deepEqual([running.run?.pipeline, running.run?.state], ["first", "running"]);
-    const put = await ask(place, "/store/put?wait=30s&since=0");
-    assert.equal(await put.json(), 5);
-    const shown = await runCli(["status", "--state-dir", place.state]);
-    assert.equal(shown.code, 0, shown.stderr);
-    assert.match(shown.stdout, /^state +running$/m);
-    assert.match(shown.stdout, /^gateway +http:\/\/127\.0\.0\.1:\d+, last answer \d{4}-/m);
-    const env = { OUTRIDER_STATE_DIR: place.state };
-    const log = await until(() => runCli(["logs"], { env }), ({ stdout }) => stdout.includes("it is"));
-    assert.match(log.stdout, /it is \[secret\]/, log.stderr);
-    assert.doesNotMatch(log.stdout, TOLD);
-    const first = found(place);
-    assert.equal((await runCli(["store", "set", "go", "1"], { env })).code, 0);
-    const over = await until(() => statusOf(place), ({ state }) => state === "idle");
-    assert.deepEqual([over.run?.id, over.run?.state], [running.run?.id, "succeeded"]);
+      await place.submit("first", { go: { run: { module: "bundle:", export: "go" } }, PUTS, SAYS_SECRET });
+      const running = await until(() => statusOf(place), ({ state }) => state === "running");
+      assert.deepEqual([running.run?.pipeline, running.run?.state], ["first", "running"]);
+      const put = await ask(place, "/store/put?wait=30s&since=0");
+      assert.equal(await put.json(), 5);
+      const shown = await runCli(["status", "--state-dir", place.state]);
+      assert.equal(shown.code, 0, shown.stderr);
+      assert.match(shown.stdout, /^state +running$/m);
+      assert.match(shown.stdout, /^gateway +http:\/\/127\.0\.0\.1:\d+, last answer \d{4}-/m);
+      const env = { OUTRIDER_STATE_DIR: place.state };
+      const log = await until(() => runCli(["logs"], { env }), ({ stdout }) => stdout.includes("it is"));
+      assert.match(log.stdout, /it is \[secret\]/, log.stderr);
+      assert.doesNotMatch(log.stdout, TOLD);
+      const first = found(place);
+      assert.equal((await runCli(["store", "set", "go", "1"], { env })).code, 0);
+      const over = await until(() => statusOf(place), ({ state }) => state === "idle");
+      assert.deepEqual([over.run?.id, over.run?.state], [running.run?.id, "succeeded"]);
 
-    await place.submit("second", { go: { run: { module: "bundle:", export: "go" } } });
-    const again = await until(() => statusOf(place), ({ run }) => run?.pipeline === "second");
-    const second = found(place);
-    assert.deepEqual([second.url, second.pid], [first.url, first.pid]);
-    assert.notEqual(second.token, first.token);
-    const stale = { headers: { authorization: `Bearer ${first.token}` } };
-    assert.equal((await ask(place, "/store", stale)).status, 401);
-    assert.equal((await ask(place, "/store/put")).status, 404);
-    const cancelled = await runCli(["cancel", "--because", "seen enough"], { env });
-    assert.equal(cancelled.stdout, `Run ${again.run!.id} is being cancelled\n`, cancelled.stderr);
-    await until(() => place.user.runs(), (runs) => runs.filter(({ complete }) => complete).length === 2);
-    const records = await logOf(place, running.run!.id);
-    assert.match(records, /it is \[secret\]/);
-    assert.doesNotMatch(records, TOLD);
-    const metrics = await metricsOf(place);
-    assert.match(metrics, /^outrider_spool_records\{lane="state"\} \d+$/m);
-    assert.match(metrics, /^outrider_heartbeat_failures_total 0$/m);
-    assert.match(metrics, /^outrider_runs_total 2$/m);
-    assert.match(metrics, /^outrider_attempts_total\{outcome="succeeded"\} 3$/m);
-    agent.kill("SIGTERM");
-    const { code, stdout, stderr } = await agent.ended;
-    // That of the last run, which was cancelled.
-    assert.equal(code, 1, stderr);
-    assert.doesNotMatch(stdout + stderr, TOLD);
-    for (const { token } of [first, second]) assert.ok(!(stdout + stderr).includes(token));
-    assert.ok(!existsSync(join(place.state, "http.json")));
-  }));
+      await place.submit("second", { go: { run: { module: "bundle:", export: "go" } } });
+      const again = await until(() => statusOf(place), ({ run }) => run?.pipeline === "second");
+      const second = found(place);
+      assert.deepEqual([second.url, second.pid], [first.url, first.pid]);
+      assert.notEqual(second.token, first.token);
+      const stale = { headers: { authorization: `Bearer ${first.token}` } };
+      assert.equal((await ask(place, "/store", stale)).status, 401);
+      assert.equal((await ask(place, "/store/put")).status, 404);
+      const cancelled = await runCli(["cancel", "--because", "seen enough"], { env });
+      assert.equal(cancelled.stdout, `Run ${again.run!.id} is being cancelled\n`, cancelled.stderr);
+      await until(() => place.user.runs(), (runs) => runs.filter(({ complete }) => complete).length === 2);
+      const records = await logOf(place, running.run!.id);
+      assert.match(records, /it is \[secret\]/);
+      assert.doesNotMatch(records, TOLD);
+      const metrics = await metricsOf(place);
+      assert.match(metrics, /^outrider_spool_records\{lane="state"\} \d+$/m);
+      assert.match(metrics, /^outrider_heartbeat_failures_total 0$/m);
+      assert.match(metrics, /^outrider_runs_total 2$/m);
+      assert.match(metrics, /^outrider_attempts_total\{outcome="succeeded"\} 3$/m);
+      agent.kill("SIGTERM");
+      const { code, stdout, stderr } = await agent.ended;
+      // That of the last run, which was cancelled.
+      assert.equal(code, 1, stderr);
+      assert.doesNotMatch(stdout + stderr, TOLD);
+      for (const { token } of [first, second]) assert.ok(!(stdout + stderr).includes(token));
+      assert.ok(!existsSync(join(place.state, "http.json")));
+    }),
+);
 
 test("agent: tells of a gateway out of reach and what waits for it, and goes on", () =>
   withGateway(async (place) => {

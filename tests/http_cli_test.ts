@@ -6,6 +6,7 @@ import test from "node:test";
 import type { RunResult } from "../src/journal/result.ts";
 import { runCli, startCli } from "./rig.ts";
 import { withFolder } from "./run_rig.ts";
+import { testWith } from "./system.ts";
 
 /** A run that waits until the store says go, served with a state directory. */
 async function withRun(
@@ -202,7 +203,7 @@ test("cli: secrets that the configuration names are not in what is shown, with o
     }
   }));
 
-test("example: a shell script with curl meets a worker task through the store", async () => {
+testWith(["curl"], "example: a shell script with curl meets a worker task through the store", async () => {
   const { stdout, code, stderr } = await runCli(["run", "examples/shell/pipeline.json", "--serve", "--json"]);
   assert.equal(code, 0, stderr);
   const { tasks } = JSON.parse(stdout) as RunResult;
@@ -212,10 +213,19 @@ test("example: a shell script with curl meets a worker task through the store", 
   assert.ok(found["/"]! >= 0);
 });
 
-test("example: Python's standard library is enough to share events and the store", async () => {
-  const { stdout, code, stderr } = await runCli(["run", "examples/python/pipeline.ts", "--serve", "--json"]);
-  assert.equal(code, 0, stderr);
-  const { tasks } = JSON.parse(stdout) as RunResult;
-  assert.equal((tasks["report"]![0]!.value as { seen: number }).seen, 5);
-  assert.ok((tasks["probe"]![0]!.value as { samples: number[] }).samples.length >= 5);
-});
+testWith(
+  ["python3"],
+  "example: Python's standard library is enough to share events and the store",
+  async () => {
+    const { stdout, code, stderr } = await runCli([
+      "run",
+      "examples/python/pipeline.ts",
+      "--serve",
+      "--json",
+    ]);
+    assert.equal(code, 0, stderr);
+    const { tasks } = JSON.parse(stdout) as RunResult;
+    assert.equal((tasks["report"]![0]!.value as { seen: number }).seen, 5);
+    assert.ok((tasks["probe"]![0]!.value as { samples: number[] }).samples.length >= 5);
+  },
+);

@@ -15,6 +15,7 @@ import { type Serving, type ServingOptions, startServing } from "../src/serving.
 import { isLoopback, placeOf } from "../src/serving_place.ts";
 import { StreamReader } from "./http_rig.ts";
 import { withFolder } from "./run_rig.ts";
+import { testWith } from "./system.ts";
 
 /** A task of a worker that sets a key when another one is set, and tells the whole of its wait. */
 const WORKER = `data:text/javascript,${
@@ -90,25 +91,31 @@ test("serve: a worker and a client share the store and the events, and the log t
     assert.equal((await ask("/cancel", { method: "POST", body: "{}" })).status, 409);
   }));
 
-test("serve: Prometheus' own promtool finds nothing to say against the metrics of a real run", () =>
-  served(async (serving, execution) => {
-    const ask = asker(serving);
-    const metrics = async () => {
-      const input = await (await ask("/metrics")).text();
-      const { error, status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
-        input,
-        encoding: "utf8",
-      });
-      assert.equal(error, undefined, "There is no promtool here: install Debian's package prometheus");
-      assert.deepEqual([status, stdout, stderr], [0, "", ""], input);
-      return input;
-    };
-    assert.match(await metrics(), /^outrider_workers\{state="busy"\} \d$/m);
-    await ask("/store/ask", { method: "PUT", body: "21" });
-    await ask("/events", { method: "POST", body: '{"type":"done"}' });
-    await execution;
-    assert.match(await metrics(), /^outrider_attempts_total\{outcome="succeeded"\} 1$/m);
-  }, { gateway: () => ({ url: "x", spool: { state: 1, log: 2 }, heartbeatFailures: 3, lastContactAt: 4 }) }));
+testWith(
+  ["promtool"],
+  "serve: Prometheus' own promtool finds nothing to say against the metrics of a real run",
+  () =>
+    served(async (serving, execution) => {
+      const ask = asker(serving);
+      const metrics = async () => {
+        const input = await (await ask("/metrics")).text();
+        const { error, status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
+          input,
+          encoding: "utf8",
+        });
+        assert.equal(error, undefined);
+        assert.deepEqual([status, stdout, stderr], [0, "", ""], input);
+        return input;
+      };
+      assert.match(await metrics(), /^outrider_workers\{state="busy"\} \d$/m);
+      await ask("/store/ask", { method: "PUT", body: "21" });
+      await ask("/events", { method: "POST", body: '{"type":"done"}' });
+      await execution;
+      assert.match(await metrics(), /^outrider_attempts_total\{outcome="succeeded"\} 1$/m);
+    }, {
+      gateway: () => ({ url: "x", spool: { state: 1, log: 2 }, heartbeatFailures: 3, lastContactAt: 4 }),
+    }),
+);
 
 test("serve: a cancel by a client ends the run", () =>
   served(async (serving, execution) => {

@@ -13,9 +13,10 @@ import type { HttpRun } from "../src/http/port.ts";
 import type { InspectedExecution } from "../src/inspection.ts";
 import type { Source } from "../src/pipeline/load.ts";
 import { runtime } from "../src/runtime/runtime.ts";
+import { programPath } from "./system.ts";
 
-/** Where Debian's package puts it. */
-export const CHROMIUM: string = "/usr/bin/chromium";
+/** Where it is; what starts it fails in words where it is not. */
+export const CHROMIUM: string = programPath("chromium") ?? "/usr/bin/chromium";
 
 const FLAGS: readonly string[] = [
   "--no-sandbox",
@@ -129,9 +130,9 @@ export async function withPage(
   use: (shown: PageOnRun) => Promise<void>,
   look: Look & { readonly workers?: number } = {},
 ): Promise<void> {
+  const browser = await browse();
   const execution = inspectedRun(source, { workers: look.workers ?? 2 });
   const server = await served(() => httpRun(execution));
-  const browser = await browse();
   try {
     const seen = await watched(browser, look);
     await seen.page.goto(server.address);

@@ -6,11 +6,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Page } from "playwright-core";
 import { inspectedRun } from "../src/executor.ts";
 import { pageReport } from "../src/page_report.ts";
+import { testWith } from "./system.ts";
 import { browse, httpRun, type PageOnRun, served, TOKEN, watched, withPage } from "./page_rig.ts";
 
 const MODULE: string = fileURLToPath(new URL("./fixtures/page/tasks.ts", import.meta.url));
@@ -87,235 +87,291 @@ async function accessibilityProblems(page: Page): Promise<string[]> {
   });
 }
 
-test("a run is seen from its start to its end", () =>
-  withPage(HELD, async ({ page, execution }) => {
-    await stands(page, "running");
-    await page.getByRole("heading", { name: "held-check" }).waitFor();
-    await opensTab(page, "Tasks");
-    await hasRow(page, "tasks", /^first \| ✓ succeeded/);
-    await hasRow(page, "tasks", /^held \| ▶ running 50 %.*half way/);
-    await hasRow(page, "tasks", /^last \| .*for held/);
-    execution.store.set("go", "true");
-    await stands(page, "succeeded");
-    await hasRow(page, "tasks", /^last \| ✓ succeeded/);
-    assert.equal(await page.locator(".title .badge").textContent(), "succeeded");
-    assert.equal(await page.getByRole("button", { name: "Cancel the run" }).isVisible(), false);
-    await opensTab(page, "Timeline");
-    await page.getByText("3 attempts on").waitFor();
-  }));
+testWith(
+  ["chromium"],
+  "a run is seen from its start to its end",
+  () =>
+    withPage(HELD, async ({ page, execution }) => {
+      await stands(page, "running");
+      await page.getByRole("heading", { name: "held-check" }).waitFor();
+      await opensTab(page, "Tasks");
+      await hasRow(page, "tasks", /^first \| ✓ succeeded/);
+      await hasRow(page, "tasks", /^held \| ▶ running 50 %.*half way/);
+      await hasRow(page, "tasks", /^last \| .*for held/);
+      execution.store.set("go", "true");
+      await stands(page, "succeeded");
+      await hasRow(page, "tasks", /^last \| ✓ succeeded/);
+      assert.equal(await page.locator(".title .badge").textContent(), "succeeded");
+      assert.equal(await page.getByRole("button", { name: "Cancel the run" }).isVisible(), false);
+      await opensTab(page, "Timeline");
+      await page.getByText("3 attempts on").waitFor();
+    }),
+);
 
-test("a failure is told with its reason, its stack and its cause; a skipped task with why", () =>
-  withPage(FAILING, async ({ page }) => {
-    await stands(page, "failed");
-    await page.getByText("1 task went wrong, 1 task was skipped").waitFor();
-    await page.locator(".wrong").getByRole("button", { name: "bad" }).click();
-    const detail = page.getByRole("complementary", { name: "Details" });
-    await detail.getByText("RangeError: The disk has no <room> left").first().waitFor();
-    assert.match(await detail.locator("pre.bad").innerText(), /tasks\.ts:\d+[\s\S]*caused by Error: quota/);
-    await page.keyboard.press("Escape");
-    assert.equal(await detail.isVisible(), false);
-    await page.getByRole("button", { name: /skipped/ }).click();
-    await hasRow(page, "tasks", /^never \| − skipped.*good did not fail/);
-    assert.equal((await rows(page, "tasks")).length, 1);
-  }));
+testWith(
+  ["chromium"],
+  "a failure is told with its reason, its stack and its cause; a skipped task with why",
+  () =>
+    withPage(FAILING, async ({ page }) => {
+      await stands(page, "failed");
+      await page.getByText("1 task went wrong, 1 task was skipped").waitFor();
+      await page.locator(".wrong").getByRole("button", { name: "bad" }).click();
+      const detail = page.getByRole("complementary", { name: "Details" });
+      await detail.getByText("RangeError: The disk has no <room> left").first().waitFor();
+      assert.match(await detail.locator("pre.bad").innerText(), /tasks\.ts:\d+[\s\S]*caused by Error: quota/);
+      await page.keyboard.press("Escape");
+      assert.equal(await detail.isVisible(), false);
+      await page.getByRole("button", { name: /skipped/ }).click();
+      await hasRow(page, "tasks", /^never \| − skipped.*good did not fail/);
+      assert.equal((await rows(page, "tasks")).length, 1);
+    }),
+);
 
-test("a run is cancelled only after a question, and the reason is kept", () =>
-  withPage(HELD, async ({ page, execution }) => {
-    await stands(page, "running");
-    const ask = page.getByRole("button", { name: "Cancel the run" });
-    await ask.click();
-    await page.getByRole("button", { name: "Let it run" }).click();
-    assert.equal(execution.snapshot().state, "running");
-    await ask.click();
-    const dialog = page.getByRole("dialog", { name: "Cancel this run?" });
-    await dialog.getByLabel("Why, for the record").fill("the device is needed");
-    assert.deepEqual(await accessibilityProblems(page), []);
-    await dialog.getByRole("button", { name: "Cancel the run" }).click();
-    await stands(page, "cancelled");
-    await page.getByText("The run was stopped: the device is needed").waitFor();
-    assert.equal((await execution).state, "cancelled");
-  }));
+testWith(
+  ["chromium"],
+  "a run is cancelled only after a question, and the reason is kept",
+  () =>
+    withPage(HELD, async ({ page, execution }) => {
+      await stands(page, "running");
+      const ask = page.getByRole("button", { name: "Cancel the run" });
+      await ask.click();
+      await page.getByRole("button", { name: "Let it run" }).click();
+      assert.equal(execution.snapshot().state, "running");
+      await ask.click();
+      const dialog = page.getByRole("dialog", { name: "Cancel this run?" });
+      await dialog.getByLabel("Why, for the record").fill("the device is needed");
+      assert.deepEqual(await accessibilityProblems(page), []);
+      await dialog.getByRole("button", { name: "Cancel the run" }).click();
+      await stands(page, "cancelled");
+      await page.getByText("The run was stopped: the device is needed").waitFor();
+      assert.equal((await execution).state, "cancelled");
+    }),
+);
 
-test("the log can be filtered by task, level and text, and followed", () =>
-  withPage(HELD, async ({ page, execution }) => {
-    await opensTab(page, "Log");
-    await hasRow(page, "log", /info \| first \| first has begun/);
-    await hasRow(page, "log", /warn \| held \| waiting to be let go/);
-    await page.getByLabel("Only lines of this task").fill("held");
-    await page.waitForFunction(() =>
-      document.querySelectorAll("#panel-log .line:not([hidden])").length === 1
-    );
-    execution.store.set("go", "true");
-    await hasRow(page, "log", /error \| held \| let go/);
-    await page.getByLabel("Least level").selectOption("error");
-    await page.waitForFunction(() =>
-      document.querySelectorAll("#panel-log .line:not([hidden])").length === 1
-    );
-    assert.match((await rows(page, "log"))[0]!.join(" "), /let go$/);
-    await page.getByLabel("Only lines of this task").fill("");
-    await page.getByLabel("Least level").selectOption("debug");
-    await page.getByLabel("Only lines with this text").fill("LAST HAS");
-    await hasRow(page, "log", /last \| last has begun/);
-    await page.waitForFunction(() =>
-      document.querySelectorAll("#panel-log .line:not([hidden])").length === 1
-    );
-  }));
+testWith(
+  ["chromium"],
+  "the log can be filtered by task, level and text, and followed",
+  () =>
+    withPage(HELD, async ({ page, execution }) => {
+      await opensTab(page, "Log");
+      await hasRow(page, "log", /info \| first \| first has begun/);
+      await hasRow(page, "log", /warn \| held \| waiting to be let go/);
+      await page.getByLabel("Only lines of this task").fill("held");
+      await page.waitForFunction(() =>
+        document.querySelectorAll("#panel-log .line:not([hidden])").length === 1
+      );
+      execution.store.set("go", "true");
+      await hasRow(page, "log", /error \| held \| let go/);
+      await page.getByLabel("Least level").selectOption("error");
+      await page.waitForFunction(() =>
+        document.querySelectorAll("#panel-log .line:not([hidden])").length === 1
+      );
+      assert.match((await rows(page, "log"))[0]!.join(" "), /let go$/);
+      await page.getByLabel("Only lines of this task").fill("");
+      await page.getByLabel("Least level").selectOption("debug");
+      await page.getByLabel("Only lines with this text").fill("LAST HAS");
+      await hasRow(page, "log", /last \| last has begun/);
+      await page.waitForFunction(() =>
+        document.querySelectorAll("#panel-log .line:not([hidden])").length === 1
+      );
+    }),
+);
 
-test("the store and the events are shown as they change, and values are text, never markup", () =>
-  withPage(HELD, async ({ page, execution }) => {
-    await opensTab(page, "Store");
-    await hasRow(page, "store", /^held\/by \| 1 \| \{"task":"held"/);
-    execution.store.set("count", "7");
-    await hasRow(page, "store", /^count \| 1 \| 7$/);
-    execution.store.delete("count", {});
-    await page.waitForFunction(() =>
-      document.querySelectorAll("#panel-store .line:not([hidden])").length === 1
-    );
-    await page.locator("#panel-store .line").first().click();
-    await page.locator(".detail pre", { hasText: '"markup": "<b>not bold</b>"' }).waitFor();
-    await opensTab(page, "Events");
-    await hasRow(page, "events", /held \| held \| \{"since":"now"\}/);
-    execution.events.emit("from/outside", "1");
-    await hasRow(page, "events", /from\/outside \| outside \| 1/);
-  }));
+testWith(
+  ["chromium"],
+  "the store and the events are shown as they change, and values are text, never markup",
+  () =>
+    withPage(HELD, async ({ page, execution }) => {
+      await opensTab(page, "Store");
+      await hasRow(page, "store", /^held\/by \| 1 \| \{"task":"held"/);
+      execution.store.set("count", "7");
+      await hasRow(page, "store", /^count \| 1 \| 7$/);
+      execution.store.delete("count", {});
+      await page.waitForFunction(() =>
+        document.querySelectorAll("#panel-store .line:not([hidden])").length === 1
+      );
+      await page.locator("#panel-store .line").first().click();
+      await page.locator(".detail pre", { hasText: '"markup": "<b>not bold</b>"' }).waitFor();
+      await opensTab(page, "Events");
+      await hasRow(page, "events", /held \| held \| \{"since":"now"\}/);
+      execution.events.emit("from/outside", "1");
+      await hasRow(page, "events", /from\/outside \| outside \| 1/);
+    }),
+);
 
-test("a value is fetched when it is asked for", () =>
-  withPage(FAILING, async ({ page }) => {
-    await stands(page, "failed");
-    await opensTab(page, "Tasks");
-    await page.locator("#panel-tasks .line", { hasText: "good" }).first().click();
-    await page.getByRole("button", { name: "Show value" }).click();
-    await page.locator(".detail pre", { hasText: /^42$/ }).waitFor();
-  }));
+testWith(
+  ["chromium"],
+  "a value is fetched when it is asked for",
+  () =>
+    withPage(FAILING, async ({ page }) => {
+      await stands(page, "failed");
+      await opensTab(page, "Tasks");
+      await page.locator("#panel-tasks .line", { hasText: "good" }).first().click();
+      await page.getByRole("button", { name: "Show value" }).click();
+      await page.locator(".detail pre", { hasText: /^42$/ }).waitFor();
+    }),
+);
 
-test("everything can be reached by keyboard alone", () =>
-  withPage(HELD, async ({ page }) => {
-    await stands(page, "running");
-    await page.waitForFunction(() =>
-      document.querySelector(".graph .stage")?.getAttribute("data-placed") === "final"
-    );
-    await page.getByRole("tab", { name: "Graph" }).focus();
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("ArrowDown");
-    await page.locator(".graph [aria-live]", { hasText: "first, succeeded, no needs" }).waitFor();
-    // To the next layer, whichever way the layers go.
-    await page.keyboard.press("ArrowRight");
-    await page.keyboard.press("ArrowDown");
-    await page.locator(".graph [aria-live]", { hasText: "needs first" }).waitFor();
-    await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "held", exact: true }).waitFor();
-    await page.keyboard.press("Escape");
-    assert.equal(await page.evaluate(() => document.activeElement?.className), "stage");
-    await page.getByRole("tab", { name: "Graph" }).focus();
-    await page.keyboard.press("ArrowRight");
-    assert.equal(await page.getByRole("tab", { name: "Tasks" }).getAttribute("aria-selected"), "true");
-    for (let presses = 0; presses < 3; presses++) await page.keyboard.press("Tab");
-    await page.keyboard.press("End");
-    await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "last", exact: true }).waitFor();
-  }));
+testWith(
+  ["chromium"],
+  "everything can be reached by keyboard alone",
+  () =>
+    withPage(HELD, async ({ page }) => {
+      await stands(page, "running");
+      await page.waitForFunction(() =>
+        document.querySelector(".graph .stage")?.getAttribute("data-placed") === "final"
+      );
+      await page.getByRole("tab", { name: "Graph" }).focus();
+      await page.keyboard.press("Tab");
+      await page.keyboard.press("ArrowDown");
+      await page.locator(".graph [aria-live]", { hasText: "first, succeeded, no needs" }).waitFor();
+      // To the next layer, whichever way the layers go.
+      await page.keyboard.press("ArrowRight");
+      await page.keyboard.press("ArrowDown");
+      await page.locator(".graph [aria-live]", { hasText: "needs first" }).waitFor();
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { name: "held", exact: true }).waitFor();
+      await page.keyboard.press("Escape");
+      assert.equal(await page.evaluate(() => document.activeElement?.className), "stage");
+      await page.getByRole("tab", { name: "Graph" }).focus();
+      await page.keyboard.press("ArrowRight");
+      assert.equal(await page.getByRole("tab", { name: "Tasks" }).getAttribute("aria-selected"), "true");
+      for (let presses = 0; presses < 3; presses++) await page.keyboard.press("Tab");
+      await page.keyboard.press("End");
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { name: "last", exact: true }).waitFor();
+    }),
+);
 
 for (const scheme of ["light", "dark"] as const) {
-  test(`axe finds nothing wrong with any view, ${scheme}`, () =>
+  testWith(
+    ["chromium"],
+    `axe finds nothing wrong with any view, ${scheme}`,
+    () =>
+      withPage(FAILING, async ({ page }) => {
+        await stands(page, "failed");
+        for (const name of ["Graph", "Tasks", "Timeline", "Log", "Store", "Events"]) {
+          await opensTab(page, name);
+          if (name === "Tasks") await page.locator("#panel-tasks .line", { hasText: "bad" }).first().click();
+          assert.deepEqual(await accessibilityProblems(page), [], name);
+        }
+      }, { scheme }),
+  );
+}
+
+testWith(
+  ["chromium"],
+  "a phone shows all of it without scrolling sideways",
+  () =>
     withPage(FAILING, async ({ page }) => {
       await stands(page, "failed");
       for (const name of ["Graph", "Tasks", "Timeline", "Log", "Store", "Events"]) {
         await opensTab(page, name);
-        if (name === "Tasks") await page.locator("#panel-tasks .line", { hasText: "bad" }).first().click();
-        assert.deepEqual(await accessibilityProblems(page), [], name);
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360, name);
+        const { height } = (await page.locator(".work").boundingBox())!;
+        assert.ok(height > 300, `${name} has only ${height} pixels of the phone`);
       }
-    }, { scheme }));
-}
+      await opensTab(page, "Tasks");
+      await page.locator("#panel-tasks .line", { hasText: "bad" }).first().click();
+      assert.equal((await page.locator(".detail").boundingBox())!.width, 360);
+      assert.deepEqual(await accessibilityProblems(page), []);
+    }, { width: 360, height: 740 }),
+);
 
-test("a phone shows all of it without scrolling sideways", () =>
-  withPage(FAILING, async ({ page }) => {
-    await stands(page, "failed");
-    for (const name of ["Graph", "Tasks", "Timeline", "Log", "Store", "Events"]) {
-      await opensTab(page, name);
-      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360, name);
-      const { height } = (await page.locator(".work").boundingBox())!;
-      assert.ok(height > 300, `${name} has only ${height} pixels of the phone`);
+testWith(
+  ["chromium"],
+  "without a token the page asks for one, and takes it",
+  () =>
+    withPage(HELD, async ({ page, said, server }) => {
+      await page.evaluate(() => sessionStorage.clear());
+      await page.goto("about:blank");
+      await page.goto(server.url);
+      await page.getByText("The executor wants a token.").waitFor();
+      await page.getByRole("button", { name: "Enter the token" }).click();
+      await page.getByRole("dialog").getByLabel("Token").fill(TOKEN);
+      await page.getByRole("button", { name: "Use it" }).click();
+      await stands(page, "running");
+      // The browser itself notes the refusal.
+      assert.match(said.splice(0).join("\n"), /^Failed to load resource:.*401/);
+    }),
+);
+
+testWith(
+  ["chromium"],
+  "the token leaves the address, and stays for the tab",
+  () =>
+    withPage(HELD, async ({ page, server }) => {
+      await stands(page, "running");
+      assert.equal(page.url(), `${server.url}/`);
+      await page.reload();
+      await stands(page, "running");
+    }),
+);
+
+testWith(
+  ["chromium"],
+  "an executor that is away is said to be, and is shown again when it is back",
+  async () => {
+    const browser = await browse();
+    const execution = inspectedRun(HELD, { workers: 1 });
+    let server = await served(() => httpRun(execution));
+    try {
+      const { page } = await watched(browser);
+      await page.goto(server.address);
+      await stands(page, "running");
+      const port = Number(new URL(server.url).port);
+      await server.close();
+      await page.getByText("The executor has not answered since").waitFor();
+      execution.store.set("go", "true");
+      await execution;
+      server = await served(() => httpRun(execution), port);
+      await stands(page, "succeeded");
+      assert.equal(await page.getByText("The executor has not answered since").isVisible(), false);
+    } finally {
+      await browser.close();
+      execution.cancel("the test is over");
+      await Promise.resolve(execution);
+      await server.close();
     }
-    await opensTab(page, "Tasks");
-    await page.locator("#panel-tasks .line", { hasText: "bad" }).first().click();
-    assert.equal((await page.locator(".detail").boundingBox())!.width, 360);
-    assert.deepEqual(await accessibilityProblems(page), []);
-  }, { width: 360, height: 740 }));
+  },
+);
 
-test("without a token the page asks for one, and takes it", () =>
-  withPage(HELD, async ({ page, said, server }) => {
-    await page.evaluate(() => sessionStorage.clear());
-    await page.goto("about:blank");
-    await page.goto(server.url);
-    await page.getByText("The executor wants a token.").waitFor();
-    await page.getByRole("button", { name: "Enter the token" }).click();
-    await page.getByRole("dialog").getByLabel("Token").fill(TOKEN);
-    await page.getByRole("button", { name: "Use it" }).click();
-    await stands(page, "running");
-    // The browser itself notes the refusal.
-    assert.match(said.splice(0).join("\n"), /^Failed to load resource:.*401/);
-  }));
+testWith(
+  ["chromium"],
+  "an executor that ends after its run is told apart from one that is away",
+  async () => {
+    const browser = await browse();
+    const execution = inspectedRun(FAILING, { workers: 1 });
+    const server = await served(() => httpRun(execution));
+    try {
+      const { page } = await watched(browser);
+      await page.goto(server.address);
+      await stands(page, "failed");
+      await server.close();
+      await page.getByText("The run is over and its executor has ended.").waitFor();
+    } finally {
+      await browser.close();
+      await server.close();
+    }
+  },
+);
 
-test("the token leaves the address, and stays for the tab", () =>
-  withPage(HELD, async ({ page, server }) => {
-    await stands(page, "running");
-    assert.equal(page.url(), `${server.url}/`);
-    await page.reload();
-    await stands(page, "running");
-  }));
-
-test("an executor that is away is said to be, and is shown again when it is back", async () => {
-  const execution = inspectedRun(HELD, { workers: 1 });
-  const browser = await browse();
-  let server = await served(() => httpRun(execution));
-  try {
-    const { page } = await watched(browser);
-    await page.goto(server.address);
-    await stands(page, "running");
-    const port = Number(new URL(server.url).port);
-    await server.close();
-    await page.getByText("The executor has not answered since").waitFor();
-    execution.store.set("go", "true");
-    await execution;
-    server = await served(() => httpRun(execution), port);
-    await stands(page, "succeeded");
-    assert.equal(await page.getByText("The executor has not answered since").isVisible(), false);
-  } finally {
-    await browser.close();
-    execution.cancel("the test is over");
-    await Promise.resolve(execution);
-    await server.close();
-  }
-});
-
-test("an executor that ends after its run is told apart from one that is away", async () => {
-  const execution = inspectedRun(FAILING, { workers: 1 });
-  const server = await served(() => httpRun(execution));
-  const browser = await browse();
-  try {
-    const { page } = await watched(browser);
-    await page.goto(server.address);
-    await stands(page, "failed");
-    await server.close();
-    await page.getByText("The run is over and its executor has ended.").waitFor();
-  } finally {
-    await browser.close();
-    await server.close();
-  }
-});
-
-test("a page that is not seen holds no connection, and catches up when it is seen again", () =>
-  withPage(HELD, async ({ page, execution }) => {
-    await stands(page, "running");
-    const left = page.waitForEvent("requestfailed", (request) => request.url().includes("/records"));
-    await see(page, false);
-    await left;
-    execution.store.set("go", "true");
-    await execution;
-    assert.equal(await page.locator(".title .badge").textContent(), "running");
-    await see(page, true);
-    await stands(page, "succeeded");
-  }));
+testWith(
+  ["chromium"],
+  "a page that is not seen holds no connection, and catches up when it is seen again",
+  () =>
+    withPage(HELD, async ({ page, execution }) => {
+      await stands(page, "running");
+      const left = page.waitForEvent("requestfailed", (request) => request.url().includes("/records"));
+      await see(page, false);
+      await left;
+      execution.store.set("go", "true");
+      await execution;
+      assert.equal(await page.locator(".title .badge").textContent(), "running");
+      await see(page, true);
+      await stands(page, "succeeded");
+    }),
+);
 
 /** What a browser does when its tab goes to the background, or comes back. */
 async function see(page: Page, seen: boolean): Promise<void> {
@@ -325,13 +381,13 @@ async function see(page: Page, seen: boolean): Promise<void> {
   }, !seen);
 }
 
-test("a pipeline that is still being loaded is waited for", async () => {
+testWith(["chromium"], "a pipeline that is still being loaded is waited for", async () => {
+  const browser = await browse();
   const execution = inspectedRun(FAILING, { workers: 1 });
   const run = httpRun(execution);
   let loaded = false;
   Object.defineProperty(run, "plan", { get: () => loaded ? execution.plan : undefined });
   const server = await served(() => run);
-  const browser = await browse();
   try {
     const { page } = await watched(browser);
     const refused = page.waitForResponse((response) => response.status() === 404);
@@ -347,13 +403,13 @@ test("a pipeline that is still being loaded is waited for", async () => {
   }
 });
 
-test("the next run of an executor takes the place of the one before", async () => {
+testWith(["chromium"], "the next run of an executor takes the place of the one before", async () => {
+  const browser = await browse();
   const first = inspectedRun(FAILING, { workers: 1 });
   await first;
   const second = inspectedRun(HELD, { workers: 1 });
   let now = httpRun(first);
   const server = await served(() => now);
-  const browser = await browse();
   try {
     const { page } = await watched(browser);
     await page.goto(server.address);
@@ -372,11 +428,11 @@ test("the next run of an executor takes the place of the one before", async () =
   }
 });
 
-test("a report is one file that shows the run without a network", async () => {
+testWith(["chromium"], "a report is one file that shows the run without a network", async () => {
+  const browser = await browse();
   const execution = inspectedRun(FAILING, { workers: 1 });
   await execution;
   const folder = mkdtempSync(join(tmpdir(), "outrider-page-"));
-  const browser = await browse();
   try {
     execution.store.set("last", '{"seen":"</script>"}');
     execution.events.emit("over", "true");
