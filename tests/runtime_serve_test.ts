@@ -4,10 +4,17 @@
 import assert from "node:assert/strict";
 import { existsSync, renameSync } from "node:fs";
 import { request as httpRequest } from "node:http";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import test from "node:test";
+import { systemClock } from "../src/base/clock.ts";
+import { gatewayApp } from "../src/gateway/app.ts";
+import { sqliteGatewayStore } from "../src/gateway/sqlite.ts";
 import { runtime } from "../src/runtime/runtime.ts";
+import { serveWith } from "../src/runtime/serve.ts";
+import { startServing } from "../src/serving.ts";
 import { withFiles } from "./rig.ts";
 
 const hello = (request: Request) => new Response(`${request.method} ${new URL(request.url).pathname}`);
@@ -21,6 +28,72 @@ test("an app is served on a free port, and the port is free again after close", 
   const again = await runtime.serve({ fetch: hello, port: served.port });
   assert.equal(again.port, served.port);
   await again.close();
+});
+
+/** Addresses of this machine, beside 127.0.0.1, at which a stranger or another program would knock. */
+const OTHERS = [
+  ...(process.platform === "linux" ? ["127.0.0.2"] : []),
+  ...Object.values(networkInterfaces()).flat().filter((each) => each?.internal === false)
+    .map((each) => each!.address).filter((address) => !address.startsWith("fe80")),
+];
+
+/** Whether anyone takes a connection there. */
+function taken(host: string, port: number): Promise<boolean> {
+  return new Promise((answer) => {
+    const socket = connect({ host, port });
+    const say = (open: boolean) => {
+      socket.destroy();
+      answer(open);
+    };
+    socket.on("connect", () => say(true)).on("error", () => say(false)).setTimeout(2_000, () => say(false));
+  });
+}
+
+test("an app is served at the address that was asked for and at no other of this machine", async () => {
+  for (const hostname of [undefined, "127.0.0.1", "localhost"]) {
+    const served = await runtime.serve({
+      fetch: hello,
+      port: 0,
+      ...(hostname !== undefined && { hostname }),
+    });
+    assert.equal(await (await fetch(`${served.url}/c`)).text(), "GET /c");
+    for (const other of OTHERS) assert.equal(await taken(other, served.port), false, `${hostname}: ${other}`);
+    await served.close();
+  }
+});
+
+test("the gateway and the end point are served on 127.0.0.1 alone", async () => {
+  await withFiles({}, async (folder) => {
+    const store = sqliteGatewayStore(":memory:");
+    const gateway = await runtime.serve({ fetch: gatewayApp({ store, clock: systemClock }).fetch, port: 0 });
+    const serving = await startServing({ runtime, version: "0", stateDir: folder });
+    const ports = [gateway.port, Number(new URL(serving.url).port)];
+    for (const port of ports) {
+      assert.equal(await taken("127.0.0.1", port), true);
+      for (const other of OTHERS) assert.equal(await taken(other, port), false, other);
+    }
+    await serving.close();
+    await gateway.close();
+    store.close();
+  });
+});
+
+test("a server that the system put at another address is closed again, and that is an error", async () => {
+  for (
+    const [asked, got] of [["127.0.0.1", "0.0.0.0"], ["127.0.0.1", "::"], ["localhost", "0.0.0.0"]] as const
+  ) {
+    let closed = 0;
+    const listen = () =>
+      Promise.resolve({ at: { address: got, port: 1 }, close: () => Promise.resolve(void closed++) });
+    await assert.rejects(serveWith(listen, { fetch: hello, hostname: asked, port: 0 }), {
+      code: "OUTRIDER_SERVE",
+      message: /the system gave .* instead of (127\.0\.0\.1|::1)/,
+    });
+    assert.equal(closed, 1);
+  }
+  const listen = () =>
+    Promise.resolve({ at: { address: "0:0:0:0:0:0:0:1", port: 1 }, close: () => Promise.resolve() });
+  assert.equal((await serveWith(listen, { fetch: hello, hostname: "::1", port: 0 })).url, "http://[::1]:1");
 });
 
 test("a port that is taken is an error that says so", async () => {

@@ -27,7 +27,7 @@ export function bun(): Runtime {
 /** The part of `Bun` that is used here. */
 interface BunServe {
   serve(options: Readonly<Record<string, unknown>>): {
-    readonly port?: number;
+    readonly address?: { readonly address: string; readonly port: number } | null;
     stop(closeAll: boolean): Promise<void>;
   };
 }
@@ -46,5 +46,8 @@ const listen: Listen = async ({ fetch, ...at }) => {
     maxRequestBodySize: MAX_BODY_BYTES,
     ...("path" in at ? { unix: at.path } : at),
   });
-  return { port: server.port ?? 0, close: () => server.stop(true) };
+  return {
+    ...("hostname" in at && server.address && { at: server.address }),
+    close: () => server.stop(true),
+  };
 };

@@ -89,7 +89,7 @@ const listen: Listen = async ({ fetch, ...at }) => {
     ? Deno.serve({ path: at.path, ...options }, answer)
     : Deno.serve({ hostname: at.hostname, port: at.port, ...options }, answer);
   return {
-    port: "port" in server.addr ? server.addr.port : 0,
+    ...("port" in server.addr && { at: { address: server.addr.hostname, port: server.addr.port } }),
     close: () => {
       over.abort();
       return server.finished;

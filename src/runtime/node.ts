@@ -47,11 +47,12 @@ const listen: Listen = async ({ fetch, ...at }) => {
   }) as Server;
   await new Promise<void>((listening, failed) => {
     server.once("error", failed);
-    server.listen(at, listening);
+    // Its name for the address is another than everybody else's; one that it does not know it passes over in silence.
+    server.listen("path" in at ? at : { host: at.hostname, port: at.port }, listening);
   });
   const address = server.address();
   return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
+    ...(typeof address === "object" && address !== null && { at: address }),
     close: () =>
       new Promise((closed) => {
         server.close(() => closed());

@@ -1,19 +1,25 @@
 /**
  * Owns what serving an app is about on every runtime: the address it has, sockets left behind, and what a failure means.
  * Must not know how a runtime listens; each adapter passes that in.
- * Invariant: a socket in use by a living process is never taken away.
+ * Invariant: a socket in use by a living process is never taken away; nothing is served at another address than was asked for.
  */
 import { chmodSync, rmSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, isIP } from "node:net";
 import { type AppFetch, type Served, ServeError, type ServeOptions } from "./port.ts";
 
 /** Where to listen. */
 export type Place = { readonly hostname: string; readonly port: number } | { readonly path: string };
 
-/** Listens, the runtime's own way. `close` breaks off what is under way. */
-export type Listen = (
-  options: Place & { readonly fetch: AppFetch },
-) => Promise<{ readonly port: number; close(): Promise<void> }>;
+/** A server that listens, at a port or a Unix socket. */
+export interface Listening {
+  /** What the system says of where it listens; absent for a Unix socket. */
+  readonly at?: { readonly address: string; readonly port: number };
+  /** Breaks off what is under way. */
+  close(): Promise<void>;
+}
+
+/** Listens, the runtime's own way. `hostname` is always an IP address. */
+export type Listen = (options: Place & { readonly fetch: AppFetch }) => Promise<Listening>;
 
 /** Serves an app by means of `listen`. */
 export async function serveWith(listen: Listen, { fetch, ...options }: ServeOptions): Promise<Served> {
@@ -21,19 +27,56 @@ export async function serveWith(listen: Listen, { fetch, ...options }: ServeOpti
     ? options
     : { hostname: options.hostname ?? "127.0.0.1", port: options.port };
   if ("path" in place) await removeLeftBehind(place.path);
-  const server = await listen({ fetch, ...place }).catch((error) => {
-    throw explained(error, place);
+  const server = await listenAt(listen, { fetch, place }).catch((error) => {
+    throw error instanceof ServeError ? error : explained(error, place);
   });
+  const port = server.at?.port ?? 0;
   if ("path" in place) chmodSync(place.path, 0o600);
   let closed: Promise<void> | undefined;
   return {
-    url: "path" in place ? `unix:${place.path}` : `http://${hostOf(place.hostname)}:${server.port}`,
-    port: server.port,
+    url: "path" in place ? `unix:${place.path}` : `http://${hostOf(place.hostname)}:${port}`,
+    port,
     close: () =>
       closed ??= server.close().then(() => {
         if ("path" in place) rmSync(place.path, { force: true });
       }),
   };
+}
+
+/**
+ * Listens, and believes no one that it does so where it was asked to: a wrong name of an option is enough to let the whole
+ * network in.
+ */
+async function listenAt(
+  listen: Listen,
+  { fetch, place }: { readonly fetch: AppFetch; readonly place: Place },
+): Promise<Listening> {
+  if ("path" in place) return await listen({ fetch, ...place });
+  const address = await addressOf(place.hostname);
+  const server = await listen({ fetch, hostname: address, port: place.port });
+  const got = server.at?.address ?? "no address";
+  if (canonical(got) === canonical(address)) return server;
+  await server.close();
+  throw new ServeError(
+    `Could not listen on ${place.hostname}: the system gave ${got} instead of ${address}, which others may reach: choose another address`,
+  );
+}
+
+/** The IP address of a name, so that a name means the same on every runtime. */
+async function addressOf(hostname: string): Promise<string> {
+  if (isIP(hostname) !== 0) return hostname;
+  const { lookup } = await import("node:dns/promises");
+  const { address } = await lookup(hostname);
+  if (hostname.toLowerCase() === "localhost" && !/^(127\.|::1$)/.test(address)) {
+    throw new ServeError(`Could not listen on localhost: it is ${address} here: write 127.0.0.1 instead`);
+  }
+  return address;
+}
+
+/** An IPv6 address can be written in several ways. */
+function canonical(address: string): string {
+  if (isIP(address) !== 6) return address;
+  return new URL(`http://[${address.replace(/%.*$/, "")}]`).hostname;
 }
 
 /** How the address is written in a URL that this machine can ask. */
