@@ -2,7 +2,7 @@
  * Owns the bytes on the wire: of one heartbeat, and of 1 MB of log; counted between the agent and the gateway.
  * Run alone: `node bench/uplink_bytes.ts [--quick]`, likewise on Deno (`-A`) and Bun.
  */
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 import { memoryJournal } from "../src/journal/memory.ts";
 import { startReport } from "../src/uplink/report.ts";
 import { type Figure, figure, print } from "./figure.ts";

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 import type { Gateway } from "../src/uplink/dialect.ts";
 import { outriderGateway } from "../src/uplink/outrider.ts";
 

@@ -2,7 +2,7 @@
  * Owns how fast a journal gets from an agent to a gateway: 20,000 state and 100,000 log records, over loopback.
  * Run alone: `node bench/uplink_records.ts [--quick]`, likewise on Deno (`-A`) and Bun.
  */
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 import { startReport } from "../src/uplink/report.ts";
 import { figure, print, quick } from "./figure.ts";
 import { executorAt, withGateway } from "./uplink_place.ts";

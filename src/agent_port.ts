@@ -8,7 +8,8 @@ import type { InnerOptions, InspectedExecution } from "./inspection.ts";
 import type { Source } from "./pipeline/load.ts";
 import type { StateDir } from "./state_dir.ts";
 import type { Gateway } from "./uplink/dialect.ts";
-import type { Clock, Random } from "./uplink/port.ts";
+import type { Clock } from "./base/clock.ts";
+import type { Random } from "./uplink/port.ts";
 
 /** The world of an agent. */
 export interface AgentPort {

@@ -6,7 +6,7 @@
 import { startAgent } from "./agent.ts";
 import type { Agent, AgentPort } from "./agent_port.ts";
 import { serveAgent } from "./agent_serving.ts";
-import { systemClock } from "./clock.ts";
+import { systemClock } from "./base/clock.ts";
 import type { Config } from "./config.ts";
 import { inspectedRun } from "./executor.ts";
 import type { Runtime } from "./runtime/port.ts";

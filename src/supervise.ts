@@ -11,7 +11,8 @@
  */
 import type { Child, ChildEnd } from "./runtime/port.ts";
 import { Backoff } from "./uplink/backoff.ts";
-import type { Clock, Random } from "./uplink/port.ts";
+import type { Clock } from "./base/clock.ts";
+import type { Random } from "./uplink/port.ts";
 import { sleep } from "./uplink/wait.ts";
 
 /** Variable in which the child finds why the one before it ended. */
@@ -50,12 +51,12 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
   try {
     let lastEnd: string | undefined;
     for (;;) {
-      const startedAt = clock.now();
+      const startedAt = clock.monotonic();
       child = start(lastEnd);
       const end = await child.ended;
       const code = codeOf(end, stoppedBy);
       if (code !== undefined) return code;
-      if (clock.now() - startedAt >= LONG_LIFE_MS) backoff.reset();
+      if (clock.monotonic() - startedAt >= LONG_LIFE_MS) backoff.reset();
       lastEnd = wordsOf(end);
       const ms = Math.max(FIRST_MS, backoff.next());
       note(`The agent ${lastEnd}: it is started again in ${(ms / 1000).toFixed(1)} s`);

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import test from "node:test";
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 import { gatewayApp } from "../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../src/gateway/sqlite.ts";
 import { runtime } from "../src/runtime/runtime.ts";

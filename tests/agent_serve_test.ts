@@ -9,7 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import test from "node:test";
 import { serveAgent } from "../src/agent_serving.ts";
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/base/clock.ts";
 import { gatewayApp } from "../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../src/gateway/sqlite.ts";
 import type { GatewayStore } from "../src/gateway/store.ts";

@@ -87,6 +87,7 @@ test("http: a key goes after its time", async () => {
   const timers: (() => void)[] = [];
   const clock = {
     now: () => at,
+    monotonic: () => at,
     after: (_ms: number, fn: () => void) => {
       timers.push(fn);
       return () => {};

@@ -241,6 +241,22 @@ test("once counts from now on, or from since, and ends by its time", async () =>
   await never;
 });
 
+test("a wait of a task ends by its own time, whatever the wall clock says", async () => {
+  const { clock, store, settled } = rig();
+  let ended = false;
+  const wait = assert.rejects(store.waitFor("k", undefined, { timeout: "5s" }), /within 5s$/).then(() =>
+    ended = true
+  );
+  await settled();
+  clock.step(56 * 365 * 86_400_000);
+  clock.advance(4_999);
+  await settled();
+  assert.equal(ended, false);
+  clock.step(-3_600_000);
+  clock.advance(1);
+  assert.equal(await wait, true);
+});
+
 test("a service whose worker is gone waits no longer", async () => {
   const clock = new HandClock();
   const worker = new AbortController();

@@ -1,20 +1,25 @@
 /**
  * Owns a clock that a test holds in its hand.
  * Must not know what is timed.
- * Invariant: timers fire in the order of their times, and only from `advance`.
+ * Invariant: timers fire in the order of their times, and only from `advance`; the wall clock steps without them.
  */
-import type { Clock } from "../src/store/clock.ts";
+import type { Clock } from "../src/base/clock.ts";
 
 /** A clock that stands still until it is advanced. */
 export class HandClock implements Clock {
-  #now: number;
+  #wall: number;
+  #now = 7_000;
   #timers: { readonly at: number; readonly fn: () => void }[] = [];
 
   constructor(now: number = 1_000_000) {
-    this.#now = now;
+    this.#wall = now - this.#now;
   }
 
   now(): number {
+    return this.#wall + this.#now;
+  }
+
+  monotonic(): number {
     return this.#now;
   }
 
@@ -45,5 +50,10 @@ export class HandClock implements Clock {
   /** Goes on by `ms` without firing anything: late timers. */
   skip(ms: number): void {
     this.#now += ms;
+  }
+
+  /** Sets the wall clock forward, or back; no time passes. */
+  step(ms: number): void {
+    this.#wall += ms;
   }
 }

@@ -238,6 +238,45 @@ test("a store restored from its changes is the same, and what has expired meanwh
   assert.equal(again.store.get("c"), undefined);
 });
 
+test("a step of the wall clock takes no key before its time, keeps none beyond it, and ends no wait", async () => {
+  for (const step of [56 * 365 * 86_400_000, -3_600_000]) {
+    const { clock, store } = rig();
+    store.set("k", "1", { expiresInMs: 1000 });
+    let over = false;
+    const wait = store.wait("other", 0, { timeoutMs: 500 }).then(() => over = true);
+    clock.step(step);
+    clock.advance(499);
+    await new Promise((later) => setTimeout(later));
+    assert.equal(over, false);
+    clock.advance(1);
+    assert.equal(await wait, true);
+    clock.advance(499);
+    store.increment("k");
+    assert.equal(store.get("k")?.value, "2");
+    assert.deepEqual(store.keys().keys, ["k"]);
+    clock.advance(1);
+    assert.equal(store.get("k"), undefined);
+    assert.equal(clock.timers, 0);
+  }
+});
+
+test("after a restart a key has what the wall clock leaves of its time, and never more than its whole time", () => {
+  for (const [step, left] of [[-3_600_000, 1000], [400, 600], [56 * 365 * 86_400_000, 0]] as const) {
+    const { clock, store, changes } = rig();
+    const at = clock.now();
+    store.set("k", "1", { expiresInMs: 1000 });
+    const recorded = changes.map((change) => ({ ...change, at }));
+    store.close();
+    clock.step(step);
+    const again = rig({ clock }).store;
+    again.restore(recorded);
+    if (left > 0) clock.advance(left - 1);
+    assert.equal(again.get("k")?.value, left > 0 ? "1" : undefined);
+    clock.advance(1);
+    assert.equal(again.get("k"), undefined);
+  }
+});
+
 type Step =
   | {
     readonly do: "set";

@@ -3,20 +3,25 @@
  * Must not know what is tested.
  * Invariant: nothing here waits for real time; a test that ends leaves nothing behind.
  */
-import type { Bytes, Clock, Fetch, Lane, Numbered, Random, RecordSource } from "../src/uplink/port.ts";
+import type { Clock } from "../src/base/clock.ts";
+import type { Bytes, Fetch, Lane, Numbered, Random, RecordSource } from "../src/uplink/port.ts";
 import { gzip } from "../src/uplink/bytes.ts";
 
 /** A clock that stands still until it is moved. */
 export class HandClock implements Clock {
-  #now: number;
+  /** What the wall clock is ahead of the monotonic one. */
+  #ahead: number;
+  #now = 7_000;
   #next = 0;
   readonly #timers = new Map<number, { at: number; fn: () => void }>();
 
   constructor(now: number = Date.UTC(2026, 10, 21)) {
-    this.#now = now;
+    this.#ahead = now - this.#now;
   }
 
-  readonly now = (): number => this.#now;
+  readonly now = (): number => this.#ahead + this.#now;
+
+  readonly monotonic = (): number => this.#now;
 
   readonly after = (ms: number, fn: () => void): () => void => {
     const id = this.#next++;
@@ -28,26 +33,25 @@ export class HandClock implements Clock {
     return this.#timers.size;
   }
 
-  /** The clock is set, without time passing. */
+  /** The wall clock is set, without time passing. */
   jump(ms: number): void {
-    this.#now += ms;
-    for (const timer of this.#timers.values()) timer.at += ms;
+    this.#ahead += ms;
   }
 
-  /** Moves to the next timer and fires it; false if there is none at or before `until`. */
+  /** Moves to the next timer and fires it; false if there is none at or before the wall time `until`. */
   step(until: number = Infinity): boolean {
     let next: [number, { at: number; fn: () => void }] | undefined;
     for (const entry of this.#timers) if (!next || entry[1].at < next[1].at) next = entry;
-    if (!next || next[1].at > until) return false;
+    if (!next || next[1].at > until - this.#ahead) return false;
     this.#timers.delete(next[0]);
     this.#now = Math.max(this.#now, next[1].at);
     next[1].fn();
     return true;
   }
 
-  /** Time passes up to the moment, with no timer due before it. */
+  /** Time passes up to the wall time, with no timer due before it. */
   reach(at: number): void {
-    this.#now = Math.max(this.#now, at);
+    this.#now = Math.max(this.#now, at - this.#ahead);
   }
 }
 

@@ -193,7 +193,16 @@ test("uplink: Retry-After is read as seconds or as a date, by the sender's clock
     30_000,
   );
   assert.equal(of({ "retry-after": "Wed, 31 Dec 2025 00:00:00 GMT" }), 0);
-  assert.equal(new Backoff({ random: () => 0 }).next(1e12), 3_600_000);
+  const hour = 3_600_000;
+  const long = [
+    "1000000000",
+    "9".repeat(400),
+    "Thu, 01 Jan 2099 00:00:00 GMT",
+    "Fri, 31 Dec 9999 00:00:00 GMT",
+  ];
+  for (const text of long) assert.ok(of({ "retry-after": text })! <= hour, text);
+  assert.equal(of({ "retry-after": "1000000000" }), hour);
+  assert.equal(new Backoff({ random: () => 0 }).next(1e12), hour);
 });
 
 test("uplink: a bundle is asked for until there is one whose hash is right", async () => {

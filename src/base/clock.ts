@@ -2,7 +2,8 @@
  * Owns time: the wall clock for stamps, the monotonic clock for everything that lasts, and timers of any length.
  * Must not know what is stamped or timed.
  * Invariant: a step of the wall clock (NTP after a boot in 1970, an hour back, a suspended laptop) changes stamps and
- * nothing else: no duration, deadline, lease or wait is the difference of two wall times.
+ * nothing else: no duration, deadline, lease or wait is the difference of two wall times. The two exceptions, times that
+ * others or an earlier process have written, are `leftOf` and `between` here.
  */
 
 /** A clock with timers. All times in milliseconds. */
@@ -20,15 +21,76 @@ export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 
 /** The real clock. Waits longer than a timer can hold are waited in several; NaN and less than 0 are 0. */
 export const systemClock: Clock = {
-  now: () => Date.now(),
+  now: wallTime,
   monotonic: () => performance.now(),
   after(ms, fn) {
     let timer: ReturnType<typeof setTimeout>;
     const wait = (left: number): void => {
-      const part = Math.min(Math.max(left, 0) || 0, MAX_TIMER_MS);
+      const part = timerMs(left);
       timer = setTimeout(() => left > part ? wait(left - part) : fn(), part);
     };
     wait(ms);
     return () => clearTimeout(timer);
   },
 };
+
+/** A time that a timer of any runtime can hold, milliseconds: the one clamp for timers that are not `systemClock`'s. */
+export function timerMs(ms: number): number {
+  return Math.min(Math.max(ms, 0) || 0, MAX_TIMER_MS);
+}
+
+/** How often it is looked whether the wall clock has stepped, at most, milliseconds. */
+const LOOK_MS = 1;
+/** A difference below this is no step: wall clocks are coarse on some systems, and are slewed. Milliseconds. */
+const STEP_MS = 20;
+
+/** Wall time less monotonic time. */
+let anchor = performance.timeOrigin;
+let lookAt = -Infinity;
+
+/**
+ * The wall time as monotonic time plus an anchor: between two steps it has fractions of a millisecond and never goes back.
+ * Once the wall clock has stepped, it is anchored anew, at most about a millisecond later.
+ */
+function wallTime(): number {
+  const at = performance.now();
+  if (at >= lookAt) look(at);
+  return at + anchor;
+}
+
+function look(before: number): void {
+  const wall = Date.now();
+  const after = performance.now();
+  lookAt = after + LOOK_MS;
+  // This thread may have been put aside between the two clocks: no step, as long as some moment in between fits.
+  if (wall < before + anchor - STEP_MS || wall > after + anchor + STEP_MS) anchor = wall - after;
+}
+
+/**
+ * What is left, at wall time `now`, until a wall time that an earlier process has written, milliseconds. Nothing but the
+ * wall clock outlives a process, so a step in between shows here: the rest is never less than 0 nor more than `most`.
+ */
+export function leftOf(
+  until: number,
+  { now, most }: { readonly now: number; readonly most: number },
+): number {
+  return Math.min(Math.max(until - now, 0) || 0, Math.max(most, 0));
+}
+
+/** What lies between two stamps of one thread or one message, milliseconds, for eyes only: a step between them shows. */
+export function between(from: number, to: number): number {
+  return Math.max(0, to - from) || 0;
+}
+
+/** Latest time that a date can hold, milliseconds since the epoch. */
+const MAX_DATE_MS = 8.64e15;
+
+/** A wall time as text (ISO 8601). Whatever the number, it never throws: what is no date becomes the nearest one. */
+export function isoTime(at: number): string {
+  return dateOf(at).toISOString();
+}
+
+/** A wall time as a date that is valid, whatever the number. */
+export function dateOf(at: number): Date {
+  return new Date(Math.min(Math.max(at, -MAX_DATE_MS), MAX_DATE_MS) || 0);
+}

@@ -39,7 +39,7 @@ async function agent(this: CliContext, flags: Flags): Promise<void> {
 async function superviseAgent({ follow }: Flags): Promise<number> {
   const [{ supervise, LAST_END }, { systemClock }, { runtime }] = await Promise.all([
     import("../supervise.ts"),
-    import("../clock.ts"),
+    import("../base/clock.ts"),
     import("../runtime/runtime.ts"),
   ]);
   return await supervise({

@@ -28,7 +28,7 @@ async function gateway(this: CliContext, { port, host, db, token }: Flags): Prom
         import("../gateway/app.ts"),
         import("../gateway/tokens.ts"),
         import("../gateway/sqlite.ts"),
-        import("../clock.ts"),
+        import("../base/clock.ts"),
         import("../runtime/runtime.ts"),
         import("../uplink/token.ts"),
       ]);

@@ -2,7 +2,7 @@
  * Owns what the commands of a gateway's user share: where the gateway is, and the token.
  * Must not know what is asked of it.
  */
-import { systemClock } from "../clock.ts";
+import { systemClock } from "../base/clock.ts";
 import { userGateway } from "../uplink/user.ts";
 import type { UserGateway } from "../uplink/user.ts";
 import type { CliRuntime } from "./context.ts";

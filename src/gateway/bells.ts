@@ -3,7 +3,7 @@
  * Must not know what changed.
  * Invariant: a name that nobody waits for is not kept.
  */
-import type { Clock } from "../uplink/port.ts";
+import type { Clock } from "../base/clock.ts";
 import { Bell } from "../uplink/wait.ts";
 
 /** Bells by name. */

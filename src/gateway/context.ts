@@ -4,7 +4,7 @@
  * Invariant: nothing here is global; two gateways in one process do not meet.
  */
 import type { Context } from "hono";
-import type { Clock } from "../uplink/port.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Bells } from "./bells.ts";
 import type { GatewayStore, TokenRow } from "./store.ts";
 import type { Tokens } from "./tokens.ts";

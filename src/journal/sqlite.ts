@@ -8,7 +8,7 @@ import type { JournalFile } from "./disk.ts";
 import { closeQuietly, DiskJournal, type SqliteJournal, type SqliteJournalOptions } from "./disk_journal.ts";
 import { journalError } from "./errors.ts";
 import { DEFAULT_LOG_BYTES } from "./memory.ts";
-import { systemClock, systemDisk } from "./sqlite_disk.ts";
+import { idleTimers, systemDisk } from "./sqlite_disk.ts";
 import { Tails } from "./tails.ts";
 
 export type { SqliteJournal, SqliteJournalOptions };
@@ -18,7 +18,7 @@ const DEFAULTS = {
   syncMs: 50,
   tailBytes: 4 << 20,
   retryMs: 1000,
-  clock: systemClock,
+  clock: idleTimers,
 };
 
 /**

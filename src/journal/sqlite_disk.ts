@@ -9,8 +9,8 @@ import { dirname } from "node:path";
 import { clearTimeout, setTimeout } from "node:timers";
 import type { Database, JournalClock, JournalDisk, JournalFile } from "./disk.ts";
 
-/** The real timers, none of which keeps the process alive. */
-export const systemClock: JournalClock = {
+/** Timers of which none keeps the process alive. Their times are the journal's own, and short. */
+export const idleTimers: JournalClock = {
   after(ms, fn) {
     const timer = setTimeout(fn, ms);
     timer.unref();

@@ -6,7 +6,7 @@
 import type { Entry, EventRecord, Events, SetOptions, Store, WaitOptions } from "../pipeline/context.ts";
 import { parseDuration } from "../pipeline/duration.ts";
 import { decode, encode, type Value } from "../pipeline/value.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { revive, StoreError, TimeoutError } from "./errors.ts";
 import type { Emitter, EventPage, StoredEvent } from "./events.ts";
 import type { StoreService } from "./rpc.ts";
@@ -203,7 +203,7 @@ interface TimeLimit {
 function timeLimit(options: ClientOptions & WaitOptions, what: string): TimeLimit {
   const { signal, clock = systemClock, timeout = DEFAULT_WAIT_MS } = options;
   const ms = parseDuration(timeout);
-  const until = clock.now() + ms;
+  const until = clock.monotonic() + ms;
   const controller = new AbortController();
   const forward = (): void => controller.abort(signal.reason);
   if (signal.aborted) forward();
@@ -213,7 +213,7 @@ function timeLimit(options: ClientOptions & WaitOptions, what: string): TimeLimi
   });
   return {
     signal: controller.signal,
-    pollMs: () => Math.min(POLL_MS, Math.max(0, until - clock.now()) + 10),
+    pollMs: () => Math.min(POLL_MS, Math.max(0, until - clock.monotonic()) + 10),
     end() {
       cancel();
       signal.removeEventListener("abort", forward);

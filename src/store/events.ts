@@ -3,7 +3,7 @@
  * Must not know who emits or asks, nor where events are recorded.
  * Invariant: numbers run from 1 without gaps; who asks for events that are no longer kept is told how many he missed.
  */
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { StoreError } from "./errors.ts";
 import { Listeners } from "./listeners.ts";
 import { valueText } from "./text.ts";

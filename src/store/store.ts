@@ -3,7 +3,7 @@
  * Must not know who asks (a worker, HTTP), nor where changes are recorded.
  * Invariant: a key's version grows by one with each change, over deletion and expiry too, and is never used again.
  */
-import { type Clock, MAX_TIMER_MS, systemClock } from "./clock.ts";
+import { type Clock, leftOf, systemClock } from "../base/clock.ts";
 import { StoreError } from "./errors.ts";
 import { KeyIndex, type KeyPage } from "./keys.ts";
 import { Listeners } from "./listeners.ts";
@@ -31,8 +31,14 @@ export interface StoredEntry {
   /** JSON text. */
   readonly value: string;
   readonly version: number;
-  /** Milliseconds since the epoch: from then on the key is gone. */
+  /** When the key goes, as the wall clock stood at the write (milliseconds since the epoch): a stamp, nothing is timed by it. */
   readonly expiresAt?: number;
+}
+
+/** When a key goes: by the monotonic clock, and as a stamp. */
+interface Expiry {
+  readonly until: number;
+  readonly at: number;
 }
 
 /** A change of a key; without a value it is gone. */
@@ -79,8 +85,8 @@ export class SharedStore {
   readonly #deleted: Map<string, number> = new Map();
   /** Highest version of a deleted key that is no longer remembered by itself. */
   #forgotten = 0;
-  /** What cancels the timer of each key that expires. */
-  readonly #timers: Map<string, () => void> = new Map();
+  /** Of each key that expires: when, and what cancels its timer. */
+  readonly #expiries: Map<string, Expiry & { readonly cancel: () => void }> = new Map();
   readonly #listeners: Listeners<StoreChange> = new Listeners();
   readonly #waits: Waits;
   #size = 0;
@@ -121,8 +127,7 @@ export class SharedStore {
       );
     }
     this.#checkVersion(key, ifVersion);
-    const expiresAt = expiresInMs === undefined ? undefined : this.#clock.now() + expiresInMs;
-    return this.#write(key, text, expiresAt);
+    return this.#write(key, text, expiresInMs === undefined ? undefined : this.#expiryIn(expiresInMs));
   }
 
   /** Deletes a key; returns whether there was one. */
@@ -164,7 +169,7 @@ export class SharedStore {
         `${show(key)} can't be incremented from ${before} by ${String(by)}: the sum must be a finite number`,
       );
     }
-    return { value, version: this.#write(key, JSON.stringify(value), entry?.expiresAt) };
+    return { value, version: this.#write(key, JSON.stringify(value), this.#expiries.get(key)) };
   }
 
   /** Writes only if the present value equals `expected` (`undefined`: if there is no such key); returns whether it did. */
@@ -204,41 +209,51 @@ export class SharedStore {
   }
 
   /**
-   * Takes up changes recorded earlier, in order, into a store that is still empty. What has expired since goes at once.
+   * Takes up changes recorded earlier, in order, into a store that is still empty. What has expired since goes at once:
+   * by the wall clock, the only one that outlives a process; but no key gets more than its whole time again.
    * A change that was superseded has no value any more: its place is taken by the one that follows.
    */
-  restore(changes: Iterable<StoreChange>): void {
-    for (const { key, value, version, expiresAt } of changes) {
+  restore(changes: Iterable<StoreChange & { readonly at?: number }>): void {
+    const now = this.#clock.now();
+    for (const { key, value, version, expiresAt, at = -Infinity } of changes) {
       const change = {
         key,
         version,
         ...(value !== undefined && { value }),
         ...(expiresAt !== undefined && { expiresAt }),
       };
-      this.#apply(change);
+      const left = expiresAt === undefined ? 0 : leftOf(expiresAt, { now, most: expiresAt - at });
+      this.#apply(
+        change,
+        expiresAt === undefined ? undefined : { until: this.#clock.monotonic() + left, at: expiresAt },
+      );
     }
     this.#sweep();
   }
 
   /** Ends all waits and timers; the values stay. */
   close(): void {
-    for (const cancel of this.#timers.values()) cancel();
-    this.#timers.clear();
+    for (const { cancel } of this.#expiries.values()) cancel();
+    this.#expiries.clear();
     this.#waits.close();
   }
 
   /** The entry, unless its time is over, whether or not its timer has noticed. */
   #present(key: string): StoredEntry | undefined {
-    const entry = this.#entries.get(key);
-    if (entry?.expiresAt === undefined || entry.expiresAt > this.#clock.now()) return entry;
+    const expiry = this.#expiries.get(key);
+    if (expiry === undefined || expiry.until > this.#clock.monotonic()) return this.#entries.get(key);
     this.#remove(key);
     return undefined;
   }
 
-  #write(key: string, value: string, expiresAt: number | undefined): number {
+  #expiryIn(ms: number): Expiry {
+    return { until: this.#clock.monotonic() + ms, at: this.#clock.now() + ms };
+  }
+
+  #write(key: string, value: string, expiry: Expiry | undefined): number {
     this.#checkRoom(key, value);
     const version = this.#nextVersion(key);
-    this.#change({ key, value, version, ...(expiresAt !== undefined && { expiresAt }) });
+    this.#change({ key, value, version, ...(expiry !== undefined && { expiresAt: expiry.at }) }, expiry);
     return version;
   }
 
@@ -250,18 +265,18 @@ export class SharedStore {
     return (this.#entries.get(key)?.version ?? this.#deleted.get(key) ?? this.#forgotten) + 1;
   }
 
-  #change(change: StoreChange): void {
-    this.#apply(change);
+  #change(change: StoreChange, expiry?: Expiry): void {
+    this.#apply(change, expiry);
     this.#onChange({ type: "store.changed", ...change });
     this.#listeners.tell(change.key, change);
   }
 
-  #apply(change: StoreChange): void {
+  #apply(change: StoreChange, expiry: Expiry | undefined): void {
     const { key, value, version } = change;
     const before = this.#entries.get(key);
     if (before !== undefined) this.#size -= key.length + before.value.length;
-    this.#timers.get(key)?.();
-    this.#timers.delete(key);
+    this.#expiries.get(key)?.cancel();
+    this.#expiries.delete(key);
     this.#deleted.delete(key);
     if (value === undefined) {
       this.#entries.delete(key);
@@ -271,7 +286,7 @@ export class SharedStore {
       this.#size += key.length + value.length;
       this.#entries.set(key, change as StoredEntry);
       if (before === undefined) this.#keys.add(key);
-      if (change.expiresAt !== undefined) this.#arm(key, change.expiresAt);
+      if (expiry !== undefined) this.#arm(key, expiry);
     }
   }
 
@@ -283,20 +298,17 @@ export class SharedStore {
     this.#forgotten = Math.max(this.#forgotten, last);
   }
 
-  #arm(key: string, expiresAt: number): void {
-    const ms = Math.min(Math.max(0, expiresAt - this.#clock.now()), MAX_TIMER_MS);
-    this.#timers.set(
-      key,
-      this.#clock.after(ms, () => {
-        // A timer may be early, or its time longer than a timer holds.
-        if (this.#present(key)?.expiresAt === expiresAt) this.#arm(key, expiresAt);
-      }),
-    );
+  #arm(key: string, { until, at }: Expiry): void {
+    const cancel = this.#clock.after(until - this.#clock.monotonic(), () => {
+      // A timer may be early.
+      if (this.#present(key) !== undefined) this.#arm(key, { until, at });
+    });
+    this.#expiries.set(key, { until, at, cancel });
   }
 
   /** Removes all keys whose time is over. */
   #sweep(): void {
-    for (const key of [...this.#timers.keys()]) this.#present(key);
+    for (const key of [...this.#expiries.keys()]) this.#present(key);
   }
 
   #checkKey(key: string): void {

@@ -3,7 +3,7 @@
  * Must not know what is waited for.
  * Invariant: an ended wait leaves no timer and no listener behind.
  */
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { StoreError } from "./errors.ts";
 
 /** Most waits open at the same time. */

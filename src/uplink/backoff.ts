@@ -3,6 +3,7 @@
  * Must not know what is tried, nor wait itself.
  * Invariant: a delay is never longer than `maxMs`, or than what the gateway asked for (at most an hour) plus `maxMs`.
  */
+import { leftOf } from "../base/clock.ts";
 import type { Random } from "./port.ts";
 
 /** First ceiling of the delay, milliseconds. */
@@ -55,14 +56,16 @@ export class Backoff {
 
 /**
  * Milliseconds that a `Retry-After` header asks for: seconds, or a date. A date is taken against the answer's own `Date`
- * where it has one, since a device's clock may be wrong. `undefined` where there is none or it can't be read.
+ * where it has one, since a device's clock may be wrong. At most an hour: from here on the number is a safe one.
+ * `undefined` where there is none or it can't be read.
  */
 export function retryAfterMs(headers: Headers, now: number): number | undefined {
   const text = headers.get("retry-after")?.trim();
   if (!text) return undefined;
-  if (/^\d+(\.\d+)?$/.test(text)) return Math.ceil(Number(text) * 1000);
+  const most = MAX_RETRY_AFTER_MS;
+  if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Math.ceil(Number(text) * 1000), most);
   const until = Date.parse(text);
   if (Number.isNaN(until)) return undefined;
   const sent = Date.parse(headers.get("date") ?? "");
-  return Math.max(0, until - (Number.isNaN(sent) ? now : sent));
+  return leftOf(until, { now: Number.isNaN(sent) ? now : sent, most });
 }

@@ -14,7 +14,8 @@ import {
   UplinkError,
 } from "./errors.ts";
 import type { Flag, FlagOperation, FlagReply } from "./messages.ts";
-import type { Clock, Random } from "./port.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "./port.ts";
 import { sleep } from "./wait.ts";
 
 /** How long an operation is tried where nothing else is said, milliseconds. */
@@ -151,8 +152,8 @@ class FlagCalls {
 
   #deadline(limits: FlagOptions): () => number {
     const { clock } = this.#options;
-    const until = clock.now() + (limits.timeoutMs ?? FLAG_TIMEOUT_MS);
-    return () => Math.max(0, until - clock.now());
+    const until = clock.monotonic() + (limits.timeoutMs ?? FLAG_TIMEOUT_MS);
+    return () => Math.max(0, until - clock.monotonic());
   }
 
   async #retried<T>(

@@ -7,7 +7,8 @@ import type { Gateway } from "./dialect.ts";
 import type { CommandInbox } from "./commands.ts";
 import { UplinkError } from "./errors.ts";
 import type { Heartbeat } from "./messages.ts";
-import type { Clock, Random } from "./port.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "./port.ts";
 import { Bell } from "./wait.ts";
 
 /** Time between two heartbeats where nothing else is said, milliseconds. */
@@ -113,15 +114,13 @@ export class HeartbeatLoop {
     const { clock } = this.#options;
     const { signal } = this.#abort;
     while (!signal.aborted) {
-      const startedAt = clock.now();
+      const startedAt = clock.monotonic();
       this.#now = false;
       await this.#send();
       const jitter = 1 + JITTER * (2 * this.#options.random() - 1);
       while (!signal.aborted && !this.#now) {
         const dueMs = Math.max(this.#intervalMs * jitter, this.#retryAfterMs);
-        // The clock may have jumped: never wait longer than from now on.
-        const ms = Math.min(dueMs, Math.max(0, startedAt + dueMs - clock.now()));
-        if (!await this.#rungWithin(ms)) break;
+        if (!await this.#rungWithin(Math.max(0, startedAt + dueMs - clock.monotonic()))) break;
       }
     }
   }
@@ -133,7 +132,6 @@ export class HeartbeatLoop {
     const limit = {
       ms,
       clock: {
-        now: clock.now,
         after: (wait: number, fn: () => void) =>
           clock.after(wait, () => {
             over = true;

@@ -23,7 +23,8 @@ import {
   UplinkError,
 } from "./errors.ts";
 import type { Batch, BatchReply, Final, Parked } from "./messages.ts";
-import type { Clock, Lane, Numbered, Random } from "./port.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Lane, Numbered, Random } from "./port.ts";
 import { Bell, sleep } from "./wait.ts";
 
 /** Records read from the journal at a time. */

@@ -4,7 +4,7 @@
  * Invariant: at most one line and one chunk are held, and a stream that falls silent is given up.
  */
 import { GatewayAnswerError, GatewayTimeoutError, StoppedError, UnreachableError } from "./errors.ts";
-import type { Clock } from "./port.ts";
+import type { Clock } from "../base/clock.ts";
 
 /** Limits of reading. */
 export interface LinesOptions {

@@ -21,7 +21,8 @@ import type { Heartbeat } from "./messages.ts";
 import { netunicornFlags } from "./netunicorn_flags.ts";
 import { NetunicornLine } from "./netunicorn_line.ts";
 import { MAX_BUNDLE_BYTES } from "./outrider.ts";
-import type { Bytes, Clock } from "./port.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Bytes } from "./port.ts";
 import { sleep } from "./wait.ts";
 import { type Call, Wire, type WireOptions } from "./wire.ts";
 
@@ -79,8 +80,8 @@ class Results {
   readonly #clock: Clock;
   #last: Promise<unknown> = Promise.resolve();
   #finished: string | undefined;
-  /** Until when a heartbeat that was given up may yet arrive. */
-  #strayUntil = 0;
+  /** Until when, by the monotonic clock, a heartbeat that was given up may yet arrive. */
+  #strayUntil = -Infinity;
 
   constructor(line: NetunicornLine, { executor, clock }: NetunicornOptions) {
     this.#line = line;
@@ -94,7 +95,7 @@ class Results {
     try {
       await this.#write({ outrider: 1, heartbeat }, { ...limits, state: EXECUTING, run });
     } catch (error) {
-      if (error instanceof GatewayTimeoutError) this.#strayUntil = this.#clock.now() + STRAY_MS;
+      if (error instanceof GatewayTimeoutError) this.#strayUntil = this.#clock.monotonic() + STRAY_MS;
       throw error;
     }
   }
@@ -104,7 +105,7 @@ class Results {
     this.#finished = run;
     const write = () => this.#write({ outrider: 1, result, log }, { ...limits, state: FINISHED, run });
     await write();
-    const strayMs = this.#strayUntil - this.#clock.now();
+    const strayMs = this.#strayUntil - this.#clock.monotonic();
     if (strayMs <= 0) return;
     await sleep(this.#clock, strayMs, limits.signal);
     if (!limits.signal?.aborted && this.#finished === run) await write();

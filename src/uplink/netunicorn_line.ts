@@ -5,7 +5,7 @@
  */
 import type { CallOptions } from "./dialect.ts";
 import { GatewayAnswerError, UplinkError } from "./errors.ts";
-import type { Clock } from "./port.ts";
+import type { Clock } from "../base/clock.ts";
 import { type Answer, type Call, isPage, page, refused, type Wire } from "./wire.ts";
 
 /** Our variables that netUnicorn's stand for. */

@@ -1,15 +1,8 @@
 /**
- * Owns what the uplink asks of the world: a clock, a `fetch`, and records that bear numbers. Types only.
+ * Owns what the uplink asks of the world: a `fetch`, and records that bear numbers. Types only.
  * Must not know what a record holds, where it is kept, or which gateway it goes to.
- * Invariant: the uplink has no timer, socket or randomness of its own; everything comes through these.
+ * Invariant: the uplink has no timer, socket or randomness of its own; everything comes through these and the clock.
  */
-
-/** Time, and one timer. Both in milliseconds; `now` since the epoch. */
-export interface Clock {
-  now(): number;
-  /** Calls `fn` once, `ms` from now, unless the returned function is called before. */
-  after(ms: number, fn: () => void): () => void;
-}
 
 /** `globalThis.fetch` fits as it is, and so does a Hono app's `request`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;

@@ -6,7 +6,8 @@
 import { Backoff } from "./backoff.ts";
 import type { Gateway, Pulled } from "./dialect.ts";
 import { UplinkError } from "./errors.ts";
-import type { Clock, Random } from "./port.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "./port.ts";
 import { sleep } from "./wait.ts";
 
 /** Highest ceiling of the delay while the gateway answers and has nothing yet, milliseconds. */

@@ -8,7 +8,8 @@ import type { Gateway } from "./dialect.ts";
 import type { UplinkError } from "./errors.ts";
 import type { BatchLimits } from "./lane.ts";
 import type { Final, Parked, Rejected } from "./messages.ts";
-import type { Clock, Lane, LaneNumbers, Random, RecordSource } from "./port.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Lane, LaneNumbers, Random, RecordSource } from "./port.ts";
 
 /** Where the limits of batches stand if nothing else is said. */
 export const BATCH_LIMITS: BatchLimits = {

@@ -3,7 +3,7 @@
  * Must not know what is waited for.
  * Invariant: every wait ends when its signal is aborted, and leaves no timer behind.
  */
-import type { Clock } from "./port.ts";
+import type { Clock } from "../base/clock.ts";
 
 /** Resolves after `ms`, or as soon as the signal is aborted. Never rejects. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
@@ -35,7 +35,10 @@ export class Bell {
   }
 
   /** Resolves at the next ring, at the abort of the signal, or after `ms` of the clock if given. */
-  wait(signal?: AbortSignal, limit?: { readonly clock: Clock; readonly ms: number }): Promise<void> {
+  wait(
+    signal?: AbortSignal,
+    limit?: { readonly clock: Pick<Clock, "after">; readonly ms: number },
+  ): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();
       const end = () => {

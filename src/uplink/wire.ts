@@ -3,7 +3,8 @@
  * Must not know what is asked or which dialect is spoken.
  * Invariant: a call ends within its time limit, whatever the other end does, and holds at most `maxBytes` of the answer.
  */
-import type { Bytes, Clock, Fetch } from "./port.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Bytes, Fetch } from "./port.ts";
 import {
   AddressError,
   GatewayAnswerError,
