@@ -325,6 +325,7 @@ class AgentAtWork implements Agent {
     const cpu = passed > 0 ? Math.max(0, (now.ms - this.#cpu.ms) / passed / cores) : undefined;
     if (passed > 0) this.#cpu = now;
     const run = this.#run?.told();
+    const memory = memoryBytes();
     return {
       outrider: version,
       runtime,
@@ -333,7 +334,7 @@ class AgentAtWork implements Agent {
       state: this.#state(run),
       ...(run === undefined ? {} : { run }),
       load: {
-        memoryBytes: memoryBytes(),
+        ...(memory === undefined ? {} : { memoryBytes: memory }),
         ...(cpu === undefined ? {} : { cpu: Math.round(cpu * 1000) / 1000 }),
       },
     };

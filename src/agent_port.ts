@@ -32,7 +32,7 @@ export interface AgentPort {
   exists(path: string): Promise<boolean>;
   readText(path: string): Promise<string>;
   /** Resident memory, bytes. */
-  memoryBytes(): number;
+  memoryBytes(): number | undefined;
   /** Time that the processors have spent on this process, milliseconds. */
   cpuMs(): number;
   /** Tells a person, in words. */

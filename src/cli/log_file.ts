@@ -26,8 +26,10 @@ export async function openLogFile(
 ): Promise<LogFile> {
   const file = await open(path, runtime);
   let unwatch = () => {};
+  let refused = (_why: string) => {};
   return {
     follow(execution, onRefused) {
+      refused = onRefused;
       unwatch = execution.watch((event) => {
         if (event.type !== "log") return;
         const { type: _, ...record } = event;
@@ -41,7 +43,12 @@ export async function openLogFile(
     },
     close() {
       unwatch();
-      file.close();
+      try {
+        file.close();
+      } catch (error) {
+        // Some disks tell only here that they did not take all.
+        refused(`The log file ${JSON.stringify(path)} may not be whole: ${reason(error)}`);
+      }
     },
   };
 }

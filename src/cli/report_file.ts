@@ -46,8 +46,8 @@ export async function withReport(
     }
     throw error;
   }
-  const { pageReport } = await import("../page_report.ts");
   try {
+    const { pageReport } = await import("../page_report.ts");
     await runtime.writeText(path, [...pageReport(run!)].join(""));
   } catch (error) {
     runtime.stderr.write(`${unwritable(path, error).message}\n`);

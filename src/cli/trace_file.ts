@@ -29,8 +29,8 @@ export async function withTrace(
     journal = execution.journal;
     return execution;
   });
-  const { traceOf } = await import("../trace.ts");
   try {
+    const { traceOf } = await import("../trace.ts");
     await runtime.writeText(path, [...traceOf(journal!)].join(""));
   } catch (error) {
     runtime.stderr.write(`${refusal(error).message}\n`);

@@ -5,6 +5,8 @@
  * stopped.
  */
 import type { CommandRun } from "../pipeline/plan.ts";
+import { systemClock } from "../base/clock.ts";
+import { withRoom } from "../base/room.ts";
 import type { ErrorData } from "../pipeline/outcome.ts";
 import type { ChildEnd, ProcessGroup } from "../runtime/port.ts";
 import { type CommandFiles, type CommandRuntime, makeFiles, readOutput } from "./command_files.ts";
@@ -38,6 +40,8 @@ interface Payload {
 const GONE_MS = 5_000;
 /** How long it is waited for the last output of a group that is gone, milliseconds. */
 const DRAIN_MS = 1_000;
+/** What a program has left of its timeout when it ends is for reading its value, and at least this, milliseconds. */
+const MIN_READ_MS = 1_000;
 const LEVEL = { info: 1, warn: 2 } as const;
 const STREAM = { log: 0, stdout: 1, stderr: 2 } as const;
 
@@ -51,6 +55,7 @@ export class Command {
   readonly #payload: Payload;
   readonly #cutters: Readonly<Record<"stdout" | "stderr", LineCutter>>;
   readonly #over: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #aborted: PromiseWithResolvers<void> = Promise.withResolvers();
   #group: ProcessGroup | undefined;
   #abort: { readonly outcome: AbortOutcome; readonly because: string } | undefined;
   #kill: ReturnType<typeof setTimeout> | undefined;
@@ -77,14 +82,15 @@ export class Command {
   abort(outcome: AbortOutcome, because: string): void {
     if (this.#abort !== undefined) return;
     this.#abort = { outcome, because };
-    this.#stop();
+    this.#aborted.resolve();
+    if (this.#group !== undefined) this.#stop();
   }
 
   async #carryOut(): Promise<void> {
     let files: CommandFiles | undefined;
     let outcome: Omit<LaneOutcome, "startedAt" | "endedAt">;
     try {
-      files = await makeFiles(this.#options.runtime, this.#payload);
+      files = await this.#withRoom(() => makeFiles(this.#options.runtime, this.#payload));
       outcome = await this.#run(files);
     } catch (error) {
       outcome = failure(error instanceof Error ? error.message : String(error));
@@ -96,19 +102,50 @@ export class Command {
 
   async #run(files: CommandFiles): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
     if (this.#abort !== undefined) return this.#abort;
-    const { timeoutMs } = this.item;
-    const group = this.#group = this.#start(files);
-    const limit = timeoutMs === undefined ? undefined : setTimeout(() => {
-      const seconds = timeoutMs >= 1_000 ? `${timeoutMs / 1_000} s` : `${timeoutMs} ms`;
-      this.abort("timed_out", `it ran longer than its timeout of ${seconds}`);
-    }, timeoutMs);
-    const end = await group.ended;
-    clearTimeout(limit);
-    await this.#clear(group);
-    await firstOf(group.drained, DRAIN_MS);
-    for (const cutter of Object.values(this.#cutters)) cutter.end();
+    const { timeoutMs = Infinity } = this.item;
+    const began = systemClock.monotonic();
+    let unlimit = this.#limit(timeoutMs);
+    try {
+      const group = this.#group = await this.#withRoom(() => this.#started(files));
+      if (this.#abort !== undefined) this.#stop();
+      const end = await group.ended;
+      unlimit();
+      await this.#clear(group);
+      await firstOf(group.drained, DRAIN_MS);
+      for (const cutter of Object.values(this.#cutters)) cutter.end();
+      group.release();
+      this.#group = undefined;
+      unlimit = this.#limit(Math.max(MIN_READ_MS, timeoutMs - (systemClock.monotonic() - began)));
+      const outcome = this.#outcome(end, files);
+      return await Promise.race([outcome, this.#aborted.promise.then(() => this.#abort!)]);
+    } catch (error) {
+      return this.#abort ?? Promise.reject(error);
+    } finally {
+      unlimit();
+    }
+  }
+
+  /** Ends the attempt when its time is over; the returned function takes that back. */
+  #limit(ms: number): () => void {
+    const { timeoutMs = 0 } = this.item;
+    if (ms === Infinity) return () => {};
+    return systemClock.after(ms, () => {
+      const limit = timeoutMs >= 1_000 ? `${timeoutMs / 1_000} s` : `${timeoutMs} ms`;
+      this.abort("timed_out", `it ran longer than its timeout of ${limit}`);
+    });
+  }
+
+  #withRoom<T>(act: () => Promise<T>): Promise<T> {
+    return withRoom(systemClock, act, () => this.#abort === undefined);
+  }
+
+  /** Starts the program. @throws {Error} If that can't be. */
+  async #started(files: CommandFiles): Promise<ProcessGroup> {
+    const group = this.#start(files);
+    if (group.pid !== 0) return group;
+    const { error } = await group.ended;
     group.release();
-    return await this.#outcome(end, files);
+    throw error ?? new Error("The program could not be started");
   }
 
   #start(files: CommandFiles): ProcessGroup {
@@ -156,12 +193,11 @@ export class Command {
   }
 
   async #outcome(
-    { code, signal, error }: ChildEnd,
+    { code, signal }: ChildEnd,
     files: CommandFiles,
   ): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
     const abort = this.#abort;
     if (abort !== undefined && (abort.outcome === "timed_out" || code !== 0)) return abort;
-    if (error !== undefined) return failure(error.message);
     const name = JSON.stringify(this.#payload.c.command[0]);
     const last = this.#lastError === "" ? "" : `: ${this.#lastError}`;
     if (signal !== undefined) return failure(`${name} was ended by ${signal}${last}`);
@@ -171,7 +207,7 @@ export class Command {
         ...(code !== undefined && { code }),
       };
     }
-    const output = await readOutput(this.#options.runtime, files, this.#payload.t);
+    const output = await this.#withRoom(() => readOutput(this.#options.runtime, files, this.#payload.t));
     return "problem" in output
       ? failure(output.problem)
       : { outcome: "succeeded", ...(output.value !== undefined && { value: output.value }) };

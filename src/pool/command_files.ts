@@ -13,6 +13,9 @@ export type CommandRuntime = Pick<
   "startGroup" | "makeTempFolder" | "readText" | "writeText" | "remove" | "list" | "filePath" | "cwd"
 >;
 
+/** A character of JSON text has at most three bytes for each of its UTF-16 code units. */
+const MAX_OUTPUT_BYTES: number = 3 * MAX_VALUE_LENGTH;
+
 /** Where a program's files are. */
 export interface CommandFiles {
   /** The variables that name them. */
@@ -55,9 +58,12 @@ export async function readOutput(
 ): Promise<{ readonly value?: string } | { readonly problem: string }> {
   let text: string;
   try {
-    text = await runtime.readText(output);
+    text = await runtime.readText(output, MAX_OUTPUT_BYTES);
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return {};
+    const { code } = error as { code?: string };
+    if (code === "ENOENT") return {};
+    // No room now; whoever asks may ask again.
+    if (code === "EMFILE" || code === "ENFILE") throw error;
     return { problem: `The value in OUTRIDER_OUTPUT can't be read: ${(error as Error).message}` };
   }
   if (text.trim() === "") return {};

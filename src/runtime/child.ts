@@ -3,7 +3,7 @@
  * Must not know what they do.
  * Invariant: `ended` settles, also for a process that could not be started.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import type { Child, ChildEnd } from "./port.ts";
 
@@ -12,7 +12,16 @@ export function startProcess(
   [program, ...args]: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Child {
-  const child = spawn(program!, args, { stdio: "inherit", env: { ...process.env, ...env } });
+  let child: ChildProcess;
+  try {
+    child = spawn(program!, args, { stdio: "inherit", env: { ...process.env, ...env } });
+  } catch (error) {
+    return {
+      pid: 0,
+      ended: Promise.resolve({ code: undefined, signal: undefined, error: error as Error }),
+      kill() {},
+    };
+  }
   let gone = false;
   const ended = new Promise<ChildEnd>((settle) => {
     const end = (how: ChildEnd) => {

@@ -7,35 +7,41 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
+import { descriptorLimit, needDescriptors } from "./descriptors.ts";
 import { guard } from "./guard.ts";
 import type { ChildEnd, GroupOptions, ProcessGroup } from "./port.ts";
+
+/** Most file descriptors that are left to the rest of the process. */
+const MAX_RESERVE = 32;
 
 /** Starts a program. That it could not be started is told by `ended`. */
 export function startGroup({ command, cwd, env, stdin, onOutput }: GroupOptions): ProcessGroup {
   const [name, ...args] = command;
   const program = name!.includes("/") && !isAbsolute(name!) ? join(cwd, name!) : name!;
-  guard.start();
   let child: ChildProcess;
   try {
+    needDescriptors(Math.min(MAX_RESERVE, descriptorLimit() / 8));
+    guard.start();
     child = spawn(program, args, { cwd, env, detached: true, stdio: ["pipe", "pipe", "pipe"] });
   } catch (error) {
     return neverStarted(explained(error, { program, cwd }));
   }
-  for (const stream of ["stdout", "stderr"] as const) {
-    child[stream]!.on("data", (bytes: Uint8Array) => onOutput(stream, bytes));
-    child[stream]!.on("error", () => {});
-  }
-  // A program that does not read its input may be gone before all of it is written.
-  child.stdin!.on("error", () => {});
-  child.stdin!.end(stdin);
-  const { pid } = child;
-  if (pid !== undefined) guard.add(pid);
   const ended = new Promise<ChildEnd>((resolve) => {
     child.on("error", (error) => {
       resolve({ code: undefined, signal: undefined, error: explained(error, { program, cwd }) });
     });
     child.on("exit", (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }));
   });
+  const { pid } = child;
+  if (pid !== undefined) guard.add(pid);
+  // Without a file descriptor left, there is a child without streams, and the error comes later.
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream]?.on("data", (bytes: Uint8Array) => onOutput(stream, bytes));
+    child[stream]?.on("error", () => {});
+  }
+  // A program that does not read its input may be gone before all of it is written.
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(stdin);
   const drained = new Promise<void>((done) => {
     child.on("close", () => done());
     child.on("error", () => done());
@@ -131,6 +137,12 @@ function explained(
     return new Error(`Could not start ${shown}: it may not be executed: chmod +x, or name its interpreter`, {
       cause: error,
     });
+  }
+  if (code === "EMFILE" || code === "ENFILE" || code === "EAGAIN") {
+    return new Error(
+      `Could not start ${shown}: the system has no room for another program (${code}): run fewer at once (--max-workers), or raise its limit (ulimit -n, ulimit -u)`,
+      { cause: error },
+    );
   }
   if (code === "E2BIG") {
     return new Error(

@@ -9,7 +9,7 @@
  * the hands of an event loop is not.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { ftruncateSync, mkdtempSync, openSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -39,15 +39,28 @@ const groups = new Set<number>();
 function start(): Started {
   if (started !== undefined) return started;
   const folder = mkdtempSync(join(tmpdir(), "outrider-guard-"));
-  const file = openSync(join(folder, "groups"), "a", 0o600);
+  const drop = (file?: number) => {
+    if (started?.file === file) started = undefined;
+    if (file !== undefined) closeSync(file);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  let file: number;
+  try {
+    file = openSync(join(folder, "groups"), "a", 0o600);
+    for (const group of groups) writeSync(file, `+ ${group}\n`);
+  } catch (error) {
+    drop();
+    throw error;
+  }
   const child = spawn("sh", ["-c", PROGRAM, "sh", folder], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
-  child.on("error", () => {});
-  child.stdin!.on("error", () => {});
+  // There may be room for it when the next program starts; where there is no sh, there never is.
+  child.on("error", (error) => (error as { code?: string }).code === "ENOENT" || drop(file));
+  child.stdin?.on("error", () => {});
   child.unref();
-  (child.stdin as unknown as { unref?: () => void }).unref?.();
+  (child.stdin as unknown as { unref?: () => void } | undefined)?.unref?.();
   return started = { process: child, file };
 }
 
@@ -77,6 +90,10 @@ export const guard: { start(): void; add(group: number): void; remove(group: num
     groups.delete(group);
     note(`- ${group}\n`);
     // Nothing is left to be said, so that the file does not grow with the number of programs.
-    if (groups.size === 0 && started !== undefined) ftruncateSync(started.file, 0);
+    try {
+      if (groups.size === 0 && started !== undefined) ftruncateSync(started.file, 0);
+    } catch {
+      // As above.
+    }
   },
 };

@@ -4,7 +4,7 @@
  * Invariant: no file is ever left half written.
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -13,6 +13,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { AppendFile, Output, Runtime, Thread, ThreadOptions } from "./port.ts";
 import { type Listen, serveWith } from "./serve.ts";
 import { startProcess } from "./child.ts";
+import { readText } from "./files.ts";
 import { startGroup } from "./group.ts";
 
 /** What differs between the runtimes. */
@@ -45,7 +46,7 @@ export function nodeCompatible({ listen, self, ...differences }: Differences): R
     serve: (options) => serveWith(listen, options),
     // Loaded with the first use: few ask that way, and node:http takes time.
     askSocket: async (request) => (await import("./socket.ts")).askSocket(request),
-    readText: (path) => readFile(path, "utf8"),
+    readText,
     writeText,
     appendTo,
     list,
@@ -70,8 +71,17 @@ export function nodeCompatible({ listen, self, ...differences }: Differences): R
       const { user, system } = process.cpuUsage();
       return (user + system) / 1000;
     },
-    memoryBytes: () => process.memoryUsage.rss?.() ?? process.memoryUsage().rss,
+    memoryBytes,
   };
+}
+
+/** Without a file descriptor left, Node and Bun can't tell, and Deno says 0. */
+function memoryBytes(): number | undefined {
+  try {
+    return (process.memoryUsage.rss?.() ?? process.memoryUsage().rss) || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function encodePath(path: string): string {

@@ -170,7 +170,12 @@ export interface Runtime {
   serve(options: ServeOptions): Promise<Served>;
   /** Asks over HTTP at a Unix socket, as `fetch` does elsewhere. @throws {Error} If nobody answers there. */
   askSocket(request: SocketRequest): Promise<Response>;
-  readText(path: string): Promise<string>;
+  /**
+   * The text of a regular file: FIFOs, sockets and devices are refused, so that nobody's file holds up or fills this process.
+   *
+   * @param maxBytes Default 256 MiB; a larger file is an error.
+   */
+  readText(path: string, maxBytes?: number): Promise<string>;
   /**
    * Writes a file whole: to a neighbour first, then renamed, so that no reader sees half of it.
    *
@@ -206,8 +211,8 @@ export interface Runtime {
   onUncaught(listener: (error: unknown) => void): () => void;
   /** Ends the process once what was written to stdout and stderr has left it. */
   exit(code: number): Promise<never>;
-  /** Resident memory of the process in bytes. */
-  memoryBytes(): number;
+  /** Resident memory of the process in bytes; `undefined` where the system does not tell now. */
+  memoryBytes(): number | undefined;
   /** Time that the processors have spent on this process, milliseconds. */
   cpuMs(): number;
 }

@@ -4,6 +4,7 @@
  * Invariant: `onEnd` is called once, and only when the thread is gone; `gone` says how that is known.
  */
 import { Worker } from "node:worker_threads";
+import { needDescriptors } from "./descriptors.ts";
 import { END, type Thread, type ThreadEnd, type ThreadOptions } from "./port.ts";
 
 /** What differs between the runtimes. */
@@ -19,10 +20,20 @@ export interface Ways {
   };
 }
 
+/** File descriptors that a thread needs to start. */
+const DESCRIPTORS = 12;
+/** How long a thread that could not be started seems to be there, so that not one after the other is tried, milliseconds. */
+const UNSTARTED_MS = 200;
+
 let count = 0;
 
 /** Starts a thread from source, by a `data:` URL, so that an executable needs no file beside it. */
 export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways = {}): Thread {
+  try {
+    needDescriptors(DESCRIPTORS);
+  } catch (error) {
+    return unstarted(error);
+  }
   const lock = `outrider-thread-${++count}-${Math.random().toString(36).slice(2)}`;
   const worker = new Worker(new URL(`data:text/javascript;base64,${base64(options.code)}`), {
     workerData: { lock, data: options.data },
@@ -69,6 +80,23 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
       await ended.promise;
     },
     ref: (on) => on ? worker.ref() : worker.unref(),
+  };
+}
+
+/** A thread that has ended before it began. */
+function unstarted(error: unknown): Thread {
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(over.resolve, UNSTARTED_MS);
+  return {
+    postMessage() {},
+    onMessage() {},
+    onEnd: (listener) => void over.promise.then(() => listener({ memory: false, error })),
+    terminate() {
+      clearTimeout(timer);
+      over.resolve();
+      return over.promise;
+    },
+    ref() {},
   };
 }
 
