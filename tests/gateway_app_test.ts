@@ -265,7 +265,13 @@ test("gateway: tokens: of a user, of any executor, of one; hashed, withdrawn, ne
     w.ask(path, { ...init, headers: { authorization: `Bearer ${token}` } });
   const made = await as(user, "/v1/tokens", {
     method: "POST",
-    body: JSON.stringify({ kind: "executor", name: "dev-1", executor: "e" }),
+    body: JSON.stringify({
+      kind: "executor",
+      name: "dev-1",
+      executor: "e",
+      experiment: "x",
+      groups: ["lab"],
+    }),
   });
   const { token: device } = await made.json() as { token: string };
   assert.doesNotMatch(JSON.stringify(store.tokens()), new RegExp(`${device}|${user}`));
@@ -274,20 +280,82 @@ test("gateway: tokens: of a user, of any executor, of one; hashed, withdrawn, ne
     (await as(token, "/v1/executors/e/pipeline")).status,
     (await as(token, "/v1/executors/f/pipeline")).status,
     (await as(token, "/v1/experiments/x/flags/n")).status,
+    (await as(token, "/v1/experiments/y/flags")).status,
+    (await as(token, "/v1/executors/e/pipeline?group=all&group=lab")).status,
+    (await as(token, "/v1/executors/e/pipeline?group=lab&group=secret")).status,
   ];
-  assert.deepEqual(await statuses(user), [200, 403, 403, 204]);
-  assert.deepEqual(await statuses(device), [403, 204, 403, 204]);
-  assert.deepEqual(await statuses("wrong"), [401, 401, 401, 401]);
+  assert.deepEqual(await statuses(user), [200, 403, 403, 204, 200, 403, 403]);
+  assert.deepEqual(await statuses(device), [403, 204, 403, 204, 403, 204, 403]);
+  assert.deepEqual(await statuses("wrong"), Array(7).fill(401));
   assert.equal((await w.ask("/v1/health")).status, 200);
   assert.equal((await w.ask("/v1/runs")).status, 401);
   assert.equal((await as(user, "/v1/tokens/dev-1", { method: "DELETE" })).status, 204);
-  assert.deepEqual(await statuses(device), [401, 401, 401, 401]);
+  assert.deepEqual(await statuses(device), Array(7).fill(401));
   assert.deepEqual([sameText("ab", "ab"), sameText("ab", "aa"), sameText("ab", "abc"), sameText("", "")], [
     true,
     false,
     false,
     true,
   ]);
+});
+
+test("gateway: a token opens what it was made for: no flags and no groups unless they were named", async () => {
+  const store = sqliteGatewayStore(":memory:");
+  const tokens = new Tokens(store);
+  const w = world({ store, tokens });
+  const user = await tokens.make({ name: "ann", kind: "user" });
+  const plain = await tokens.make({ name: "plain", kind: "executor", executor: "e" });
+  const fleet = await tokens.make({ name: "fleet", kind: "executor", groups: ["lab"] });
+  const as = (token: string, path: string, body?: unknown, method = "POST") =>
+    w.ask(path, {
+      headers: { authorization: `Bearer ${token}` },
+      ...(body === undefined ? {} : { method, body: JSON.stringify(body) }),
+    });
+  const bodies: [string, unknown, string][] = [
+    ["/v1/experiments/x/flags/n", { op: "increment", id: "1", by: 1 }, "POST"],
+    ["/v1/experiments/x/flags/n", { value: 1 }, "PUT"],
+    ["/v1/experiments/default/flags/n", { value: 1 }, "PUT"],
+  ];
+  for (const token of [plain, fleet]) {
+    for (const [path, body, method] of bodies) {
+      const answer = await as(token, path, body, method);
+      assert.equal(answer.status, 403);
+      assert.match(await answer.text(), /TOKEN_EXPERIMENT.*make one that names it/);
+    }
+  }
+  assert.deepEqual(store.flags("x"), []);
+  assert.equal((await as(plain, "/v1/executors/e/pipeline?group=lab")).status, 403);
+  assert.equal((await as(fleet, "/v1/executors/any/pipeline?group=lab")).status, 204);
+  // What can't be kept is not promised.
+  const wide = await as(user, "/v1/tokens", { kind: "user", name: "bob", executor: "e" });
+  assert.equal(wide.status, 422);
+  assert.match(await wide.text(), /opens everything/);
+  // They are the same after a restart.
+  assert.deepEqual(
+    store.tokens().map(({ name, executor, experiment, groups }) => [name, executor, experiment, groups]),
+    [["ann", undefined, undefined, []], ["fleet", undefined, undefined, ["lab"]], [
+      "plain",
+      "e",
+      undefined,
+      [],
+    ]],
+  );
+});
+
+test("gateway: a database that holds tokens is not opened to everybody", () => {
+  const store = sqliteGatewayStore(":memory:");
+  store.putToken({
+    name: "n",
+    kind: "user",
+    executor: undefined,
+    experiment: undefined,
+    groups: [],
+    hash: "h",
+  });
+  assert.throws(() => gatewayApp({ store, clock: new HandClock() }), { code: "OUTRIDER_GATEWAY_OPEN" });
+  store.dropToken("n");
+  gatewayApp({ store, clock: new HandClock() });
+  store.close();
 });
 
 test("gateway: without tokens it takes nothing from another name or another page", async () => {

@@ -1,8 +1,9 @@
 /** The gateway's database: what is kept is there after a restart, and a database it can't use is told. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import test from "node:test";
 import { newRun } from "../src/gateway/ingest.ts";
@@ -35,6 +36,25 @@ test("gateway: what was kept is there after a restart", () => {
     assert.deepEqual(after.commands("e", 1), []);
     assert.equal(after.addCommand("e", { type: "resume" }), 2);
     after.close();
+  });
+});
+
+test("gateway: the database and what lies beside it are for this user alone, also where they were not", () => {
+  inFolder((file) => {
+    const modes = () => ["", "-wal", "-shm"].map((suffix) => statSync(file + suffix).mode & 0o777);
+    const mask = process.umask(0);
+    try {
+      const store = sqliteGatewayStore(file);
+      store.putFlag("x", { name: "n", value: 1, version: 1 });
+      assert.deepEqual(modes(), [0o600, 0o600, 0o600]);
+      const beside = sqliteGatewayStore(file);
+      for (const suffix of ["", "-wal", "-shm"]) chmodSync(file + suffix, 0o644);
+      const again = sqliteGatewayStore(file);
+      assert.deepEqual(modes(), [0o600, 0o600, 0o600]);
+      for (const each of [store, beside, again]) each.close();
+    } finally {
+      process.umask(mask);
+    }
   });
 });
 

@@ -234,7 +234,7 @@ test("uplink: a refused record is found, parked and told; all others pass", asyn
   await report.stop();
   const reason = "Refused by the gateway: I do not like this one";
   assert.deepEqual(parked, [{ lane: "log", from: 38, to: 38, status: 422, reason }]);
-  assert.deepEqual(w.store.missing("r"), [{ lane: "log", from: 38, to: 38, status: 422, reason }]);
+  assert.deepEqual(w.store.missing("r", 9), [{ lane: "log", from: 38, to: 38, status: 422, reason }]);
   assert.equal(kept(w.store, "log").length, 99);
   assert.equal(kept(w.store, "state").length, 12);
   assert.equal(report.status().parked, 1);

@@ -63,7 +63,7 @@ test("uplink: a user submits, sees the run, its result and its log", async () =>
     message: /is over: it succeeded/,
   });
   await assert.rejects(w.user.result("none"), { code: "OUTRIDER_GATEWAY_REFUSED", message: /no run none/ });
-  assert.match(await w.user.executorToken("dev", "e"), /^[0-9a-f]{64}$/);
+  assert.match(await w.user.executorToken("dev", { executor: "e" }), /^[0-9a-f]{64}$/);
   await w.user.command("e", { type: "interval", ms: 5000 });
 });
 

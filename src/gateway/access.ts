@@ -45,6 +45,30 @@ export function requireUser(c: Ctx): void {
   }
 }
 
+/** @throws {Refuse} 403 if the token is an executor's and was not made for this experiment. */
+export function requireExperiment(c: Ctx, experiment: string): void {
+  const token: TokenRow | undefined = c.get("token");
+  if (token?.kind !== "executor" || token.experiment === experiment) return;
+  throw new Refuse(
+    403,
+    "TOKEN_EXPERIMENT",
+    `The token is not for the flags of experiment ${experiment}: make one that names it (POST /v1/tokens, "experiment")`,
+  );
+}
+
+/** @throws {Refuse} 403 if the token is an executor's and was not made for all of these groups. */
+export function requireGroups(c: Ctx, groups: readonly string[]): void {
+  const token: TokenRow | undefined = c.get("token");
+  if (token?.kind !== "executor") return;
+  const strange = groups.find((group) => group !== "all" && !token.groups.includes(group));
+  if (strange === undefined) return;
+  throw new Refuse(
+    403,
+    "TOKEN_GROUP",
+    `The token is not for group ${strange}: make one that names it (POST /v1/tokens, "groups")`,
+  );
+}
+
 /** @throws {Refuse} 403 if the token may not speak for the executor. */
 export function requireExecutor(c: Ctx, executor: string): void {
   const token: TokenRow | undefined = c.get("token");

@@ -6,10 +6,10 @@
 import { Hono } from "hono";
 import { admit } from "./access.ts";
 import { Bells } from "./bells.ts";
-import { readRest } from "./body.ts";
+import { Intake } from "./body.ts";
 import type { Env, GatewayOptions, GatewayParts } from "./context.ts";
 import { executorRoutes } from "./executor_routes.ts";
-import { errorBody, Refuse } from "./failure.ts";
+import { errorBody, GatewayOpenError, Refuse } from "./failure.ts";
 import { flagRoutes } from "./flag_routes.ts";
 import { userRoutes } from "./user_routes.ts";
 import { LEASE_MS } from "./views.ts";
@@ -24,8 +24,17 @@ export interface GatewayDefects {
   readonly onDefect?: (error: unknown) => void;
 }
 
-/** A reference gateway, to be given to any server: `serve(gatewayApp({ store, clock }).fetch)`. */
+/**
+ * A reference gateway, to be given to any server: `serve(gatewayApp({ store, clock }).fetch)`.
+ *
+ * @throws {GatewayOpenError} If the store holds tokens, and none are asked for.
+ */
 export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> {
+  if (!options.tokens && options.store.tokens().length > 0) {
+    throw new GatewayOpenError(
+      "The gateway's database holds tokens, and without one at its start the gateway would let everybody in: set OUTRIDER_GATEWAY_TOKEN, give --token-file, or take another --db",
+    );
+  }
   const parts: GatewayParts = {
     maxBundleBytes: MAX_BUNDLE_BYTES,
     maxBatchBytes: MAX_BATCH_BYTES,
@@ -34,11 +43,12 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> 
     ...options,
     tokens: options.tokens,
     bells: new Bells(),
+    intake: new Intake(options.clock),
   };
   const app = new Hono<Env>();
   app.use(async (c, next) => {
     await next();
-    if (c.res.status >= 400) await readRest(c.req.raw);
+    if (c.res.status >= 400) await parts.intake.rest(c.req.raw);
   });
   app.get("/v1/health", (c) => c.json({ ok: true }));
   app.get("/v1/openapi.json", async (c) => c.json((await import("./openapi.ts")).openApiDocument()));
@@ -59,7 +69,10 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> 
     )
   );
   app.onError((error, c) => {
-    if (error instanceof Refuse) return c.json(errorBody(error.code, error.message), error.status);
+    if (error instanceof Refuse) {
+      if (error.status === 503) c.header("retry-after", "5");
+      return c.json(errorBody(error.code, error.message), error.status);
+    }
     options.onDefect?.(error);
     return c.json(errorBody("DEFECT", "The gateway failed at this: its own log says how"), 500);
   });

@@ -1,68 +1,228 @@
 /**
- * Owns reading what a request carries: bounded, unpacked, checked.
+ * Owns reading what a request carries: bounded in size, time and shape, unpacked, checked.
  * Must not know what it means.
- * Invariant: never more than the limit is held, however small the packed bytes were; a body that is taken has been read to
- * its end.
+ * Invariant: never more than the limits is held, however small the packed bytes were and however many come at once; a body
+ * that is taken has been read to its end.
  */
 import * as v from "valibot";
+import type { Clock } from "../base/clock.ts";
+import { JsonMeter, MAX_JSON_DEPTH } from "../base/json_bounds.ts";
 import type { Bytes } from "../uplink/port.ts";
 import { Id } from "../uplink/protocol.ts";
 import { Refuse } from "./failure.ts";
 
 /** How much of a body is still read and dropped once the request is refused, bytes. */
 const REST_BYTES = 16 * 1024 * 1024;
+/** How long it is read and dropped, milliseconds. */
+const REST_MS = 10_000;
+/** A body that brings less than this in so much time is given up. */
+const SLOWEST = { bytes: 32 * 1024, ms: 60_000 };
+/** Bytes that are unpacked at once: they come to a thousand times as many at most. */
+const SLICE_BYTES = 16 * 1024;
+/** Most bytes of bodies held at the same time; of large ones half, so that they do not keep out the small ones. */
+const HELD_BYTES = 512 * 1024 * 1024;
+const LARGE_BYTES = 1024 * 1024;
+/** Most values in one body's JSON, those in lists and objects included. The largest batch of records has a fifth of it. */
+const MAX_NODES = 500_000;
 
-/**
- * The bytes of a request, unpacked if they came by gzip. What is left of the body of a refused one is for `readRest`.
- *
- * @throws {Refuse} 413 if there are more than `maxBytes`, 400 if they can't be unpacked.
- */
-export async function readBytes(request: Request, maxBytes: number): Promise<Bytes> {
-  const encoding = request.headers.get("content-encoding") ?? "identity";
-  if (encoding !== "identity" && encoding !== "gzip") {
-    throw new Refuse(400, "BODY", `Content-Encoding is ${encoding}: send gzip or none`);
-  }
-  if (!request.body) return new Uint8Array(0);
-  const body = request.body as ReadableStream<Bytes>;
-  return encoding === "gzip" ? await unpacked(body, maxBytes) : await whole(body, maxBytes);
+/** A body as it is wanted. */
+export interface JsonWanted<T> {
+  readonly schema: v.GenericSchema<unknown, T>;
+  readonly maxBytes: number;
 }
 
-async function unpacked(body: ReadableStream<Bytes>, maxBytes: number): Promise<Bytes> {
-  const unpacking = new DecompressionStream("gzip");
-  // A failure of the stream's comes out of its other end as well.
-  const fed = body.pipeTo(unpacking.writable, { preventCancel: true }).catch(() => {});
-  try {
-    return await whole(unpacking.readable, maxBytes);
-  } finally {
-    // Where it was refused, this is what ends the feeding.
-    unpacking.readable.cancel().catch(() => {});
-    await fed;
+/** Sees each piece of a body when it has come, unpacked. @throws {Refuse} If it need not go on. */
+type Look = (bytes: Uint8Array) => void;
+
+/** Where all bodies of a gateway come in. */
+export class Intake {
+  readonly #clock: Clock;
+  #held = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * The bytes of a request, unpacked if they came by gzip. What is left of the body of a refused one is for `readRest`.
+   *
+   * @throws {Refuse} 413 if there are more than `maxBytes`, 400 if they can't be unpacked, 408 if they come too slowly,
+   * 503 if too much comes at once.
+   */
+  async bytes(request: Request, maxBytes: number, look: Look = () => {}): Promise<Bytes> {
+    const encoding = request.headers.get("content-encoding") ?? "identity";
+    if (encoding !== "identity" && encoding !== "gzip") {
+      throw new Refuse(400, "BODY", `Content-Encoding is ${encoding.slice(0, 40)}: send gzip or none`);
+    }
+    if (!request.body) return new Uint8Array(0);
+    const body = request.body as ReadableStream<Bytes>;
+    if (encoding === "identity") return await this.#whole(body, { maxBytes, look });
+    const unpacking = new DecompressionStream("gzip");
+    const fed = feed(body, unpacking.writable);
+    try {
+      return await this.#whole(unpacking.readable, { maxBytes, look });
+    } finally {
+      // Where it was refused, this is what ends the feeding.
+      unpacking.readable.cancel().catch(() => {});
+      await fed;
+    }
+  }
+
+  /**
+   * The JSON of a request.
+   *
+   * @throws {Refuse} As `bytes`; 400 if it is none or too deep, 413 if it has too many values, 422 if it has another shape.
+   */
+  async json<T>(request: Request, { schema, maxBytes }: JsonWanted<T>): Promise<T> {
+    const meter = new JsonMeter(MAX_NODES);
+    const bytes = await this.bytes(request, maxBytes, (piece) => {
+      const much = meter.take(piece);
+      if (much === "depth") {
+        throw new Refuse(400, "JSON", `The body is nested more than ${MAX_JSON_DEPTH} deep: send it flatter`);
+      }
+      if (much === "nodes") {
+        throw new Refuse(413, "TOO_LARGE", `The body has more than ${MAX_NODES} values: send less at a time`);
+      }
+    });
+    let body: unknown;
+    try {
+      body = JSON.parse(new TextDecoder().decode(bytes));
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new Refuse(400, "JSON", `The body is no JSON: ${why.slice(0, MAX_PROBLEM)}`);
+    }
+    return checked(schema, body);
+  }
+
+  async #whole(
+    stream: ReadableStream<Bytes>,
+    { maxBytes, look }: { readonly maxBytes: number; readonly look: Look },
+  ): Promise<Bytes> {
+    const reader = stream.getReader();
+    const pace = new Pace(this.#clock);
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    try {
+      for (;;) {
+        const part = await Promise.race([reader.read().catch(brokenOff), pace.tooSlow]);
+        if (part.done) break;
+        const { value } = part;
+        length += value.length;
+        if (length > maxBytes) {
+          throw new Refuse(413, "TOO_LARGE", `The body has more than ${maxBytes} bytes: send less at a time`);
+        }
+        this.#hold(value.length, length);
+        pace.came(value.length);
+        chunks.push(value);
+        look(value);
+      }
+      return joined(chunks, length);
+    } catch (error) {
+      // What comes too slowly is waited for no longer, not even to be dropped.
+      if (error instanceof Refuse && error.status === 408) reader.cancel().catch(() => {});
+      throw error;
+    } finally {
+      pace.over();
+      for (const chunk of chunks) this.#held -= chunk.length;
+      reader.releaseLock();
+    }
+  }
+
+  /** @param length Of all of the body so far. @throws {Refuse} 503 if there is no room for more. */
+  #hold(bytes: number, length: number): void {
+    if (this.#held + bytes > (length > LARGE_BYTES ? HELD_BYTES / 2 : HELD_BYTES)) {
+      throw new Refuse(503, "BUSY", "Too much is being sent to the gateway at once: send it again later");
+    }
+    this.#held += bytes;
+  }
+
+  /**
+   * Reads what is left of a refused request's body, and drops it. A server that closes a connection with bytes unread
+   * resets it, and then the client loses the answer: it takes a refusal, which it is to act on, for a bad network.
+   */
+  async rest(request: Request): Promise<void> {
+    if (!request.body || request.body.locked) return;
+    const reader = request.body.getReader();
+    let cancel = () => {};
+    const late = new Promise<"late">((over) => cancel = this.#clock.after(REST_MS, () => over("late")));
+    try {
+      for (let left = REST_BYTES; left > 0;) {
+        const part = await Promise.race([reader.read(), late]);
+        if (part === "late") break;
+        if (part.done) return;
+        left -= part.value.length;
+      }
+      await reader.cancel();
+    } catch {
+      // The client has gone: nobody waits for the answer.
+    } finally {
+      cancel();
+      reader.releaseLock();
+    }
   }
 }
 
-async function whole(stream: ReadableStream<Bytes>, maxBytes: number): Promise<Bytes> {
-  const reader = stream.getReader();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+/** Whether a body comes fast enough. */
+class Pace {
+  /** Rejects when it does not. */
+  readonly tooSlow: Promise<never>;
+  #bytes = 0;
+  #cancel: () => void = () => {};
+
+  constructor(clock: Clock) {
+    this.tooSlow = new Promise((_, reject) => {
+      const look = () => {
+        if (this.#bytes < SLOWEST.bytes) return reject(tooSlow());
+        this.#bytes = 0;
+        this.#cancel = clock.after(SLOWEST.ms, look);
+      };
+      this.#cancel = clock.after(SLOWEST.ms, look);
+    });
+    this.tooSlow.catch(() => {});
+  }
+
+  came(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  over(): void {
+    this.#cancel();
+  }
+}
+
+function tooSlow(): Refuse {
+  return new Refuse(
+    408,
+    "TOO_SLOW",
+    `The body brought less than ${SLOWEST.bytes} bytes in ${SLOWEST.ms / 1000} s: send it again`,
+  );
+}
+
+function brokenOff(): never {
+  throw new Refuse(400, "BODY", "The body can't be unpacked: it was cut off, or is no gzip: send it again");
+}
+
+/** Gives a body to a stream that unpacks it, as fast as that is read. A failure comes out of its other end. */
+async function feed(body: ReadableStream<Bytes>, into: WritableStream<BufferSource>): Promise<void> {
+  const reader = body.getReader();
+  const writer = into.getWriter();
   try {
     for (;;) {
-      const part = await reader.read().catch(() => {
-        throw new Refuse(
-          400,
-          "BODY",
-          "The body can't be unpacked: it was cut off, or is no gzip: send it again",
-        );
-      });
+      const part = await reader.read();
       if (part.done) break;
-      length += part.value.length;
-      if (length > maxBytes) {
-        throw new Refuse(413, "TOO_LARGE", `The body has more than ${maxBytes} bytes: send less at a time`);
+      for (let at = 0; at < part.value.length; at += SLICE_BYTES) {
+        await writer.write(part.value.subarray(at, at + SLICE_BYTES));
       }
-      chunks.push(part.value);
     }
+    await writer.close();
+  } catch (error) {
+    await writer.abort(error).catch(() => {});
   } finally {
     reader.releaseLock();
   }
+}
+
+function joined(chunks: readonly Uint8Array[], length: number): Bytes {
   const bytes = new Uint8Array(length);
   let at = 0;
   for (const chunk of chunks) {
@@ -73,55 +233,18 @@ async function whole(stream: ReadableStream<Bytes>, maxBytes: number): Promise<B
 }
 
 /**
- * Reads what is left of a refused request's body, and drops it. A server that closes a connection with bytes unread
- * resets it, and then the client loses the answer: it takes a refusal, which it is to act on, for a bad network.
- */
-export async function readRest(request: Request): Promise<void> {
-  if (!request.body || request.body.locked) return;
-  const reader = request.body.getReader();
-  try {
-    for (let left = REST_BYTES; left > 0;) {
-      const part = await reader.read();
-      if (part.done) return;
-      left -= part.value.length;
-    }
-    await reader.cancel();
-  } catch {
-    // The client has gone: nobody waits for the answer.
-  } finally {
-    reader.releaseLock();
-  }
-}
-
-/**
- * The JSON of a request.
- *
- * @throws {Refuse} 400 if it is none, 422 if it has another shape.
- */
-export async function readJson<T>(
-  request: Request,
-  { schema, maxBytes }: { readonly schema: v.GenericSchema<unknown, T>; readonly maxBytes: number },
-): Promise<T> {
-  const text = new TextDecoder().decode(await readBytes(request, maxBytes));
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch (cause) {
-    throw new Refuse(400, "JSON", `The body is no JSON: ${cause instanceof Error ? cause.message : cause}`);
-  }
-  return checked(schema, body);
-}
-
-/**
- * A value of the shape.
+ * A value of the shape. The first problem ends the check: a list of 100,000 could have as many.
  *
  * @throws {Refuse} 422 if it has another.
  */
 export function checked<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
-  const result = v.safeParse(schema, value);
+  const result = v.safeParse(schema, value, FIRST);
   if (result.success) return result.output;
   throw new Refuse(422, "SHAPE", `The body does not fit: ${problems(result.issues)}`);
 }
+
+/** Checks go on to the first problem. */
+export const FIRST = { abortEarly: true } as const;
 
 /**
  * An id out of a path or query.
@@ -136,8 +259,13 @@ export function checkedId(what: string, value: string | undefined): string {
   throw new Refuse(422, "ID", `The ${what} can't be ${shown}: ${problems(result.issues, "it")}`);
 }
 
+/** Longest text of one problem: it may quote what it is about. */
+const MAX_PROBLEM = 300;
+
 /** All problems with their places, in one line. */
 export function problems(issues: readonly v.BaseIssue<unknown>[], whole: string = "the whole"): string {
-  const lines = issues.slice(0, 10).map((issue) => `${v.getDotPath(issue) ?? whole}: ${issue.message}`);
+  const lines = issues.slice(0, 10).map((issue) =>
+    `${v.getDotPath(issue) ?? whole}: ${issue.message}`.slice(0, MAX_PROBLEM)
+  );
   return lines.join("; ");
 }

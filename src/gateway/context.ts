@@ -6,6 +6,7 @@
 import type { Context } from "hono";
 import type { Clock } from "../base/clock.ts";
 import type { Bells } from "./bells.ts";
+import type { Intake } from "./body.ts";
 import type { GatewayStore, TokenRow } from "./store.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -29,6 +30,7 @@ export interface GatewayOptions {
 export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens">> {
   readonly tokens: Tokens | undefined;
   readonly bells: Bells;
+  readonly intake: Intake;
 }
 
 /** What a request knows of who sent it. */

@@ -6,8 +6,8 @@
 import type { Hono } from "hono";
 import type { Heartbeat } from "../uplink/messages.ts";
 import { Batch, HASH_HEADER, Heartbeat as HeartbeatSchema } from "../uplink/protocol.ts";
-import { requireExecutor } from "./access.ts";
-import { checkedId, readJson } from "./body.ts";
+import { requireExecutor, requireGroups } from "./access.ts";
+import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
 import { ingest, newRun } from "./ingest.ts";
@@ -31,15 +31,21 @@ function executorOf(c: Ctx): string {
   return executor;
 }
 
+/** The groups that the executor says it is in. @throws {Refuse} If they are none, or its token is not for one of them. */
+function groupsOf(c: Ctx): string[] {
+  const groups = (c.req.queries("group") ?? []).slice(0, 16).map((group) => checkedId("group", group));
+  requireGroups(c, groups);
+  return groups;
+}
+
 function pipeline(c: Ctx, { store, clock }: GatewayParts): Response {
   const executor = executorOf(c);
   seen(executor, { store, now: clock.now() });
-  const groups = (c.req.queries("group") ?? []).slice(0, 16).map((group) =>
-    `group:${checkedId("group", group)}`
-  );
-  const known = /^"(\d+)-/.exec(c.req.header("if-none-match") ?? "")?.[1];
+  const groups = groupsOf(c);
+  const known = /^"(\d{1,15})-/.exec(c.req.header("if-none-match") ?? "")?.[1];
   const after = known === undefined ? 0 : Number(known);
-  const found = store.newest([executor, "group:all", ...groups], after);
+  const targets = groups.map((group) => `group:${group}`);
+  const found = store.newest([executor, "group:all", ...targets], after);
   if (!found) return c.body(null, 204);
   const etag = `"${found.version}-${found.hash}"`;
   if (found.version <= after) return c.body(null, 304, { etag });
@@ -50,9 +56,9 @@ function pipeline(c: Ctx, { store, clock }: GatewayParts): Response {
   });
 }
 
-async function heartbeat(c: Ctx, { store, clock }: GatewayParts): Promise<Response> {
+async function heartbeat(c: Ctx, { store, clock, intake }: GatewayParts): Promise<Response> {
   const executor = executorOf(c);
-  const body = await readJson(c.req.raw, { schema: HeartbeatSchema, maxBytes: MAX_HEARTBEAT_BYTES });
+  const body = await intake.json(c.req.raw, { schema: HeartbeatSchema, maxBytes: MAX_HEARTBEAT_BYTES });
   const now = clock.now();
   const newer = store.atomically(() => {
     const row = seen(executor, { store, now });
@@ -100,9 +106,10 @@ function seenRun(heartbeat: Heartbeat, { store, executor, now }: Seen & { readon
   store.putRun({ ...row, pipeline, runtime, quiet, lastSeenAt: now });
 }
 
-async function records(c: Ctx, { store, clock, bells, maxBatchBytes }: GatewayParts): Promise<Response> {
+async function records(c: Ctx, parts: GatewayParts): Promise<Response> {
+  const { store, clock, bells, intake, maxBatchBytes } = parts;
   const executor = executorOf(c);
-  const batch = await readJson(c.req.raw, { schema: Batch, maxBytes: maxBatchBytes });
+  const batch = await intake.json(c.req.raw, { schema: Batch, maxBytes: maxBatchBytes });
   const now = clock.now();
   const { row, rejected, changed } = store.atomically(() => {
     seen(executor, { store, now });

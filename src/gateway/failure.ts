@@ -7,7 +7,7 @@
 /** A request that is refused. Thrown by routes, turned into an answer in app.ts. */
 export class Refuse extends Error {
   override name = "Refuse";
-  readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 422;
+  readonly status: 400 | 401 | 403 | 404 | 408 | 409 | 413 | 422 | 503;
   readonly code: string;
 
   constructor(status: Refuse["status"], code: string, message: string) {
@@ -15,6 +15,12 @@ export class Refuse extends Error {
     this.status = status;
     this.code = code;
   }
+}
+
+/** A gateway can't be opened to everyone. */
+export class GatewayOpenError extends Error {
+  readonly code = "OUTRIDER_GATEWAY_OPEN";
+  override name = "GatewayOpenError";
 }
 
 /** The body of a refusal. */

@@ -6,20 +6,21 @@
 import type { Hono } from "hono";
 import type { Flag, FlagOperation } from "../uplink/messages.ts";
 import { FlagOperation as OperationSchema, FlagValue, MAX_WAIT_MS } from "../uplink/protocol.ts";
-import { checkedId, readJson } from "./body.ts";
+import { requireExperiment } from "./access.ts";
+import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
-import type { FlagAnswer } from "./store.ts";
+import type { FlagAnswer, GatewayStore } from "./store.ts";
 
 /** Largest value, bytes: flags are for agreeing on something, not for data. */
 const MAX_FLAG_BYTES = 256 * 1024;
+/** What the flags of one experiment may come to, all together. */
+const MAX_FLAGS = { count: 10_000, bytes: 16 * 1024 * 1024 };
 const PATH = "/v1/experiments/:experiment/flags/:name";
 
 /** Adds the routes. */
 export function flagRoutes(app: Hono<Env>, parts: GatewayParts): void {
-  app.get("/v1/experiments/:experiment/flags", (c) => {
-    return c.json({ flags: parts.store.flags(checkedId("experiment", c.req.param("experiment"))) });
-  });
+  app.get("/v1/experiments/:experiment/flags", (c) => c.json({ flags: parts.store.flags(experimentIn(c)) }));
   app.get(PATH, (c) => read(c, parts));
   app.put(PATH, (c) => put(c, parts));
   app.post(PATH, (c) => change(c, parts));
@@ -31,10 +32,13 @@ interface Named {
 }
 
 function namedIn(c: Ctx): Named {
-  return {
-    experiment: checkedId("experiment", c.req.param("experiment")),
-    name: checkedId("name", c.req.param("name")),
-  };
+  return { experiment: experimentIn(c), name: checkedId("name", c.req.param("name")) };
+}
+
+function experimentIn(c: Ctx): string {
+  const experiment = checkedId("experiment", c.req.param("experiment"));
+  requireExperiment(c, experiment);
+  return experiment;
 }
 
 function bellOf({ experiment, name }: Named): string {
@@ -63,35 +67,73 @@ function numberIn(c: Ctx, name: string): number | undefined {
   throw new Refuse(400, "QUERY", `The query has ${name}=${text.slice(0, 50)}: write a whole number from 0`);
 }
 
-async function put(c: Ctx, { store, bells }: GatewayParts): Promise<Response> {
+async function put(c: Ctx, { store, bells, intake }: GatewayParts): Promise<Response> {
   const named = namedIn(c);
-  const { value } = await readJson(c.req.raw, { schema: FlagValue, maxBytes: MAX_FLAG_BYTES });
+  const { value } = await intake.json(c.req.raw, { schema: FlagValue, maxBytes: MAX_FLAG_BYTES });
   const flag = store.atomically(() => {
-    const version = (store.flag(named.experiment, named.name)?.version ?? 0) + 1;
-    const next = { name: named.name, value, version };
-    store.putFlag(named.experiment, next);
+    const before = store.flag(named.experiment, named.name);
+    const next = { name: named.name, value, version: (before?.version ?? 0) + 1 };
+    keep(next, { before, store, experiment: named.experiment });
     return next;
   });
   bells.ring(bellOf(named));
   return c.json({ flag, done: true });
 }
 
-async function change(c: Ctx, { store, clock, bells }: GatewayParts): Promise<Response> {
+async function change(c: Ctx, { store, clock, bells, intake }: GatewayParts): Promise<Response> {
   const named = namedIn(c);
-  const operation = await readJson(c.req.raw, { schema: OperationSchema, maxBytes: MAX_FLAG_BYTES });
+  const operation = await intake.json(c.req.raw, { schema: OperationSchema, maxBytes: MAX_FLAG_BYTES });
   const { experiment, name } = named;
   // Ids of operations on different flags do not meet.
   const id = `${name}/${operation.id}`;
   const answer = store.atomically(() => {
-    const before = store.flagAnswer(experiment, id);
-    if (before) return before;
-    const made = applied(name, { flag: store.flag(experiment, name), operation });
-    if (made.done && made.flag) store.putFlag(experiment, made.flag);
-    store.putFlagAnswer(experiment, { ...made, operation: id, at: clock.now() });
+    const answered = store.flagAnswer(experiment, id);
+    if (answered) return withValue(answered, operation);
+    const before = store.flag(experiment, name);
+    const made = applied(name, { flag: before, operation });
+    // What changed nothing may be asked again, and is answered by what holds then.
+    if (!made.done || !made.flag) return made;
+    keep(made.flag, { before, store, experiment });
+    store.putFlagAnswer(experiment, { ...withoutValue(made, operation), operation: id, at: clock.now() });
     return made;
   });
   if (answer.done) bells.ring(bellOf(named));
   return c.json(answer.flag ? answer : { done: answer.done });
+}
+
+interface Keep {
+  readonly before: Flag | undefined;
+  readonly store: GatewayStore;
+  readonly experiment: string;
+}
+
+/** @throws {Refuse} 413 if the flags of the experiment came to more than they may. */
+function keep(flag: Flag, { before, store, experiment }: Keep): void {
+  store.putFlag(experiment, flag);
+  if (before !== undefined && bytesOf(flag) <= bytesOf(before)) return;
+  const { count, bytes } = store.flagsSize(experiment);
+  if (count <= MAX_FLAGS.count && bytes <= MAX_FLAGS.bytes) return;
+  throw new Refuse(
+    413,
+    "FLAGS_FULL",
+    `The flags of experiment ${experiment} would be ${count} and have ${bytes} bytes: ${MAX_FLAGS.count} and ${MAX_FLAGS.bytes} are allowed: use those that are there, or another experiment`,
+  );
+}
+
+function bytesOf({ value }: Flag): number {
+  return new TextEncoder().encode(JSON.stringify(value ?? null)).length;
+}
+
+/** What an operation sets a flag to comes with it each time, so it is not kept a second time. */
+function withoutValue(answer: FlagAnswer, operation: FlagOperation): FlagAnswer {
+  if (!("value" in operation) || answer.flag === undefined) return answer;
+  const { value: _, ...flag } = answer.flag;
+  return { ...answer, flag };
+}
+
+function withValue(answer: FlagAnswer, operation: FlagOperation): FlagAnswer {
+  if (!("value" in operation) || answer.flag === undefined || "value" in answer.flag) return answer;
+  return { ...answer, flag: { ...answer.flag, value: operation.value } };
 }
 
 interface Apply {
@@ -120,10 +162,18 @@ function applied(name: string, { flag, operation }: Apply): FlagAnswer {
         throw new Refuse(
           409,
           "FLAG_TYPE",
-          `Flag ${name} is ${JSON.stringify(before)}, which is no number to count`,
+          `Flag ${name} is ${
+            JSON.stringify(before).slice(0, 100)
+          }, which is no number to count: set it first`,
         );
       }
-      return next(operation.op === "increment" ? before + operation.by : before - operation.by);
+      const after = operation.op === "increment" ? before + operation.by : before - operation.by;
+      if (Number.isFinite(after)) return next(after);
+      throw new Refuse(
+        409,
+        "FLAG_RANGE",
+        `Flag ${name} is ${before}, and no number holds what comes after it`,
+      );
     }
   }
 }

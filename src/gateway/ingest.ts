@@ -88,7 +88,8 @@ function piecesOf(batch: Batch): Piece[] {
   }));
   for (const record of batch.records) {
     const dropped = (record as { dropped?: { count?: unknown } }).dropped?.count;
-    const count = typeof dropped === "number" && dropped > 0 && dropped < record.seq ? dropped : 0;
+    const whole = typeof dropped === "number" && Number.isSafeInteger(dropped) && dropped > 0;
+    const count = whole && dropped < record.seq ? dropped : 0;
     pieces.push({ from: record.seq - count, to: record.seq, record });
   }
   return pieces.sort((a, b) => a.to - b.to);

@@ -5,14 +5,19 @@
  */
 import * as v from "valibot";
 import { type ErrorData, type Outcome, OUTCOMES } from "../pipeline/outcome.ts";
-import { problems } from "./body.ts";
+import { isJson } from "../base/json_bounds.ts";
+import { Name, RunState, Stamp, Text } from "../uplink/protocol.ts";
+import { FIRST, problems } from "./body.ts";
 
 type Schema<T> = v.GenericSchema<unknown, T>;
 
 const Whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const Base = { seq: Whole, at: v.number() };
-const State = v.picklist(["running", "succeeded", "failed", "cancelled"]);
-const Json = v.pipe(v.string(), v.check(isJson, "Must be JSON text"));
+const Base = { seq: Whole, at: Stamp };
+/** A value is as large as a task made it; it is checked without being made. */
+const Json = v.pipe(v.string(), v.check(isJson, "Must be JSON text, at most 512 deep"));
+/** What a person is to read: the executor cuts it at half of this. */
+const Words = Text(64 * 1024);
+const Runtime = Text(128);
 
 /** The first record of a run. */
 export interface RunStarted {
@@ -20,14 +25,14 @@ export interface RunStarted {
   readonly pipeline: string;
   readonly runtime: string;
 }
-const RunStarted: Schema<RunStarted> = v.looseObject({ ...Base, pipeline: v.string(), runtime: v.string() });
+const RunStarted: Schema<RunStarted> = v.looseObject({ ...Base, pipeline: Name, runtime: Runtime });
 
 /** The last record of a run. */
 export interface RunEnded {
   readonly at: number;
   readonly state: "running" | "succeeded" | "failed" | "cancelled";
 }
-const RunEnded: Schema<RunEnded> = v.looseObject({ ...Base, state: State });
+const RunEnded: Schema<RunEnded> = v.looseObject({ ...Base, state: RunState });
 
 /** A run that goes on, perhaps with tasks that are run anew. */
 export interface RunResumed {
@@ -36,7 +41,7 @@ export interface RunResumed {
 }
 const RunResumed: Schema<RunResumed> = v.looseObject({
   ...Base,
-  again: v.exactOptional(v.array(v.string())),
+  again: v.exactOptional(v.array(Name)),
 });
 
 /** How an attempt ended. */
@@ -54,35 +59,42 @@ export interface AttemptSettled {
   readonly endedAt?: number;
   readonly worker?: number;
 }
-const ErrorShape: Schema<ErrorData> = v.looseObject({ name: v.string(), message: v.string() });
+const ErrorShape: Schema<ErrorData> = v.looseObject({
+  name: Words,
+  message: Words,
+  stack: v.exactOptional(Words),
+});
 const AttemptSettled: Schema<AttemptSettled> = v.looseObject({
   ...Base,
-  task: v.string(),
+  task: Name,
   iteration: Whole,
   attempt: Whole,
   outcome: v.picklist(OUTCOMES),
   value: v.exactOptional(Json),
   error: v.exactOptional(ErrorShape),
   reason: v.exactOptional(v.picklist(["exit", "memory", "lost"])),
-  code: v.exactOptional(v.number()),
-  because: v.exactOptional(v.string()),
-  startedAt: v.exactOptional(v.number()),
-  endedAt: v.exactOptional(v.number()),
-  worker: v.exactOptional(v.number()),
+  code: v.exactOptional(v.pipe(v.number(), v.safeInteger())),
+  because: v.exactOptional(Words),
+  startedAt: v.exactOptional(Stamp),
+  endedAt: v.exactOptional(Stamp),
+  worker: v.exactOptional(Whole),
 });
 
 const AnyState: Schema<{ readonly type: string; readonly at: number }> = v.looseObject({
   ...Base,
-  type: v.string(),
+  type: Text(64),
 });
 
 const Log: Schema<unknown> = v.looseObject({
   seq: Whole,
-  at: v.string(),
+  at: Text(64),
   level: v.picklist(["debug", "info", "warn", "error", "critical"]),
   from: v.picklist(["executor", "task"]),
   stream: v.picklist(["log", "stdout", "stderr"]),
   text: v.string(),
+  task: v.exactOptional(Name),
+  iteration: v.exactOptional(Whole),
+  attempt: v.exactOptional(Whole),
   dropped: v.exactOptional(v.looseObject({ count: Whole, bytes: Whole })),
 });
 
@@ -96,7 +108,7 @@ export type ReadState =
 
 /** Reads a state record; a text says what is wrong with it. */
 export function readState(value: unknown): ReadState | string {
-  const any = v.safeParse(AnyState, value);
+  const any = v.safeParse(AnyState, value, FIRST);
   if (!any.success) return problems(any.issues);
   switch (any.output.type) {
     case "run.started":
@@ -114,20 +126,11 @@ export function readState(value: unknown): ReadState | string {
 
 /** What is wrong with a log record, if anything. */
 export function wrongWithLog(value: unknown): string | undefined {
-  const result = v.safeParse(Log, value);
+  const result = v.safeParse(Log, value, FIRST);
   return result.success ? undefined : problems(result.issues);
 }
 
 function parsed<T>(schema: Schema<T>, value: unknown, as: (record: T) => ReadState): ReadState | string {
-  const result = v.safeParse(schema, value);
+  const result = v.safeParse(schema, value, FIRST);
   return result.success ? as(result.output) : problems(result.issues);
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

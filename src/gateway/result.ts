@@ -6,6 +6,7 @@
 import type { StateRecord } from "../journal/record.ts";
 import { ResultFold } from "../journal/result.ts";
 import { readState } from "./records.ts";
+import { parsedOr } from "./rows.ts";
 import type { GatewayStore, RunRow } from "./store.ts";
 
 const READ = 1000;
@@ -18,7 +19,7 @@ export function resultJson(row: RunRow, store: GatewayStore): string {
     if (records.length === 0) break;
     for (const { seq, text } of records) {
       after = seq;
-      const record: unknown = JSON.parse(text);
+      const record = parsedOr(text, undefined);
       // What the fold reads of a record has been checked then.
       if (typeof readState(record) !== "string") fold.add(record as StateRecord);
     }

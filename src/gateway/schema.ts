@@ -5,7 +5,8 @@
  */
 
 /** Steps from an empty database to the present one; the n-th leads to `user_version` n. */
-export const STEPS: readonly string[] = [`
+export const STEPS: readonly string[] = [
+  `
 CREATE TABLE bundles (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE TABLE assignments (version INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL UNIQUE, hash TEXT NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE executors (id TEXT PRIMARY KEY, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, heartbeat TEXT, over TEXT NOT NULL) WITHOUT ROWID;
@@ -19,4 +20,10 @@ CREATE TABLE flags (experiment TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT
 CREATE TABLE flag_answers (experiment TEXT NOT NULL, operation TEXT NOT NULL, answer TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (experiment, operation)) WITHOUT ROWID;
 CREATE INDEX flag_answers_at ON flag_answers (at);
 CREATE TABLE tokens (name TEXT PRIMARY KEY, kind TEXT NOT NULL, executor TEXT, hash TEXT NOT NULL) WITHOUT ROWID;
-`];
+`,
+  `
+ALTER TABLE tokens ADD COLUMN experiment TEXT;
+ALTER TABLE tokens ADD COLUMN executor_groups TEXT;
+CREATE INDEX flag_answers_of ON flag_answers (experiment, at);
+`,
+];

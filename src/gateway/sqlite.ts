@@ -3,16 +3,21 @@
  * Must not know what the rows mean.
  * Invariant: what was acknowledged is on the disk; heartbeats need not be, the next one makes up for them.
  */
+import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import type { Command, Flag, Heartbeat, Parked } from "../uplink/messages.ts";
+import type { Command, Flag, Parked } from "../uplink/messages.ts";
 import type { Bytes, Lane } from "../uplink/port.ts";
+import { answerOf, commandOf, executorOf, flagOf, type Row, runOf, tokenOf } from "./rows.ts";
 import { STEPS } from "./schema.ts";
-import type { ExecutorRow, FlagAnswer, GatewayStore, Handout, RunRow, TokenRow } from "./store.ts";
+import type { ExecutorRow, FlagAnswer, GatewayStore, Handout, RecordRow, RunRow, TokenRow } from "./store.ts";
 
 /** How long the answer to an operation on a flag is kept, milliseconds: longer than anyone tries again. */
 const ANSWERS_MS = 3_600_000;
-
-type Row = Record<string, unknown>;
+/** How many of them are kept for one experiment, and after how many more they are counted. */
+const MAX_ANSWERS = 100_000;
+const COUNTED = 1000;
+/** Most text of records that is read at a time, characters. */
+const READ_TEXT = 8 * 1024 * 1024;
 
 /** The database could not be opened or is of a newer version. */
 export class GatewayStoreError extends Error {
@@ -29,6 +34,7 @@ export class GatewayStoreError extends Error {
 export function sqliteGatewayStore(path: string): GatewayStore {
   let db: DatabaseSync;
   try {
+    forThisUser(path);
     db = new DatabaseSync(path);
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000");
     migrate(db, path);
@@ -41,6 +47,19 @@ export function sqliteGatewayStore(path: string): GatewayStore {
     );
   }
   return new SqliteStore(db);
+}
+
+/** Makes the file, if there is none, so that nobody else can read it; SQLite gives those beside it the same mode. */
+function forThisUser(path: string): void {
+  if (path === ":memory:") return;
+  closeSync(openSync(path, "a", 0o600));
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    try {
+      chmodSync(file, 0o600);
+    } catch {
+      // It is not there yet, or the file system has no modes.
+    }
+  }
 }
 
 function migrate(db: DatabaseSync, path: string): void {
@@ -60,6 +79,7 @@ class SqliteStore implements GatewayStore {
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
   #durable = true;
+  #answers = 0;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -121,13 +141,12 @@ class SqliteStore implements GatewayStore {
   }
 
   run(run: string): RunRow | undefined {
-    const row = this.#get("SELECT row FROM runs WHERE run = ?", run);
-    return row && JSON.parse(String(row["row"])) as RunRow;
+    const row = this.#get("SELECT * FROM runs WHERE run = ?", run);
+    return row && runOf(row);
   }
 
   runs(limit: number): RunRow[] {
-    return this.#all("SELECT row FROM runs ORDER BY seen DESC, run LIMIT ?", limit)
-      .map((row) => JSON.parse(String(row["row"])) as RunRow);
+    return this.#all("SELECT * FROM runs ORDER BY seen DESC, run LIMIT ?", limit).map(runOf);
   }
 
   putRun(row: RunRow): void {
@@ -154,23 +173,22 @@ class SqliteStore implements GatewayStore {
     });
   }
 
-  records(run: string, { lane, after, limit }: Parameters<GatewayStore["records"]>[1]): {
-    seq: number;
-    text: string;
-  }[] {
-    return this.#all(
-      "SELECT seq, text FROM records WHERE run = ? AND lane = ? AND seq > ? ORDER BY seq LIMIT ?",
-      run,
-      lane,
-      after,
-      limit,
-    ).map((row) => ({ seq: Number(row["seq"]), text: String(row["text"]) }));
+  records(run: string, { lane, after, limit }: Parameters<GatewayStore["records"]>[1]): RecordRow[] {
+    const sql = "SELECT seq, text FROM records WHERE run = ? AND lane = ? AND seq > ? ORDER BY seq LIMIT ?";
+    const records: RecordRow[] = [];
+    let length = 0;
+    for (const row of this.#statement(sql).iterate(run, lane, after, limit)) {
+      const text = String(row["text"]);
+      records.push({ seq: Number(row["seq"]), text });
+      length += text.length;
+      if (length >= READ_TEXT) break;
+    }
+    return records;
   }
 
-  missing(run: string): (Parked & { readonly lane: Lane })[] {
-    return this.#all("SELECT * FROM missing WHERE run = ? ORDER BY lane, first LIMIT 1000", run).map((
-      row,
-    ) => ({
+  missing(run: string, limit: number): (Parked & { readonly lane: Lane })[] {
+    const sql = "SELECT * FROM missing WHERE run = ? ORDER BY lane, first LIMIT ?";
+    return this.#all(sql, run, limit).map((row) => ({
       lane: row["lane"] as Lane,
       from: Number(row["first"]),
       to: Number(row["last"]),
@@ -192,8 +210,7 @@ class SqliteStore implements GatewayStore {
     if (rows.some((row) => Number(row["id"]) <= seen)) {
       this.#run("DELETE FROM commands WHERE executor = ? AND id <= ?", executor, seen);
     }
-    return rows.filter((row) => Number(row["id"]) > seen)
-      .map((row) => ({ ...JSON.parse(String(row["command"])), id: Number(row["id"]) }) as Command);
+    return rows.filter((row) => Number(row["id"]) > seen).flatMap((row) => commandOf(row) ?? []);
   }
 
   flag(experiment: string, name: string): Flag | undefined {
@@ -203,6 +220,12 @@ class SqliteStore implements GatewayStore {
 
   flags(experiment: string): Flag[] {
     return this.#all("SELECT * FROM flags WHERE experiment = ? ORDER BY name", experiment).map(flagOf);
+  }
+
+  flagsSize(experiment: string): { readonly count: number; readonly bytes: number } {
+    const sql = "SELECT count(*) AS n, total(octet_length(value)) AS bytes FROM flags WHERE experiment = ?";
+    const row = this.#get(sql, experiment);
+    return { count: Number(row?.["n"]), bytes: Number(row?.["bytes"]) };
   }
 
   putFlag(experiment: string, flag: Flag): void {
@@ -216,7 +239,7 @@ class SqliteStore implements GatewayStore {
       experiment,
       operation,
     );
-    return row && JSON.parse(String(row["answer"])) as FlagAnswer;
+    return row && answerOf(row);
   }
 
   putFlagAnswer(
@@ -227,23 +250,27 @@ class SqliteStore implements GatewayStore {
     this.#run("DELETE FROM flag_answers WHERE at < ?", at - ANSWERS_MS);
     const text = JSON.stringify(kept);
     this.#run("INSERT OR REPLACE INTO flag_answers VALUES (?, ?, ?, ?)", experiment, operation, text, at);
+    if (this.#answers++ % COUNTED === 0) {
+      this.#run(
+        "DELETE FROM flag_answers WHERE experiment = ?1 AND at < (SELECT at FROM flag_answers WHERE experiment = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)",
+        experiment,
+        MAX_ANSWERS,
+      );
+    }
   }
 
   tokens(): TokenRow[] {
-    return this.#all("SELECT * FROM tokens ORDER BY name").map((row) => ({
-      name: String(row["name"]),
-      kind: row["kind"] as TokenRow["kind"],
-      executor: row["executor"] === null ? undefined : String(row["executor"]),
-      hash: String(row["hash"]),
-    }));
+    return this.#all("SELECT * FROM tokens ORDER BY name").map(tokenOf);
   }
 
   putToken(row: TokenRow): void {
     this.#run(
-      "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO tokens (name, kind, executor, experiment, executor_groups, hash) VALUES (?, ?, ?, ?, ?, ?)",
       row.name,
       row.kind,
       row.executor ?? null,
+      row.experiment ?? null,
+      JSON.stringify(row.groups),
       row.hash,
     );
   }
@@ -310,22 +337,4 @@ class SqliteStore implements GatewayStore {
   #all(sql: string, ...values: SQLInputValue[]): Row[] {
     return this.#statement(sql).all(...values) as Row[];
   }
-}
-
-function executorOf(row: Row): ExecutorRow {
-  return {
-    id: String(row["id"]),
-    firstSeenAt: Number(row["first_seen"]),
-    lastSeenAt: Number(row["last_seen"]),
-    heartbeat: row["heartbeat"] === null ? undefined : JSON.parse(String(row["heartbeat"])) as Heartbeat,
-    over: JSON.parse(String(row["over"])) as string[],
-  };
-}
-
-function flagOf(row: Row): Flag {
-  return {
-    name: String(row["name"]),
-    value: JSON.parse(String(row["value"])),
-    version: Number(row["version"]),
-  };
 }

@@ -61,11 +61,18 @@ export interface TokenRow {
   readonly kind: "user" | "executor" | "both";
   /** The one executor that it speaks for. */
   readonly executor: string | undefined;
+  /** The one experiment whose flags an executor's opens; none if absent. A user's opens all. */
+  readonly experiment: string | undefined;
+  /** The groups whose bundles an executor's opens, beside `all`. */
+  readonly groups: readonly string[];
   /** SHA-256 of its text, lower-case hexadecimal. */
   readonly hash: string;
 }
 
-/** The answer that an operation on a flag was given, kept so that it is done once. */
+/**
+ * The answer that an operation on a flag was given, kept so that it is done once. What the operation itself says is not
+ * kept again: the flag of one that set it has no value here.
+ */
 export interface FlagAnswer {
   readonly flag: Flag | undefined;
   readonly done: boolean;
@@ -91,11 +98,13 @@ export interface GatewayStore {
   putRun(row: RunRow): void;
   /** Keeps what came for a run, all at once and durably. */
   ingest(row: RunRow, ingested: Ingested): void;
+  /** At most `limit`, and few enough not to fill the memory, but one at least if there is one. */
   records(
     run: string,
     read: { readonly lane: Lane; readonly after: number; readonly limit: number },
   ): RecordRow[];
-  missing(run: string): (Parked & { readonly lane: Lane })[];
+  /** The first of them, at most `limit`. */
+  missing(run: string, limit: number): (Parked & { readonly lane: Lane })[];
 
   /** Returns the command's number. */
   addCommand(executor: string, command: NewCommand): number;
@@ -104,6 +113,8 @@ export interface GatewayStore {
 
   flag(experiment: string, name: string): Flag | undefined;
   flags(experiment: string): Flag[];
+  /** How many flags an experiment has, and the bytes of all their values. */
+  flagsSize(experiment: string): { readonly count: number; readonly bytes: number };
   putFlag(experiment: string, flag: Flag): void;
   /** The answer that the operation was given before. */
   flagAnswer(experiment: string, operation: string): FlagAnswer | undefined;

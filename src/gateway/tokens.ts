@@ -15,6 +15,10 @@ export interface TokenOptions {
   readonly kind: TokenRow["kind"];
   /** The one executor that it speaks for. Default: any. */
   readonly executor?: string;
+  /** The one experiment whose flags an executor's opens. Default: none. */
+  readonly experiment?: string;
+  /** The groups whose bundles an executor's opens, beside `all`. Default: none. */
+  readonly groups?: readonly string[];
 }
 
 /** The tokens of a gateway. */
@@ -36,8 +40,8 @@ export class Tokens {
   }
 
   /** Lets a token in whose text is given. One of the same name is replaced. */
-  async put({ name, kind, executor }: TokenOptions, text: string): Promise<void> {
-    this.#store.putToken({ name, kind, executor, hash: await hashOf(text) });
+  async put({ name, kind, executor, experiment, groups = [] }: TokenOptions, text: string): Promise<void> {
+    this.#store.putToken({ name, kind, executor, experiment, groups, hash: await hashOf(text) });
     this.#rows = undefined;
   }
 

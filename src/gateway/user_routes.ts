@@ -8,7 +8,7 @@ import { sha256 } from "../uplink/bytes.ts";
 import type { NewCommand } from "../uplink/messages.ts";
 import { NewCommand as CommandSchema, NewToken } from "../uplink/protocol.ts";
 import { requireUser } from "./access.ts";
-import { checkedId, readBytes, readJson } from "./body.ts";
+import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
 import { ndjsonOf } from "./follow.ts";
@@ -18,6 +18,8 @@ import { executorView, type Lease, runView } from "./views.ts";
 
 const MAX_SMALL_BYTES = 16 * 1024;
 const MAX_RUNS = 1000;
+/** Gaps of one run that a list tells. */
+const LISTED_MISSING = 10;
 
 /** Adds the routes. */
 export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
@@ -30,14 +32,15 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
   app.post("/v1/executors/:executor/commands", async (c) => {
     requireUser(c);
     const executor = checkedId("executor", c.req.param("executor"));
-    const command = await readJson(c.req.raw, { schema: CommandSchema, maxBytes: MAX_SMALL_BYTES });
+    const command = await parts.intake.json(c.req.raw, { schema: CommandSchema, maxBytes: MAX_SMALL_BYTES });
     return c.json({ id: store.addCommand(executor, command) }, 202);
   });
   app.get("/v1/runs", (c) => {
     requireUser(c);
     const executor = c.req.query("executor");
     const rows = store.runs(MAX_RUNS).filter((row) => executor === undefined || row.executor === executor);
-    return c.json({ runs: rows.map((row) => runView(row, { store, lease: leaseOf(parts) })) });
+    const sight = { store, lease: leaseOf(parts), maxMissing: LISTED_MISSING };
+    return c.json({ runs: rows.map((row) => runView(row, sight)) });
   });
   app.get("/v1/runs/:run", (c) => c.json(runView(runOf(c, parts), { store, lease: leaseOf(parts) })));
   app.get(
@@ -68,14 +71,14 @@ function runOf(c: Ctx, { store }: GatewayParts): RunRow {
   return row;
 }
 
-async function submit(c: Ctx, { store, clock, maxBundleBytes }: GatewayParts): Promise<Response> {
+async function submit(c: Ctx, { store, clock, intake, maxBundleBytes }: GatewayParts): Promise<Response> {
   requireUser(c);
   const to = c.req.query("to");
   if (!to) {
     throw new Refuse(400, "TO", "It is not said whom the bundle is for: add ?to=EXECUTOR or ?to=group:NAME");
   }
   checkedId("target", to.startsWith("group:") ? to.slice("group:".length) : to);
-  const bytes = await readBytes(c.req.raw, maxBundleBytes);
+  const bytes = await intake.bytes(c.req.raw, maxBundleBytes);
   if (bytes.length === 0) {
     throw new Refuse(422, "BUNDLE", "The bundle is empty: make one with outrider bundle");
   }
@@ -92,9 +95,9 @@ async function cancel(c: Ctx, parts: GatewayParts): Promise<Response> {
   return await Promise.resolve(c.json({ id: parts.store.addCommand(executor, command) }, 202));
 }
 
-async function makeToken(c: Ctx, { tokens }: GatewayParts): Promise<Response> {
+async function makeToken(c: Ctx, { tokens, intake }: GatewayParts): Promise<Response> {
   requireUser(c);
-  if (!tokens) throw new Refuse(409, "OPEN", "This gateway has no tokens: start it with --token");
-  const wanted = await readJson(c.req.raw, { schema: NewToken, maxBytes: MAX_SMALL_BYTES });
+  if (!tokens) throw new Refuse(409, "OPEN", "This gateway has no tokens: give it a token at its start");
+  const wanted = await intake.json(c.req.raw, { schema: NewToken, maxBytes: MAX_SMALL_BYTES });
   return c.json({ name: wanted.name, token: await tokens.make(wanted) }, 201);
 }

@@ -31,11 +31,16 @@ export function executorView(row: ExecutorRow, lease: Lease): ExecutorView {
   };
 }
 
+/** Where a run is seen: what is kept beside it, when, and how many of its gaps are told. */
+export interface RunSight {
+  readonly store: GatewayStore;
+  readonly lease: Lease;
+  /** Default 1,000. */
+  readonly maxMissing?: number;
+}
+
 /** A run as users see it. */
-export function runView(
-  row: RunRow,
-  { store, lease }: { readonly store: GatewayStore; readonly lease: Lease },
-): RunView {
+export function runView(row: RunRow, { store, lease, maxMissing = 1000 }: RunSight): RunView {
   const limit = leaseOf(store.executor(row.executor), lease);
   const lost = row.state === "running" && !row.quiet && lease.now - row.lastSeenAt > limit;
   return {
@@ -50,7 +55,7 @@ export function runView(
     lastSeenAt: new Date(row.lastSeenAt).toISOString(),
     acknowledged: row.acknowledged,
     complete: isComplete(row),
-    missing: store.missing(row.run),
+    missing: store.missing(row.run, maxMissing),
   };
 }
 

@@ -4,7 +4,9 @@
  * Invariant: unknown fields are let through, so that either end may be the older one.
  */
 import * as v from "valibot";
+import type { RunState as State } from "../pipeline/outcome.ts";
 import type * as m from "./messages.ts";
+import type { LaneNumbers } from "./port.ts";
 
 /** Header with the SHA-256 of a bundle's bytes, lower-case hexadecimal. */
 export const HASH_HEADER = "outrider-bundle-hash";
@@ -20,13 +22,17 @@ export const Id: Schema<string> = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z0-9_.:@-]{1,128}$/, "Must be 1 to 128 characters out of A-Z a-z 0-9 _ . : @ -"),
 );
-const Count: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const Seq: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
-const Text = (length: number): Schema<string> => v.pipe(v.string(), v.maxLength(length));
-const RunState = v.picklist(["running", "succeeded", "failed", "cancelled"]);
+export const Count: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+export const Seq: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+export const Text = (length: number): Schema<string> => v.pipe(v.string(), v.maxLength(length));
+export const RunState: Schema<State> = v.picklist(["running", "succeeded", "failed", "cancelled"]);
 const LaneName = v.picklist(["state", "log"]);
-const LaneCounts = v.object({ state: Count, log: Count });
+export const LaneCounts: Schema<LaneNumbers> = v.object({ state: Count, log: Count });
 const Level = v.picklist(["debug", "info", "warn", "error", "critical"]);
+/** Milliseconds since the epoch, up to the end of the year 9999: what a date can be made of. */
+export const Stamp: Schema<number> = v.pipe(v.number(), v.minValue(0), v.maxValue(253_402_300_799_999));
+/** Names of pipelines and tasks. */
+export const Name: Schema<string> = Text(256);
 const Interval: Schema<number> = v.pipe(
   v.number(),
   v.safeInteger(),
@@ -75,12 +81,15 @@ export const Heartbeat: Schema<m.Heartbeat> = v.looseObject({
   experiment: v.exactOptional(Id),
   groups: v.exactOptional(v.pipe(v.array(Id), v.maxLength(16))),
   state: v.picklist(["idle", "running", "paused", "stopping"]),
-  intervalMs: v.exactOptional(Count),
+  intervalMs: v.exactOptional(v.pipe(Count, v.maxValue(3_600_000))),
   quiet: v.exactOptional(v.boolean()),
   run: v.exactOptional(HeartbeatRun),
   spool: v.looseObject({ state: Count, log: Count, bytes: v.exactOptional(Count) }),
   load: v.exactOptional(
-    v.looseObject({ cpu: v.exactOptional(v.number()), memoryBytes: v.exactOptional(Count) }),
+    v.looseObject({
+      cpu: v.exactOptional(v.pipe(v.number(), v.finite())),
+      memoryBytes: v.exactOptional(Count),
+    }),
   ),
   sentBytes: Count,
   seen: Count,
@@ -90,12 +99,14 @@ export const HeartbeatReply: Schema<m.HeartbeatReply> = v.looseObject({ commands
 
 const Parked = v.object({ from: Seq, to: Seq, status: v.exactOptional(Count), reason: Text(500) });
 
+export const Final: Schema<m.Final> = v.object({ state: RunState, records: LaneCounts });
+
 export const Batch: Schema<m.Batch> = v.looseObject({
   run: Id,
   lane: LaneName,
   records: v.pipe(v.array(v.looseObject({ seq: Seq })), v.maxLength(MAX_BATCH_RECORDS)),
   parked: v.exactOptional(v.pipe(v.array(Parked), v.maxLength(1000))),
-  final: v.exactOptional(v.object({ state: RunState, records: LaneCounts })),
+  final: v.exactOptional(Final),
 });
 
 export const BatchReply: Schema<m.BatchReply> = v.looseObject({
@@ -151,19 +162,32 @@ export const RunView: Schema<m.RunView> = v.object({
   missing: v.array(v.object({ ...Parked.entries, lane: LaneName })),
 });
 
-/** A token to be made. */
-export interface NewToken {
-  readonly kind: "user" | "executor";
+/** An executor's token to be made. */
+export interface ExecutorToken {
+  readonly kind: "executor";
   /** What the token is listed and withdrawn by. */
   readonly name: string;
   /** The one executor that it speaks for. Default: any. */
   readonly executor?: string;
+  /** The one experiment whose flags it opens. Default: none. */
+  readonly experiment?: string;
+  /** The groups whose bundles it opens, beside `all`, at most 16. Default: none. */
+  readonly groups?: readonly string[];
 }
-export const NewToken: Schema<NewToken> = v.object({
-  kind: v.picklist(["user", "executor"]),
-  name: Id,
-  executor: v.exactOptional(Id),
-});
+/** A token to be made. */
+export type NewToken = ExecutorToken | { readonly kind: "user"; readonly name: string };
+const None = v.exactOptional(v.never("A user's token opens everything: leave this out"));
+/** A user's opens everything, so that one which says what it is for would promise what it does not keep. */
+export const NewToken: Schema<NewToken> = v.variant("kind", [
+  v.object({ kind: v.literal("user"), name: Id, executor: None, experiment: None, groups: None }),
+  v.object({
+    kind: v.literal("executor"),
+    name: Id,
+    executor: v.exactOptional(Id),
+    experiment: v.exactOptional(Id),
+    groups: v.exactOptional(v.pipe(v.array(Id), v.maxLength(16))),
+  }),
+]);
 
 /** A token just made; its text is shown this once. */
 export const TokenMade: Schema<{ readonly name: string; readonly token: string }> = v.object({

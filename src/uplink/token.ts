@@ -8,19 +8,28 @@ import { TokenError } from "./errors.ts";
 /** Longest token, characters. */
 export const MAX_TOKEN_LENGTH = 4096;
 
+/** What a token may be configured by: a variable with the token, and one with the name of a file. */
+export interface TokenNames {
+  readonly value: string;
+  readonly file: string;
+}
+
+const EXECUTORS: TokenNames = { value: "OUTRIDER_TOKEN", file: "OUTRIDER_TOKEN_FILE" };
+
 /**
  * The token, if it can stand in an `Authorization` header.
  *
  * @param token What was configured; a token from a file comes here without the line break at the file's end.
+ * @param names What it was configured by.
  * @throws {TokenError} If it is empty, too long, or holds a line break, a space or a character outside ASCII.
  */
-export function checkToken(token: string): string {
+export function checkToken(token: string, { value, file }: TokenNames = EXECUTORS): string {
   if (token === "") {
-    throw new TokenError("The token is empty: leave OUTRIDER_TOKEN unset, or give it a value");
+    throw new TokenError(`The token is empty: leave ${value} unset, or give it a value`);
   }
   if (token.length > MAX_TOKEN_LENGTH) {
     throw new TokenError(
-      `The token has ${token.length} characters, more than ${MAX_TOKEN_LENGTH}: check that OUTRIDER_TOKEN_FILE names the file with the token`,
+      `The token has ${token.length} characters, more than ${MAX_TOKEN_LENGTH}: check that ${file} names the file with the token`,
     );
   }
   const at = token.search(/[^\x21-\x7e]/);

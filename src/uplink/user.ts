@@ -52,8 +52,8 @@ export interface UserGateway {
   cancel(run: string, because?: string): Promise<void>;
   /** Asks something of an executor, in the reply to its next heartbeat. */
   command(executor: string, command: NewCommand): Promise<void>;
-  /** Makes a token for an executor; resolves to its text, shown this once. */
-  executorToken(name: string, executor?: string): Promise<string>;
+  /** Makes a token for an executor, an experiment and groups; resolves to its text, shown this once. */
+  executorToken(name: string, what?: Omit<protocol.ExecutorToken, "kind" | "name">): Promise<string>;
 }
 
 /** A user's side of a gateway. */
@@ -81,8 +81,8 @@ export function userGateway(options: UserOptions): UserGateway {
     async command(executor, command) {
       await client.post(`/v1/executors/${id(executor)}/commands`, command, { schema: v.unknown() });
     },
-    async executorToken(name, executor) {
-      const body = { kind: "executor", name, ...(executor === undefined ? {} : { executor }) };
+    async executorToken(name, what) {
+      const body = { kind: "executor", name, ...what };
       return (await client.post("/v1/tokens", body, { schema: protocol.TokenMade })).token;
     },
   };

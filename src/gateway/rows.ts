@@ -1,0 +1,114 @@
+/**
+ * Owns how what the database holds is read again.
+ * Must not know how it is kept.
+ * Invariant: reading never throws, so that one bad row fails no list: what can't be read of a row, or is none of what the
+ * gateway takes today, counts as not known. A run of which nothing is known is sent anew by its executor.
+ */
+import * as v from "valibot";
+import type { Command, Flag } from "../uplink/messages.ts";
+import {
+  Count,
+  Final,
+  Heartbeat as HeartbeatSchema,
+  Id,
+  LaneCounts,
+  Name,
+  RunState,
+  Seq,
+  Stamp,
+  Text,
+} from "../uplink/protocol.ts";
+import { FIRST } from "./body.ts";
+import { newRun } from "./ingest.ts";
+import type { ExecutorRow, FlagAnswer, RunRow, TokenRow } from "./store.ts";
+
+/** A row as the database gives it. */
+export type Row = Record<string, unknown>;
+
+function known<T>(schema: v.GenericSchema<unknown, T>): v.GenericSchema<unknown, T | undefined> {
+  return v.fallback(v.optional(schema), undefined);
+}
+
+const KeptRun = v.object({
+  pipeline: known(Name),
+  runtime: known(Text(128)),
+  state: RunState,
+  version: Seq,
+  startedAt: known(Stamp),
+  endedAt: known(Stamp),
+  quiet: v.boolean(),
+  acknowledged: LaneCounts,
+  final: known(Final),
+});
+
+/** A run. */
+export function runOf(row: Row): RunRow {
+  const [run, executor, now] = [String(row["run"]), String(row["executor"]), stampOf(row["seen"])];
+  const kept = v.safeParse(KeptRun, parsedOr(row["row"], undefined), FIRST);
+  const none = newRun(run, { executor, now });
+  return kept.success ? { ...none, ...kept.output } : none;
+}
+
+/** An executor. */
+export function executorOf(row: Row): ExecutorRow {
+  const heartbeat = v.safeParse(HeartbeatSchema, parsedOr(row["heartbeat"], undefined), FIRST);
+  const over = v.safeParse(v.array(Id), parsedOr(row["over"], undefined), FIRST);
+  return {
+    id: String(row["id"]),
+    firstSeenAt: stampOf(row["first_seen"]),
+    lastSeenAt: stampOf(row["last_seen"]),
+    heartbeat: heartbeat.success ? heartbeat.output : undefined,
+    over: over.success ? over.output : [],
+  };
+}
+
+/** A flag. */
+export function flagOf(row: Row): Flag {
+  return {
+    name: String(row["name"]),
+    value: parsedOr(row["value"], null),
+    version: Math.max(1, numberOf(row["version"])),
+  };
+}
+
+/** The answer to an operation on a flag. */
+export function answerOf(row: Row): FlagAnswer | undefined {
+  return parsedOr(row["answer"], undefined) as FlagAnswer | undefined;
+}
+
+/** A command. */
+export function commandOf(row: Row): Command | undefined {
+  const command = parsedOr(row["command"], undefined);
+  if (typeof command !== "object" || command === null) return undefined;
+  return { ...command, id: numberOf(row["id"]) } as Command;
+}
+
+/** A token. */
+export function tokenOf(row: Row): TokenRow {
+  const groups = v.safeParse(v.array(Id), parsedOr(row["executor_groups"], undefined), FIRST);
+  return {
+    name: String(row["name"]),
+    kind: row["kind"] as TokenRow["kind"],
+    executor: row["executor"] === null ? undefined : String(row["executor"]),
+    experiment: row["experiment"] === null ? undefined : String(row["experiment"]),
+    groups: groups.success ? groups.output : [],
+    hash: String(row["hash"]),
+  };
+}
+
+/** What a JSON text holds; `otherwise` if it is none. */
+export function parsedOr(text: unknown, otherwise: unknown): unknown {
+  try {
+    return JSON.parse(String(text));
+  } catch {
+    return otherwise;
+  }
+}
+
+function stampOf(value: unknown): number {
+  return v.is(Stamp, value) ? Number(value) : 0;
+}
+
+function numberOf(value: unknown): number {
+  return v.is(Count, value) ? Number(value) : 0;
+}
