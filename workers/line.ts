@@ -7,7 +7,7 @@ import { encode } from "../src/pipeline/value.ts";
 import { type Claimed, Flag, type InboxReader } from "../src/pool/inbox.ts";
 import { Kind, type OutboxWriter } from "../src/pool/outbox.ts";
 import { type AbortOutcome, OUTCOMES } from "../src/pool/protocol.ts";
-import { nextTurn, scope } from "../src/runtime/worker_host.ts";
+import { clearChildren, nextTurn, scope } from "../src/runtime/worker_host.ts";
 import { Attempt } from "./attempt.ts";
 import { Context, type Surroundings } from "./context.ts";
 import { errorData } from "./errors.ts";
@@ -23,6 +23,18 @@ const QUIET_MS = 0.1;
 const DOZE_MS = 0.2;
 /** After working this long in one go, timers and messages get their turn, in milliseconds. */
 const TURN_MS = 10;
+
+/** Said where a task ends and its processes do not. */
+const LEFT = "It ended and left processes behind: they are stopped";
+
+/** How an attempt ended. */
+interface Told {
+  readonly outcome: "succeeded" | "failed" | AbortOutcome;
+  readonly text?: string | undefined;
+  readonly retire?: boolean;
+  /** Default: now. */
+  readonly endedAt?: number;
+}
 
 /** What a line works with. */
 export interface LineParts {
@@ -191,16 +203,14 @@ export class Line {
 
   #tell(
     attempt: Attempt,
-    { outcome, text, retire = false }: {
-      outcome: "succeeded" | "failed" | AbortOutcome;
-      text?: string | undefined;
-      retire?: boolean;
-    },
+    told: Told,
   ): Promise<void> | undefined {
     if (attempt.ended) return undefined;
     const { inbox, outbox, output, halt, now } = this.#parts;
+    const { outcome, text, retire = false, endedAt = now() } = told;
+    const clearing = told.endedAt === undefined ? clearChildren() : undefined;
+    if (clearing !== undefined) return this.#tellAfter(clearing, attempt, { ...told, endedAt });
     if (attempt.unfinished) output.flush(attempt);
-    const endedAt = now();
     const { flags, seq, timeoutMs } = attempt.claimed;
     const late = timeoutMs > 0 && endedAt - attempt.startedAt > timeoutMs;
     const final = late ? "timed_out" : outcome;
@@ -225,6 +235,15 @@ export class Line {
     if (endedAt - this.#lastTurn < TURN_MS) return undefined;
     this.#lastTurn = endedAt;
     return nextTurn();
+  }
+
+  /** Tells the outcome when no process is left that the attempt has started. */
+  async #tellAfter(clearing: Promise<boolean>, attempt: Attempt, told: Told): Promise<void> {
+    const some = await clearing;
+    if (some && attempt.aborted === undefined) {
+      this.#parts.output.lines(attempt, { stream: "log", level: "warn", text: LEFT });
+    }
+    await this.#tell(attempt, told);
   }
 
   #ringIfDue(attempt: Attempt, { final, endedAt }: { final: string; endedAt: number }): void {

@@ -17,12 +17,22 @@ const PROGRAM = `
 trap '' INT TERM HUP
 while read -r line; do :; done
 groups=" "
+mark=""
 while read -r sign group; do
   case "$sign" in
+    m) mark="$group" ;;
     +) groups="$groups$group " ;;
     -) case "$groups" in *" $group "*) groups="\${groups%% $group *} \${groups#* $group }" ;; esac ;;
   esac
 done < "$1/groups"
+case "$mark" in ?*)
+  # Again, since what is being started while we look is not seen; not for ever.
+  for try in 1 2 3 4 5 6 7 8 9 10; do
+    found=$(grep -ls "$mark" /proc/[0-9]*/environ 2>/dev/null)
+    [ "$found" ] || break
+    for path in $found; do path=\${path%/environ}; kill -KILL "\${path#/proc/}" 2>/dev/null; done
+  done ;;
+esac
 for group in $groups; do kill -KILL "-$group" 2>/dev/null || kill -s KILL -- "-$group" 2>/dev/null; done
 rm -rf "$1"
 `;
@@ -34,6 +44,7 @@ interface Started {
 }
 
 let started: Started | undefined;
+let mark: string | undefined;
 const groups = new Set<number>();
 
 function start(): Started {
@@ -47,7 +58,7 @@ function start(): Started {
   let file: number;
   try {
     file = openSync(join(folder, "groups"), "a", 0o600);
-    for (const group of groups) writeSync(file, `+ ${group}\n`);
+    writeSync(file, lines());
   } catch (error) {
     drop();
     throw error;
@@ -64,6 +75,12 @@ function start(): Started {
   return started = { process: child, file };
 }
 
+/** All that the guard has to know. */
+function lines(): string {
+  return [...mark === undefined ? [] : [`m ${mark}\n`], ...Array.from(groups, (group) => `+ ${group}\n`)]
+    .join("");
+}
+
 function note(line: string): void {
   try {
     writeSync(start().file, line);
@@ -73,7 +90,12 @@ function note(line: string): void {
 }
 
 /** The guard of this process. */
-export const guard: { start(): void; add(group: number): void; remove(group: number): void } = {
+export const guard: {
+  start(): void;
+  add(group: number): void;
+  remove(group: number): void;
+  watch(mark: string): void;
+} = {
   /** To be called before a program is started, so that the guard is there when there is something to guard. */
   start() {
     try {
@@ -91,9 +113,17 @@ export const guard: { start(): void; add(group: number): void; remove(group: num
     note(`- ${group}\n`);
     // Nothing is left to be said, so that the file does not grow with the number of programs.
     try {
-      if (groups.size === 0 && started !== undefined) ftruncateSync(started.file, 0);
+      if (groups.size > 0 || started === undefined) return;
+      ftruncateSync(started.file, 0);
+      writeSync(started.file, lines());
     } catch {
       // As above.
     }
+  },
+  /** What has this in its environment is to end with this process too. There is one such mark. */
+  watch(text) {
+    if (mark === text) return;
+    mark = text;
+    note(`m ${text}\n`);
   },
 };

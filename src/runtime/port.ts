@@ -20,6 +20,19 @@ export interface Thread {
 /** The message by which a thread is asked to end itself; its program never sees it. */
 export const END = "outrider.end";
 
+/** What a thread's program finds in its `workerData`. */
+export interface ThreadData {
+  /** Name of the lock that it is to hold. */
+  readonly lock: string;
+  /** What it was started with. */
+  readonly data: unknown;
+  /** The mark of the processes that its code starts, and the whole of their variable (offspring.ts). */
+  readonly mark: string;
+  readonly marks: string;
+  /** One cell: 1 while its code may have started processes that are not known to be gone. */
+  readonly children: Int32Array;
+}
+
 /** How a thread ended. */
 export interface ThreadEnd {
   readonly code?: number;

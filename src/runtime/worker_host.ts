@@ -5,13 +5,19 @@
  * Invariant: installed once, before any module of a task is imported.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import fs from "node:fs";
 import nodeModule from "node:module";
 import process from "node:process";
 import { format } from "node:util";
 import v8 from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
-import { END } from "./port.ts";
+import { killOffspring, STARTED } from "./offspring.ts";
+import { END, type ThreadData } from "./port.ts";
+import { intoBun } from "./children_bun.ts";
+import { intoDeno } from "./children_deno.ts";
+import { intoNode } from "./children_node.ts";
+import { define } from "./replace.ts";
+import { Children } from "./children.ts";
+import { bytesOf, captureFiles } from "./worker_files.ts";
 
 /** Where a task's text was written to. */
 export type StreamName = "stdout" | "stderr";
@@ -31,7 +37,7 @@ export interface HostListener {
 }
 
 const port = parentPort!;
-const { lock, data } = workerData as { lock: string; data: unknown };
+const { lock, data, marks, mark, children: childCell } = workerData as ThreadData;
 
 /**
  * Settles when the thread holds its lock, for ever: on Deno that is what lets `terminate` halt a synchronous loop, and its
@@ -55,6 +61,13 @@ export const scope: AsyncLocalStorage<unknown> = new AsyncLocalStorage();
 /** Sends to the thread that started us. */
 export function post(message: unknown, transfer?: readonly Transferable[]): void {
   port.postMessage(message, transfer as never);
+}
+
+let children: Children | undefined;
+
+/** Stops the processes that were started and are left; resolves to whether there were any. Nothing if none was started. */
+export function clearChildren(): Promise<boolean> | undefined {
+  return children?.clear();
 }
 
 /** Ends the thread by the runtime's own means, which nothing hears of. */
@@ -82,6 +95,29 @@ export function install(listener: HostListener): void {
   captureErrors(listener);
   captureExit(listener);
   watchHeap(listener);
+  children = new Children({
+    marks,
+    mark,
+    started() {
+      // In shared memory, since a thread that is stopped takes its messages with it.
+      if (Atomics.exchange(childCell, 0, 1) === 0) port.postMessage(STARTED);
+    },
+    cleared: () => void Atomics.store(childCell, 0, 0),
+    writer: () => writerFor(listener),
+  });
+  if ("Deno" in globalThis) intoDeno(children);
+  else if ("Bun" in globalThis) intoBun(children);
+  else intoNode(children);
+}
+
+/** Tells what children print as the attempt's that started them. */
+function writerFor(listener: HostListener): (stream: StreamName, chunk: Uint8Array) => void {
+  const owner = scope.getStore();
+  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  return (stream, chunk) => {
+    const text = decoders[stream].decode(chunk, { stream: true });
+    if (text !== "") scope.run(owner, () => listener.written(stream, text));
+  };
 }
 
 const METHODS = ["log", "info", "debug", "warn", "error", "trace", "dir", "table", "dirxml"] as const;
@@ -172,81 +208,8 @@ function captureStreams(listener: HostListener): void {
       return true;
     };
     define(process[stream], "write", writer);
-    captureOwn(stream, write);
   }
-  captureDescriptors(write);
-}
-
-/** The streams that are Deno's and Bun's own. */
-function captureOwn(stream: StreamName, write: (stream: StreamName, chunk: unknown) => number): void {
-  const sink = () => new WritableStream({ write: (chunk) => void write(stream, chunk) });
-  if ("Deno" in globalThis) {
-    const own = Deno[stream] as unknown as object;
-    define(own, "write", (chunk: Uint8Array) => Promise.resolve(write(stream, chunk)));
-    define(own, "writeSync", (chunk: Uint8Array) => write(stream, chunk));
-    Object.defineProperty(own, "writable", { get: sink, configurable: true });
-  }
-  const bun = (globalThis as { Bun?: Record<string, unknown> }).Bun;
-  if (bun === undefined) return;
-  const target = bun[stream] as object;
-  const original = bun["write"] as (to: unknown, what: unknown, options?: unknown) => Promise<number>;
-  define(bun, "write", async (to: unknown, what: unknown, options?: unknown) => {
-    if (to !== target) return original.call(bun, to, what, options);
-    return write(
-      stream,
-      typeof what === "string" ? what : new Uint8Array(await new Response(what as BodyInit).arrayBuffer()),
-    );
-  });
-  define(target, "writer", () => ({
-    write: (chunk: unknown) => write(stream, chunk),
-    flush: () => 0,
-    end: () => 0,
-    ref() {},
-    unref() {},
-  }));
-}
-
-/** `fs.writeSync(1, …)` and `fs.write(1, …)`. */
-function captureDescriptors(write: (stream: StreamName, chunk: unknown) => number): void {
-  const { writeSync, write: writeAsync } = fs;
-  const streamOf = (descriptor: unknown): StreamName | undefined =>
-    descriptor === 1 ? "stdout" : descriptor === 2 ? "stderr" : undefined;
-  define(fs, "writeSync", (...args: unknown[]) => {
-    const stream = streamOf(args[0]);
-    return stream === undefined
-      ? (writeSync as (...args: unknown[]) => number)(...args)
-      : write(stream, part(args));
-  });
-  define(fs, "write", (...args: unknown[]) => {
-    const stream = streamOf(args[0]);
-    if (stream === undefined) return (writeAsync as (...args: unknown[]) => void)(...args);
-    const written = write(stream, part(args));
-    (args.at(-1) as (error: null, written: number, what: unknown) => void)(null, written, args[1]);
-  });
-  (nodeModule as { syncBuiltinESMExports?: () => void }).syncBuiltinESMExports?.();
-}
-
-/** The part of a buffer that a call of `fs.write` names. */
-function part([, what, offset, length]: unknown[]): unknown {
-  if (typeof what === "string") return what;
-  const bytes = bytesOf(what);
-  const from = typeof offset === "number" ? offset : 0;
-  return bytes.subarray(from, typeof length === "number" ? from + length : undefined);
-}
-
-function bytesOf(chunk: unknown): Uint8Array {
-  if (chunk instanceof Uint8Array) return chunk;
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  return new TextEncoder().encode(String(chunk));
-}
-
-/** Replaces a property, whichever way its owner lets it be replaced; else leaves it. */
-function define(target: object, name: string, value: unknown): void {
-  const own = Object.getOwnPropertyDescriptor(target, name);
-  if (own === undefined || own.configurable === true) {
-    Object.defineProperty(target, name, { value, configurable: true, writable: true });
-  } else if (own.writable === true) (target as Record<string, unknown>)[name] = value;
+  captureFiles(write);
 }
 
 function captureErrors(listener: HostListener): void {
@@ -305,6 +268,8 @@ function captureExit(listener: HostListener): void {
     const number = Number(code ?? process.exitCode ?? 0) | 0;
     if (!leaving) {
       listener.exiting(number);
+      // Deno kills the children of a thread that ends; theirs can be told only as long as those are there.
+      if (denoExit !== undefined && Atomics.load(childCell, 0) === 1) killOffspring(mark);
       endThread(number);
     }
     // Where the thread ends only in its next turn, the code behind the call must not run on.

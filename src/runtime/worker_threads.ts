@@ -3,9 +3,12 @@
  * Must not know what the program in the thread does, except that it holds the lock it is told to hold.
  * Invariant: `onEnd` is called once, and only when the thread is gone; `gone` says how that is known.
  */
+import process from "node:process";
 import { Worker } from "node:worker_threads";
 import { needDescriptors } from "./descriptors.ts";
-import { END, type Thread, type ThreadEnd, type ThreadOptions } from "./port.ts";
+import { guard } from "./guard.ts";
+import { MARK, STARTED, stopOffspring } from "./offspring.ts";
+import { END, type Thread, type ThreadData, type ThreadEnd, type ThreadOptions } from "./port.ts";
 
 /** What differs between the runtimes. */
 export interface Ways {
@@ -25,6 +28,12 @@ const DESCRIPTORS = 12;
 /** How long a thread that could not be started seems to be there, so that not one after the other is tried, milliseconds. */
 const UNSTARTED_MS = 200;
 
+/** How often a thread that is to end is looked at for processes that hold it up, milliseconds. */
+const HELD_UP_MS = 50;
+
+/** Tells the processes that came of our threads from those of other executors. */
+const OURS: string = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+
 let count = 0;
 
 /** Starts a thread from source, by a `data:` URL, so that an executable needs no file beside it. */
@@ -35,8 +44,17 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
     return unstarted(error);
   }
   const lock = `outrider-thread-${++count}-${Math.random().toString(36).slice(2)}`;
+  const mark = `${OURS}.${count};`;
+  const around = process.env[MARK];
+  const children = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(new URL(`data:text/javascript;base64,${base64(options.code)}`), {
-    workerData: { lock, data: options.data },
+    workerData: {
+      lock,
+      data: options.data,
+      mark,
+      marks: around === undefined ? mark : `${around} ${mark}`,
+      children,
+    } satisfies ThreadData,
     ...(options.memoryMiB === undefined
       ? {}
       : { resourceLimits: { maxOldGenerationSizeMb: options.memoryMiB } }),
@@ -44,11 +62,20 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
   let end: ThreadEnd = { memory: false };
   const ended = Promise.withResolvers<void>();
   let started = false;
+  let over = false;
+  /** A thread that waits for a child, as `execSync` does, can't end before the child. */
+  const freed = async () => {
+    while (!over) {
+      await stopOffspring(mark);
+      await new Promise((later) => setTimeout(later, HELD_UP_MS));
+    }
+  };
   const early: unknown[] = [];
   let hear: (message: unknown) => void = (message) => early.push(message);
   worker.on("message", (message: unknown) => {
     started = true;
-    hear(message);
+    if (message === STARTED) guard.watch(`${OURS}.`);
+    else hear(message);
   });
   worker.on("error", (error: unknown) => {
     end = { ...end, memory: isMemory(error), error };
@@ -59,6 +86,8 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
   worker.on("exit", async (code: number) => {
     end = { ...end, code };
     await gone?.(lock);
+    over = true;
+    if (Atomics.load(children, 0) === 1) await stopOffspring(mark);
     ended.resolve();
   });
   return {
@@ -72,6 +101,8 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
     },
     onEnd: (listener) => void ended.promise.then(() => listener(end)),
     terminate: async () => {
+      // First: Deno kills the children of a thread that ends, and theirs can be told only as long as those are there.
+      if (Atomics.load(children, 0) === 1) void freed();
       if (itself !== undefined) {
         worker.postMessage(END);
         await within(started ? itself.runningMs : itself.startingMs, ended.promise);
