@@ -118,7 +118,7 @@ export class EventLog {
       limit: this.limits.detail,
     });
     const rest = { ...(text !== undefined && { detail: text }), ...(from !== undefined && { from }) };
-    const event: StoredEvent = { id: this.#last + 1, type, at: this.#clock.now(), ...rest };
+    const event: StoredEvent = { id: this.#last + 1, type, at: Math.floor(this.#clock.now()), ...rest };
     this.#keep(event);
     this.#onChange({ type: "event.emitted", id: event.id, event: type, ...rest }, event.at);
     this.#listeners.tell(type, event);
