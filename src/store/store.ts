@@ -247,7 +247,7 @@ export class SharedStore {
   }
 
   #expiryIn(ms: number): Expiry {
-    return { until: this.#clock.monotonic() + ms, at: this.#clock.now() + ms };
+    return { until: this.#clock.monotonic() + ms, at: Math.floor(this.#clock.now() + ms) };
   }
 
   #write(key: string, value: string, expiry: Expiry | undefined): number {
