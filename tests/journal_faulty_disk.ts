@@ -49,6 +49,14 @@ export class FaultyDisk implements JournalDisk {
     this.#real.makeDirectoryOf(path);
   }
 
+  has(path: string): boolean {
+    return this.#real.has(path);
+  }
+
+  keepCopy(path: string): void {
+    this.#real.keepCopy(path);
+  }
+
   syncDirectoryOf(): void {}
 
   openFile(path: string): JournalFile {
@@ -57,10 +65,10 @@ export class FaultyDisk implements JournalDisk {
     const full = (): Error => new Error("ENOSPC: no space left on device, write");
     return {
       read: () => file.read(),
-      write: (text, position) => {
+      write: (text, position, sealed) => {
         if (this.tailFull === "half") file.write(text.slice(0, text.length / 2), position);
         if (this.tailFull !== false) throw full();
-        return file.write(text, position);
+        return file.write(text, position, sealed);
       },
       truncate: (size) => file.truncate(size),
       sync: async () => {
@@ -108,6 +116,11 @@ export class FaultyDisk implements JournalDisk {
     const next = await this.#next((name) => readIfThere(path.join(this.directory, name)));
     this.remove();
     return next;
+  }
+
+  /** As `afterKill`, and this one stays. */
+  async copy(): Promise<FaultyDisk> {
+    return await this.#next((name) => readIfThere(path.join(this.directory, name)));
   }
 
   /** The disk after a power cut. `keeps` says for each file how much of what was not synced is still there, 0 to 1. */

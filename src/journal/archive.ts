@@ -3,21 +3,29 @@
  * Must not know about tails, timers and watchers.
  * Invariant: rows hold consecutive lines; together they run from the first kept to the last saved one without gaps.
  */
-import type { Database } from "./disk.ts";
+import type { Checksum, Database } from "./disk.ts";
 import { JournalError } from "./errors.ts";
 import type { Line, Lines } from "./lines.ts";
+import { damagedLine } from "./log_lane.ts";
 
-const VERSION = 1;
+/** 2: rows have a checksum; those of version 1 have none. */
+const VERSION = 2;
 
 /** A row holds lines up to about so many characters: one row costs as much as one record would. */
 const ROW_SIZE = 1 << 16;
 
 const SCHEMA = `
-CREATE TABLE states (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, lines TEXT NOT NULL);
-CREATE TABLE logs (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, size INTEGER NOT NULL, at REAL NOT NULL, lines TEXT NOT NULL);
+CREATE TABLE states (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, lines TEXT NOT NULL, sum INTEGER);
+CREATE TABLE logs (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, size INTEGER NOT NULL, at REAL NOT NULL, lines TEXT NOT NULL, sum INTEGER);
 CREATE TABLE cursors (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE dropped (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL, bytes INTEGER NOT NULL, at REAL NOT NULL);
 INSERT INTO dropped VALUES (1, 0, 0, 0);
+PRAGMA user_version = ${VERSION};
+`;
+
+const FROM_1 = `
+ALTER TABLE states ADD COLUMN sum INTEGER;
+ALTER TABLE logs ADD COLUMN sum INTEGER;
 PRAGMA user_version = ${VERSION};
 `;
 
@@ -53,9 +61,19 @@ export interface Batch {
   readonly dropped: Dropped;
 }
 
+/** How a journal's database is opened. */
+export interface ArchiveOptions {
+  /** Bound of the log: rows are smaller than a sixteenth of it, so that it is dropped in small steps. */
+  readonly logBytes: number;
+  readonly checksum: Checksum;
+  /** It must be there already. */
+  readonly existing: boolean;
+}
+
 /** A journal's database. */
 export class Archive {
   readonly #database: Database;
+  readonly #checksum: Checksum;
   readonly #rowSize: number;
   /** Kept rows of the log, oldest first. */
   readonly #logRows: LogRow[];
@@ -64,14 +82,14 @@ export class Archive {
   #lastState: number;
   #lastLog: number;
 
-  /** @param logBytes Bound of the log: rows are smaller than a sixteenth of it, so that it is dropped in small steps. */
-  constructor(database: Database, logBytes: number) {
+  constructor(database: Database, { logBytes, checksum, existing }: ArchiveOptions) {
     this.#database = database;
+    this.#checksum = checksum;
     this.#rowSize = Math.min(ROW_SIZE, logBytes / 16);
     database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
     // Whoever holds this journal syncs the files itself, in the order that `save`, `checkpoint` and `settle` ask for.
     database.exec("PRAGMA wal_autocheckpoint = 0");
-    this.#transact(() => prepareSchema(database));
+    this.#transact(() => prepareSchema(database, existing));
     this.#lastState = lastOf(
       database.prepare("SELECT first, last FROM states ORDER BY last").all(),
       0,
@@ -83,6 +101,9 @@ export class Archive {
     this.#lastLog = lastOf(this.#logRows, (this.#logRows[0]?.first ?? count + 1) - 1, "logs");
     // What was dropped but not yet deleted when the process before ended.
     while (this.#logRows[0] !== undefined && this.#logRows[0].last <= count) this.#logRows.shift();
+    // What is taken for true later is looked at now; of the log, damaged lines are told as such when they are read.
+    if (!this.isWhole("states")) throw damagedFrom(1);
+    for (let seq = 1; seq <= this.#lastState;) seq = this.#stateRow(seq).last + 1;
   }
 
   /** Number of the last state record saved. */
@@ -93,6 +114,12 @@ export class Archive {
   /** Number of the last log record saved or dropped by the time of saving. */
   get lastLog(): number {
     return this.#lastLog;
+  }
+
+  /** Whether all rows of a table can be found: whole rows may be gone without a trace else. */
+  isWhole(table: "states" | "logs"): boolean {
+    const [found] = this.#database.prepare(`PRAGMA quick_check(${table})`).all();
+    return found !== undefined && Object.values(found)[0] === "ok";
   }
 
   /** Size of the log that is kept. */
@@ -119,13 +146,17 @@ export class Archive {
     const { states, logs, replaced, cursors, dropped } = batch;
     const newRows: LogRow[] = [];
     this.#transact(() => {
-      const state = this.#database.prepare("INSERT INTO states (first, last, lines) VALUES (?, ?, ?)");
-      for (const row of rowsOf(states, ROW_SIZE)) state.run(row.first, row.last, row.text);
+      const state = this.#database.prepare(
+        "INSERT INTO states (first, last, lines, sum) VALUES (?, ?, ?, ?)",
+      );
+      for (const row of rowsOf(states, ROW_SIZE)) {
+        state.run(row.first, row.last, row.text, this.#sumOf(row, row.text));
+      }
       const log = this.#database.prepare(
-        "INSERT INTO logs (first, last, size, at, lines) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO logs (first, last, size, at, lines, sum) VALUES (?, ?, ?, ?, ?, ?)",
       );
       for (const { first, last, size, at, text } of rowsOf(logs, this.#rowSize)) {
-        log.run(first, last, size, at, text);
+        log.run(first, last, size, at, text, this.#sumOf({ first, last }, text));
         newRows.push({ first, last, size, at });
       }
       this.#replace(replaced);
@@ -178,31 +209,67 @@ export class Archive {
   #row(table: "states" | "logs", seq: number): Row | undefined {
     const cached = this.#cache.get(table);
     if (cached !== undefined && cached.first <= seq && seq <= cached.last) return cached;
-    const [found] = this.#database.prepare(
-      `SELECT first, last, lines FROM ${table} WHERE last >= ? ORDER BY last LIMIT 1`,
-    ).all(seq);
-    if (found === undefined || (found["first"] as number) > seq) return undefined;
-    const row = {
-      first: found["first"] as number,
-      last: found["last"] as number,
-      lines: (found["lines"] as string).split("\n"),
-    };
-    this.#cache.set(table, row);
+    const row = table === "states" ? this.#stateRow(seq) : this.#logRow(seq);
+    if (row !== undefined) this.#cache.set(table, row);
     return row;
+  }
+
+  #stateRow(seq: number): Row {
+    const row = this.#read("states", seq);
+    if (row !== undefined) return row;
+    throw damagedFrom(seq);
+  }
+
+  /** A row of the log; where it can't be read, lines that say so. */
+  #logRow(seq: number): Row | undefined {
+    const known = this.#logRows.find(({ first, last }) => first <= seq && seq <= last);
+    if (known === undefined) return undefined;
+    const { first, last, at } = known;
+    let row: Row | undefined;
+    try {
+      row = this.#read("logs", seq);
+    } catch {
+      // SQLite can't make sense of its file there.
+    }
+    if (row?.first === first && row.last === last) return row;
+    const lines = Array.from({ length: last - first + 1 }, (_, index) => damagedLine(first + index, at));
+    return { first, last, lines };
+  }
+
+  /** The row with a line, if it is as it was written. */
+  #read(table: "states" | "logs", seq: number): Row | undefined {
+    const [found] = this.#database.prepare(
+      `SELECT first, last, lines, sum FROM ${table} WHERE last >= ? ORDER BY last LIMIT 1`,
+    ).all(
+      seq,
+    ) as unknown as ({ first: number; last: number; lines: string; sum: number | null } | undefined)[];
+    if (found === undefined || found.first > seq) return undefined;
+    const { first, last, sum } = found;
+    const lines = found.lines.split("\n");
+    if (lines.length !== last - first + 1) return undefined;
+    const whole = sum === null ? lines.every(isJson) : sum === this.#sumOf(found, found.lines);
+    return whole ? { first, last, lines } : undefined;
+  }
+
+  #sumOf({ first, last }: { readonly first: number; readonly last: number }, text: string): number {
+    return this.#checksum(text, this.#checksum(`${first} ${last}`));
   }
 
   /** Writes rows of states anew, each once. */
   #replace(replaced: ReadonlyMap<number, string>): void {
-    const update = this.#database.prepare("UPDATE states SET lines = ? WHERE last = ?");
-    const rows = new Map<number, string[]>();
+    const update = this.#database.prepare("UPDATE states SET lines = ?, sum = ? WHERE last = ?");
+    const rows = new Map<number, { readonly first: number; readonly lines: string[] }>();
     for (const [seq, text] of replaced) {
       const row = this.#row("states", seq);
       if (row === undefined) continue;
-      const lines = rows.get(row.last) ?? [...row.lines];
-      lines[seq - row.first] = text;
-      rows.set(row.last, lines);
+      const { first, lines } = rows.get(row.last) ?? { first: row.first, lines: [...row.lines] };
+      lines[seq - first] = text;
+      rows.set(row.last, { first, lines });
     }
-    for (const [last, lines] of rows) update.run(lines.join("\n"), last);
+    for (const [last, { first, lines }] of rows) {
+      const text = lines.join("\n");
+      update.run(text, this.#sumOf({ first, last }, text), last);
+    }
     this.#cache.delete("states");
   }
 
@@ -222,7 +289,22 @@ export class Archive {
   }
 }
 
-function prepareSchema(database: Database): void {
+function damagedFrom(seq: number): JournalError {
+  return new JournalError(
+    "CORRUPT",
+    `The journal's state records from ${seq} on are damaged: move it away to start anew`,
+  );
+}
+
+function isJson(text: string): boolean {
+  try {
+    return typeof JSON.parse(text) === "object";
+  } catch {
+    return false;
+  }
+}
+
+function prepareSchema(database: Database, existing: boolean): void {
   const version = database.prepare("PRAGMA user_version").all()[0]!["user_version"] as number;
   if (version > VERSION) {
     throw new JournalError(
@@ -231,11 +313,15 @@ function prepareSchema(database: Database): void {
     );
   }
   if (version === VERSION) return;
+  if (version === 1) return database.exec(FROM_1);
   if (database.prepare("SELECT name FROM sqlite_master").all().length > 0) {
     throw new JournalError(
       "CORRUPT",
       "The file is a database but no journal of Outrider: move it away, or choose another state directory",
     );
+  }
+  if (existing) {
+    throw new JournalError("CORRUPT", "The journal is missing or was emptied, and what was in it with it");
   }
   database.exec(SCHEMA);
 }

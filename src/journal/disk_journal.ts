@@ -29,6 +29,8 @@ export interface SqliteJournalOptions extends JournalOptions {
   readonly tailBytes?: number;
   /** Time between two tries of a disk that refused, milliseconds. Default 1,000. */
   readonly retryMs?: number;
+  /** It must be there already: one that is missing or empty is an error. Default false: it is made. */
+  readonly existing?: boolean;
   readonly disk?: JournalDisk;
   readonly clock?: JournalClock;
 }
@@ -48,7 +50,7 @@ export interface SqliteJournal extends Journal {
 }
 
 /** All that a journal is given when its files are open. */
-export type DiskJournalOptions = Required<Omit<SqliteJournalOptions, "disk">>;
+export type DiskJournalOptions = Required<Omit<SqliteJournalOptions, "disk" | "existing">>;
 
 /** What a journal on disk consists of. */
 export interface Files {
@@ -59,6 +61,10 @@ export interface Files {
   /** The database's own files, held only to sync them. */
   readonly main: JournalFile;
   readonly wal: JournalFile;
+  /** Files that should have been there, in words. */
+  readonly gone: readonly string[];
+  /** Keeps a copy of one of the tails, 0 or 1. */
+  keepTail(which: number): void;
 }
 
 /** A value in the database with fewer characters stays there: its record would take as much. */
@@ -105,7 +111,8 @@ export class DiskJournal implements SqliteJournal {
     this.#files = files;
     this.#options = options;
     const { archive, tails } = files;
-    const found = recover(archive, tails);
+    const found = recover(archive, tails, files.gone);
+    found.damaged.forEach((damaged, which) => damaged && files.keepTail(which));
     this.recovered = found.recovered;
     this.#states = found.states;
     this.#logs = found.logs;
@@ -259,14 +266,14 @@ export class DiskJournal implements SqliteJournal {
     let text = "";
     const states = this.#states;
     for (let seq = Math.max(this.#written.states + 1, states.first); seq <= states.last; seq++) {
-      text += `s${states.at(seq).text}\n`;
+      text += `S${states.at(seq).text}\n`;
     }
     const logs = this.#logs;
     for (let seq = Math.max(this.#written.logs + 1, logs.first); withLogs && seq <= logs.last; seq++) {
-      text += `l${logs.at(seq).text}\n`;
+      text += `L${logs.at(seq).text}\n`;
     }
     for (const name of this.#unwrittenCursors) {
-      text += `c${JSON.stringify({ name, seq: this.#cursors.get(name) })}\n`;
+      text += `C${JSON.stringify({ name, seq: this.#cursors.get(name) })}\n`;
     }
     return text;
   }

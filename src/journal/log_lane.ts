@@ -109,6 +109,19 @@ export function gapRecord(
   };
 }
 
+/** The JSON of what stands in the place of a record that was damaged on the disk. @param at A time near to its own. */
+export function damagedLine(seq: number, at: number): string {
+  const record: LogRecord = {
+    seq,
+    at: isoTime(Number.isFinite(at) ? at : 0),
+    level: "error",
+    from: "executor",
+    stream: "log",
+    text: "This line of the log was damaged on the disk",
+  };
+  return JSON.stringify(record);
+}
+
 let second = Number.NaN;
 let prefix = "";
 

@@ -7,7 +7,7 @@ import type { Archive, Dropped } from "./archive.ts";
 import { Lines } from "./lines.ts";
 import { logSize } from "./log_lane.ts";
 import type { LogRecord, StateRecord } from "./record.ts";
-import type { Tails } from "./tails.ts";
+import type { TailContent, Tails } from "./tails.ts";
 
 /** What was found when a journal was opened. */
 export interface Recovered {
@@ -29,10 +29,12 @@ export interface Start {
   readonly logSize: number;
   readonly cursors: Map<string, number>;
   readonly dropped: Dropped;
+  /** Whether each of the tail files holds more that can't be used than what was written last. */
+  readonly damaged: readonly boolean[];
 }
 
-/** Reads what is there. */
-export function recover(archive: Archive, tails: Tails): Start {
+/** Reads what is there. @param gone Files that should be there and are not, in words. */
+export function recover(archive: Archive, tails: Tails, gone: readonly string[] = []): Start {
   const contents = tails.recover();
   const found = contents.flatMap((content) => content.lines);
   const stateTexts = new Map<number, string>();
@@ -46,11 +48,17 @@ export function recover(archive: Archive, tails: Tails): Start {
   }
   const states = consecutive(stateTexts, archive.lastState);
   const logs = newestLogs(logTexts, archive);
-  const problems = [...tornBytes(contents), ...missing(stateTexts, states)];
+  const problems = [
+    ...gone,
+    ...archive.isWhole("logs") ? [] : ["lines of the log were damaged on the disk"],
+    ...tornBytes(contents),
+    ...missing(stateTexts, states),
+  ];
   return {
     states,
     ...logs,
     cursors,
+    damaged: contents.map((content) => content.damaged),
     recovered: {
       states: states.last,
       logs: logs.logs.last,
@@ -60,9 +68,16 @@ export function recover(archive: Archive, tails: Tails): Start {
   };
 }
 
-function tornBytes(contents: readonly { readonly tornBytes: number }[]): string[] {
-  const bytes = contents.reduce((sum, content) => sum + content.tornBytes, 0);
-  return bytes === 0 ? [] : [`the last ${bytes} bytes were torn when the process or the machine ended`];
+function tornBytes(contents: readonly TailContent[]): string[] {
+  const problems: string[] = [];
+  for (const { tornBytes, damaged } of contents) {
+    if (damaged) {
+      problems.push(`${tornBytes} bytes were damaged on the disk: a copy is kept beside the journal`);
+    }
+  }
+  const bytes = contents.reduce((sum, { tornBytes, damaged }) => damaged ? sum : sum + tornBytes, 0);
+  if (bytes > 0) problems.push(`the last ${bytes} bytes were torn when the process or the machine ended`);
+  return problems;
 }
 
 function missing(texts: ReadonlyMap<number, string>, states: Lines): string[] {

@@ -8,7 +8,7 @@ import type { JournalFile } from "./disk.ts";
 import { closeQuietly, DiskJournal, type SqliteJournal, type SqliteJournalOptions } from "./disk_journal.ts";
 import { journalError } from "./errors.ts";
 import { DEFAULT_LOG_BYTES } from "./memory.ts";
-import { idleTimers, systemDisk } from "./sqlite_disk.ts";
+import { checksum, idleTimers, systemDisk } from "./sqlite_disk.ts";
 import { Tails } from "./tails.ts";
 
 export type { SqliteJournal, SqliteJournalOptions };
@@ -30,22 +30,31 @@ export async function openSqliteJournal(
   path: string,
   options: SqliteJournalOptions = {},
 ): Promise<SqliteJournal> {
-  const { disk = await systemDisk(), ...given } = options;
+  const { disk = await systemDisk(), existing = false, ...given } = options;
   const limits = { ...DEFAULTS, ...given };
   const opened: { close(): void }[] = [];
   try {
     disk.makeDirectoryOf(path);
+    const names = [`${path}.tail-a`, `${path}.tail-b`] as const;
+    const gone = existing ? names.filter((name) => !disk.has(name)) : [];
     const database = disk.openDatabase(path);
     opened.push(database);
-    const archive = new Archive(database, limits.logBytes);
+    const archive = new Archive(database, { logBytes: limits.logBytes, checksum, existing });
     // The database is locked now; the other files are ours.
-    const file = (suffix: string): JournalFile => {
-      const found = disk.openFile(path + suffix);
+    const file = (path: string): JournalFile => {
+      const found = disk.openFile(path);
       opened.push(found);
       return found;
     };
-    const tails = new Tails(file(".tail-a"), file(".tail-b"));
-    const files = { path, archive, tails, main: file(""), wal: file("-wal") };
+    const files = {
+      path,
+      archive,
+      tails: new Tails(file(names[0]), file(names[1]), checksum),
+      main: file(path),
+      wal: file(`${path}-wal`),
+      gone: gone.map((name) => `${name} is missing, with the newest records in it`),
+      keepTail: (which: number) => disk.keepCopy(names[which]!),
+    };
     disk.syncDirectoryOf(path);
     return new DiskJournal(files, limits);
   } catch (error) {

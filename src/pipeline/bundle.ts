@@ -3,8 +3,9 @@
  * Must not know how code is bundled (src/bundling.ts), nor where a bundle comes from.
  * Invariant: nothing of a bundle is used unless its hash is that of its contents.
  */
+import { deeperThan } from "../base/depth.ts";
 import { moduleOf } from "./data_url.ts";
-import { isRecord, LIMITS, type Manifest } from "./manifest.ts";
+import { isRecord, LIMITS, type Manifest, TOO_DEEP } from "./manifest.ts";
 import { PipelineError, type Problem, show } from "./problem.ts";
 
 /** A pipeline with its code. */
@@ -51,16 +52,14 @@ export async function openBundle(document: unknown, name: string): Promise<unkno
   if (problem !== undefined) throw new PipelineError([problem], { source: name });
   const { manifest, code } = document as Bundle;
   const url = code === "" ? "" : moduleOf(code);
-  const tasks = Object.entries(manifest.tasks).map(([task, entry]) => {
-    const { run } = entry;
-    return [
-      task,
-      run !== undefined && "module" in run && run.module === BUNDLE_MODULE
-        ? { ...entry, run: { ...run, module: url } }
-        : entry,
-    ] as const;
-  });
+  const tasks = Object.entries(manifest.tasks).map(([task, entry]) => [task, withCode(entry, url)] as const);
   return { ...manifest, tasks: Object.fromEntries(tasks) };
+}
+
+/** A task of a bundle with the URL of the bundle's code. What has not the shape of a task is left to the check of shapes. */
+function withCode(entry: unknown, url: string): unknown {
+  if (!isRecord(entry) || !isRecord(entry["run"]) || entry["run"]["module"] !== BUNDLE_MODULE) return entry;
+  return { ...entry, run: { ...entry["run"], module: url } };
 }
 
 async function problemOf(document: unknown): Promise<Problem | undefined> {
@@ -76,6 +75,8 @@ async function problemOf(document: unknown): Promise<Problem | undefined> {
   if (typeof hash !== "string") return missing("hash", hash);
   if (typeof code !== "string") return missing("code", code);
   if (!isRecord(manifest) || !isRecord(manifest["tasks"])) return missing("manifest", manifest);
+  // Before it is hashed: that walks down by recursion.
+  if (deeperThan(manifest, LIMITS.depth)) return { place: "manifest", message: TOO_DEEP };
   const actual = await hashOf(manifest as unknown as Manifest, code);
   if (actual === hash) return undefined;
   return {

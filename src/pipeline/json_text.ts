@@ -1,8 +1,10 @@
 /**
  * Owns the reading of JSON that a person wrote: where it is broken, and which keys are there twice.
  * Must not know what the JSON means.
- * Invariant: it accepts exactly what `JSON.parse` accepts, but for a byte order mark (skipped) and duplicate keys (told).
+ * Invariant: it accepts exactly what `JSON.parse` accepts, but for a byte order mark (skipped), duplicate keys (told) and what
+ * is nested too deep (refused).
  */
+import { LIMITS, TOO_DEEP } from "./manifest.ts";
 import { placeOf, type Problem } from "./problem.ts";
 
 /** What a text holds, or what is wrong with it. */
@@ -19,7 +21,8 @@ export function readJson(source: string, name: string): JsonReading {
   const error = scan(text, problems);
   if (error !== undefined) {
     const { line, column } = position(text, error.at);
-    return broken(name, `Not JSON: ${error.message} at line ${line}, column ${column}`);
+    const message = error.message === TOO_DEEP ? TOO_DEEP : `Not JSON: ${error.message}`;
+    return broken(name, `${message} at line ${line}, column ${column}`);
   }
   return { value: JSON.parse(text), problems };
 }
@@ -80,6 +83,7 @@ function scan(text: string, problems: Problem[]): Fault | undefined {
       fits = scanner.string(text, at, end);
     } else if ("{}[],:".includes(text[at]!)) {
       fits = scanner.mark(text[at]!);
+      if (scanner.depth > LIMITS.depth) return { at, message: TOO_DEEP };
     } else {
       LITERAL.lastIndex = at;
       fits = LITERAL.test(text) && scanner.value();
@@ -126,6 +130,10 @@ class Scanner {
 
   constructor(problems: Problem[]) {
     this.#problems = problems;
+  }
+
+  get depth(): number {
+    return this.#levels.length;
   }
 
   value(): boolean {

@@ -18,6 +18,7 @@ export const LIMITS: {
   readonly arguments: 10_000;
   readonly argument: 100_000;
   readonly stdin: 8_000_000;
+  readonly depth: 1_000;
 } = {
   tasks: 1_000_000,
   needsOfTask: 100_000,
@@ -30,7 +31,11 @@ export const LIMITS: {
   arguments: 10_000,
   argument: 100_000,
   stdin: 8_000_000,
+  depth: 1_000,
 };
+
+/** What is wrong with a document that is nested too deep. */
+export const TOO_DEEP: string = `Is nested more than ${LIMITS.depth} levels deep: make it flatter`;
 
 /** `"250ms"`, `"30s"`, `"5m"`, `"1h"`, or a number of milliseconds. */
 export type Duration = string | number;
