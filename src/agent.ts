@@ -19,6 +19,7 @@ import type { AgentEndPoint, AgentView } from "./agent_serving.ts";
 import type { Level } from "./journal/record.ts";
 import type { Source } from "./pipeline/load.ts";
 import { type KeptRun, StateError } from "./state_dir.ts";
+import type { Report } from "./uplink/report.ts";
 import type { HeartbeatSnapshot } from "./uplink/heartbeat.ts";
 import type { Command, ExecutorState, HeartbeatRun } from "./uplink/messages.ts";
 
@@ -66,6 +67,8 @@ class AgentAtWork implements Agent {
   #because = "";
   #exitCode: number | undefined;
   #endPoint: AgentEndPoint | undefined;
+  /** Whether the gateway will never have something of what was reported. */
+  #incomplete = false;
   /** Why the gateway has been given up: nothing more is asked of it. */
   #givenUp: string | undefined;
   #runs = 0;
@@ -123,6 +126,7 @@ class AgentAtWork implements Agent {
       }
       await Promise.race([Promise.all(this.#background), this.#over.promise]);
       this.#over.resolve();
+      if (this.#incomplete) return code || 1;
       return code ?? (this.#givenUp === undefined ? this.#exitCode ?? 0 : 1);
     } finally {
       this.#cancelLook();
@@ -179,6 +183,7 @@ class AgentAtWork implements Agent {
     report.end(left.end);
     const drained = await Promise.race([report.drained, this.#over.promise.then(() => false)]);
     await this.#link!.drop(report);
+    this.#sayMissing(left.run, report);
     if (!drained) return;
     this.#port.state!.reported(kept);
     await this.#port.state!.remove(kept);
@@ -269,7 +274,18 @@ class AgentAtWork implements Agent {
     const drained = await Promise.race([report.drained, this.#over.promise.then(() => false)]);
     if (!drained) this.#sayLeft(report.status().pending, kept);
     await this.#link.drop(report);
+    this.#sayMissing(run.id, report);
     if (drained && kept !== undefined && ending.keep !== true) this.#port.state?.reported(kept);
+  }
+
+  /** What was set aside is lost to the gateway: no run of which something is missing passes for a good one. */
+  #sayMissing(run: string, report: Report): void {
+    const { parked, leftOut } = report.status();
+    if (parked + leftOut === 0) return;
+    this.#incomplete = true;
+    this.#port.note(
+      `The gateway will not have all of run ${run}: ${parked} records were set aside, ${leftOut} values left out; why is said above. The exit code says so too`,
+    );
   }
 
   #sayLeft(pending: { readonly state: number; readonly log: number }, kept: KeptRun | undefined): void {

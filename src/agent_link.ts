@@ -43,8 +43,10 @@ export class Link {
   /** When the gateway last answered; at first, when the link began. */
   #heardAt: number;
   #everHeard = false;
-  #failing = false;
-  #lastError = "";
+  /** What does not get through now, each with its last error: the heartbeat, the pull, reports. */
+  readonly #failing: Map<unknown, string> = new Map();
+  /** Codes of the trouble that a person has been told of. */
+  readonly #told: Set<string> = new Set();
   #missedBeats = 0;
   /** Resolves the farewell, once a heartbeat that was made after it was asked for has been replied to. */
   #farewell: { made: boolean; readonly done: () => void } | undefined;
@@ -68,13 +70,16 @@ export class Link {
       intervalMs: heartbeatMs,
       quiet,
       onReply: () => {
-        this.#heard();
+        this.#heard("heartbeat");
         if (this.#farewell?.made) this.#farewell.done();
         for (const report of this.#reports.keys()) report.online();
       },
+      onUnsent: () => {
+        if (this.#farewell?.made) this.#farewell.done();
+      },
       onError: (error) => {
         this.#missedBeats++;
-        this.#failed(error);
+        this.#failed("heartbeat", error);
       },
     });
   }
@@ -92,7 +97,7 @@ export class Link {
 
   /** How long the gateway has been out of reach, milliseconds; 0 while nothing has failed. */
   get outOfReachMs(): number {
-    return this.#failing ? this.#options.clock.now() - this.#heardAt : 0;
+    return this.#failing.size > 0 ? this.#options.clock.now() - this.#heardAt : 0;
   }
 
   /** What an end point tells of the gateway. */
@@ -108,15 +113,16 @@ export class Link {
   /** What is not as it should be between here and the gateway. */
   get conditions(): readonly HttpCondition[] {
     const found: HttpCondition[] = [];
-    if (this.#failing) {
+    const lastError = [...this.#failing.values()].at(-1);
+    if (lastError !== undefined) {
       const seconds = Math.round(this.outOfReachMs / 1000);
       found.push({
         code: "gateway_out_of_reach",
-        message: `The gateway has been out of reach for ${seconds} s: ${this.#lastError}`,
+        message: `The gateway has been out of reach for ${seconds} s: ${lastError}`,
       });
     }
     for (const [report, source] of this.#reports) {
-      const { acknowledged, parked } = report.status();
+      const { acknowledged, parked, leftOut } = report.status();
       const [first] = source.logs(acknowledged.log, 1) as readonly Partial<LogRecord>[];
       if (first?.dropped !== undefined) {
         const lines = first.seq! - acknowledged.log;
@@ -129,6 +135,10 @@ export class Link {
       if (parked > 0) {
         const message = `The gateway refused ${parked} records, which are set aside: why is on stderr`;
         found.push({ code: "records_refused", message });
+      }
+      if (leftOut > 0) {
+        const message = `${leftOut} values are too large for the way to the gateway: why is on stderr`;
+        found.push({ code: "values_left_out", message });
       }
     }
     return found;
@@ -148,25 +158,28 @@ export class Link {
   async pull(known: string | undefined, signal: AbortSignal): Promise<Pulled | undefined> {
     const { gateway, clock, random, note } = this.#options;
     let told = false;
-    return await pullPipeline({
+    const pulled = await pullPipeline({
       gateway,
       clock,
       random,
       signal,
       ...(known === undefined ? {} : { known }),
       onNone: () => {
-        this.#heard();
+        this.#heard("pull");
         if (!told) note(`The gateway ${gateway.url} has no pipeline yet: waiting for one`);
         told = true;
       },
-      onError: (error) => this.#failed(error),
+      onError: (error) => this.#failed("pull", error),
     });
+    if (pulled === undefined) this.#failing.delete("pull");
+    else this.#heard("pull");
+    return pulled;
   }
 
   /** Starts to report a run. */
   report(run: string, source: RecordSource, { quiet = false }: { readonly quiet?: boolean } = {}): Report {
     const { gateway, clock, random, note } = this.#options;
-    const report = startReport({
+    const report: Report = startReport({
       gateway,
       clock,
       random,
@@ -174,12 +187,14 @@ export class Link {
       source,
       commands: this.#inbox,
       quiet,
-      onAcknowledged: () => this.#heard(),
+      heard: () => this.#heartbeat.heard,
+      onAcknowledged: () => this.#heard(report),
+      onLeftOut: note,
       onParked: (lane, { from, to, reason }) =>
         note(`Records ${from} to ${to} of the ${lane} are set aside: ${reason}`),
       onRejected: (rejected) =>
         note(`The gateway could not read ${rejected.length} records: ${rejected[0]?.reason}`),
-      onError: (error) => this.#failed(error),
+      onError: (error) => this.#failed(report, error),
     });
     this.#reports.set(report, source);
     return report;
@@ -188,12 +203,13 @@ export class Link {
   /** Ends a report; what it has not sent stays in its journal. */
   async drop(report: Report): Promise<void> {
     this.#reports.delete(report);
+    this.#failing.delete(report);
     await report.stop();
   }
 
   /** Tells the gateway a last time how things stand, if it is in reach. */
   async farewell(): Promise<void> {
-    if (this.#failing) return;
+    if (this.#failing.size > 0) return;
     const over = new AbortController();
     this.#farewell = { made: false, done: () => over.abort() };
     this.#heartbeat.beat();
@@ -208,17 +224,24 @@ export class Link {
     ]);
   }
 
-  #heard(): void {
+  /** Whatever gets through shows that heartbeats would; but where they do and results do not, the gateway is not back. */
+  #heard(by: unknown): void {
     const { clock, note } = this.#options;
-    if (this.#failing) note(`The gateway ${this.gateway.url} is back`);
-    this.#failing = false;
+    const failed = this.#failing.delete(by) || this.#failing.has("heartbeat");
+    this.#failing.delete("heartbeat");
     this.#everHeard = true;
+    if (by === "heartbeat" && this.#failing.size > 0) return;
     this.#heardAt = clock.now();
+    if (this.#failing.size > 0) return;
+    if (failed) note(`The gateway ${this.gateway.url} is back`);
+    this.#told.clear();
   }
 
-  #failed(error: UplinkError): void {
-    if (!this.#failing) this.#options.note(`${error.message}; trying again`);
-    this.#failing = true;
-    this.#lastError = error.message;
+  /** Each kind of trouble is told once, until all is well. */
+  #failed(by: unknown, error: UplinkError): void {
+    if (!this.#told.has(error.code)) this.#options.note(`${error.message}; trying again`);
+    this.#told.add(error.code);
+    this.#failing.delete(by);
+    this.#failing.set(by, error.message);
   }
 }

@@ -73,12 +73,15 @@ export interface ConfigRead {
   readonly settings: readonly Setting[];
 }
 
+/** The one of netUnicorn's that has no unit. */
+const SECONDS = "NETUNICORN_EXECUTOR_HEARTBEAT_SECONDS";
+
 /** netUnicorn's variables, by ours that they stand for. */
 const NETUNICORN: Readonly<Partial<Record<VariableName, string>>> = {
   OUTRIDER_GATEWAY: "NETUNICORN_GATEWAY_ENDPOINT",
   OUTRIDER_EXECUTOR_ID: "NETUNICORN_EXECUTOR_ID",
   OUTRIDER_EXPERIMENT_ID: "NETUNICORN_EXPERIMENT_ID",
-  OUTRIDER_HEARTBEAT: "NETUNICORN_EXECUTOR_HEARTBEAT_SECONDS",
+  OUTRIDER_HEARTBEAT: SECONDS,
 };
 
 /** Reads the configuration from the environment. An empty variable counts as one that is not set. */
@@ -90,11 +93,12 @@ export async function readConfig(port: ConfigPort): Promise<ConfigRead> {
     const other = foreign === "" ? undefined : NETUNICORN[name];
     const theirs = other === undefined ? "" : port.env(other)?.trim() ?? "";
     if (own !== "") found.set(name, { value: own, origin: "environment" });
-    else if (theirs !== "") {
-      found.set(name, { value: name === "OUTRIDER_HEARTBEAT" ? `${theirs}s` : theirs, origin: other! });
-    }
+    else if (theirs !== "") found.set(name, { value: theirs, origin: other! });
   }
-  const checked = readVariables(Object.fromEntries([...found].map(([name, { value }]) => [name, value])));
+  const texts = [...found].map((
+    [name, { value, origin }],
+  ) => [name, origin === SECONDS ? `${value}s` : value]);
+  const checked = readVariables(Object.fromEntries(texts));
   const problems = checked.problems.map(({ name, message }) => {
     const { value, origin } = found.get(name)!;
     const from = origin === "environment" ? name : origin;
@@ -102,7 +106,10 @@ export async function readConfig(port: ConfigPort): Promise<ConfigRead> {
     const received = aboutVariable(name).secret || name === "OUTRIDER_SECRETS"
       ? `${value.length} characters`
       : JSON.stringify(value.slice(0, 100));
-    return `${from}: ${message}; received ${received}`;
+    const form = origin === SECONDS
+      ? "Write a number of seconds from 1 to 3600, without a unit, such as 30"
+      : message;
+    return `${from}: ${form}; received ${received}`;
   });
   const token = await tokenOf(found, port, problems);
   const exposed = exposureOf(found);

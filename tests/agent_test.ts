@@ -257,3 +257,29 @@ test("without a gateway the file is run, and without either the agent says what 
     });
     await assert.rejects(world.until(world.agent(alone).ended), { code: "OUTRIDER_NO_PIPELINE" });
   }));
+
+test("records that the gateway refuses are told, and the exit code is no 0; what a proxy refuses is waited for", () =>
+  inWorld(async (world, stateDir) => {
+    const refusing = (answer: () => Response) => {
+      world.network.stands = (path, text) =>
+        path.endsWith("/records") && text.includes('"attempt.settled"') ? answer() : undefined;
+    };
+    await world.user.submit(await bundleOf("p", { one: {} }), "pi");
+    refusing(() => new Response("Bad Request", { status: 400 }));
+    const waiting = world.agent({ stateDir });
+    await world.when(() => world.notes.some((note) => /answered 400: Bad Request/.test(note)));
+    const until = world.clock.now() + 3_600_000;
+    await world.when(() => world.clock.now() > until);
+    world.network.stands = undefined;
+    assert.equal(await world.until(waiting.ended), 0);
+    assert.equal((await resultOf(world, await onlyRun(world))).tasks["one"]?.[0]?.value, 1);
+    assert.ok(!world.notes.some((note) => note.includes("set aside")));
+
+    await world.user.submit(await bundleOf("p", { one: {} }), "pi");
+    refusing(() => Response.json({ error: { code: "BAD", message: "not this one" } }, { status: 422 }));
+    assert.equal(await world.until(world.agent({ stateDir }).ended), 1);
+    assert.match(
+      world.notes.join("\n"),
+      /will not have all of run \S+: 1 records were set aside, 0 values left out/,
+    );
+  }));

@@ -135,6 +135,18 @@ test("netUnicorn's variables choose its dialect", async () => {
   assert.equal(alone.config?.executor, undefined);
 });
 
+test("netUnicorn's time between heartbeats is in seconds, and the hint says so", async () => {
+  const SECONDS = "NETUNICORN_EXECUTOR_HEARTBEAT_SECONDS";
+  const gateway = { NETUNICORN_GATEWAY_ENDPOINT: "http://g", NETUNICORN_EXECUTOR_ID: "e" };
+  for (const text of ["30s", "1m", "0", "4000", "-1", "x"]) {
+    const { problems } = await read({ ...gateway, [SECONDS]: text });
+    assert.deepEqual(problems, [
+      `${SECONDS}: Write a number of seconds from 1 to 3600, without a unit, such as 30; received "${text}"`,
+    ]);
+  }
+  assert.equal((await read({ ...gateway, [SECONDS]: "2.5" })).config?.heartbeatMs, 2500);
+});
+
 test("settings tell each value and its origin, and hide the token", async () => {
   const { settings } = await read({
     OUTRIDER_TOKEN: "s3cret-token",

@@ -1,6 +1,7 @@
 /** netUnicorn's dialect, against a stand-in that answers as its gateway does. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { Link } from "../src/agent_link.ts";
 import type { Gateway } from "../src/uplink/dialect.ts";
 import { createFlags } from "../src/uplink/flags.ts";
 import { CommandInbox } from "../src/uplink/commands.ts";
@@ -252,6 +253,112 @@ test("uplink: netUnicorn: a heartbeat that was given up and arrives after the re
   assert.equal(there.executors.get("e")?.state, 3);
   assert.deepEqual(there.stored("e").result, { state: "succeeded" });
   assert.equal(there.posts.length, 3);
+});
+
+test("uplink: netUnicorn: a heartbeat that is not sent is neither an answer nor a failure", async () => {
+  const w = world();
+  const seen: string[] = [];
+  const heartbeat = startHeartbeat({
+    gateway: w.gateway,
+    clock: w.clock,
+    random: Math.random,
+    session: "s",
+    snapshot: () => ({ outrider: "0", runtime: "t", state: "idle", spool: { state: 0, log: 0 } }),
+    commands: new CommandInbox(),
+    onReply: () => seen.push("reply"),
+    onError: () => seen.push("error"),
+  });
+  await pass(60_000, w);
+  await heartbeat.stop();
+  assert.deepEqual(seen, []);
+  assert.equal(w.there.posts.length, 0);
+});
+
+test("uplink: netUnicorn: a result that a proxy finds too large goes without log, then without its largest values, and says so", async () => {
+  const w = world();
+  const limit = 20_000;
+  const sizes: number[] = [];
+  const gateway = netunicornGateway({
+    url: "http://gateway.test",
+    executor: "dev ice",
+    clock: w.clock,
+    fetch: (url, init) => {
+      const size = (init.body as Uint8Array).length;
+      sizes.push(size);
+      if (size <= limit) return w.chaos.fetch(url, init);
+      return Promise.resolve(new Response("<html>413</html>", { status: 413 }));
+    },
+  });
+  const journal = new FakeJournal();
+  for (let at = 0; at < 2000; at++) journal.log(`line ${at}`);
+  const attempt = (value: unknown) => [{ iteration: 0, attempt: 1, outcome: "succeeded", value }];
+  const told: string[] = [];
+  const { clock } = w;
+  const report = startReport({
+    ...{ gateway, clock, random: Math.random, run: "r", source: journal },
+    onLeftOut: (text) => told.push(text),
+  });
+  const tasks = {
+    small: attempt(1),
+    large: attempt("x".repeat(100_000)),
+    larger: attempt("y".repeat(200_000)),
+  };
+  report.end({ state: "succeeded", result: { run: "r", state: "succeeded", tasks } });
+  assert.equal(await drive(report.drained, w), true);
+  const { result } = w.there.stored("dev ice") as {
+    result: { tasks: Record<string, Record<string, unknown>[]> };
+  };
+  assert.equal(result.tasks["small"]?.[0]?.["value"], 1);
+  for (const name of ["large", "larger"]) {
+    const [kept] = result.tasks[name]!;
+    assert.deepEqual([kept?.["outcome"], "value" in kept!], ["succeeded", false]);
+    assert.match(String(kept?.["valueLeftOut"]), /\d+ characters of JSON: too large/);
+  }
+  assert.match(told.join(), /run r went without 2 values, since it was too large: .*413/);
+  assert.equal(report.status().leftOut, 2);
+  assert.ok(sizes.length <= 8, `${sizes}`);
+});
+
+test("uplink: netUnicorn: while a proxy refuses the result, the back-off grows, nothing is told to be back, and the gateway counts as out of reach", async () => {
+  const w = world();
+  w.there.resultTrouble = 413;
+  const notes: string[] = [];
+  const link = new Link({
+    gateway: w.gateway,
+    clock: w.clock,
+    random: () => 0.999,
+    heartbeatMs: 1000,
+    quiet: false,
+    snapshot: () => ({ outrider: "0", runtime: "t", state: "idle" }),
+    onCommand: () => {},
+    note: (text) => notes.push(text),
+  });
+  const report = link.report("r", new FakeJournal());
+  report.end({ state: "succeeded", result: { tasks: {} } });
+  await pass(1_800_000, w);
+  assert.ok(w.there.posts.length < 60, `${w.there.posts.length}`);
+  assert.ok(link.outOfReachMs >= 1_790_000, `${link.outOfReachMs}`);
+  assert.equal(notes.length, 1, notes.join("\n"));
+  w.there.resultTrouble = undefined;
+  assert.equal(await drive(report.drained, w), true);
+  assert.match(notes.at(-1)!, /is back$/);
+  assert.equal(link.outOfReachMs, 0);
+  await link.stop();
+  assert.equal(w.clock.timers, 0);
+});
+
+test("uplink: netUnicorn: what is no answer of its gateway's is not believed", async () => {
+  const limits = { timeoutMs: 1000 };
+  for (const text of ["", "OKOK", "<html>", '{"error":{"code":"BAD","message":"no"}}']) {
+    const there = answering(text);
+    if (text !== "") {
+      await assert.rejects(there.pull(undefined, limits), { code: "OUTRIDER_GATEWAY_ANSWER" }, text);
+    }
+    if (there.report.kind !== "whole" || text.startsWith("{")) continue;
+    await assert.rejects(there.report.send({ run: "r", result: {}, log: [] }, limits), {
+      code: "OUTRIDER_GATEWAY_ANSWER",
+    });
+  }
 });
 
 test("uplink: netUnicorn: a refusal names the variables that were set", async () => {

@@ -256,6 +256,96 @@ test("uplink: a gateway that refuses every record still gets the end, and no sto
   assert.ok(w.clock.now() - started >= refused.length * 100);
 });
 
+/** Lets through what `passes`, and answers all else with this. */
+function standsBetween(w: World, answer: () => Response, passes: (bytes: number) => boolean = () => false) {
+  const fetch = (url: string, init: RequestInit) =>
+    passes((init.body as Uint8Array).length) ? w.chaos.fetch(url, init) : Promise.resolve(answer());
+  const gzip = w.activity.gzip;
+  return outriderGateway({ url: "http://localhost", executor: "e", fetch, clock: w.clock, gzip });
+}
+
+test("uplink: what a proxy or a login page refuses is waited out, with few requests, and nothing is set aside", async () => {
+  for (
+    const [status, type, body] of [
+      [400, "text/plain", "Bad Request"],
+      [400, "application/json", '{"error":{"code":400,"message":"no"}}'],
+      [413, "text/html", "<html>413</html>"],
+      [200, "text/html", "<html>log in</html>"],
+      [422, "application/json", '{"detail":"no"}'],
+    ] as const
+  ) {
+    const w = world();
+    let away = true;
+    let requests = 0;
+    const gateway = standsBetween(w, () => {
+      requests++;
+      return new Response(body, { status, headers: { "content-type": type } });
+    }, () => !away);
+    const report = w.report({ gateway, heard: () => 0 });
+    w.journal.fill(20);
+    report.end({ state: "succeeded" });
+    await pass(3_600_000, w);
+    assert.ok(requests < 250, `${requests}`);
+    away = false;
+    await drive(report.drained, w);
+    await report.stop();
+    assertAllKept(w);
+    assert.equal(report.status().parked, 0);
+  }
+});
+
+test("uplink: while heartbeats get no answer, not even a gateway's own refusal sets anything aside", async () => {
+  const w = world();
+  const { gateway } = refusing(w, (body) => body.includes('"line 3"'));
+  let heard = 0;
+  const report = w.report({ gateway, heard: () => heard });
+  w.journal.fill(5);
+  report.end({ state: "succeeded" });
+  await pass(3_600_000, w);
+  assert.equal(report.status().parked, 0);
+  heard = 1;
+  await drive(report.drained, w);
+  await report.stop();
+  assert.equal(report.status().parked, 1);
+});
+
+test("uplink: a record too large for what stands between goes without its value, once all else is seen to get through", async () => {
+  const w = world();
+  const tooLarge = () => new Response("<html>413 Request Entity Too Large</html>", { status: 413 });
+  const gateway = standsBetween(w, tooLarge, (bytes) => bytes < 4000);
+  const random = seeded(5);
+  const noise = Array.from({ length: 2000 }, () => random().toString(36).slice(2)).join("");
+  w.journal.state({ type: "run.started", run: "r", pipeline: "p", runtime: "test 1", plan: "h" });
+  w.journal.state(settled("small", 1));
+  w.journal.state(settled("large", noise));
+  w.journal.state(settled("after", 2));
+  w.journal.state({ type: "run.ended", state: "succeeded" });
+  const told: string[] = [];
+  let heard = 1;
+  const report = w.report({ gateway, heard: () => heard, onLeftOut: (text) => told.push(text) });
+  report.end({ state: "succeeded" });
+  await pass(3_600_000, w);
+  assert.equal(w.store.run("r")?.acknowledged.state, 2);
+  assert.equal(report.status().leftOut, 0);
+  heard += 2;
+  await drive(report.drained, w);
+  await report.stop();
+  assert.deepEqual([report.status().parked, report.status().leftOut], [0, 1]);
+  assert.match(told.join(), /Record 3 of the state goes without its value: .*413 Request Entity Too Large/);
+  const records = kept(w.store, "state").map((text) => JSON.parse(text) as Record<string, unknown>);
+  assert.deepEqual(records.map(({ outcome }) => outcome).slice(1, 4), [
+    "succeeded",
+    "succeeded",
+    "succeeded",
+  ]);
+  assert.deepEqual([records[1]?.["value"], records[2]?.["value"], records[3]?.["value"]], [
+    "1",
+    undefined,
+    "2",
+  ]);
+  assert.deepEqual(w.store.missing("r", 10).map(({ from, to }) => [from, to]), [[3, 3]]);
+});
+
 test("uplink: a wrong token parks nothing: it is told, and all comes once the token is right", async () => {
   const w = world();
   let right = false;

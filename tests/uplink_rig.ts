@@ -219,11 +219,20 @@ export interface Harm {
   readonly error429?: number;
 }
 
+async function unpacked({ body, headers }: RequestInit): Promise<string> {
+  const stream = new Response(body ?? null).body;
+  if (!stream) return "";
+  const packed = new Headers(headers).get("content-encoding") === "gzip";
+  return await new Response(packed ? stream.pipeThrough(new DecompressionStream("gzip")) : stream).text();
+}
+
 /** A network between an app and its client that does harm. */
 export class Chaos {
   readonly #app: (request: Request) => Response | Promise<Response>;
   readonly #world: { clock: HandClock; activity: Activity; random: Random };
   harm: Harm;
+  /** Answers in the gateway's place where it gives anything, told the path and the unpacked body. */
+  stands: ((path: string, text: string) => Response | undefined) | undefined;
   offline = false;
   requests = 0;
   most = 0;
@@ -252,6 +261,10 @@ export class Chaos {
     const { random, clock } = this.#world;
     const { lost = 0, deaf = 0, twice = 0, slow = 0, error500 = 0, error429 = 0 } = this.harm;
     if (this.offline || random() < lost) throw new TypeError("network is unreachable");
+    if (this.stands) {
+      const answer = this.stands(new URL(url).pathname, await this.#world.activity.during(unpacked(init)));
+      if (answer) return answer;
+    }
     if (random() < slow) await this.#late(random() * 60_000);
     if (random() < error429) {
       return new Response("slow down", { status: 429, headers: { "retry-after": "7" } });

@@ -11,6 +11,16 @@ import { sha256 } from "../src/uplink/bytes.ts";
 import { Activity, drive, HandClock, pass } from "./uplink_rig.ts";
 
 const LIMITS = { timeoutMs: 5000 };
+const BEAT = {
+  session: "s",
+  version: 1,
+  outrider: "0",
+  runtime: "test 1",
+  state: "idle" as const,
+  spool: { state: 0, log: 0 },
+  sentBytes: 0,
+  seen: 0,
+};
 const BATCH = { run: "r", lane: "state" as const, records: [] };
 
 function gatewayOf(fetch: Fetch, clock: HandClock = new HandClock()) {
@@ -110,13 +120,53 @@ test("uplink: no connection, no JSON, JSON of another shape: each says what it w
 
 test("uplink: what a refusal is about decides whether the record is to blame", async () => {
   const blamed: number[] = [];
+  const own = JSON.stringify({ error: { code: "BAD", message: "no" } });
   for (let status = 400; status < 600; status++) {
-    const error = await sendTo(answering("{}", { status })).catch((error) => error as { transient: boolean });
+    const error = await sendTo(answering(own, { status })).catch((error) => error as { transient: boolean });
     if (!(error as { transient: boolean }).transient) blamed.push(status);
   }
   const expected = Array.from({ length: 100 }, (_, at) => 400 + at)
     .filter((status) => ![401, 403, 404, 405, 407, 408, 429].includes(status));
   assert.deepEqual(blamed, expected);
+});
+
+/** Answers that are none of a gateway's: of proxies, login pages, other servers. */
+const FOREIGN = [
+  "",
+  "Bad Request",
+  "<html>no</html>",
+  "{}",
+  "null",
+  '{"message":"Forbidden"}',
+  '{"error":"bad_request"}',
+  '{"error":{"code":400,"message":"Invalid","status":"INVALID_ARGUMENT"}}',
+  '{"error":{"code":"BadRequest","message":"Invalid"}}',
+  '{"detail":"Not Found"}',
+  '{"error":{"code":"BAD"}}',
+];
+
+test("uplink: a refusal that is not in the gateway's own form blames nothing that was sent, whatever its status", async () => {
+  for (const body of FOREIGN) {
+    for (const status of [400, 406, 409, 410, 413, 415, 422, 431, 451, 499, 500]) {
+      await assert.rejects(sendTo(answering(body, { status })), { transient: true }, `${status} ${body}`);
+    }
+  }
+});
+
+test("uplink: a success that is none of a gateway's is not believed", async () => {
+  for (const body of [...FOREIGN, '{"status":"login"}', '"ok"', "[]", '{"ok":true}']) {
+    for (const status of [200, 201, 202]) {
+      const fetch = answering(body, { status });
+      const gateway = gatewayOf(fetch);
+      await assert.rejects(sendTo(fetch), { transient: true }, body);
+      await assert.rejects(gateway.pull(undefined, LIMITS), { transient: true }, body);
+      await assert.rejects(gateway.flags.read("n", LIMITS), { transient: true }, body);
+      const set = { op: "set", id: "1", value: 1 } as const;
+      await assert.rejects(gateway.flags.change("n", set, LIMITS), { transient: true }, body);
+      // An empty object is a reply without commands, as any field of it may be left out.
+      if (body !== "{}") await assert.rejects(gateway.beat(BEAT, LIMITS), { transient: true }, body);
+    }
+  }
 });
 
 test("uplink: a token with a line break is refused, says where, and is never shown", () => {

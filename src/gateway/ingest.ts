@@ -70,6 +70,9 @@ export function ingest(
       missing.push({ from: piece.to, to: piece.to, reason });
       continue;
     }
+    if (read.type === "attempt.settled" && read.record.valueLeftOut !== undefined) {
+      missing.push({ from: piece.to, to: piece.to, reason: `A value of ${read.record.valueLeftOut}` });
+    }
     records.push({ seq: piece.to, text: JSON.stringify(piece.record) });
     row = after(row, read);
   }

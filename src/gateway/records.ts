@@ -58,6 +58,8 @@ export interface AttemptSettled {
   readonly startedAt?: number;
   readonly endedAt?: number;
   readonly worker?: number;
+  /** The value was too large for the way here, in words. */
+  readonly valueLeftOut?: string;
 }
 const ErrorShape: Schema<ErrorData> = v.looseObject({
   name: Words,
@@ -78,6 +80,7 @@ const AttemptSettled: Schema<AttemptSettled> = v.looseObject({
   startedAt: v.exactOptional(Stamp),
   endedAt: v.exactOptional(Stamp),
   worker: v.exactOptional(Whole),
+  valueLeftOut: v.exactOptional(v.pipe(v.string(), v.maxLength(500))),
 });
 
 const AnyState: Schema<{ readonly type: string; readonly at: number }> = v.looseObject({

@@ -64,7 +64,8 @@ export interface Gateway {
   readonly traffic: Traffic;
   /** `undefined` where there is nothing yet, or nothing newer than `known`. */
   pull(known: string | undefined, options: CallOptions): Promise<Pulled | undefined>;
-  beat(heartbeat: Heartbeat, options: CallOptions): Promise<HeartbeatReply>;
+  /** `undefined` where nothing was sent, since this gateway is told nothing just now: then nothing was heard of it either. */
+  beat(heartbeat: Heartbeat, options: CallOptions): Promise<HeartbeatReply | undefined>;
   /** How runs are reported: as numbered records, or whole at their end. */
   readonly report:
     | { readonly kind: "records"; send(batch: Batch, options: CallOptions): Promise<BatchReply> }

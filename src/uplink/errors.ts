@@ -35,20 +35,24 @@ export class GatewayAnswerError extends UplinkError {
 /** What a refusal holds. */
 export interface Refusal {
   readonly status: number;
-  /** The gateway's own words, shortened. */
+  /** The words of who refused, shortened. */
   readonly reason: string;
+  /** Whether the answer has the form in which the gateway's dialect refuses; else a proxy, say, stands between. */
+  readonly own: boolean;
   readonly retryAfterMs: number | undefined;
 }
 
 /** Statuses that are about us or about the way, not about what was sent: sending something else would not help. */
 const ABOUT_THE_WAY: ReadonlySet<number> = new Set([401, 403, 404, 405, 407]);
 
-/** The gateway answered with a status that is no success. */
+/** A status that is no success, from the gateway or from what stands between. Only the gateway's own word blames what was sent. */
 export class GatewayRefusedError extends UplinkError {
   override readonly code = "OUTRIDER_GATEWAY_REFUSED";
   override name = "GatewayRefusedError";
   readonly status: number;
   readonly reason: string;
+  /** Whether it is the gateway's own word. */
+  readonly own: boolean;
   override readonly transient: boolean;
   override readonly retryAfterMs: number | undefined;
 
@@ -56,13 +60,19 @@ export class GatewayRefusedError extends UplinkError {
     super(message);
     this.status = refusal.status;
     this.reason = refusal.reason;
+    this.own = refusal.own;
     this.retryAfterMs = refusal.retryAfterMs;
-    this.transient = !isContentRefused(refusal.status);
+    this.transient = !(refusal.own && isContentRefused(refusal.status));
+  }
+
+  /** Whether less at a time may pass, whoever said so. */
+  get tooLarge(): boolean {
+    return this.status === 413;
   }
 }
 
 /**
- * Whether a status says that what was sent will never be taken. 408 and 429 say "later"; 401, 403, 404, 405 and 407 speak
+ * Whether a status of the gateway's own says that what was sent will never be taken. 408 and 429 say "later"; 401, 403, 404, 405 and 407 speak
  * of the token or the address, and every record would meet them, so setting records aside for them would lose a run.
  */
 export function isContentRefused(status: number): boolean {

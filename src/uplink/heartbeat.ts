@@ -43,6 +43,8 @@ export interface HeartbeatOptions {
   /** Sends one heartbeat that announces silence, then none until `quiet(false)`. Default false. */
   readonly quiet?: boolean;
   readonly onReply?: () => void;
+  /** There was nothing to send to this gateway: it is neither heard nor missed. */
+  readonly onUnsent?: () => void;
   readonly onError?: (error: UplinkError) => void;
 }
 
@@ -59,7 +61,7 @@ export class HeartbeatLoop {
   #announced = false;
   #now = false;
   #failures = 0;
-  #lastReplyAt: number | undefined;
+  #replies = 0;
   #retryAfterMs = 0;
 
   constructor(options: HeartbeatOptions) {
@@ -84,9 +86,9 @@ export class HeartbeatLoop {
     return this.#failures;
   }
 
-  /** When the gateway last replied, milliseconds since the epoch. */
-  get lastReplyAt(): number | undefined {
-    return this.#lastReplyAt;
+  /** Replies so far; 0 while the last heartbeat got none. */
+  get heard(): number {
+    return this.#failures === 0 ? this.#replies : 0;
   }
 
   /** Sends one as soon as the one under way, if any, is over. */
@@ -145,7 +147,7 @@ export class HeartbeatLoop {
 
   async #send(): Promise<void> {
     if (this.#quiet && this.#announced) return;
-    const { gateway, commands, clock, session, onReply, onError } = this.#options;
+    const { gateway, commands, session, onReply, onUnsent, onError } = this.#options;
     const quiet = this.#quiet;
     const heartbeat: Heartbeat = {
       ...bounded(this.#options.snapshot()),
@@ -159,10 +161,11 @@ export class HeartbeatLoop {
     const timeoutMs = Math.min(this.#options.timeoutMs ?? INTERVAL_MS, this.#intervalMs);
     try {
       const reply = await gateway.beat(heartbeat, { timeoutMs, signal: this.#abort.signal });
+      if (reply === undefined) return onUnsent?.();
       this.#failures = 0;
+      this.#replies++;
       this.#retryAfterMs = 0;
       this.#announced = quiet;
-      this.#lastReplyAt = clock.now();
       commands.take(reply.commands);
       onReply?.();
     } catch (error) {

@@ -10,8 +10,12 @@
  * | acknowledged less | the gateway has lost records: the cursor goes back, after a back-off |
  * | acknowledged the same | nothing was taken: back-off |
  * | 408, 429, 5xx, 401, 403, 404, 405, 407, no answer | back-off, `Retry-After` honoured; a timeout halves the batch |
- * | any other 4xx, many records | halved, to find the one that is meant |
- * | any other 4xx, one record | parked: told in the next batch, never sent again, not acknowledged by itself |
+ * | any status with a body that is no gateway's refusal | back-off likewise: it says nothing of the records |
+ * | 413 to many records, whoever says it | halved |
+ * | any other 4xx of the gateway's own, many records | halved, to find the one that is meant |
+ * | a 4xx of the gateway's own, one record | set aside: told in the next batch, never sent again; at a 413 its value first |
+ * | 413 of another's, one record | the same, once two heartbeats were answered since: all else gets through |
+ * | any of them while heartbeats get no answer | back-off: nothing is set aside on the word of what stands between |
  */
 import { Backoff } from "./backoff.ts";
 import type { CallOptions } from "./dialect.ts";
@@ -22,6 +26,7 @@ import {
   UnreachableError,
   UplinkError,
 } from "./errors.ts";
+import { leanRecord } from "./lean.ts";
 import type { Batch, BatchReply, Final, Parked } from "./messages.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Lane, Numbered, Random } from "./port.ts";
@@ -61,7 +66,11 @@ export interface LaneOptions {
   ready(): boolean;
   /** What is sent once all records are, until it is taken. */
   final(): Final | undefined;
+  /** Heartbeats that were answered so far; 0 while the last one was not. */
+  heard(): number;
   onReply(reply: BatchReply): void;
+  /** A record goes without its value. */
+  onLeftOut(record: Numbered, reason: string): void;
   onParked(parked: Parked): void;
   onError(error: UplinkError): void;
 }
@@ -85,6 +94,10 @@ export class LaneSender {
   #last: number;
   #maxRecords: number;
   #parked: Parked[] = [];
+  /** Numbers of records that go without their values. */
+  readonly #lean = new Set<number>();
+  /** The record that was too large by itself for something that is no gateway, and what was `heard` then. */
+  #suspect = { seq: 0, heard: 0 };
   #moves = 0;
   #idle = true;
 
@@ -182,7 +195,8 @@ export class LaneSender {
     while (!full) {
       const chunk = this.#options.read(after, Math.min(READ, this.#maxRecords - records.length));
       if (chunk.length === 0) break;
-      for (const record of chunk) {
+      for (const whole of chunk) {
+        const record = this.#lean.has(whole.seq) ? leanRecord(whole) ?? whole : whole;
         const size = JSON.stringify(record).length;
         full = records.length >= this.#maxRecords || (records.length > 0 && bytes + size > limits.bytes);
         if (full) break;
@@ -260,22 +274,40 @@ export class LaneSender {
     const { clock, signal } = this.#options;
     this.#options.onError(error);
     const count = batch.records.length;
-    const refused = error instanceof GatewayRefusedError && !error.transient && count > 0;
+    const refused = error instanceof GatewayRefusedError && (!error.transient || error.tooLarge) && count > 0;
     if (refused || error instanceof GatewayTimeoutError) {
       this.#maxRecords = Math.max(1, Math.floor(count / 2));
     }
     if (error instanceof UnreachableError || error instanceof GatewayTimeoutError) {
       return await this.#online.wait(signal, { clock, ms: this.#backoff.next() });
     }
-    if (!refused) return await sleep(clock, this.#backoff.next(error.retryAfterMs), signal);
     const [record] = batch.records;
-    if (count === 1 && record) {
-      const reason = `Refused by the gateway: ${error.reason}`.slice(0, 500);
-      const range = { from: firstOf(record), to: record.seq, status: error.status, reason };
-      this.#park(range);
-      this.#options.onParked(range);
-    }
+    const goesOn = refused && (count > 1 || this.#isToBlame(record!, error));
+    if (!goesOn) return await sleep(clock, this.#backoff.next(error.retryAfterMs), signal);
+    if (count === 1) this.#setAside(record!, error);
     await sleep(clock, REFUSED_PAUSE_MS, signal);
+  }
+
+  /** Whether a refusal is about the record that went alone. */
+  #isToBlame({ seq }: Numbered, error: GatewayRefusedError): boolean {
+    const heard = this.#options.heard();
+    if (heard === 0) return false;
+    if (error.own) return true;
+    if (this.#suspect.seq !== seq) this.#suspect = { seq, heard };
+    return heard > this.#suspect.heard + 1;
+  }
+
+  #setAside(record: Numbered, error: GatewayRefusedError): void {
+    const { lane, onLeftOut, onParked } = this.#options;
+    const by = error.own ? "the gateway" : "what stands before the gateway";
+    const reason = `Refused by ${by}: ${error.reason}`.slice(0, 500);
+    if (error.tooLarge && lane === "state" && !this.#lean.has(record.seq) && leanRecord(record)) {
+      this.#lean.add(record.seq);
+      return onLeftOut(record, reason);
+    }
+    const range = { from: firstOf(record), to: record.seq, status: error.status, reason };
+    this.#park(range);
+    onParked(range);
   }
 
   /** Sets a range aside; neighbours with the same reason become one, so that the list stays short. */

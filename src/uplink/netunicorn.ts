@@ -17,7 +17,7 @@ import { fromBase64, toBase64 } from "../pipeline/value.ts";
 import { sha256 } from "./bytes.ts";
 import type { CallOptions, Gateway, Pulled, Whole } from "./dialect.ts";
 import { GatewayAnswerError, GatewayTimeoutError } from "./errors.ts";
-import type { Heartbeat } from "./messages.ts";
+import type { Heartbeat, HeartbeatReply } from "./messages.ts";
 import { netunicornFlags } from "./netunicorn_flags.ts";
 import { NetunicornLine } from "./netunicorn_line.ts";
 import { MAX_BUNDLE_BYTES } from "./outrider.ts";
@@ -59,10 +59,7 @@ export function netunicornGateway(options: NetunicornOptions): Gateway {
       return wire.traffic;
     },
     pull: (known, limits) => pull(line, { known, limits, options }),
-    async beat(heartbeat: Heartbeat, limits) {
-      await results.beat(heartbeat, limits);
-      return {};
-    },
+    beat: (heartbeat: Heartbeat, limits) => results.beat(heartbeat, limits),
     report: { kind: "whole", send: (whole: Whole, limits) => results.finish(whole, limits) },
     flags: netunicornFlags(line, options.experiment ?? "Unknown"),
   };
@@ -89,11 +86,13 @@ class Results {
     this.#clock = clock;
   }
 
-  async beat(heartbeat: Heartbeat, limits: CallOptions): Promise<void> {
+  /** Says nothing where there is nothing to be said: before a run, and after its result. */
+  async beat(heartbeat: Heartbeat, limits: CallOptions): Promise<HeartbeatReply | undefined> {
     const run = heartbeat.run?.id;
-    if (run === undefined || run === this.#finished) return;
+    if (run === undefined || run === this.#finished) return undefined;
     try {
-      await this.#write({ outrider: 1, heartbeat }, { ...limits, state: EXECUTING, run });
+      const sent = await this.#write({ outrider: 1, heartbeat }, { ...limits, state: EXECUTING, run });
+      return sent ? {} : undefined;
     } catch (error) {
       if (error instanceof GatewayTimeoutError) this.#strayUntil = this.#clock.monotonic() + STRAY_MS;
       throw error;
@@ -111,19 +110,18 @@ class Results {
     if (!limits.signal?.aborted && this.#finished === run) await write();
   }
 
-  async #write(content: unknown, { state, run, ...limits }: WriteOptions): Promise<void> {
+  /** Resolves to whether it was sent. */
+  #write(content: unknown, { state, run, ...limits }: WriteOptions): Promise<boolean> {
     const before = this.#last;
-    const sent = before.catch(() => {}).then(() => {
-      if (state === EXECUTING && run === this.#finished) return;
+    const sent = before.catch(() => {}).then(async () => {
+      if (state === EXECUTING && run === this.#finished) return false;
       const results = toBase64(new TextEncoder().encode(JSON.stringify(content)));
-      return this.#line.post(
-        "/api/v1/executor/result",
-        { executor_id: this.#executor, results, state },
-        limits,
-      );
+      const body = { executor_id: this.#executor, results, state };
+      await this.#line.post("/api/v1/executor/result", body, limits);
+      return true;
     });
     this.#last = sent;
-    await sent;
+    return sent;
   }
 }
 
@@ -152,10 +150,12 @@ async function pull(line: NetunicornLine, { known, limits, options }: PullAsk): 
 
 function unpack(text: string, name: string): Bytes {
   try {
-    return new Uint8Array(fromBase64(text.startsWith('"') ? String(JSON.parse(text)) : text));
+    const packed: unknown = JSON.parse(text);
+    if (typeof packed !== "string") throw new TypeError("No text");
+    return new Uint8Array(fromBase64(packed));
   } catch (cause) {
     throw new GatewayAnswerError(
-      `${name} was answered with something that is no base64: check that NETUNICORN_GATEWAY_ENDPOINT is the address of a gateway`,
+      `${name} was answered with something that is no base64 in JSON: check that NETUNICORN_GATEWAY_ENDPOINT is the address of a gateway`,
       { cause },
     );
   }

@@ -6,7 +6,7 @@
 import type { CallOptions } from "./dialect.ts";
 import { GatewayAnswerError, UplinkError } from "./errors.ts";
 import type { Clock } from "../base/clock.ts";
-import { type Answer, type Call, isPage, page, refused, type Wire } from "./wire.ts";
+import { type Answer, type Call, isPage, jsonIn, page, refused, type Wire } from "./wire.ts";
 
 /** Our variables that netUnicorn's stand for. */
 const RENAMED: ReadonlyMap<string, string> = new Map([
@@ -38,20 +38,36 @@ export class NetunicornLine {
 
   /** The error for an answer that is no success. */
   refused(call: Call, answer: Answer): UplinkError {
-    return renamed(refused(this.name(call), answer, this.clock.now()));
+    return renamed(refused(this.name(call), answer, { now: this.clock.now(), reasonIn }));
   }
 
-  /** Sends JSON, or nothing, and expects 200. */
-  post(path: string, body: unknown, limits: CallOptions): Promise<Answer> {
+  /** Sends JSON, or nothing, and expects 200 and JSON: FastAPI answers `null` where there is nothing to say. */
+  async post(path: string, body: unknown, limits: CallOptions): Promise<void> {
     const bytes = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body));
     const headers = { "content-type": "application/json" };
-    return this.ask({ method: "POST", path, ...limits, ...(bytes ? { body: bytes, headers } : {}) }, [200]);
+    const call: Call = { method: "POST", path, ...limits, ...(bytes ? { body: bytes, headers } : {}) };
+    const answer = await this.ask(call, [200]);
+    if (jsonIn(answer) !== undefined) return;
+    throw renamed(
+      new GatewayAnswerError(
+        `${
+          this.name(call)
+        } was answered with something that is no JSON: check that OUTRIDER_GATEWAY is the address of a gateway`,
+      ),
+    );
   }
 
   /** What a call is called in messages. */
   name(call: Call): string {
     return this.#wire.name(call);
   }
+}
+
+/** FastAPI's refusals: `{"detail": "…"}`, or a list of what does not fit. */
+function reasonIn(body: unknown): string | undefined {
+  const detail = (body as { readonly detail?: unknown } | null | undefined)?.detail;
+  if (typeof detail === "string") return detail;
+  return Array.isArray(detail) ? JSON.stringify(detail) : undefined;
 }
 
 function renamed<T>(error: T): T {

@@ -10,10 +10,16 @@ import type { Batch, BatchReply, Heartbeat, HeartbeatReply } from "./messages.ts
 import type { Bytes } from "./port.ts";
 import * as protocol from "./protocol.ts";
 import { gzip, sha256, WORTH_GZIP } from "./bytes.ts";
-import { type Answer, type Call, isPage, page, refused, Wire, type WireOptions } from "./wire.ts";
+import { type Answer, type Call, isPage, jsonIn, page, refused, Wire, type WireOptions } from "./wire.ts";
 
 /** Largest bundle that is taken, bytes. */
 export const MAX_BUNDLE_BYTES: number = 64 * 1024 * 1024;
+
+/** Any object would do for a reply without commands, also one of a login page: only an empty one is taken for it. */
+const BeatReply: v.GenericSchema<unknown, HeartbeatReply> = v.pipe(
+  protocol.HeartbeatReply,
+  v.check((reply) => reply.commands !== undefined || JSON.stringify(reply) === "{}", "Has no commands"),
+);
 
 /** What the dialect needs. */
 export interface OutriderOptions extends WireOptions {
@@ -49,7 +55,7 @@ export function outriderGateway(options: OutriderOptions): Gateway {
     },
     pull: (known, limits) => pull(ask, { path: `${executor}/pipeline?${groups}`, known, limits, options }),
     beat: (heartbeat: Heartbeat, limits): Promise<HeartbeatReply> =>
-      ask.post(`${executor}/heartbeat`, heartbeat, { ...limits, schema: protocol.HeartbeatReply }),
+      ask.post(`${executor}/heartbeat`, heartbeat, { ...limits, schema: BeatReply }),
     report: {
       kind: "records",
       send: (batch: Batch, limits): Promise<BatchReply> =>
@@ -111,7 +117,8 @@ class Asker {
         } was answered ${answer.status}, which no gateway does: check OUTRIDER_GATEWAY`,
       );
     }
-    return refused(this.wire.name(call), answer, this.#options.clock.now());
+    const { reasonIn } = protocol;
+    return refused(this.wire.name(call), answer, { now: this.#options.clock.now(), reasonIn });
   }
 }
 
@@ -122,16 +129,14 @@ function limitsOf(options: CallOptions): CallOptions {
 
 function read<T>(name: string, answer: Answer, schema: v.GenericSchema<unknown, T>): T {
   if (isPage(answer)) throw new GatewayAnswerError(page(name, answer));
-  let body: unknown;
-  try {
-    body = JSON.parse(new TextDecoder().decode(answer.bytes));
-  } catch (cause) {
+  const body = jsonIn(answer);
+  if (body === undefined) {
     throw new GatewayAnswerError(
       `${name} was answered with something that is no JSON: check that OUTRIDER_GATEWAY is the address of a gateway`,
-      { cause },
     );
   }
-  const checked = v.safeParse(schema, body);
+  // Every answer is an object; a list passes for one without fields.
+  const checked = v.safeParse(schema, Array.isArray(body) ? undefined : body);
   if (checked.success) return checked.output;
   const issue = checked.issues[0];
   throw new GatewayAnswerError(
@@ -157,7 +162,7 @@ async function pull(ask: Asker, { path, known, limits, options }: PullAsk): Prom
     ...(known === undefined ? {} : { headers: { "if-none-match": known } }),
   };
   const answer = await ask.wire.call(call);
-  if (answer.status === 204 || answer.status === 304) return undefined;
+  if (answer.status === 204 || (answer.status === 304 && known !== undefined)) return undefined;
   const name = ask.wire.name(call);
   if (answer.status !== 200) throw ask.refused(call, answer);
   if (isPage(answer)) throw new GatewayAnswerError(page(name, answer));

@@ -130,7 +130,15 @@ export const FlagReply: Schema<m.FlagReply> = v.object({ flag: v.exactOptional(F
 export const FlagValue: Schema<{ readonly value?: unknown }> = v.object({ value: v.unknown() });
 
 export const ErrorReply: Schema<{ readonly error: { readonly code: string; readonly message: string } }> = v
-  .object({ error: v.object({ code: v.string(), message: v.string() }) });
+  .object({
+    error: v.object({ code: v.pipe(v.string(), v.regex(/^[A-Z][A-Z0-9_]*$/)), message: v.string() }),
+  });
+
+/** The words of a refusal, if it is a gateway's. What a proxy or a login page says has another form. */
+export function reasonIn(body: unknown): string | undefined {
+  const { success, output } = v.safeParse(ErrorReply, body);
+  return success ? output.error.message : undefined;
+}
 
 export const Submitted: Schema<m.Submitted> = v.object({
   hash: v.string(),

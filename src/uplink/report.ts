@@ -37,6 +37,7 @@ class RecordsReport implements Report {
   #end: ReportEnd | undefined;
   #finalTaken = false;
   #parked = 0;
+  #leftOut = 0;
   #lastError: string | undefined;
   #settleFinal: (taken: boolean) => void = () => {};
   #settleDrained: (drained: boolean) => void = () => {};
@@ -69,6 +70,7 @@ class RecordsReport implements Report {
       acknowledged: { state: state.acknowledged, log: log.acknowledged },
       pending: { state: state.last - state.acknowledged, log: log.last - log.acknowledged },
       parked: this.#parked,
+      leftOut: this.#leftOut,
       lastError: this.#lastError,
     };
   }
@@ -97,7 +99,7 @@ class RecordsReport implements Report {
     lane: Lane,
     { send, read }: { send: Send; read: (after: number, limit: number) => readonly Numbered[] },
   ): LaneSender {
-    const { run, clock, random, source, from, limits } = this.#options;
+    const { run, clock, random, source, from, limits, heard = () => Infinity } = this.#options;
     return new LaneSender({
       run,
       lane,
@@ -111,7 +113,12 @@ class RecordsReport implements Report {
       limits: { ...BATCH_LIMITS, ...limits },
       ready: () => this.#ready(lane),
       final: () => lane === "state" ? this.#final() : undefined,
+      heard,
       onReply: (reply) => this.#replied(reply),
+      onLeftOut: ({ seq }, reason) => {
+        this.#leftOut++;
+        this.#options.onLeftOut?.(`Record ${seq} of the ${lane} goes without its value: ${reason}`);
+      },
       onParked: (parked) => {
         this.#parked += parked.to - parked.from + 1;
         this.#options.onParked?.(lane, parked);
@@ -147,7 +154,10 @@ class RecordsReport implements Report {
   #replied(reply: BatchReply): void {
     const { state, log } = this.#lanes;
     this.#options.commands?.take(reply.commands);
-    if (reply.rejected.length > 0) this.#options.onRejected?.(reply.rejected);
+    if (reply.rejected.length > 0) {
+      this.#parked += reply.rejected.length;
+      this.#options.onRejected?.(reply.rejected);
+    }
     this.#options.onAcknowledged?.({ state: state.acknowledged, log: log.acknowledged });
     if (this.#end && reply.final && !state.pending) {
       this.#finalTaken = true;

@@ -1,11 +1,13 @@
 /**
  * Owns the report of a run to a gateway that takes it whole, at its end.
  * Must not know which dialect that is.
- * Invariant: at most `wholeLogBytes` of the log are held; what is left out is said in a gap record.
+ * Invariant: at most `wholeLogBytes` of the log are held; what is left out is said in a gap record, and beside an outcome
+ * without its value. What is too large for the way goes without log first, then without its largest values.
  */
 import { Backoff } from "./backoff.ts";
 import type { CallOptions, Whole } from "./dialect.ts";
-import { GatewayRefusedError, UplinkError } from "./errors.ts";
+import { GatewayRefusedError, GatewayTimeoutError, UnreachableError, UplinkError } from "./errors.ts";
+import { type Lean, leanResult } from "./lean.ts";
 import type { Numbered } from "./port.ts";
 import type { Report, ReportEnd, ReportOptions, ReportStatus } from "./reporting.ts";
 import { Bell, sleep } from "./wait.ts";
@@ -33,6 +35,7 @@ class WholeReport implements Report {
   #settle: (taken: boolean) => void = () => {};
   #fail: (error: unknown) => void = () => {};
   #taken = false;
+  #leftOut = 0;
   #lastError: string | undefined;
 
   constructor(options: ReportOptions, send: Send) {
@@ -57,6 +60,7 @@ class WholeReport implements Report {
       acknowledged: numbers,
       pending: { state: left, log: 0 },
       parked: 0,
+      leftOut: this.#leftOut,
       lastError: this.#lastError,
     };
   }
@@ -72,32 +76,74 @@ class WholeReport implements Report {
   }
 
   async #deliver(end: ReportEnd): Promise<void> {
-    const { clock, random, run, source } = this.#options;
+    const { clock, random } = this.#options;
     const { signal } = this.#abort;
     const backoff = new Backoff({ random });
-    let logBytes = this.#options.wholeLogBytes ?? WHOLE_LOG_BYTES;
+    let size: Size = { log: this.#options.wholeLogBytes ?? WHOLE_LOG_BYTES, result: Infinity };
     while (!signal.aborted) {
+      const whole = this.#whole(end, size);
       try {
-        const log = lastRecords((after) => source.logs(after, READ), logBytes);
-        const size = logBytes + (JSON.stringify(end.result) ?? "").length;
-        await this.#send({ run, result: end.result ?? null, log }, {
-          timeoutMs: TIMEOUT_MS + Math.ceil(size / 2),
-          signal,
-        });
-        this.#taken = true;
-        return this.#settle(true);
+        await this.#send(whole.content, { timeoutMs: TIMEOUT_MS + Math.ceil(whole.length / 2), signal });
+        return this.#delivered(whole);
       } catch (error) {
         if (!(error instanceof UplinkError)) throw error;
         if (signal.aborted) return;
         this.#lastError = error.message;
         this.#options.onError?.(error);
-        if (error instanceof GatewayRefusedError && !error.transient) logBytes = Math.floor(logBytes / 2);
+        if (error instanceof GatewayRefusedError && (!error.transient || error.tooLarge)) {
+          size = smaller(whole);
+        }
         const ms = backoff.next(error.retryAfterMs);
-        if (error.retryAfterMs === undefined) await this.#online.wait(signal, { clock, ms });
+        // Only the network's pauses are over when the gateway is heard: what it refuses, it refuses again.
+        const network = error instanceof UnreachableError || error instanceof GatewayTimeoutError;
+        if (network) await this.#online.wait(signal, { clock, ms });
         else await sleep(clock, ms, signal);
       }
     }
   }
+
+  #whole({ result = null }: ReportEnd, size: Size): Sized {
+    const { run, source } = this.#options;
+    const log = lastRecords((after) => source.logs(after, READ), size.log);
+    const lean = leanResult(result, size.result);
+    const resultLength = JSON.stringify(lean.result).length;
+    const length = resultLength + JSON.stringify(log).length;
+    return { content: { run, result: lean.result, log }, lean, size, length, resultLength };
+  }
+
+  #delivered({ content, lean: { leftOut } }: Sized): void {
+    this.#taken = true;
+    this.#leftOut = leftOut;
+    if (leftOut > 0) {
+      this.#options.onLeftOut?.(
+        `The result of run ${content.run} went without ${leftOut} values, since it was too large: ${this.#lastError}`,
+      );
+    }
+    this.#options.onAcknowledged?.({ state: 0, log: 0 });
+    this.#settle(true);
+  }
+}
+
+/** Longest JSON of the parts, characters. */
+interface Size {
+  readonly log: number;
+  readonly result: number;
+}
+
+/** What was made to be sent. */
+interface Sized {
+  readonly content: Whole;
+  readonly lean: Lean;
+  readonly size: Size;
+  readonly length: number;
+  readonly resultLength: number;
+}
+
+/** Half of what was refused: of the log as long as there is some, then of the result by its values. */
+function smaller({ length, resultLength, content }: Sized): Size {
+  const half = Math.floor(length / 2);
+  if (content.log.length > 1) return { log: Math.max(0, half - resultLength), result: Infinity };
+  return { log: 0, result: half };
 }
 
 /** The last records of a log whose JSON fits, with a gap record for those before them. */

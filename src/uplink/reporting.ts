@@ -36,6 +36,10 @@ export interface ReportOptions {
   readonly wholeLogBytes?: number;
   /** The gateway has everything up to these numbers: the journal may forget log records up to there. */
   readonly onAcknowledged?: (numbers: LaneNumbers) => void;
+  /** Heartbeats that the gateway has answered, 0 while it did not answer the last: then nothing is set aside. Default: it is always heard. */
+  readonly heard?: () => number;
+  /** Values go without saying more than that there were some, since they are too large for the way. In words. */
+  readonly onLeftOut?: (what: string) => void;
   /** A record was refused and set aside. */
   readonly onParked?: (lane: Lane, parked: Parked) => void;
   /** Records that reached the gateway but could not be read there. */
@@ -55,8 +59,10 @@ export interface ReportStatus {
   readonly acknowledged: LaneNumbers;
   /** Records that wait to be sent. */
   readonly pending: LaneNumbers;
-  /** Records set aside because the gateway refused them. */
+  /** Records set aside because they were refused, or could not be read at the gateway. */
   readonly parked: number;
+  /** Values left out because they were too large for the way. */
+  readonly leftOut: number;
   readonly lastError: string | undefined;
 }
 

@@ -12,12 +12,17 @@ import type { Bytes, Fetch, Random } from "./port.ts";
 import * as protocol from "./protocol.ts";
 import { linesOf } from "./lines.ts";
 import { sleep } from "./wait.ts";
-import { type Answer, type Call, isPage, page, refused, Wire } from "./wire.ts";
+import { type Answer, type Call, isPage, jsonIn, page, refused, Wire } from "./wire.ts";
 
 const TIMEOUT_MS = 30_000;
 const UPLOAD_MS = 600_000;
 const MAX_LIST_BYTES = 64 * 1024 * 1024;
 const MAX_RESULT_BYTES = 1024 * 1024 * 1024;
+
+/** What of an answer tells that it is a gateway's: a login page may be JSON too. */
+const Asked = v.looseObject({ id: v.number() });
+const Result = v.looseObject({ run: protocol.Id, tasks: v.looseObject({}) });
+const Numbered = v.looseObject({ seq: v.pipe(v.number(), v.safeInteger(), v.minValue(1)) });
 
 /** What a user's client needs. */
 export interface UserOptions {
@@ -72,14 +77,14 @@ export function userGateway(options: UserOptions): UserGateway {
       return (await client.get(`/v1/runs${query}`, v.object({ runs: v.array(protocol.RunView) }))).runs;
     },
     run: (run) => client.get(`/v1/runs/${id(run)}`, protocol.RunView),
-    result: (run) => client.get(`/v1/runs/${id(run)}/result`, v.unknown()),
+    result: (run) => client.get(`/v1/runs/${id(run)}/result`, Result),
     logs: (run, more) => client.follow(`/v1/runs/${id(run)}/logs`, more ?? {}),
     async cancel(run, because) {
       const query = because === undefined ? "" : `?because=${id(because)}`;
-      await client.post(`/v1/runs/${id(run)}/cancel${query}`, undefined, { schema: v.unknown() });
+      await client.post(`/v1/runs/${id(run)}/cancel${query}`, undefined, { schema: Asked });
     },
     async command(executor, command) {
-      await client.post(`/v1/executors/${id(executor)}/commands`, command, { schema: v.unknown() });
+      await client.post(`/v1/executors/${id(executor)}/commands`, command, { schema: Asked });
     },
     async executorToken(name, what) {
       const body = { kind: "executor", name, ...what };
@@ -114,8 +119,12 @@ class Client {
   async ask<T>(call: Call, { schema }: Expect<T>): Promise<T> {
     const answer = await this.#wire.call(call);
     const name = this.#wire.name(call);
-    if (answer.status < 200 || answer.status >= 300) throw refused(name, answer, this.#options.clock.now());
+    if (answer.status < 200 || answer.status >= 300) throw this.#refused(name, answer);
     return read(name, answer, schema);
+  }
+
+  #refused(name: string, answer: Answer): UplinkError {
+    return refused(name, answer, { now: this.#options.clock.now(), reasonIn: protocol.reasonIn });
   }
 
   async #open(path: string, signal: AbortSignal | undefined): Promise<ReadableStream<Uint8Array>> {
@@ -123,7 +132,7 @@ class Client {
     const opened = await this.#wire.open(call);
     if (opened instanceof ReadableStream) return opened;
     const name = this.#wire.name(call);
-    if (opened.status >= 400) throw refused(name, opened, this.#options.clock.now());
+    if (opened.status >= 400) throw this.#refused(name, opened);
     throw new GatewayAnswerError(
       isPage(opened)
         ? page(name, opened)
@@ -143,7 +152,7 @@ class Client {
         for await (const line of linesOf(stream, limits)) {
           backoff.reset();
           const record = recordOf(line);
-          since = Math.max(since, Number(record["seq"] ?? 0));
+          since = Math.max(since, record.seq);
           yield record;
         }
         return;
@@ -157,12 +166,19 @@ class Client {
   }
 }
 
-function recordOf(line: string): Record<string, unknown> {
+function recordOf(line: string): v.InferOutput<typeof Numbered> {
+  let record: unknown;
   try {
-    return JSON.parse(line) as Record<string, unknown>;
+    record = JSON.parse(line);
   } catch (cause) {
     throw new UnreachableError("The connection to the gateway broke in the midst of a line", { cause });
   }
+  if (v.is(Numbered, record)) return record;
+  throw new GatewayAnswerError(
+    `A line of the log is no record: ${
+      line.slice(0, 100)
+    }: check that OUTRIDER_GATEWAY is the address of a gateway`,
+  );
 }
 
 /** Whether asking again may help. */
@@ -173,12 +189,9 @@ function isBroken(error: unknown): error is UplinkError {
 
 function read<T>(name: string, answer: Answer, schema: v.GenericSchema<unknown, T>): T {
   if (isPage(answer)) throw new GatewayAnswerError(page(name, answer));
-  try {
-    return v.parse(schema, JSON.parse(new TextDecoder().decode(answer.bytes)));
-  } catch (cause) {
-    throw new GatewayAnswerError(
-      `${name} was answered with something else than was asked for: check that OUTRIDER_GATEWAY is the address of a gateway of this version`,
-      { cause },
-    );
-  }
+  const read = v.safeParse(schema, jsonIn(answer));
+  if (read.success) return read.output;
+  throw new GatewayAnswerError(
+    `${name} was answered with something else than was asked for: check that OUTRIDER_GATEWAY is the address of a gateway of this version`,
+  );
 }

@@ -246,20 +246,27 @@ function joined(chunks: readonly Uint8Array[], length: number): Bytes {
   return bytes;
 }
 
-/** The error for an answer that is no success. */
-export function refused(name: string, answer: Answer, now: number): UplinkError {
+/** The words of a refusal, if a body has the form in which a dialect refuses. */
+export type ReasonIn = (body: unknown) => string | undefined;
+
+/** The error for an answer that is no success. @param reasonIn How the gateway itself would say it. */
+export function refused(
+  name: string,
+  answer: Answer,
+  { now, reasonIn }: { readonly now: number; readonly reasonIn: ReasonIn },
+): UplinkError {
+  const { status } = answer;
   const after = retryAfterMs(answer.headers, now);
-  if (isPage(answer) && answer.status >= 400 && answer.status < 500 && answer.status !== 413) {
+  if (isPage(answer) && status >= 400 && status < 500 && status !== 413) {
     return withRetryAfter(new GatewayAnswerError(page(name, answer)), after);
   }
-  const reason = reasonOf(answer);
+  const said = reasonIn(jsonIn(answer));
+  const own = said !== undefined;
+  const reason = (said ?? textOf(answer)).slice(0, 300) || "no reason given";
+  const whose = own || status >= 500 ? "" : ", which is not how a gateway says it: a proxy may stand between";
   return new GatewayRefusedError(
-    `${name} was answered ${answer.status}: ${reason}${adviceFor(answer.status)}`,
-    {
-      status: answer.status,
-      reason,
-      retryAfterMs: after,
-    },
+    `${name} was answered ${status}: ${reason}${whose}${adviceFor(status)}`,
+    { status, reason, own, retryAfterMs: after },
   );
 }
 
@@ -284,14 +291,15 @@ function adviceFor(status: number): string {
   return "";
 }
 
-function reasonOf(answer: Answer): string {
-  const text = new TextDecoder().decode(answer.bytes.subarray(0, 2000)).trim();
+/** An answer's JSON; `undefined` if it is none. */
+export function jsonIn(answer: Answer): unknown {
   try {
-    const body = JSON.parse(text) as { error?: { message?: unknown } } | null;
-    const message = body?.error?.message;
-    if (typeof message === "string") return message.slice(0, 300);
+    return JSON.parse(new TextDecoder().decode(answer.bytes));
   } catch {
-    // No JSON: its text is the reason.
+    return undefined;
   }
-  return text.slice(0, 300) || "no reason given";
+}
+
+function textOf({ bytes }: Answer): string {
+  return new TextDecoder().decode(bytes.subarray(0, 2000)).trim();
 }
