@@ -3,6 +3,7 @@
  * Must not know what any of it is used for, nor read files itself.
  * Invariant: either a whole configuration or every problem at once; a secret is in no message.
  */
+import { concealedAddress } from "./base/concealed.ts";
 import {
   aboutVariable,
   type KeepAliveAction,
@@ -105,7 +106,7 @@ export async function readConfig(port: ConfigPort): Promise<ConfigRead> {
     // Whoever writes a value where a name is asked for should not find it in a log.
     const received = aboutVariable(name).secret || name === "OUTRIDER_SECRETS"
       ? `${value.length} characters`
-      : JSON.stringify(value.slice(0, 100));
+      : JSON.stringify(shownOf(value).slice(0, 100));
     const form = origin === SECONDS
       ? "Write a number of seconds from 1 to 3600, without a unit, such as 30"
       : message;
@@ -216,6 +217,11 @@ function configOf(
   };
 }
 
+/** An address may hold a password, though it should not; also one that can't be read as an address. */
+function shownOf(value: string): string {
+  return /:\/\/|@/.test(value) ? concealedAddress(value) : value;
+}
+
 function settingsOf(
   found: ReadonlyMap<string, { readonly value: string; readonly origin: string }>,
 ): Setting[] {
@@ -223,8 +229,7 @@ function settingsOf(
     const { fallback, secret } = aboutVariable(name);
     const set = found.get(name);
     if (set === undefined) return { name, value: fallback, origin: "default" };
-    // An address may hold a password, though it should not.
-    const shown = set.value.replace(/\/\/[^/@\s]*@/, "//hidden@");
+    const shown = shownOf(set.value);
     return { name, value: secret ? `hidden, ${set.value.length} characters` : shown, origin: set.origin };
   });
 }

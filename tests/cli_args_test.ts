@@ -112,7 +112,7 @@ test("a parameter's value is JSON where it is JSON, else a string", () => {
   assert.deepEqual(param('text="50"'), ["text", "50"]);
   assert.deepEqual(param("url=http://a/?b=c"), ["url", "http://a/?b=c"]);
   assert.deepEqual(param("empty="), ["empty", ""]);
-  assert.throws(() => param("=1"), /"=1" is not of the form key=value/);
+  assert.throws(() => param("=1"), /"=…" is not of the form key=value/);
 });
 
 test("parameters of the command line win over those of the file", () => {

@@ -6,7 +6,7 @@ import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { RouteMap } from "@stricli/core";
 import type { CliContext } from "./context.ts";
 import { UsageError } from "./errors.ts";
-import { positiveNumber } from "./options.ts";
+import { notJson, positiveNumber } from "./options.ts";
 import { readSource, writeTarget } from "./source.ts";
 
 interface Flags {
@@ -26,9 +26,7 @@ function parse(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`${JSON.stringify(file)} is not JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw new UsageError(notJson(file, text), { cause: error });
   }
 }
 

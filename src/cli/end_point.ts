@@ -3,6 +3,7 @@
  * Must not know what is asked.
  * Invariant: what goes wrong is told in words, with the address; a token never is.
  */
+import { concealedAddress } from "../base/concealed.ts";
 import type { CliRuntime } from "./context.ts";
 import { UsageError } from "./errors.ts";
 
@@ -146,7 +147,7 @@ async function namedBy(
 function checked(url: string): string {
   if (/^https?:$/.test(URL.parse(url)?.protocol ?? "") || url.startsWith("unix:")) return url;
   throw new UsageError(
-    `${JSON.stringify(url)} is no address: write http://HOST:PORT, or unix:/path/to/socket`,
+    `${JSON.stringify(concealedAddress(url))} is no address: write http://HOST:PORT, or unix:/path/to/socket`,
   );
 }
 

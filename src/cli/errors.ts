@@ -3,6 +3,7 @@
  * Must not know which command was running.
  * Invariant: never a bare stack trace; a defect says what, where and what to do.
  */
+import { concealedArguments } from "../base/concealed.ts";
 import type { Problem } from "../pipeline/problem.ts";
 import { EXIT } from "./context.ts";
 import type { CliRuntime } from "./context.ts";
@@ -26,7 +27,11 @@ export function tell(
   where: { readonly args: readonly string[]; readonly runtime: Pick<CliRuntime, "name" | "version"> },
 ): Told {
   const problems = problemsOf(error);
-  if (problems !== undefined) return { text: problemsText(problems, where.args[1]), code: EXIT.usage };
+  if (problems !== undefined) {
+    const [, first = "-"] = where.args;
+    // What else is first is an option, which may hold a value.
+    return { text: problemsText(problems, first.startsWith("-") ? undefined : first), code: EXIT.usage };
+  }
   const code = (error as { code?: unknown } | null | undefined)?.code;
   if (error instanceof Error && typeof code === "string" && code.startsWith("OUTRIDER_")) {
     return { text: `${error.message}\n`, code: EXIT.usage };
@@ -60,12 +65,13 @@ function defectText(
     readonly runtime: Pick<CliRuntime, "name" | "version">;
   },
 ): string {
-  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const { text, conceal } = concealedArguments(args);
+  const what = conceal(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
   return [
     `Outrider met an error that it should have handled: ${what}`,
-    `  command: outrider ${args.join(" ")}`,
+    `  command: outrider ${text}`,
     `  version: ${VERSION} on ${runtime.name} ${runtime.version}`,
-    ...stackOf(error).map((line) => `  ${line}`),
+    ...stackOf(error).map((line) => `  ${conceal(line)}`),
     "This is a defect of Outrider, not of your pipeline. Please report it together with these lines.",
     "",
   ].join("\n");

@@ -5,6 +5,10 @@
  */
 import { runtime } from "../runtime/runtime.ts";
 
+// First of all, before there is a thread or a process that could look.
+runtime.hideEnv(runtime.envNames().filter((name) => /^OUTRIDER_(\w+_)?TOKEN$/.test(name)));
+runtime.hideArgument("--token");
+
 if (runtime.args[0] === "run") (await import("../early.ts")).startEarly();
 const { commandLine } = await import("./command_line.ts");
 await runtime.exit(await commandLine(runtime.args, runtime));

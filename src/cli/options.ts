@@ -3,6 +3,7 @@
  * Must not know which command has the option.
  */
 import { parseDuration } from "../pipeline/duration.ts";
+import { readJson } from "../pipeline/json_text.ts";
 import { UsageError } from "./errors.ts";
 
 /** Reads a whole number of at least `least`. */
@@ -32,13 +33,19 @@ export type Param = readonly [key: string, value: unknown];
 /** Reads `key=value`: the value as JSON if it is JSON, else as a string. */
 export function param(input: string): Param {
   const at = input.indexOf("=");
-  if (at < 1) throw new TypeError(`${JSON.stringify(input)} is not of the form key=value`);
+  // What stands behind the sign may be a secret.
+  if (at === 0) throw new TypeError('"=…" is not of the form key=value');
+  if (at < 0) throw new TypeError(`${JSON.stringify(clipped(input))} is not of the form key=value`);
   const text = input.slice(at + 1);
   try {
     return [input.slice(0, at), JSON.parse(text) as unknown];
   } catch {
     return [input.slice(0, at), text];
   }
+}
+
+function clipped(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }
 
 /** Parameters from a file's text and from the command line; the latter win. */
@@ -49,12 +56,18 @@ export function mergeParams(
   return { ...(file && paramsOf(file)), ...Object.fromEntries(given) };
 }
 
+/** Why a file's text is no JSON; not in the runtime's words, which quote what is in the file. */
+export function notJson(path: string, text: string): string {
+  const [problem] = readJson(text, "").problems;
+  return `${JSON.stringify(path)} is not JSON: ${problem?.message.replace(/^Not JSON: /, "")}`;
+}
+
 function paramsOf({ path, text }: { readonly path: string; readonly text: string }): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`${JSON.stringify(path)} is not JSON: ${(error as Error).message}`);
+    throw new UsageError(notJson(path, text), { cause: error });
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>;

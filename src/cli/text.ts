@@ -53,7 +53,11 @@ function parsingProblem(error: unknown): string {
       } expected`,
     UnsatisfiedPositionalError: ({ placeholder }) => `${placeholder} is missing`,
     UnexpectedFlagError: ({ externalFlagName, previousInput, input }) =>
-      `--${externalFlagName} is given twice: ${JSON.stringify(previousInput)} and ${JSON.stringify(input)}`,
+      `--${externalFlagName} is given twice${
+        // A value that is a secret is not shown, nor which it is.
+        externalFlagName === "token"
+          ? ""
+          : `: ${JSON.stringify(previousInput)} and ${JSON.stringify(input)}`}`,
   });
 }
 

@@ -12,6 +12,7 @@ import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { AppendFile, Output, Runtime, Thread, ThreadOptions } from "./port.ts";
 import { type Listen, serveWith } from "./serve.ts";
+import { cover, givenTo, valuesOf } from "./process_memory.ts";
 import { startProcess } from "./child.ts";
 import { readText } from "./files.ts";
 import { startGroup } from "./group.ts";
@@ -37,7 +38,7 @@ export function nodeCompatible({ listen, self, ...differences }: Differences): R
     args: process.argv.slice(2),
     stdout,
     stderr,
-    env: (name) => process.env[name],
+    env: (name) => process.env[name] ?? hidden.get(name),
     envNames: () => Object.keys(process.env),
     cwd: () => process.cwd(),
     fileUrl: (path, base) =>
@@ -53,9 +54,19 @@ export function nodeCompatible({ listen, self, ...differences }: Differences): R
     makeFolder: async (path) => void await mkdir(path, { recursive: true }),
     remove: (path) => rm(path, { recursive: true, force: true }),
     isBuiltin,
-    startSelf: (args, env) => startProcess([...self(), ...args], env),
+    startSelf: (args, env) => startProcess([...self(), ...args], { ...Object.fromEntries(hidden), ...env }),
     startGroup,
     makeTempFolder: () => mkdtemp(join(tmpdir(), "outrider-")),
+    hideEnv: (names) => {
+      for (const name of names) {
+        const value = process.env[name];
+        if (value === undefined) continue;
+        hidden.set(name, value);
+        delete process.env[name];
+      }
+      cover("environ", (shown) => valuesOf(shown, names));
+    },
+    hideArgument: (option) => cover("cmdline", (shown) => givenTo(shown, option)),
     setEnv: (name, value) => void (process.env[name] = value),
     onSignal,
     onUncaught,
@@ -83,6 +94,9 @@ function memoryBytes(): number | undefined {
     return undefined;
   }
 }
+
+/** Variables that only this process knows any more. */
+const hidden: Map<string, string> = new Map();
 
 function encodePath(path: string): string {
   return path.replaceAll("%", "%25").replaceAll("?", "%3F").replaceAll("#", "%23");

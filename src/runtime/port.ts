@@ -213,6 +213,13 @@ export interface Runtime {
   startGroup(options: GroupOptions): ProcessGroup;
   /** Makes a folder of its own for temporary files, for this user alone; returns its path. */
   makeTempFolder(): Promise<string>;
+  /**
+   * Takes variables out of the environment, and out of what the system shows of it, where it lets us: threads, programs and
+   * other processes of this user don't find them. `env` still gives them, and `startSelf` hands them on.
+   */
+  hideEnv(names: readonly string[]): void;
+  /** Covers what is given to an option in the arguments that the system shows, where it lets us. */
+  hideArgument(option: string): void;
   /** Sets a variable of the environment, which threads and processes started from now on see. */
   setEnv(name: string, value: string): void;
   /** Calls the listener on SIGINT or SIGTERM instead of ending, until the returned function is called. */

@@ -3,6 +3,7 @@
  * Must not know what is asked or which dialect is spoken.
  * Invariant: a call ends within its time limit, whatever the other end does, and holds at most `maxBytes` of the answer.
  */
+import { concealedAddress } from "../base/concealed.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Bytes, Fetch } from "./port.ts";
 import {
@@ -195,7 +196,9 @@ function checkAddress(text: string): string {
     url = new URL(text);
   } catch (cause) {
     throw new AddressError(
-      `The gateway's address can't be read: ${JSON.stringify(text)}: write it as https://HOST:PORT`,
+      `The gateway's address can't be read: ${
+        JSON.stringify(concealedAddress(text))
+      }: write it as https://HOST:PORT`,
       { cause },
     );
   }
