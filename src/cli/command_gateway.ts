@@ -11,6 +11,8 @@ import type { Runtime } from "../runtime/port.ts";
 import { isLoopback } from "../serving_place.ts";
 import { wholeNumber } from "./options.ts";
 
+/** Most connections at a time: executors keep one each. */
+const CONNECTIONS = 8_000;
 /** Where the token comes from, as a message about it names them. */
 const NAMES = { value: "OUTRIDER_GATEWAY_TOKEN", file: "--token-file" };
 
@@ -67,7 +69,8 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
       ...(token === undefined ? {} : { tokens }),
       onDefect: (error) => stderr.write(`${error instanceof Error ? error.stack : error}\n`),
     });
-    const served = await runtime.serve({ fetch: (request) => app.fetch(request), hostname: host, port });
+    const fetch = (request: Request) => app.fetch(request);
+    const served = await runtime.serve({ fetch, hostname: host, port, connections: CONNECTIONS });
     stdout.write(`${served.url}\n`);
     stderr.write(
       `Gateway on ${served.url}, ${db === ":memory:" ? "in memory" : `kept in ${db}`}, ${

@@ -37,7 +37,7 @@ const IDLE_S = 255;
 /** Above what any of our apps takes, so that the app is the one that refuses. */
 const MAX_BODY_BYTES: number = 512 * 1024 * 1024;
 
-const listen: Listen = async ({ fetch, ...at }) => {
+const listen: Listen = async ({ fetch, connections: _, ...at }) => {
   const { serve } = (globalThis as unknown as { readonly Bun: BunServe }).Bun;
   const server = serve({
     // Bun passes its server as a second argument, which an app may take for something else.
@@ -48,6 +48,7 @@ const listen: Listen = async ({ fetch, ...at }) => {
   });
   return {
     ...("hostname" in at && server.address && { at: server.address }),
+    shut: () => server.stop(false),
     close: () => server.stop(true),
   };
 };

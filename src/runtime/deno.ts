@@ -81,7 +81,7 @@ function withoutWarning(): void {
   };
 }
 
-const listen: Listen = async ({ fetch, ...at }) => {
+const listen: Listen = async ({ fetch, connections: _, ...at }) => {
   const answer = answered(fetch);
   const over = new AbortController();
   const options = { signal: over.signal, onListen: () => {} };
@@ -90,9 +90,12 @@ const listen: Listen = async ({ fetch, ...at }) => {
     : Deno.serve({ hostname: at.hostname, port: at.port, ...options }, answer);
   return {
     ...("port" in server.addr && { at: { address: server.addr.hostname, port: server.addr.port } }),
+    shut: () => server.shutdown(),
     close: () => {
       over.abort();
-      return server.finished;
+      return server.finished.catch(() => {});
     },
+    // It ends when there is no descriptor left for the next connection.
+    failed: server.finished,
   };
 };

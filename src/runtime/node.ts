@@ -3,6 +3,7 @@
  * Must not know the other adapters.
  */
 import type { Server } from "node:http";
+import type { Socket } from "node:net";
 import process from "node:process";
 import { nodeCompatible } from "./node_compat.ts";
 import type { Runtime } from "./port.ts";
@@ -37,9 +38,31 @@ function tooOld(version: string): Error {
 /** Longer than any client keeps an idle connection, so that it is not closed under a request. */
 const KEEP_ALIVE_MS = 75_000;
 
-const listen: Listen = async ({ fetch, ...at }) => {
+/** Who has not sent the head of a request by then is let go, milliseconds; and how often it is looked. Bodies are the app's. */
+const HEADERS = { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, requestTimeout: 0 };
+
+/** Beyond the bound the one goes that has been there longest without having asked for anything, or else the newest. */
+function limit(server: Server, connections: number): void {
+  const fresh = new Set<Socket>();
+  let count = 0;
+  server.on("request", ({ socket }: { readonly socket: Socket }) => void fresh.delete(socket));
+  server.on("connection", (socket: Socket) => {
+    fresh.add(socket);
+    count++;
+    socket.once("close", () => {
+      fresh.delete(socket);
+      count--;
+    });
+    if (count <= connections) return;
+    const [oldest = socket] = fresh;
+    if (oldest === socket) server.closeIdleConnections();
+    oldest.destroy();
+  });
+}
+
+const listen: Listen = async ({ fetch, connections, ...at }) => {
   const { createAdaptorServer } = await import("@hono/node-server");
-  const options = { keepAliveTimeout: KEEP_ALIVE_MS };
+  const options = { keepAliveTimeout: KEEP_ALIVE_MS, ...HEADERS };
   const server = createAdaptorServer({
     fetch,
     overrideGlobalObjects: false,
@@ -50,6 +73,9 @@ const listen: Listen = async ({ fetch, ...at }) => {
     // Its name for the address is another than everybody else's; one that it does not know it passes over in silence.
     server.listen("path" in at ? at : { host: at.hostname, port: at.port }, listening);
   });
+  limit(server, connections);
+  // A connection that can't be taken, for want of descriptors, is the client's loss and not ours.
+  server.on("error", () => {});
   const address = server.address();
   return {
     ...(typeof address === "object" && address !== null && { at: address }),

@@ -73,7 +73,14 @@ export type AppFetch = (request: Request) => Response | Promise<Response>;
 
 /** Where an app is served, and what it is. */
 export type ServeOptions =
-  & { readonly fetch: AppFetch }
+  & {
+    readonly fetch: AppFetch;
+    /**
+     * Most connections at a time. Default 1,000, and never so many that less than half of the descriptors that the process
+     * may open is left for other things. Beyond it nobody is let in, and those who have asked for nothing are let go.
+     */
+    readonly connections?: number;
+  }
   & (
     | {
       /** Name or address of the interface. Default `127.0.0.1`, which only this machine reaches. */

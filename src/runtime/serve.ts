@@ -5,39 +5,61 @@
  */
 import { chmodSync, rmSync } from "node:fs";
 import { connect, isIP } from "node:net";
+import { descriptorLimit, openDescriptors, roomFor } from "./descriptors.ts";
+import { type Door, Doors } from "./doors.ts";
 import { type AppFetch, type Served, ServeError, type ServeOptions } from "./port.ts";
 
 /** Where to listen. */
 export type Place = { readonly hostname: string; readonly port: number } | { readonly path: string };
 
-/** A server that listens, at a port or a Unix socket. */
-export interface Listening {
-  /** What the system says of where it listens; absent for a Unix socket. */
-  readonly at?: { readonly address: string; readonly port: number };
+/** A server that listens, at a port or a Unix socket. Where the runtime counts no connections, it can be shut. */
+export interface Listening extends Partial<Door> {
   /** Breaks off what is under way. */
   close(): Promise<void>;
+  /** What the system says of where it listens; absent for a Unix socket. */
+  readonly at?: { readonly address: string; readonly port: number };
 }
 
-/** Listens, the runtime's own way. `hostname` is always an IP address. */
-export type Listen = (options: Place & { readonly fetch: AppFetch }) => Promise<Listening>;
+/** Where and how to listen. `hostname` is always an IP address; `connections` is for runtimes that count them. */
+export type ListenOptions = Place & { readonly fetch: AppFetch; readonly connections: number };
+
+/** Listens, the runtime's own way. */
+export type Listen = (options: ListenOptions) => Promise<Listening>;
+
+/** Connections, where nothing else is asked for. */
+const CONNECTIONS = 1_000;
+/** Descriptors that the rest of the process can't do without. */
+const SPARE = 16;
 
 /** Serves an app by means of `listen`. */
-export async function serveWith(listen: Listen, { fetch, ...options }: ServeOptions): Promise<Served> {
+export async function serveWith(
+  listen: Listen,
+  { fetch, connections: wanted = CONNECTIONS, ...options }: ServeOptions,
+): Promise<Served> {
   const place = "path" in options
     ? options
     : { hostname: options.hostname ?? "127.0.0.1", port: options.port };
   if ("path" in place) await removeLeftBehind(place.path);
-  const server = await listenAt(listen, { fetch, place }).catch((error) => {
+  const connections = roomFor(wanted);
+  const most = openDescriptors() + connections;
+  const server = await listenAt(listen, { fetch, connections, ...place }).catch((error) => {
     throw error instanceof ServeError ? error : explained(error, place);
   });
   const port = server.at?.port ?? 0;
-  if ("path" in place) chmodSync(place.path, 0o600);
+  const again = "path" in place ? place : { ...place, port };
+  const open = async () => {
+    if ("path" in place) await removeLeftBehind(place.path);
+    return doorOf(await listenAt(listen, { fetch, connections, ...again }));
+  };
+  const doors = server.shut === undefined
+    ? server
+    : new Doors(doorOf(server), { most, starving: descriptorLimit() - SPARE, open });
   let closed: Promise<void> | undefined;
   return {
     url: "path" in place ? `unix:${place.path}` : `http://${hostOf(place.hostname)}:${port}`,
     port,
     close: () =>
-      closed ??= server.close().then(() => {
+      closed ??= doors.close().then(() => {
         if ("path" in place) rmSync(place.path, { force: true });
       }),
   };
@@ -47,19 +69,24 @@ export async function serveWith(listen: Listen, { fetch, ...options }: ServeOpti
  * Listens, and believes no one that it does so where it was asked to: a wrong name of an option is enough to let the whole
  * network in.
  */
-async function listenAt(
-  listen: Listen,
-  { fetch, place }: { readonly fetch: AppFetch; readonly place: Place },
-): Promise<Listening> {
-  if ("path" in place) return await listen({ fetch, ...place });
-  const address = await addressOf(place.hostname);
-  const server = await listen({ fetch, hostname: address, port: place.port });
+async function listenAt(listen: Listen, options: ListenOptions): Promise<Listening> {
+  if ("path" in options) {
+    const server = await listen(options);
+    chmodSync(options.path, 0o600);
+    return server;
+  }
+  const address = await addressOf(options.hostname);
+  const server = await listen({ ...options, hostname: address });
   const got = server.at?.address ?? "no address";
   if (canonical(got) === canonical(address)) return server;
   await server.close();
   throw new ServeError(
-    `Could not listen on ${place.hostname}: the system gave ${got} instead of ${address}, which others may reach: choose another address`,
+    `Could not listen on ${options.hostname}: the system gave ${got} instead of ${address}, which others may reach: choose another address`,
   );
+}
+
+function doorOf({ shut, close, failed }: Listening): Door {
+  return { shut: shut ?? close, close, ...(failed !== undefined && { failed }) };
 }
 
 /** The IP address of a name, so that a name means the same on every runtime. */
