@@ -3,6 +3,7 @@
  * Must not know what it means.
  * Invariant: never more than the limit is held, however much is sent and however slowly.
  */
+import { JsonMeter, MAX_JSON_DEPTH } from "../base/json_bounds.ts";
 import { readJson } from "../pipeline/json_text.ts";
 import { toBase64 } from "../pipeline/value.ts";
 import { TYPE } from "./answer.ts";
@@ -95,9 +96,19 @@ async function inPieces(
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The text of a request, which must be UTF-8. @throws {Refuse} As `readBytes`, and 400 if it is not UTF-8. */
-export async function readText(request: Request, limits: HttpLimits): Promise<string> {
-  return textOf(await readBytes(request, limits));
+/** Most values in a body's JSON, those in lists and objects included. */
+const MAX_NODES = 1_000_000;
+
+/** @throws {Refuse} 400 if JSON is nested too deep, 413 if it has too many values: before anybody makes them. */
+function measure(bytes: Uint8Array): void {
+  if (bytes.length <= SHORT) return;
+  const much = new JsonMeter(MAX_NODES).take(bytes);
+  if (much === "depth") throw noJson(`it is nested more than ${MAX_JSON_DEPTH} deep: send it flatter`);
+  if (much === "nodes") {
+    throw new Refuse(413, "TOO_LARGE", {
+      message: `The body has more than ${MAX_NODES} values: write it to a file and share the path`,
+    });
+  }
 }
 
 /** Up to so many bytes, which mostly are ASCII, a loop is several times as fast as a decoder. */
@@ -117,7 +128,9 @@ function textOf(bytes: Uint8Array): string {
 
 /** The JSON of a request, or `undefined` if there is no body. @throws {Refuse} 400 with the place of the mistake. */
 export async function readObject(request: Request, limits: HttpLimits): Promise<unknown> {
-  const text = await readText(request, limits);
+  const bytes = await readBytes(request, limits);
+  measure(bytes);
+  const text = textOf(bytes);
   return text.trim() === "" ? undefined : parseJson(text);
 }
 
@@ -133,6 +146,7 @@ export async function readValue(
   if (as === "bytes") return JSON.stringify({ $bytes: toBase64(bytes) });
   const text = textOf(bytes);
   if (as === "text") return JSON.stringify(text);
+  measure(bytes);
   if (text.trim() === "") throw noJson("it is empty: send a JSON value, such as 1 or null");
   return text;
 }

@@ -74,7 +74,8 @@ function checked<T>(schema: v.GenericSchema<unknown, T>, body: unknown): T {
   const result = Array.isArray(body) ? undefined : v.safeParse(schema, body);
   if (result?.success) return result.output;
   const problems = (result?.issues ?? []).slice(0, 10).map((issue) =>
-    `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`
+    // It may quote what it is about.
+    `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`.slice(0, 300)
   );
   throw new Refuse(422, "SHAPE", {
     message: `The body does not fit: ${problems.length === 0 ? "an object is needed" : problems.join("; ")}`,

@@ -48,6 +48,9 @@ interface Fault {
   readonly message: string;
 }
 
+/** Duplicate keys that are told: a place takes as long to write down as it is deep. */
+const MAX_TOLD = 100;
+
 interface Level {
   /** Keys so far; absent for an array. */
   readonly keys?: Set<string>;
@@ -187,9 +190,11 @@ class Scanner {
     const level = this.#levels.at(-1)!;
     level.at = key;
     this.expected = ":";
-    if (level.keys!.has(key)) {
+    if (level.keys!.has(key) && this.#problems.length < MAX_TOLD) {
       const place = this.#levels.reduce((parent, { at }) => placeOf(parent, at), "");
-      const message = `Duplicate: the key ${JSON.stringify(key)} is there twice, so one would be lost`;
+      const message = `Duplicate: the key ${
+        JSON.stringify(key.slice(0, 200))
+      } is there twice, so one would be lost`;
       this.#problems.push({ place, message });
     }
     level.keys!.add(key);
