@@ -217,6 +217,18 @@ test("command: what it leaves behind is stopped, which the log says, and its val
     assert.ok(logs.some(({ text, level }) => level === "warn" && /left processes behind/.test(text)));
   }));
 
+test("command: what leaves its group is stopped when the run ends", () =>
+  withFolder(async (folder) => {
+    const { attempt } = await runOne(
+      `setsid sh -c "trap '' TERM HUP; echo \\$\\$ > ${folder}/pid; sleep 100" > /dev/null 2>&1 & ` +
+        `until [ -s ${folder}/pid ]; do sleep 0.01; done`,
+    );
+    assert.equal(attempt.outcome, "succeeded");
+    const pid = Number(readFileSync(join(folder, "pid"), "utf8"));
+    assert.ok(pid > 1);
+    assert.equal(lives(pid), process.platform !== "linux");
+  }));
+
 test("command: a cancel reaches a program, and a run that is over leaves none", async () => {
   const going = start(scripts({ t: "echo $$; sleep 100; sleep 100", after: { sh: "true", needs: ["t"] } }), {
     killGraceMs: 100,

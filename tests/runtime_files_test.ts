@@ -71,6 +71,7 @@ test("files: a program whose value does not come within its timeout is timed out
     runtime: { ...runtime, readText: () => new Promise<string>(() => {}) },
     environment: { PATH: process.env["PATH"]! },
     killGraceMs: 10,
+    mark: runtime.newMark(),
     printed: () => {},
     settled: ended.resolve,
   });

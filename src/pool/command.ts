@@ -22,6 +22,8 @@ export interface CommandOptions {
   /** The environment, before the task's own. */
   readonly environment: Readonly<Record<string, string>>;
   readonly killGraceMs: number;
+  /** The mark of the run's programs. */
+  readonly mark: string;
   readonly printed: (
     line: { readonly stream: number; readonly level: number; readonly text: string },
   ) => void;
@@ -149,7 +151,7 @@ export class Command {
   }
 
   #start(files: CommandFiles): ProcessGroup {
-    const { runtime, environment, item } = this.#options;
+    const { runtime, environment, item, mark } = this.#options;
     const { command, cwd, env, stdin = "" } = this.#payload.c;
     return runtime.startGroup({
       command,
@@ -163,6 +165,7 @@ export class Command {
         ...files.environment,
       },
       stdin,
+      mark,
       onOutput: (stream, bytes) => this.#cutters[stream].push(bytes),
     });
   }

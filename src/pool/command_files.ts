@@ -10,7 +10,16 @@ import type { Runtime } from "../runtime/port.ts";
 /** The part of the runtime that programs need. */
 export type CommandRuntime = Pick<
   Runtime,
-  "startGroup" | "makeTempFolder" | "readText" | "writeText" | "remove" | "list" | "filePath" | "cwd"
+  | "startGroup"
+  | "newMark"
+  | "stopMarked"
+  | "makeTempFolder"
+  | "readText"
+  | "writeText"
+  | "remove"
+  | "list"
+  | "filePath"
+  | "cwd"
 >;
 
 /** A character of JSON text has at most three bytes for each of its UTF-16 code units. */

@@ -44,6 +44,8 @@ export interface CommandView {
 export class Commands {
   readonly #options: CommandsOptions;
   readonly #running: Map<number, Command> = new Map();
+  /** Of all programs of the run; there is none before the first. */
+  #mark: string | undefined;
 
   constructor(options: CommandsOptions) {
     this.#options = options;
@@ -75,6 +77,7 @@ export class Commands {
       item,
       runtime,
       killGraceMs,
+      mark: this.#mark ??= runtime.newMark(),
       environment: environment(),
       printed: (line) => listener.printed({ task, iteration, attempt, at: Date.now(), ...line }),
       settled: (outcome) => {
@@ -94,6 +97,8 @@ export class Commands {
   async close(): Promise<void> {
     this.cancelAll("the run has ended");
     await Promise.all(Array.from(this.#running.values(), (command) => command.over));
+    // What has left its group is not waited for before; here it ends.
+    if (this.#mark !== undefined) await this.#options.runtime.stopMarked(this.#mark);
   }
 }
 

@@ -9,20 +9,24 @@ import { isAbsolute, join } from "node:path";
 import process from "node:process";
 import { descriptorLimit, needDescriptors } from "./descriptors.ts";
 import { guard } from "./guard.ts";
+import { marksWith, OURS } from "./marks.ts";
+import { MARK } from "./offspring.ts";
 import type { ChildEnd, GroupOptions, ProcessGroup } from "./port.ts";
 
 /** Most file descriptors that are left to the rest of the process. */
 const MAX_RESERVE = 32;
 
 /** Starts a program. That it could not be started is told by `ended`. */
-export function startGroup({ command, cwd, env, stdin, onOutput }: GroupOptions): ProcessGroup {
+export function startGroup({ command, cwd, env, stdin, mark, onOutput }: GroupOptions): ProcessGroup {
   const [name, ...args] = command;
   const program = name!.includes("/") && !isAbsolute(name!) ? join(cwd, name!) : name!;
+  const marked = mark === undefined ? env : { ...env, [MARK]: marksWith(mark) };
   let child: ChildProcess;
   try {
     needDescriptors(Math.min(MAX_RESERVE, descriptorLimit() / 8));
     guard.start();
-    child = spawn(program, args, { cwd, env, detached: true, stdio: ["pipe", "pipe", "pipe"] });
+    guard.watch(OURS);
+    child = spawn(program, args, { cwd, env: marked, detached: true, stdio: ["pipe", "pipe", "pipe"] });
   } catch (error) {
     return neverStarted(explained(error, { program, cwd }));
   }

@@ -12,6 +12,8 @@ import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { AppendFile, Output, Runtime, Thread, ThreadOptions } from "./port.ts";
 import { type Listen, serveWith } from "./serve.ts";
+import { newMark } from "./marks.ts";
+import { stopOffspring } from "./offspring.ts";
 import { cover, givenTo, valuesOf } from "./process_memory.ts";
 import { startProcess } from "./child.ts";
 import { readText } from "./files.ts";
@@ -56,6 +58,8 @@ export function nodeCompatible({ listen, self, ...differences }: Differences): R
     isBuiltin,
     startSelf: (args, env) => startProcess([...self(), ...args], { ...Object.fromEntries(hidden), ...env }),
     startGroup,
+    newMark,
+    stopMarked: stopOffspring,
     makeTempFolder: () => mkdtemp(join(tmpdir(), "outrider-")),
     hideEnv: (names) => {
       for (const name of names) {

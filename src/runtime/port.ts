@@ -135,6 +135,8 @@ export interface GroupOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Written to its input, which is then closed. */
   readonly stdin: string;
+  /** A mark for it and all that comes of it, also what leaves its group. Default: none. */
+  readonly mark?: string;
   readonly onOutput: (stream: "stdout" | "stderr", bytes: Uint8Array) => void;
 }
 
@@ -218,6 +220,10 @@ export interface Runtime {
    * see to it.
    */
   startGroup(options: GroupOptions): ProcessGroup;
+  /** A mark by which processes can be found that have left their group. */
+  newMark(): string;
+  /** Stops all processes with the mark; resolves to whether there were any, when none is left. Linux; else none is found. */
+  stopMarked(mark: string): Promise<boolean>;
   /** Makes a folder of its own for temporary files, for this user alone; returns its path. */
   makeTempFolder(): Promise<string>;
   /**

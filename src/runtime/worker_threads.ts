@@ -3,11 +3,11 @@
  * Must not know what the program in the thread does, except that it holds the lock it is told to hold.
  * Invariant: `onEnd` is called once, and only when the thread is gone; `gone` says how that is known.
  */
-import process from "node:process";
 import { Worker } from "node:worker_threads";
 import { needDescriptors } from "./descriptors.ts";
 import { guard } from "./guard.ts";
-import { MARK, STARTED, stopOffspring } from "./offspring.ts";
+import { marksWith, newMark, OURS } from "./marks.ts";
+import { STARTED, stopOffspring } from "./offspring.ts";
 import { END, type Thread, type ThreadData, type ThreadEnd, type ThreadOptions } from "./port.ts";
 
 /** What differs between the runtimes. */
@@ -31,9 +31,6 @@ const UNSTARTED_MS = 200;
 /** How often a thread that is to end is looked at for processes that hold it up, milliseconds. */
 const HELD_UP_MS = 50;
 
-/** Tells the processes that came of our threads from those of other executors. */
-const OURS: string = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
-
 let count = 0;
 
 /** Starts a thread from source, by a `data:` URL, so that an executable needs no file beside it. */
@@ -44,15 +41,14 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
     return unstarted(error);
   }
   const lock = `outrider-thread-${++count}-${Math.random().toString(36).slice(2)}`;
-  const mark = `${OURS}.${count};`;
-  const around = process.env[MARK];
+  const mark = newMark();
   const children = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(new URL(`data:text/javascript;base64,${base64(options.code)}`), {
     workerData: {
       lock,
       data: options.data,
       mark,
-      marks: around === undefined ? mark : `${around} ${mark}`,
+      marks: marksWith(mark),
       children,
     } satisfies ThreadData,
     ...(options.memoryMiB === undefined
@@ -74,7 +70,7 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
   let hear: (message: unknown) => void = (message) => early.push(message);
   worker.on("message", (message: unknown) => {
     started = true;
-    if (message === STARTED) guard.watch(`${OURS}.`);
+    if (message === STARTED) guard.watch(OURS);
     else hear(message);
   });
   worker.on("error", (error: unknown) => {
