@@ -204,8 +204,8 @@ function withLevel(journal: Journal, level: () => Level): Journal {
   return {
     append: (event, at) => journal.append(event, at),
     log: (entry) => LEVELS.indexOf(entry.level) < LEVELS.indexOf(level()) ? last : last = journal.log(entry),
-    states: (after, limit) => journal.states(after, limit),
-    logs: (after, limit) => journal.logs(after, limit),
+    states: (after, limit, options) => journal.states(after, limit, options),
+    logs: (after, limit, options) => journal.logs(after, limit, options),
     watch: (watcher) => journal.watch(watcher),
     commit: () => journal.commit?.(),
     flush: () => journal.flush(),

@@ -31,8 +31,8 @@ export function redactingJournal(journal: Journal, redactor: Redactor): Journal 
   return {
     append: (event, at) => journal.append(event, at),
     log: (entry) => journal.log({ ...entry, text: textOf(entry) }),
-    states: (after, limit) => journal.states(after, limit),
-    logs: (after, limit) => journal.logs(after, limit),
+    states: (after, limit, options) => journal.states(after, limit, options),
+    logs: (after, limit, options) => journal.logs(after, limit, options),
     watch: (watcher) => journal.watch(watcher),
     ...(journal.commit !== undefined && { commit: () => journal.commit!() }),
     flush: () => journal.flush(),

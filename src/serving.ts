@@ -13,7 +13,7 @@ import {
   type HttpRun,
   type HttpState,
 } from "./http/port.ts";
-import { Opened } from "./http/streams.ts";
+import { Opened } from "./http/opened.ts";
 import type { InspectedExecution } from "./inspection.ts";
 import type { Journal } from "./journal/journal.ts";
 import { redactingJournal } from "./redacting_journal.ts";

@@ -256,6 +256,24 @@ test("gateway: who stops following leaves nothing behind", async () => {
   assert.equal(w.clock.timers, 0);
 });
 
+test("gateway: a reader that takes nothing has one page waiting and is let go; HEAD begins nothing", async () => {
+  const w = world();
+  await w.send({ records: [STARTED] });
+  const text = "x".repeat(50_000);
+  await w.send({ lane: "log", records: Array.from({ length: 20 }, (_, at) => ({ ...line(at + 1), text })) });
+  for (const path of ["/v1/runs/r/logs?follow=1", "/v1/runs/r/records?follow=1", "/v1/runs/r/result"]) {
+    assert.equal((await w.ask(path, { method: "HEAD" })).status, 200);
+    assert.equal(w.clock.timers, 0, path);
+  }
+  const reader = (await w.ask("/v1/runs/r/logs?follow=1")).body!.getReader();
+  assert.ok((await reader.read()).value!.length < 200_000);
+  await pass(60_000, w);
+  await assert.rejects(async () => {
+    for (;;) if ((await reader.read()).done) return;
+  });
+  assert.equal(w.clock.timers, 0);
+});
+
 test("gateway: tokens: of a user, of any executor, of one; hashed, withdrawn, never shown", async () => {
   const store = sqliteGatewayStore(":memory:");
   const tokens = new Tokens(store);

@@ -4,6 +4,7 @@
  * Invariant: whatever a route throws becomes an answer in JSON; a defect becomes a 500 and is told to `onDefect`.
  */
 import { Hono } from "hono";
+import { Room } from "../base/reader_stream.ts";
 import { admit } from "./access.ts";
 import { Bells } from "./bells.ts";
 import { Intake } from "./body.ts";
@@ -18,6 +19,8 @@ export type { GatewayOptions } from "./context.ts";
 
 const MAX_BUNDLE_BYTES = 64 * 1024 * 1024;
 const MAX_BATCH_BYTES = 160 * 1024 * 1024;
+/** Characters of records larger than a page that all readers together may have waiting for them. */
+const ROOM_SIZE = 64 * 1024 * 1024;
 
 /** Told of what no route foresaw. */
 export interface GatewayDefects {
@@ -44,6 +47,7 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> 
     tokens: options.tokens,
     bells: new Bells(),
     intake: new Intake(options.clock),
+    room: new Room(ROOM_SIZE),
   };
   const app = new Hono<Env>();
   app.use(async (c, next) => {

@@ -1,16 +1,20 @@
 /**
- * Owns records as NDJSON, those that are here and, if asked, those to come.
+ * Owns records as NDJSON, those that are here and, if asked, those to come; and the result, told in pieces.
  * Must not know what they hold.
- * Invariant: at most one chunk is held; the stream goes no faster than it is read.
+ * Invariant: the stream goes no faster than it is read and holds one page; a reader that takes nothing is let go.
  */
+import { PAGE_SIZE, readerStream } from "../base/reader_stream.ts";
 import type { Lane } from "../uplink/port.ts";
 import type { Ctx, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
 import { isComplete } from "./ingest.ts";
 
+/** Most records of a page. */
 const READ = 500;
 /** An empty line is sent after this long without a record, so that the line is not taken for dead. */
 const ALIVE_MS = 5000;
+/** A reader that takes nothing for so long is let go. */
+const STALL_MS = 60_000;
 
 interface Follow {
   readonly parts: GatewayParts;
@@ -25,33 +29,61 @@ export function ndjsonOf(c: Ctx, { parts, run, lane }: Follow): Response {
     throw new Refuse(400, "QUERY", `The query has since=${since.slice(0, 50)}: write a whole number from 0`);
   }
   const follow = ["", "1", "true"].includes(c.req.query("follow") ?? "no");
-  const lines = linesOf({ parts, run, lane }, { since: Number(since), follow });
-  return c.body(lines, 200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
+  return streamed(c, parts, {
+    type: "application/x-ndjson",
+    texts: (gone) => linesOf({ parts, run, lane }, { since: Number(since), follow, gone }),
+  });
 }
 
-function linesOf(
-  { parts, run, lane }: Follow,
-  { since, follow }: { readonly since: number; readonly follow: boolean },
-): ReadableStream<Uint8Array> {
-  const { store, bells, clock } = parts;
-  const encoder = new TextEncoder();
-  const abort = new AbortController();
-  let after = since;
-  return new ReadableStream({
-    async pull(controller) {
-      const records = store.records(run, { lane, after, limit: READ });
-      if (records.length > 0) {
-        after = records.at(-1)!.seq;
-        controller.enqueue(encoder.encode(records.map(({ text }) => `${text}\n`).join("")));
-        return;
-      }
-      const row = store.run(run);
-      if (!follow || !row || isComplete(row)) return controller.close();
-      await bells.wait(`run:${run}`, { clock, ms: ALIVE_MS, signal: abort.signal });
-      if (!abort.signal.aborted) controller.enqueue(encoder.encode("\n"));
-    },
-    cancel() {
-      abort.abort();
-    },
+/** An answer that is told piece by piece. Whoever asks for its head alone gets that, and nothing is begun. */
+export function streamed(
+  c: Ctx,
+  { clock }: GatewayParts,
+  { type, texts }: {
+    readonly type: string;
+    readonly texts: (gone: AbortSignal) => AsyncGenerator<string, void, undefined>;
+  },
+): Response {
+  const headers = { "content-type": type, "cache-control": "no-store" };
+  if (c.req.raw.method === "HEAD") return c.body(null, 200, headers);
+  const gone = new AbortController();
+  const body = readerStream({
+    texts: texts(gone.signal),
+    stallMs: STALL_MS,
+    clock,
+    signal: c.req.raw.signal,
+    over: () => gone.abort(),
   });
+  return c.body(body, 200, headers);
+}
+
+async function* linesOf(
+  { parts, run, lane }: Follow,
+  { since, follow, gone }: { readonly since: number; readonly follow: boolean; readonly gone: AbortSignal },
+): AsyncGenerator<string, void, undefined> {
+  const { store, bells, clock, room } = parts;
+  for (let after = since;;) {
+    const read = () => pageOf(store.records(run, { lane, after, limit: READ, size: PAGE_SIZE }), after);
+    const held = await room.hold(read, gone);
+    if (held === undefined) return;
+    const { made: { text, upTo }, leave } = held;
+    after = upTo;
+    try {
+      if (text !== "") yield text;
+    } finally {
+      leave();
+    }
+    if (text !== "") continue;
+    const row = store.run(run);
+    if (!follow || !row || isComplete(row)) return;
+    await bells.wait(`run:${run}`, { clock, ms: ALIVE_MS, signal: gone });
+    yield "\n";
+  }
+}
+
+function pageOf(
+  records: readonly { readonly seq: number; readonly text: string }[],
+  after: number,
+): { readonly text: string; readonly upTo: number } {
+  return { text: records.map(({ text }) => `${text}\n`).join(""), upTo: records.at(-1)?.seq ?? after };
 }

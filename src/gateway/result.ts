@@ -11,8 +11,8 @@ import type { GatewayStore, RunRow } from "./store.ts";
 
 const READ = 1000;
 
-/** The result document of a run as JSON, or what there is of it so far; bytes are `{"$bytes": "<base64>"}`. */
-export function resultJson(row: RunRow, store: GatewayStore): string {
+/** The result document of a run as JSON, in pieces, or what there is of it so far; bytes are `{"$bytes": "<base64>"}`. */
+export function resultJson(row: RunRow, store: GatewayStore): Iterable<string> {
   const fold = new ResultFold();
   for (let after = 0;;) {
     const records = store.records(row.run, { lane: "state", after, limit: READ });
@@ -26,7 +26,7 @@ export function resultJson(row: RunRow, store: GatewayStore): string {
   }
   const { run, pipeline, runtime, state, startedAt, endedAt } = row;
   const head = { run, pipeline, runtime, state, startedAt: isoOf(startedAt), endedAt: isoOf(endedAt) };
-  return [...fold.json(head)].join("");
+  return fold.json(head);
 }
 
 function isoOf(at: number | undefined): string | undefined {

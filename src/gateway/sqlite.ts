@@ -173,7 +173,10 @@ class SqliteStore implements GatewayStore {
     });
   }
 
-  records(run: string, { lane, after, limit }: Parameters<GatewayStore["records"]>[1]): RecordRow[] {
+  records(
+    run: string,
+    { lane, after, limit, size = READ_TEXT }: Parameters<GatewayStore["records"]>[1],
+  ): RecordRow[] {
     const sql = "SELECT seq, text FROM records WHERE run = ? AND lane = ? AND seq > ? ORDER BY seq LIMIT ?";
     const records: RecordRow[] = [];
     let length = 0;
@@ -181,7 +184,7 @@ class SqliteStore implements GatewayStore {
       const text = String(row["text"]);
       records.push({ seq: Number(row["seq"]), text });
       length += text.length;
-      if (length >= READ_TEXT) break;
+      if (length >= size) break;
     }
     return records;
   }

@@ -101,7 +101,13 @@ export interface GatewayStore {
   /** At most `limit`, and few enough not to fill the memory, but one at least if there is one. */
   records(
     run: string,
-    read: { readonly lane: Lane; readonly after: number; readonly limit: number },
+    read: {
+      readonly lane: Lane;
+      readonly after: number;
+      readonly limit: number;
+      /** Characters after which no further record is read; one is always read. Default: no bound. */
+      readonly size?: number;
+    },
   ): RecordRow[];
   /** The first of them, at most `limit`. */
   missing(run: string, limit: number): (Parked & { readonly lane: Lane })[];

@@ -4,6 +4,7 @@
  * Invariant: nothing here waits for an executor; what is asked of one is kept until it is heard.
  */
 import type { Hono } from "hono";
+import { gathered } from "../base/reader_stream.ts";
 import { sha256 } from "../uplink/bytes.ts";
 import type { NewCommand } from "../uplink/messages.ts";
 import { NewCommand as CommandSchema, NewToken } from "../uplink/protocol.ts";
@@ -11,7 +12,7 @@ import { requireUser } from "./access.ts";
 import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
-import { ndjsonOf } from "./follow.ts";
+import { ndjsonOf, streamed } from "./follow.ts";
 import { resultJson } from "./result.ts";
 import type { RunRow } from "./store.ts";
 import { executorView, type Lease, runView } from "./views.ts";
@@ -43,10 +44,13 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
     return c.json({ runs: rows.map((row) => runView(row, sight)) });
   });
   app.get("/v1/runs/:run", (c) => c.json(runView(runOf(c, parts), { store, lease: leaseOf(parts) })));
-  app.get(
-    "/v1/runs/:run/result",
-    (c) => c.body(resultJson(runOf(c, parts), store), 200, { "content-type": "application/json" }),
-  );
+  app.get("/v1/runs/:run/result", (c) => {
+    const row = runOf(c, parts);
+    return streamed(c, parts, {
+      type: "application/json",
+      texts: () => gathered(resultJson(row, store)),
+    });
+  });
   app.get("/v1/runs/:run/logs", (c) => ndjsonOf(c, { parts, run: runOf(c, parts).run, lane: "log" }));
   app.get("/v1/runs/:run/records", (c) => ndjsonOf(c, { parts, run: runOf(c, parts).run, lane: "state" }));
   app.post("/v1/runs/:run/cancel", (c) => cancel(c, parts));

@@ -5,6 +5,7 @@
  * route throws becomes an answer in JSON.
  */
 import { type Context, Hono } from "hono";
+import { systemClock } from "../base/clock.ts";
 import { admit, checkHeaders, type Gate, requireToken } from "./access.ts";
 import { answer, TYPE } from "./answer.ts";
 import { eventRoutes } from "./event_routes.ts";
@@ -16,7 +17,7 @@ import { HTTP_LIMITS, type HttpOptions, type HttpPage } from "./port.ts";
 import { runRoutes } from "./run_routes.ts";
 import { statusRoutes } from "./status_routes.ts";
 import { storeRoutes } from "./store_routes.ts";
-import { Opened } from "./streams.ts";
+import { Opened } from "./opened.ts";
 
 /** Scripts and styles of the page itself, and nothing from anywhere else. */
 const PAGE_POLICY =
@@ -47,6 +48,7 @@ function partsOf(options: HttpOptions): Parts {
     options,
     gate,
     opened: options.opened ?? new Opened(limits.open),
+    clock: options.clock ?? systemClock,
     redact: options.redact ?? ((text) => text),
     run: () => {
       const run = options.run();
@@ -105,8 +107,15 @@ function guarded(
     admit(request, gate);
     if (who === "token") requireToken(request, gate);
     if (large) checkHeaders(request, gate);
-    return answer(c);
+    return request.method === "HEAD" ? headOf(answer(c)) : answer(c);
   };
+}
+
+/** Hono answers HEAD as GET, and never reads the body: it is let go here, with all that it holds. */
+async function headOf(answer: Response | Promise<Response>): Promise<Response> {
+  const whole = await answer;
+  await whole.body?.cancel();
+  return whole;
 }
 
 /** What is said to a request that no route is for. */

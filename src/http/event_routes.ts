@@ -4,10 +4,11 @@
  * Invariant: a reader that comes back with the last number it has seen misses nothing that is still kept, and is told of
  * what is not.
  */
+import { PAGE_SIZE } from "../base/reader_stream.ts";
 import { answer } from "./answer.ts";
 import { readObject } from "./body.ts";
 import type { Ctx, Parts, Route } from "./parts.ts";
-import type { HttpEvent, HttpRun } from "./port.ts";
+import type { HttpEvent, HttpEvents, HttpRun } from "./port.ts";
 import { Query } from "./query.ts";
 import { checkEvent } from "./schema.ts";
 import { lastSeen } from "./since.ts";
@@ -34,18 +35,15 @@ async function emit(c: Ctx, parts: Parts): Promise<Response> {
 
 function follow(c: Ctx, parts: Parts): Response {
   const query = new Query(c.req.url, ["since", "type", "follow"]);
-  const { headers, signal } = c.req.raw;
+  const { headers } = c.req.raw;
   const run = parts.run();
   const format = formatOf(headers.get("accept"), ["sse", "ndjson"]);
   const since = lastSeen(headers) ?? query.count("since") ?? 0;
   const following = query.flag("follow") ?? format === "sse";
   const type = query.text("type") ?? "*";
-  const { aliveMs } = parts.gate.limits;
-  return streamed({
+  return streamed(c, parts, {
     format,
-    opened: parts.opened,
-    signal,
-    texts: (gone) => texts(run, { format, since, following, type, signal: gone, aliveMs }),
+    texts: (gone) => texts(run, parts, { format, since, following, type, gone }),
   });
 }
 
@@ -54,13 +52,14 @@ interface Following {
   readonly since: number;
   readonly following: boolean;
   readonly type: string;
-  readonly signal: AbortSignal;
-  readonly aliveMs: number;
+  /** Aborted when the reader has gone. */
+  readonly gone: AbortSignal;
 }
 
 async function* texts(
   run: HttpRun,
-  { format, since, following, type, signal, aliveMs }: Following,
+  { opened, gate }: Parts,
+  { format, since, following, type, gone }: Following,
 ): AsyncGenerator<string, void, undefined> {
   const { events } = run;
   const bell = new Bell();
@@ -69,21 +68,45 @@ async function* texts(
   try {
     for (let at = since;;) {
       const { over } = run;
-      const page = events.read(type, at, PAGE);
-      if (page.missed > 0) yield missedText(page.missed, format);
-      if (page.events.length > 0) yield page.events.map((event) => eventText(event, format)).join("");
-      const more = page.upTo > at && page.upTo < events.last;
-      at = Math.max(at, page.upTo);
+      const held = await opened.room.hold(() => pageOf(events, { type, after: at, format }), gone);
+      if (held === undefined) return;
+      const { made: { text, upTo, more }, leave } = held;
+      try {
+        if (text !== "") yield text;
+      } finally {
+        leave();
+      }
+      at = Math.max(at, upTo);
       if (more) continue;
       if (!following || over) return;
-      if (!await bell.wait(aliveMs, signal)) {
-        if (signal.aborted) return;
+      if (!await bell.wait(gate.limits.aliveMs, gone)) {
+        if (gone.aborted) return;
         yield "";
       }
     }
   } finally {
     stop();
   }
+}
+
+interface Page {
+  readonly text: string;
+  readonly upTo: number;
+  readonly more: boolean;
+}
+
+/** The events after a number, as many as fill a page, and at least one. */
+function pageOf(
+  events: HttpEvents,
+  { type, after, format }: { readonly type: string; readonly after: number; readonly format: Format },
+): Page {
+  const page = events.read(type, after, PAGE);
+  let text = page.missed > 0 ? missedText(page.missed, format) : "";
+  for (const event of page.events) {
+    if (text.length >= PAGE_SIZE) return { text, upTo: event.id - 1, more: true };
+    text += eventText(event, format);
+  }
+  return { text, upTo: page.upTo, more: page.upTo > after && page.upTo < events.last };
 }
 
 function missedText(missed: number, format: Format): string {

@@ -2,8 +2,9 @@
  * Owns the combined log over HTTP, and the records of what happened, which a page draws from.
  * Must not know who writes either.
  * Invariant: following costs the run next to nothing: a reader is woken once for many lines, reads pages, and rests between
- * them while the run goes on.
+ * them while the run goes on. A page is bounded in characters: a reader that reads nothing holds no more than one.
  */
+import { PAGE_SIZE } from "../base/reader_stream.ts";
 import type { Level, LogRecord, StateRecord } from "../journal/record.ts";
 import type { Ctx, Parts, Route } from "./parts.ts";
 import type { HttpRun } from "./port.ts";
@@ -11,6 +12,7 @@ import { Query } from "./query.ts";
 import { lastSeen } from "./since.ts";
 import { Bell, type Format, formatOf, sseMessage, streamed } from "./streams.ts";
 
+/** Most records read at a time. */
 const PAGE = 500;
 /** Lines of a reader that follows are gathered for so long, milliseconds. */
 const GATHER_MS = 20;
@@ -46,7 +48,7 @@ function logs(c: Ctx, parts: Parts): Response {
     format,
     following: query.flag("follow") ?? format === "sse",
     since: query.count("since") ?? 0,
-    read: (after) => run.journal.logs(after, PAGE),
+    read: (after) => run.journal.logs(after, PAGE, { size: PAGE_SIZE }),
     watch: (ring) => run.journal.watch({ log: ring }),
     text: (record) => wanted(record) ? logText(record, format) : undefined,
   });
@@ -62,7 +64,7 @@ function records(c: Ctx, parts: Parts): Response {
     format,
     following: query.flag("follow") ?? format === "sse",
     since: query.count("since") ?? 0,
-    read: (after) => run.journal.states(after, PAGE),
+    read: (after) => run.journal.states(after, PAGE, { size: PAGE_SIZE }),
     watch: (ring) => run.journal.watch({ state: ring }),
     text: (record) => lineOf(record.seq, JSON.stringify(values ? record : withoutValue(record)), format),
   });
@@ -80,25 +82,20 @@ interface Paged<R> {
 }
 
 function paged<R extends { readonly seq: number }>(c: Ctx, parts: Parts, source: Paged<R>): Response {
-  const { format } = source;
   const since = lastSeen(c.req.raw.headers) ?? source.since;
-  const { aliveMs } = parts.gate.limits;
-  const { opened, redact } = parts;
-  const { signal } = c.req.raw;
-  return streamed({
-    format,
-    opened,
-    signal,
-    texts: async function* (gone) {
-      for await (const text of texts({ ...source, since }, { signal: gone, aliveMs })) yield redact(text);
-    },
+  return streamed(c, parts, {
+    format: source.format,
+    texts: (gone) => texts({ ...source, since }, parts, gone),
   });
 }
 
 async function* texts<R extends { readonly seq: number }>(
-  { run, following, since, read, watch, text }: Paged<R>,
-  { signal, aliveMs }: { readonly signal: AbortSignal; readonly aliveMs: number },
+  source: Paged<R>,
+  { opened, clock, gate, redact }: Parts,
+  gone: AbortSignal,
 ): AsyncGenerator<string, void, undefined> {
+  const { run, following, watch } = source;
+  const { aliveMs } = gate.limits;
   const bell = new Bell();
   run.whenOver.then(() => bell.ring());
   /** Whether something is written, or the run ends, within so many milliseconds. */
@@ -108,37 +105,71 @@ async function* texts<R extends { readonly seq: number }>(
       stop();
       bell.ring();
     });
-    const heard = await bell.wait(ms, signal);
+    const heard = await bell.wait(ms, gone);
     stop();
     return heard;
   };
-  let quietSince = Date.now();
-  for (let at = since;;) {
+  let quietSince = clock.monotonic();
+  for (let at = source.since;;) {
     const { over } = run;
-    const began = performance.now();
-    const page = read(at);
-    at = page.at(-1)?.seq ?? at;
-    const told = page.map((record) => text(record) ?? "").join("");
-    const spentMs = performance.now() - began;
-    if (told !== "") {
-      quietSince = Date.now();
-      yield told;
+    let spentMs = 0;
+    const held = await opened.room.hold(() => {
+      const began = clock.monotonic();
+      const page = pageOf(source, { after: at, redact });
+      spentMs = clock.monotonic() - began;
+      return page;
+    }, gone);
+    if (held === undefined) return;
+    const { made: { text, upTo, full }, leave } = held;
+    const some = upTo > at;
+    at = upTo;
+    try {
+      if (text !== "") {
+        yield text;
+        quietSince = clock.monotonic();
+      }
+    } finally {
+      leave();
     }
-    if (page.length === PAGE && following && !over) {
+    if (full && following && !over) {
       const busy = await rung(Math.min(MOST_REST_MS, spentMs * REST_FACTOR));
-      if (busy && !run.over) await new Bell().wait(BUSY_REST_MS, signal);
-      if (signal.aborted) return;
+      if (busy && !run.over) await new Bell().wait(BUSY_REST_MS, gone);
+      if (gone.aborted) return;
     }
-    if (page.length > 0) continue;
+    if (some) continue;
     if (!following || over) return;
-    const heard = await rung(Math.max(50, aliveMs - (Date.now() - quietSince)));
-    if (signal.aborted) return;
-    if (heard) await new Bell().wait(GATHER_MS, signal);
-    else if (Date.now() - quietSince >= aliveMs) {
-      quietSince = Date.now();
+    const heard = await rung(Math.max(50, aliveMs - (clock.monotonic() - quietSince)));
+    if (gone.aborted) return;
+    if (heard) await new Bell().wait(GATHER_MS, gone);
+    else if (clock.monotonic() - quietSince >= aliveMs) {
       yield "";
+      quietSince = clock.monotonic();
     }
   }
+}
+
+interface Page {
+  readonly text: string;
+  /** Number of the last record that it has, or that was left out. */
+  readonly upTo: number;
+  /** Whether there may be more at once. */
+  readonly full: boolean;
+}
+
+/** The records after a number, as many as fill a page, and at least one. */
+function pageOf<R extends { readonly seq: number }>(
+  { read, text: textOf }: Paged<R>,
+  { after, redact }: { readonly after: number; readonly redact: Parts["redact"] },
+): Page {
+  let text = "";
+  let upTo = after;
+  const records = read(after);
+  for (const record of records) {
+    if (text.length >= PAGE_SIZE) return { text: redact(text), upTo, full: true };
+    text += textOf(record) ?? "";
+    upTo = record.seq;
+  }
+  return { text: redact(text), upTo, full: records.length === PAGE || text.length >= PAGE_SIZE };
 }
 
 function logText(record: LogRecord, format: Format): string {

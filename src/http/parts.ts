@@ -4,10 +4,11 @@
  * Invariant: nothing here is global; two end points in one process do not meet.
  */
 import type { Context } from "hono";
+import type { Clock } from "../base/clock.ts";
 import type { Gate } from "./access.ts";
 import { Refuse } from "./failure.ts";
 import type { HttpOptions, HttpRun } from "./port.ts";
-import type { Opened } from "./streams.ts";
+import type { Opened } from "./opened.ts";
 
 /** A request and what goes with it. */
 export type Ctx = Context;
@@ -17,6 +18,7 @@ export interface Parts {
   readonly options: HttpOptions;
   readonly gate: Gate;
   readonly opened: Opened;
+  readonly clock: Pick<Clock, "after" | "monotonic">;
   readonly redact: (text: string) => string;
   /** The run. @throws {Refuse} 404 if there has been none yet. */
   run(): HttpRun;

@@ -3,11 +3,12 @@
  * Must not know who carries them out: a store, a journal, an agent, or a test's fake.
  * Invariant: only the store, the events and `cancel` change anything.
  */
+import type { Clock } from "../base/clock.ts";
 import type { RunSnapshot } from "../execution.ts";
 import type { LogRecord, StateRecord } from "../journal/record.ts";
 import type { On, Outcome } from "../pipeline/outcome.ts";
 import type { Plan } from "../pipeline/plan.ts";
-import type { Opened } from "./streams.ts";
+import type { Opened } from "./opened.ts";
 
 /** A value of the store; `value` is JSON text. Without a value, the key is gone. */
 export interface HttpChange {
@@ -70,10 +71,16 @@ export interface HttpEvents {
   watch(type: string, listener: (event: HttpEvent) => void): () => void;
 }
 
+/** How much is read at a time. */
+interface ReadOptions {
+  /** Characters after which no further record is read, about. Default: no bound. */
+  readonly size?: number;
+}
+
 /** The journal as the end point sees it. */
 export interface HttpJournal {
-  states(after: number, limit: number): StateRecord[];
-  logs(after: number, limit: number): LogRecord[];
+  states(after: number, limit: number, options?: ReadOptions): StateRecord[];
+  logs(after: number, limit: number, options?: ReadOptions): LogRecord[];
   watch(watcher: { state?(record: StateRecord): void; log?(record: LogRecord): void }): () => void;
 }
 
@@ -167,6 +174,8 @@ export interface HttpOptions {
   readonly page?: HttpPage;
   /** Counts the answers that are held or go on; by it one can wait for them to end. Default: one of its own. */
   readonly opened?: Opened;
+  /** What waits are timed by. Default: the real one. */
+  readonly clock?: Pick<Clock, "after" | "monotonic">;
   readonly limits?: Partial<HttpLimits>;
   /** Told of what no route foresaw. */
   readonly onDefect?: (error: unknown) => void;
@@ -186,6 +195,8 @@ export interface HttpLimits {
   readonly open: number;
   /** Time after which a stream without news says that it is alive, milliseconds. Default 10,000. */
   readonly aliveMs: number;
+  /** The longest time that a reader takes nothing of an answer that goes on, milliseconds; then it is let go. Default 60,000. */
+  readonly stallMs: number;
 }
 
 /** The limits when nothing else is said. */
@@ -196,4 +207,5 @@ export const HTTP_LIMITS: HttpLimits = {
   headerBytes: 32_768,
   open: 256,
   aliveMs: 10_000,
+  stallMs: 60_000,
 };

@@ -2,6 +2,7 @@
  * Owns what can be asked of the run as a whole: its pipeline, where its tasks stand, its result so far, and its end.
  * Must not know how a run is carried out.
  */
+import { gathered } from "../base/reader_stream.ts";
 import type { Plan, PlanTask } from "../pipeline/plan.ts";
 import { answer } from "./answer.ts";
 import { readObject } from "./body.ts";
@@ -9,6 +10,7 @@ import { Refuse } from "./failure.ts";
 import type { Ctx, Parts, Route } from "./parts.ts";
 import { Query } from "./query.ts";
 import { checkCancel } from "./schema.ts";
+import { streamed } from "./streams.ts";
 
 /** Most standings of a page, and what is given when nothing is said. */
 const MAX_PAGE = 10_000;
@@ -80,25 +82,7 @@ function tasks(c: Ctx, parts: Parts): Response {
 function result(c: Ctx, parts: Parts): Response {
   new Query(c.req.url, []);
   const run = parts.run();
-  const pieces = run.resultJson()[Symbol.iterator]();
-  const close = parts.opened.open();
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    pull(controller) {
-      let text = "";
-      for (let piece = pieces.next(); text.length < 65_536; piece = pieces.next()) {
-        if (piece.done) {
-          if (text !== "") controller.enqueue(encoder.encode(text));
-          close();
-          return controller.close();
-        }
-        text += piece.value;
-      }
-      controller.enqueue(encoder.encode(text));
-    },
-    cancel: close,
-  }, { highWaterMark: 0 });
-  return answer(body);
+  return streamed(c, parts, { texts: () => gathered(run.resultJson()) });
 }
 
 async function cancel(c: Ctx, parts: Parts): Promise<Response> {

@@ -4,6 +4,7 @@
  * Invariant: a reader ends with the newest value of every key, however slow it is; what it has not read of a key that
  * changes again is replaced, so that no more is held than there are keys.
  */
+import { PAGE_SIZE } from "../base/reader_stream.ts";
 import type { Ctx, Parts } from "./parts.ts";
 import type { HttpChange, HttpRun, HttpStore } from "./port.ts";
 import type { Query } from "./query.ts";
@@ -15,17 +16,14 @@ const PAGE = 500;
 /** Answers with the changes of all keys with a prefix. */
 export function watchStore(c: Ctx, parts: Parts, query: Query): Response {
   const run = parts.run();
-  const { aliveMs } = parts.gate.limits;
   const prefix = query.text("prefix") ?? "";
   const initial = query.flag("initial") ?? true;
   const format = formatOf(c.req.raw.headers.get("accept"), ["sse", "ndjson"]);
   const pending = new Map<string, HttpChange>();
   const bell = new Bell();
   run.whenOver.then(() => bell.ring());
-  return streamed({
+  return streamed(c, parts, {
     format,
-    opened: parts.opened,
-    signal: c.req.raw.signal,
     listen: () =>
       run.store.watch({ prefix }, (change) => {
         // Deleted first, so that changes stay in the order of their last happening.
@@ -33,9 +31,10 @@ export function watchStore(c: Ctx, parts: Parts, query: Query): Response {
         pending.set(change.key, change);
         bell.ring();
       }),
-    texts: async function* (signal) {
-      if (initial) yield* present(run.store, prefix, format);
-      yield* changes({ run, pending, bell, format }, { signal, aliveMs });
+    texts: async function* (gone) {
+      const watch: Watch = { run, pending, bell, format, gone };
+      if (initial) yield* present(watch, prefix, parts);
+      yield* changes(watch, parts);
     },
   });
 }
@@ -46,33 +45,82 @@ interface Watch {
   readonly pending: Map<string, HttpChange>;
   readonly bell: Bell;
   readonly format: Format;
+  /** Aborted when the reader has gone. */
+  readonly gone: AbortSignal;
 }
 
 async function* changes(
-  { run, pending, bell, format }: Watch,
-  { signal, aliveMs }: { readonly signal: AbortSignal; readonly aliveMs: number },
+  { run, pending, bell, format, gone }: Watch,
+  { opened, gate }: Parts,
 ): AsyncGenerator<string, void, undefined> {
   for (;;) {
     const { over } = run;
-    const batch = [...pending.values()];
-    pending.clear();
-    if (batch.length > 0) yield batch.map((change) => messageOf(change, format)).join("");
-    else if (over) return;
-    else if (!await bell.wait(aliveMs, signal)) {
-      if (signal.aborted) return;
+    const held = await opened.room.hold(() => pageOf(pending.values(), format), gone);
+    if (held === undefined) return;
+    const { made: { text, told }, leave } = held;
+    // What has changed again since is told again.
+    for (const change of told) if (pending.get(change.key) === change) pending.delete(change.key);
+    try {
+      if (text !== "") yield text;
+    } finally {
+      leave();
+    }
+    if (text !== "") continue;
+    if (over) return;
+    if (!await bell.wait(gate.limits.aliveMs, gone)) {
+      if (gone.aborted) return;
       yield "";
     }
   }
 }
 
-function* present(store: HttpStore, prefix: string, format: Format): Generator<string> {
+async function* present(
+  { run, format, gone }: Watch,
+  prefix: string,
+  { opened }: Parts,
+): AsyncGenerator<string, void, undefined> {
   let cursor: string | undefined;
   do {
-    const page = store.keys({ prefix, limit: PAGE, ...(cursor !== undefined && { cursor }) });
-    const entries = page.keys.map((key) => store.get(key)).filter((entry) => entry !== undefined);
-    if (entries.length > 0) yield entries.map((entry) => messageOf(entry, format)).join("");
+    const page = run.store.keys({ prefix, limit: PAGE, ...(cursor !== undefined && { cursor }) });
+    for (let at = 0; at < page.keys.length;) {
+      const held = await opened.room.hold(
+        () => pageOf(entriesOf(run.store, page.keys.slice(at)), format),
+        gone,
+      );
+      if (held === undefined) return;
+      const { made: { text, told }, leave } = held;
+      // Keys that are gone by now are told by their change.
+      at = told.length === 0 ? page.keys.length : page.keys.indexOf(told.at(-1)!.key, at) + 1;
+      try {
+        if (text !== "") yield text;
+      } finally {
+        leave();
+      }
+    }
     cursor = page.cursor;
   } while (cursor !== undefined);
+}
+
+function* entriesOf(store: HttpStore, keys: readonly string[]): Generator<HttpChange> {
+  for (const key of keys) {
+    const entry = store.get(key);
+    if (entry !== undefined) yield entry;
+  }
+}
+
+/** As many of the changes as fill a page, and at least one. */
+function pageOf(
+  found: Iterable<HttpChange>,
+  format: Format,
+): { readonly text: string; readonly told: readonly HttpChange[] } {
+  let text = "";
+  const told: HttpChange[] = [];
+  for (const change of found) {
+    text += messageOf(change, format);
+    told.push(change);
+    if (text.length >= PAGE_SIZE) break;
+  }
+  return { text, told };
 }
 
 /** The value's text goes in as it is: it is JSON already. */

@@ -1,60 +1,16 @@
 /**
- * Owns answers that go on: how they are woken, kept alive, bounded in number, and ended.
+ * Owns answers that go on: how they are woken, kept alive, and ended.
  * Must not know what they tell.
- * Invariant: a stream goes no faster than it is read; when its reader is gone, nothing of it is left, no timer and no
- * listener.
+ * Invariant: a stream goes no faster than it is read; when it is over, however that came, nothing of it is left: no place,
+ * no timer and no listener.
  */
+import { readerStream } from "../base/reader_stream.ts";
 import { answer, TYPE } from "./answer.ts";
 import { Refuse } from "./failure.ts";
+import type { Ctx, Parts } from "./parts.ts";
 
 /** The formats in which something that goes on can be told. */
 export type Format = "sse" | "ndjson" | "text";
-
-/** Keeps count of the answers that are held or go on. */
-export class Opened {
-  readonly #most: number;
-  #count = 0;
-  readonly #idle: Set<() => void> = new Set();
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  get count(): number {
-    return this.#count;
-  }
-
-  /** Counts one more; the returned function, called once or more, counts it off. @throws {Refuse} 503 at the limit. */
-  open(): () => void {
-    if (this.#count >= this.#most) {
-      throw new Refuse(503, "TOO_MANY_OPEN", {
-        message: `${this.#most} answers are open already: close some, or ask again later`,
-        headers: { "retry-after": "5" },
-      });
-    }
-    this.#count++;
-    let open = true;
-    return () => {
-      if (!open) return;
-      open = false;
-      if (--this.#count === 0) { for (const tell of this.#idle) tell(); }
-    };
-  }
-
-  /** Resolves when none is open, or after `ms`. */
-  idle(ms: number): Promise<void> {
-    if (this.#count === 0) return Promise.resolve();
-    return new Promise((done) => {
-      const tell = () => {
-        clearTimeout(timer);
-        this.#idle.delete(tell);
-        done();
-      };
-      const timer = setTimeout(tell, ms);
-      this.#idle.add(tell);
-    });
-  }
-}
 
 /** Tells one reader that there is something; a ring that comes before the wait is not lost. */
 export class Bell {
@@ -87,60 +43,62 @@ export class Bell {
 
 /** What a stream is made of. */
 export interface StreamParts {
-  readonly format: Format;
+  /** `undefined`: one document, as JSON. */
+  readonly format?: Format;
   /** Texts to come; between two of them it may wait. `""` says that it is alive. */
-  readonly texts: (signal: AbortSignal) => AsyncGenerator<string, void, undefined>;
+  readonly texts: (gone: AbortSignal) => AsyncGenerator<string, void, undefined>;
   /** Called at once, before anything is read; what it returns is called when the stream is over. */
   readonly listen?: () => () => void;
-  /** Counted while it is open. */
-  readonly opened: Opened;
-  /** Aborted when the reader has gone, where the server tells. */
-  readonly signal: AbortSignal;
 }
 
 const TYPES: Readonly<Record<Format, string>> = { sse: TYPE.sse, ndjson: TYPE.ndjson, text: TYPE.text };
 /** Says nothing, in each format; plain text has no word for that. */
 const NOTHING: Readonly<Record<Format, string>> = { sse: ": alive\n\n", ndjson: "\n", text: "" };
 
-/** An answer that goes on until its texts end or its reader goes. */
-export function streamed({ format, texts, listen, opened, signal }: StreamParts): Response {
+/** An answer that goes on until its texts end or its reader goes. It has one of the places that there are. */
+export function streamed(c: Ctx, parts: Parts, { format, texts, listen }: StreamParts): Response {
+  const { opened, clock, gate, options } = parts;
+  const { signal } = c.req.raw;
   const close = opened.open();
-  const stop = listen?.();
   const gone = new AbortController();
-  const leave = () => gone.abort();
+  let stop: (() => void) | undefined;
   const over = () => {
-    signal.removeEventListener("abort", leave);
+    gone.abort();
     close();
     stop?.();
-    gone.abort();
   };
-  if (signal.aborted) leave();
-  signal.addEventListener("abort", leave);
-  const iterator = texts(gone.signal);
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      // Bun sends the head of an answer with the first of its body.
-      if (NOTHING[format] !== "") controller.enqueue(encoder.encode(NOTHING[format]));
-    },
-    async pull(controller) {
-      for (;;) {
-        const { value, done } = await iterator.next();
-        if (done || gone.signal.aborted) {
-          over();
-          await iterator.return();
-          return controller.close();
-        }
-        const text = value === "" ? NOTHING[format] : value;
-        if (text !== "") return controller.enqueue(encoder.encode(text));
-      }
-    },
-    async cancel() {
-      over();
-      await iterator.return();
-    },
-  }, { highWaterMark: 0 });
-  return answer(body, { type: TYPES[format], headers: { "x-accel-buffering": "no" } });
+  try {
+    stop = listen?.();
+    const body = readerStream({
+      texts: spoken(texts(gone.signal), format),
+      stallMs: gate.limits.stallMs,
+      clock,
+      signal,
+      over,
+      failed: options.onDefect,
+    });
+    return answer(body, {
+      type: format === undefined ? TYPE.json : TYPES[format],
+      headers: { "x-accel-buffering": "no" },
+    });
+  } catch (error) {
+    over();
+    throw error;
+  }
+}
+
+/** The texts in words of a format. Bun sends the head of an answer with the first of its body, so that comes at once. */
+async function* spoken(
+  texts: AsyncGenerator<string, void, undefined>,
+  format: Format | undefined,
+): AsyncGenerator<string, void, undefined> {
+  const nothing = format === undefined ? "" : NOTHING[format];
+  try {
+    yield nothing;
+    for await (const text of texts) yield text === "" ? nothing : text;
+  } finally {
+    await texts.return();
+  }
 }
 
 /** The format that an Accept header asks for, of those that are offered; the first one where it does not say. */

@@ -36,6 +36,13 @@ export interface Dropped {
   readonly at: number;
 }
 
+/** How much is read at a time. */
+export interface Most {
+  readonly limit: number;
+  /** In characters. */
+  readonly size: number;
+}
+
 /** A row of the log, without its lines. */
 interface LogRow {
   readonly first: number;
@@ -186,16 +193,19 @@ export class Archive {
     this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
   }
 
-  /** Texts of lines with a number above `after`, at most `limit`. */
-  read(table: "states" | "logs", after: number, limit: number): string[] {
+  /** Texts of lines with a number above `after`, at most `limit`, and none more once they have `size` characters. */
+  read(table: "states" | "logs", after: number, { limit, size }: Most): string[] {
     const texts: string[] = [];
+    let left = size;
     const last = table === "states" ? this.#lastState : this.#lastLog;
-    for (let seq = after + 1; seq <= last && texts.length < limit;) {
+    for (let seq = after + 1; seq <= last && texts.length < limit && left > 0;) {
       const row = this.#row(table, seq);
       if (row === undefined) break;
-      const part = row.lines.slice(seq - row.first, seq - row.first + limit - texts.length);
-      for (const text of part) texts.push(text);
-      seq += part.length;
+      for (; seq <= row.last && texts.length < limit && left > 0; seq++) {
+        const text = row.lines[seq - row.first]!;
+        texts.push(text);
+        left -= text.length;
+      }
     }
     return texts;
   }

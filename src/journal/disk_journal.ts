@@ -7,10 +7,10 @@
  *          -> tail file synced, within 100 ms (survives a power cut)
  *          -> database, when the tail is long; lines leave the memory, and the tail once the database is synced
  */
-import type { Archive, Dropped } from "./archive.ts";
+import type { Archive, Dropped, Most } from "./archive.ts";
 import type { JournalClock, JournalDisk, JournalFile } from "./disk.ts";
 import { journalError } from "./errors.ts";
-import type { Journal, JournalWatcher, LogEntry } from "./journal.ts";
+import type { Journal, JournalWatcher, LogEntry, ReadOptions } from "./journal.ts";
 import type { Lines } from "./lines.ts";
 import { gapRecord, isoTime, logSize } from "./log_lane.ts";
 import type { JournalOptions } from "./memory.ts";
@@ -150,16 +150,19 @@ export class DiskJournal implements SqliteJournal {
     return record.seq;
   }
 
-  states(after: number, limit: number): StateRecord[] {
-    const texts = this.#read("states", Math.max(0, after), limit);
+  states(after: number, limit: number, { size = Infinity }: ReadOptions = {}): StateRecord[] {
+    const texts = this.#read("states", Math.max(0, after), { limit, size });
     return texts.map((text) => JSON.parse(text) as StateRecord);
   }
 
-  logs(after: number, limit: number): LogRecord[] {
+  logs(after: number, limit: number, { size = Infinity }: ReadOptions = {}): LogRecord[] {
     const { count, bytes, at } = this.#dropped;
     if (limit < 1) return [];
     const records = after < count ? [gapRecord(at, { count, bytes })] : [];
-    const texts = this.#read("logs", Math.max(after, count), limit - records.length);
+    const texts = this.#read("logs", Math.max(after, count), {
+      limit: limit - records.length,
+      size,
+    });
     for (const text of texts) records.push(JSON.parse(text) as LogRecord);
     return records;
   }
@@ -211,18 +214,22 @@ export class DiskJournal implements SqliteJournal {
     } else if (replaced.size > WORTH_REPLACING) this.#replaced.set(replaced.seq, text);
   }
 
-  #read(lane: "states" | "logs", after: number, limit: number): string[] {
-    const texts = this.#saved(lane, after, limit);
+  #read(lane: "states" | "logs", after: number, most: Most): string[] {
+    const texts = this.#saved(lane, after, most);
+    let left = texts.reduce((rest, text) => rest - text.length, most.size);
     const lines = lane === "states" ? this.#states : this.#logs;
-    for (let seq = Math.max(after + 1, lines.first); seq <= lines.last && texts.length < limit; seq++) {
-      texts.push(lines.at(seq).text);
+    const next = Math.max(after + texts.length + 1, lines.first);
+    for (let seq = next; seq <= lines.last && texts.length < most.limit && left > 0; seq++) {
+      const { text } = lines.at(seq);
+      texts.push(text);
+      left -= text.length;
     }
     return texts;
   }
 
-  #saved(lane: "states" | "logs", after: number, limit: number): string[] {
+  #saved(lane: "states" | "logs", after: number, most: Most): string[] {
     try {
-      return this.#files.archive.read(lane, after, limit);
+      return this.#files.archive.read(lane, after, most);
     } catch (error) {
       throw journalError(this.#files.path, error);
     }

@@ -14,6 +14,15 @@ export interface JournalWatcher {
   log?(record: LogRecord): void;
 }
 
+/** How much is read at a time, beside the number of records. */
+export interface ReadOptions {
+  /**
+   * Characters of text after which no further record is read, about; one is always read. A journal that copies nothing
+   * when it is read need not heed it. Default: no bound.
+   */
+  readonly size?: number;
+}
+
 /** The ordered record of everything that happened in a run. */
 export interface Journal {
   /** Appends a state event; returns its number. */
@@ -21,9 +30,9 @@ export interface Journal {
   /** Appends a log line; returns its number. */
   log(entry: LogEntry): number;
   /** State records with a number above `after`, oldest first, at most `limit`. */
-  states(after: number, limit: number): StateRecord[];
+  states(after: number, limit: number, options?: ReadOptions): StateRecord[];
   /** Log records with a number above `after`, oldest first, at most `limit`; a gap record where some were dropped. */
-  logs(after: number, limit: number): LogRecord[];
+  logs(after: number, limit: number, options?: ReadOptions): LogRecord[];
   /** Tells the watcher of every record from now on, until the returned function is called. */
   watch(watcher: JournalWatcher): () => void;
   /**

@@ -44,6 +44,7 @@ export function memoryJournal(options: JournalOptions = {}): Journal {
       if (watchers.some) watchers.log(() => lane.record(seq, entry));
       return seq;
     },
+    // Records are shared, not copied, so that a bound on their size would save nothing.
     states(after: number, limit: number): StateRecord[] {
       return states.read(after, limit);
     },
