@@ -1,13 +1,13 @@
 /**
- * Owns what serving an app is about on every runtime: the address it has, sockets left behind, and what a failure means.
+ * Owns what serving an app is about on every runtime: the address it has, and what a failure means.
  * Must not know how a runtime listens; each adapter passes that in.
- * Invariant: a socket in use by a living process is never taken away; nothing is served at another address than was asked for.
+ * Invariant: nothing is served at another address than was asked for.
  */
-import { chmodSync, rmSync } from "node:fs";
-import { connect, isIP } from "node:net";
+import { isIP } from "node:net";
 import { descriptorLimit, openDescriptors, roomFor } from "./descriptors.ts";
 import { type Door, Doors } from "./doors.ts";
 import { type AppFetch, type Served, ServeError, type ServeOptions } from "./port.ts";
+import { listenAtPath } from "./socket_path.ts";
 
 /** Where to listen. */
 export type Place = { readonly hostname: string; readonly port: number } | { readonly path: string };
@@ -39,7 +39,6 @@ export async function serveWith(
   const place = "path" in options
     ? options
     : { hostname: options.hostname ?? "127.0.0.1", port: options.port };
-  if ("path" in place) await removeLeftBehind(place.path);
   const connections = roomFor(wanted);
   const most = openDescriptors() + connections;
   const server = await listenAt(listen, { fetch, connections, ...place }).catch((error) => {
@@ -47,10 +46,7 @@ export async function serveWith(
   });
   const port = server.at?.port ?? 0;
   const again = "path" in place ? place : { ...place, port };
-  const open = async () => {
-    if ("path" in place) await removeLeftBehind(place.path);
-    return doorOf(await listenAt(listen, { fetch, connections, ...again }));
-  };
+  const open = async () => doorOf(await listenAt(listen, { fetch, connections, ...again }));
   const doors = server.shut === undefined
     ? server
     : new Doors(doorOf(server), { most, starving: descriptorLimit() - SPARE, open });
@@ -58,10 +54,7 @@ export async function serveWith(
   return {
     url: "path" in place ? `unix:${place.path}` : `http://${hostOf(place.hostname)}:${port}`,
     port,
-    close: () =>
-      closed ??= doors.close().then(() => {
-        if ("path" in place) rmSync(place.path, { force: true });
-      }),
+    close: () => closed ??= doors.close(),
   };
 }
 
@@ -71,9 +64,21 @@ export async function serveWith(
  */
 async function listenAt(listen: Listen, options: ListenOptions): Promise<Listening> {
   if ("path" in options) {
-    const server = await listen(options);
-    chmodSync(options.path, 0o600);
-    return server;
+    const { server, release } = await listenAtPath(options.path, (path) => listen({ ...options, path }));
+    const { shut } = server;
+    return {
+      ...server,
+      close: () => {
+        release();
+        return server.close();
+      },
+      ...(shut !== undefined && {
+        shut: () => {
+          release();
+          return shut();
+        },
+      }),
+    };
   }
   const address = await addressOf(options.hostname);
   const server = await listen({ ...options, hostname: address });
@@ -111,21 +116,6 @@ function hostOf(hostname: string): string {
   if (hostname === "0.0.0.0") return "127.0.0.1";
   if (hostname === "::") return "[::1]";
   return hostname.includes(":") ? `[${hostname}]` : hostname;
-}
-
-/** A socket that nobody listens on any more is removed: whoever made it was killed. */
-function removeLeftBehind(path: string): Promise<void> {
-  return new Promise((done) => {
-    const socket = connect(path);
-    socket.on("connect", () => {
-      socket.destroy();
-      done();
-    });
-    socket.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "ECONNREFUSED") rmSync(path, { force: true });
-      done();
-    });
-  });
 }
 
 function explained(error: unknown, place: Place): ServeError {
