@@ -1,6 +1,16 @@
 /** What is at the path of a Unix socket: nothing but a socket that nobody listens on is ever taken away. */
 import assert from "node:assert/strict";
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
@@ -36,12 +46,17 @@ async function refused(path: string, message: RegExp): Promise<void> {
 test("a file, a folder and a link at a socket's path are left as they are, and the error says so", async () => {
   await withFiles({ "file.sock": "precious", "empty.sock": "" }, async (folder) => {
     const at = (name: string) => join(folder, name);
-    await refused(at("file.sock"), /^Could not listen on .*file\.sock: there is a file, which is left as it is/);
+    await refused(
+      at("file.sock"),
+      /^Could not listen on .*file\.sock: there is a file, which is left as it is/,
+    );
     await refused(at("empty.sock"), /there is a file/);
     assert.equal(readFileSync(at("file.sock"), "utf8"), "precious");
     mkdirSync(at("folder.sock"));
     await refused(at("folder.sock"), /there is a folder/);
-    for (const [link, to] of [["to_file", "file.sock"], ["to_nothing", "none"], ["to_dead", "dead"]] as const) {
+    for (
+      const [link, to] of [["to_file", "file.sock"], ["to_nothing", "none"], ["to_dead", "dead"]] as const
+    ) {
       if (to === "dead") await dead(at(to));
       symlinkSync(at(to), at(link));
       await refused(at(link), /there is a link/);

@@ -111,7 +111,10 @@ function isDead(path: string): Promise<boolean> {
       answer(dead);
     };
     socket.on("connect", () => say(false));
-    socket.on("error", ({ code }: NodeJS.ErrnoException) => say(code === "ECONNREFUSED" || code === "ENOENT"));
+    socket.on(
+      "error",
+      ({ code }: NodeJS.ErrnoException) => say(code === "ECONNREFUSED" || code === "ENOENT"),
+    );
     socket.setTimeout(ANSWER_MS, () => say(false));
   });
 }
