@@ -105,7 +105,7 @@ export interface GatewayStore {
       readonly lane: Lane;
       readonly after: number;
       readonly limit: number;
-      /** Characters after which no further record is read; one is always read. Default: no bound. */
+      /** Characters after which no further record is read; one is always read. Default: 8 Mi. */
       readonly size?: number;
     },
   ): RecordRow[];
