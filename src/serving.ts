@@ -4,6 +4,7 @@
  * Invariant: an address that others can reach is not taken without a token of the operator's; each run has a token of its
  * own, which no log holds.
  */
+import { askDirectly } from "./base/no_proxy.ts";
 import { httpApp } from "./http/app.ts";
 import { page } from "./http/page.ts";
 import {
@@ -202,6 +203,9 @@ class ServingAtWork implements Serving {
   /** Tells those who look for it: workers and what they start by the environment, people by the file. */
   async #tell(): Promise<void> {
     const { runtime, stateDir } = this.#options;
+    if (URL.canParse(this.url) && !this.url.startsWith("unix:")) {
+      askDirectly(runtime, new URL(this.url).hostname);
+    }
     for (const [name, value] of Object.entries(this.environment())) runtime.setEnv(name, value);
     const file = this.#file();
     if (file === undefined) return;

@@ -218,7 +218,7 @@ export class FakeRuntime implements CliRuntime {
   refuses: Error | undefined;
   #onSignal: ((signal: "SIGINT" | "SIGTERM") => void) | undefined;
   readonly uncaught: Set<(error: unknown) => void> = new Set();
-  readonly #env: Readonly<Record<string, string>>;
+  readonly #env: Record<string, string>;
 
   constructor(options: { readonly env?: Readonly<Record<string, string>>; readonly isTTY?: boolean } = {}) {
     this.#env = options.env ?? {};
@@ -227,6 +227,7 @@ export class FakeRuntime implements CliRuntime {
   }
 
   env: CliRuntime["env"] = (name) => this.#env[name];
+  setEnv: CliRuntime["setEnv"] = (name, value) => void (this.#env[name] = value);
   cwd: CliRuntime["cwd"] = () => "/here";
 
   remove: CliRuntime["remove"] = (path) => Promise.resolve(void this.files.delete(path));

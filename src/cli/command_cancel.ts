@@ -24,13 +24,13 @@ async function cancel(this: CliContext, { because, ...where }: Flags, run?: stri
     }
     const body = JSON.stringify({ because });
     const headers = { "content-type": "application/json" };
-    const answer = await (await endPointOf(where, this.runtime)).ask("/cancel", {
+    const told = await (await endPointOf(where, this.runtime)).ask("/cancel", {
       method: "POST",
       body,
       headers,
     });
-    const told = await answer.json() as { readonly run: string };
-    this.runtime.stdout.write(`Run ${told.run} is being cancelled\n`);
+    const cancelled = told.json<{ readonly run: string }>((found) => typeof found.run === "string");
+    this.runtime.stdout.write(`Run ${cancelled.run} is being cancelled\n`);
     return;
   }
   if (run === undefined) {

@@ -5,13 +5,14 @@
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "./context.ts";
-import { endPointFlags, endPointOf, isHere, linesOf } from "./end_point.ts";
+import { endPointFlags, endPointOf, isHere } from "./end_point.ts";
 import type { EndPointFlags } from "./end_point.ts";
 import { UsageError } from "./errors.ts";
+import { EndPointError } from "./exchange.ts";
 import { gatewayFlags } from "./gateway_flags.ts";
 import { gatewayOf } from "./gateway_options.ts";
 import type { GatewayFlags } from "./gateway_options.ts";
-import type { LogRecord } from "../journal/record.ts";
+import { isLogRecord, type LogRecord } from "../journal/record.ts";
 import { LineWriter } from "./line.ts";
 import { timeOfDay } from "./measures.ts";
 import { wholeNumber } from "./options.ts";
@@ -64,7 +65,10 @@ async function* recordsOfGateway(
     ...(follow === undefined ? {} : { follow }),
     onError: (error) => runtime.stderr.write(`${error.message}; trying again\n`),
   });
-  for await (const record of records) yield record as unknown as LogRecord;
+  for await (const record of records) {
+    if (isLogRecord(record)) yield record;
+    else runtime.stderr.write(`Record ${record.seq} of the log has not the form of one, and is left out\n`);
+  }
 }
 
 async function* recordsHere(
@@ -79,8 +83,20 @@ async function* recordsHere(
     ...(follow === undefined ? [] : ["follow=1"]),
   ];
   const path = query.length === 0 ? "/logs" : `/logs?${query.join("&")}`;
-  const answer = await (await endPointOf(where, runtime)).ask(path, { signal });
-  for await (const line of linesOf(answer)) yield JSON.parse(line) as LogRecord;
+  const endPoint = await endPointOf(where, runtime);
+  for await (const line of endPoint.follow(path, { signal })) yield recordOf(line, endPoint.url);
+}
+
+function recordOf(line: string, url: string): LogRecord {
+  try {
+    const record: unknown = JSON.parse(line);
+    if (isLogRecord(record)) return record;
+  } catch {
+    // What it is instead is said below.
+  }
+  throw new EndPointError(
+    `${url} answered with something that is no log: it is not the end point of an executor`,
+  );
 }
 
 /** `outrider logs` */

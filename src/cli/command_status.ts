@@ -50,10 +50,12 @@ interface StatusDocument {
 }
 
 async function status(this: CliContext, { json, ...where }: Flags): Promise<void> {
-  const answer = await (await endPointOf(where, this.runtime)).ask("/status", { expected: [503] });
-  const text = await answer.text();
-  this.runtime.stdout.write(json ? `${text}\n` : textOf(JSON.parse(text) as StatusDocument));
-  if (answer.status === 503) this.exitCode = EXIT.failed;
+  const told = await (await endPointOf(where, this.runtime)).ask("/status", { expected: [503] });
+  const document = told.json<StatusDocument>(({ executor, conditions }) =>
+    typeof executor === "string" && Array.isArray(conditions)
+  );
+  this.runtime.stdout.write(json ? `${told.text}\n` : textOf(document));
+  if (told.status === 503) this.exitCode = EXIT.failed;
 }
 
 function textOf(

@@ -6,8 +6,9 @@ import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { RouteMap } from "@stricli/core";
 import type { CliContext } from "./context.ts";
 import { EXIT } from "./context.ts";
-import { type AskOptions, EndPointError, endPointFlags, endPointOf, linesOf } from "./end_point.ts";
+import { type AskOptions, endPointFlags, endPointOf } from "./end_point.ts";
 import type { EndPointFlags } from "./end_point.ts";
+import { EndPointError, type Told } from "./exchange.ts";
 import { duration, wholeNumber } from "./options.ts";
 
 interface GetFlags extends EndPointFlags {
@@ -35,21 +36,18 @@ async function get(this: CliContext, { raw, wait, ...where }: GetFlags, key: str
   let answer = await endPoint.ask(path, { expected: [404] });
   for (let left = wait ?? 0; answer.status === 404 && left > 0; left -= HELD_MS) {
     const since = answer.headers.get("outrider-version") ?? "0";
-    await answer.body?.cancel();
-    const held = `wait=${Math.min(left, HELD_MS)}ms&since=${since}`;
-    answer = await endPoint.ask(`${path}${path.includes("?") ? "&" : "?"}${held}`, { expected: [304, 404] });
+    const heldMs = Math.min(left, HELD_MS);
+    const held = `${path}${path.includes("?") ? "&" : "?"}wait=${heldMs}ms&since=${since}`;
+    answer = await endPoint.ask(held, { expected: [304, 404], heldMs });
     if (answer.status === 304) answer = await endPoint.ask(path, { expected: [404] });
   }
   if (answer.status === 404) {
-    const { error } = await answer.json() as {
-      readonly error: { readonly code: string; readonly message: string };
-    };
-    if (error.code !== "NO_KEY") throw new EndPointError(error.message, { status: 404 });
+    if (answer.headers.get("outrider-version") === null) throw answer.refusal();
     this.runtime.stderr.write(`There is no key ${JSON.stringify(key)}\n`);
     this.exitCode = EXIT.failed;
     return;
   }
-  const text = await answer.text();
+  const { text } = answer;
   const value: unknown = raw ? JSON.parse(text) : undefined;
   this.runtime.stdout.write(typeof value === "string" ? value : `${text}\n`);
 }
@@ -90,8 +88,7 @@ async function write(
 ): Promise<void> {
   const endPoint = await endPointOf(where, context.runtime);
   try {
-    const answer = await endPoint.ask(path, options);
-    await answer.body?.cancel();
+    await endPoint.ask(path, options);
   } catch (error) {
     if (!(error instanceof EndPointError) || ![404, 412].includes(error.status ?? 0)) throw error;
     context.runtime.stderr.write(`${error.message}\n`);
@@ -103,8 +100,10 @@ async function keys(this: CliContext, where: EndPointFlags, prefix = ""): Promis
   const endPoint = await endPointOf(where, this.runtime);
   for (let cursor: string | undefined = ""; cursor !== undefined;) {
     const after: string = cursor === "" ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const answer: Response = await endPoint.ask(`/store?prefix=${encodeURIComponent(prefix)}${after}`);
-    const page = await answer.json() as { readonly keys: readonly string[]; readonly cursor?: string };
+    const told: Told = await endPoint.ask(`/store?prefix=${encodeURIComponent(prefix)}${after}`);
+    const page = told.json<{ readonly keys: readonly string[]; readonly cursor?: string }>(({ keys }) =>
+      Array.isArray(keys)
+    );
     this.runtime.stdout.write(page.keys.map((key) => `${key}\n`).join(""));
     cursor = page.cursor;
   }
@@ -115,11 +114,11 @@ async function watch(this: CliContext, where: EndPointFlags, prefix = ""): Promi
   const ending = new AbortController();
   const unlisten = this.runtime.onSignal(() => ending.abort());
   try {
-    const answer = await endPoint.ask(`/store/watch?prefix=${encodeURIComponent(prefix)}`, {
+    const lines = endPoint.follow(`/store/watch?prefix=${encodeURIComponent(prefix)}`, {
       headers: { accept: "application/x-ndjson" },
       signal: ending.signal,
     });
-    for await (const line of linesOf(answer)) this.runtime.stdout.write(`${line}\n`);
+    for await (const line of lines) this.runtime.stdout.write(`${line}\n`);
   } catch (error) {
     if (!ending.signal.aborted) throw error;
   } finally {

@@ -13,6 +13,7 @@ export type CliRuntime = Pick<
   | "stdout"
   | "stderr"
   | "env"
+  | "setEnv"
   | "cwd"
   | "readText"
   | "askSocket"

@@ -1,11 +1,17 @@
 /**
  * Owns how the command line finds and asks the end point of an executor on this machine.
  * Must not know what is asked.
- * Invariant: what goes wrong is told in words, with the address; a token never is.
+ * Invariant: what goes wrong is told in words, with the address; a token never is. It is sent to nobody who has not proven
+ * that he knows it, and to this machine by no proxy: http.json may be of an executor that was killed, and its port another
+ * program's by now.
  */
 import { concealedAddress } from "../base/concealed.ts";
+import { askDirectly } from "../base/no_proxy.ts";
+import { newChallenge, proofOf } from "../base/proof.ts";
+import { isLoopback } from "../serving_place.ts";
 import type { CliRuntime } from "./context.ts";
 import { UsageError } from "./errors.ts";
+import { EndPointError, exchange, follow, type Send, Told } from "./exchange.ts";
 
 /** Options of every command that asks an end point. */
 export interface EndPointFlags {
@@ -40,24 +46,13 @@ function option(placeholder: string, brief: string): TextOption {
   return { kind: "parsed", parse: String, optional: true, placeholder, brief };
 }
 
-/** The end point refused, or could not be asked. The message is for a person. */
-export class EndPointError extends Error {
-  readonly code = "OUTRIDER_END_POINT";
-  override name = "EndPointError";
-  /** Absent when there was no answer. */
-  readonly status: number | undefined;
-
-  constructor(message: string, options: ErrorOptions & { readonly status?: number } = {}) {
-    super(message, options);
-    this.status = options.status;
-  }
-}
-
 /** The end point of an executor. */
 export interface EndPoint {
   readonly url: string;
   /** Asks. @throws {EndPointError} Where the answer is a refusal whose status is not `expected`, or there is none. */
-  ask(path: string, options?: AskOptions): Promise<Response>;
+  ask(path: string, options?: AskOptions): Promise<Told>;
+  /** Asks for what goes on; its lines are JSON documents. @throws {EndPointError} Where it is refused or ends too early. */
+  follow(path: string, options?: AskOptions): AsyncGenerator<string, void, undefined>;
 }
 
 /** How to ask. */
@@ -67,19 +62,13 @@ export interface AskOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Statuses beside 2xx that are answers. */
   readonly expected?: readonly number[];
+  /** How long the answer is to be held, milliseconds. */
+  readonly heldMs?: number;
   readonly signal?: AbortSignal;
 }
 
 /** The part of the runtime that is needed. */
-type EndPointRuntime = Pick<CliRuntime, "env" | "readText" | "askSocket">;
-
-/** Where an end point is, and how it is spoken to. */
-interface Place {
-  /** As a person reads it. */
-  readonly url: string;
-  readonly token: string | undefined;
-  send(path: string, request: Request): Promise<Response>;
-}
+type EndPointRuntime = Pick<CliRuntime, "env" | "setEnv" | "readText" | "askSocket">;
 
 type Request = Required<Pick<AskOptions, "method" | "headers">> & Pick<AskOptions, "body" | "signal">;
 
@@ -92,15 +81,88 @@ export async function endPointOf(flags: EndPointFlags, runtime: EndPointRuntime)
     : flags.url === undefined && url === runtime.env("OUTRIDER_URL")
     ? runtime.env("OUTRIDER_SOCKET") || undefined
     : undefined;
+  if (socket !== undefined) {
+    const send = (path: string, request: Request) => runtime.askSocket({ socket, path, ...request });
+    return new AskedEndPoint({ url: `unix:${socket}`, token, send });
+  }
   const base = url.replace(/\/+$/, "");
-  const place: Place = socket === undefined
-    ? { url: new URL(base).origin, token, send: (path, request) => fetch(base + path, request) }
-    : {
-      url: `unix:${socket}`,
-      token,
-      send: (path, request) => runtime.askSocket({ socket, path, ...request }),
-    };
-  return { url: socket === undefined ? base : place.url, ask: (path, options) => ask(place, path, options) };
+  const { origin, hostname } = new URL(base);
+  if (isLoopback(hostname.replace(/^\[|\]$/g, ""))) askDirectly(runtime, hostname);
+  // A redirect would get the token.
+  return new AskedEndPoint({
+    url: origin,
+    token,
+    send: (path, request) => fetch(base + path, { ...request, redirect: "manual" }),
+  });
+}
+
+/** Where an end point is, and how it is spoken to. */
+interface Place {
+  /** As a person reads it. */
+  readonly url: string;
+  readonly token: string | undefined;
+  send(path: string, request: Request): Promise<Response>;
+}
+
+/** Asks the end point at a place, which gets the token only once it has proven that it knows it. */
+class AskedEndPoint implements EndPoint {
+  readonly #place: Place;
+  #proven: Promise<void> | undefined;
+
+  constructor(place: Place) {
+    this.#place = place;
+  }
+
+  get url(): string {
+    return this.#place.url;
+  }
+
+  async ask(path: string, options: AskOptions = {}): Promise<Told> {
+    await this.#prove(options.signal);
+    const { expected = [], heldMs, signal } = options;
+    const told = await exchange(this.#sending(path, options), { url: this.url, heldMs, signal });
+    if (told.status >= 200 && told.status < 300 || expected.includes(told.status)) return told;
+    throw told.refusal();
+  }
+
+  async *follow(path: string, options: AskOptions = {}): AsyncGenerator<string, void, undefined> {
+    await this.#prove(options.signal);
+    const told = await follow(this.#sending(path, options), { url: this.url, signal: options.signal });
+    if (told instanceof Told) throw told.refusal();
+    yield* told;
+  }
+
+  #sending(path: string, { method = "GET", body, headers }: AskOptions): Send {
+    const { token } = this.#place;
+    const bearer = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    return (signal) =>
+      this.#place.send(path, {
+        method,
+        headers: { ...bearer, ...headers },
+        ...(body !== undefined && { body }),
+        signal,
+      });
+  }
+
+  #prove(signal: AbortSignal | undefined): Promise<void> {
+    return this.#proven ??= this.#challenge(signal);
+  }
+
+  async #challenge(signal: AbortSignal | undefined): Promise<void> {
+    const { token, url } = this.#place;
+    if (token === undefined) return;
+    const challenge = newChallenge();
+    const headers = { authorization: `Proof ${await proofOf(token, "client", challenge)}` };
+    const send: Send = (stop) =>
+      this.#place.send(`/proof?challenge=${challenge}`, { method: "GET", headers, signal: stop });
+    const told = await exchange(send, { url, signal });
+    if (told.status !== 200) throw told.refusal();
+    const { proof } = told.json<{ readonly proof: string }>(({ proof }) => typeof proof === "string");
+    if (proof === await proofOf(token, "executor", challenge)) return;
+    throw new EndPointError(
+      `${url} is not the end point of the executor that the token is for, and was not sent it: check the address`,
+    );
+  }
 }
 
 /** Whether an executor on this machine is meant: options name one, or the environment does and no run of a gateway is named. */
@@ -116,9 +178,11 @@ async function namedBy(
   { url, token, stateDir }: EndPointFlags,
   { env, readText }: EndPointRuntime,
 ): Promise<{ readonly url: string; readonly token: string | undefined }> {
-  if (url !== undefined) return { url: checked(url), token: token ?? env("OUTRIDER_TOKEN") };
+  if (url !== undefined) return { url: checked(url), token: token ?? (env("OUTRIDER_TOKEN") || undefined) };
   const named = env("OUTRIDER_URL");
-  if (stateDir === undefined && named) return { url: checked(named), token: token ?? env("OUTRIDER_TOKEN") };
+  if (stateDir === undefined && named) {
+    return { url: checked(named), token: token ?? (env("OUTRIDER_TOKEN") || undefined) };
+  }
   const folder = stateDir ?? env("OUTRIDER_STATE_DIR");
   if (!folder) {
     throw new UsageError(
@@ -129,7 +193,7 @@ async function namedBy(
   try {
     const found = JSON.parse(await readText(file)) as { readonly url?: unknown; readonly token?: unknown };
     if (typeof found.url === "string" && typeof found.token === "string") {
-      return { url: found.url, token: token ?? found.token };
+      return { url: checked(found.url), token: token ?? found.token };
     }
   } catch (error) {
     const { code } = error as { readonly code?: string };
@@ -149,53 +213,4 @@ function checked(url: string): string {
   throw new UsageError(
     `${JSON.stringify(concealedAddress(url))} is no address: write http://HOST:PORT, or unix:/path/to/socket`,
   );
-}
-
-async function ask(place: Place, path: string, options: AskOptions = {}): Promise<Response> {
-  const { method = "GET", body, headers, expected = [], signal } = options;
-  const { url, token } = place;
-  let answer: Response;
-  try {
-    answer = await place.send(path, {
-      method,
-      headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers },
-      ...(body !== undefined && { body }),
-      ...(signal !== undefined && { signal }),
-    });
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new EndPointError(`Nothing answers at ${url}: the executor may have ended`, { cause: error });
-  }
-  if (answer.ok || expected.includes(answer.status)) return answer;
-  throw new EndPointError(await refusalOf(answer, url), { status: answer.status });
-}
-
-async function refusalOf(answer: Response, url: string): Promise<string> {
-  const text = await answer.text().catch(() => "");
-  try {
-    const { error } = JSON.parse(text) as {
-      readonly error: { readonly code: string; readonly message: string };
-    };
-    return `${error.message} (${answer.status} ${error.code})`;
-  } catch {
-    return `${url} answered ${answer.status}, and not as an executor does: check the address`;
-  }
-}
-
-/** Lines of an answer that goes on, without the empty ones that only say that it is alive. */
-export async function* linesOf(answer: Response): AsyncGenerator<string, void, undefined> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  const chunks = answer.body?.[Symbol.asyncIterator]();
-  for (;;) {
-    const next = await chunks?.next().catch((error: unknown) => {
-      if ((error as { name?: unknown }).name === "AbortError") throw error;
-      throw new EndPointError("The connection was broken off: the executor has ended", { cause: error });
-    });
-    if (next === undefined || next.done) break;
-    const lines = (rest + decoder.decode(next.value, { stream: true })).split("\n");
-    rest = lines.pop()!;
-    yield* lines.filter((line) => line !== "");
-  }
-  if (rest !== "") yield rest;
 }

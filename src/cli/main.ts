@@ -3,11 +3,14 @@
  * Must not know any command, but for one thing: `run` needs a worker, which is started before all else is loaded.
  * Invariant: whatever goes wrong, a person reads what and where, and the exit code says so.
  */
+import { askDirectly } from "../base/no_proxy.ts";
 import { runtime } from "../runtime/runtime.ts";
 
 // First of all, before there is a thread or a process that could look.
 runtime.hideEnv(runtime.envNames().filter((name) => /^OUTRIDER_(\w+_)?TOKEN$/.test(name)));
 runtime.hideArgument("--token");
+// Before any request, and before a worker gets the environment.
+askDirectly(runtime);
 
 if (runtime.args[0] === "run") (await import("../early.ts")).startEarly();
 const { commandLine } = await import("./command_line.ts");

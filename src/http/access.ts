@@ -82,7 +82,8 @@ export function sameText(given: string, wanted: string, start: number = 0): bool
   return difference === 0 && wanted !== "";
 }
 
-function unauthorized(what: string): Refuse {
+/** The refusal of who has not shown that he knows a token. */
+export function unauthorized(what: string): Refuse {
   return new Refuse(401, "TOKEN", {
     message: `${what}: send Authorization: Bearer TOKEN; tasks have it as OUTRIDER_TOKEN`,
     headers: { "www-authenticate": "Bearer" },

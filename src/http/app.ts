@@ -14,6 +14,7 @@ import { logRoutes } from "./log_routes.ts";
 import { Metrics } from "./metrics.ts";
 import { noRun, type Parts, type Route } from "./parts.ts";
 import { HTTP_LIMITS, type HttpOptions, type HttpPage } from "./port.ts";
+import { proofRoutes } from "./proof_route.ts";
 import { runRoutes } from "./run_routes.ts";
 import { statusRoutes } from "./status_routes.ts";
 import { storeRoutes } from "./store_routes.ts";
@@ -63,6 +64,7 @@ function routesOf(parts: Parts): Route[] {
   const { page } = parts.options;
   return [
     ...statusRoutes(parts),
+    ...proofRoutes(parts),
     ...storeRoutes(parts),
     ...eventRoutes(parts),
     ...logRoutes(parts),

@@ -88,6 +88,26 @@ export const OPERATIONS: readonly Operation[] = [
     },
   },
   {
+    id: "getProof",
+    method: "get",
+    path: "/proof",
+    tag: "status",
+    summary: "That the executor knows the same token, before it is sent",
+    description:
+      "The client sends Authorization: Proof PROOF; a proof is HMAC-SHA-256 by the token, in hexadecimal digits: the client's of `outrider client CHALLENGE`, the executor's of `outrider executor CHALLENGE`.",
+    who: "anyone",
+    parameters: [
+      query("challenge", "32 to 128 random hexadecimal digits in small letters", {
+        type: "string",
+        pattern: "^[0-9a-f]{32,128}$",
+      }),
+    ],
+    answers: {
+      200: { what: "The executor's proof", bodies: { [JSON_TYPE]: "Proof" } },
+      401: { what: "The client's proof fits no token" },
+    },
+  },
+  {
     id: "getLivez",
     method: "get",
     path: "/livez",

@@ -173,6 +173,7 @@ const tasks = v.object({
 /** Schemas that the OpenAPI document names. */
 export const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
   Status: status,
+  Proof: v.object({ proof: about(v.string(), "64 hexadecimal digits.") }),
   Keys: v.object({
     keys: v.array(v.string()),
     cursor: v.optional(about(v.string(), "Give it back to get the next page; absent on the last.")),

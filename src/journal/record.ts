@@ -41,6 +41,14 @@ export interface LogRecord {
   readonly dropped?: { readonly count: number; readonly bytes: number };
 }
 
+/** Whether something that came from elsewhere can be shown as a record of the log. */
+export function isLogRecord(value: unknown): value is LogRecord {
+  const { seq, at, level, task, stream, text } = (value ?? {}) as Partial<Record<keyof LogRecord, unknown>>;
+  return Number.isSafeInteger(seq) && typeof text === "string" && typeof level === "string" &&
+    typeof stream === "string" && (task === undefined || typeof task === "string") &&
+    typeof at === "string" && !Number.isNaN(Date.parse(at));
+}
+
 /** Names one attempt. */
 export interface AttemptKey {
   /** The task's name. */

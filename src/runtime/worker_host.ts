@@ -52,6 +52,12 @@ export const locked: Promise<void> = new Promise((held) => {
   }).catch(() => held());
 });
 
+// Bun's own requests heed these only as the thread itself has set them, where the process was started with others.
+for (const name of ["NO_PROXY", "no_proxy"]) {
+  const value = process.env[name];
+  if (value !== undefined) process.env[name] = value;
+}
+
 /** What the thread was started with. */
 export const startData: unknown = data;
 

@@ -15,7 +15,8 @@ import { sleep } from "./wait.ts";
 import { type Answer, type Call, isPage, jsonIn, page, refused, Wire } from "./wire.ts";
 
 const TIMEOUT_MS = 30_000;
-const UPLOAD_MS = 600_000;
+/** The slowest that a bundle may leave: 64 MiB in 22 minutes. */
+const UPLOAD_BYTES_PER_MS = 50;
 const MAX_LIST_BYTES = 64 * 1024 * 1024;
 const MAX_RESULT_BYTES = 1024 * 1024 * 1024;
 
@@ -67,9 +68,12 @@ export function userGateway(options: UserOptions): UserGateway {
   const id = encodeURIComponent;
   return {
     submit: (bundle, to) =>
-      client.ask({ method: "POST", path: `/v1/bundles?to=${id(to)}`, body: bundle, timeoutMs: UPLOAD_MS }, {
-        schema: protocol.Submitted,
-      }),
+      client.ask({
+        method: "POST",
+        path: `/v1/bundles?to=${id(to)}`,
+        body: bundle,
+        timeoutMs: TIMEOUT_MS + bundle.length / UPLOAD_BYTES_PER_MS,
+      }, { schema: protocol.Submitted }),
     executors: async () =>
       (await client.get("/v1/executors", v.object({ executors: v.array(protocol.ExecutorView) }))).executors,
     runs: async (executor) => {
