@@ -16,6 +16,11 @@ const QUOTE = 0x22,
   CLOSE_LIST = 0x5d,
   CLOSE_OBJECT = 0x7d;
 const COMMA = 0x2c, COLON = 0x3a, MINUS = 0x2d, PLUS = 0x2b, POINT = 0x2e, ZERO = 0x30, NINE = 0x39;
+const SMALL_E = 0x65, LARGE_E = 0x45;
+/** The words of JSON by their first letter. */
+const WORDS: ReadonlyMap<number, string> = new Map(
+  ["true", "false", "null"].map((word) => [word.charCodeAt(0), word]),
+);
 
 /** Measures JSON in pieces of its UTF-8, while they come. What is no JSON is measured too; the parser will say so. */
 export class JsonMeter {
@@ -93,7 +98,7 @@ function afterSpace(text: string, from: number): number {
   let at = from;
   for (;; at++) {
     const code = text.charCodeAt(at);
-    if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return at;
+    if (code > 0x20 || (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09)) return at;
   }
 }
 
@@ -121,8 +126,12 @@ function afterString(text: string, from: number): number {
 }
 
 function afterScalar(text: string, from: number): number {
-  for (const word of ["true", "false", "null"]) if (text.startsWith(word, from)) return from + word.length;
-  let at = text.charCodeAt(from) === MINUS ? from + 1 : from;
+  const first = text.charCodeAt(from);
+  if (first > NINE) {
+    const word = WORDS.get(first);
+    return word !== undefined && text.startsWith(word, from) ? from + word.length : -1;
+  }
+  let at = first === MINUS ? from + 1 : from;
   const whole = at;
   at = afterDigits(text, at);
   if (at === whole || (text.charCodeAt(whole) === ZERO && at > whole + 1)) return -1;
@@ -131,7 +140,8 @@ function afterScalar(text: string, from: number): number {
     at = afterDigits(text, fraction);
     if (at === fraction) return -1;
   }
-  if (text[at] !== "e" && text[at] !== "E") return at;
+  const next = text.charCodeAt(at);
+  if (next !== SMALL_E && next !== LARGE_E) return at;
   const sign = text.charCodeAt(at + 1);
   const exponent = at + (sign === MINUS || sign === PLUS ? 2 : 1);
   at = afterDigits(text, exponent);
