@@ -18,6 +18,7 @@ trap '' INT TERM HUP
 while read -r line; do :; done
 groups=" "
 mark=""
+numbers() { for path in $1; do path=\${path%/*}; echo "\${path#/proc/}"; done; }
 while read -r sign group; do
   case "$sign" in
     m) mark="$group" ;;
@@ -30,7 +31,15 @@ case "$mark" in ?*)
   for try in 1 2 3 4 5 6 7 8 9 10; do
     found=$(grep -ls "$mark" /proc/[0-9]*/environ 2>/dev/null)
     [ "$found" ] || break
-    for path in $found; do path=\${path%/environ}; kill -KILL "\${path#/proc/}" 2>/dev/null; done
+    pids=$(numbers "$found")
+    all="$pids"
+    # What descends from them too: it may have cleared its environment.
+    while [ "$pids" ]; do
+      either=$(echo $pids | tr ' ' '|')
+      pids=$(numbers "$(grep -lsE "^PPid:[[:space:]]*($either)\$" /proc/[0-9]*/status 2>/dev/null)")
+      all="$all $pids"
+    done
+    for pid in $all; do kill -KILL "$pid" 2>/dev/null; done
   done ;;
 esac
 for group in $groups; do kill -KILL "-$group" 2>/dev/null || kill -s KILL -- "-$group" 2>/dev/null; done
