@@ -20,15 +20,16 @@ import { load, type Source } from "./pipeline/load.ts";
 import type { RunState } from "./pipeline/outcome.ts";
 import type { Plan, PlanTask } from "./pipeline/plan.ts";
 import { width } from "./pipeline/width.ts";
-import type { LaneItem, LaneOutcome } from "./pool/lane.ts";
+import type { Given, LaneItem, LaneOutcome } from "./pool/lane.ts";
 import { Pool } from "./pool/pool.ts";
 import { workerCode } from "./pool/worker_code.ts";
 import { runtime } from "./runtime/runtime.ts";
 import type { Command, Dispatch } from "./schedule/command.ts";
 import { Schedule } from "./schedule/schedule.ts";
 import { type Pictured, snapshotOf, standingsOf } from "./standings.ts";
-import { EventLog } from "./store/events.ts";
-import { storeService } from "./store/rpc.ts";
+import { StoreError } from "./store/errors.ts";
+import { type Emitter, EventLog } from "./store/events.ts";
+import { type StoreService, storeService } from "./store/rpc.ts";
 import { SharedStore } from "./store/store.ts";
 import { entryOf, sourcesOf, supplyOf } from "./supply.ts";
 import { RunningTold, Watching } from "./watching.ts";
@@ -200,8 +201,8 @@ class Run implements InspectedExecution {
           ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
         }),
       commands: commandPort(this.run, this.#options.environment),
-      services: {
-        ...storeService(this.store, this.events),
+      services: (lane) => ({
+        ...this.#storeService(lane),
         ...noFlagCalls(),
         ...this.#options.services,
         previous: () => {
@@ -212,16 +213,35 @@ class Run implements InspectedExecution {
           this.#pool.drain();
           return this.#schedule?.iteration(task) === iteration ? this.#values[task] : undefined;
         },
-      },
+      }),
       listener: {
         began: (lane, item, since) => this.#runningTold.began(this.#told(lane, item), since),
         settled: (lane, item, outcome) => this.#settled(lane, item, outcome),
         printed: (line) => void this.journal.log(entryOf(line, this.#plan)),
         progressed: (lane, item, progress) =>
           this.#runningTold.progressed(this.#told(lane, item), progress, now()),
-        replaced: (lane) => this.note("warn", `Worker ${lane} is gone; another takes its place`),
+        replaced: (lane, wrong) =>
+          this.note(
+            "warn",
+            `Worker ${lane} is gone${wrong === undefined ? "" : `, as ${wrong}`}; another takes its place`,
+          ),
       },
     });
+  }
+
+  /** The store and the events; a worker emits in the name of the attempts that it was given, and of no other. */
+  #storeService(lane: Given): StoreService {
+    const service = storeService(this.store, this.events);
+    const of = (from: Emitter) => (item: LaneItem) =>
+      this.#name(item.task) === from.task && item.iteration === from.iteration &&
+      item.attempt === from.attempt;
+    return {
+      ...service,
+      emit: (type, detail, from) =>
+        typeof from === "object" && from !== null && !lane.given(of(from))
+          ? Promise.reject(new StoreError("BAD_ARGUMENT", "from must be an attempt of this worker"))
+          : service.emit(type, detail, from),
+    };
   }
 
   async #carryOut(source: Source): Promise<RunResult> {

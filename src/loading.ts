@@ -36,7 +36,7 @@ async function exportsOf(
   modules: readonly string[],
 ): Promise<Record<string, ModuleExports>> {
   try {
-    return await limited(lane(), modules.join(", "), (calls) => calls.exportsOf(modules));
+    return exportsIn(await limited(lane(), modules.join(", "), (calls) => calls.exportsOf(modules)), modules);
   } catch (error) {
     const [module] = modules;
     if (modules.length === 1) return { [module!]: { error: messageOf(error) } };
@@ -44,6 +44,18 @@ async function exportsOf(
     for (const module of modules) Object.assign(found, await exportsOf(lane, [module]));
     return found;
   }
+}
+
+/** What a worker told of the modules; it runs other people's code, so that it may be anything. */
+function exportsIn(told: unknown, modules: readonly string[]): Record<string, ModuleExports> {
+  const entries = typeof told === "object" && told !== null ? told as Readonly<Record<string, unknown>> : {};
+  return Object.fromEntries(modules.map((module) => {
+    const { exports, error } = (entries[module] ?? {}) as { exports?: unknown; error?: unknown };
+    if (Array.isArray(exports) && exports.every((name) => typeof name === "string")) {
+      return [module, { exports }];
+    }
+    return [module, { error: typeof error === "string" ? error : "it was not looked at" }];
+  }));
 }
 
 function messageOf(error: unknown): string {
@@ -62,7 +74,7 @@ export async function loadDocument(source: Source, options: LoadOptions = {}): P
     maxWorkers: 1,
     killGraceMs: 0,
     start: (data) => runtime.startThread({ code: workerCode, data }),
-    services: {},
+    services: () => ({}),
     listener: { settled() {}, printed() {}, progressed() {}, replaced() {} },
   });
   try {

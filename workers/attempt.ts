@@ -3,10 +3,15 @@
  * Must not know what its task is given (context.ts), the rings, or how outcomes are told.
  * Invariant: what is not asked for is not made: an attempt is on the path between two tasks.
  */
+import { apply, hasOwn, indexOf, keys, parse, put, SafeMap } from "../src/base/primordials.ts";
 import { decode, unescape, type Value } from "../src/pipeline/value.ts";
 import type { Claimed } from "../src/pool/inbox.ts";
 import type { AbortOutcome, Payload } from "../src/pool/protocol.ts";
 import type { Author } from "./output.ts";
+
+const Controller = AbortController;
+const { abort } = Controller.prototype;
+const Exception = DOMException;
 
 /** An attempt that has been claimed. */
 export class Attempt implements Author {
@@ -21,18 +26,21 @@ export class Attempt implements Author {
   #fetched: Map<number, string | undefined> | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #life: AbortController | undefined = undefined;
-  #partial: Map<string, string> | undefined = undefined;
 
   constructor(claimed: Claimed, payload: string, startedAt: number) {
     this.claimed = claimed;
     this.startedAt = startedAt;
     this.#text = payload;
-    this.payload = JSON.parse(payload) as Payload;
+    this.payload = parse(payload) as Payload;
   }
 
   /** Index of its task. */
   get index(): number {
     return this.claimed.task;
+  }
+
+  get seq(): number {
+    return this.claimed.seq;
   }
 
   get iteration(): number {
@@ -51,8 +59,8 @@ export class Attempt implements Author {
   /** Aborted at the timeout and on cancel. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.aborted !== undefined) this.#controller.abort(reasonOf(this.aborted, this.task));
+      this.#controller = new Controller();
+      if (this.aborted !== undefined) end(this.#controller, reasonOf(this.aborted, this.task));
     }
     return this.#controller.signal;
   }
@@ -60,52 +68,57 @@ export class Attempt implements Author {
   /** Aborted with `signal`, and also when the attempt has ended: for what waits in its name. */
   get life(): AbortSignal {
     if (this.#life === undefined) {
-      this.#life = new AbortController();
-      if (this.aborted !== undefined) this.#life.abort(reasonOf(this.aborted, this.task));
-      else if (this.ended) this.#life.abort(endOf(this.task));
+      this.#life = new Controller();
+      if (this.aborted !== undefined) end(this.#life, reasonOf(this.aborted, this.task));
+      else if (this.ended) end(this.#life, endOf(this.task));
     }
     return this.#life.signal;
-  }
-
-  /** Unfinished lines by stream. */
-  get partial(): Map<string, string> {
-    return this.#partial ??= new Map();
-  }
-
-  /** Whether anything of a line is unfinished. */
-  get unfinished(): boolean {
-    return this.#partial !== undefined && this.#partial.size > 0;
   }
 
   /** Aborts the signal; the outcome is told when the code has stopped. */
   abort(outcome: AbortOutcome): void {
     this.aborted ??= outcome;
-    this.#controller?.abort(reasonOf(outcome, this.task));
-    this.#life?.abort(reasonOf(outcome, this.task));
+    const reason = reasonOf(outcome, this.task);
+    end(this.#controller, reason);
+    end(this.#life, reason);
   }
 
   /** Ends what goes on in its name: waits of the store, iterators of events. */
   end(): void {
     this.ended = true;
-    this.#life?.abort(endOf(this.task));
+    if (this.#life !== undefined) end(this.#life, endOf(this.task));
   }
 
   /** The values of the tasks needed. @param local Value that this worker has of a task, from earlier on the line. */
   inputs(local: (task: number) => Value | undefined): Record<string, Value> {
-    const inputs = { ...this.payload.i } as Record<string, Value>;
-    if (this.#text.includes('bytes"')) {
-      for (const key of Object.keys(inputs)) inputs[key] = unescape(inputs[key]!);
+    const { needed } = this;
+    const inputs = { ...(hasOwn(this.payload, "i") ? this.payload.i : undefined) } as Record<string, Value>;
+    if (indexOf(this.#text, 'bytes"') >= 0) {
+      const names = keys(inputs);
+      for (let at = 0; at < names.length; at++) put(inputs, names[at]!, unescape(inputs[names[at]!]!));
     }
-    for (const [as, task] of this.payload.l ?? []) {
+    for (let at = 0; at < needed.length; at++) {
+      const need = needed[at]!;
+      const task = need[1];
       const value = this.#fetched?.has(task) ? this.#decoded(task) : local(task);
-      if (value !== undefined) inputs[as] = value;
+      if (value !== undefined) put(inputs, need[0], value);
     }
     return inputs;
   }
 
+  /** The parameters. What a payload leaves out is not looked for in `Object.prototype`, where a task may have put it. */
+  get params(): Readonly<Record<string, Value>> {
+    return (hasOwn(this.payload, "p") ? this.payload.p : {}) as Readonly<Record<string, Value>>;
+  }
+
+  /** Inputs that the worker may have itself. */
+  get needed(): NonNullable<Payload["l"]> {
+    return hasOwn(this.payload, "l") ? this.payload.l! : NONE;
+  }
+
   /** Takes the JSON text of a value that its inputs need and that the worker has let go of. */
   fetched(task: number, text: string | undefined): void {
-    (this.#fetched ??= new Map()).set(task, text);
+    (this.#fetched ??= new SafeMap()).set(task, text);
   }
 
   #decoded(task: number): Value | undefined {
@@ -114,12 +127,24 @@ export class Attempt implements Author {
   }
 }
 
+const NONE: NonNullable<Payload["l"]> = [];
+
+/** Aborts, if there is something to abort; what hears of it is the task's, and may throw. */
+function end(controller: AbortController | undefined, reason: DOMException): void {
+  if (controller === undefined) return;
+  try {
+    apply(abort, controller, [reason]);
+  } catch {
+    // The attempt goes on, or has ended, all the same.
+  }
+}
+
 function reasonOf(outcome: AbortOutcome, task: string): DOMException {
   return outcome === "timed_out"
-    ? new DOMException(`Task ${task} has reached its timeout`, "TimeoutError")
-    : new DOMException(`Task ${task} was cancelled`, "AbortError");
+    ? new Exception(`Task ${task} has reached its timeout`, "TimeoutError")
+    : new Exception(`Task ${task} was cancelled`, "AbortError");
 }
 
 function endOf(task: string): DOMException {
-  return new DOMException(`Task ${task} has ended`, "AbortError");
+  return new Exception(`Task ${task} has ended`, "AbortError");
 }

@@ -30,8 +30,6 @@ interface Made {
   log?: Logger;
 }
 
-const LEVELS = ["debug", "info", "warn", "error", "critical"] as const;
-
 /** The `ctx` of one attempt. */
 export class Context implements TaskContext {
   readonly #attempt: Attempt;
@@ -48,7 +46,7 @@ export class Context implements TaskContext {
   }
 
   get params(): Readonly<Record<string, Value>> {
-    return (this.#attempt.payload.p ?? {}) as Readonly<Record<string, Value>>;
+    return this.#attempt.params;
   }
 
   get previous(): TaskContext["previous"] {
@@ -68,10 +66,7 @@ export class Context implements TaskContext {
   }
 
   get log(): Logger {
-    return this.#made.log ??= Object.fromEntries(LEVELS.map((level) => [
-      level,
-      (...args: unknown[]) => this.#around.log(this.#attempt, { level, args }),
-    ])) as unknown as Logger;
+    return this.#made.log ??= this.#logger();
   }
 
   get signal(): AbortSignal {
@@ -96,5 +91,16 @@ export class Context implements TaskContext {
 
   get attempt(): number {
     return this.#attempt.attempt;
+  }
+
+  #logger(): Logger {
+    const to = (level: string) => (...args: unknown[]) => this.#around.log(this.#attempt, { level, args });
+    return {
+      debug: to("debug"),
+      info: to("info"),
+      warn: to("warn"),
+      error: to("error"),
+      critical: to("critical"),
+    } as Logger;
   }
 }

@@ -3,6 +3,7 @@
  * Must not know where the values are kept.
  * Invariant: every wait ends: by what is waited for, by its time, or with the attempt.
  */
+import { min } from "../src/base/primordials.ts";
 import type { Flags, WaitOptions } from "../src/pipeline/context.ts";
 import { parseDuration } from "../src/pipeline/duration.ts";
 import { decode, encode, type Value } from "../src/pipeline/value.ts";
@@ -49,7 +50,7 @@ async function waitFor<T>(remote: FlagCalls, wait: Wait<T>): Promise<T> {
         }`,
       );
     }
-    text = await unlessAborted(signal, remote.flagChange(name, text, Math.min(POLL_MS, left))) ?? text;
+    text = await unlessAborted(signal, remote.flagChange(name, text, min(POLL_MS, left))) ?? text;
   }
 }
 
@@ -62,6 +63,15 @@ function unlessAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
     const abort = (): void => reject(signal.reason);
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);
-    answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    const settle = async (): Promise<void> => {
+      try {
+        resolve(await answer);
+      } catch (error) {
+        reject(error);
+      } finally {
+        signal.removeEventListener("abort", abort);
+      }
+    };
+    void settle();
   });
 }

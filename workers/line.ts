@@ -3,14 +3,15 @@
  * Must not know the schedule: it goes on after a success, and waits for its lane after anything else.
  * Invariant: one attempt at a time; its outcome is in the outbox before the next is claimed.
  */
+import { load, PlainPromise, SafeMap, store, then } from "../src/base/primordials.ts";
 import { encode } from "../src/pipeline/value.ts";
 import { type Claimed, Flag, type InboxReader } from "../src/pool/inbox.ts";
 import { Kind, type OutboxWriter } from "../src/pool/outbox.ts";
 import { type AbortOutcome, OUTCOMES } from "../src/pool/protocol.ts";
-import { clearChildren, nextTurn, scope } from "../src/runtime/worker_host.ts";
+import { clearChildren, isPromise, nextTurn, scope } from "../src/runtime/worker_host.ts";
 import { Attempt } from "./attempt.ts";
 import { Context, type Surroundings } from "./context.ts";
-import { errorData } from "./errors.ts";
+import { errorData, errorText } from "./errors.ts";
 import type { Locals } from "./locals.ts";
 import type { AnyTask, Modules } from "./modules.ts";
 import type { Output } from "./output.ts";
@@ -35,6 +36,9 @@ interface Told {
   /** Default: now. */
   readonly endedAt?: number;
 }
+/** Whether the next attempt can be claimed now, or whoever comes back later sees to it. */
+type Progress = typeof NOW | typeof LATER;
+const NOW = true, LATER = false;
 
 /** What a line works with. */
 export interface LineParts {
@@ -53,8 +57,11 @@ export interface LineParts {
 /** Runs what its lane offers. */
 export class Line {
   readonly #parts: LineParts;
-  readonly #payloads: Map<number, string> = new Map();
-  #payloadArrived: (() => void) | undefined;
+  readonly #payloads: Map<number, string> = new SafeMap();
+  /** A claimed attempt whose payload is on its way as a message. */
+  #awaited: { readonly claimed: Claimed; readonly at: number } | undefined;
+  /** The number of the attempt that is claimed and not told of, or -1. */
+  #running = -1;
   #active = false;
   #quiet = 0;
   #lastTurn = 0;
@@ -72,37 +79,48 @@ export class Line {
     if (this.#active) return;
     this.#active = true;
     this.#lastTurn = this.#parts.now();
-    void this.#work();
+    this.#work();
   }
 
   /** The payload of an offer that did not fit into the ring. */
   payload(seq: number, text: string): void {
     this.#payloads.set(seq, text);
-    this.#payloadArrived?.();
+    const waiting = this.#awaited;
+    if (waiting?.claimed.seq !== seq) return;
+    this.#awaited = undefined;
+    this.#goOn(() => this.#run(waiting.claimed, waiting.at));
   }
 
   /** Aborts the running attempt, if it is this one, and says that the thread still listens. */
   abort(seq: number, outcome: AbortOutcome): void {
-    if (this.current?.claimed.seq !== seq) return;
+    if (this.current?.seq !== seq) return;
     this.current.abort(outcome);
-    this.#parts.outbox.write(Kind.alive, { a: seq, b: 0, c: 0, x: 0, y: 0, text: undefined });
-    this.#parts.outbox.ring();
+    this.#alive(0);
+  }
+
+  /** Says which attempt runs, and looks for one if none does. */
+  answer(question: number): void {
+    this.#alive(question);
+    this.wake();
   }
 
   /** Ends the running attempt with an error that nothing caught; the thread is not to be trusted any more. */
   fail(attempt: Attempt, error: unknown): void {
-    this.#tell(attempt, {
-      outcome: attempt.aborted ?? "failed",
-      text: JSON.stringify(errorData(error)),
-      retire: true,
-    });
+    this.#tell(attempt, { outcome: attempt.aborted ?? "failed", text: errorText(error), retire: true });
   }
 
-  async #work(): Promise<void> {
+  #alive(question: number): void {
+    const { outbox } = this.#parts;
+    outbox.write(Kind.alive, { a: this.#running, b: question, c: 0, x: 0, y: 0, text: undefined });
+    outbox.ring();
+  }
+
+  /** Claims and runs until there is nothing more, or an attempt takes its time: then its end goes on. */
+  #work(): void {
     const { inbox, outbox, halt, now } = this.#parts;
     let dozed = false;
     for (;;) {
-      const stopped = inbox.held || Atomics.load(halt, 0) === 1;
+      const stopped = inbox.held || load(halt, 0) === 1;
       const at = now();
       const claimed = stopped ? undefined : inbox.claim(at);
       if (claimed === undefined) {
@@ -114,75 +132,116 @@ export class Line {
           continue;
         }
         // `stopped` may be past: the lane may have let us go on, and offered, since it was read.
-        if (!inbox.sleep() && Atomics.load(halt, 0) !== 1) continue;
-        // Here and not when the promise settles: some runtimes deliver the next message before that.
+        if (!inbox.sleep() && load(halt, 0) !== 1) continue;
         this.#active = false;
         return;
       }
       dozed = false;
-      const running = this.#run(claimed, at);
-      if (running !== undefined) await running;
+      this.#running = claimed.seq;
+      try {
+        if (this.#run(claimed, at) === LATER) return;
+      } catch (error) {
+        return this.#broken(error);
+      }
     }
   }
 
-  /** Runs an attempt; a promise only if there is something to wait for. */
-  #run(claimed: Claimed, at: number): Promise<void> | undefined {
-    const { locals, modules, outbox } = this.#parts;
-    if (claimed.payload === undefined) return this.#runBulky(claimed, at);
-    const attempt = new Attempt(claimed, claimed.payload, at);
-    const { s: source, t: name, l: needed } = attempt.payload;
+  /** Does the step that an attempt has waited for, and then what comes after it. */
+  #goOn(step: () => Progress): void {
+    try {
+      if (step() === LATER) return;
+    } catch (error) {
+      return this.#broken(error);
+    }
+    this.#work();
+  }
+
+  /** Our own program failed: its lane is told, and ends the thread. */
+  #broken(error: unknown): void {
+    const { name, message } = errorData(error);
+    const { outbox } = this.#parts;
+    outbox.write(Kind.broken, { a: 0, b: 0, c: 0, x: 0, y: 0, text: `${name}: ${message}` });
+    outbox.ring();
+  }
+
+  #run(claimed: Claimed, at: number): Progress {
+    const { modules, outbox } = this.#parts;
+    const payload = claimed.payload ?? this.#takePayload(claimed.seq);
+    if (payload === undefined) {
+      this.#awaited = { claimed, at };
+      return LATER;
+    }
+    const attempt = new Attempt(claimed, payload, at);
     this.current = attempt;
     if (claimed.timeoutMs > 0) outbox.ring();
-    const task = modules.ready(source, name);
-    const whole = needed === undefined ||
-      needed.every(([, index, iteration]) => locals.has(index, iteration));
-    return task === undefined || !whole ? this.#prepare(attempt) : this.#call(attempt, task);
+    const task = modules.ready(attempt.payload.s, attempt.task);
+    if (task !== undefined && this.#missing(attempt) < 0) return this.#call(attempt, task);
+    this.#prepare(attempt);
+    return LATER;
   }
 
-  /** Waits for a payload that is on its way as a message. */
-  async #runBulky(claimed: Claimed, at: number): Promise<void> {
-    while (!this.#payloads.has(claimed.seq)) {
-      await new Promise<void>((done) => this.#payloadArrived = done);
+  /** The payload that came as a message, if it has come; those of offers that were revoked go with it. */
+  #takePayload(seq: number): string | undefined {
+    const payload = this.#payloads.get(seq);
+    if (payload !== undefined) this.#payloads.forEach((_, old) => old <= seq && this.#payloads.delete(old));
+    return payload;
+  }
+
+  /** Which of the inputs that the worker may have is not there, by its place; -1 if all are. */
+  #missing(attempt: Attempt, from = 0): number {
+    const { needed } = attempt;
+    for (let at = from; at < needed.length; at++) {
+      const need = needed[at]!;
+      if (!this.#parts.locals.has(need[1], need[2])) return at;
     }
-    const payload = this.#payloads.get(claimed.seq)!;
-    // Those of offers that were revoked go too.
-    for (const seq of this.#payloads.keys()) if (seq <= claimed.seq) this.#payloads.delete(seq);
-    await this.#run({ ...claimed, payload }, at);
+    return -1;
   }
 
   /** Imports the module and fetches what is missing, then runs the task. */
-  async #prepare(attempt: Attempt): Promise<void> {
-    const { locals, modules, value } = this.#parts;
-    let task: AnyTask;
-    try {
-      task = await scope.run(attempt, () => modules.find(attempt.payload.s, attempt.task));
-      for (const [, index, iteration] of attempt.payload.l ?? []) {
-        if (!locals.has(index, iteration)) attempt.fetched(index, await value(index, iteration));
-      }
-    } catch (error) {
-      return this.#fail(attempt, error);
-    }
-    await this.#call(attempt, task);
-  }
-
-  #call(attempt: Attempt, task: AnyTask): Promise<void> | undefined {
-    let value: unknown;
-    let promise: Promise<unknown> | undefined;
-    try {
-      value = scope.run(attempt, task, new Context(attempt, this.#parts.around));
-      // A thenable may throw, or settle twice; a promise of our own makes one honest answer of it.
-      if (isThenable(value)) promise = scope.run(attempt, toPromise, value);
-    } catch (error) {
-      return this.#fail(attempt, error);
-    }
-    if (promise === undefined) return this.#succeed(attempt, value);
-    return promise.then(
-      (result) => this.#succeed(attempt, result),
-      (error) => this.#fail(attempt, error),
+  #prepare(attempt: Attempt): void {
+    const { modules } = this.#parts;
+    const found = scope.run(attempt, () => modules.find(attempt.payload.s, attempt.task), undefined);
+    then(
+      found,
+      (task) => this.#goOn(() => this.#fetch(attempt, task, 0)),
+      (error) => this.#goOn(() => this.#fail(attempt, error)),
     );
   }
 
-  #succeed(attempt: Attempt, value: unknown): Promise<void> | undefined {
+  #fetch(attempt: Attempt, task: AnyTask, from: number): Progress {
+    const at = this.#missing(attempt, from);
+    if (at < 0) return this.#call(attempt, task);
+    const need = attempt.needed[at]!;
+    then(
+      this.#parts.value(need[1], need[2]),
+      (text) => {
+        attempt.fetched(need[1], text);
+        this.#goOn(() => this.#fetch(attempt, task, at + 1));
+      },
+      (error) => this.#goOn(() => this.#fail(attempt, error)),
+    );
+    return LATER;
+  }
+
+  #call(attempt: Attempt, task: AnyTask): Progress {
+    let value: unknown;
+    try {
+      value = scope.run(attempt, task, new Context(attempt, this.#parts.around));
+      // A thenable may throw, or settle twice; a promise of our own makes one honest answer of it.
+      if (!isPromise(value) && isThenable(value)) value = scope.run(attempt, toPromise, value);
+    } catch (error) {
+      return this.#fail(attempt, error);
+    }
+    if (!isPromise(value)) return this.#succeed(attempt, value);
+    then(
+      value as Promise<unknown>,
+      (result) => this.#goOn(() => this.#succeed(attempt, result)),
+      (error) => this.#goOn(() => this.#fail(attempt, error)),
+    );
+    return LATER;
+  }
+
+  #succeed(attempt: Attempt, value: unknown): Progress {
     if (attempt.aborted === "timed_out") return this.#tell(attempt, { outcome: "timed_out" });
     let text: string | undefined;
     try {
@@ -194,23 +253,21 @@ export class Line {
     return this.#tell(attempt, { outcome: "succeeded", text });
   }
 
-  #fail(attempt: Attempt, error: unknown): Promise<void> | undefined {
-    return this.#tell(attempt, {
-      outcome: attempt.aborted ?? "failed",
-      text: JSON.stringify(errorData(error)),
-    });
+  #fail(attempt: Attempt, error: unknown): Progress {
+    return this.#tell(attempt, { outcome: attempt.aborted ?? "failed", text: errorText(error) });
   }
 
   #tell(
     attempt: Attempt,
     told: Told,
-  ): Promise<void> | undefined {
-    if (attempt.ended) return undefined;
+  ): Progress {
+    // Whoever told of it goes on.
+    if (attempt.ended) return LATER;
     const { inbox, outbox, output, halt, now } = this.#parts;
     const { outcome, text, retire = false, endedAt = now() } = told;
     const clearing = told.endedAt === undefined ? clearChildren() : undefined;
     if (clearing !== undefined) return this.#tellAfter(clearing, attempt, { ...told, endedAt });
-    if (attempt.unfinished) output.flush(attempt);
+    output.flush(attempt);
     const { flags, seq, timeoutMs } = attempt.claimed;
     const late = timeoutMs > 0 && endedAt - attempt.startedAt > timeoutMs;
     const final = late ? "timed_out" : outcome;
@@ -218,12 +275,12 @@ export class Line {
     this.last = attempt;
     this.current = undefined;
     if (final !== "succeeded") {
-      if ((flags & Flag.fatal) !== 0 && final !== "cancelled") Atomics.store(halt, 0, 1);
+      if ((flags & Flag.fatal) !== 0 && final !== "cancelled") store(halt, 0, 1);
       inbox.hold();
     }
     outbox.write(Kind.outcome, {
       a: seq,
-      b: OUTCOMES.indexOf(final),
+      b: placeOf(final),
       c: retire ? 1 : 0,
       x: attempt.startedAt,
       y: endedAt,
@@ -231,19 +288,25 @@ export class Line {
       text: final !== outcome && outcome === "succeeded" ? undefined : text,
     });
     inbox.done();
+    this.#running = -1;
     this.#ringIfDue(attempt, { final, endedAt });
-    if (endedAt - this.#lastTurn < TURN_MS) return undefined;
+    if (endedAt - this.#lastTurn < TURN_MS) return NOW;
     this.#lastTurn = endedAt;
-    return nextTurn();
+    nextTurn(() => this.#work());
+    return LATER;
   }
 
   /** Tells the outcome when no process is left that the attempt has started. */
-  async #tellAfter(clearing: Promise<boolean>, attempt: Attempt, told: Told): Promise<void> {
-    const some = await clearing;
-    if (some && attempt.aborted === undefined) {
-      this.#parts.output.lines(attempt, { stream: "log", level: "warn", text: LEFT });
-    }
-    await this.#tell(attempt, told);
+  #tellAfter(clearing: Promise<boolean>, attempt: Attempt, told: Told): Progress {
+    const tell = (some: boolean) =>
+      this.#goOn(() => {
+        if (some && attempt.aborted === undefined) {
+          this.#parts.output.lines(attempt, { stream: "log", level: "warn", text: LEFT });
+        }
+        return this.#tell(attempt, told);
+      });
+    then(clearing, tell, () => tell(false));
+    return LATER;
   }
 
   #ringIfDue(attempt: Attempt, { final, endedAt }: { final: string; endedAt: number }): void {
@@ -258,7 +321,12 @@ export class Line {
 }
 
 function toPromise(value: PromiseLike<unknown>): Promise<unknown> {
-  return Promise.resolve(value);
+  return new PlainPromise((resolve) => resolve(value));
+}
+
+function placeOf(outcome: "succeeded" | "failed" | AbortOutcome): number {
+  for (let at = 0; at < OUTCOMES.length; at++) if (OUTCOMES[at] === outcome) return at;
+  return -1;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

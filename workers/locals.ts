@@ -3,6 +3,7 @@
  * Must not know who asks.
  * Invariant: bounded; a value that was let go, or pushed out by another, is fetched from the executor instead.
  */
+import { Ints } from "../src/base/primordials.ts";
 import { decode, type Value } from "../src/pipeline/value.ts";
 
 /** Places for values, a power of two: four times what a lane may have offered. */
@@ -12,8 +13,8 @@ const MAX_LENGTH: number = 16 * 1024 * 1024;
 
 /** Values by task. Keeping one is on the path between two tasks: a few stores, no allocation. */
 export class Locals {
-  readonly #tasks: Int32Array = new Int32Array(PLACES).fill(-1);
-  readonly #iterations: Int32Array = new Int32Array(PLACES);
+  readonly #tasks: Int32Array = new Ints(PLACES).fill(-1);
+  readonly #iterations: Int32Array = new Ints(PLACES);
   readonly #texts: (string | undefined)[] = new Array<string | undefined>(PLACES).fill(undefined);
   #length = 0;
 

@@ -3,6 +3,7 @@
  * Must not know attempts.
  * Invariant: a module is imported once for the life of the worker.
  */
+import { defineProperty, ownOf, PromisePrototype, put, SafeMap } from "../src/base/primordials.ts";
 import type { Source } from "../src/pool/protocol.ts";
 import { isPipeline, type PipelineLike, pipelinesMade } from "../src/pipeline/registry.ts";
 
@@ -120,13 +121,45 @@ function choose(module: string, exported: Record<string, unknown>, name: string 
   );
 }
 
+const imported: Map<string, Record<string, unknown>> = new SafeMap();
+
 async function importModule(module: string): Promise<Record<string, unknown>> {
+  const before = imported.get(module);
+  if (before !== undefined) return before;
+  const putBack = restoreLanguage();
   try {
-    return await import(module);
+    const exported: Record<string, unknown> = await import(module);
+    imported.set(module, exported);
+    return exported;
   } catch (error) {
     if (error instanceof Error) error.message = withoutImporter(error.message);
     throw error;
+  } finally {
+    putBack();
   }
+}
+
+/** What the runtimes' loaders use as it is at the moment, and what it was. */
+const LOADERS: readonly (readonly [key: "then" | "constructor", whole: PropertyDescriptor])[] = [
+  ["then", ownOf(PromisePrototype, "then")!],
+  ["constructor", ownOf(PromisePrototype, "constructor")!],
+];
+
+/** Lets a module be imported also when a task has changed what promises are; the returned function takes that back. */
+function restoreLanguage(): () => void {
+  const changed: (PropertyDescriptor | undefined)[] = [];
+  for (let at = 0; at < LOADERS.length; at++) {
+    const key = LOADERS[at]![0];
+    const whole = LOADERS[at]![1];
+    const now = ownOf(PromisePrototype, key);
+    put(changed, at, now?.value === whole.value ? undefined : now);
+    if (changed[at] !== undefined) defineProperty(PromisePrototype, key, whole);
+  }
+  return () => {
+    for (let at = 0; at < LOADERS.length; at++) {
+      if (changed[at] !== undefined) defineProperty(PromisePrototype, LOADERS[at]![0], changed[at]!);
+    }
+  };
 }
 
 /** Who could not import it is this program, whose name is a `data:` URL of many thousand characters. */

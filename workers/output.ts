@@ -1,82 +1,119 @@
 /**
  * Owns what tasks print: which attempt it belongs to, where its lines end, and its way into the outbox.
  * Must not know how printing is intercepted (runtime/worker_host.ts does).
- * Invariant: text is written in the order in which it was printed; an unfinished line is written when its attempt ends.
+ * Invariant: text is written in the order in which it was printed. An unfinished line is written when its attempt ends, and
+ * lies until then where it can be read when the thread is gone.
  */
+import { charCodeAt, indexOf, lastIndexOf, slice } from "../src/base/primordials.ts";
+import { LEVELS, STREAMS } from "../src/journal/record.ts";
 import { Kind, type OutboxWriter } from "../src/pool/outbox.ts";
 import { startOf } from "../src/pool/text.ts";
-import { LEVELS, STREAMS } from "../src/journal/record.ts";
+import { MAX_UNFINISHED, type Unfinished } from "../src/pool/unfinished.ts";
 
 /** Longest line of the log in UTF-16 code units; a longer one is cut into several records. */
-export const MAX_LINE: number = 64 * 1024;
+export const MAX_LINE: number = MAX_UNFINISHED;
 
-/** Whom a line belongs to: an attempt, or (index -1) a module outside of any. */
+/** Whom a line belongs to: an attempt, or (number -1) a module outside of any. */
 export interface Author {
-  readonly index: number;
-  readonly iteration: number;
-  readonly attempt: number;
+  /** The number of its offer. */
+  readonly seq: number;
+  /** Of what has ended nothing is kept until its end. */
   readonly ended: boolean;
-  /** Unfinished lines by stream. */
-  readonly partial: Map<string, string>;
 }
 
 /** The author of what is printed outside of any attempt. */
-export const NOBODY: Author = { index: -1, iteration: 0, attempt: 0, ended: true, partial: new Map() };
+export const NOBODY: Author = { seq: -1, ended: true };
+
+/** What is written: a text, and where it was written to. */
+export interface Printed {
+  readonly stream: string;
+  readonly level: string;
+  readonly text: string;
+}
+
+/** What a worker writes lines with. */
+export interface OutputParts {
+  readonly outbox: OutboxWriter;
+  readonly unfinished: Unfinished;
+  readonly now: () => number;
+}
+
+const LINE_END = 10, RETURN = 13;
 
 /** Writes lines to the outbox. */
 export class Output {
-  readonly #outbox: OutboxWriter;
-  readonly #now: () => number;
+  readonly #parts: OutputParts;
+  /** Unfinished lines of the one attempt that runs, by number of the stream. */
+  readonly #rests: string[] = ["", "", ""];
 
-  constructor(outbox: OutboxWriter, now: () => number) {
-    this.#outbox = outbox;
-    this.#now = now;
+  constructor(parts: OutputParts) {
+    this.#parts = parts;
   }
 
   /** Writes each line of the text as a record. */
-  lines(author: Author, { stream, level, text }: { stream: string; level: string; text: string }): void {
-    for (const line of text.split("\n")) {
-      let rest = line;
+  lines(author: Author, { stream, level, text }: Printed): void {
+    for (let from = 0; from <= text.length;) {
+      const end = indexOf(text, "\n", from);
+      const to = end < 0 ? text.length : end;
+      let rest = slice(text, from, to);
       while (rest.length > MAX_LINE) {
         const start = startOf(rest, MAX_LINE);
         this.#line(author, { stream, level, text: start });
-        rest = rest.slice(start.length);
+        rest = slice(rest, start.length);
       }
       this.#line(author, { stream, level, text: rest });
+      from = to + 1;
     }
-    this.#outbox.ring();
+    this.#parts.outbox.ring();
   }
 
   /** Writes the lines that are finished and keeps the rest until it is finished, or its attempt has ended. */
-  piece(author: Author, { stream, text }: { stream: string; text: string }): void {
-    const whole = (author.partial.get(stream) ?? "") + text;
-    const end = author.ended ? whole.length : whole.lastIndexOf("\n") + 1;
-    const rest = whole.slice(end);
-    if (rest.length > MAX_LINE) {
-      author.partial.delete(stream);
-      this.lines(author, { stream, level: "info", text: whole });
-      return;
-    }
-    if (rest === "") author.partial.delete(stream);
-    else author.partial.set(stream, rest);
-    const finished = whole.slice(0, end);
-    if (finished !== "") this.lines(author, { stream, level: "info", text: finished.replace(/\r?\n$/, "") });
+  piece(author: Author, { stream, text }: { readonly stream: string; readonly text: string }): void {
+    const number = placeOf(STREAMS, stream);
+    const end = author.ended ? text.length : lastIndexOf(text, "\n") + 1;
+    if (end > 0) this.#finish(author, number, slice(text, 0, end));
+    const rest = slice(text, end);
+    if (rest === "") return;
+    if (this.#rests[number]!.length + rest.length > MAX_LINE) return this.#finish(author, number, rest);
+    this.#rests[number] += rest;
+    this.#parts.unfinished.add(number, author.seq, rest);
   }
 
-  /** Writes what is left unfinished. */
+  /** Writes what is left unfinished by the attempt that runs. */
   flush(author: Author): void {
-    for (const [stream, text] of author.partial) this.lines(author, { stream, level: "info", text });
-    author.partial.clear();
+    for (let number = 0; number < this.#rests.length; number++) {
+      if (this.#rests[number] !== "") this.#finish(author, number, "");
+    }
   }
 
-  #line(author: Author, { stream, level, text }: { stream: string; level: string; text: string }): void {
-    this.#outbox.write(Kind.log, {
-      a: author.index,
-      b: author.attempt,
-      c: author.iteration,
-      x: this.#now(),
-      y: LEVELS.indexOf(level as never) * 4 + STREAMS.indexOf(stream as never),
+  #finish(author: Author, number: number, text: string): void {
+    const rest = author.ended ? "" : this.#rests[number]!;
+    this.lines(author, { stream: STREAMS[number]!, level: "info", text: withoutEnd(rest + text) });
+    if (rest === "") return;
+    this.#rests[number] = "";
+    this.#parts.unfinished.clear(number);
+  }
+
+  #line(author: Author, { stream, level, text }: Printed): void {
+    this.#parts.outbox.write(Kind.log, {
+      a: author.seq,
+      b: 0,
+      c: 0,
+      x: this.#parts.now(),
+      y: placeOf(LEVELS, level) * 4 + placeOf(STREAMS, stream),
       text,
     });
   }
+}
+
+function placeOf(list: readonly string[], what: string): number {
+  for (let at = 0; at < list.length; at++) if (list[at] === what) return at;
+  return 0;
+}
+
+/** The text without the end of its last line. */
+function withoutEnd(text: string): string {
+  const last = text.length - 1;
+  if (charCodeAt(text, last) !== LINE_END) return text;
+  return slice(text, 0, charCodeAt(text, last - 1) === RETURN ? last - 1 : last);
 }

@@ -3,24 +3,17 @@
  * Must not know the runtime but through runtime/worker_host.ts.
  * Invariant: whatever a task prints, throws or calls, the lane hears of it.
  */
-import { expose, wrap } from "comlink";
-import type { AttemptResult } from "../src/pipeline/outcome.ts";
+import { expose } from "comlink";
+import { hasOwn, monotonic, slice } from "../src/base/primordials.ts";
 import { Pipeline, pipeline } from "../src/pipeline/builder.ts";
 import { PipelineError } from "../src/pipeline/problem.ts";
 import { ValueError } from "../src/pipeline/value.ts";
 import { InboxReader } from "../src/pool/inbox.ts";
 import { Kind, OutboxWriter } from "../src/pool/outbox.ts";
-import {
-  BELL,
-  endpointOf,
-  type FlagCalls,
-  type LaneCalls,
-  type WorkerCalls,
-  type WorkerData,
-} from "../src/pool/protocol.ts";
+import { BELL, type Control, endpointOf, type WorkerCalls, type WorkerData } from "../src/pool/protocol.ts";
+import { Unfinished } from "../src/pool/unfinished.ts";
 import * as host from "../src/runtime/worker_host.ts";
 import { eventsClient, storeClient } from "../src/store/client.ts";
-import type { StoreService } from "../src/store/rpc.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Surroundings } from "./context.ts";
 import { errorData } from "./errors.ts";
@@ -29,30 +22,33 @@ import { Line } from "./line.ts";
 import { Locals } from "./locals.ts";
 import { describe, exportsOf, Modules, ranInWorker } from "./modules.ts";
 import { type Author, NOBODY, Output } from "./output.ts";
+import { Remote } from "./remote.ts";
 
 const data = host.startData as WorkerData;
-const now = () => performance.timeOrigin + performance.now();
+const { timeOrigin } = performance;
+const now = () => timeOrigin + monotonic();
 const outbox = new OutboxWriter(data.cells, data.outbox, () => host.post(BELL));
-const output = new Output(outbox, now);
+const output = new Output({ outbox, unfinished: new Unfinished(data.unfinished), now });
 const modules = new Modules();
 const locals = new Locals();
 const { endpoint, receive } = endpointOf((message, transfer) => host.post(message, transfer));
-const lane = wrap<StoreService & LaneCalls & FlagCalls>(endpoint);
+const remote = new Remote(host.post);
+const lane = remote.services;
 let run = "";
 
 const around: Surroundings = {
   get run() {
     return run;
   },
-  store: (attempt) => storeClient(lane as unknown as StoreService, signalOf(attempt)),
+  store: (attempt) => storeClient(lane, signalOf(attempt)),
   events: (attempt) =>
     eventsClient(
-      lane as unknown as StoreService,
+      lane,
       { task: attempt.task, iteration: attempt.iteration, attempt: attempt.attempt },
       signalOf(attempt),
     ),
-  flags: (attempt) => flagsClient(lane as unknown as FlagCalls, signalOf(attempt)),
-  previous: () => lane.previous() as Promise<Record<string, readonly AttemptResult[]>>,
+  flags: (attempt) => flagsClient(lane, signalOf(attempt)),
+  previous: () => lane.previous(),
   log: (attempt, { level, args }) =>
     output.lines(attempt, { stream: "log", level, text: host.formatted(args) }),
   progress,
@@ -106,7 +102,7 @@ function signalOf(attempt: Attempt): { readonly signal: AbortSignal } {
 
 /** The attempt that the present code belongs to; where the runtime can't tell, the one that runs or ran last. */
 function author(): Author {
-  return host.scope.getStore() as Attempt | undefined ?? line.current ?? line.last ?? NOBODY;
+  return host.scope.owner() as Attempt | undefined ?? line.current ?? line.last ?? NOBODY;
 }
 
 function progress(attempt: Attempt, fraction: number, text: string | undefined): void {
@@ -120,7 +116,7 @@ function progress(attempt: Attempt, fraction: number, text: string | undefined):
     c: 0,
     x: fraction,
     y: 0,
-    text: text?.slice(0, 1000),
+    text: typeof text === "string" ? slice(text, 0, 1000) : undefined,
   });
   outbox.ring();
 }
@@ -148,9 +144,19 @@ const calls: WorkerCalls = {
   },
   describe,
   exportsOf,
-  abort: (seq, outcome) => line.abort(seq, outcome),
-  payload: (seq, text) => line.payload(seq, text),
 };
+
+function obey(message: Control): void {
+  if (message.do === "abort") line.abort(message.seq, message.outcome);
+  else if (message.do === "payload") line.payload(message.seq, message.text);
+  else line.answer(message.question);
+}
+
+function hear(message: unknown): void {
+  if (typeof message === "number") line.wake();
+  else if (hasOwn(message as object, "do")) obey(message as Control);
+  else if (!remote.receive(message as object)) receive(message);
+}
 
 host.provide("outrider", {
   pipeline,
@@ -165,6 +171,6 @@ host.provide("outrider", {
 (globalThis as { [key: symbol]: unknown })[Symbol.for("outrider.ranInWorker")] = ranInWorker;
 await host.locked;
 expose(calls, endpoint);
-host.onMessage((message) => typeof message === "number" ? line.wake() : receive(message));
+host.onMessage(hear);
 line.wake();
 outbox.ring();

@@ -8,6 +8,30 @@
  * key of the form `$bytes`, `$$bytes`, … gets one more `$` in the text, so that the two never meet.
  */
 
+import {
+  apply,
+  byteLength,
+  Bytes,
+  charCodeAt,
+  exec,
+  fromBinary,
+  fromCharCode,
+  getOwnPropertySymbols,
+  getPrototypeOf,
+  indexOf,
+  isArray,
+  isBytes,
+  isFinite,
+  keys,
+  min,
+  ObjectPrototype,
+  parse,
+  put,
+  slice,
+  stringify,
+  toBinary,
+} from "../base/primordials.ts";
+
 /** What a task may return, put into the store or send with an event. */
 export type Value =
   | null
@@ -33,6 +57,8 @@ export class ValueError extends TypeError {
 }
 
 const ESCAPED = /^\$+bytes$/;
+/** A key that can be written behind a dot. */
+const NAME = /^[A-Za-z_$][\w$]*$/;
 
 /**
  * The JSON text of a value; `undefined` (nothing) stays `undefined`.
@@ -43,10 +69,10 @@ const ESCAPED = /^\$+bytes$/;
  */
 export function encode(value: unknown, name: string): string | undefined {
   if (value === undefined) return undefined;
-  if (value === null || value === true || value === false) return String(value);
-  if (typeof value === "number" && Number.isFinite(value)) return String(value === 0 ? 0 : value);
+  if (value === null || value === true || value === false) return `${value}`;
+  if (typeof value === "number" && isFinite(value)) return `${value === 0 ? 0 : value}`;
   const special = inspect(value, name, 0);
-  const text = JSON.stringify(special ? escape(value) : value);
+  const text = stringify(special ? escape(value) : value);
   if (text.length > MAX_VALUE_LENGTH) {
     throw new ValueError(
       `${name} is ${text.length} characters long as JSON, more than the ${MAX_VALUE_LENGTH} that a value may have: write it to a file and return the path`,
@@ -57,8 +83,8 @@ export function encode(value: unknown, name: string): string | undefined {
 
 /** The value of a text that `encode` made. Every call makes a new value, which is the caller's to change. */
 export function decode(text: string): Value {
-  const value = JSON.parse(text) as Value;
-  return text.includes('bytes"') ? unescape(value) : value;
+  const value = parse(text) as Value;
+  return indexOf(text, 'bytes"') >= 0 ? unescape(value) : value;
 }
 
 /** Checks a value; says whether it holds bytes or keys that need escaping. */
@@ -68,7 +94,7 @@ function inspect(value: unknown, path: string, depth: number): boolean {
     case "boolean":
       return false;
     case "number":
-      if (Number.isFinite(value)) return false;
+      if (isFinite(value as number)) return false;
       throw new ValueError(`${path} is ${value}, which JSON can't hold: use null or a string`);
     case "object":
       return value !== null && inspectObject(value, path, depth);
@@ -81,33 +107,39 @@ function inspect(value: unknown, path: string, depth: number): boolean {
 
 function inspectObject(value: object, path: string, depth: number): boolean {
   if (depth >= MAX_DEPTH) {
-    throw new ValueError(`${path.slice(0, 80)}… is nested more than ${MAX_DEPTH} deep, or holds itself`);
+    throw new ValueError(`${slice(path, 0, 80)}… is nested more than ${MAX_DEPTH} deep, or holds itself`);
   }
-  if (Array.isArray(value)) return inspectArray(value, path, depth);
-  if (value instanceof Uint8Array) return true;
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== null && prototype !== Object.prototype && Object.getPrototypeOf(prototype) !== null) {
+  if (isArray(value)) return inspectArray(value, path, depth);
+  if (isBytes(value)) return true;
+  const prototype = getPrototypeOf(value);
+  if (prototype !== null && prototype !== ObjectPrototype && getPrototypeOf(prototype) !== null) {
     throw new ValueError(`${path} is a ${className(value)}: ${adviceFor(value)}`);
   }
-  const keys = Object.keys(value);
-  let special = keys.length === 1 && ESCAPED.test(keys[0]!);
-  for (const key of keys) {
+  const names = keys(value);
+  let special = names.length === 1 && exec(ESCAPED, names[0]!) !== null;
+  for (let at = 0; at < names.length; at++) {
+    const key = names[at]!;
     if (inspect((value as Record<string, unknown>)[key], pathOf(path, key), depth + 1)) special = true;
   }
-  if (typeof (value as { toJSON?: unknown }).toJSON === "function") {
-    throw new ValueError(`${path}.toJSON is a function: a value is JSON or a Uint8Array`);
-  }
-  if (Object.getOwnPropertySymbols(value).length > 0) {
+  refuseOwnForm(value, path);
+  if (getOwnPropertySymbols(value).length > 0) {
     throw new ValueError(`${path} has a symbol as a key: use a string`);
   }
   return special;
 }
 
+/** JSON would ask it for another form of it. */
+function refuseOwnForm(value: object, path: string): void {
+  if (typeof (value as { toJSON?: unknown }).toJSON !== "function") return;
+  throw new ValueError(`${path}.toJSON is a function: a value is JSON or a Uint8Array`);
+}
+
 function inspectArray(value: readonly unknown[], path: string, depth: number): boolean {
   let special = false;
+  refuseOwnForm(value, path);
   for (let at = 0; at < value.length; at++) {
     const item = value[at];
-    if (typeof item === "number" && Number.isFinite(item)) continue;
+    if (typeof item === "number" && isFinite(item)) continue;
     if (inspect(item, `${path}[${at}]`, depth + 1)) special = true;
   }
   return special;
@@ -127,45 +159,67 @@ function adviceFor(value: object): string {
 }
 
 function pathOf(path: string, key: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
+  return exec(NAME, key) !== null ? `${path}.${key}` : `${path}[${stringify(key)}]`;
 }
 
 function escape(value: unknown): unknown {
   if (value === null || typeof value !== "object") return value;
-  if (value instanceof Uint8Array) return { $bytes: toBase64(value) };
-  if (Array.isArray(value)) return value.map(escape);
-  const entries = Object.entries(value);
-  const only = entries.length === 1 && ESCAPED.test(entries[0]![0]);
-  return Object.fromEntries(entries.map(([key, item]) => [only ? `$${key}` : key, escape(item)]));
+  if (isBytes(value)) return { $bytes: toBase64(value) };
+  if (isArray(value)) return eachOf(value, escape);
+  const names = keys(value);
+  const only = names.length === 1 && exec(ESCAPED, names[0]!) !== null;
+  const escaped = {};
+  for (let at = 0; at < names.length; at++) {
+    const key = names[at]!;
+    put(escaped, only ? `$${key}` : key, escape((value as Record<string, unknown>)[key]));
+  }
+  return escaped;
 }
 
 /** A parsed text's value with its bytes; for texts that were parsed as part of a larger one. */
 export function unescape(value: Value): Value {
-  if (value === null || typeof value !== "object" || value instanceof Uint8Array) return value;
-  if (Array.isArray(value)) return value.map(unescape);
-  const entries = Object.entries(value);
-  const [key, item] = entries[0] ?? ["", null];
-  if (entries.length === 1 && ESCAPED.test(key)) {
-    return key === "$bytes" && typeof item === "string"
-      ? fromBase64(item)
-      : { [key.slice(1)]: unescape(item) };
+  if (value === null || typeof value !== "object" || isBytes(value)) return value;
+  if (isArray(value)) return eachOf(value as readonly Value[], unescape);
+  const whole = value as { readonly [key: string]: Value };
+  const names = keys(whole);
+  const only = names.length === 1 && exec(ESCAPED, names[0]!) !== null;
+  if (only && names[0] === "$bytes" && typeof whole["$bytes"] === "string") {
+    return fromBase64(whole["$bytes"]);
   }
-  return Object.fromEntries(entries.map(([name, inner]) => [name, unescape(inner)]));
+  const unescaped: Record<string, Value> = {};
+  for (let at = 0; at < names.length; at++) {
+    const key = names[at]!;
+    put(unescaped, only ? slice(key, 1) : key, unescape(whole[key]!));
+  }
+  return unescaped;
 }
+
+function eachOf<From, To>(list: readonly From[], change: (item: From) => To): To[] {
+  const changed: To[] = [];
+  for (let at = 0; at < list.length; at++) put(changed, at, change(list[at]!));
+  return changed;
+}
+
+/** How many bytes become text at a time: more are more arguments than a call may have. */
+const PIECE = 8192;
 
 /** Base64 of bytes. */
 export function toBase64(bytes: Uint8Array): string {
   let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  const length = byteLength(bytes);
+  for (let from = 0; from < length; from += PIECE) {
+    const codes: number[] = [];
+    const to = min(length, from + PIECE);
+    for (let at = from; at < to; at++) codes[at - from] = bytes[at]!;
+    text += apply(fromCharCode, undefined, codes);
   }
-  return btoa(text);
+  return fromBinary(text);
 }
 
 /** Bytes of base64. */
 export function fromBase64(text: string): Uint8Array {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
+  const binary = toBinary(text);
+  const bytes = new Bytes(binary.length);
+  for (let at = 0; at < binary.length; at++) bytes[at] = charCodeAt(binary, at);
   return bytes;
 }

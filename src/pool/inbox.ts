@@ -6,7 +6,8 @@
  * A slot:  claim i32 | task | iteration | attempt | flags | timeout in ms | payload offset | payload bytes
  */
 
-import { readText, writeText } from "./text.ts";
+import { add, compareExchange, exchange, Ints, load, notify, store, wait } from "../base/primordials.ts";
+import { TextMemory } from "./text.ts";
 
 /** Attempts that a lane may offer at a time. */
 export const SLOTS = 1024;
@@ -17,8 +18,8 @@ export const MAX_PAYLOAD: number = PAYLOAD_BYTES / 4;
 /** Flags of an attempt. */
 export const Flag = { urgent: 1, fatal: 2, bulky: 4 } as const;
 
-/** Cells of the control array that the inbox uses, from `INBOX_FIRST`. */
-const HEAD = 0, TAIL = 1, IDLE = 2, HELD = 3, CURRENT = 4;
+/** Cells of the control array that the inbox uses. The lane writes HEAD and RELEASED, the worker the others. */
+const HEAD = 0, TAIL = 1, IDLE = 2, RELEASED = 3, CURRENT = 4;
 export const INBOX_CELLS = 5;
 
 const WORDS = 8;
@@ -61,11 +62,11 @@ export function inboxMemory(cells: Int32Array): InboxMemory {
   };
 }
 
-/** The lane's end. */
+/** The lane's end. It takes nothing on trust: what the worker's cells say is held to what can be. */
 export class InboxWriter {
   readonly #cells: Int32Array;
   readonly #slots: Int32Array;
-  readonly #bytes: Uint8Array;
+  readonly #texts: TextMemory;
   readonly #claimedAt: Float64Array;
   /** Where the payload of each offer not yet passed ends, oldest first. */
   readonly #ends: number[] = [];
@@ -73,11 +74,13 @@ export class InboxWriter {
   #payloadHead = 0;
   #payloadTail = 0;
   #head = 0;
+  #passed = 0;
+  #wrong: string | undefined;
 
   constructor({ cells, slots, payloads, claimedAt }: InboxMemory) {
     this.#cells = cells;
-    this.#slots = new Int32Array(slots);
-    this.#bytes = new Uint8Array(payloads);
+    this.#slots = new Ints(slots);
+    this.#texts = new TextMemory(payloads);
     this.#claimedAt = claimedAt;
   }
 
@@ -86,10 +89,41 @@ export class InboxWriter {
     return this.#head;
   }
 
+  /** How many offers the worker had passed when it was last looked: claimed, or found revoked. */
+  get passed(): number {
+    return this.#passed;
+  }
+
+  /** What can't be right about the worker's cells, if something was found. */
+  get wrong(): string | undefined {
+    return this.#wrong;
+  }
+
+  /** Looks where the worker is; returns the number of the attempt that runs. What it has told before can be read then. */
+  look(): number | undefined {
+    // In this order: the worker writes the one that runs first, and clears it only when its outcome is written.
+    const tail = load(this.#cells, TAIL);
+    const current = load(this.#cells, CURRENT);
+    if (tail < this.#passed || tail > this.#head) {
+      this.#wrong ??= `its inbox claims ${tail} of ${this.#head} offers`;
+    } else this.#passed = tail;
+    if (current < 0 || current > this.#head || current !== 0 && current < this.#passed) {
+      this.#wrong ??= `its inbox claims that offer ${current} of ${this.#head} runs`;
+      return undefined;
+    }
+    return current === 0 ? undefined : current - 1;
+  }
+
+  /** Whether the worker has claimed the offer. */
+  claimed(seq: number): boolean {
+    return load(this.#slots, (seq % SLOTS) * WORDS) === Claim.claimed;
+  }
+
   /** Offers an attempt; false if there is no room for it now. */
   offer(offer: Offer): boolean {
+    this.look();
     this.#reclaim();
-    if (this.#head - Atomics.load(this.#cells, TAIL) >= SLOTS) return false;
+    if (this.#head - this.#passed >= SLOTS) return false;
     const offset = offer.payload === undefined ? 0 : this.#store(offer.payload);
     if (offset < 0) return false;
     const at = (this.#head % SLOTS) * WORDS;
@@ -102,27 +136,29 @@ export class InboxWriter {
     slots[at + 6] = offset;
     slots[at + 7] = this.#written;
     this.#ends.push(this.#payloadHead);
-    Atomics.store(slots, at, Claim.offered);
+    store(slots, at, Claim.offered);
     this.#head++;
-    Atomics.store(this.#cells, HEAD, this.#head);
+    store(this.#cells, HEAD, this.#head);
     return true;
   }
 
   /** Wakes a worker that dozes; whether it sleeps and has to be woken by a message. Asked once after each batch of offers. */
   mustWake(): boolean {
-    Atomics.notify(this.#cells, HEAD);
-    return Atomics.exchange(this.#cells, IDLE, 0) === 1;
+    notify(this.#cells, HEAD);
+    return exchange(this.#cells, IDLE, 0) === 1;
   }
 
-  /** Takes an offer back; false if the worker has claimed it. */
+  /** Takes an offer back, more than once if need be; false if the worker has claimed it. */
   revoke(seq: number): boolean {
+    if (seq < this.#passed) return false;
     const at = (seq % SLOTS) * WORDS;
-    return Atomics.compareExchange(this.#slots, at, Claim.offered, Claim.revoked) === Claim.offered;
+    const before = compareExchange(this.#slots, at, Claim.offered, Claim.revoked);
+    return before === Claim.offered || before === Claim.revoked;
   }
 
   /** The number of the attempt that is running, if one is. */
   get current(): number | undefined {
-    const current = Atomics.load(this.#cells, CURRENT);
+    const current = load(this.#cells, CURRENT);
     return current === 0 ? undefined : current - 1;
   }
 
@@ -131,14 +167,9 @@ export class InboxWriter {
     return this.#claimedAt[0]!;
   }
 
-  /** Whether the worker waits for leave to go on after an outcome that was no success. */
-  get held(): boolean {
-    return Atomics.load(this.#cells, HELD) === 1;
-  }
-
-  /** Lets a held worker go on. */
+  /** Lets the worker go on that waits after an outcome that was no success: once for each. */
   release(): void {
-    Atomics.store(this.#cells, HELD, 0);
+    add(this.#cells, RELEASED, 1);
   }
 
   #written = 0;
@@ -153,14 +184,14 @@ export class InboxWriter {
       from = 0;
     }
     if (head + most - this.#payloadTail > PAYLOAD_BYTES) return -1;
-    this.#written = writeText(payload, this.#bytes, from);
+    this.#written = this.#texts.write(payload, from);
     this.#payloadHead = head + this.#written;
     return from;
   }
 
   /** Frees the payloads of offers that the worker has passed. */
   #reclaim(): void {
-    const passed = Atomics.load(this.#cells, TAIL) - this.#oldest;
+    const passed = this.#passed - this.#oldest;
     if (passed <= 0) return;
     const ends = this.#ends.splice(0, passed);
     this.#payloadTail = ends.at(-1) ?? this.#payloadTail;
@@ -172,20 +203,22 @@ export class InboxWriter {
 export class InboxReader {
   readonly #cells: Int32Array;
   readonly #slots: Int32Array;
-  readonly #bytes: Uint8Array;
+  readonly #texts: TextMemory;
   readonly #claimedAt: Float64Array;
   #tail = 0;
+  /** Outcomes so far that were no success. */
+  #holds = 0;
 
   constructor({ cells, slots, payloads, claimedAt }: InboxMemory) {
     this.#cells = cells;
-    this.#slots = new Int32Array(slots);
-    this.#bytes = new Uint8Array(payloads);
+    this.#slots = new Ints(slots);
+    this.#texts = new TextMemory(payloads);
     this.#claimedAt = claimedAt;
   }
 
   /** Whether there is nothing more to claim. */
   get empty(): boolean {
-    return Atomics.load(this.#cells, HEAD) === this.#tail;
+    return load(this.#cells, HEAD) === this.#tail;
   }
 
   /** Claims the next offer that was not revoked. */
@@ -193,14 +226,14 @@ export class InboxReader {
     while (!this.empty) {
       const seq = this.#tail;
       const at = (seq % SLOTS) * WORDS;
-      const got = Atomics.compareExchange(this.#slots, at, Claim.offered, Claim.claimed) === Claim.offered;
+      const got = compareExchange(this.#slots, at, Claim.offered, Claim.claimed) === Claim.offered;
       const claimed = got ? this.#read(seq, at) : undefined;
       if (got) {
         this.#claimedAt[0] = now;
-        Atomics.store(this.#cells, CURRENT, seq + 1);
+        store(this.#cells, CURRENT, seq + 1);
       }
       this.#tail++;
-      Atomics.store(this.#cells, TAIL, this.#tail);
+      store(this.#cells, TAIL, this.#tail);
       if (claimed !== undefined) return claimed;
     }
     return undefined;
@@ -208,28 +241,28 @@ export class InboxReader {
 
   /** The claimed attempt has ended and its outcome is written. */
   done(): void {
-    Atomics.store(this.#cells, CURRENT, 0);
+    store(this.#cells, CURRENT, 0);
   }
 
   /** Stops claiming until the lane says go on. */
   hold(): void {
-    Atomics.store(this.#cells, HELD, 1);
+    this.#holds++;
   }
 
   get held(): boolean {
-    return Atomics.load(this.#cells, HELD) === 1;
+    return load(this.#cells, RELEASED) !== this.#holds;
   }
 
   /** Blocks the thread for a moment, which a new offer cuts short: much cheaper than to be woken by a message. */
   doze(ms: number): void {
-    Atomics.wait(this.#cells, HEAD, this.#tail, ms);
+    wait(this.#cells, HEAD, this.#tail, ms);
   }
 
   /** Says that a message is needed to wake us; false if there is something to do after all. */
   sleep(): boolean {
-    Atomics.store(this.#cells, IDLE, 1);
+    store(this.#cells, IDLE, 1);
     if (this.empty || this.held) return true;
-    return Atomics.exchange(this.#cells, IDLE, 0) === 0;
+    return exchange(this.#cells, IDLE, 0) === 0;
   }
 
   #read(seq: number, at: number): Claimed {
@@ -243,7 +276,7 @@ export class InboxReader {
       attempt: slots[at + 3]!,
       flags,
       timeoutMs: slots[at + 5]!,
-      payload: (flags & Flag.bulky) !== 0 ? undefined : readText(this.#bytes, from, slots[at + 7]!),
+      payload: (flags & Flag.bulky) !== 0 ? undefined : this.#texts.read(from, slots[at + 7]!),
     };
   }
 }

@@ -1,23 +1,27 @@
 /**
  * Owns one worker from outside: what it has been offered, what it tells, how it is stopped, what is left when it is gone.
  * Must not know the schedule, the journal or other lanes.
- * Invariant: every attempt offered is settled once, or given back because it never began; also when the thread dies.
+ * Invariant: every attempt offered is settled once, or given back because it never began; also when the thread dies, and
+ * whatever it tells: what can't be right ends the thread, and the attempt that runs has crashed.
  */
-import { expose, type Remote, wrap } from "comlink";
+import type { Remote } from "comlink";
 import type { ErrorData, Outcome } from "../pipeline/outcome.ts";
 import type { Thread, ThreadEnd } from "../runtime/port.ts";
+import { Gate } from "./gate.ts";
 import { Flag, InboxWriter, MAX_PAYLOAD, SLOTS } from "./inbox.ts";
 import { type Fields, Kind, OutboxReader } from "./outbox.ts";
 import {
   type AbortOutcome,
   BELL,
-  endpointOf,
+  type Control,
   OUTCOMES,
   WAKE,
   type WorkerCalls,
   type WorkerSetup,
 } from "./protocol.ts";
 import type { Seat } from "./seat.ts";
+import { errorOf, isValueText, within } from "./told.ts";
+import { Unfinished } from "./unfinished.ts";
 import { Turns } from "./turns.ts";
 
 /** All lanes are read on the one thread. */
@@ -25,6 +29,12 @@ const TURNS = new Turns();
 
 /** How long a thread may leave an abort unanswered before it counts as stuck in synchronous code, in milliseconds. */
 const DEAF_MS = 400;
+/** When nothing has been heard for this long though attempts are outstanding, the worker is asked, in milliseconds. */
+const ASK_MS = 5_000;
+/** How long it may then leave an offer unclaimed, in milliseconds. */
+const CLAIM_MS = 3_000;
+/** Times of a worker that are further off than this are taken for this, in milliseconds. */
+const DAY_MS: number = 24 * 60 * 60 * 1_000;
 
 /** An attempt on its way to, or in, a worker. */
 export interface LaneItem {
@@ -76,12 +86,18 @@ export interface LaneListener {
   ended(lane: Lane, left: readonly LaneItem[]): void;
 }
 
+/** What a lane says of the attempts that it was offered. */
+export interface Given {
+  /** Whether one of the last attempts that its worker claimed fits. */
+  given(fits: (item: LaneItem) => boolean): boolean;
+}
+
 /** What a lane is made with. */
 export interface LaneOptions {
   readonly seat: Seat;
   readonly killGraceMs: number;
-  /** What the worker may call. */
-  readonly services: object;
+  /** What the worker may call, and how the lane is known to it. */
+  readonly services: (lane: Given) => object;
   readonly listener: LaneListener;
 }
 
@@ -92,6 +108,23 @@ interface Abort {
   timer: ReturnType<typeof setTimeout>;
 }
 
+/** Whom a line belongs to that nobody's code printed. */
+const NOBODY = { task: -1, iteration: 0, attempt: 0 } as const;
+/** How many there are of each; see journal/record.ts. */
+const LEVELS = 5, STREAMS = 3;
+const INFO = 1;
+const ADVICE =
+  "look for code that changes globals, the worker's port or the memory it shares with the executor";
+
+/** How long nothing has changed, and whether the worker was asked why. */
+interface Still {
+  readonly first: number;
+  readonly claimed: boolean;
+  /** By the monotonic clock, milliseconds. */
+  readonly since: number;
+  question: number | undefined;
+}
+
 /** One worker, seen from outside. */
 export class Lane {
   readonly id: number;
@@ -99,9 +132,17 @@ export class Lane {
   readonly #thread: Thread;
   readonly #inbox: InboxWriter;
   readonly #outbox: OutboxReader;
-  readonly #calls: Remote<WorkerCalls>;
+  readonly #unfinished: Unfinished;
+  readonly #gate: Gate;
   readonly #gone: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #items: Map<number, LaneItem> = new Map();
+  /** The last offers, by number modulo `SLOTS`: also those that have settled, as their code may still print. */
+  readonly #last: (LaneItem | undefined)[] = new Array<LaneItem | undefined>(SLOTS).fill(undefined);
+  #bells = 0;
+  #wrong: string | undefined;
+  #still: Still | undefined;
+  #questions = 0;
+  #settledUpTo = -1;
   #state: "starting" | "warm" | "ending" | "ended" = "starting";
   #watched: number | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
@@ -120,18 +161,24 @@ export class Lane {
     this.#thread = thread;
     this.#inbox = new InboxWriter(data.inbox);
     this.#outbox = new OutboxReader(data.cells, data.outbox);
-    const { endpoint, receive } = endpointOf((message, transfer) =>
-      this.#thread.postMessage(message, transfer)
-    );
-    this.#thread.onMessage((message) => message === BELL ? TURNS.take(this.#bell) : receive(message));
+    this.#unfinished = new Unfinished(data.unfinished);
+    this.#gate = new Gate({
+      services: options.services(this),
+      turns: TURNS,
+      post: (message, transfer) => this.#thread.postMessage(message, transfer),
+    });
+    this.#thread.onMessage((message) => this.#hear(message));
     this.#thread.onEnd((end) => this.#onEnd(end));
-    expose(options.services, endpoint);
-    this.#calls = wrap<WorkerCalls>(endpoint);
   }
 
   /** Whether it can take attempts. */
   get warm(): boolean {
     return this.#state === "warm";
+  }
+
+  /** What the worker told that can't be right, if it did. */
+  get wrong(): string | undefined {
+    return this.#wrong;
   }
 
   get starting(): boolean {
@@ -152,7 +199,13 @@ export class Lane {
   get running(): { readonly item: LaneItem; readonly seq: number; readonly since: number } | undefined {
     const seq = this.#inbox.current;
     const item = seq === undefined ? undefined : this.#items.get(seq);
-    return item === undefined ? undefined : { item, seq: seq!, since: this.#inbox.claimedAt };
+    return item === undefined
+      ? undefined
+      : { item, seq: seq!, since: plausible(this.#inbox.claimedAt, wallTime()) };
+  }
+
+  given(fits: (item: LaneItem) => boolean): boolean {
+    return this.#last.some((item) => item !== undefined && fits(item));
   }
 
   /** The attempt that was offered last and has not settled. */
@@ -162,12 +215,12 @@ export class Lane {
 
   /** Tells the worker what it needs before its first attempt. */
   setup(setup: WorkerSetup): void {
-    this.#alive(this.#calls.setup(setup)).catch(() => {});
+    this.#alive(this.#gate.calls.setup(setup)).catch(() => {});
   }
 
   /** Asks the worker something; rejects if the thread ends before it answers. */
   ask<T>(question: (calls: Remote<WorkerCalls>) => Promise<T>): Promise<T> {
-    return this.#alive(question(this.#calls));
+    return this.#alive(question(this.#gate.calls));
   }
 
   /** Offers attempts, in order; those for which there is no room are returned. */
@@ -186,6 +239,10 @@ export class Lane {
   /** Takes back everything that has not begun, the last first. */
   revoke(): LaneItem[] {
     const taken: LaneItem[] = [];
+    if (this.#state === "ended") {
+      taken.push(...[...this.#items.values()].reverse());
+      this.#items.clear();
+    }
     for (const seq of [...this.#items.keys()].reverse()) {
       if (!this.#revokeOne(seq, taken)) break;
     }
@@ -211,15 +268,48 @@ export class Lane {
 
   /** Reads what the worker has told; returns whether there was anything. */
   drain(): boolean {
+    if (this.#wrong !== undefined) return false;
+    const current = this.#inbox.look();
+    const { passed } = this.#inbox;
     const some = this.#outbox.drain((kind, fields) => this.#receive(kind, fields));
+    const wrong = this.#outbox.wrong ?? this.#inbox.wrong ?? this.#untold(passed, current);
+    if (wrong !== undefined) this.#refuse(wrong);
     this.#watch();
     if (some && this.#items.size === 0) this.idleSince = Date.now();
     return some;
   }
 
-  /** Lets a worker go on that waits after an outcome that was no success. */
+  /**
+   * Asks the worker what it runs, when nothing has been heard for long. To be called now and then while it has attempts.
+   *
+   * @param at The monotonic time, milliseconds.
+   */
+  inquire(at: number): void {
+    const [first] = this.#items.keys();
+    if (first === undefined || this.#state !== "warm") {
+      this.#still = undefined;
+      return;
+    }
+    const claimed = this.#inbox.current === first;
+    if (this.#still?.first !== first || this.#still.claimed !== claimed) {
+      this.#still = { first, claimed, since: at, question: undefined };
+    }
+    const took = at - this.#still.since;
+    if (this.#still.question === undefined && took >= ASK_MS) {
+      this.#still.question = ++this.#questions;
+      this.#control({ do: "answer", question: this.#questions });
+    } else if (!claimed && took >= ASK_MS + CLAIM_MS) {
+      this.#refuse("it takes no attempts: what an earlier task left behind holds its thread");
+    }
+  }
+
+  /** Wakes the worker, if it has something to do. */
+  wake(): void {
+    if (this.#items.size > 0) this.#thread.postMessage(WAKE);
+  }
+
+  /** Lets a worker go on that waits after an outcome that was no success; to be called once for each. */
   release(): void {
-    if (!this.#inbox.held) return;
     this.#inbox.release();
     if (this.#items.size > 0 && this.#inbox.mustWake()) this.#thread.postMessage(WAKE);
   }
@@ -232,7 +322,7 @@ export class Lane {
     clearTimeout(this.#deadline);
     const timer = setTimeout(() => this.#kill(seq), Math.min(DEAF_MS, this.#options.killGraceMs));
     this.#abort = { seq, outcome, because, timer };
-    this.ask((calls) => calls.abort(seq, outcome, because)).catch(() => {});
+    this.#control({ do: "abort", seq, outcome });
   }
 
   /** Ends the thread; resolves when it is proven gone. */
@@ -257,7 +347,8 @@ export class Lane {
     });
     if (!offered) return false;
     this.#items.set(seq, item);
-    if (bulky) this.ask((calls) => calls.payload(seq, item.payload)).catch(() => {});
+    this.#last[seq % SLOTS] = item;
+    if (bulky) this.#control({ do: "payload", seq, text: item.payload });
     return true;
   }
 
@@ -275,54 +366,141 @@ export class Lane {
     this.#options.listener.told(this);
   };
 
-  #receive(kind: number, fields: Fields): void {
-    const { listener } = this.#options;
-    if (kind === Kind.outcome) return this.#settle(fields);
-    if (kind === Kind.log) {
-      const { a: task, b: attempt, c: iteration, x: at, y, text = "" } = fields;
-      return listener.printed(this, { task, iteration, attempt, at, level: y >> 2, stream: y & 3, text });
-    }
-    if (kind === Kind.progress) {
-      const item = this.#items.get(fields.a);
-      const { x: fraction, text } = fields;
-      if (item !== undefined) {
-        listener.progressed(this, item, text === undefined ? { fraction } : { fraction, text });
-      }
-    } else if (kind === Kind.alive) this.#answered(fields.a);
-    else if (kind === Kind.exhausted) {
-      this.#exhausted = true;
-      this.end().catch(() => {});
-    } else if (kind === Kind.exit) {
-      this.#exitCode = fields.a;
-      this.end().catch(() => {});
-    }
+  #hear(message: unknown): void {
+    if (this.#wrong !== undefined || this.#state === "ended") return;
+    if (message !== BELL) {
+      const wrong = this.#gate.hear(message);
+      if (wrong !== undefined) this.#refuse(wrong);
+    } else if (++this.#bells > this.#outbox.bells) {
+      this.#refuse("it has rung a bell that its program did not ring");
+    } else TURNS.take(this.#bell);
   }
 
-  #settle({ a: seq, b, c: retire, x: startedAt, y: endedAt, text }: Fields): void {
+  #control(message: Control): void {
+    this.#thread.postMessage(message);
+  }
+
+  /**
+   * What it tells can't be right, so that nothing that it tells is believed any more: its thread is ended. Nothing new is
+   * claimed, so that only what runs now is lost.
+   */
+  #refuse(wrong: string): void {
+    if (this.#wrong !== undefined || this.#state === "ended") return;
+    this.#wrong = wrong;
+    this.#gate.close();
+    for (const seq of [...this.#items.keys()].reverse()) this.#inbox.revoke(seq);
+    this.end().catch(() => {});
+  }
+
+  /** Whether an attempt has ended without an outcome, by what the inbox said before the outbox was read. */
+  #untold(passed: number, current: number | undefined): string | undefined {
+    for (const first of this.#items.keys()) {
+      const past = first < passed && first !== current;
+      return past ? "it has gone on without telling the outcome of an attempt" : undefined;
+    }
+    return undefined;
+  }
+
+  #receive(kind: number, fields: Fields): string | undefined {
+    switch (kind) {
+      case Kind.outcome:
+        return this.#settle(fields);
+      case Kind.log:
+        return this.#print(fields);
+      case Kind.progress:
+        return this.#progress(fields);
+      case Kind.alive:
+        return this.#answered(fields);
+      case Kind.exhausted:
+        this.#exhausted = true;
+        break;
+      case Kind.exit:
+        this.#exitCode = fields.a;
+        break;
+      case Kind.broken:
+        return `its program failed: ${clip(fields.text)}`;
+      default:
+        return `its outbox holds a record of the kind ${kind}`;
+    }
+    this.end().catch(() => {});
+    return undefined;
+  }
+
+  #print({ a: seq, x, y, text }: Fields): string | undefined {
+    const [level, stream] = [y >> 2, y & 3];
+    if (
+      text === undefined || seq < -1 || seq >= this.#inbox.next ||
+      !(y >= 0 && level < LEVELS && stream < STREAMS)
+    ) {
+      return "it has printed a line of a kind that there is not";
+    }
+    // Of an attempt long past nobody knows any more whose it was.
+    const item = seq < this.#inbox.next - SLOTS || seq < 0 ? undefined : this.#last[seq % SLOTS];
+    const { task, iteration, attempt } = item ?? NOBODY;
+    this.#options.listener.printed(this, {
+      task,
+      iteration,
+      attempt,
+      at: plausible(x, wallTime()),
+      level,
+      stream,
+      text,
+    });
+    return undefined;
+  }
+
+  #progress({ a: seq, x: fraction, text }: Fields): string | undefined {
     const item = this.#items.get(seq);
-    if (item === undefined) return;
+    if (item === undefined || !this.#inbox.claimed(seq) || !(fraction >= 0 && fraction <= 1)) {
+      return "it has told progress of an attempt that it does not run, or of no number from 0 to 1";
+    }
+    const progress = text === undefined ? { fraction } : { fraction, text: text.slice(0, 1_000) };
+    this.#options.listener.progressed(this, item, progress);
+    return undefined;
+  }
+
+  #settle(fields: Fields): string | undefined {
+    const { a: seq, c: retire } = fields;
+    const item = this.#items.get(seq);
+    if (item === undefined || seq <= this.#settledUpTo || !this.#inbox.claimed(seq)) {
+      return "it has told an outcome of an attempt that it does not run";
+    }
+    const outcome = this.#outcomeOf(item, fields);
+    if (typeof outcome === "string") return outcome;
+    if (this.#abort?.seq === seq) clearTimeout(this.#abort.timer);
     this.#items.delete(seq);
-    const outcome = OUTCOMES[b]!;
-    const aborted = this.#abort?.seq === seq ? this.#abort : undefined;
-    clearTimeout(aborted?.timer);
-    this.#options.listener.settled(
-      this,
-      item,
-      outcome === "succeeded"
-        ? text === undefined ? { outcome, startedAt, endedAt } : { outcome, value: text, startedAt, endedAt }
-        : {
-          outcome,
-          ...(text === undefined ? {} : { error: JSON.parse(text) as ErrorData }),
-          ...(aborted !== undefined
-            ? { because: aborted.because }
-            : outcome === "timed_out"
-            ? { because: tooLong(item) }
-            : {}),
-          startedAt,
-          endedAt,
-        },
-    );
+    this.#settledUpTo = seq;
+    this.#options.listener.settled(this, item, outcome);
     if (retire === 1) this.end().catch(() => {});
+    return undefined;
+  }
+
+  /** The outcome that a record tells, or what can't be right about it. */
+  #outcomeOf(item: LaneItem, { a: seq, b, x, y, text }: Fields): LaneOutcome | string {
+    const outcome = OUTCOMES[b];
+    const now = wallTime();
+    const startedAt = plausible(x, now);
+    const times = { startedAt, endedAt: Math.max(startedAt, plausible(y, now)) };
+    if (outcome === "succeeded") {
+      if (text === undefined) return { outcome, ...times };
+      return isValueText(text) ? { outcome, value: text, ...times } : "it has told a value that is no JSON";
+    }
+    const aborted = this.#abort?.seq === seq ? this.#abort : undefined;
+    const timed = outcome === "timed_out" && item.timeoutMs !== undefined;
+    if (outcome === undefined || outcome !== "failed" && !timed && outcome !== aborted?.outcome) {
+      return "it has told an outcome that there is not, or that nothing led to";
+    }
+    const error = text === undefined ? undefined : errorOf(text);
+    if (error === undefined && (text !== undefined || outcome === "failed")) {
+      return "it has told a failure without an error that can be read";
+    }
+    const because = aborted?.because ?? (timed ? tooLong(item) : undefined);
+    return {
+      outcome,
+      ...(error === undefined ? {} : { error }),
+      ...(because === undefined ? {} : { because }),
+      ...times,
+    };
   }
 
   /** Keeps an eye on the attempt that runs now: its deadline. */
@@ -342,11 +520,20 @@ export class Lane {
     }, Math.max(0, left));
   }
 
-  /** The thread still listens: the attempt gets its grace. */
-  #answered(seq: number): void {
-    if (this.#abort?.seq !== seq) return;
+  /** The thread still listens: an attempt that was aborted gets its grace. @param fields What runs, and what was asked. */
+  #answered({ a: runs, b: question }: Fields): string | undefined {
+    if (this.#still !== undefined && this.#still.question === question) {
+      const { first, claimed } = this.#still;
+      // It is asked again after a while.
+      if (claimed) this.#still = undefined;
+      if (claimed && runs !== first && this.#inbox.current === first) {
+        return "it has let go of the attempt that runs";
+      }
+    }
+    if (this.#abort?.seq !== runs || question !== 0) return undefined;
     clearTimeout(this.#abort.timer);
-    this.#abort.timer = setTimeout(() => this.#kill(seq), this.#options.killGraceMs);
+    this.#abort.timer = setTimeout(() => this.#kill(runs), this.#options.killGraceMs);
+    return undefined;
   }
 
   #kill(seq: number): void {
@@ -358,37 +545,80 @@ export class Lane {
     this.drain();
     clearTimeout(this.#deadline);
     clearTimeout(this.#abort?.timer);
+    this.#gate.close();
     this.#state = "ended";
-    const running = this.running;
-    if (running !== undefined) {
-      this.#items.delete(running.seq);
-      const times = { startedAt: running.since, endedAt: performance.timeOrigin + performance.now() };
-      this.#options.listener.settled(this, running.item, { ...this.#cause(running.seq, end), ...times });
+    const current = this.#inbox.look();
+    const times = { startedAt: this.running?.since ?? wallTime(), endedAt: wallTime() };
+    const began = [...this.#items].filter(([seq]) => this.#began(seq, current));
+    for (const [seq, item] of began) {
+      this.#items.delete(seq);
+      this.#printUnfinished(seq, item);
     }
-    const left = [...this.#items.values()].reverse();
-    this.#items.clear();
+    for (const [seq, item] of began) {
+      // The others are given back first, by way of `revoke`: they may have been there only because of this one.
+      this.#options.listener.settled(this, item, { ...this.#cause(seq, end), ...times });
+    }
+    const left = this.revoke();
     this.#gone.resolve();
     this.#options.listener.ended(this, left);
   }
 
+  /** The line that an attempt was printing when its thread ended says where it was. */
+  #printUnfinished(seq: number, { task, iteration, attempt }: LaneItem): void {
+    for (let stream = 0; stream < STREAMS; stream++) {
+      const text = this.#unfinished.read(stream, seq);
+      if (text === undefined) continue;
+      const line = { task, iteration, attempt, at: wallTime(), level: INFO, stream, text };
+      this.#options.listener.printed(this, line);
+    }
+  }
+
+  /** Whether an attempt that has no outcome had begun. Of those that a worker should not have begun: if it stands alone. */
+  #began(seq: number, current: number | undefined): boolean {
+    const [first] = this.#items.keys();
+    if (seq === current || seq === this.#watched) return seq === first || this.#inbox.claimed(seq);
+    return seq < this.#inbox.passed && this.#inbox.claimed(seq) &&
+      (seq === first || !this.#items.get(seq)!.follows);
+  }
+
   /** Why the running attempt ended with its thread. */
   #cause(seq: number, { code, memory, error }: ThreadEnd): Omit<LaneOutcome, "startedAt" | "endedAt"> {
+    if (this.#wrong !== undefined) {
+      return { outcome: "crashed", reason: "lost", because: `${this.#wrong}; ${ADVICE}` };
+    }
     if (this.#exitCode !== undefined) return { outcome: "crashed", reason: "exit", code: this.#exitCode };
     if (this.#abort?.seq === seq) return { outcome: this.#abort.outcome, because: this.#abort.because };
     if (memory || this.#exhausted) return { outcome: "crashed", reason: "memory" };
     const message = error instanceof Error
-      ? error.message
+      ? clip(error.message)
       : `the thread ended with code ${code ?? "unknown"}`;
     return { outcome: "crashed", reason: "lost", because: message };
   }
 
   #alive<T>(answer: Promise<T>): Promise<T> {
     const gone = this.#gone.promise.then((): never => {
-      const how = this.#exitCode === undefined ? "" : ` with exit code ${this.#exitCode}`;
+      const how = this.#wrong !== undefined
+        ? `, as ${this.#wrong},`
+        : this.#exitCode === undefined
+        ? ""
+        : ` with exit code ${this.#exitCode}`;
       throw new Error(`The worker ended${how} before it answered`);
     });
     return Promise.race([answer, gone]);
   }
+}
+
+function wallTime(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** A time of a worker, as near to it as it can have been. */
+function plausible(at: number, now: number): number {
+  return within(at, { from: now - DAY_MS, to: now });
+}
+
+function clip(text: unknown): string {
+  return typeof text === "string" ? text.slice(0, 1_000) : "it said nothing that can be read";
 }
 
 function tooLong({ timeoutMs = 0 }: LaneItem): string {

@@ -9,7 +9,9 @@
  * A record, 8-byte aligned:  length i32 | kind i32 | a i32 | b i32 | x f64 | y f64 | c i32 | text bytes i32 | text …
  */
 
-import { readText, startOf, writeText } from "./text.ts";
+import { exchange, Floats, Ints, load, max, notify, slice, store, wait } from "../base/primordials.ts";
+import { MAX_VALUE_LENGTH } from "../pipeline/value.ts";
+import { startOf, TextMemory } from "./text.ts";
 
 /** Size of the ring in bytes, a power of two. When it is full, the worker waits between two tasks until the lane has read. */
 export const OUTBOX_BYTES: number = 256 * 1024;
@@ -24,6 +26,7 @@ export const Kind = {
   alive: 5,
   chunk: 6,
   exhausted: 7,
+  broken: 8,
 } as const;
 
 /** Cells of the control array that the outbox uses. */
@@ -44,24 +47,23 @@ export interface Fields {
   readonly text: string | undefined;
 }
 
-/** Reads records. Its fields are valid only inside the call. */
-export type Receive = (kind: number, fields: Fields) => void;
+/** Reads records; returns what can't be right about one. */
+export type Receive = (kind: number, fields: Fields) => string | undefined;
 
 /** The worker's end. */
 export class OutboxWriter {
   readonly #cells: Int32Array;
   readonly #ints: Int32Array;
   readonly #floats: Float64Array;
-  readonly #bytes: Uint8Array;
+  readonly #texts: TextMemory;
   readonly #sendBell: () => void;
-  readonly #encoder = new TextEncoder();
   #head = 0;
 
   constructor(cells: Int32Array, ring: SharedArrayBuffer, sendBell: () => void) {
     this.#cells = cells;
-    this.#ints = new Int32Array(ring);
-    this.#floats = new Float64Array(ring);
-    this.#bytes = new Uint8Array(ring);
+    this.#ints = new Ints(ring);
+    this.#floats = new Floats(ring);
+    this.#texts = new TextMemory(ring);
     this.#sendBell = sendBell;
   }
 
@@ -70,19 +72,21 @@ export class OutboxWriter {
     let rest = text;
     while (rest !== undefined && rest.length * 3 > MAX_TEXT) {
       const area = this.#reserve(HEADER + MAX_TEXT);
-      const bytes = this.#bytes.subarray(area + HEADER, area + HEADER + MAX_TEXT);
-      const { read, written } = this.#encoder.encodeInto(startOf(rest, MAX_TEXT), bytes);
+      const { read, written } = this.#texts.fill(startOf(rest, MAX_TEXT), {
+        from: area + HEADER,
+        most: MAX_TEXT,
+      });
       this.#put(area, Kind.chunk, { a: 0, b: 0, c: 0, x: 0, y: 0 }, written);
-      rest = rest.slice(read);
+      rest = slice(rest, read);
     }
     const area = this.#reserve(HEADER + (rest === undefined ? 0 : rest.length * 3));
-    const length = rest === undefined ? -1 : writeText(rest, this.#bytes, area + HEADER);
+    const length = rest === undefined ? -1 : this.#texts.write(rest, area + HEADER);
     this.#put(area, kind, { a, b, c, x, y }, length);
   }
 
   /** Wakes the reader, if it has not been woken since it last read. */
   ring(): void {
-    if (Atomics.exchange(this.#cells, BELL, 1) === 0) this.#sendBell();
+    if (exchange(this.#cells, BELL, 1) === 0) this.#sendBell();
   }
 
   /** Where a record of at most this many bytes starts in the ring; leaves room behind it free if it is shorter. */
@@ -95,7 +99,7 @@ export class OutboxWriter {
       this.#ints[at >> 2] = gap;
       this.#ints[(at >> 2) + 1] = Kind.pad;
       this.#head = (this.#head + gap) | 0;
-      Atomics.store(this.#cells, HEAD, this.#head);
+      store(this.#cells, HEAD, this.#head);
       at = 0;
     } else this.#awaitRoom(size);
     return at;
@@ -103,15 +107,15 @@ export class OutboxWriter {
 
   #awaitRoom(size: number): void {
     for (;;) {
-      const tail = Atomics.load(this.#cells, TAIL);
+      const tail = load(this.#cells, TAIL);
       if (OUTBOX_BYTES - ((this.#head - tail) | 0) >= size) return;
       this.ring();
-      Atomics.wait(this.#cells, TAIL, tail, 100);
+      wait(this.#cells, TAIL, tail, 100);
     }
   }
 
   #put(area: number, kind: number, fields: Omit<Fields, "text">, length: number): void {
-    const size = align(HEADER + Math.max(0, length));
+    const size = align(HEADER + max(0, length));
     const at = area >> 2;
     this.#ints[at] = size;
     this.#ints[at + 1] = kind;
@@ -122,60 +126,90 @@ export class OutboxWriter {
     this.#ints[at + 8] = fields.c;
     this.#ints[at + 9] = length;
     this.#head = (this.#head + size) | 0;
-    Atomics.store(this.#cells, HEAD, this.#head);
+    store(this.#cells, HEAD, this.#head);
   }
 }
 
-/** The lane's end. */
+/** The lane's end. It takes nothing on trust: whatever lies in the ring, reading it ends, and throws nothing. */
 export class OutboxReader {
   readonly #cells: Int32Array;
   readonly #ints: Int32Array;
   readonly #floats: Float64Array;
-  readonly #bytes: Uint8Array;
+  readonly #texts: TextMemory;
   readonly #chunks: string[] = [];
+  #chunked = 0;
   #tail = 0;
+  #rung = 0;
+  #wrong: string | undefined;
 
   constructor(cells: Int32Array, ring: SharedArrayBuffer) {
     this.#cells = cells;
-    this.#ints = new Int32Array(ring);
-    this.#floats = new Float64Array(ring);
-    this.#bytes = new Uint8Array(ring);
+    this.#ints = new Ints(ring);
+    this.#floats = new Floats(ring);
+    this.#texts = new TextMemory(ring);
   }
 
-  /** Reads what is there; returns whether there was anything. */
+  /** What can't be right, if something was found; nothing is read any more then. */
+  get wrong(): string | undefined {
+    return this.#wrong;
+  }
+
+  /** How many bells the worker may have sent so far: one for each time that it set the cell. */
+  get bells(): number {
+    return this.#rung + (load(this.#cells, BELL) === 0 ? 0 : 1);
+  }
+
+  /** Reads what is there; returns whether there was anything. A listener that returns a text has found something wrong. */
   drain(receive: Receive): boolean {
-    Atomics.store(this.#cells, BELL, 0);
-    const head = Atomics.load(this.#cells, HEAD);
+    if (this.#wrong !== undefined) return false;
+    if (exchange(this.#cells, BELL, 0) !== 0) this.#rung++;
+    const head = load(this.#cells, HEAD);
     if (head === this.#tail) return false;
-    while (this.#tail !== head) {
-      const at = (this.#tail & (OUTBOX_BYTES - 1)) >> 2;
-      const kind = this.#ints[at + 1]!;
-      if (kind === Kind.chunk) this.#chunks.push(this.#text(at) ?? "");
-      else if (kind !== Kind.pad) this.#give(at, kind, receive);
-      this.#tail = (this.#tail + this.#ints[at]!) | 0;
+    if (((head - this.#tail) | 0) < 0 || ((head - this.#tail) | 0) > OUTBOX_BYTES) {
+      this.#wrong = `its outbox claims ${(head - this.#tail) | 0} bytes of ${OUTBOX_BYTES}`;
     }
-    Atomics.store(this.#cells, TAIL, this.#tail);
-    Atomics.notify(this.#cells, TAIL);
+    while (this.#tail !== head && this.#wrong === undefined) this.#wrong = this.#record(head, receive);
+    store(this.#cells, TAIL, this.#tail);
+    notify(this.#cells, TAIL);
     return true;
   }
 
-  #give(at: number, kind: number, receive: Receive): void {
-    let text = this.#text(at);
-    if (this.#chunks.length > 0) text = this.#chunks.splice(0).join("") + (text ?? "");
-    receive(kind, {
+  /** Reads one record; what is wrong with it, if anything is. Each cell is read once: the worker may still write. */
+  #record(head: number, receive: Receive): string | undefined {
+    const from = this.#tail & (OUTBOX_BYTES - 1);
+    const at = from >> 2;
+    const size = this.#ints[at]!;
+    const kind = this.#ints[at + 1]!;
+    const least = kind === Kind.pad ? 8 : HEADER;
+    if (size < least || (size & 7) !== 0 || size > ((head - this.#tail) | 0) || from + size > OUTBOX_BYTES) {
+      return `a record in its outbox claims ${size} bytes`;
+    }
+    this.#tail = (this.#tail + size) | 0;
+    if (kind === Kind.pad) return undefined;
+    const length = this.#ints[at + 9]!;
+    if (length < -1 || length > size - HEADER) {
+      return `a text in its outbox claims ${length} bytes of ${size}`;
+    }
+    const text = length < 0 ? undefined : this.#texts.read(from + HEADER, length);
+    return kind === Kind.chunk ? this.#chunk(text ?? "") : receive(kind, {
       a: this.#ints[at + 2]!,
       b: this.#ints[at + 3]!,
       x: this.#floats[(at >> 1) + 2]!,
       y: this.#floats[(at >> 1) + 3]!,
       c: this.#ints[at + 8]!,
-      text,
+      text: this.#chunked === 0 ? text : this.#joined(text),
     });
   }
 
-  #text(at: number): string | undefined {
-    const length = this.#ints[at + 9]!;
-    if (length < 0) return undefined;
-    return readText(this.#bytes, at * 4 + HEADER, length);
+  #chunk(text: string): string | undefined {
+    this.#chunked += text.length;
+    this.#chunks.push(text);
+    return text === "" || this.#chunked > MAX_VALUE_LENGTH ? "a text in its outbox has no end" : undefined;
+  }
+
+  #joined(text: string | undefined): string {
+    this.#chunked = 0;
+    return this.#chunks.splice(0).join("") + (text ?? "");
   }
 }
 

@@ -3,6 +3,7 @@
  * Must not know what comes next (its supply does) nor what an outcome leads to.
  * Invariant: there is never something ready and a warm lane without anything to do, once `feed` has returned.
  */
+import { systemClock } from "../base/clock.ts";
 import { type Commands, commandsOf } from "./commands.ts";
 import { haltCell, newSeat, type Seat } from "./seat.ts";
 import { Lane, type LaneItem, type LaneLine, type LaneListener, type LaneOutcome } from "./lane.ts";
@@ -22,6 +23,8 @@ const IDLE_MS = 10_000;
 /** After this long a run keeps one warm worker in reserve, in milliseconds. */
 const RESERVE_MS = 2_000;
 /** Reads of the outboxes without a bell: from every `MIN_POLL_MS`, doubling while nothing is told, to `MAX_POLL_MS`. */
+/** How long a worker may say that nothing is to start before the outcome must be told that leads to it, in milliseconds. */
+const HALT_MS = 1_000;
 const MIN_POLL_MS = 2;
 const MAX_POLL_MS = 200;
 
@@ -41,6 +44,9 @@ export class Pool implements LaneListener {
   #feeding = false;
   #closed = false;
   #paused = false;
+  #halted = false;
+  /** Since when a worker says that nothing is to start, by the monotonic clock, milliseconds. */
+  #haltSeen: number | undefined;
   #cancelled: string | undefined;
   readonly #timers: Map<"grow" | "poll" | "shrink" | "reserve", ReturnType<typeof setTimeout>> = new Map();
   #pollMs = MIN_POLL_MS;
@@ -99,6 +105,7 @@ export class Pool implements LaneListener {
 
   /** Takes back everything that has not begun, and lets nothing begin any more. */
   haltAll(): void {
+    this.#halted = true;
     Atomics.store(this.#halt, 0, 1);
     for (const lane of this.lanes) this.#supply?.giveBack(lane.revoke());
   }
@@ -164,7 +171,7 @@ export class Pool implements LaneListener {
     if (lane === this.#reserve) this.#reserve = undefined;
     this.#supply?.giveBack(left);
     if (!expected && this.#supply !== undefined) {
-      this.#options.listener.replaced(lane.id);
+      this.#options.listener.replaced(lane.id, lane.wrong);
       this.#promoteReserve();
     }
     this.feed();
@@ -370,9 +377,21 @@ export class Pool implements LaneListener {
     if (this.#timers.has("poll")) return;
     this.#after("poll", this.#pollMs, () => {
       const told = this.lanes.map((lane) => lane.drain()).some(Boolean);
+      for (const lane of this.lanes) lane.inquire(systemClock.monotonic());
+      this.#unhalt();
       this.#pollMs = told ? MIN_POLL_MS : Math.min(MAX_POLL_MS, this.#pollMs * 2);
       this.feed();
     });
+  }
+
+  /** Only a failure that stops the run may say that nothing is to start; if none came with it, it was nobody's to say. */
+  #unhalt(): void {
+    if (this.#halted || Atomics.load(this.#halt, 0) === 0) this.#haltSeen = undefined;
+    else if (this.#haltSeen === undefined) this.#haltSeen = systemClock.monotonic();
+    else if (systemClock.monotonic() - this.#haltSeen >= HALT_MS) {
+      Atomics.store(this.#halt, 0, 0);
+      for (const lane of this.lanes) lane.wake();
+    }
   }
 
   #after(name: "grow" | "poll" | "shrink" | "reserve", ms: number, act: () => void): void {

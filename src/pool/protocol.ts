@@ -14,6 +14,8 @@ export interface WorkerData {
   readonly cells: Int32Array;
   readonly outbox: SharedArrayBuffer;
   readonly inbox: InboxMemory;
+  /** See `Unfinished`. */
+  readonly unfinished: SharedArrayBuffer;
   /** One cell for the whole run: 1 means that nothing new may start. */
   readonly halt: Int32Array;
 }
@@ -38,11 +40,19 @@ export interface WorkerCalls {
   describe(module: string): Promise<unknown>;
   /** Names of the functions that each module exports, or why it can't be imported. */
   exportsOf(modules: readonly string[]): Promise<Record<string, { exports: string[] } | { error: string }>>;
-  /** Aborts the running attempt's signal, if it is still this one. */
-  abort(seq: number, outcome: AbortOutcome, because: string): void;
-  /** The payload of an offer that is too large for the ring. */
-  payload(seq: number, text: string): void;
 }
+
+/**
+ * What a lane tells its worker without being answered on the port. It is not a call, since what hears of it must work also
+ * when a task has changed everything that it can reach.
+ */
+export type Control =
+  /** Aborts the running attempt's signal, if it is still this one. */
+  | { readonly do: "abort"; readonly seq: number; readonly outcome: AbortOutcome }
+  /** The payload of an offer that is too large for the ring. */
+  | { readonly do: "payload"; readonly seq: number; readonly text: string }
+  /** Asks which attempt runs. The worker looks for something to do as well. */
+  | { readonly do: "answer"; readonly question: number };
 
 /** What a worker calls in its lane, beside the store and the events. */
 export interface LaneCalls {

@@ -7,6 +7,7 @@ import type { Thread } from "../runtime/port.ts";
 import { INBOX_CELLS, inboxMemory } from "./inbox.ts";
 import { OUTBOX_BYTES, OUTBOX_CELLS } from "./outbox.ts";
 import type { WorkerData } from "./protocol.ts";
+import { unfinishedMemory } from "./unfinished.ts";
 
 /** A thread and the memory shared with it. */
 export interface Seat {
@@ -27,6 +28,7 @@ export function newSeat(
 ): Seat {
   const cells = new Int32Array(new SharedArrayBuffer(4 * (OUTBOX_CELLS + INBOX_CELLS)));
   const inbox = inboxMemory(cells.subarray(OUTBOX_CELLS));
-  const data = { worker, cells, outbox: new SharedArrayBuffer(OUTBOX_BYTES), inbox, halt };
+  const outbox = new SharedArrayBuffer(OUTBOX_BYTES);
+  const data = { worker, cells, outbox, inbox, unfinished: unfinishedMemory(), halt };
   return { data, thread: start(data) };
 }

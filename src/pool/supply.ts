@@ -5,7 +5,7 @@
  */
 import type { Thread } from "../runtime/port.ts";
 import type { CommandPort } from "./commands.ts";
-import type { LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
+import type { Given, LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
 import type { WorkerData } from "./protocol.ts";
 import type { Seat } from "./seat.ts";
 
@@ -36,8 +36,8 @@ export interface PoolListener {
   settled(lane: number, item: LaneItem, outcome: LaneOutcome): void;
   printed(line: LaneLine): void;
   progressed(lane: number, item: LaneItem, progress: { fraction: number; text?: string }): void;
-  /** A worker ended that was not told to; another takes its place. */
-  replaced(lane: number): void;
+  /** A worker ended that was not told to; another takes its place. @param wrong What it told that can't be right. */
+  replaced(lane: number, wrong?: string): void;
 }
 
 /** How many workers a run may have, and how they are stopped. */
@@ -48,7 +48,7 @@ export interface PoolOptions {
   readonly start: (data: WorkerData) => Thread;
   /** A worker that was started before the run, the first one. Default: none. */
   readonly early?: Seat | undefined;
-  readonly services: object;
+  readonly services: (lane: Given) => object;
   readonly listener: PoolListener;
   /** How programs are run. Default: there are none. */
   readonly commands?: CommandPort;

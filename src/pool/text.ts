@@ -2,43 +2,61 @@
  * Owns text in shared memory: UTF-8, with a short way for short ASCII, which is most of it and where the calls of the
  * encoders cost more than their work.
  * Must not know what the text means.
- * Invariant: `readText` gives what `writeText` was given, but for lone surrogates, which become U+FFFD.
+ * Invariant: `read` gives what `write` was given, but for lone surrogates, which become U+FFFD.
  */
+import { Bytes, charCodeAt, decodeUtf8, encodeInto, fromCharCode, slice } from "../base/primordials.ts";
 
 /** Texts up to this length take the short way, in UTF-16 code units. */
 const SHORT = 64;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+/** Shared memory that holds texts. */
+export class TextMemory {
+  readonly #buffer: SharedArrayBuffer;
+  readonly #bytes: Uint8Array;
 
-/** Writes a text; returns how many bytes it took, at most three for each code unit, for which there must be room. */
-export function writeText(text: string, bytes: Uint8Array, from: number): number {
-  if (text.length <= SHORT) {
-    let at = 0;
-    for (; at < text.length; at++) {
-      const code = text.charCodeAt(at);
-      if (code > 127) break;
-      bytes[from + at] = code;
-    }
-    if (at === text.length) return at;
+  constructor(buffer: SharedArrayBuffer) {
+    this.#buffer = buffer;
+    this.#bytes = new Bytes(buffer);
   }
-  return encoder.encodeInto(text, bytes.subarray(from, from + text.length * 3)).written;
+
+  /** Writes a text; returns how many bytes it took, at most three for each code unit, for which there must be room. */
+  write(text: string, from: number): number {
+    if (text.length <= SHORT) {
+      let at = 0;
+      for (; at < text.length; at++) {
+        const code = charCodeAt(text, at);
+        if (code > 127) break;
+        this.#bytes[from + at] = code;
+      }
+      if (at === text.length) return at;
+    }
+    return this.fill(text, { from, most: text.length * 3 }).written;
+  }
+
+  /** Writes as much of a text as so many bytes hold. */
+  fill(
+    text: string,
+    { from, most }: { readonly from: number; readonly most: number },
+  ): { readonly read: number; readonly written: number } {
+    // Not `subarray`, which asks what kind of array is wanted, and may be told by whom nobody asked.
+    return encodeInto(text, new Bytes(this.#buffer, from, most));
+  }
+
+  /** Reads a text of so many bytes. */
+  read(from: number, length: number): string {
+    if (length > SHORT) return decodeUtf8(new Bytes(this.#buffer, from, length));
+    let text = "";
+    for (let at = from; at < from + length; at++) {
+      const code = this.#bytes[at]!;
+      if (code > 127) return decodeUtf8(new Bytes(this.#buffer, from, length));
+      text += fromCharCode(code);
+    }
+    return text;
+  }
 }
 
 /** The start of a text, at most `most` code units long, that parts no surrogate pair. */
 export function startOf(text: string, most: number): string {
-  const last = most < text.length ? text.charCodeAt(most - 1) : 0;
-  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? most - 1 : most);
-}
-
-/** Reads a text of so many bytes. */
-export function readText(bytes: Uint8Array, from: number, length: number): string {
-  if (length > SHORT) return decoder.decode(bytes.subarray(from, from + length));
-  let text = "";
-  for (let at = from; at < from + length; at++) {
-    const code = bytes[at]!;
-    if (code > 127) return decoder.decode(bytes.subarray(from, from + length));
-    text += String.fromCharCode(code);
-  }
-  return text;
+  const last = most < text.length ? charCodeAt(text, most - 1) : 0;
+  return slice(text, 0, last >= 0xd800 && last <= 0xdbff ? most - 1 : most);
 }

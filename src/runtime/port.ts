@@ -20,18 +20,23 @@ export interface Thread {
 /** The message by which a thread is asked to end itself; its program never sees it. */
 export const END = "outrider.end";
 
-/** What a thread's program finds in its `workerData`. */
+/** What a thread's program finds in its `workerData`, before any module of a task can. */
 export interface ThreadData {
   /** Name of the lock that it is to hold. */
   readonly lock: string;
   /** What it was started with. */
   readonly data: unknown;
+  /** The port by which it is heard: the one that every module can reach is not. */
+  readonly port: MessagePort;
   /** The mark of the processes that its code starts, and the whole of their variable (offspring.ts). */
   readonly mark: string;
   readonly marks: string;
   /** One cell: 1 while its code may have started processes that are not known to be gone. */
   readonly children: Int32Array;
 }
+
+/** What is heard in the place of a message that did not come from the thread's program, or can't be read. */
+export const STRAY = "outrider.stray";
 
 /** How a thread ended. */
 export interface ThreadEnd {

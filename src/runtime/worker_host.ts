@@ -2,14 +2,26 @@
  * Owns what the program in a worker asks of the runtime it runs on: its port, the scope of asynchronous work, the ways by
  * which a task prints or leaves, and the name "outrider" for the modules of tasks.
  * Must not know attempts or records.
- * Invariant: installed once, before any module of a task is imported.
+ * Invariant: installed once, before any module of a task is imported. Tasks can't reach the port, nor what the thread was
+ * started with, and what is used of the runtime is used as it was then.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { MessagePort } from "node:worker_threads";
 import nodeModule from "node:module";
 import process from "node:process";
-import { format } from "node:util";
+import { format, types } from "node:util";
 import v8 from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
+import {
+  apply,
+  byteLength,
+  encodeText,
+  exchange,
+  monotonic,
+  SafeMap,
+  SafeWeakMap,
+  store,
+} from "../base/primordials.ts";
 import { killOffspring, STARTED } from "./offspring.ts";
 import { END, type ThreadData } from "./port.ts";
 import { intoBun } from "./children_bun.ts";
@@ -36,8 +48,13 @@ export interface HostListener {
   exhausted(): void;
 }
 
-const port = parentPort!;
-const { lock, data, marks, mark, children: childCell } = workerData as ThreadData;
+/** What the thread was started with. It is taken, so that no module can take it after us. */
+const { lock, data, marks, mark, children: childCell, port: given } = workerData as ThreadData;
+for (const key of Object.keys(workerData as object)) delete (workerData as Record<string, unknown>)[key];
+const port = given as unknown as MessagePort;
+const send = port.postMessage.bind(port);
+const words = format;
+const soon = setImmediate;
 
 /**
  * Settles when the thread holds its lock, for ever: on Deno that is what lets `terminate` halt a synchronous loop, and its
@@ -58,15 +75,44 @@ for (const name of ["NO_PROXY", "no_proxy"]) {
   if (value !== undefined) process.env[name] = value;
 }
 
-/** What the thread was started with. */
+/** What the program was started with. */
 export const startData: unknown = data;
 
+/** What stands for an owner where a module could find it: it shows nothing. */
+class Handle {
+  readonly #owner: object | undefined;
+
+  constructor(owner: object | undefined) {
+    this.#owner = owner;
+  }
+
+  static ownerOf(this: void, handle: unknown): object | undefined {
+    return typeof handle === "object" && handle !== null && #owner in handle ? handle.#owner : undefined;
+  }
+}
+const { ownerOf } = Handle;
+Reflect.deleteProperty(Handle, "ownerOf");
+const storage = new AsyncLocalStorage<Handle>();
+// Its methods call each other.
+for (const name of Reflect.ownKeys(AsyncLocalStorage.prototype)) {
+  const whole = Object.getOwnPropertyDescriptor(AsyncLocalStorage.prototype, name)!;
+  if (name !== "constructor") Object.defineProperty(storage, name, whole);
+}
+const run = storage.run.bind(storage) as <A, R>(handle: Handle, work: (argument: A) => R, argument: A) => R;
+const getStore = storage.getStore.bind(storage);
+
 /** Async work that belongs together. */
-export const scope: AsyncLocalStorage<unknown> = new AsyncLocalStorage();
+export const scope = {
+  /** Calls the function; what it sets going belongs to the owner. */
+  run: <A, R>(owner: object | undefined, work: (argument: A) => R, argument: A): R =>
+    run(new Handle(owner), work, argument),
+  /** Whose the present code is; undefined where the runtime can't tell. */
+  owner: (): object | undefined => ownerOf(getStore()),
+};
 
 /** Sends to the thread that started us. */
 export function post(message: unknown, transfer?: readonly Transferable[]): void {
-  port.postMessage(message, transfer as never);
+  send(message, transfer as never);
 }
 
 let children: Children | undefined;
@@ -84,14 +130,19 @@ export function onMessage(listener: (message: unknown) => void): void {
   port.on("message", (message: unknown) => message === END ? endThread(0) : listener(message));
 }
 
+/** Whether it is a promise of the language's, and not only something with a `then`. */
+export const isPromise: (value: unknown) => value is Promise<unknown> = types.isPromise;
+
 /** As `console.log` would write it. */
 export function formatted(args: readonly unknown[]): string {
-  return args.length === 1 && typeof args[0] === "string" ? args[0] : format(...args);
+  return args.length === 1 && typeof args[0] === "string"
+    ? args[0]
+    : apply(words, undefined, args as unknown[]);
 }
 
-/** Resolves in a later turn of the event loop. */
-export function nextTurn(): Promise<void> {
-  return new Promise((done) => setImmediate(done));
+/** Calls the function in a later turn of the event loop. */
+export function nextTurn(act: () => void): void {
+  soon(act);
 }
 
 /** Leads everything that a task can print to, throw past, or leave by, to the listener. */
@@ -106,24 +157,32 @@ export function install(listener: HostListener): void {
     mark,
     started() {
       // In shared memory, since a thread that is stopped takes its messages with it.
-      if (Atomics.exchange(childCell, 0, 1) === 0) port.postMessage(STARTED);
+      if (exchange(childCell, 0, 1) === 0) send(STARTED);
     },
-    cleared: () => void Atomics.store(childCell, 0, 0),
+    cleared: () => void store(childCell, 0, 0),
     writer: () => writerFor(listener),
   });
   if ("Deno" in globalThis) intoDeno(children);
   else if ("Bun" in globalThis) intoBun(children);
   else intoNode(children);
+  hidePort();
 }
 
 /** Tells what children print as the attempt's that started them. */
 function writerFor(listener: HostListener): (stream: StreamName, chunk: Uint8Array) => void {
-  const owner = scope.getStore();
+  const owner = scope.owner();
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   return (stream, chunk) => {
     const text = decoders[stream].decode(chunk, { stream: true });
-    if (text !== "") scope.run(owner, () => listener.written(stream, text));
+    if (text !== "") scope.run(owner, () => listener.written(stream, text), undefined);
   };
+}
+
+/** Nobody listens to the port that every module can reach, so that what a library sends there as a matter of form goes nowhere. */
+function hidePort(): void {
+  const targets: object[] = [parentPort as object];
+  if ("postMessage" in globalThis) targets.push(globalThis);
+  for (const target of targets) define(target, "postMessage", () => {});
 }
 
 const METHODS = ["log", "info", "debug", "warn", "error", "trace", "dir", "table", "dirxml"] as const;
@@ -131,13 +190,13 @@ const METHODS = ["log", "info", "debug", "warn", "error", "trace", "dir", "table
 /** What `console` remembers, for each attempt apart: a group that a task leaves open is not the next one's. */
 class Remembered {
   static readonly #nobodys: Remembered = new Remembered();
-  static readonly #all: WeakMap<object, Remembered> = new WeakMap();
+  static readonly #all: WeakMap<object, Remembered> = new SafeWeakMap();
   indent = "";
-  readonly counts: Map<string, number> = new Map();
-  readonly timers: Map<string, number> = new Map();
+  readonly counts: Map<string, number> = new SafeMap();
+  readonly timers: Map<string, number> = new SafeMap();
 
   static here(): Remembered {
-    const owner = scope.getStore() as object | undefined;
+    const owner = scope.owner();
     if (owner === undefined) return Remembered.#nobodys;
     let found = Remembered.#all.get(owner);
     if (found === undefined) Remembered.#all.set(owner, found = new Remembered());
@@ -170,13 +229,13 @@ function captureConsole(listener: HostListener): void {
     say("log", `${label}: ${counts.get(label)}`);
   };
   console.countReset = (label = "default") => void Remembered.here().counts.delete(label);
-  console.time = (label = "default") => void Remembered.here().timers.set(label, performance.now());
+  console.time = (label = "default") => void Remembered.here().timers.set(label, monotonic());
   const sayTime = (label: string, args: unknown[]) => {
     const since = Remembered.here().timers.get(label);
     if (since !== undefined) {
       say(
         "log",
-        [`${label}: ${(performance.now() - since).toFixed(3)}ms`, ...args.map((arg) => formatted([arg]))]
+        [`${label}: ${(monotonic() - since).toFixed(3)}ms`, ...args.map((arg) => formatted([arg]))]
           .join(" "),
       );
     }
@@ -199,12 +258,14 @@ function captureConsole(listener: HostListener): void {
 
 function captureStreams(listener: HostListener): void {
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  const decode = {
+    stdout: decoders.stdout.decode.bind(decoders.stdout),
+    stderr: decoders.stderr.decode.bind(decoders.stderr),
+  };
   const write = (stream: StreamName, chunk: unknown): number => {
-    const text = typeof chunk === "string"
-      ? chunk
-      : decoders[stream].decode(bytesOf(chunk), { stream: true });
+    const text = typeof chunk === "string" ? chunk : decode[stream](bytesOf(chunk), { stream: true });
     if (text !== "") listener.written(stream, text);
-    return typeof chunk === "string" ? new TextEncoder().encode(chunk).length : bytesOf(chunk).length;
+    return byteLength(typeof chunk === "string" ? encodeText(chunk) : bytesOf(chunk));
   };
   for (const stream of ["stdout", "stderr"] as const) {
     const writer = (chunk: unknown, encoding?: unknown, done?: unknown): boolean => {
@@ -221,18 +282,18 @@ function captureStreams(listener: HostListener): void {
 function captureErrors(listener: HostListener): void {
   process.on(
     "uncaughtException",
-    (error: unknown) => listener.uncaught(error, scope.getStore(), "exception"),
+    (error: unknown) => listener.uncaught(error, scope.owner(), "exception"),
   );
   if (!("Deno" in globalThis)) {
     process.on(
       "unhandledRejection",
-      (error: unknown) => listener.uncaught(error, scope.getStore(), "rejection"),
+      (error: unknown) => listener.uncaught(error, scope.owner(), "rejection"),
     );
     return;
   }
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    listener.uncaught(event.reason, scope.getStore(), "rejection");
+    listener.uncaught(event.reason, scope.owner(), "rejection");
   });
   // Deno forgets the scope when a timer throws, so the scope is noted when the timer is set.
   for (const name of ["setTimeout", "setInterval"] as const) {
@@ -249,9 +310,9 @@ function guarded(callback: unknown, listener: HostListener): unknown {
   if (typeof callback !== "function") return callback;
   return (...args: unknown[]) => {
     try {
-      callback(...args);
+      apply(callback, undefined, args);
     } catch (error) {
-      listener.uncaught(error, scope.getStore(), "exception");
+      listener.uncaught(error, scope.owner(), "exception");
     }
   };
 }

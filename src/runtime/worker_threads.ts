@@ -3,12 +3,12 @@
  * Must not know what the program in the thread does, except that it holds the lock it is told to hold.
  * Invariant: `onEnd` is called once, and only when the thread is gone; `gone` says how that is known.
  */
-import { Worker } from "node:worker_threads";
+import { MessageChannel, Worker } from "node:worker_threads";
 import { needDescriptors } from "./descriptors.ts";
 import { guard } from "./guard.ts";
 import { marksWith, newMark, OURS } from "./marks.ts";
 import { STARTED, stopOffspring } from "./offspring.ts";
-import { END, type Thread, type ThreadData, type ThreadEnd, type ThreadOptions } from "./port.ts";
+import { END, STRAY, type Thread, type ThreadData, type ThreadEnd, type ThreadOptions } from "./port.ts";
 
 /** What differs between the runtimes. */
 export interface Ways {
@@ -43,14 +43,18 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
   const lock = `outrider-thread-${++count}-${Math.random().toString(36).slice(2)}`;
   const mark = newMark();
   const children = new Int32Array(new SharedArrayBuffer(4));
+  // The port that every module of a thread can reach is not the one that its program listens to.
+  const { port1: port, port2 } = new MessageChannel();
   const worker = new Worker(new URL(`data:text/javascript;base64,${base64(options.code)}`), {
     workerData: {
       lock,
       data: options.data,
+      port: port2 as unknown as globalThis.MessagePort,
       mark,
       marks: marksWith(mark),
       children,
     } satisfies ThreadData,
+    transferList: [port2],
     ...(options.memoryMiB === undefined
       ? {}
       : { resourceLimits: { maxOldGenerationSizeMb: options.memoryMiB } }),
@@ -68,26 +72,29 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
   };
   const early: unknown[] = [];
   let hear: (message: unknown) => void = (message) => early.push(message);
-  worker.on("message", (message: unknown) => {
+  port.on("message", (message: unknown) => {
     started = true;
     if (message === STARTED) guard.watch(OURS);
     else hear(message);
   });
+  port.on("messageerror", () => hear(STRAY));
+  // It is the thread that keeps the process alive.
+  port.unref();
+  worker.on("message", () => hear(STRAY));
   worker.on("error", (error: unknown) => {
     end = { ...end, memory: isMemory(error), error };
   });
-  worker.on("messageerror", (error: unknown) => {
-    end = { ...end, error };
-  });
+  worker.on("messageerror", () => hear(STRAY));
   worker.on("exit", async (code: number) => {
     end = { ...end, code };
     await gone?.(lock);
     over = true;
+    port.close();
     if (Atomics.load(children, 0) === 1) await stopOffspring(mark);
     ended.resolve();
   });
   return {
-    postMessage: (message, transfer) => worker.postMessage(message, transfer as never),
+    postMessage: (message, transfer) => port.postMessage(message, transfer as never),
     onMessage: (listener) => {
       // What the thread has told already comes first, but not while whoever listens is still being made.
       queueMicrotask(() => {
@@ -100,7 +107,7 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
       // First: Deno kills the children of a thread that ends, and theirs can be told only as long as those are there.
       if (Atomics.load(children, 0) === 1) void freed();
       if (itself !== undefined) {
-        worker.postMessage(END);
+        port.postMessage(END);
         await within(started ? itself.runningMs : itself.startingMs, ended.promise);
       }
       await worker.terminate();
@@ -150,7 +157,8 @@ function base64(code: string): string {
 }
 
 function isMemory(error: unknown): boolean {
-  return error instanceof Error &&
-    ((error as { code?: string }).code === "ERR_WORKER_OUT_OF_MEMORY" ||
-      /heap|out of memory/i.test(error.message));
+  if (!(error instanceof Error)) return false;
+  const { code, message } = error as { readonly code?: unknown; readonly message: unknown };
+  return code === "ERR_WORKER_OUT_OF_MEMORY" ||
+    typeof message === "string" && /heap|out of memory/i.test(message);
 }

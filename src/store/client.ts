@@ -3,6 +3,7 @@
  * Must not know how calls travel, nor anything of the main thread but types.
  * Invariant: every wait ends: by what is waited for, by its time, or with the attempt.
  */
+import { max, min } from "../base/primordials.ts";
 import type { Entry, EventRecord, Events, SetOptions, Store, WaitOptions } from "../pipeline/context.ts";
 import { parseDuration } from "../pipeline/duration.ts";
 import { decode, encode, type Value } from "../pipeline/value.ts";
@@ -213,7 +214,7 @@ function timeLimit(options: ClientOptions & WaitOptions, what: string): TimeLimi
   });
   return {
     signal: controller.signal,
-    pollMs: () => Math.min(POLL_MS, Math.max(0, until - clock.monotonic()) + 10),
+    pollMs: () => min(POLL_MS, max(0, until - clock.monotonic()) + 10),
     end() {
       cancel();
       signal.removeEventListener("abort", forward);
@@ -227,6 +228,15 @@ function unlessAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
     const abort = (): void => reject(signal.reason);
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);
-    call(answer).then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    const settle = async (): Promise<void> => {
+      try {
+        resolve(await call(answer));
+      } catch (error) {
+        reject(error);
+      } finally {
+        signal.removeEventListener("abort", abort);
+      }
+    };
+    void settle();
   });
 }

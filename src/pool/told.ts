@@ -1,0 +1,45 @@
+/**
+ * Owns what is made of the numbers and texts that a worker tells: errors, values, times.
+ * Must not know where they come from.
+ * Invariant: what it gives out has the shape that its type says; what it can't is nothing, and never thrown.
+ */
+import { isJson } from "../base/json.ts";
+import type { ErrorData } from "../pipeline/outcome.ts";
+import { MAX_DEPTH, MAX_VALUE_LENGTH } from "../pipeline/value.ts";
+
+/** How many errors there may be in a chain of causes. */
+const MAX_CAUSES = 16;
+
+/** The error of a text that the worker made of one. */
+export function errorOf(text: string): ErrorData | undefined {
+  try {
+    return errorIn(JSON.parse(text), 0);
+  } catch {
+    return undefined;
+  }
+}
+
+function errorIn(parsed: unknown, depth: number): ErrorData | undefined {
+  if (typeof parsed !== "object" || parsed === null || depth > MAX_CAUSES) return undefined;
+  const { name, message, stack, cause } = parsed as Readonly<Record<string, unknown>>;
+  if (typeof name !== "string" || typeof message !== "string") return undefined;
+  const behind = Object.hasOwn(parsed, "cause") ? errorIn(cause, depth + 1) : undefined;
+  return {
+    name,
+    message,
+    ...(typeof stack === "string" ? { stack } : {}),
+    ...(behind === undefined ? {} : { cause: behind }),
+  };
+}
+
+/** A time within bounds; they count for what is no number too. */
+export function within(at: number, { from, to }: { readonly from: number; readonly to: number }): number {
+  return at >= from && at <= to ? at : at < from ? from : to;
+}
+
+/** Whether a text is the JSON of a value: well-formed, no longer and no deeper than one may be. It makes nothing of it. */
+export function isValueText(text: string): boolean {
+  if (text.length > MAX_VALUE_LENGTH) return false;
+  // Bytes are one level more in the text.
+  return isJson(text, MAX_DEPTH + 1);
+}

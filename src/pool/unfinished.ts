@@ -1,0 +1,56 @@
+/**
+ * Owns what the running attempt has printed of a line that has no end yet, in memory that outlives its thread: the line that
+ * says where it hung.
+ * Must not know lines; the worker says what is unfinished, and when it no longer is.
+ * Invariant: what was kept can be read when the thread is gone; it costs no record and wakes nobody.
+ *
+ * For each stream:  bytes i32 | number of the attempt i32, then, behind all of these, room for the text.
+ */
+import { Ints, load, store } from "../base/primordials.ts";
+import { TextMemory } from "./text.ts";
+
+/** Longest unfinished line in UTF-16 code units; what is longer is told without waiting for its end. */
+export const MAX_UNFINISHED: number = 64 * 1024;
+
+/** Streams, as the log numbers them; the first is the logger, which has no unfinished lines. */
+const STREAMS = 3;
+const WORDS = 2;
+const FIRST: number = 8 * Math.ceil(STREAMS * WORDS * 4 / 8);
+const ROOM: number = 3 * MAX_UNFINISHED;
+
+/** New memory. The system gives it only as far as it is used. */
+export function unfinishedMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(FIRST + STREAMS * ROOM);
+}
+
+/** Both ends. */
+export class Unfinished {
+  readonly #words: Int32Array;
+  readonly #texts: TextMemory;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Ints(memory, 0, STREAMS * WORDS);
+    this.#texts = new TextMemory(memory);
+  }
+
+  /** Keeps more of an attempt's line. All of the line must be no longer than `MAX_UNFINISHED`. */
+  add(stream: number, seq: number, text: string): void {
+    const at = stream * WORDS;
+    const length = this.#words[at]!;
+    const written = this.#texts.write(text, FIRST + stream * ROOM + length);
+    this.#words[at + 1] = seq;
+    store(this.#words, at, length + written);
+  }
+
+  /** The line has its end, and was told. */
+  clear(stream: number): void {
+    store(this.#words, stream * WORDS, 0);
+  }
+
+  /** What there is of an attempt's line. The worker may have written anything there. */
+  read(stream: number, seq: number): string | undefined {
+    const length = load(this.#words, stream * WORDS);
+    if (length <= 0 || length > ROOM || this.#words[stream * WORDS + 1] !== seq) return undefined;
+    return this.#texts.read(FIRST + stream * ROOM, length);
+  }
+}
