@@ -33,6 +33,8 @@ export class NoPipelineError extends Error {
 const LOOK_MS = 5_000;
 /** Runs that are over are kept for a gateway that may be named later, the newest so many. */
 const MAX_UNTAKEN = 20;
+/** Hand-outs that were withdrawn and may yet arrive are remembered, the newest so many. */
+const MAX_WITHDRAWN = 100;
 
 /** How an agent works, beside its configuration. */
 export interface AgentOptions {
@@ -76,6 +78,8 @@ class AgentAtWork implements Agent {
   #paused = false;
   #level: Level;
   #known: string | undefined;
+  /** Tags of hand-outs that are not to be run, and why. */
+  readonly #withdrawn: Map<string, string> = new Map();
   #fileTaken = false;
   #cancelLook: () => void = () => {};
   #cpu: { readonly at: number; readonly ms: number };
@@ -95,6 +99,8 @@ class AgentAtWork implements Agent {
       quiet: config.quiet,
       snapshot: () => this.#snapshot(),
       onCommand: (command) => this.#obey(command),
+      twice:
+        `Another device speaks as ${config.executor} to the gateway: what is for one of them may be run by either, or by both; give each an OUTRIDER_EXECUTOR_ID of its own`,
       note: (text) => port.note(text),
     });
     this.#look();
@@ -144,6 +150,12 @@ class AgentAtWork implements Agent {
     const { state } = this.#port;
     if (state === undefined) return [];
     this.#known = await state.known();
+    this.#paused = await state.paused();
+    if (this.#paused) {
+      this.#port.note(
+        "Paused, as before it was started anew: nothing new starts until the gateway resumes it",
+      );
+    }
     const [open, untaken]: [KeptRun[], KeptRun[]] = [[], []];
     for (const kept of await state.runs()) {
       if (kept.journal.recovered.lost !== undefined) {
@@ -179,7 +191,7 @@ class AgentAtWork implements Agent {
   async #reportLeft(kept: KeptRun): Promise<void> {
     const left = pastOf(kept.journal, this.#link!.gateway.report.kind);
     if (left === undefined) return await this.#port.state!.remove(kept);
-    const report = this.#link!.report(left.run, kept.journal);
+    const report = this.#link!.report(left.run, kept.journal, { handout: kept.origin.tag });
     report.end(left.end);
     const drained = await Promise.race([report.drained, this.#over.promise.then(() => false)]);
     await this.#link!.drop(report);
@@ -213,7 +225,10 @@ class AgentAtWork implements Agent {
         `There is nothing to run: no file ${DEFAULT_PIPELINE} here, and no gateway to ask; set OUTRIDER_PIPELINE or OUTRIDER_GATEWAY`,
       );
     }
-    const pulled = await this.#link.pull(this.#known, this.#stopping.signal);
+    const pulled = await this.#link.pull(this.#known, {
+      isDone: async ({ tag, unique }) => unique === true && await this.#port.state?.wasClosed(tag) === true,
+      signal: this.#stopping.signal,
+    });
     if (pulled === undefined) return undefined;
     const text = new TextDecoder().decode(pulled.bytes);
     return { source: parsed(text), kept: await this.#begin(pulled.tag, text), tag: pulled.tag };
@@ -248,9 +263,12 @@ class AgentAtWork implements Agent {
       link: this.#link,
       endPoint: this.#endPoint!,
       kept,
+      handout: tag,
       level: () => this.#level,
     });
     if (this.#paused) run.pause();
+    const withdrawn = tag === undefined ? undefined : this.#withdrawn.get(tag);
+    if (withdrawn !== undefined) run.cancel(withdrawn);
     if (this.#stopping.signal.aborted) run.stop(this.#because);
     const ending = await run.ended;
     this.#run = undefined;
@@ -318,12 +336,15 @@ class AgentAtWork implements Agent {
       case "stop":
         this.stop(command.because ?? "stopped at the gateway");
         break;
+      case "withdraw":
+        this.#withdraw(command.handout, command.because ?? "withdrawn at the gateway");
+        break;
       case "pause":
-        this.#paused = true;
+        this.#pause(true);
         run?.pause();
         break;
       case "resume":
-        this.#paused = false;
+        this.#pause(false);
         run?.resume();
         break;
       case "logLevel":
@@ -331,6 +352,26 @@ class AgentAtWork implements Agent {
     }
     // In a later turn, since the reply that brought it is still being read.
     queueMicrotask(() => this.#link?.beat());
+  }
+
+  /** It may be running, or still on its way here. */
+  #withdraw(handout: string, because: string): void {
+    if (this.#run?.handout === handout) return this.#run.cancel(because);
+    this.#withdrawn.set(handout, because);
+    const [oldest] = this.#withdrawn.keys();
+    if (this.#withdrawn.size > MAX_WITHDRAWN) this.#withdrawn.delete(oldest!);
+  }
+
+  /** Kept before the gateway is told that the command was seen, so that it outlives this process. */
+  #pause(on: boolean): void {
+    this.#paused = on;
+    this.#port.state?.pause(on).catch((error: unknown) =>
+      this.#port.note(
+        `${error instanceof Error ? error.message : error}: that it is ${
+          on ? "paused" : "resumed"
+        } ends with this process`,
+      )
+    );
   }
 
   #snapshot(): Omit<HeartbeatSnapshot, "spool"> {

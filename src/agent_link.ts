@@ -12,7 +12,7 @@ import { type HeartbeatLoop, type HeartbeatSnapshot, startHeartbeat } from "./up
 import type { Command } from "./uplink/messages.ts";
 import type { Clock } from "./base/clock.ts";
 import type { LaneNumbers, Random, RecordSource } from "./uplink/port.ts";
-import { pullPipeline } from "./uplink/pull.ts";
+import { type PullOptions, pullPipeline } from "./uplink/pull.ts";
 import { type Report, startReport } from "./uplink/report.ts";
 import { sleep } from "./uplink/wait.ts";
 
@@ -28,6 +28,8 @@ export interface LinkOptions {
   readonly quiet: boolean;
   readonly snapshot: () => Omit<HeartbeatSnapshot, "spool">;
   readonly onCommand: (command: Command) => void;
+  /** What is said when another session speaks as this executor. */
+  readonly twice: string;
   /** Tells a person. */
   readonly note: (text: string) => void;
 }
@@ -48,6 +50,8 @@ export class Link {
   /** Codes of the trouble that a person has been told of. */
   readonly #told: Set<string> = new Set();
   #missedBeats = 0;
+  /** Another session that speaks as this executor, by the last reply. */
+  #rival: string | undefined;
   /** Resolves the farewell, once a heartbeat that was made after it was asked for has been replied to. */
   #farewell: { made: boolean; readonly done: () => void } | undefined;
 
@@ -64,13 +68,15 @@ export class Link {
       session: crypto.randomUUID(),
       snapshot: () => {
         if (this.#farewell !== undefined) this.#farewell.made = true;
-        return { ...options.snapshot(), spool: this.spool };
+        const rival = this.#rival === undefined ? {} : { rival: this.#rival };
+        return { ...options.snapshot(), spool: this.spool, ...rival };
       },
       commands: this.#inbox,
       intervalMs: heartbeatMs,
       quiet,
-      onReply: () => {
+      onReply: ({ rival }) => {
         this.#heard("heartbeat");
+        this.#heardOfRival(rival);
         if (this.#farewell?.made) this.#farewell.done();
         for (const report of this.#reports.keys()) report.online();
       },
@@ -121,6 +127,7 @@ export class Link {
         message: `The gateway has been out of reach for ${seconds} s: ${lastError}`,
       });
     }
+    if (this.#rival !== undefined) found.push({ code: "executor_twice", message: this.#options.twice });
     for (const [report, source] of this.#reports) {
       const { acknowledged, parked, leftOut } = report.status();
       const [first] = source.logs(acknowledged.log, 1) as readonly Partial<LogRecord>[];
@@ -154,8 +161,11 @@ export class Link {
     this.#heartbeat.quiet(on);
   }
 
-  /** Asks for a pipeline newer than `known` until there is one, or the signal is aborted. */
-  async pull(known: string | undefined, signal: AbortSignal): Promise<Pulled | undefined> {
+  /** Asks for the pipeline after `known` until there is one that is not done, or the signal is aborted. */
+  async pull(
+    known: string | undefined,
+    { isDone, signal }: Pick<PullOptions, "isDone" | "signal">,
+  ): Promise<Pulled | undefined> {
     const { gateway, clock, random, note } = this.#options;
     let told = false;
     const pulled = await pullPipeline({
@@ -163,6 +173,7 @@ export class Link {
       clock,
       random,
       signal,
+      ...(isDone && { isDone }),
       ...(known === undefined ? {} : { known }),
       onNone: () => {
         this.#heard("pull");
@@ -176,8 +187,12 @@ export class Link {
     return pulled;
   }
 
-  /** Starts to report a run. */
-  report(run: string, source: RecordSource, { quiet = false }: { readonly quiet?: boolean } = {}): Report {
+  /** Starts to report a run. @param about `handout`: tag of what it carries out. */
+  report(
+    run: string,
+    source: RecordSource,
+    { quiet = false, handout }: { readonly quiet?: boolean; readonly handout: string | undefined },
+  ): Report {
     const { gateway, clock, random, note } = this.#options;
     const report: Report = startReport({
       gateway,
@@ -187,6 +202,7 @@ export class Link {
       source,
       commands: this.#inbox,
       quiet,
+      ...(handout === undefined ? {} : { handout }),
       heard: () => this.#heartbeat.heard,
       onAcknowledged: () => this.#heard(report),
       onLeftOut: note,
@@ -235,6 +251,16 @@ export class Link {
     if (this.#failing.size > 0) return;
     if (failed) note(`The gateway ${this.gateway.url} is back`);
     this.#told.clear();
+  }
+
+  /** Tells of it, and at once tells it back: only who lives now can. */
+  #heardOfRival(rival: string | undefined): void {
+    if (rival !== undefined && this.#rival === undefined) {
+      this.#options.note(this.#options.twice);
+      // In a later turn, since the reply that brought it is still being read.
+      queueMicrotask(() => this.#heartbeat.beat());
+    }
+    this.#rival = rival;
   }
 
   /** Each kind of trouble is told once, until all is well. */

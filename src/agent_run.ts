@@ -37,6 +37,8 @@ export interface AgentRunOptions {
   readonly link: Link | undefined;
   readonly endPoint: AgentEndPoint;
   readonly kept: KeptRun | undefined;
+  /** Tag of the gateway's hand-out that it carries out. */
+  readonly handout: string | undefined;
   /** Least level of log records that are kept. */
   readonly level: () => Level;
 }
@@ -74,6 +76,11 @@ export class AgentRun {
     });
   }
 
+  /** Tag of the hand-out that it carries out. */
+  get handout(): string | undefined {
+    return this.#options.handout;
+  }
+
   get id(): string {
     return this.#execution.run;
   }
@@ -103,9 +110,11 @@ export class AgentRun {
   told(): HeartbeatRun | undefined {
     if (this.#execution.plan === undefined) return undefined;
     const { run: id, pipeline, state, tasks, counts, running } = this.#execution.snapshot(0);
+    const { handout } = this;
     return {
       id,
       pipeline,
+      ...(handout === undefined ? {} : { handout }),
       state,
       tasks,
       counts,
@@ -143,7 +152,7 @@ export class AgentRun {
       this.#sayLastEnd();
       const quiet = this.#options.config.quiet || !report;
       link?.quiet(quiet);
-      this.#report = link?.report(this.id, this.#journal, { quiet });
+      this.#report = link?.report(this.id, this.#journal, { quiet, handout: this.handout });
       link?.beat();
     } catch (error) {
       return await this.#notBegun(error, link);
@@ -183,7 +192,7 @@ export class AgentRun {
       this.#journal.append({ type: "run.ended", state: "failed" }, at);
       await this.#journal.flush();
     }
-    this.#report = link?.report(this.id, this.#journal);
+    this.#report = link?.report(this.id, this.#journal, { handout: this.handout });
     const left = pastOf(this.#journal, link?.gateway.report.kind);
     if (left !== undefined) this.#report?.end(left.end);
     link?.quiet(false);

@@ -3,7 +3,7 @@
  * Must not know how a run is carried out or reported.
  * Invariant: a run that was begun and not closed is found again by the next start, whatever ended the process.
  *
- *   DIR/agent.json                   tag of the last pipeline that was closed
+ *   DIR/agent.json                   tags of the last pipelines that were closed; whether the agent is paused
  *   DIR/runs/000001/origin.json      where the pipeline comes from; written first
  *                   pipeline.json    the bundle, if it came from a gateway
  *                   journal.db …
@@ -27,6 +27,18 @@ export interface KeptRun {
   /** Path of the bundle that came from the gateway. */
   readonly bundle: string;
 }
+
+/** What outlives a process of the agent beside its runs. */
+interface Memory {
+  /** Tag of the last pipeline from a gateway that was closed. */
+  readonly known?: string;
+  /** Tags of those closed before, the newest last. */
+  readonly done?: readonly string[];
+  readonly paused?: boolean;
+}
+
+/** Tags that are remembered: as many as a gateway keeps for an executor, so that an older copy of it repeats none. */
+const MAX_DONE = 100;
 
 /** The state directory can't be used. */
 export class StateError extends Error {
@@ -56,6 +68,7 @@ export class StateDir {
   readonly #runtime: StateRuntime;
   readonly #logBytes: number;
   readonly #open: Set<KeptRun> = new Set();
+  #memory: Memory | undefined;
 
   constructor(
     path: string,
@@ -105,14 +118,29 @@ export class StateDir {
 
   /** Tag of the last pipeline from a gateway that was closed. */
   async known(): Promise<string | undefined> {
-    return (await this.#read<{ readonly known?: string }>(`${this.#path}/agent.json`))?.known;
+    return (await this.#remembered()).known;
+  }
+
+  /** Whether the pipeline with this tag was closed lately. */
+  async wasClosed(tag: string): Promise<boolean> {
+    return (await this.#remembered()).done?.includes(tag) === true;
+  }
+
+  /** Whether the agent was told to start nothing new. */
+  async paused(): Promise<boolean> {
+    return (await this.#remembered()).paused === true;
+  }
+
+  /** Keeps whether the agent was told to start nothing new. Written before this returns, if nothing else is being written. */
+  async pause(on: boolean): Promise<void> {
+    await this.#keep({ paused: on });
   }
 
   /** Nothing more is to be done for a run but to report it: the next start begins another one. */
   async close({ origin, journal }: KeptRun): Promise<void> {
     if (origin.tag !== undefined) {
-      const text = `${JSON.stringify({ known: origin.tag })}\n`;
-      await this.#told(() => this.#runtime.writeText(`${this.#path}/agent.json`, text));
+      const { done = [] } = await this.#remembered();
+      await this.#keep({ known: origin.tag, done: [...done, origin.tag].slice(-MAX_DONE) });
     }
     journal.setCursor(CLOSED, 1);
     await journal.flush();
@@ -168,6 +196,17 @@ export class StateDir {
     const run = { folder, origin, journal, bundle: `${folder}/pipeline.json` };
     this.#open.add(run);
     return run;
+  }
+
+  async #remembered(): Promise<Memory> {
+    return this.#memory ??= await this.#read<Memory>(`${this.#path}/agent.json`) ?? {};
+  }
+
+  async #keep(change: Memory): Promise<void> {
+    const memory = this.#memory = { ...this.#memory ?? await this.#remembered(), ...change };
+    await this.#told(() =>
+      this.#runtime.writeText(`${this.#path}/agent.json`, `${JSON.stringify(memory)}\n`)
+    );
   }
 
   async #read<T>(path: string): Promise<T | undefined> {

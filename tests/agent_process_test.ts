@@ -7,7 +7,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { createServer as createWebServer } from "node:http";
 import { join } from "node:path";
 import test from "node:test";
-import { type CliProcess, type CliResult, runCli, startCli, withFiles } from "./rig.ts";
+import { type CliProcess, type CliResult, runCli, startCli, urlOf, withFiles } from "./rig.ts";
 import { seeded } from "./uplink_rig.ts";
 
 const TASKS = `
@@ -66,19 +66,6 @@ function withGateway(use: (place: Place) => Promise<void>): Promise<void> {
       gateway.kill("SIGTERM");
       assert.equal((await gateway.ended).code, 0);
     }
-  });
-}
-
-/** The address that a gateway prints. */
-function urlOf(gateway: CliProcess): Promise<string> {
-  return new Promise((found, reject) => {
-    let text = "";
-    gateway.child.stdout!.on("data", (piece: string) => {
-      text += piece;
-      const url = /http:\/\/\S+:\d+/.exec(text)?.[0];
-      if (url !== undefined) found(url);
-    });
-    gateway.ended.then(({ stderr }) => reject(new Error(stderr)), reject);
   });
 }
 

@@ -48,7 +48,7 @@ export const CONFIG: Config = {
 export class AgentWorld {
   readonly clock: HandClock = new HandClock();
   readonly activity: Activity = new Activity();
-  readonly store: GatewayStore = sqliteGatewayStore(":memory:");
+  store: GatewayStore = sqliteGatewayStore(":memory:");
   readonly network: Chaos;
   /** The network that users have: nothing happens to it. */
   readonly user: UserGateway;
@@ -57,18 +57,28 @@ export class AgentWorld {
   /** What the last agent tells its end point. */
   view: AgentView | undefined;
   readonly #random = seeded(7);
+  /** The gateway; another may take its place. */
+  app: { fetch(request: Request): Response | Promise<Response> } = gatewayApp({
+    store: this.store,
+    clock: this.clock,
+  });
 
   constructor(harm: Harm = {}) {
-    const app = gatewayApp({ store: this.store, clock: this.clock });
     const { clock, activity } = this;
-    this.network = new Chaos((request) => app.fetch(request), {
+    this.network = new Chaos((request) => this.app.fetch(request), {
       clock,
       activity,
       random: this.#random,
       harm,
     });
-    const direct: Fetch = (url, init) => Promise.resolve(app.fetch(new Request(url, init)));
+    const direct: Fetch = (url, init) => Promise.resolve(this.app.fetch(new Request(url, init)));
     this.user = userGateway({ url: URL_OF_GATEWAY, fetch: direct, clock, random: this.#random });
+  }
+
+  /** The gateway ends, and one with another storage takes its place. */
+  replaceStore(store: GatewayStore = sqliteGatewayStore(":memory:")): void {
+    this.store = store;
+    this.app = gatewayApp({ store, clock: this.clock });
   }
 
   /** Starts an agent. @param options `free`: the clock goes on while a run does. */

@@ -24,17 +24,25 @@ test("gateway: what was kept is there after a restart", () => {
     const row = { ...newRun("r", { executor: "e", now: 5 }), acknowledged: { state: 1, log: 0 } };
     before.ingest(row, { lane: "state", records: [{ seq: 1, text: "{}" }], missing: [] });
     before.putFlag("x", { name: "n", value: [1], version: 3 });
-    before.assign("e", { bytes: new Uint8Array([1, 2]), hash: "h", at: 1 });
-    assert.equal(before.addCommand("e", { type: "pause" }), 1);
+    const handout = { target: "e", pipeline: "p", at: 1 };
+    const { version } = before.addHandout({ ...handout, bytes: new Uint8Array([1, 2]), hash: "h" });
+    before.putDelivery({ executor: "e", version, run: "r", closed: false });
+    const { id } = before;
+    assert.equal(before.addCommand("e", { type: "pause" }, 1), 1);
     before.close();
     const after = sqliteGatewayStore(file);
     assert.deepEqual(after.run("r")?.acknowledged, { state: 1, log: 0 });
     assert.deepEqual(after.records("r", { lane: "state", after: 0, limit: 9 }), [{ seq: 1, text: "{}" }]);
     assert.deepEqual(after.flag("x", "n"), { name: "n", value: [1], version: 3 });
-    assert.deepEqual([...after.newest(["e"], 0)!.bytes], [1, 2]);
+    const [open] = after.openHandouts(["e"], { executor: "e" });
+    assert.deepEqual({ ...open, id: "" }, { ...handout, hash: "h", id: "", version, ended: undefined });
+    assert.deepEqual([...after.bundle("h")!], [1, 2]);
+    assert.deepEqual(after.deliveries(version), [{ executor: "e", version, run: "r", closed: false }]);
+    assert.equal(after.id, id);
     assert.deepEqual(after.commands("e", 0), [{ id: 1, type: "pause" }]);
     assert.deepEqual(after.commands("e", 1), []);
-    assert.equal(after.addCommand("e", { type: "resume" }), 2);
+    assert.equal(after.addCommand("e", { type: "resume" }, 1), 2);
+    assert.equal(after.addCommand("e", { type: "resume" }, 50), 50);
     after.close();
   });
 });
@@ -74,13 +82,33 @@ test("gateway: what fails half way is not kept at all", () => {
 test("gateway: a bundle that nobody is given any more is forgotten", () => {
   inFolder((file) => {
     const store = sqliteGatewayStore(file);
-    store.assign("e", { bytes: new Uint8Array([1]), hash: "one", at: 1 });
-    store.assign("e", { bytes: new Uint8Array([2]), hash: "two", at: 2 });
+    const put = (target: string, hash: string) =>
+      store.addHandout({ target, bytes: new Uint8Array([1]), hash, pipeline: undefined, at: 1 }).version;
+    const versions = [put("e", "one"), put("e", "one"), put("e", "two")];
+    store.endHandout(versions[0]!, { how: "done", at: 2 });
+    assert.ok(store.bundle("one"), "somebody is still to have it");
+    store.endHandout(versions[1]!, { how: "withdrawn", at: 2 });
     store.close();
     const db = new DatabaseSync(file);
     assert.deepEqual(db.prepare("SELECT hash FROM bundles").all().map((row) => row["hash"]), ["two"]);
     db.close();
   });
+});
+
+test("gateway: of hand-outs that are over the newest thousand are listed", () => {
+  const store = sqliteGatewayStore(":memory:");
+  store.atomically(() => {
+    for (let at = 0; at < 1005; at++) {
+      const bytes = new Uint8Array([1]);
+      const { version } = store.addHandout({ target: "e", bytes, hash: "h", pipeline: undefined, at });
+      store.putDelivery({ executor: "e", version, run: undefined, closed: true });
+      if (at > 0) store.endHandout(version, { how: "done", at });
+    }
+  });
+  const kept = store.handouts(undefined, 2000).map(({ version }) => version);
+  assert.deepEqual([kept.length, kept.at(-1), kept.at(-2)], [1001, 1, 6], "what is open stays");
+  assert.deepEqual(store.deliveries(5), []);
+  store.close();
 });
 
 test("gateway: a database that can't be opened or is of a newer version is told, with its path", () => {

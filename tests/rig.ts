@@ -82,6 +82,19 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Cli
   return { child, ended, says, kill: (signal) => void process.kill(child.pid!, signal) };
 }
 
+/** The address that a gateway prints. */
+export function urlOf(gateway: CliProcess): Promise<string> {
+  return new Promise((found, reject) => {
+    let text = "";
+    gateway.child.stdout!.on("data", (piece: string) => {
+      text += piece;
+      const url = /http:\/\/\S+:\d+/.exec(text)?.[0];
+      if (url !== undefined) found(url);
+    });
+    gateway.ended.then(({ stderr }) => reject(new Error(stderr)), reject);
+  });
+}
+
 /** Calls a function with a new folder that holds the files given, and removes the folder. */
 export async function withFiles<T>(
   files: Readonly<Record<string, string | object>>,

@@ -110,10 +110,10 @@ test("uplink: a command comes with the next reply, once, and an interval takes e
   await w.ask("/v1/executors/e/commands", post({ type: "interval", ms: 1000 }));
   await pass(60_000, w);
   await heartbeat.stop();
-  assert.deepEqual(w.taken, [
-    { id: 1, type: "pause" },
-    { id: 2, type: "cancel", run: "r", because: "enough" },
-    { id: 3, type: "interval", ms: 1000 },
+  assert.deepEqual(w.taken.map(({ id: _, ...command }) => command), [
+    { type: "pause" },
+    { type: "cancel", run: "r", because: "enough" },
+    { type: "interval", ms: 1000 },
   ]);
   assert.equal(heartbeat.intervalMs, 1000);
   assert.ok(w.times.length > 40, `${w.times.length}`);
@@ -130,7 +130,7 @@ test("uplink: a command whose reply was lost comes again", async () => {
   w.chaos.harm = {};
   await pass(30_000, w);
   await heartbeat.stop();
-  assert.deepEqual(w.taken, [{ id: 1, type: "resume" }]);
+  assert.deepEqual(w.taken.map(({ type }) => type), ["resume"]);
   assert.equal(heartbeat.failures, 0);
 });
 

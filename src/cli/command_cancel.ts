@@ -1,5 +1,6 @@
 /**
- * Owns `outrider cancel`: asks a gateway to cancel a run, or the executor on this machine that runs it.
+ * Owns `outrider cancel`: asks a gateway to cancel a run or to withdraw what waits for one, or the executor on this
+ * machine that runs it.
  * Must not know how the executor is told.
  */
 import { buildCommand } from "@stricli/core";
@@ -12,6 +13,7 @@ import { gatewayFlags } from "./gateway_flags.ts";
 import { gatewayOf } from "./gateway_options.ts";
 import type { GatewayFlags } from "./gateway_options.ts";
 import { runId } from "./positional.ts";
+import type { Withdrawn } from "../uplink/messages.ts";
 
 interface Flags extends GatewayFlags, EndPointFlags {
   readonly because?: string;
@@ -38,10 +40,25 @@ async function cancel(this: CliContext, { because, ...where }: Flags, run?: stri
       "Say which run: RUN as outrider results lists it, or --state-dir or --url of an executor here",
     );
   }
-  await gatewayOf(where, this.runtime).cancel(run, because);
+  const gateway = gatewayOf(where, this.runtime);
+  if (run.startsWith("q-")) {
+    return this.runtime.stdout.write(withdrawal(await gateway.withdraw(run, because)));
+  }
+  await gateway.cancel(run, because);
   this.runtime.stdout.write(
     `Run ${run} is to be cancelled: its executor hears of it with its next heartbeat\n`,
   );
+}
+
+function withdrawal({ id, runs, taken }: Withdrawn): string {
+  const lines = [`${id} is withdrawn: it is handed out to nobody any more`];
+  for (const run of runs) {
+    lines.push(`Run ${run} is to be cancelled: its executor hears of it with its next heartbeat`);
+  }
+  for (const executor of taken) {
+    lines.push(`${executor} may have begun with it: it is told to cancel it with its next heartbeat`);
+  }
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** `outrider cancel` */
@@ -62,8 +79,11 @@ export const command: Command<CliContext> = buildCommand<Flags, [string?], CliCo
     },
   },
   docs: {
-    brief: "Cancel a run on its executor",
+    brief: "Cancel a run on its executor, or withdraw what waits for one",
 
-    customUsage: ["RUN [--because TEXT]", { input: "--state-dir state", brief: "the run on this machine" }],
+    customUsage: ["RUN [--because TEXT]", {
+      input: "q-0123456789",
+      brief: "what outrider submit or executors ID names so, whether it waits or runs",
+    }, { input: "--state-dir state", brief: "the run on this machine" }],
   },
 });

@@ -1,5 +1,5 @@
 /**
- * Owns `outrider executors`: lists the executors that a gateway knows.
+ * Owns `outrider executors`: lists the executors that a gateway knows, or one with its queue.
  * Must not know what makes one lost.
  */
 import { buildCommand } from "@stricli/core";
@@ -9,27 +9,63 @@ import { gatewayFlags } from "./gateway_flags.ts";
 import { gatewayOf } from "./gateway_options.ts";
 import type { GatewayFlags } from "./gateway_options.ts";
 import { columns } from "./columns.ts";
+import { harmless } from "./harmless.ts";
+import type { ExecutorQueue, ExecutorView } from "../uplink/messages.ts";
 
 interface Flags extends GatewayFlags {
   readonly json?: boolean;
 }
 
-async function executors(this: CliContext, { json, ...where }: Flags): Promise<void> {
+async function executors(this: CliContext, { json, ...where }: Flags, id?: string): Promise<void> {
   const { stdout } = this.runtime;
-  const list = await gatewayOf(where, this.runtime).executors();
-  if (json) return stdout.write(`${JSON.stringify(list)}\n`);
-  const rows = list.map(({ id, state, lastSeenAt, heartbeat }) => {
+  const gateway = gatewayOf(where, this.runtime);
+  if (id !== undefined) {
+    const queue = await gateway.executor(id);
+    return stdout.write(json ? `${JSON.stringify(queue)}\n` : queueText(id, queue));
+  }
+  const list = await gateway.executors();
+  stdout.write(json ? `${JSON.stringify(list)}\n` : table(list));
+}
+
+function table(list: readonly ExecutorView[]): string {
+  const rows = list.map(({ id, state, lastSeenAt, heartbeat, rival }) => {
     const run = heartbeat?.run;
     const doing = run === undefined ? "" : `${run.pipeline} ${run.state} ${run.id}`;
-    return [id, state, lastSeenAt, heartbeat?.runtime ?? "", doing];
+    const twice = rival === undefined ? "" : "two devices have this id: give each its own";
+    return [id, state, lastSeenAt, heartbeat?.runtime ?? "", doing, twice];
   });
-  stdout.write(columns([["EXECUTOR", "STATE", "LAST SEEN", "RUNTIME", "RUN"], ...rows]));
+  return columns([["EXECUTOR", "STATE", "LAST SEEN", "RUNTIME", "RUN", ""], ...rows]);
+}
+
+function queueText(id: string, { executor, handouts }: ExecutorQueue): string {
+  const who = executor === undefined
+    ? `Executor ${harmless(id)} was never seen at this gateway\n`
+    : table([executor]);
+  if (handouts.length === 0) return `${who}\nNothing was handed out to it, and nothing waits\n`;
+  const rows = handouts.map((each) => [
+    each.id,
+    each.to,
+    each.pipeline ?? "",
+    each.state,
+    each.at,
+    each.run ?? each.because ?? "",
+  ]);
+  return `${who}\n${columns([["HAND-OUT", "TO", "PIPELINE", "STATE", "SUBMITTED", "RUN"], ...rows])}`;
 }
 
 /** `outrider executors` */
-export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>({
+export const command: Command<CliContext> = buildCommand<Flags, [string?], CliContext>({
   func: executors,
   parameters: {
+    positional: {
+      kind: "tuple",
+      parameters: [{
+        placeholder: "ID",
+        brief: "Print this executor, and its queue with what became of each pipeline",
+        parse: String,
+        optional: true,
+      }],
+    },
     flags: {
       json: {
         kind: "boolean",
@@ -41,8 +77,11 @@ export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>(
     },
   },
   docs: {
-    brief: "List the executors that the gateway knows, and what each is doing",
+    brief: "List the executors that the gateway knows, and what each is doing; or one, and its queue",
 
-    customUsage: ["[--json]"],
+    customUsage: ["[ID] [--json]", {
+      input: "pi-7",
+      brief: "what waits for it, what it runs, what it has done",
+    }],
   },
 });

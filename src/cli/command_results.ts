@@ -1,5 +1,5 @@
 /**
- * Owns `outrider results`: lists the runs that a gateway knows, or prints the result of one.
+ * Owns `outrider results`: lists the runs that a gateway knows and what has come to no run, or prints the result of one.
  * Must not know how results are put together.
  */
 import { buildCommand } from "@stricli/core";
@@ -9,6 +9,9 @@ import { gatewayFlags } from "./gateway_flags.ts";
 import { gatewayOf } from "./gateway_options.ts";
 import type { GatewayFlags } from "./gateway_options.ts";
 import { columns } from "./columns.ts";
+import { GatewayRefusedError } from "../uplink/errors.ts";
+import type { HandoutView } from "../uplink/messages.ts";
+import type { UserGateway } from "../uplink/user.ts";
 
 interface Flags extends GatewayFlags {
   readonly executor?: string;
@@ -21,6 +24,15 @@ async function results(this: CliContext, { executor, json, ...where }: Flags, ru
   if (run !== undefined) return stdout.write(`${JSON.stringify(await gateway.result(run), undefined, 2)}\n`);
   const runs = await gateway.runs(executor);
   if (json) return stdout.write(`${JSON.stringify(runs)}\n`);
+  const handouts = await handoutsOf(gateway, executor);
+  const waiting = handouts.filter(({ run }) => run === undefined).map((each) => [
+    each.id,
+    each.executor ?? each.to,
+    each.pipeline ?? "",
+    each.state,
+    each.at,
+    each.because ?? "",
+  ]);
   const rows = runs.map((each) => [
     each.run,
     each.executor,
@@ -29,7 +41,20 @@ async function results(this: CliContext, { executor, json, ...where }: Flags, ru
     each.endedAt ?? each.startedAt ?? "",
     each.complete ? "" : "incomplete",
   ]);
-  stdout.write(columns([["RUN", "EXECUTOR", "PIPELINE", "STATE", "AT", ""], ...rows]));
+  stdout.write(columns([["RUN", "EXECUTOR", "PIPELINE", "STATE", "AT", ""], ...waiting, ...rows]));
+}
+
+/** What was handed to the gateway; one of before there was a queue has none. */
+async function handoutsOf(
+  gateway: UserGateway,
+  executor: string | undefined,
+): Promise<readonly HandoutView[]> {
+  try {
+    return await gateway.handouts(executor);
+  } catch (error) {
+    if (error instanceof GatewayRefusedError && error.status === 404) return [];
+    throw error;
+  }
 }
 
 /** `outrider results` */
@@ -63,7 +88,7 @@ export const command: Command<CliContext> = buildCommand<Flags, [string?], CliCo
     },
   },
   docs: {
-    brief: "List the runs that the gateway knows, or print the result of one",
+    brief: "List the runs that the gateway knows and what still waits, or print the result of one",
 
     customUsage: [
       "[RUN] [--executor ID] [--json]",

@@ -12,6 +12,7 @@ import type { Env, GatewayOptions, GatewayParts } from "./context.ts";
 import { executorRoutes } from "./executor_routes.ts";
 import { errorBody, GatewayOpenError, Refuse } from "./failure.ts";
 import { flagRoutes } from "./flag_routes.ts";
+import { queueRoutes } from "./queue_routes.ts";
 import { userRoutes } from "./user_routes.ts";
 import { LEASE_MS } from "./views.ts";
 
@@ -62,6 +63,7 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> 
   });
   executorRoutes(app, parts);
   flagRoutes(app, parts);
+  queueRoutes(app, parts);
   userRoutes(app, parts);
   app.notFound((c) =>
     c.json(

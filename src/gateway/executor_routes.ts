@@ -5,13 +5,15 @@
  */
 import type { Hono } from "hono";
 import type { Heartbeat } from "../uplink/messages.ts";
-import { Batch, HASH_HEADER, Heartbeat as HeartbeatSchema } from "../uplink/protocol.ts";
+import { Batch, HANDOUT_HEADER, HASH_HEADER, Heartbeat as HeartbeatSchema } from "../uplink/protocol.ts";
 import { requireExecutor, requireGroups } from "./access.ts";
 import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
 import { ingest, newRun } from "./ingest.ts";
-import type { ExecutorRow, RunRow } from "./store.ts";
+import { linked, next } from "./queue.ts";
+import type { ExecutorRow, GatewayStore, RunRow } from "./store.ts";
+import { hasRival, type Lease, leaseOf } from "./views.ts";
 
 /** Largest heartbeat, bytes: they are small and of constant size. */
 const MAX_HEARTBEAT_BYTES = 64 * 1024;
@@ -42,33 +44,42 @@ function pipeline(c: Ctx, { store, clock }: GatewayParts): Response {
   const executor = executorOf(c);
   seen(executor, { store, now: clock.now() });
   const groups = groupsOf(c);
-  const known = /^"(\d{1,15})-/.exec(c.req.header("if-none-match") ?? "")?.[1];
-  const after = known === undefined ? 0 : Number(known);
-  const targets = groups.map((group) => `group:${group}`);
-  const found = store.newest([executor, "group:all", ...targets], after);
-  if (!found) return c.body(null, 204);
-  const etag = `"${found.version}-${found.hash}"`;
-  if (found.version <= after) return c.body(null, 304, { etag });
-  return c.body(found.bytes, 200, {
+  const known = c.req.header("if-none-match");
+  const handed = next(store, { executor, groups, known, at: clock.now() });
+  if (!handed) return known === undefined ? c.body(null, 204) : c.body(null, 304, { etag: known });
+  return c.body(handed.bytes, 200, {
     "content-type": "application/octet-stream",
-    etag,
-    [HASH_HEADER]: found.hash,
+    etag: handed.tag,
+    [HASH_HEADER]: handed.hash,
+    [HANDOUT_HEADER]: handed.id,
   });
 }
 
-async function heartbeat(c: Ctx, { store, clock, intake }: GatewayParts): Promise<Response> {
+async function heartbeat(c: Ctx, parts: GatewayParts): Promise<Response> {
+  const { store, clock, intake } = parts;
   const executor = executorOf(c);
   const body = await intake.json(c.req.raw, { schema: HeartbeatSchema, maxBytes: MAX_HEARTBEAT_BYTES });
   const now = clock.now();
-  const newer = store.atomically(() => {
-    const row = seen(executor, { store, now });
-    const next = withHeartbeat(row, body);
-    if (!next) return false;
-    store.putExecutor(next);
-    seenRun(body, { store, executor, now });
-    return true;
+  const row = store.atomically(() => {
+    const row = withHeartbeat(seen(executor, { store, now }), { heartbeat: body, now });
+    store.putExecutor(row);
+    if (row.heartbeat === body) seenRun(body, { store, executor, now });
+    return row;
   }, { durably: false });
-  return c.json({ commands: newer ? store.commands(executor, body.seen) : [] });
+  const rival = rivalOf(row, body, leaseOf(parts));
+  const commands = row.heartbeat === body ? store.commands(executor, seenHere(body, store)) : [];
+  return c.json({ commands, storage: store.id, ...(rival === undefined ? {} : { rival }) });
+}
+
+/** The last command that the executor has seen of this storage; another numbers its own. */
+function seenHere({ seen, storage }: Heartbeat, store: GatewayStore): number {
+  return storage === undefined || storage === store.id ? seen : 0;
+}
+
+/** The session that a reply tells of: to one that is over the present one, to the present one whoever lives beside it. */
+function rivalOf(row: ExecutorRow, { session }: Heartbeat, lease: Lease): string | undefined {
+  if (row.heartbeat?.session !== session) return row.heartbeat?.session;
+  return hasRival(row, lease) ? row.rival.session : undefined;
 }
 
 type Seen = Pick<GatewayParts, "store"> & { readonly now: number };
@@ -78,19 +89,26 @@ function seen(id: string, { store, now }: Seen): ExecutorRow {
   const known = store.executor(id);
   const row: ExecutorRow = known
     ? { ...known, lastSeenAt: now }
-    : { id, firstSeenAt: now, lastSeenAt: now, heartbeat: undefined, over: [] };
+    : { id, firstSeenAt: now, lastSeenAt: now, heartbeat: undefined, over: [], rival: undefined };
   store.putExecutor(row);
   return row;
 }
 
-/** The row with a heartbeat, unless a newer one has come before it. */
-function withHeartbeat(row: ExecutorRow, heartbeat: Heartbeat): ExecutorRow | undefined {
+/**
+ * The row with a heartbeat, unless a newer one has come before it. One of a session that is over comes late, as a rule;
+ * but if it tells of the present session, then its sender was alive after that one had begun: there are two.
+ */
+function withHeartbeat(
+  row: ExecutorRow,
+  { heartbeat, now }: { readonly heartbeat: Heartbeat; readonly now: number },
+): ExecutorRow {
+  const { session, version, rival } = heartbeat;
   const last = row.heartbeat;
   if (!last) return { ...row, heartbeat };
-  if (last.session === heartbeat.session) {
-    return heartbeat.version > last.version ? { ...row, heartbeat } : undefined;
+  if (last.session === session) return version > last.version ? { ...row, heartbeat } : row;
+  if (row.over.includes(session)) {
+    return rival === last.session ? { ...row, rival: { session, at: now } } : row;
   }
-  if (row.over.includes(heartbeat.session)) return undefined;
   return { ...row, heartbeat, over: [last.session, ...row.over].slice(0, MAX_SESSIONS) };
 }
 
@@ -103,7 +121,8 @@ function seenRun(heartbeat: Heartbeat, { store, executor, now }: Seen & { readon
   const row = known ?? newRun(run.id, { executor, now });
   const pipeline = row.pipeline ?? run.pipeline;
   const runtime = row.runtime ?? heartbeat.runtime;
-  store.putRun({ ...row, pipeline, runtime, quiet, lastSeenAt: now });
+  const next = linked(store, { ...row, pipeline, runtime, quiet, lastSeenAt: now }, run.handout);
+  store.putRun(next);
 }
 
 async function records(c: Ctx, parts: GatewayParts): Promise<Response> {
@@ -122,7 +141,7 @@ async function records(c: Ctx, parts: GatewayParts): Promise<Response> {
       );
     }
     const result = ingest(before, { batch, now });
-    store.ingest(result.row, result.ingested);
+    store.ingest(linked(store, result.row, batch.handout), result.ingested);
     return result;
   });
   if (changed) bells.ring(`run:${batch.run}`);
@@ -131,5 +150,6 @@ async function records(c: Ctx, parts: GatewayParts): Promise<Response> {
     rejected,
     final: row.final !== undefined,
     commands: store.commands(executor, 0),
+    storage: store.id,
   });
 }

@@ -53,7 +53,8 @@ async function read(c: Ctx, { store, clock, bells }: GatewayParts): Promise<Resp
   for (;;) {
     const flag = store.flag(named.experiment, named.name);
     const left = until - clock.now();
-    if ((flag && flag.version > after) || left <= 0 || after < 0 || signal.aborted) {
+    // A lower one is that of a storage which took the place of the one that the asker knows.
+    if ((flag && flag.version !== after) || left <= 0 || after < 0 || signal.aborted) {
       return flag ? c.json(flag) : c.body(null, 204);
     }
     await bells.wait(bellOf(named), { clock, ms: Math.min(left, MAX_WAIT_MS), signal });

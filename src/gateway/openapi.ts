@@ -20,7 +20,10 @@ const SCHEMAS: Readonly<Record<string, GenericSchema>> = {
   FlagReply: protocol.FlagReply,
   FlagValue: protocol.FlagValue,
   Submitted: protocol.Submitted,
+  HandoutView: protocol.HandoutView,
+  Withdrawn: protocol.Withdrawn,
   ExecutorView: protocol.ExecutorView,
+  ExecutorQueue: protocol.ExecutorQueue,
   RunView: protocol.RunView,
   NewToken: protocol.NewToken,
   TokenMade: protocol.TokenMade,
@@ -62,13 +65,17 @@ export const OPERATIONS: readonly Operation[] = [
     method: "get",
     path: "/v1/executors/{executor}/pipeline",
     summary:
-      "Hands out the newest bundle for the executor or one of its groups; If-None-Match asks for a newer one",
+      "Hands out the oldest bundle for the executor or one of its groups that it has not done with; If-None-Match names the last one that it has",
     who: "executor",
     query: { group: "A group that the executor is in; may be given up to 16 times" },
     answers: {
-      200: { what: `The bundle; its SHA-256 in ${protocol.HASH_HEADER}, its name in ETag`, is: "bytes" },
+      200: {
+        what:
+          `The bundle; its SHA-256 in ${protocol.HASH_HEADER}, its id in ${protocol.HANDOUT_HEADER}, its name in ETag`,
+        is: "bytes",
+      },
       204: NOTHING,
-      304: { what: "Nothing newer" },
+      304: { what: "Nothing yet but what it has done with" },
     },
   },
   {
@@ -125,11 +132,38 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: "post",
     path: "/v1/bundles",
-    summary: "Uploads a bundle for an executor or a group",
+    summary: "Puts a bundle at the end of the queue of an executor or a group",
     who: "user",
-    query: { to: "An executor's id, group:NAME, or group:all" },
+    query: {
+      to: "An executor's id, group:NAME, or group:all",
+      name: "What it is listed as: its pipeline's name",
+      replace: "1: what waits in that queue leaves it",
+    },
     body: "bytes",
-    answers: { 201: { what: "It will be handed out", is: "Submitted" } },
+    answers: {
+      201: { what: "It will be handed out, after those before it", is: "Submitted" },
+      409: { what: "The queue is full", is: "ErrorReply" },
+    },
+  },
+  {
+    method: "get",
+    path: "/v1/handouts",
+    summary:
+      "Lists what was handed to the gateway, with each executor that it is for, the newest first, at most 1000",
+    who: "user",
+    query: { executor: "Only those for this executor" },
+    answers: { 200: { what: "Hand-outs", is: "handouts:HandoutView" } },
+  },
+  {
+    method: "post",
+    path: "/v1/handouts/{handout}/cancel",
+    summary: "Takes a hand-out out of the queue, and has its runs cancelled",
+    who: "user",
+    query: { because: "Why, in words" },
+    answers: {
+      202: { what: "It is withdrawn; what of it is being cancelled", is: "Withdrawn" },
+      409: { what: "It is over", is: "ErrorReply" },
+    },
   },
   {
     method: "get",
@@ -137,6 +171,13 @@ export const OPERATIONS: readonly Operation[] = [
     summary: "Lists executors",
     who: "user",
     answers: { 200: { what: "Executors by id", is: "executors:ExecutorView" } },
+  },
+  {
+    method: "get",
+    path: "/v1/executors/{executor}",
+    summary: "Tells of an executor and of its queue, the oldest first",
+    who: "user",
+    answers: { 200: { what: "The executor, if it was ever seen, and its hand-outs", is: "ExecutorQueue" } },
   },
   {
     method: "post",

@@ -20,7 +20,15 @@ import {
 } from "../uplink/protocol.ts";
 import { FIRST } from "./body.ts";
 import { newRun } from "./ingest.ts";
-import type { ExecutorRow, FlagAnswer, RunRow, TokenRow } from "./store.ts";
+import type {
+  DeliveryRow,
+  ExecutorRow,
+  FlagAnswer,
+  HandoutEnd,
+  HandoutRow,
+  RunRow,
+  TokenRow,
+} from "./store.ts";
 
 /** A row as the database gives it. */
 export type Row = Record<string, unknown>;
@@ -39,7 +47,9 @@ const KeptRun = v.object({
   quiet: v.boolean(),
   acknowledged: LaneCounts,
   final: known(Final),
+  handout: v.exactOptional(Id),
 });
+const KeptRival = v.object({ session: Id, at: Stamp });
 
 /** A run. */
 export function runOf(row: Row): RunRow {
@@ -53,12 +63,38 @@ export function runOf(row: Row): RunRow {
 export function executorOf(row: Row): ExecutorRow {
   const heartbeat = v.safeParse(HeartbeatSchema, parsedOr(row["heartbeat"], undefined), FIRST);
   const over = v.safeParse(v.array(Id), parsedOr(row["over"], undefined), FIRST);
+  const rival = v.safeParse(KeptRival, parsedOr(row["rival"], undefined), FIRST);
   return {
     id: String(row["id"]),
     firstSeenAt: stampOf(row["first_seen"]),
     lastSeenAt: stampOf(row["last_seen"]),
     heartbeat: heartbeat.success ? heartbeat.output : undefined,
     over: over.success ? over.output : [],
+    rival: rival.success ? rival.output : undefined,
+  };
+}
+
+/** A hand-out. */
+export function handoutOf(row: Row): HandoutRow {
+  const how = row["ended"] as HandoutEnd["how"] | null;
+  return {
+    id: String(row["id"]),
+    version: numberOf(row["version"]),
+    target: String(row["target"]),
+    hash: String(row["hash"]),
+    pipeline: textOf(row["pipeline"]),
+    at: stampOf(row["at"]),
+    ended: how === null ? undefined : { how, at: stampOf(row["ended_at"]), because: textOf(row["because"]) },
+  };
+}
+
+/** What an executor was given. */
+export function deliveryOf(row: Row): DeliveryRow {
+  return {
+    executor: String(row["executor"]),
+    version: numberOf(row["version"]),
+    run: textOf(row["run"]),
+    closed: row["closed"] === 1,
   };
 }
 
@@ -103,6 +139,10 @@ export function parsedOr(text: unknown, otherwise: unknown): unknown {
   } catch {
     return otherwise;
   }
+}
+
+function textOf(value: unknown): string | undefined {
+  return value === null ? undefined : String(value);
 }
 
 function stampOf(value: unknown): number {

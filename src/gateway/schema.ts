@@ -1,7 +1,7 @@
 /**
  * Owns the tables of the gateway's database.
  * Must not know who reads or writes them.
- * Invariant: a table is never changed, only added to; `user_version` counts the steps.
+ * Invariant: a step is never changed, only added to; `user_version` counts the steps.
  */
 
 /** Steps from an empty database to the present one; the n-th leads to `user_version` n. */
@@ -25,5 +25,17 @@ CREATE TABLE tokens (name TEXT PRIMARY KEY, kind TEXT NOT NULL, executor TEXT, h
 ALTER TABLE tokens ADD COLUMN experiment TEXT;
 ALTER TABLE tokens ADD COLUMN executor_groups TEXT;
 CREATE INDEX flag_answers_of ON flag_answers (experiment, at);
+`,
+  `
+CREATE TABLE storage (id TEXT NOT NULL, before_queue INTEGER NOT NULL);
+INSERT INTO storage SELECT 's-' || lower(hex(randomblob(8))), coalesce(max(version), 0) FROM assignments;
+CREATE TABLE handouts (version INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, target TEXT NOT NULL, hash TEXT NOT NULL, pipeline TEXT, at INTEGER NOT NULL, ended TEXT, ended_at INTEGER, because TEXT);
+CREATE INDEX handouts_target ON handouts (target, version);
+CREATE INDEX handouts_open ON handouts (target, version) WHERE ended IS NULL;
+CREATE TABLE deliveries (executor TEXT NOT NULL, version INTEGER NOT NULL, run TEXT, closed INTEGER NOT NULL, PRIMARY KEY (executor, version)) WITHOUT ROWID;
+CREATE INDEX deliveries_version ON deliveries (version);
+INSERT INTO handouts (version, id, target, hash, at) SELECT version, 'q-' || lower(hex(randomblob(5))), target, hash, at FROM assignments ORDER BY version;
+DROP TABLE assignments;
+ALTER TABLE executors ADD COLUMN rival TEXT;
 `,
 ];

@@ -5,17 +5,41 @@
  */
 import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import type { Command, Flag, Parked } from "../uplink/messages.ts";
+import type { Command, Flag, NewCommand, Parked } from "../uplink/messages.ts";
 import type { Bytes, Lane } from "../uplink/port.ts";
-import { answerOf, commandOf, executorOf, flagOf, type Row, runOf, tokenOf } from "./rows.ts";
+import {
+  answerOf,
+  commandOf,
+  deliveryOf,
+  executorOf,
+  flagOf,
+  handoutOf,
+  type Row,
+  runOf,
+  tokenOf,
+} from "./rows.ts";
 import { STEPS } from "./schema.ts";
-import type { ExecutorRow, FlagAnswer, GatewayStore, Handout, RecordRow, RunRow, TokenRow } from "./store.ts";
+import type {
+  DeliveryRow,
+  ExecutorRow,
+  FlagAnswer,
+  GatewayStore,
+  HandoutEnd,
+  HandoutRow,
+  NewHandout,
+  OpenOptions,
+  RecordRow,
+  RunRow,
+  TokenRow,
+} from "./store.ts";
 
 /** How long the answer to an operation on a flag is kept, milliseconds: longer than anyone tries again. */
 const ANSWERS_MS = 3_600_000;
 /** How many of them are kept for one experiment, and after how many more they are counted. */
 const MAX_ANSWERS = 100_000;
 const COUNTED = 1000;
+/** Hand-outs that are over and still listed. */
+const MAX_ENDED = 1000;
 /** Most text of records that is read at a time, characters. */
 const READ_TEXT = 8 * 1024 * 1024;
 
@@ -77,6 +101,7 @@ function migrate(db: DatabaseSync, path: string): void {
 class SqliteStore implements GatewayStore {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  #id: string | undefined;
   #depth = 0;
   #durable = true;
   #answers = 0;
@@ -85,36 +110,97 @@ class SqliteStore implements GatewayStore {
     this.#db = db;
   }
 
-  assign(
-    target: string,
-    bundle: { readonly bytes: Bytes; readonly hash: string; readonly at: number },
-  ): number {
+  get id(): string {
+    return this.#id ??= String(this.#get("SELECT id FROM storage")?.["id"]);
+  }
+
+  addHandout({ target, bytes, hash, pipeline, at }: NewHandout): HandoutRow {
     return this.atomically(() => {
-      this.#run("INSERT OR IGNORE INTO bundles VALUES (?, ?)", bundle.hash, bundle.bytes);
-      this.#run("DELETE FROM assignments WHERE target = ?", target);
-      this.#run(
-        "INSERT INTO assignments (target, hash, at) VALUES (?, ?, ?)",
+      this.#run("INSERT OR IGNORE INTO bundles VALUES (?, ?)", hash, bytes);
+      const row = this.#get(
+        `INSERT INTO handouts (id, target, hash, pipeline, at)
+         VALUES ('q-' || lower(hex(randomblob(5))), ?, ?, ?, ?) RETURNING *`,
         target,
-        bundle.hash,
-        bundle.at,
+        hash,
+        pipeline ?? null,
+        at,
       );
-      this.#run("DELETE FROM bundles WHERE hash NOT IN (SELECT hash FROM assignments)");
-      return Number(this.#get("SELECT version FROM assignments WHERE target = ?", target)?.["version"]);
+      return handoutOf(row!);
     });
   }
 
-  newest(targets: readonly string[], after: number): Handout | undefined {
-    const marks = targets.map(() => "?").join(", ");
-    const row = this.#get(
-      `SELECT version, hash FROM assignments WHERE target IN (${marks}) ORDER BY version DESC LIMIT 1`,
+  handout(name: string | number): HandoutRow | undefined {
+    const column = typeof name === "number" ? "version" : "id";
+    const row = this.#get(`SELECT * FROM handouts WHERE ${column} = ?`, name);
+    return row && handoutOf(row);
+  }
+
+  openHandouts(
+    targets: readonly string[],
+    { executor = "", known = 0, limit = -1 }: OpenOptions = {},
+  ): HandoutRow[] {
+    return this.#all(
+      `SELECT * FROM handouts WHERE ended IS NULL AND target IN (${marksOf(targets)})
+       AND NOT EXISTS (SELECT 1 FROM deliveries AS d
+         WHERE d.version = handouts.version AND d.executor = ? AND d.closed = 1)
+       AND (version > ? OR version > (SELECT before_queue FROM storage))
+       ORDER BY version LIMIT ?`,
       ...targets,
+      executor,
+      known,
+      limit,
+    ).map(handoutOf);
+  }
+
+  handouts(targets: readonly string[] | undefined, limit: number): HandoutRow[] {
+    const where = targets === undefined ? "" : `WHERE target IN (${marksOf(targets)})`;
+    return this.#all(
+      `SELECT * FROM handouts ${where} ORDER BY version DESC LIMIT ?`,
+      ...targets ?? [],
+      limit,
+    ).map(handoutOf);
+  }
+
+  endHandout(version: number, { how, at, because }: HandoutEnd): void {
+    this.atomically(() => {
+      this.#run(
+        "UPDATE handouts SET ended = ?, ended_at = ?, because = ? WHERE version = ? AND ended IS NULL",
+        how,
+        at,
+        because ?? null,
+        version,
+      );
+      const old = this.#all(
+        `DELETE FROM handouts WHERE ended IS NOT NULL AND version <=
+         (SELECT version FROM handouts WHERE ended IS NOT NULL ORDER BY version DESC LIMIT 1 OFFSET ${MAX_ENDED})
+         RETURNING version`,
+      );
+      for (const row of old) this.#run("DELETE FROM deliveries WHERE version = ?", Number(row["version"]));
+      this.#run("DELETE FROM bundles WHERE hash NOT IN (SELECT hash FROM handouts WHERE ended IS NULL)");
+    });
+  }
+
+  bundle(hash: string): Bytes | undefined {
+    return this.#get("SELECT bytes FROM bundles WHERE hash = ?", hash)?.["bytes"] as Bytes | undefined;
+  }
+
+  delivery(executor: string, version: number): DeliveryRow | undefined {
+    const row = this.#get("SELECT * FROM deliveries WHERE executor = ? AND version = ?", executor, version);
+    return row && deliveryOf(row);
+  }
+
+  deliveries(version: number): DeliveryRow[] {
+    return this.#all("SELECT * FROM deliveries WHERE version = ? ORDER BY executor", version).map(deliveryOf);
+  }
+
+  putDelivery({ executor, version, run, closed }: DeliveryRow): void {
+    this.#run(
+      "INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?)",
+      executor,
+      version,
+      run ?? null,
+      closed ? 1 : 0,
     );
-    if (!row) return undefined;
-    const hash = String(row["hash"]);
-    const version = Number(row["version"]);
-    if (version <= after) return { hash, version, bytes: new Uint8Array(0) };
-    const bytes = this.#get("SELECT bytes FROM bundles WHERE hash = ?", hash)?.["bytes"] as Bytes;
-    return { hash, version, bytes };
   }
 
   executor(id: string): ExecutorRow | undefined {
@@ -130,12 +216,13 @@ class SqliteStore implements GatewayStore {
     const heartbeat = row.heartbeat === undefined ? null : JSON.stringify(row.heartbeat);
     this.#lazily(() =>
       this.#run(
-        "INSERT OR REPLACE INTO executors VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO executors VALUES (?, ?, ?, ?, ?, ?)",
         row.id,
         row.firstSeenAt,
         row.lastSeenAt,
         heartbeat,
         JSON.stringify(row.over),
+        row.rival === undefined ? null : JSON.stringify(row.rival),
       )
     );
   }
@@ -200,9 +287,15 @@ class SqliteStore implements GatewayStore {
     }));
   }
 
-  addCommand(executor: string, command: unknown): number {
-    this.#run("INSERT INTO commands (executor, command) VALUES (?, ?)", executor, JSON.stringify(command));
-    return Number(this.#get("SELECT last_insert_rowid() AS id")?.["id"]);
+  addCommand(executor: string, command: NewCommand, at: number): number {
+    const row = this.#get(
+      `INSERT INTO commands (id, executor, command)
+       VALUES (max(?, 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'commands'), 0)), ?, ?) RETURNING id`,
+      Math.floor(at),
+      executor,
+      JSON.stringify(command),
+    );
+    return Number(row?.["id"]);
   }
 
   commands(executor: string, seen: number): Command[] {
@@ -340,4 +433,8 @@ class SqliteStore implements GatewayStore {
   #all(sql: string, ...values: SQLInputValue[]): Row[] {
     return this.#statement(sql).all(...values) as Row[];
   }
+}
+
+function marksOf(values: readonly string[]): string {
+  return values.map(() => "?").join(", ");
 }

@@ -7,12 +7,41 @@ import type { RunState } from "../pipeline/outcome.ts";
 import type { Command, Final, Flag, Heartbeat, NewCommand, Parked } from "../uplink/messages.ts";
 import type { Bytes, Lane, LaneNumbers } from "../uplink/port.ts";
 
-/** A bundle as it is handed out. */
-export interface Handout {
+/** A bundle for an executor or a group. */
+export interface NewHandout {
+  /** An executor's id, or `group:NAME`. */
+  readonly target: string;
   readonly bytes: Bytes;
   readonly hash: string;
-  /** Grows with every upload. */
+  readonly pipeline: string | undefined;
+  readonly at: number;
+}
+
+/** A place in the queue of an executor or a group. Times are milliseconds since the epoch. */
+export interface HandoutRow extends Omit<NewHandout, "bytes"> {
+  /** What users name it by; no two storages have the same. */
+  readonly id: string;
+  /** Its place: grows with every upload. */
   readonly version: number;
+  /** It is handed out to nobody any more. */
+  readonly ended: HandoutEnd | undefined;
+}
+
+/** Why a hand-out is over for all. */
+export interface HandoutEnd {
+  readonly how: "done" | "withdrawn" | "replaced";
+  readonly at: number;
+  readonly because?: string | undefined;
+}
+
+/** What one executor has been given. */
+export interface DeliveryRow {
+  readonly executor: string;
+  readonly version: number;
+  /** The run that carries it out, once it is heard of. */
+  readonly run: string | undefined;
+  /** The executor has done with it: it is not given to it again. */
+  readonly closed: boolean;
 }
 
 /** An executor as it is kept. Times are milliseconds since the epoch. */
@@ -23,6 +52,8 @@ export interface ExecutorRow {
   readonly heartbeat: Heartbeat | undefined;
   /** Sessions that are over, newest first: a heartbeat of one of them comes late. */
   readonly over: readonly string[];
+  /** One of them that lives on beside the present one, and when it was last heard. */
+  readonly rival: { readonly session: string; readonly at: number } | undefined;
 }
 
 /** A run as it is kept. Times are milliseconds since the epoch. */
@@ -40,6 +71,8 @@ export interface RunRow {
   readonly quiet: boolean;
   readonly acknowledged: LaneNumbers;
   readonly final: Final | undefined;
+  /** The hand-out that it carries out. */
+  readonly handout?: string;
 }
 
 /** A record as it is kept: the JSON that came. */
@@ -78,15 +111,35 @@ export interface FlagAnswer {
   readonly done: boolean;
 }
 
+/** Which hand-outs are open to an executor. */
+export interface OpenOptions {
+  readonly executor?: string;
+  readonly known?: number;
+  readonly limit?: number;
+}
+
 /** What a gateway keeps. */
 export interface GatewayStore {
-  /** Makes the bundle the newest for the target (an executor's id, or `group:NAME`); returns its version. */
-  assign(
-    target: string,
-    bundle: { readonly bytes: Bytes; readonly hash: string; readonly at: number },
-  ): number;
-  /** The newest bundle for any of the targets, without its bytes unless its version is above `after`. */
-  newest(targets: readonly string[], after: number): Handout | undefined;
+  /** Names this storage. */
+  readonly id: string;
+
+  /** Puts a bundle at the end of a queue. */
+  addHandout(handout: NewHandout): HandoutRow;
+  /** The hand-out with this id, or of this version. */
+  handout(name: string | number): HandoutRow | undefined;
+  /**
+   * Those for any of the targets that are not over and that the executor, if one is named, has not done with, the oldest
+   * first. `known`: version of one that it has done with; of those from before there was a queue, older ones are over too.
+   */
+  openHandouts(targets: readonly string[], options?: OpenOptions): HandoutRow[];
+  /** Those for any of the targets, or all, the newest first, over or not. */
+  handouts(targets: readonly string[] | undefined, limit: number): HandoutRow[];
+  /** It is over for all; its bundle goes when nobody else is to have it. Of those that are over the newest 1,000 are kept. */
+  endHandout(version: number, end: HandoutEnd): void;
+  bundle(hash: string): Bytes | undefined;
+  delivery(executor: string, version: number): DeliveryRow | undefined;
+  deliveries(version: number): DeliveryRow[];
+  putDelivery(row: DeliveryRow): void;
 
   executor(id: string): ExecutorRow | undefined;
   executors(): ExecutorRow[];
@@ -112,8 +165,11 @@ export interface GatewayStore {
   /** The first of them, at most `limit`. */
   missing(run: string, limit: number): (Parked & { readonly lane: Lane })[];
 
-  /** Returns the command's number. */
-  addCommand(executor: string, command: NewCommand): number;
+  /**
+   * Returns the command's number: the time in milliseconds, or the next one. So it is higher than any that was given out
+   * before, be it by another storage, or by this one before it was put back from a copy.
+   */
+  addCommand(executor: string, command: NewCommand, at: number): number;
   /** Commands with a number above `seen`, oldest first; those up to it are forgotten. */
   commands(executor: string, seen: number): Command[];
 

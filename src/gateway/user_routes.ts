@@ -1,11 +1,10 @@
 /**
- * Owns what users ask: bundles, executors, runs, commands, tokens.
+ * Owns what users ask: executors, runs, commands, tokens.
  * Must not know how executors speak.
  * Invariant: nothing here waits for an executor; what is asked of one is kept until it is heard.
  */
 import type { Hono } from "hono";
 import { gathered } from "../base/reader_stream.ts";
-import { sha256 } from "../uplink/bytes.ts";
 import type { NewCommand } from "../uplink/messages.ts";
 import { NewCommand as CommandSchema, NewToken } from "../uplink/protocol.ts";
 import { requireUser } from "./access.ts";
@@ -15,7 +14,7 @@ import { Refuse } from "./failure.ts";
 import { ndjsonOf, streamed } from "./follow.ts";
 import { resultJson } from "./result.ts";
 import type { RunRow } from "./store.ts";
-import { executorView, type Lease, runView } from "./views.ts";
+import { executorView, leaseOf, runView } from "./views.ts";
 
 const MAX_SMALL_BYTES = 16 * 1024;
 const MAX_RUNS = 1000;
@@ -25,7 +24,6 @@ const LISTED_MISSING = 10;
 /** Adds the routes. */
 export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
   const { store } = parts;
-  app.post("/v1/bundles", (c) => submit(c, parts));
   app.get("/v1/executors", (c) => {
     requireUser(c);
     return c.json({ executors: store.executors().map((row) => executorView(row, leaseOf(parts))) });
@@ -34,7 +32,7 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
     requireUser(c);
     const executor = checkedId("executor", c.req.param("executor"));
     const command = await parts.intake.json(c.req.raw, { schema: CommandSchema, maxBytes: MAX_SMALL_BYTES });
-    return c.json({ id: store.addCommand(executor, command) }, 202);
+    return c.json({ id: store.addCommand(executor, command, parts.clock.now()) }, 202);
   });
   app.get("/v1/runs", (c) => {
     requireUser(c);
@@ -63,10 +61,6 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
   });
 }
 
-function leaseOf({ clock, leaseMs }: GatewayParts): Lease {
-  return { now: clock.now(), leaseMs };
-}
-
 function runOf(c: Ctx, { store }: GatewayParts): RunRow {
   requireUser(c);
   const run = checkedId("run", c.req.param("run"));
@@ -75,28 +69,14 @@ function runOf(c: Ctx, { store }: GatewayParts): RunRow {
   return row;
 }
 
-async function submit(c: Ctx, { store, clock, intake, maxBundleBytes }: GatewayParts): Promise<Response> {
-  requireUser(c);
-  const to = c.req.query("to");
-  if (!to) {
-    throw new Refuse(400, "TO", "It is not said whom the bundle is for: add ?to=EXECUTOR or ?to=group:NAME");
-  }
-  checkedId("target", to.startsWith("group:") ? to.slice("group:".length) : to);
-  const bytes = await intake.bytes(c.req.raw, maxBundleBytes);
-  if (bytes.length === 0) {
-    throw new Refuse(422, "BUNDLE", "The bundle is empty: make one with outrider bundle");
-  }
-  const hash = await sha256(bytes);
-  const version = store.assign(to, { bytes, hash, at: clock.now() });
-  return c.json({ hash, bytes: bytes.length, to, version }, 201);
-}
-
 async function cancel(c: Ctx, parts: GatewayParts): Promise<Response> {
   const { run, executor, state } = runOf(c, parts);
   if (state !== "running") throw new Refuse(409, "RUN_OVER", `Run ${run} is over: it ${state}`);
   const because = c.req.query("because") ?? "Cancelled by the user at the gateway";
   const command: NewCommand = { type: "cancel", run, because: because.slice(0, 1000) };
-  return await Promise.resolve(c.json({ id: parts.store.addCommand(executor, command) }, 202));
+  return await Promise.resolve(
+    c.json({ id: parts.store.addCommand(executor, command, parts.clock.now()) }, 202),
+  );
 }
 
 async function makeToken(c: Ctx, { tokens, intake }: GatewayParts): Promise<Response> {

@@ -3,9 +3,11 @@
  * Must not know of HTTP.
  * Invariant: "lost" is never kept, only seen: whatever is heard later, at once, makes it untrue.
  */
-import type { ExecutorView, RunView } from "../uplink/messages.ts";
+import type { ExecutorView, HandoutView, RunView } from "../uplink/messages.ts";
+import type { GatewayParts } from "./context.ts";
 import { isComplete } from "./ingest.ts";
-import type { ExecutorRow, GatewayStore, RunRow } from "./store.ts";
+import { membersOf } from "./queue.ts";
+import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, RunRow } from "./store.ts";
 
 /** Silence after which an executor counts as lost, milliseconds, if its heartbeats do not come more slowly. */
 export const LEASE_MS = 45_000;
@@ -21,14 +23,25 @@ export interface Lease {
 /** An executor as users see it. */
 export function executorView(row: ExecutorRow, lease: Lease): ExecutorView {
   const { id, heartbeat } = row;
-  const silent = lease.now - row.lastSeenAt > leaseOf(row, lease) && !heartbeat?.quiet;
+  const silent = lease.now - row.lastSeenAt > silenceOf(row, lease) && !heartbeat?.quiet;
   return {
     id,
     state: silent ? "lost" : heartbeat?.state ?? "idle",
     firstSeenAt: new Date(row.firstSeenAt).toISOString(),
     lastSeenAt: new Date(row.lastSeenAt).toISOString(),
     ...(heartbeat ? { heartbeat } : {}),
+    ...(hasRival(row, lease)
+      ? { rival: { session: row.rival.session, lastSeenAt: new Date(row.rival.at).toISOString() } }
+      : {}),
   };
+}
+
+/** Whether another session still speaks as this executor. */
+export function hasRival(
+  row: ExecutorRow,
+  lease: Lease,
+): row is ExecutorRow & { readonly rival: NonNullable<ExecutorRow["rival"]> } {
+  return row.rival !== undefined && lease.now - row.rival.at <= silenceOf(row, lease);
 }
 
 /** Where a run is seen: what is kept beside it, when, and how many of its gaps are told. */
@@ -41,13 +54,14 @@ export interface RunSight {
 
 /** A run as users see it. */
 export function runView(row: RunRow, { store, lease, maxMissing = 1000 }: RunSight): RunView {
-  const limit = leaseOf(store.executor(row.executor), lease);
+  const limit = silenceOf(store.executor(row.executor), lease);
   const lost = row.state === "running" && !row.quiet && lease.now - row.lastSeenAt > limit;
   return {
     run: row.run,
     executor: row.executor,
     ...(row.pipeline === undefined ? {} : { pipeline: row.pipeline }),
     ...(row.runtime === undefined ? {} : { runtime: row.runtime }),
+    ...(row.handout === undefined ? {} : { handout: row.handout }),
     state: lost ? "lost" : row.state,
     version: row.version,
     ...(row.startedAt === undefined ? {} : { startedAt: new Date(row.startedAt).toISOString() }),
@@ -59,6 +73,60 @@ export function runView(row: RunRow, { store, lease, maxMissing = 1000 }: RunSig
   };
 }
 
-function leaseOf(row: ExecutorRow | undefined, { leaseMs }: Lease): number {
+/** What hand-outs are with each executor that they are for, in their order; at most `limit` of them. */
+export function handoutViews(
+  rows: readonly HandoutRow[],
+  { store, lease, executors, limit }: {
+    readonly store: GatewayStore;
+    readonly lease: Lease;
+    readonly executors: readonly ExecutorRow[];
+    readonly limit: number;
+  },
+): HandoutView[] {
+  const views: HandoutView[] = [];
+  for (const row of rows) {
+    if (views.length >= limit) break;
+    const members = membersOf(row.target, executors);
+    if (members.length === 0) views.push(viewOf(row, stateOf(row, undefined)));
+    for (const { id, firstSeenAt } of members) {
+      const delivery = store.delivery(id, row.version);
+      // It came too late, or gave way before it was given to this one.
+      if (!delivery && row.ended && (firstSeenAt > row.ended.at || row.ended.how === "done")) continue;
+      const run = delivery?.run === undefined ? undefined : store.run(delivery.run);
+      const state = run === undefined ? stateOf(row, delivery) : runView(run, { store, lease }).state;
+      views.push({ ...viewOf(row, state), executor: id, ...(run === undefined ? {} : { run: run.run }) });
+    }
+  }
+  return views.slice(0, limit);
+}
+
+function viewOf(row: HandoutRow, state: HandoutView["state"]): HandoutView {
+  const { id, target: to, pipeline, hash, version, ended } = row;
+  return {
+    id,
+    to,
+    ...(to.startsWith("group:") ? {} : { executor: to }),
+    ...(pipeline === undefined ? {} : { pipeline }),
+    hash,
+    version,
+    at: new Date(row.at).toISOString(),
+    state,
+    ...(ended?.because === undefined ? {} : { because: ended.because }),
+  };
+}
+
+/** Where a hand-out stands of which no run is known. */
+function stateOf({ ended }: HandoutRow, delivery: DeliveryRow | undefined): HandoutView["state"] {
+  if (delivery?.closed) return "done";
+  return ended?.how ?? (delivery === undefined ? "waiting" : "taken");
+}
+
+/** The lease at this moment. */
+export function leaseOf({ clock, leaseMs }: Pick<GatewayParts, "clock" | "leaseMs">): Lease {
+  return { now: clock.now(), leaseMs };
+}
+
+/** How long an executor may be silent, milliseconds. */
+function silenceOf(row: ExecutorRow | undefined, { leaseMs }: Lease): number {
   return Math.max(leaseMs, MISSED * (row?.heartbeat?.intervalMs ?? 0));
 }

@@ -4,7 +4,6 @@
  * Invariant: a call that resolves was taken by the gateway; one that rejects does so with an UplinkError.
  */
 import type {
-  AnyCommand,
   Batch,
   BatchReply,
   Flag,
@@ -31,6 +30,8 @@ export interface Pulled {
   readonly hash: string;
   /** Names this hand-out. Give it to the next pull to get only what is newer. */
   readonly tag: string;
+  /** No other hand-out has this tag, of this gateway or another. */
+  readonly unique?: boolean;
 }
 
 /** A whole run in one piece, for a gateway that takes no numbered records. */
@@ -72,6 +73,3 @@ export interface Gateway {
     | { readonly kind: "whole"; send(whole: Whole, options: CallOptions): Promise<void> };
   readonly flags: FlagLine;
 }
-
-/** Takes the commands of a reply. */
-export type TakeCommands = (commands: readonly AnyCommand[] | undefined) => void;

@@ -6,7 +6,7 @@
 import type { Gateway } from "./dialect.ts";
 import type { CommandInbox } from "./commands.ts";
 import { UplinkError } from "./errors.ts";
-import type { Heartbeat } from "./messages.ts";
+import type { Heartbeat, HeartbeatReply } from "./messages.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "./port.ts";
 import { Bell } from "./wait.ts";
@@ -19,7 +19,7 @@ export const JITTER = 0.2;
 /** What the executor tells of itself; the rest is added here. */
 export type HeartbeatSnapshot = Omit<
   Heartbeat,
-  "session" | "version" | "intervalMs" | "quiet" | "sentBytes" | "seen"
+  "session" | "version" | "intervalMs" | "quiet" | "sentBytes" | "seen" | "storage"
 >;
 
 /** Names of running tasks in a heartbeat, and the longest of each and of the pipeline's name, characters. */
@@ -42,7 +42,7 @@ export interface HeartbeatOptions {
   readonly timeoutMs?: number;
   /** Sends one heartbeat that announces silence, then none until `quiet(false)`. Default false. */
   readonly quiet?: boolean;
-  readonly onReply?: () => void;
+  readonly onReply?: (reply: HeartbeatReply) => void;
   /** There was nothing to send to this gateway: it is neither heard nor missed. */
   readonly onUnsent?: () => void;
   readonly onError?: (error: UplinkError) => void;
@@ -157,6 +157,7 @@ export class HeartbeatLoop {
       ...(quiet ? { quiet } : {}),
       sentBytes: gateway.traffic.sentBytes,
       seen: commands.seen,
+      ...(commands.storage === undefined ? {} : { storage: commands.storage }),
     };
     const timeoutMs = Math.min(this.#options.timeoutMs ?? INTERVAL_MS, this.#intervalMs);
     try {
@@ -166,8 +167,8 @@ export class HeartbeatLoop {
       this.#replies++;
       this.#retryAfterMs = 0;
       this.#announced = quiet;
-      commands.take(reply.commands);
-      onReply?.();
+      commands.take(reply.commands, reply.storage);
+      onReply?.(reply);
     } catch (error) {
       if (!(error instanceof UplinkError)) throw error;
       this.#failures++;

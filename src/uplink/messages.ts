@@ -10,6 +10,8 @@ import type { Lane, LaneNumbers } from "./port.ts";
 export type NewCommand =
   | { readonly type: "cancel"; readonly run: string; readonly because?: string }
   | { readonly type: "stop"; readonly because?: string }
+  /** What was handed out under this tag is not to be run; if it is running, it is cancelled. */
+  | { readonly type: "withdraw"; readonly handout: string; readonly because?: string }
   | { readonly type: "pause" }
   | { readonly type: "resume" }
   | { readonly type: "logLevel"; readonly level: "debug" | "info" | "warn" | "error" | "critical" }
@@ -32,6 +34,8 @@ export type ExecutorState = "idle" | "running" | "paused" | "stopping";
 export interface HeartbeatRun {
   readonly id: string;
   readonly pipeline: string;
+  /** Tag of the hand-out that it carries out. */
+  readonly handout?: string;
   readonly state: RunState;
   /** Tasks in the pipeline. */
   readonly tasks: number;
@@ -69,6 +73,10 @@ export interface Heartbeat {
   readonly sentBytes: number;
   /** Highest command seen. */
   readonly seen: number;
+  /** The gateway's storage that `seen` is a number of. */
+  readonly storage?: string;
+  /** The other session that the last reply told of: only who lives beside it can have heard. */
+  readonly rival?: string;
 }
 
 /** Numbers that will never come, both ends included, and why. */
@@ -90,6 +98,8 @@ export interface Batch {
   readonly run: string;
   readonly lane: Lane;
   readonly records: readonly { readonly seq: number }[];
+  /** Tag of the hand-out that the run carries out. */
+  readonly handout?: string;
   readonly parked?: readonly Parked[];
   readonly final?: Final;
 }
@@ -101,18 +111,25 @@ export interface Rejected {
   readonly reason: string;
 }
 
+/** What every reply to an executor carries. */
+export interface Commands {
+  readonly commands?: readonly AnyCommand[];
+  /** Names the gateway's storage: another one numbers its commands anew. */
+  readonly storage?: string;
+}
+
 /** All records of a lane up to the number have been taken, or are known never to come. */
-export interface BatchReply {
+export interface BatchReply extends Commands {
   readonly acknowledged: LaneNumbers;
   readonly rejected: readonly Rejected[];
   /** Whether the gateway has the run's end. */
   readonly final: boolean;
-  readonly commands?: readonly AnyCommand[];
 }
 
 /** What an executor gets for its heartbeat. */
-export interface HeartbeatReply {
-  readonly commands?: readonly AnyCommand[];
+export interface HeartbeatReply extends Commands {
+  /** Another session that speaks as the same executor. */
+  readonly rival?: string;
 }
 
 /** A value that all executors of an experiment and the user share. `value` is any JSON value. */
@@ -143,6 +160,51 @@ export interface Submitted {
   readonly bytes: number;
   readonly to: string;
   readonly version: number;
+  /** Names it in the queue. */
+  readonly id?: string;
+  /** What is to be carried out before it. */
+  readonly before?: number;
+  /** Known executors that it is for. */
+  readonly executors?: number;
+  /** What it has replaced. */
+  readonly replaced?: readonly string[];
+}
+
+/** Where a hand-out stands with one executor; the states of its run, once there is one. */
+export type HandoutState =
+  /** In the queue. */
+  | "waiting"
+  /** The executor has been given it; nothing is heard of its run yet. */
+  | "taken"
+  /** The executor has done with it, and did not tell by which run: it is of an older version. */
+  | "done"
+  | "withdrawn"
+  | "replaced"
+  | RunView["state"];
+
+/** What was handed to a gateway for an executor, as users see it. Times are ISO 8601 in UTC. */
+export interface HandoutView {
+  readonly id: string;
+  /** The executor, or the group. */
+  readonly to: string;
+  /** Absent for a group of which no executor is known. */
+  readonly executor?: string;
+  readonly pipeline?: string;
+  readonly hash: string;
+  readonly version: number;
+  readonly at: string;
+  readonly state: HandoutState;
+  readonly run?: string;
+  readonly because?: string;
+}
+
+/** What became of a hand-out that was withdrawn. */
+export interface Withdrawn {
+  readonly id: string;
+  /** Runs of it that are being cancelled. */
+  readonly runs: readonly string[];
+  /** Executors that have it and of whose runs nothing is heard yet. */
+  readonly taken: readonly string[];
 }
 
 /** An executor as users see it. Times are ISO 8601 in UTC. */
@@ -153,6 +215,15 @@ export interface ExecutorView {
   readonly firstSeenAt: string;
   readonly lastSeenAt: string;
   readonly heartbeat?: Heartbeat;
+  /** Another session speaks as this executor: two devices have one id. */
+  readonly rival?: { readonly session: string; readonly lastSeenAt: string };
+}
+
+/** One executor with its queue, the oldest first. */
+export interface ExecutorQueue {
+  /** Absent where it was never seen. */
+  readonly executor?: ExecutorView;
+  readonly handouts: readonly HandoutView[];
 }
 
 /** A run as users see it. Times are ISO 8601 in UTC. */
@@ -161,6 +232,8 @@ export interface RunView {
   readonly executor: string;
   readonly pipeline?: string;
   readonly runtime?: string;
+  /** The hand-out that it carries out. */
+  readonly handout?: string;
   /** `lost`: its executor is silent; a result that comes late still replaces it. */
   readonly state: RunState | "lost";
   /** Grows with every change. */

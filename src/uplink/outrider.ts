@@ -180,7 +180,12 @@ async function pull(ask: Asker, { path, known, limits, options }: PullAsk): Prom
       }: it was changed on the way and is not run, will be asked for again`,
     );
   }
-  return { bytes: answer.bytes, hash, tag: answer.headers.get("etag") ?? `"${hash}"` };
+  return {
+    bytes: answer.bytes,
+    hash,
+    tag: answer.headers.get("etag") ?? `"${hash}"`,
+    ...(answer.headers.has(protocol.HANDOUT_HEADER) && { unique: true }),
+  };
 }
 
 function flagLine(ask: Asker, experiment: string): FlagLine {

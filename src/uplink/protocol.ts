@@ -10,6 +10,8 @@ import type { LaneNumbers } from "./port.ts";
 
 /** Header with the SHA-256 of a bundle's bytes, lower-case hexadecimal. */
 export const HASH_HEADER = "outrider-bundle-hash";
+/** Header with the id of a hand-out; a gateway that has it gives no two of them the same tag. */
+export const HANDOUT_HEADER = "outrider-handout";
 /** Most records in one batch. */
 export const MAX_BATCH_RECORDS = 5000;
 /** Longest time that a gateway holds a request for a flag, milliseconds. */
@@ -41,10 +43,13 @@ const Interval: Schema<number> = v.pipe(
 );
 
 const because = { because: v.exactOptional(Text(1000)) };
+/** Names a hand-out, as the gateway wrote it. */
+const Tag: Schema<string> = Text(256);
 
 export const Command: Schema<m.Command> = v.variant("type", [
   v.object({ id: Seq, type: v.literal("cancel"), run: Id, ...because }),
   v.object({ id: Seq, type: v.literal("stop"), ...because }),
+  v.object({ id: Seq, type: v.literal("withdraw"), handout: Tag, ...because }),
   v.object({ id: Seq, type: v.literal("pause") }),
   v.object({ id: Seq, type: v.literal("resume") }),
   v.object({ id: Seq, type: v.literal("logLevel"), level: Level }),
@@ -54,6 +59,7 @@ export const Command: Schema<m.Command> = v.variant("type", [
 export const NewCommand: Schema<m.NewCommand> = v.variant("type", [
   v.object({ type: v.literal("cancel"), run: Id, ...because }),
   v.object({ type: v.literal("stop"), ...because }),
+  v.object({ type: v.literal("withdraw"), handout: Tag, ...because }),
   v.object({ type: v.literal("pause") }),
   v.object({ type: v.literal("resume") }),
   v.object({ type: v.literal("logLevel"), level: Level }),
@@ -61,11 +67,15 @@ export const NewCommand: Schema<m.NewCommand> = v.variant("type", [
 ]);
 
 /** What every reply to an executor may carry. A command of a type that the executor does not know is passed over. */
-const Commands = v.exactOptional(v.array(v.looseObject({ id: Seq, type: v.string() })));
+const commands = {
+  commands: v.exactOptional(v.array(v.looseObject({ id: Seq, type: v.string() }))),
+  storage: v.exactOptional(Id),
+};
 
 const HeartbeatRun: Schema<m.HeartbeatRun> = v.looseObject({
   id: Id,
   pipeline: Text(256),
+  handout: v.exactOptional(Tag),
   state: RunState,
   tasks: Count,
   counts: v.record(v.pipe(v.string(), v.maxLength(32)), Count),
@@ -93,9 +103,14 @@ export const Heartbeat: Schema<m.Heartbeat> = v.looseObject({
   ),
   sentBytes: Count,
   seen: Count,
+  storage: v.exactOptional(Id),
+  rival: v.exactOptional(Id),
 });
 
-export const HeartbeatReply: Schema<m.HeartbeatReply> = v.looseObject({ commands: Commands });
+export const HeartbeatReply: Schema<m.HeartbeatReply> = v.looseObject({
+  ...commands,
+  rival: v.exactOptional(Id),
+});
 
 const Parked = v.object({ from: Seq, to: Seq, status: v.exactOptional(Count), reason: Text(500) });
 
@@ -105,6 +120,7 @@ export const Batch: Schema<m.Batch> = v.looseObject({
   run: Id,
   lane: LaneName,
   records: v.pipe(v.array(v.looseObject({ seq: Seq })), v.maxLength(MAX_BATCH_RECORDS)),
+  handout: v.exactOptional(Tag),
   parked: v.exactOptional(v.pipe(v.array(Parked), v.maxLength(1000))),
   final: v.exactOptional(Final),
 });
@@ -113,7 +129,7 @@ export const BatchReply: Schema<m.BatchReply> = v.looseObject({
   acknowledged: LaneCounts,
   rejected: v.array(v.object({ lane: LaneName, seq: Seq, reason: v.string() })),
   final: v.boolean(),
-  commands: Commands,
+  ...commands,
 });
 
 export const Flag: Schema<m.Flag> = v.object({ name: Id, value: v.unknown(), version: Seq });
@@ -145,6 +161,10 @@ export const Submitted: Schema<m.Submitted> = v.object({
   bytes: Count,
   to: v.string(),
   version: Seq,
+  id: v.exactOptional(Id),
+  before: v.exactOptional(Count),
+  executors: v.exactOptional(Count),
+  replaced: v.exactOptional(v.array(Id)),
 });
 
 export const ExecutorView: Schema<m.ExecutorView> = v.object({
@@ -153,6 +173,29 @@ export const ExecutorView: Schema<m.ExecutorView> = v.object({
   firstSeenAt: v.string(),
   lastSeenAt: v.string(),
   heartbeat: v.exactOptional(Heartbeat),
+  rival: v.exactOptional(v.object({ session: Id, lastSeenAt: v.string() })),
+});
+
+const RUN_STATES = ["running", "succeeded", "failed", "cancelled", "lost"] as const;
+
+export const HandoutView: Schema<m.HandoutView> = v.object({
+  id: Id,
+  to: v.string(),
+  executor: v.exactOptional(Id),
+  pipeline: v.exactOptional(v.string()),
+  hash: v.string(),
+  version: Seq,
+  at: v.string(),
+  state: v.picklist(["waiting", "taken", "done", "withdrawn", "replaced", ...RUN_STATES]),
+  run: v.exactOptional(Id),
+  because: v.exactOptional(v.string()),
+});
+
+export const Withdrawn: Schema<m.Withdrawn> = v.object({ id: Id, runs: v.array(Id), taken: v.array(Id) });
+
+export const ExecutorQueue: Schema<m.ExecutorQueue> = v.object({
+  executor: v.exactOptional(ExecutorView),
+  handouts: v.array(HandoutView),
 });
 
 export const RunView: Schema<m.RunView> = v.object({
@@ -160,7 +203,8 @@ export const RunView: Schema<m.RunView> = v.object({
   executor: Id,
   pipeline: v.exactOptional(v.string()),
   runtime: v.exactOptional(v.string()),
-  state: v.picklist(["running", "succeeded", "failed", "cancelled", "lost"]),
+  handout: v.exactOptional(Id),
+  state: v.picklist(RUN_STATES),
   version: Seq,
   startedAt: v.exactOptional(v.string()),
   endedAt: v.exactOptional(v.string()),

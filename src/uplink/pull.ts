@@ -21,6 +21,8 @@ export interface PullOptions {
   readonly random: Random;
   /** Tag of the pipeline that is known; only a newer one counts. */
   readonly known?: string;
+  /** Whether what was pulled was done before: then it is only told so, and the next is asked for. Default: no. */
+  readonly isDone?: (pulled: Pulled) => Promise<boolean>;
   readonly signal: AbortSignal;
   /** Limit for one download, milliseconds. Default 300,000. */
   readonly timeoutMs?: number;
@@ -31,7 +33,8 @@ export interface PullOptions {
 
 /** Asks until there is a pipeline; `undefined` if the signal was aborted before. */
 export async function pullPipeline(options: PullOptions): Promise<Pulled | undefined> {
-  const { gateway, clock, random, signal, known } = options;
+  const { gateway, clock, random, signal } = options;
+  let { known } = options;
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const none = new Backoff({ random, maxMs: NONE_YET_MAX_MS });
   const failed = new Backoff({ random });
@@ -39,8 +42,9 @@ export async function pullPipeline(options: PullOptions): Promise<Pulled | undef
     let delayMs: number;
     try {
       const pulled = await gateway.pull(known, { timeoutMs, signal });
-      if (pulled) return pulled;
-      options.onNone?.();
+      if (pulled && !await options.isDone?.(pulled)) return pulled;
+      if (pulled) known = pulled.tag;
+      else options.onNone?.();
       failed.reset();
       delayMs = none.next();
     } catch (error) {

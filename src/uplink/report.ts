@@ -21,7 +21,8 @@ export type { Report, ReportEnd, ReportOptions, ReportStatus } from "./reporting
 export function startReport(options: ReportOptions): Report {
   const { report } = options.gateway;
   if (report.kind === "whole") return reportWhole(options, (whole, limits) => report.send(whole, limits));
-  return new RecordsReport(options, (batch, limits) => report.send(batch, limits));
+  const more = options.handout === undefined ? {} : { handout: options.handout };
+  return new RecordsReport(options, (batch, limits) => report.send({ ...batch, ...more }, limits));
 }
 
 type Send = (batch: Batch, limits: { timeoutMs: number; signal?: AbortSignal }) => Promise<BatchReply>;
@@ -153,7 +154,7 @@ class RecordsReport implements Report {
 
   #replied(reply: BatchReply): void {
     const { state, log } = this.#lanes;
-    this.#options.commands?.take(reply.commands);
+    this.#options.commands?.take(reply.commands, reply.storage);
     if (reply.rejected.length > 0) {
       this.#parked += reply.rejected.length;
       this.#options.onRejected?.(reply.rejected);

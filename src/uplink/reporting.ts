@@ -25,6 +25,8 @@ export interface ReportOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly run: string;
+  /** Tag of the hand-out that the run carries out. */
+  readonly handout?: string;
   readonly source: RecordSource;
   readonly commands?: CommandInbox;
   /** What is known to have been acknowledged. Default 0: the first reply tells, so it need not be kept. */

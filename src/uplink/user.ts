@@ -6,7 +6,15 @@
 import * as v from "valibot";
 import { Backoff } from "./backoff.ts";
 import { GatewayAnswerError, GatewayTimeoutError, UnreachableError, UplinkError } from "./errors.ts";
-import type { ExecutorView, NewCommand, RunView, Submitted } from "./messages.ts";
+import type {
+  ExecutorQueue,
+  ExecutorView,
+  HandoutView,
+  NewCommand,
+  RunView,
+  Submitted,
+  Withdrawn,
+} from "./messages.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Bytes, Fetch, Random } from "./port.ts";
 import * as protocol from "./protocol.ts";
@@ -44,11 +52,24 @@ export interface LogOptions {
   readonly onError?: (error: UplinkError) => void;
 }
 
+/** How a bundle is handed to a gateway. */
+export interface SubmitOptions {
+  /** The pipeline's name, for lists. */
+  readonly name?: string;
+  /** What waits in the same queue leaves it. Default false. */
+  readonly replace?: boolean;
+}
+
 /** A gateway as its user sees it. Each method rejects with an `UplinkError` that says what to do. */
 export interface UserGateway {
   /** @param to An executor's id, `group:NAME`, or `group:all`. */
-  submit(bundle: Bytes, to: string): Promise<Submitted>;
+  submit(bundle: Bytes, to: string, options?: SubmitOptions): Promise<Submitted>;
+  /** What was handed to the gateway, the newest first. */
+  handouts(executor?: string): Promise<readonly HandoutView[]>;
+  /** Takes a hand-out out of its queue. */
+  withdraw(handout: string, because?: string): Promise<Withdrawn>;
   executors(): Promise<readonly ExecutorView[]>;
+  executor(executor: string): Promise<ExecutorQueue>;
   runs(executor?: string): Promise<readonly RunView[]>;
   run(run: string): Promise<RunView>;
   /** The result document, or what there is of it so far. */
@@ -67,15 +88,31 @@ export function userGateway(options: UserOptions): UserGateway {
   const client = new Client(options);
   const id = encodeURIComponent;
   return {
-    submit: (bundle, to) =>
-      client.ask({
+    submit(bundle, to, { name, replace } = {}) {
+      const query = `to=${id(to)}${name === undefined ? "" : `&name=${id(name)}`}${
+        replace ? "&replace=1" : ""
+      }`;
+      const call: Call = {
         method: "POST",
-        path: `/v1/bundles?to=${id(to)}`,
+        path: `/v1/bundles?${query}`,
         body: bundle,
         timeoutMs: TIMEOUT_MS + bundle.length / UPLOAD_BYTES_PER_MS,
-      }, { schema: protocol.Submitted }),
+      };
+      return client.ask(call, { schema: protocol.Submitted });
+    },
+    handouts: async (executor) => {
+      const query = executor === undefined ? "" : `?executor=${id(executor)}`;
+      const schema = v.object({ handouts: v.array(protocol.HandoutView) });
+      return (await client.get(`/v1/handouts${query}`, schema)).handouts;
+    },
+    withdraw(handout, because) {
+      const query = because === undefined ? "" : `?because=${id(because)}`;
+      const schema = protocol.Withdrawn;
+      return client.post(`/v1/handouts/${id(handout)}/cancel${query}`, undefined, { schema });
+    },
     executors: async () =>
       (await client.get("/v1/executors", v.object({ executors: v.array(protocol.ExecutorView) }))).executors,
+    executor: (executor) => client.get(`/v1/executors/${id(executor)}`, protocol.ExecutorQueue),
     runs: async (executor) => {
       const query = executor === undefined ? "" : `?executor=${id(executor)}`;
       return (await client.get(`/v1/runs${query}`, v.object({ runs: v.array(protocol.RunView) }))).runs;

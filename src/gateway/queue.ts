@@ -1,0 +1,226 @@
+/**
+ * Owns the queue: who is given what next, which run carries it out, and how it leaves the queue.
+ * Must not know of HTTP, nor what a bundle holds.
+ * Invariant: an executor is given its hand-outs in the order in which they came, and none again once it has done with it;
+ * nothing leaves the queue but by a run, or by someone who asks for it.
+ *
+ * | what is heard of an executor                 | what becomes of the hand-out                          |
+ * |----------------------------------------------|-------------------------------------------------------|
+ * | it asks, and names no later one              | the oldest open one is given to it, perhaps once more |
+ * | a run that names it has begun                | that run is its result                                |
+ * | that run has ended, or it is named as known  | it is closed: never given to this executor again      |
+ */
+import type { NewCommand, Withdrawn } from "../uplink/messages.ts";
+import type { Bytes } from "../uplink/port.ts";
+import { Refuse } from "./failure.ts";
+import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, NewHandout, RunRow } from "./store.ts";
+
+/** Most hand-outs that wait for one executor, or that one group keeps. */
+export const MAX_QUEUE = 100;
+
+const GROUP = "group:";
+const EVERYONE = "group:all";
+
+/** What became of a submitted bundle. */
+export interface Queued {
+  readonly row: HandoutRow;
+  readonly before: number;
+  readonly executors: number;
+  readonly replaced: readonly string[];
+}
+
+/** What an executor is given. */
+export interface Handed {
+  readonly bytes: Bytes;
+  readonly hash: string;
+  readonly id: string;
+  readonly tag: string;
+}
+
+/** All that an executor is handed things by. */
+export function targetsOf(executor: string, groups: readonly string[]): string[] {
+  return [executor, EVERYONE, ...groups.map((group) => `${GROUP}${group}`)];
+}
+
+/** Known executors that a target means. */
+export function membersOf(target: string, executors: readonly ExecutorRow[]): ExecutorRow[] {
+  if (target === EVERYONE) return [...executors];
+  if (!target.startsWith(GROUP)) return executors.filter(({ id }) => id === target);
+  return executors.filter(({ heartbeat }) => heartbeat?.groups?.includes(target.slice(GROUP.length)));
+}
+
+/** The name of a hand-out between gateway and executor: an ETag. */
+export function tagOf({ version, hash, id }: HandoutRow): string {
+  return `"${version}-${hash}-${id}"`;
+}
+
+/** The hand-out that a tag names. One of before there was a queue has no id; another storage may have had such a number. */
+export function handoutOf(store: GatewayStore, tag: string | undefined): HandoutRow | undefined {
+  const [, version, hash, id] = /^(?:W\/)?"(\d{1,15})-([^-"]*)(?:-(q-\w+))?"$/.exec(tag ?? "") ?? [];
+  if (version === undefined) return undefined;
+  const row = store.handout(id ?? Number(version));
+  return row !== undefined && row.hash === hash && row.version === Number(version) ? row : undefined;
+}
+
+/**
+ * Puts a bundle at the end of a queue.
+ *
+ * @param replace Those that wait in the same queue, and that nobody has begun, leave it.
+ * @throws {Refuse} 409 if the queue is full.
+ */
+export function submit(store: GatewayStore, handout: NewHandout, replace: boolean): Queued {
+  return store.atomically(() => {
+    const { target, at } = handout;
+    const members = membersOf(target, store.executors());
+    const replaced = replace ? replaceAll(store, { target, at }) : [];
+    makeRoom(store, { target, members, at });
+    const row = store.addHandout(handout);
+    const [only] = members;
+    const queue = target.startsWith(GROUP)
+      ? store.openHandouts([target])
+      : store.openHandouts(targetsOf(target, only?.heartbeat?.groups ?? []), { executor: target });
+    const before = queue.filter(({ version }) => version < row.version).length;
+    return { row, before, executors: members.length, replaced };
+  });
+}
+
+/** What runs goes on; what an executor has and has not begun, as far as is known here, is taken from it. */
+function replaceAll(
+  store: GatewayStore,
+  { target, at }: { readonly target: string; readonly at: number },
+): string[] {
+  const waiting = store.openHandouts([target]).filter(({ version }) =>
+    target.startsWith(GROUP) || store.delivery(target, version)?.run === undefined
+  );
+  for (const row of waiting) {
+    for (const { executor } of notBegun(store, row)) {
+      store.addCommand(
+        executor,
+        { type: "withdraw", handout: tagOf(row), because: "Replaced by another" },
+        at,
+      );
+    }
+    store.endHandout(row.version, { how: "replaced", at });
+  }
+  return waiting.map(({ id }) => id);
+}
+
+/** Who has been given a hand-out, and of whose run nothing is heard yet. */
+function notBegun(store: GatewayStore, { version }: HandoutRow): DeliveryRow[] {
+  return store.deliveries(version).filter(({ run, closed }) => run === undefined && !closed);
+}
+
+/** A group keeps what it was handed for devices that come later; what all that are known have done gives way. */
+function makeRoom(
+  store: GatewayStore,
+  { target, members, at }: {
+    readonly target: string;
+    readonly members: readonly ExecutorRow[];
+    readonly at: number;
+  },
+): void {
+  const open = store.openHandouts([target]);
+  if (open.length < MAX_QUEUE) return;
+  const done = members.length === 0 ? undefined : open.find(({ version }) => {
+    const closed = new Set(
+      store.deliveries(version).filter((each) => each.closed).map((each) => each.executor),
+    );
+    return members.every(({ id }) => closed.has(id));
+  });
+  if (done === undefined || !target.startsWith(GROUP)) {
+    throw new Refuse(
+      409,
+      "QUEUE_FULL",
+      `${MAX_QUEUE} pipelines wait for ${target}, and no more may: wait, withdraw some with outrider cancel, or replace them with --replace`,
+    );
+  }
+  store.endHandout(done.version, { how: "done", at });
+}
+
+/**
+ * What is to be given to an executor that is free.
+ *
+ * @param known Tag of the last one that it has done with.
+ */
+export function next(
+  store: GatewayStore,
+  { executor, groups, known, at }: {
+    readonly executor: string;
+    readonly groups: readonly string[];
+    readonly known: string | undefined;
+    readonly at: number;
+  },
+): Handed | undefined {
+  return store.atomically(() => {
+    const last = handoutOf(store, known);
+    if (last !== undefined) close(store, last, { ...deliveryOf(store, last, executor), at });
+    const targets = targetsOf(executor, groups);
+    const [row] = store.openHandouts(targets, { executor, known: last?.version ?? 0, limit: 1 });
+    if (row === undefined) return undefined;
+    store.putDelivery(deliveryOf(store, row, executor));
+    return { bytes: store.bundle(row.hash)!, hash: row.hash, id: row.id, tag: tagOf(row) };
+  });
+}
+
+/** Notes which hand-out a run carries out, as its executor tells; once the run has ended, the hand-out is closed. */
+export function linked(store: GatewayStore, run: RunRow, tag: string | undefined): RunRow {
+  const { executor, handout, lastSeenAt: at } = run;
+  const ended = run.state !== "running";
+  if (handout !== undefined && !ended) return run;
+  const row = handout === undefined ? handoutOf(store, tag) : store.handout(handout);
+  if (row === undefined || (row.target !== executor && !row.target.startsWith(GROUP))) return run;
+  const before = deliveryOf(store, row, executor);
+  // An executor that has lost its run begins another: the result is that of the last one begun, or the first that ends.
+  const delivery = before.run === undefined || !before.closed ? { ...before, run: run.run } : before;
+  if (ended) close(store, row, { ...delivery, at });
+  else if (delivery !== before) store.putDelivery(delivery);
+  return { ...run, handout: row.id };
+}
+
+function deliveryOf(store: GatewayStore, { version }: HandoutRow, executor: string): DeliveryRow {
+  return store.delivery(executor, version) ?? { executor, version, run: undefined, closed: false };
+}
+
+function close(
+  store: GatewayStore,
+  row: HandoutRow,
+  { at, ...delivery }: DeliveryRow & { readonly at: number },
+): void {
+  store.putDelivery({ ...delivery, closed: true });
+  if (row.target === delivery.executor) store.endHandout(row.version, { how: "done", at });
+}
+
+/**
+ * Takes a hand-out out of the queue, and has what runs of it cancelled.
+ *
+ * @throws {Refuse} 404 if there is none, 409 if it is over.
+ */
+export function withdraw(
+  store: GatewayStore,
+  id: string,
+  { because, at }: { readonly because: string; readonly at: number },
+): Withdrawn {
+  return store.atomically(() => {
+    const row = store.handout(id);
+    if (!row) {
+      throw new Refuse(
+        404,
+        "NO_HANDOUT",
+        `There is no ${id} in any queue: outrider results lists what there is`,
+      );
+    }
+    if (row.ended) throw new Refuse(409, "HANDOUT_OVER", `${id} is over: it is ${row.ended.how}`);
+    const [runs, taken]: [string[], string[]] = [[], []];
+    for (const { executor, run, closed } of store.deliveries(row.version)) {
+      if (closed) continue;
+      if (run === undefined) taken.push(executor);
+      else runs.push(run);
+      const command: NewCommand = run === undefined
+        ? { type: "withdraw", handout: tagOf(row), because }
+        : { type: "cancel", run, because };
+      store.addCommand(executor, command, at);
+    }
+    store.endHandout(row.version, { how: "withdrawn", at, because });
+    return { id, runs, taken };
+  });
+}
