@@ -99,8 +99,6 @@ class AgentAtWork implements Agent {
       quiet: config.quiet,
       snapshot: () => this.#snapshot(),
       onCommand: (command) => this.#obey(command),
-      twice:
-        `Another device speaks as ${config.executor} to the gateway: what is for one of them may be run by either, or by both; give each an OUTRIDER_EXECUTOR_ID of its own`,
       note: (text) => port.note(text),
     });
     this.#look();

@@ -18,6 +18,9 @@ import { sleep } from "./uplink/wait.ts";
 
 /** Longest wait for the reply to the last heartbeat, milliseconds. */
 const LAST_BEAT_MS = 2_000;
+/** What is said while another session speaks as this executor. */
+const TWICE =
+  "Another device speaks to the gateway as this executor: what is for one may be run by either, or by both; give each an OUTRIDER_EXECUTOR_ID of its own";
 
 /** What a link is made of. */
 export interface LinkOptions {
@@ -28,8 +31,6 @@ export interface LinkOptions {
   readonly quiet: boolean;
   readonly snapshot: () => Omit<HeartbeatSnapshot, "spool">;
   readonly onCommand: (command: Command) => void;
-  /** What is said when another session speaks as this executor. */
-  readonly twice: string;
   /** Tells a person. */
   readonly note: (text: string) => void;
 }
@@ -127,7 +128,7 @@ export class Link {
         message: `The gateway has been out of reach for ${seconds} s: ${lastError}`,
       });
     }
-    if (this.#rival !== undefined) found.push({ code: "executor_twice", message: this.#options.twice });
+    if (this.#rival !== undefined) found.push({ code: "executor_twice", message: TWICE });
     for (const [report, source] of this.#reports) {
       const { acknowledged, parked, leftOut } = report.status();
       const [first] = source.logs(acknowledged.log, 1) as readonly Partial<LogRecord>[];
@@ -191,7 +192,7 @@ export class Link {
   report(
     run: string,
     source: RecordSource,
-    { quiet = false, handout }: { readonly quiet?: boolean; readonly handout: string | undefined },
+    { quiet = false, handout }: { readonly quiet?: boolean; readonly handout?: string | undefined } = {},
   ): Report {
     const { gateway, clock, random, note } = this.#options;
     const report: Report = startReport({
@@ -256,7 +257,7 @@ export class Link {
   /** Tells of it, and at once tells it back: only who lives now can. */
   #heardOfRival(rival: string | undefined): void {
     if (rival !== undefined && this.#rival === undefined) {
-      this.#options.note(this.#options.twice);
+      this.#options.note(TWICE);
       // In a later turn, since the reply that brought it is still being read.
       queueMicrotask(() => this.#heartbeat.beat());
     }

@@ -185,11 +185,13 @@ export class AgentRun {
     }
     const { port, kept } = this.#options;
     const at = port.clock.now();
+    // It may have been cancelled as it was being loaded.
+    const state = this.#execution.snapshot(0).state === "cancelled" ? "cancelled" : "failed";
     if (this.#journal.states(0, 1).length === 0) {
       const { runtime } = port;
       this.#journal.append({ type: "run.started", run: this.id, pipeline: "unknown", runtime, plan: "" }, at);
       this.#journal.log({ at, level: "error", from: "executor", stream: "log", text: message });
-      this.#journal.append({ type: "run.ended", state: "failed" }, at);
+      this.#journal.append({ type: "run.ended", state }, at);
       await this.#journal.flush();
     }
     this.#report = link?.report(this.id, this.#journal, { handout: this.handout });
@@ -197,7 +199,7 @@ export class AgentRun {
     if (left !== undefined) this.#report?.end(left.end);
     link?.quiet(false);
     if (kept?.origin.tag !== undefined) port.note(message);
-    return { state: "failed", error };
+    return { state, error };
   }
 }
 
