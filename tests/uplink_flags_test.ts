@@ -102,3 +102,13 @@ test("uplink: a wait ends when it is told to, and an offline flag says why", asy
     message: /Could not read flag n: .*unreachable/,
   });
 });
+
+test("uplink: a flag's value that no gateway takes is refused before it is sent, with its size and the limit", async () => {
+  const w = world();
+  const sent = w.chaos.requests;
+  await assert.rejects(w.device("a").set("n", "ü".repeat(140_000)), {
+    code: "OUTRIDER_FLAG",
+    message: /has 280\d\d\d bytes as JSON, more than the 262144/,
+  });
+  assert.equal(w.chaos.requests, sent);
+});

@@ -1,6 +1,7 @@
 /** The value rule: whatever passes comes back equal, and whatever does not is named by its path. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { bytesBeyond, MAX_BATCH_BYTES, MAX_VALUE_BYTES } from "../src/base/limits.ts";
 import fc from "fast-check";
 import {
   decode,
@@ -111,4 +112,35 @@ test("base64 is right for all lengths", () => {
   }));
   const large = new Uint8Array(100_000).map((_, at) => at);
   assert.deepEqual(fromBase64(toBase64(large)), large);
+});
+
+test("a value has a limit in bytes, told with its size; every value within it fits into a batch", () => {
+  const characters = Math.floor(MAX_VALUE_BYTES / 3);
+  assert.equal(encode("語".repeat(characters - 1), "t")?.length, characters + 1);
+  assert.throws(() => encode("語".repeat(characters), "t"), {
+    code: "OUTRIDER_VALUE",
+    message:
+      `t has ${3 * characters + 2} bytes as JSON, more than the ${MAX_VALUE_BYTES} that a value may have: ` +
+      "write it to a file and return the path",
+  });
+  assert.throws(() => encode(["x".repeat(MAX_VALUE_BYTES)], "t"), { code: "OUTRIDER_VALUE" });
+  const worst = fc.oneof(
+    fc.string(),
+    fc.string({ unit: "binary" }),
+    fc.constantFrom('"', "\\", "\u0000", "\ud800", "語"),
+  );
+  fc.assert(fc.property(fc.array(worst), (texts) => {
+    const value = encode(texts, "t")!;
+    const bytes = (text: string) => new TextEncoder().encode(text).length;
+    assert.ok(bytes(JSON.stringify(value)) <= 2 * bytes(value) + 2);
+  }));
+  assert.ok(MAX_BATCH_BYTES >= 2 * MAX_VALUE_BYTES + 16 * 1024 * 1024);
+});
+
+test("bytes of a text are counted as an encoder has them", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary" }), fc.nat(10), (text, max) => {
+    const bytes = new TextEncoder().encode(text).length;
+    assert.equal(bytesBeyond(text, max), bytes > max ? bytes : undefined);
+  }));
+  assert.equal(bytesBeyond("\ud800\ud800\udc00\udc00", 1), 10);
 });

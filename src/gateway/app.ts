@@ -4,6 +4,7 @@
  * Invariant: whatever a route throws becomes an answer in JSON; a defect becomes a 500 and is told to `onDefect`.
  */
 import { Hono } from "hono";
+import { MAX_BATCH_BYTES } from "../base/limits.ts";
 import { Room } from "../base/reader_stream.ts";
 import { admit } from "./access.ts";
 import { Bells } from "./bells.ts";
@@ -19,7 +20,6 @@ import { LEASE_MS } from "./views.ts";
 export type { GatewayOptions } from "./context.ts";
 
 const MAX_BUNDLE_BYTES = 64 * 1024 * 1024;
-const MAX_BATCH_BYTES = 160 * 1024 * 1024;
 /** Characters of records larger than a page that all readers together may have waiting for them. */
 const ROOM_SIZE = 64 * 1024 * 1024;
 

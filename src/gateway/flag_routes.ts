@@ -7,13 +7,12 @@ import type { Hono } from "hono";
 import type { Flag, FlagOperation } from "../uplink/messages.ts";
 import { FlagOperation as OperationSchema, FlagValue, MAX_WAIT_MS } from "../uplink/protocol.ts";
 import { requireExperiment } from "./access.ts";
+import { MAX_FLAG_BYTES } from "../base/limits.ts";
 import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
 import type { FlagAnswer, GatewayStore } from "./store.ts";
 
-/** Largest value, bytes: flags are for agreeing on something, not for data. */
-const MAX_FLAG_BYTES = 256 * 1024;
 /** What the flags of one experiment may come to, all together. */
 const MAX_FLAGS = { count: 10_000, bytes: 16 * 1024 * 1024 };
 const PATH = "/v1/experiments/:experiment/flags/:name";

@@ -7,7 +7,7 @@
  * The text of a value is its JSON, with bytes as `{"$bytes": "<base64>"}`. An object of the caller's that has a single
  * key of the form `$bytes`, `$$bytes`, … gets one more `$` in the text, so that the two never meet.
  */
-
+import { bytesBeyond, MAX_VALUE_BYTES } from "../base/limits.ts";
 import {
   apply,
   byteLength,
@@ -45,9 +45,6 @@ export type Value =
 /** Deepest nesting of a value. Deeper is an error that names the path's start. */
 export const MAX_DEPTH = 500;
 
-/** Longest text of a value, in UTF-16 code units (64 Mi). */
-export const MAX_VALUE_LENGTH: number = 64 * 1024 * 1024;
-
 /** A value that can't be sent. The message names the path: `report.items[3].fn is a function`. */
 export class ValueError extends TypeError {
   /** Stable, for programs. */
@@ -72,13 +69,28 @@ export function encode(value: unknown, name: string): string | undefined {
   if (value === null || value === true || value === false) return `${value}`;
   if (typeof value === "number" && isFinite(value)) return `${value === 0 ? 0 : value}`;
   const special = inspect(value, name, 0);
-  const text = stringify(special ? escape(value) : value);
-  if (text.length > MAX_VALUE_LENGTH) {
-    throw new ValueError(
-      `${name} is ${text.length} characters long as JSON, more than the ${MAX_VALUE_LENGTH} that a value may have: write it to a file and return the path`,
-    );
-  }
+  const text = written(special ? escape(value) : value, name);
+  const bytes = bytesBeyond(text, MAX_VALUE_BYTES);
+  if (bytes !== undefined) throw tooLarge(name, `has ${bytes} bytes`);
   return text;
+}
+
+/** What an engine throws where a text would be longer than any can be. */
+const TooLong = RangeError;
+
+function written(value: unknown, name: string): string {
+  try {
+    return stringify(value);
+  } catch (error) {
+    if (error instanceof TooLong) throw tooLarge(name, "is too long to be written");
+    throw error;
+  }
+}
+
+function tooLarge(name: string, what: string): ValueError {
+  return new ValueError(
+    `${name} ${what} as JSON, more than the ${MAX_VALUE_BYTES} that a value may have: write it to a file and return the path`,
+  );
 }
 
 /** The value of a text that `encode` made. Every call makes a new value, which is the caller's to change. */

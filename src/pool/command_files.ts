@@ -4,7 +4,8 @@
  * Invariant: the folder is for this user alone, and gone when the attempt is over.
  */
 import { readJson } from "../pipeline/json_text.ts";
-import { decode, encode, MAX_VALUE_LENGTH } from "../pipeline/value.ts";
+import { MAX_VALUE_BYTES } from "../base/limits.ts";
+import { decode, encode } from "../pipeline/value.ts";
 import type { Runtime } from "../runtime/port.ts";
 
 /** The part of the runtime that programs need. */
@@ -21,9 +22,6 @@ export type CommandRuntime = Pick<
   | "filePath"
   | "cwd"
 >;
-
-/** A character of JSON text has at most three bytes for each of its UTF-16 code units. */
-const MAX_OUTPUT_BYTES: number = 3 * MAX_VALUE_LENGTH;
 
 /** Where a program's files are. */
 export interface CommandFiles {
@@ -67,7 +65,7 @@ export async function readOutput(
 ): Promise<{ readonly value?: string } | { readonly problem: string }> {
   let text: string;
   try {
-    text = await runtime.readText(output, MAX_OUTPUT_BYTES);
+    text = await runtime.readText(output, MAX_VALUE_BYTES);
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === "ENOENT") return {};
@@ -76,12 +74,6 @@ export async function readOutput(
     return { problem: `The value in OUTRIDER_OUTPUT can't be read: ${(error as Error).message}` };
   }
   if (text.trim() === "") return {};
-  if (text.length > MAX_VALUE_LENGTH) {
-    return {
-      problem:
-        `The value in OUTRIDER_OUTPUT has ${text.length} characters, more than ${MAX_VALUE_LENGTH}: write it elsewhere and give its path`,
-    };
-  }
   const { problems } = readJson(text, "");
   const [problem] = problems;
   if (problem !== undefined) {

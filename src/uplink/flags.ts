@@ -3,6 +3,7 @@
  * Must not know which dialect carries them.
  * Invariant: a change is made once or not at all; where that can't be known, the caller is told.
  */
+import { bytesBeyond, MAX_FLAG_BYTES } from "../base/limits.ts";
 import { Backoff } from "./backoff.ts";
 import type { Gateway } from "./dialect.ts";
 import {
@@ -110,11 +111,17 @@ class FlagCalls {
     });
   }
 
-  change(name: string, operation: FlagOperation, limits: FlagOptions): Promise<FlagReply> {
+  async change(name: string, operation: FlagOperation, limits: FlagOptions): Promise<FlagReply> {
+    const bytes = bytesBeyond(JSON.stringify(operation), MAX_FLAG_BYTES);
+    if (bytes !== undefined) {
+      throw new FlagError(
+        `Flag ${name} can't hold what has ${bytes} bytes as JSON, more than the ${MAX_FLAG_BYTES} that a gateway takes: share a path or an id in its place`,
+      );
+    }
     const { flags } = this.#options.gateway;
     // Setting twice is the same as once; counting twice is not.
     const harmless = flags.repeatable || operation.op === "set";
-    return this.#retried(limits, {
+    return await this.#retried(limits, {
       what: `${operation.op} flag ${name}`,
       again: (error) => harmless || wasNotTaken(error),
       call: (left) =>
