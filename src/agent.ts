@@ -18,6 +18,7 @@ import { pastOf } from "./agent_past.ts";
 import type { AgentEndPoint, AgentView } from "./agent_serving.ts";
 import type { Level } from "./journal/record.ts";
 import type { Source } from "./pipeline/load.ts";
+import { toldOf } from "./redacting_journal.ts";
 import { type KeptRun, StateError } from "./state_dir.ts";
 import type { Report } from "./uplink/report.ts";
 import type { HeartbeatSnapshot } from "./uplink/heartbeat.ts";
@@ -187,9 +188,10 @@ class AgentAtWork implements Agent {
 
   /** Reports a run that is over, beside whatever else there is to do. */
   async #reportLeft(kept: KeptRun): Promise<void> {
-    const left = pastOf(kept.journal, this.#link!.gateway.report.kind);
+    const journal = toldOf(kept.journal, this.#port.redactor);
+    const left = pastOf(journal, this.#link!.gateway.report.kind);
     if (left === undefined) return await this.#port.state!.remove(kept);
-    const report = this.#link!.report(left.run, kept.journal, { handout: kept.origin.tag });
+    const report = this.#link!.report(left.run, journal, { handout: kept.origin.tag });
     report.end(left.end);
     const drained = await Promise.race([report.drained, this.#over.promise.then(() => false)]);
     await this.#link!.drop(report);

@@ -6,6 +6,7 @@
 import type { AgentEndPoint, AgentView } from "./agent_serving.ts";
 import type { InnerOptions, InspectedExecution } from "./inspection.ts";
 import type { Source } from "./pipeline/load.ts";
+import type { Redactor } from "./redaction.ts";
 import type { StateDir } from "./state_dir.ts";
 import type { Gateway } from "./uplink/dialect.ts";
 import type { Clock } from "./base/clock.ts";
@@ -37,8 +38,10 @@ export interface AgentPort {
   cpuMs(): number;
   /** Tells a person, in words. */
   note(text: string): void;
-  /** A run has begun: shows it until the returned function is called. */
-  show(execution: InspectedExecution): () => void;
+  /** A run has begun: shows it, without what is secret, until the returned function is called. */
+  show(execution: InspectedExecution, redactor: Redactor): () => void;
+  /** Takes secrets out of what an earlier process left to be told. Default: there are none. */
+  readonly redactor?: Redactor;
   /** Why the process before this one ended, if a supervisor knows. */
   readonly lastEnd: string | undefined;
 }

@@ -16,6 +16,8 @@ import { type Level, LEVELS } from "./journal/record.ts";
 import { memoryJournal } from "./journal/memory.ts";
 import type { RunState } from "./pipeline/outcome.ts";
 import type { Source } from "./pipeline/load.ts";
+import { toldOf } from "./redacting_journal.ts";
+import type { Redactor } from "./redaction.ts";
 import type { KeptRun } from "./state_dir.ts";
 import { createFlags } from "./uplink/flags.ts";
 import type { HeartbeatRun } from "./uplink/messages.ts";
@@ -50,6 +52,7 @@ export class AgentRun {
   readonly #journal: Journal;
   readonly #execution: InspectedExecution;
   readonly #over: AbortController = new AbortController();
+  readonly #redactor: Redactor;
   #report: Report | undefined;
   #trouble: string | undefined;
 
@@ -69,7 +72,8 @@ export class AgentRun {
       ...(workerMemoryMiB === undefined ? {} : { workerMemoryMiB }),
       services: { ...(flags === undefined ? noFlagCalls() : flagCalls(flags, this.#over.signal)) },
     }));
-    const hide = port.show(this.#execution);
+    this.#redactor = endPoint.redactor;
+    const hide = port.show(this.#execution, this.#redactor);
     this.ended = this.#carryOut(link).finally(() => {
       this.#over.abort();
       hide();
@@ -152,7 +156,7 @@ export class AgentRun {
       this.#sayLastEnd();
       const quiet = this.#options.config.quiet || !report;
       link?.quiet(quiet);
-      this.#report = link?.report(this.id, this.#journal, { quiet, handout: this.handout });
+      this.#report = link?.report(this.id, this.#told, { quiet, handout: this.handout });
       link?.beat();
     } catch (error) {
       return await this.#notBegun(error, link);
@@ -166,8 +170,19 @@ export class AgentRun {
   }
 
   #end(state: RunState, link: Link | undefined): Ending {
-    this.#report?.end({ state, ...wholeResult(this.#execution, link) });
+    this.#report?.end({ state, ...this.#wholeResult(link) });
     return { state };
+  }
+
+  /** What the gateway gets of the journal. */
+  get #told(): Journal {
+    return toldOf(this.#journal, this.#redactor);
+  }
+
+  /** Only a gateway that takes a run whole wants the document; it may be large. */
+  #wholeResult(link: Link | undefined): { result?: unknown } {
+    if (link?.gateway.report.kind !== "whole") return {};
+    return { result: this.#redactor.value(JSON.parse([...this.#execution.resultJson()].join(""))) };
   }
 
   #sayLastEnd(): void {
@@ -194,19 +209,13 @@ export class AgentRun {
       this.#journal.append({ type: "run.ended", state }, at);
       await this.#journal.flush();
     }
-    this.#report = link?.report(this.id, this.#journal, { handout: this.handout });
-    const left = pastOf(this.#journal, link?.gateway.report.kind);
+    this.#report = link?.report(this.id, this.#told, { handout: this.handout });
+    const left = pastOf(this.#told, link?.gateway.report.kind);
     if (left !== undefined) this.#report?.end(left.end);
     link?.quiet(false);
     if (kept?.origin.tag !== undefined) port.note(message);
     return { state, error };
   }
-}
-
-/** Only a gateway that takes a run whole wants the document; it may be large. */
-function wholeResult(execution: InspectedExecution, link: Link | undefined): { result?: unknown } {
-  if (link?.gateway.report.kind !== "whole") return {};
-  return { result: JSON.parse([...execution.resultJson()].join("")) };
 }
 
 /** The journal, without log records below a level that may change. */

@@ -25,6 +25,8 @@ export interface AgentView {
 
 /** What the agent asks of its end point. */
 export interface AgentEndPoint {
+  /** Takes out what is secret in the run that goes on. */
+  readonly redactor: Redactor;
   /** The journal for a run, with a log that holds no secrets. */
   journal(journal: Journal): Journal;
   /** Variables for what tasks start. */
@@ -52,6 +54,7 @@ export interface AgentServingOptions {
 /** No end point: only secrets are kept out of the log. */
 export function unserved(redactor: Redactor): AgentEndPoint {
   return {
+    redactor,
     journal: (journal) => redactingJournal(journal, redactor),
     environment: () => ({}),
     attach: (execution) => execution,
@@ -67,7 +70,7 @@ export async function serveAgent(
   options: AgentServingOptions,
 ): Promise<AgentEndPoint> {
   const { runtime, version, redactor, note, page } = options;
-  const { serve: address, executor, stateDir, gateway } = config;
+  const { serve: address, executor, stateDir } = config;
   if (address === undefined) return unserved(redactor);
   const { startServing } = await import("./serving.ts");
   try {
@@ -78,7 +81,7 @@ export async function serveAgent(
       note,
       ...(executor !== undefined && { executor }),
       ...(stateDir !== undefined && { stateDir }),
-      secrets: gateway?.token === undefined ? [] : [gateway.token],
+      redactor,
       state: () => view.state(),
       unable: () => view.unable(),
       conditions: () => view.conditions(),
@@ -96,6 +99,9 @@ export async function serveAgent(
 
 function withPage(serving: Serving, page: (url: string) => void): AgentEndPoint {
   return {
+    get redactor() {
+      return serving.redactor;
+    },
     journal: (journal) => serving.journal(journal),
     environment: () => serving.environment(),
     attach: (execution) => {

@@ -14,6 +14,7 @@ import { redactorFor } from "./secrets.ts";
 import { StateDir } from "./state_dir.ts";
 import type { Gateway } from "./uplink/dialect.ts";
 import { netunicornGateway } from "./uplink/netunicorn.ts";
+import { tokenIn } from "./uplink/token.ts";
 import { outriderGateway } from "./uplink/outrider.ts";
 
 /** What the command adds to the world. */
@@ -34,10 +35,15 @@ export function startAgentHere(config: Config, surroundings: Surroundings): Agen
   return startAgent(config, {
     ...rest,
     note,
+    redactor,
     serve: (view) => serveAgent(config, view, { runtime, version, redactor, note, page }),
     clock: systemClock,
     random: Math.random,
-    gateway: gatewayOf(config),
+    gateway: gatewayOf(config, async (path) => {
+      const renewed = tokenIn(await runtime.readText(path));
+      redactor.add([renewed]);
+      return renewed;
+    }),
     state: config.stateDir === undefined
       ? undefined
       : new StateDir(config.stateDir, { runtime, logBytes: config.spoolBytes }),
@@ -59,7 +65,10 @@ export function startAgentHere(config: Config, surroundings: Surroundings): Agen
   }, { follow });
 }
 
-function gatewayOf({ gateway, executor, experiment, groups }: Config): Gateway | undefined {
+function gatewayOf(
+  { gateway, executor, experiment, groups }: Config,
+  readToken: (path: string) => Promise<string>,
+): Gateway | undefined {
   if (gateway === undefined || executor === undefined) return undefined;
   const options = {
     url: gateway.url,
@@ -67,6 +76,7 @@ function gatewayOf({ gateway, executor, experiment, groups }: Config): Gateway |
     clock: systemClock,
     executor,
     ...(gateway.token === undefined ? {} : { token: gateway.token }),
+    ...(gateway.tokenFile === undefined ? {} : { renewToken: () => readToken(gateway.tokenFile!) }),
     ...(experiment === undefined ? {} : { experiment }),
   };
   return gateway.dialect === "netunicorn"

@@ -15,7 +15,7 @@ import {
 import type { Level } from "./journal/record.ts";
 import { placeOf } from "./serving_place.ts";
 import { exposure, isPlace } from "./serving_settings.ts";
-import { checkToken } from "./uplink/token.ts";
+import { checkToken, tokenIn } from "./uplink/token.ts";
 
 /** How the agent is set up. Times in milliseconds. */
 export interface Config {
@@ -27,6 +27,8 @@ export interface Config {
       readonly url: string;
       readonly dialect: "outrider" | "netunicorn";
       readonly token: string | undefined;
+      /** Where the token was read, and may be replaced. */
+      readonly tokenFile?: string;
     }
     | undefined;
   /** Path of a pipeline or bundle; `undefined`: the default one, if it is there. */
@@ -174,8 +176,8 @@ async function tokenOf(
   }
   const name = path === undefined ? "OUTRIDER_TOKEN" : "OUTRIDER_TOKEN_FILE";
   try {
-    const token = path === undefined ? given : (await port.readText(path)).replace(/\r?\n$/, "");
-    return token === undefined ? undefined : checkToken(token);
+    if (path !== undefined) return tokenIn(await port.readText(path));
+    return given === undefined ? undefined : checkToken(given);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     problems.push(
@@ -195,12 +197,17 @@ function configOf(
   values: VariableValues,
   { token, foreign }: { readonly token: string | undefined; readonly foreign: boolean },
 ): Config {
-  const url = values.OUTRIDER_GATEWAY;
+  const { OUTRIDER_GATEWAY: url, OUTRIDER_TOKEN_FILE: tokenFile } = values;
   return {
     executor: values.OUTRIDER_EXECUTOR_ID,
     experiment: values.OUTRIDER_EXPERIMENT_ID,
     groups: values.OUTRIDER_GROUPS ?? [],
-    gateway: url === undefined ? undefined : { url, dialect: foreign ? "netunicorn" : "outrider", token },
+    gateway: url === undefined ? undefined : {
+      url,
+      dialect: foreign ? "netunicorn" : "outrider",
+      token,
+      ...(tokenFile !== undefined && { tokenFile }),
+    },
     pipeline: values.OUTRIDER_PIPELINE,
     stateDir: values.OUTRIDER_STATE_DIR,
     heartbeatMs: values.OUTRIDER_HEARTBEAT ?? 10_000,

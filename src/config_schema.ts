@@ -147,7 +147,8 @@ const VARIABLES = v.object({
   }),
   OUTRIDER_TOKEN: variable(text, { about: "Token for the gateway", form: "text", secret: true }),
   OUTRIDER_TOKEN_FILE: variable(text, {
-    about: "File with the token, instead of OUTRIDER_TOKEN",
+    about:
+      "File with the token, instead of OUTRIDER_TOKEN: then no list of processes and no task's environment has it. Read again when the gateway refuses the token (401), so it may be replaced",
     form: "path",
   }),
   OUTRIDER_PIPELINE: variable(text, {
@@ -227,7 +228,7 @@ const VARIABLES = v.object({
   }),
   OUTRIDER_SECRETS: variable(secretNames, {
     about:
-      "Variables whose values never appear in log or status; those of OUTRIDER_TOKEN and OUTRIDER_SERVE_TOKEN never do",
+      "Variables whose values never appear in what is shown, logged or sent; those of OUTRIDER_TOKEN and OUTRIDER_SERVE_TOKEN never do",
     form: "names, with commas between",
   }),
 });

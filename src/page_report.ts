@@ -9,6 +9,8 @@ import type { InspectedExecution } from "./inspection.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { LogRecord } from "./journal/record.ts";
 import type { Plan } from "./pipeline/plan.ts";
+import { toldOf } from "./redacting_journal.ts";
+import type { Redactor } from "./redaction.ts";
 import type { SharedStore } from "./store/store.ts";
 
 /** Longest value that goes into a report, characters of its JSON. */
@@ -26,14 +28,15 @@ export type Reported = Pick<InspectedExecution, "run" | "journal" | "store" | "p
 /**
  * The report of a run as HTML, in pieces. To be asked for when the run is over, before its journal is closed.
  *
- * Values of more than 65,536 characters and all but the newest 50,000 lines of the log are left out, which it says.
+ * What `redactor` knows to be secret is left out of it all. Values of more than 65,536 characters and all but the newest 50,000 lines of the log are left out, which it says.
  */
-export function pageReport({ run, journal, store, plan }: Reported): Iterable<string> {
+export function pageReport({ run, journal, store, plan }: Reported, redactor?: Redactor): Iterable<string> {
+  const told = toldOf(journal, redactor);
   return reportHtml({
-    head: plan === undefined ? [] : [headOf(run, journal, plan)],
-    records: recordsOf(journal),
-    logs: logsOf(journal),
-    store: storeOf(store),
+    head: plan === undefined ? [] : [redactor?.json(headOf(run, told, plan)) ?? headOf(run, told, plan)],
+    records: recordsOf(told),
+    logs: logsOf(told),
+    store: storeOf(store, redactor),
   });
 }
 
@@ -76,7 +79,7 @@ function leftOut(count: number, { at }: LogRecord): LogRecord {
   return { seq: count, at, level: "warn", from: "executor", stream: "log", text };
 }
 
-function* storeOf(store: SharedStore): Generator<string> {
+function* storeOf(store: SharedStore, redactor: Redactor | undefined): Generator<string> {
   let cursor: string | undefined;
   do {
     const page = store.keys({ prefix: "", limit: PAGE, ...(cursor !== undefined && { cursor }) });
@@ -85,9 +88,9 @@ function* storeOf(store: SharedStore): Generator<string> {
       if (entry === undefined) continue;
       const { version, value, expiresAt } = entry;
       yield JSON.stringify({
-        key,
+        key: redactor?.text(key) ?? key,
         version,
-        text: bounded(value),
+        text: bounded(redactor?.json(value) ?? value),
         ...(expiresAt !== undefined && { expiresAt }),
       });
     }

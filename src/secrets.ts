@@ -3,10 +3,7 @@
  * Must not know where they must not appear.
  */
 import { Redactor } from "./redaction.ts";
-import { servingSettings } from "./serving_settings.ts";
-
-/** Variables whose values are secret by what they are. */
-const ALWAYS: readonly string[] = ["OUTRIDER_TOKEN", "OUTRIDER_SERVE_TOKEN"];
+import { SECRET_VARIABLES, servingSettings } from "./serving_settings.ts";
 
 /**
  * Takes out the values of the variables that `OUTRIDER_SECRETS` names, with commas between, and of those of ours that are
@@ -18,6 +15,6 @@ export function redactorFor(
   env: (name: string) => string | undefined,
   more: readonly string[] = [],
 ): Redactor {
-  const names = [...servingSettings(env).secrets, ...ALWAYS];
+  const names = [...servingSettings(env).secrets, ...SECRET_VARIABLES];
   return new Redactor([...more, ...names.map((name) => env(name) ?? "")]);
 }

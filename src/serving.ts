@@ -58,8 +58,8 @@ export interface ServingOptions {
   readonly unable?: () => string | undefined;
   /** What the executor does, where it is more than one run. */
   readonly state?: () => HttpState;
-  /** Secrets that are in no variable, such as a token from a file. */
-  readonly secrets?: readonly string[];
+  /** Knows what is secret beside the run's token. Default: what the variables name. */
+  readonly redactor?: Redactor;
   /** Told, in words, of defects and of a state directory that takes no `http.json`. */
   readonly note?: (text: string) => void;
 }
@@ -80,6 +80,8 @@ export interface Serving {
   readonly token: string;
   /** Variables for what tasks start: `OUTRIDER_URL`, `OUTRIDER_TOKEN`, and `OUTRIDER_SOCKET` for a Unix socket. */
   environment(): Readonly<Record<string, string>>;
+  /** Takes out what is secret in the run that goes on. */
+  readonly redactor: Redactor;
   /** The journal for a run, with a log that holds no secrets. */
   journal(journal: Journal): Journal;
   /** From now on it answers for this run. The one before it, and its token, count no more. */
@@ -111,6 +113,7 @@ class ServingAtWork implements Serving {
   /** The gateway's token, in whose variable the run's own is put for tasks. */
   readonly #before: string;
   readonly #opened: Opened = new Opened(HTTP_LIMITS.open);
+  readonly #secrets: Redactor;
   #redactor: Redactor;
   #served: Served | undefined;
   #run: HttpRun | undefined;
@@ -121,7 +124,12 @@ class ServingAtWork implements Serving {
     this.#place = place;
     this.#settings = settings;
     this.#before = options.runtime.env("OUTRIDER_TOKEN") ?? "";
+    this.#secrets = options.redactor ?? redactorFor((name) => options.runtime.env(name));
     this.#redactor = this.#redactorNow();
+  }
+
+  get redactor(): Redactor {
+    return this.#redactor;
   }
 
   get url(): string {
@@ -186,8 +194,7 @@ class ServingAtWork implements Serving {
   }
 
   #redactorNow(): Redactor {
-    const { runtime, secrets = [] } = this.#options;
-    return redactorFor((name) => runtime.env(name), [this.token, this.#before, ...secrets]);
+    return this.#secrets.fork([this.token, this.#before]);
   }
 
   async close(): Promise<void> {

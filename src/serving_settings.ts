@@ -15,6 +15,9 @@ export interface ServingSettings {
   readonly secrets: readonly string[];
 }
 
+/** Variables whose values are secret by what they are. */
+export const SECRET_VARIABLES: readonly string[] = ["OUTRIDER_TOKEN", "OUTRIDER_SERVE_TOKEN"];
+
 /** How a token of the operator's must be. */
 export const TOKEN_FORM = "16 to 512 printable ASCII characters without spaces";
 

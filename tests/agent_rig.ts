@@ -88,6 +88,8 @@ export class AgentWorld {
       readonly follow?: boolean;
       readonly free?: boolean;
       readonly lastEnd?: string;
+      /** What the gateway must not be told. */
+      readonly secrets?: readonly string[];
       /** Called as a run begins. */
       readonly onRun?: () => void;
     } = {},
@@ -118,7 +120,7 @@ export class AgentWorld {
       cores: 2,
       serve: (view) => {
         this.view = view;
-        return Promise.resolve(unserved(new Redactor([])));
+        return Promise.resolve(unserved(new Redactor(options.secrets ?? [])));
       },
       startRun: (source, more) => {
         options.onRun?.();

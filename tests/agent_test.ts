@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import { inspectedRun } from "../src/executor.ts";
+import { bundleText, makeBundle } from "../src/pipeline/bundle.ts";
 import { runtime } from "../src/runtime/runtime.ts";
 import { StateDir } from "../src/state_dir.ts";
 import { AgentWorld, bundleOf, CODE } from "./agent_rig.ts";
@@ -282,4 +283,27 @@ test("records that the gateway refuses are told, and the exit code is no 0; what
       world.notes.join("\n"),
       /will not have all of run \S+: 1 records were set aside, 0 values left out/,
     );
+  }));
+
+test("a gateway is told no secrets: not in values, errors or the log", () =>
+  inWorld(async (world, stateDir) => {
+    const code = `
+export const value = ({ log }) => { log.info("it is open-sesame"); return { "open-sesame": ["say open-sesame", 4711] }; };
+export const fails = () => { throw new Error("not open-sesame"); };
+`;
+    const task = (name: string) => ({ run: { module: "bundle:", export: name } });
+    const manifest = {
+      outrider: 1 as const,
+      name: "p",
+      onFailure: "continue" as const,
+      tasks: { value: task("value"), fails: task("fails") },
+    };
+    const bundle = new TextEncoder().encode(bundleText(await makeBundle(manifest, code)));
+    await world.user.submit(bundle, "pi");
+    assert.equal(await world.until(world.agent({ stateDir }, { secrets: ["open-sesame", "4711"] }).ended), 1);
+    const run = await onlyRun(world);
+    const result = await resultOf(world, run);
+    assert.deepEqual(result.tasks["value"]?.[0]?.value, { "[secret]": ["say [secret]", 4711] });
+    assert.match(JSON.stringify(result.tasks["fails"]), /not \[secret\]/);
+    assert.doesNotMatch(JSON.stringify([result, await logOf(world, run)]), /open-sesame/);
   }));

@@ -203,6 +203,52 @@ test("cli: secrets that the configuration names are not in what is shown, with o
     }
   }));
 
+test("cli: secrets are in nothing that is shown or written but the result that was asked for, with or without an end point", () =>
+  withFolder(async (folder) => {
+    const file = join(folder, "p.json");
+    const secret = "open-sesame-4711";
+    const module = join(folder, "t.mjs");
+    writeFileSync(
+      module,
+      `const key = process.env.MY_KEY;
+       export const value = async ({ store, events, progress }) => {
+         await store.set("k", { key }); await events.emit("e", key); progress(0.5, "with " + key); return [key, 1];
+       };
+       export const fails = () => { throw new Error("no entry with " + key); };`,
+    );
+    const run = (name: string) => ({ run: { module, export: name } });
+    writeFileSync(
+      file,
+      JSON.stringify({
+        outrider: 1,
+        name: "p",
+        onFailure: "continue",
+        tasks: { value: run("value"), fails: run("fails") },
+      }),
+    );
+    const [report, trace] = [join(folder, "report.html"), join(folder, "trace.json")];
+    for (
+      const [variables, more] of [
+        [{ OUTRIDER_SECRETS: "MY_KEY" }, []],
+        [{ OUTRIDER_SECRETS: "MY_KEY" }, ["--serve"]],
+        [{ OUTRIDER_TOKEN: secret }, []],
+      ] as const
+    ) {
+      const env = { ...variables, MY_KEY: secret };
+      const args = ["run", file, "--report", report, "--trace", trace, ...more];
+      const { stdout, stderr, code } = await runCli(args, { env });
+      assert.equal(code, 1, stderr);
+      assert.match(stdout + stderr, /no entry with \[secret\]/);
+      assert.match(readFileSync(trace, "utf8"), /no entry with \[secret\]/);
+      const all = stdout + stderr + readFileSync(report, "utf8") + readFileSync(trace, "utf8");
+      assert.doesNotMatch(all, /open-sesame/);
+    }
+    const { stdout } = await runCli(["run", file, "--json"], {
+      env: { OUTRIDER_SECRETS: "MY_KEY", MY_KEY: secret },
+    });
+    assert.deepEqual((JSON.parse(stdout) as RunResult).tasks["value"]![0]!.value, [secret, 1]);
+  }));
+
 testWith(["curl"], "example: a shell script with curl meets a worker task through the store", async () => {
   const { stdout, code, stderr } = await runCli(["run", "examples/shell/pipeline.json", "--serve", "--json"]);
   assert.equal(code, 0, stderr);

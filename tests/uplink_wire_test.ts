@@ -6,6 +6,7 @@ import { Backoff, retryAfterMs } from "../src/uplink/backoff.ts";
 import { outriderGateway } from "../src/uplink/outrider.ts";
 import { pullPipeline } from "../src/uplink/pull.ts";
 import { checkToken } from "../src/uplink/token.ts";
+import { userGateway } from "../src/uplink/user.ts";
 import type { Fetch } from "../src/uplink/port.ts";
 import { sha256 } from "../src/uplink/bytes.ts";
 import { Activity, drive, HandClock, pass } from "./uplink_rig.ts";
@@ -300,4 +301,61 @@ test("uplink: a pull ends at once when told to stop, waiting or under way", asyn
     assert.equal(await pulling, undefined);
     assert.equal(clock.timers, 0);
   }
+});
+
+test("uplink: a token that was replaced is read again after a 401, and the request sent once more, not more often", async () => {
+  let right = "first";
+  let file = "first";
+  let reads = 0;
+  const sent: string[] = [];
+  const gateway = outriderGateway({
+    url: "http://device.test",
+    executor: "e",
+    clock: new HandClock(),
+    token: "first",
+    renewToken: () => (reads++, Promise.resolve(file)),
+    fetch: (_, init) => {
+      const token = new Headers(init.headers).get("authorization")!.slice("Bearer ".length);
+      sent.push(token);
+      const ok = token === right;
+      return Promise.resolve(
+        Response.json(ok ? { commands: [] } : { error: { code: "TOKEN", message: "no" } }, {
+          status: ok ? 200 : 401,
+        }),
+      );
+    },
+  });
+  await gateway.beat(BEAT, LIMITS);
+  assert.equal(reads, 0);
+  [right, file] = ["second", "second"];
+  await Promise.all([gateway.beat(BEAT, LIMITS), gateway.beat(BEAT, LIMITS)]);
+  assert.deepEqual(sent, ["first", "first", "first", "second", "second"]);
+  right = "third";
+  await assert.rejects(gateway.beat(BEAT, LIMITS), { status: 401, transient: true });
+  assert.equal(sent.length, 6);
+  file = "no token\nat all";
+  await assert.rejects(gateway.beat(BEAT, LIMITS), { status: 401 });
+  file = "third";
+  await gateway.beat(BEAT, LIMITS);
+  assert.deepEqual(sent.slice(-2), ["second", "third"]);
+});
+
+test("uplink: a token that is only in a file is read before the first request", async () => {
+  const sent: (string | null)[] = [];
+  const options = {
+    url: "http://device.test",
+    clock: new HandClock(),
+    random: Math.random,
+    fetch: (_: string, init: RequestInit) => {
+      sent.push(new Headers(init.headers).get("authorization"));
+      return Promise.resolve(Response.json({ executors: [] }));
+    },
+  };
+  await userGateway({ ...options, renewToken: () => Promise.resolve("from-a-file") }).executors();
+  assert.deepEqual(sent, ["Bearer from-a-file"]);
+  const missing = userGateway({ ...options, renewToken: () => Promise.reject(new Error("No such file")) });
+  await assert.rejects(missing.executors(), {
+    code: "OUTRIDER_TOKEN",
+    message: /No such file: check OUTRIDER_TOKEN_FILE/,
+  });
 });

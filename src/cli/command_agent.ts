@@ -67,6 +67,7 @@ async function runAgent(
       import("./view_plain.ts"),
       import("./paint.ts"),
     ]);
+  const { redacted } = await import("./redacted.ts");
   const { timeOfDay } = await import("./measures.ts");
   const { stderr } = runtime;
   const level = config.logLevel === "debug" ? "info" : config.logLevel;
@@ -79,10 +80,11 @@ async function runAgent(
     lastEnd: runtime.env(LAST_END) || undefined,
     // Whoever reads a file that stderr goes to has no use for the token, and should not find it.
     page: stderr.isTTY ? (url) => note(`Page: ${url}`) : undefined,
-    show: (execution) => {
+    show: (execution, redactor) => {
+      const to = redacted(stderr, redactor);
       const view = new PlainView(execution, {
-        out: stderr,
-        err: stderr,
+        out: to,
+        err: to,
         paint: plainPaint,
         clock: views.clock,
         time: timeOfDay,

@@ -61,12 +61,12 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
   const carryOut = (kept: InnerOptions) =>
     withServing(
       { address: flags.serve, stateDir: flags.stateDir, runtime },
-      ({ options: served, keep: serve }) =>
-        withReport({ path: flags.report, runtime }, (report) =>
-          withTrace({ path: flags.trace, runtime }, (trace) => {
+      ({ options: served, keep: serve, redactor }) =>
+        withReport({ path: flags.report, runtime, redactor }, (report) =>
+          withTrace({ path: flags.trace, runtime, redactor }, (trace) => {
             const start = () =>
               executor.inspectedRun(file, served({ ...options, ...kept }));
-            return showRun(() => trace(report(serve(start()))), show);
+            return showRun(() => trace(report(serve(start()))), { ...show, redactor });
           })),
     );
   if (flags.stateDir === undefined) {

@@ -20,7 +20,8 @@ export const gatewayFlags: {
     parse: String,
     optional: true,
     placeholder: "TOKEN",
-    brief: "Token for it (default: OUTRIDER_TOKEN, which no list of processes shows)",
+    brief:
+      "Token for it (default: OUTRIDER_TOKEN or the file OUTRIDER_TOKEN_FILE, which no list of processes shows)",
   },
 };
 

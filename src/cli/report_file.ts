@@ -5,6 +5,7 @@
  * whole.
  */
 import type { Reported } from "../page_report.ts";
+import type { Redactor } from "../redaction.ts";
 import type { CliRuntime } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { reason } from "./source.ts";
@@ -14,6 +15,8 @@ export interface ReportFile {
   /** Without one, there is no report. */
   readonly path: string | undefined;
   readonly runtime: Pick<CliRuntime, "readText" | "appendTo" | "writeText" | "remove" | "stderr">;
+  /** Takes out what is secret; absent: nothing is. */
+  readonly redactor: Redactor | undefined;
 }
 
 /**
@@ -23,7 +26,7 @@ export interface ReportFile {
  * @throws {UsageError} If the file can't be written.
  */
 export async function withReport(
-  { path, runtime }: ReportFile,
+  { path, runtime, redactor }: ReportFile,
   show: (keep: <E extends Reported>(execution: E) => E) => Promise<number>,
 ): Promise<number> {
   if (path === undefined) return await show((execution) => execution);
@@ -48,7 +51,7 @@ export async function withReport(
   }
   try {
     const { pageReport } = await import("../page_report.ts");
-    await runtime.writeText(path, [...pageReport(run!)].join(""));
+    await runtime.writeText(path, [...pageReport(run!, redactor)].join(""));
   } catch (error) {
     runtime.stderr.write(`${unwritable(path, error).message}\n`);
   }

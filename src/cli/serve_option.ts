@@ -4,6 +4,7 @@
  * Invariant: it is closed when the run is over, whatever came of it.
  */
 import type { InnerOptions, InspectedExecution } from "../inspection.ts";
+import type { Redactor } from "../redaction.ts";
 import type { CliRuntime } from "./context.ts";
 import { VERSION } from "./version.ts";
 
@@ -11,12 +12,17 @@ import { VERSION } from "./version.ts";
 export interface ServedRun {
   readonly options: (before: InnerOptions) => InnerOptions;
   readonly keep: <E extends InspectedExecution>(execution: E) => E;
+  /** Takes out what is secret; absent: nothing is. */
+  readonly redactor: Redactor | undefined;
 }
 
 /** Also a run that can't be asked keeps secrets out of its log. */
 async function unserved({ env }: CliRuntime): Promise<ServedRun> {
   const keep: ServedRun["keep"] = (execution) => execution;
-  if ((env("OUTRIDER_SECRETS") ?? "") === "") return { options: (before) => before, keep };
+  const { SECRET_VARIABLES } = await import("../serving_settings.ts");
+  if (["OUTRIDER_SECRETS", ...SECRET_VARIABLES].every((name) => (env(name) ?? "") === "")) {
+    return { options: (before) => before, keep, redactor: undefined };
+  }
   const [{ redactorFor }, { redactingJournal }, { memoryJournal }] = await Promise.all([
     import("../secrets.ts"),
     import("../redacting_journal.ts"),
@@ -29,6 +35,7 @@ async function unserved({ env }: CliRuntime): Promise<ServedRun> {
       journal: redactingJournal(before.journal ?? memoryJournal(), redactor),
     }),
     keep,
+    redactor,
   };
 }
 
@@ -74,6 +81,7 @@ export async function withServing(
         environment: () => serving.environment(),
       }),
       keep: (execution) => serving.attach(execution),
+      redactor: serving.redactor,
     });
   } finally {
     await serving.close();

@@ -6,10 +6,12 @@
 import type { Execution } from "../execution.ts";
 import type { RunResult } from "../journal/result.ts";
 import type { Level } from "../journal/record.ts";
+import type { Redactor } from "../redaction.ts";
 import { EXIT, signalExitCode } from "./context.ts";
 import type { CliRuntime } from "./context.ts";
 import { problemsOf } from "./errors.ts";
 import type { LogFile } from "./log_file.ts";
+import { redacted } from "./redacted.ts";
 import { report } from "./report.ts";
 import { stopOnSignals } from "./stopping.ts";
 import { readyView } from "./view_choice.ts";
@@ -23,6 +25,8 @@ export interface SessionOptions {
   readonly stopGraceMs: number;
   /** Opened by the caller, closed here. */
   readonly log?: LogFile;
+  /** Takes out what is secret of all that is shown; absent: nothing is. */
+  readonly redactor?: Redactor | undefined;
 }
 
 /**
@@ -33,8 +37,10 @@ export interface SessionOptions {
  * @throws What the execution rejects with: the run could not begin, or a defect.
  */
 export async function showRun(start: () => Execution, options: SessionOptions): Promise<number> {
-  const { runtime, json, quiet, level, log, stopGraceMs } = options;
-  const { stdout, stderr } = runtime;
+  const { runtime, json, quiet, level, log, stopGraceMs, redactor } = options;
+  // The document is what the caller asked for, as tasks made it.
+  const stdout = json ? runtime.stdout : redacted(runtime.stdout, redactor);
+  const stderr = redacted(runtime.stderr, redactor);
   const { open, paint, columns } = await readyView({ stdout, stderr, env: runtime.env, json, quiet, level });
   let refused: string | undefined;
   const execution = start();

@@ -4,15 +4,18 @@
  * Invariant: a path that can't be written is told before anything runs.
  */
 import type { Journal } from "../journal/journal.ts";
+import type { Redactor } from "../redaction.ts";
 import type { CliRuntime } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { reason } from "./source.ts";
 
 /** Shows a run and then writes its trace. @param show Hands the execution over; resolves to the exit code. */
 export async function withTrace(
-  { path, runtime }: {
+  { path, runtime, redactor }: {
     readonly path: string | undefined;
     readonly runtime: Pick<CliRuntime, "appendTo" | "writeText" | "stderr">;
+    /** Takes out what is secret; absent: nothing is. */
+    readonly redactor: Redactor | undefined;
   },
   show: (keep: <E extends { readonly journal: Journal }>(execution: E) => E) => Promise<number>,
 ): Promise<number> {
@@ -30,8 +33,11 @@ export async function withTrace(
     return execution;
   });
   try {
-    const { traceOf } = await import("../trace.ts");
-    await runtime.writeText(path, [...traceOf(journal!)].join(""));
+    const [{ traceOf }, { toldOf }] = await Promise.all([
+      import("../trace.ts"),
+      import("../redacting_journal.ts"),
+    ]);
+    await runtime.writeText(path, [...traceOf(toldOf(journal!, redactor))].join(""));
   } catch (error) {
     runtime.stderr.write(`${refusal(error).message}\n`);
   }

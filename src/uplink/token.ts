@@ -41,6 +41,11 @@ export function checkToken(token: string, { value, file }: TokenNames = EXECUTOR
   );
 }
 
+/** The token in a file's text: one line, whose end is no part of it. */
+export function tokenIn(text: string): string {
+  return checkToken(text.replace(/\r?\n$/, ""));
+}
+
 function nameOf(code: number): string {
   if (code === 0x0a || code === 0x0d) return "a line break";
   if (code === 0x20 || code === 0x09 || code === 0xa0) return "a space";

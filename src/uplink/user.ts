@@ -37,6 +37,8 @@ const Numbered = v.looseObject({ seq: v.pipe(v.number(), v.safeInteger(), v.minV
 export interface UserOptions {
   readonly url: string;
   readonly token?: string;
+  /** Reads the token anew, where it comes from a file. */
+  readonly renewToken?: (() => Promise<string | undefined>) | undefined;
   readonly fetch: Fetch;
   readonly clock: Clock;
   readonly random: Random;

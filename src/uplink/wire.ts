@@ -12,6 +12,7 @@ import {
   GatewayRefusedError,
   GatewayTimeoutError,
   StoppedError,
+  TokenError,
   UnreachableError,
   type UplinkError,
 } from "./errors.ts";
@@ -26,6 +27,8 @@ export interface WireOptions {
   /** The gateway's address, `http:` or `https:`, perhaps with a path. */
   readonly url: string;
   readonly token?: string;
+  /** Reads the token where it may be replaced: at first if none was given, and after a 401, when the request is sent once more. */
+  readonly renewToken?: (() => Promise<string | undefined>) | undefined;
   readonly fetch: Fetch;
   readonly clock: Clock;
 }
@@ -64,7 +67,7 @@ export class Wire {
   /** The gateway's address without a slash at the end. */
   readonly url: string;
   readonly #options: WireOptions;
-  readonly #authorization: string | undefined;
+  #authorization: string | undefined;
   readonly #traffic = { requests: 0, failures: 0, sentBytes: 0, receivedBytes: 0 };
 
   /**
@@ -74,7 +77,7 @@ export class Wire {
   constructor(options: WireOptions) {
     this.url = checkAddress(options.url);
     this.#options = options;
-    this.#authorization = options.token === undefined ? undefined : `Bearer ${checkToken(options.token)}`;
+    this.#authorization = options.token === undefined ? undefined : bearer(options.token);
   }
 
   get traffic(): Traffic {
@@ -138,9 +141,35 @@ export class Wire {
     );
   }
 
-  async #begin(call: Call, signal: AbortSignal): Promise<Response> {
+  async #firstToken(renewToken: () => Promise<string | undefined>): Promise<void> {
+    try {
+      const token = await renewToken();
+      if (token !== undefined) this.#authorization = bearer(token);
+    } catch (cause) {
+      if (cause instanceof TokenError) throw cause;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new TokenError(`The token can't be read: ${why}: check OUTRIDER_TOKEN_FILE`, { cause });
+    }
+  }
+
+  /** Whether there is another token than the one that was refused. */
+  async #hasOther(used: string | undefined): Promise<boolean> {
+    if (this.#authorization !== used) return true;
+    try {
+      const token = await this.#options.renewToken?.();
+      if (token !== undefined) this.#authorization = bearer(token);
+    } catch {
+      // What is there can't be read, or is no token: that the old one was refused says enough.
+    }
+    return this.#authorization !== used;
+  }
+
+  async #begin(call: Call, signal: AbortSignal, again = true): Promise<Response> {
+    const { renewToken } = this.#options;
+    if (this.#authorization === undefined && renewToken) await this.#firstToken(renewToken);
+    const used = this.#authorization;
     const headers: Record<string, string> = { ...call.headers };
-    if (this.#authorization !== undefined) headers.authorization = this.#authorization;
+    if (used !== undefined) headers.authorization = used;
     this.#traffic.sentBytes += sizeOf(call, headers);
     const init: RequestInit = { method: call.method, headers, redirect: "manual", signal };
     if (call.body !== undefined) init.body = call.body;
@@ -155,6 +184,10 @@ export class Wire {
         discard(response);
         throw redirected(this.name(call), response);
       }
+    }
+    if (again && response.status === 401 && await this.#hasOther(used)) {
+      discard(response);
+      return await this.#begin(call, signal, false);
     }
     return response;
   }
@@ -188,6 +221,10 @@ export class Wire {
       chunks.push(part.value);
     }
   }
+}
+
+function bearer(token: string): string {
+  return `Bearer ${checkToken(token)}`;
 }
 
 function checkAddress(text: string): string {
