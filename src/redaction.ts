@@ -89,6 +89,17 @@ export class Redactor {
     return this.text(text) === text ? text : JSON.stringify(this.value(JSON.parse(text)));
   }
 
+  /** A text that may be JSON, and then still is: numbers stay, since what a page or a program reads has to be read. */
+  told(text: string): string {
+    const told = this.text(text);
+    if (told === text) return text;
+    try {
+      return this.json(text);
+    } catch {
+      return told;
+    }
+  }
+
   /** A JSON value without secrets in its strings and names. Numbers stay, and bytes stay bytes. */
   value(value: unknown): unknown {
     if (typeof value === "string") return this.text(value);

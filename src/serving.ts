@@ -152,7 +152,7 @@ class ServingAtWork implements Serving {
       run: () => this.#run,
       beforeNext: (listener) => void this.#beforeNext.push(listener),
       tokens: () => operator === "" ? [this.token] : [this.token, operator],
-      redact: (text) => this.#redactor.text(text),
+      redact: (text) => this.#redactor.told(text),
       onDefect: (error) =>
         note?.(`The end point failed at a request: ${error instanceof Error ? error.stack : error}`),
       ...(gateway !== undefined && { gateway }),

@@ -207,6 +207,9 @@ test("redaction: JSON stays JSON: strings and names without secrets, numbers and
     b: REDACTED,
     a: "x",
   });
+  const status = '{"startedAt":1764123456789,"because":"it is 123456"}';
+  assert.equal(redactor.told(status), '{"startedAt":1764123456789,"because":"it is [secret]"}');
+  assert.equal(redactor.told("no JSON 123456"), "no JSON [secret]");
   const clean = '{ "as":  "it was" }';
   assert.equal(redactor.json(clean), clean);
 });

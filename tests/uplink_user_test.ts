@@ -125,3 +125,44 @@ test("uplink: following ends when it is told to", async () => {
   await report.stop();
   assert.deepEqual(seqs, [1, 2]);
 });
+
+test("uplink: what is no answer of a gateway's is not shown to its user as one", async () => {
+  const bodies = ["", "OK", "<html>log in</html>", "null", "[]", "{}", '{"status":"login"}', '{"run":"r"}'];
+  for (const status of [200, 201, 202]) {
+    for (const body of bodies) {
+      const fetch = () => Promise.resolve(new Response(body, { status }));
+      const user = userGateway({
+        url: "http://localhost",
+        fetch,
+        clock: new HandClock(),
+        random: Math.random,
+      });
+      const asked = [
+        user.submit(new Uint8Array(1), "e"),
+        user.executors(),
+        user.runs(),
+        user.run("r"),
+        user.result("r"),
+        user.cancel("r"),
+        user.command("e", { type: "pause" }),
+        user.executorToken("t"),
+        user.logs("r").next(),
+      ];
+      for (const answer of asked) await assert.rejects(answer, { code: "OUTRIDER_GATEWAY_ANSWER" }, body);
+    }
+  }
+  const lines = '{"seq":1,"text":"a"}\n{"status":"login"}\n';
+  const ndjson = { headers: { "content-type": "application/x-ndjson" } };
+  const user = userGateway({
+    url: "http://localhost",
+    fetch: () => Promise.resolve(new Response(lines, ndjson)),
+    clock: new HandClock(),
+    random: Math.random,
+  });
+  const log = user.logs("r");
+  assert.equal((await log.next()).value?.["seq"], 1);
+  await assert.rejects(log.next(), {
+    code: "OUTRIDER_GATEWAY_ANSWER",
+    message: /no record: \{"status":"login"\}/,
+  });
+});
