@@ -9,8 +9,8 @@
  * A record, 8-byte aligned:  length i32 | kind i32 | a i32 | b i32 | x f64 | y f64 | c i32 | text bytes i32 | text …
  */
 
+import { MAX_VALUE_BYTES } from "../base/limits.ts";
 import { exchange, Floats, Ints, load, max, notify, slice, store, wait } from "../base/primordials.ts";
-import { MAX_VALUE_LENGTH } from "../pipeline/value.ts";
 import { startOf, TextMemory } from "./text.ts";
 
 /** Size of the ring in bytes, a power of two. When it is full, the worker waits between two tasks until the lane has read. */
@@ -204,7 +204,7 @@ export class OutboxReader {
   #chunk(text: string): string | undefined {
     this.#chunked += text.length;
     this.#chunks.push(text);
-    return text === "" || this.#chunked > MAX_VALUE_LENGTH ? "a text in its outbox has no end" : undefined;
+    return text === "" || this.#chunked > MAX_VALUE_BYTES ? "a text in its outbox has no end" : undefined;
   }
 
   #joined(text: string | undefined): string {

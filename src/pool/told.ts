@@ -5,7 +5,8 @@
  */
 import { isJson } from "../base/json.ts";
 import type { ErrorData } from "../pipeline/outcome.ts";
-import { MAX_DEPTH, MAX_VALUE_LENGTH } from "../pipeline/value.ts";
+import { bytesBeyond, MAX_VALUE_BYTES } from "../base/limits.ts";
+import { MAX_DEPTH } from "../pipeline/value.ts";
 
 /** How many errors there may be in a chain of causes. */
 const MAX_CAUSES = 16;
@@ -39,7 +40,7 @@ export function within(at: number, { from, to }: { readonly from: number; readon
 
 /** Whether a text is the JSON of a value: well-formed, no longer and no deeper than one may be. It makes nothing of it. */
 export function isValueText(text: string): boolean {
-  if (text.length > MAX_VALUE_LENGTH) return false;
+  if (bytesBeyond(text, MAX_VALUE_BYTES) !== undefined) return false;
   // Bytes are one level more in the text.
   return isJson(text, MAX_DEPTH + 1);
 }
