@@ -97,6 +97,7 @@ class SteadyRun implements HttpRun {
       pipeline: "fleet",
       state: "running",
       startedAt: this.#startedAt,
+      ranMs: Date.now() - this.#startedAt,
       tasks: TASKS,
       counts: { ...zero, timed_out: 0, cancelled: 0, crashed: 0, skipped: 0 },
       running: [],

@@ -83,14 +83,15 @@ class AgentAtWork implements Agent {
   readonly #withdrawn: Map<string, string> = new Map();
   #fileTaken = false;
   #cancelLook: () => void = () => {};
-  #cpu: { readonly at: number; readonly ms: number };
+  /** Processor time, and the monotonic time at which it was read. */
+  #cpu: { readonly tick: number; readonly ms: number };
 
   constructor(config: Config, port: AgentPort, options: AgentOptions) {
     this.#config = config;
     this.#port = port;
     this.#options = options;
     this.#level = config.logLevel;
-    this.#cpu = { at: port.clock.now(), ms: port.cpuMs() };
+    this.#cpu = { tick: port.clock.monotonic(), ms: port.cpuMs() };
     const { gateway, clock, random } = port;
     this.#link = gateway && new Link({
       gateway,
@@ -377,8 +378,8 @@ class AgentAtWork implements Agent {
   #snapshot(): Omit<HeartbeatSnapshot, "spool"> {
     const { runtime, version, cores, clock, memoryBytes, cpuMs } = this.#port;
     const { experiment, groups } = this.#config;
-    const now = { at: clock.now(), ms: cpuMs() };
-    const passed = now.at - this.#cpu.at;
+    const now = { tick: clock.monotonic(), ms: cpuMs() };
+    const passed = now.tick - this.#cpu.tick;
     const cpu = passed > 0 ? Math.max(0, (now.ms - this.#cpu.ms) / passed / cores) : undefined;
     if (passed > 0) this.#cpu = now;
     const run = this.#run?.told();

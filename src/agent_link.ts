@@ -43,9 +43,10 @@ export class Link {
   readonly #heartbeat: HeartbeatLoop;
   readonly #reports: Map<Report, RecordSource> = new Map();
   readonly #unlisten: () => void;
-  /** When the gateway last answered; at first, when the link began. */
+  /** When the gateway last answered, by the monotonic clock; at first, when the link began. */
   #heardAt: number;
-  #everHeard = false;
+  /** When anything last got through, as a stamp. */
+  #lastContactAt: number | undefined;
   /** What does not get through now, each with its last error: the heartbeat, the pull, reports. */
   readonly #failing: Map<unknown, string> = new Map();
   /** Codes of the trouble that a person has been told of. */
@@ -60,7 +61,7 @@ export class Link {
     const { gateway, clock, random, quiet, heartbeatMs } = options;
     this.gateway = gateway;
     this.#options = options;
-    this.#heardAt = clock.now();
+    this.#heardAt = clock.monotonic();
     this.#unlisten = this.#inbox.listen(options.onCommand);
     this.#heartbeat = startHeartbeat({
       gateway,
@@ -104,14 +105,14 @@ export class Link {
 
   /** How long the gateway has been out of reach, milliseconds; 0 while nothing has failed. */
   get outOfReachMs(): number {
-    return this.#failing.size > 0 ? this.#options.clock.now() - this.#heardAt : 0;
+    return this.#failing.size > 0 ? this.#options.clock.monotonic() - this.#heardAt : 0;
   }
 
   /** What an end point tells of the gateway. */
   told(): HttpGateway {
     return {
       url: this.gateway.url,
-      ...(this.#everHeard && { lastContactAt: this.#heardAt }),
+      ...(this.#lastContactAt !== undefined && { lastContactAt: this.#lastContactAt }),
       spool: this.spool,
       heartbeatFailures: this.#missedBeats,
     };
@@ -246,9 +247,9 @@ export class Link {
     const { clock, note } = this.#options;
     const failed = this.#failing.delete(by) || this.#failing.has("heartbeat");
     this.#failing.delete("heartbeat");
-    this.#everHeard = true;
+    this.#lastContactAt = clock.now();
     if (by === "heartbeat" && this.#failing.size > 0) return;
-    this.#heardAt = clock.now();
+    this.#heardAt = clock.monotonic();
     if (this.#failing.size > 0) return;
     if (failed) note(`The gateway ${this.gateway.url} is back`);
     this.#told.clear();

@@ -49,8 +49,10 @@ export interface RunningAttempt {
   readonly attempt: number;
   /** Number of the worker that runs it, from 1. */
   readonly worker: number;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, as the wall clock stands now. */
   readonly startedAt: number;
+  /** How long it has been running, milliseconds: whatever the wall clock did meanwhile. */
+  readonly ranMs: number;
   /** What the task last told with `ctx.progress`: a fraction from 0 to 1, and a text. Absent until it does. */
   readonly progress?: { readonly fraction: number; readonly text?: string };
 }
@@ -65,6 +67,8 @@ export interface RunSnapshot {
   readonly state: "running" | "succeeded" | "failed" | "cancelled";
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  /** How long it has been going on, milliseconds: whatever the wall clock did meanwhile. After its end, how long it took. */
+  readonly ranMs: number;
   /** Tasks in the pipeline. */
   readonly tasks: number;
   /** Tasks by where they stand; `waiting` and `ready` have not started, `retrying` waits out a delay. */

@@ -3,6 +3,7 @@
  * Must not decide what runs next (schedule/) nor where (pool/), only carry the one to the other.
  * Invariant: what happened is in the journal before anything follows from it.
  */
+import { between, systemClock } from "./base/clock.ts";
 import { takeEarly } from "./early.ts";
 import type { Execution, ExecutionEvent, RunOptions, RunSnapshot } from "./execution.ts";
 import type { InnerOptions, InspectedExecution, TaskStanding } from "./inspection.ts";
@@ -74,6 +75,10 @@ class Run implements InspectedExecution {
   #schedule: Schedule | undefined;
   #values: (string | undefined)[] = [];
   #startedAt: number;
+  /** When it began by the monotonic clock; of a run that goes on, as far back as the wall clock says that it began. */
+  #since: number;
+  /** How long it took, once it is over. */
+  #tookMs: number | undefined;
   #state: RunState = "running";
   #stopAsked: string | undefined;
 
@@ -84,6 +89,7 @@ class Run implements InspectedExecution {
     this.#past = options.journal === undefined ? undefined : pastOf(this.journal);
     this.run = this.#past?.run ?? options.run ?? crypto.randomUUID();
     this.#startedAt = this.#past?.startedAt ?? now();
+    this.#since = systemClock.monotonic() - between(this.#startedAt, now());
     this.store = new SharedStore({ onChange: (event) => void this.journal.append(event, now()) });
     this.events = new EventLog({ onChange: (event, at) => void this.journal.append(event, at) });
     this.begun = this.#begun.promise;
@@ -169,6 +175,7 @@ class Run implements InspectedExecution {
       run: this.run,
       state: this.#state,
       startedAt: this.#startedAt,
+      ranMs: this.#tookMs ?? systemClock.monotonic() - this.#since,
       plan: this.#plan,
       schedule: this.#schedule,
       pool: this.#pool,
@@ -307,6 +314,7 @@ class Run implements InspectedExecution {
     const schedule = this.#schedule = new Schedule(this.#plan!);
     const { name, tasks } = this.#plan!;
     this.#startedAt = now();
+    this.#since = systemClock.monotonic();
     this.journal.append(
       { type: "run.started", run: this.run, pipeline: name, runtime: RUNTIME, plan: hash },
       this.#startedAt,
@@ -397,9 +405,10 @@ class Run implements InspectedExecution {
 
   #end(state: RunState): void {
     this.#state = state;
-    const took = ((now() - this.#startedAt) / 1_000).toFixed(3);
+    const tookMs = this.#tookMs = Math.round(systemClock.monotonic() - this.#since);
+    const took = (tookMs / 1_000).toFixed(3);
     this.note("info", `Run ${this.run} ${state} after ${took} s`);
-    this.journal.append({ type: "run.ended", state }, now());
+    this.journal.append({ type: "run.ended", state, tookMs }, now());
   }
 
   /** An attempt as watchers are told of it. */
@@ -413,5 +422,5 @@ class Run implements InspectedExecution {
 }
 
 function now(): number {
-  return performance.timeOrigin + performance.now();
+  return systemClock.now();
 }

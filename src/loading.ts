@@ -3,6 +3,7 @@
  * Must not know what a plan is used for.
  * Invariant: nothing of a pipeline's code is evaluated in this thread.
  */
+import { systemClock } from "./base/clock.ts";
 import {
   type Loaded,
   type LoadOptions,
@@ -87,17 +88,17 @@ export async function loadDocument(source: Source, options: LoadOptions = {}): P
 /** The lane's answer; a worker that does not answer is ended. */
 async function limited<T>(lane: Lane, what: string, question: Parameters<typeof lane.ask<T>>[0]): Promise<T> {
   const limit = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
+  const cancel = systemClock.after(LOAD_MS, () => {
     limit.reject(
       new Error(
         `Loading ${what} takes longer than ${LOAD_MS / 1_000} s: look for code that waits at its top level`,
       ),
     );
     lane.end().catch(() => {});
-  }, LOAD_MS);
+  });
   try {
     return await Promise.race([lane.ask(question), limit.promise]);
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }

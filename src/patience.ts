@@ -4,6 +4,7 @@
  * Must not know what is waited for.
  * Invariant: after `end` no timer is left.
  */
+import { systemClock } from "./base/clock.ts";
 import { PipelineError } from "./pipeline/problem.ts";
 import type { PlanTask } from "./pipeline/plan.ts";
 
@@ -15,23 +16,24 @@ export function retryWait(retry: PlanTask["retry"], attempt: number, random: num
 
 /** The timers of one run. */
 export class Patience {
-  readonly #timers: Set<ReturnType<typeof setTimeout>> = new Set();
+  /** What cancels each timer. */
+  readonly #timers: Set<() => void> = new Set();
   readonly #loading: PromiseWithResolvers<never> = Promise.withResolvers();
-  #grace: ReturnType<typeof setTimeout> | undefined;
+  #cancelGrace: () => void = () => {};
 
   /** Acts after a while. */
   after(ms: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
+    const cancel = systemClock.after(ms, () => {
+      this.#timers.delete(cancel);
       act();
-    }, ms);
-    this.#timers.add(timer);
+    });
+    this.#timers.add(cancel);
   }
 
   /** Acts when the grace is over; there is one at a time. */
   grace(ms: number, act: () => void): void {
-    clearTimeout(this.#grace);
-    this.#grace = setTimeout(act, ms);
+    this.#cancelGrace();
+    this.#cancelGrace = systemClock.after(ms, act);
   }
 
   /** The run was stopped while its pipeline is read: that gets as long as a task would. */
@@ -45,13 +47,13 @@ export class Patience {
   /** What was read, unless the patience for that is over before. */
   async loaded<T>(reading: Promise<T>): Promise<T> {
     const read = await Promise.race([reading, this.#loading.promise]);
-    clearTimeout(this.#grace);
+    this.#cancelGrace();
     return read;
   }
 
   /** Forgets all that was to be done. */
   end(): void {
-    clearTimeout(this.#grace);
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#cancelGrace();
+    for (const cancel of this.#timers) cancel();
   }
 }

@@ -5,6 +5,7 @@
  * own, which no log holds.
  */
 import { askDirectly } from "./base/no_proxy.ts";
+import { systemClock } from "./base/clock.ts";
 import { httpApp } from "./http/app.ts";
 import { page } from "./http/page.ts";
 import {
@@ -144,7 +145,7 @@ class ServingAtWork implements Serving {
       runtime: `${runtime.name} ${runtime.version}`,
       version,
       executor,
-      startedAt: Date.now(),
+      startedAt: systemClock.now(),
       page,
       opened: this.#opened,
       anyAddress: reachable,
@@ -202,7 +203,7 @@ class ServingAtWork implements Serving {
     const followed = this.#opened.count > 0;
     await this.#opened.idle(FAREWELL_MS);
     // An answer that is broken off loses what its reader has not read yet, so the last bytes get time to leave.
-    if (followed) await new Promise((left) => setTimeout(left, LEAVING_MS));
+    if (followed) await new Promise<void>((left) => systemClock.after(LEAVING_MS, left));
     await this.#served?.close();
     await this.#untell();
   }

@@ -3,6 +3,7 @@
  * Must not change anything.
  * Invariant: a snapshot costs one step for each task, and never waits.
  */
+import { stampOffset, systemClock } from "./base/clock.ts";
 import type { RunningAttempt, RunSnapshot } from "./execution.ts";
 import type { TaskStanding } from "./inspection.ts";
 import { OUTCOMES, type RunState } from "./pipeline/outcome.ts";
@@ -17,6 +18,7 @@ export interface Pictured {
   readonly run: string;
   readonly state: RunState;
   readonly startedAt: number;
+  readonly ranMs: number;
   readonly plan: Plan | undefined;
   readonly schedule: Schedule | undefined;
   readonly pool: Pool;
@@ -46,6 +48,7 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
     pipeline: plan?.name ?? "",
     state: pictured.state,
     startedAt: pictured.startedAt,
+    ranMs: pictured.ranMs,
     tasks: plan?.tasks.length ?? 0,
     counts: countsOf(pictured, running.length),
     running,
@@ -89,17 +92,21 @@ function nextOf(plan: Plan, schedule: Schedule, limit: number): string[] {
 }
 
 function runningOf({ plan, pool, progress }: Pictured): RunningAttempt[] {
+  const now = systemClock.monotonic();
+  const ahead = stampOffset();
   return [...pool.lanes, ...pool.commands?.views ?? []].flatMap((lane) => {
     const running = lane.running;
     if (running === undefined) return [];
     const { task, iteration, attempt } = running.item;
     const told = progress.get(task);
+    const ranMs = Math.max(0, now - running.since);
     return [{
       task: plan!.tasks[task]!.name,
       iteration,
       attempt,
       worker: lane.id,
-      startedAt: running.since,
+      startedAt: running.since + ahead,
+      ranMs,
       ...(told === undefined ? {} : { progress: told }),
     }];
   });

@@ -6,6 +6,7 @@
  *
  * Format: "Trace Event Format" (docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU).
  */
+import { between } from "./base/clock.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { Settled, StateRecord } from "./journal/record.ts";
 
@@ -61,7 +62,7 @@ function barOf(settled: Settled, workers: Set<number>): object[] {
     pid: 1,
     tid: worker,
     ts: micros(startedAt),
-    dur: Math.max(0, micros(endedAt) - micros(startedAt)),
+    dur: micros(between(startedAt, endedAt)),
     ...(outcome !== "succeeded" && { cname: outcome === "cancelled" ? "grey" : "terrible" }),
     args: {
       outcome,

@@ -49,6 +49,59 @@ const RUNTIME_FILES = /^src\/(runtime\/|(journal|gateway)\/sqlite\w*\.ts$)/;
 const TOUCH =
   /\b(?:Deno|Bun)\??\.\w+|(?<![.\w])process\.(?:argv|cwd|env|exit|hrtime|kill|memory\w+|nextTick|on|off|once|p\w+|std\w+|version\w*)\b/g;
 
+/** Clocks and timers of the runtime. All that lasts is timed by the one clock of `src/base/clock.ts`, which bounds every timer. */
+const RAW_TIME =
+  /\bDate\.now\b|\bnew Date\(\)|\bperformance\.(?:now|timeOrigin|timing)\b|(?<![.\w])(?:AbortSignal\.timeout|(?:globalThis\.)?set(?:Timeout|Interval|Immediate))(?=\()/g;
+
+/** What of them is used elsewhere, and why. */
+const RAW_TIME_USED: readonly { readonly where: RegExp; readonly what: RegExp; readonly why: string }[] = [
+  { where: /^src\/base\/(clock|primordials)\.ts$/, what: /./, why: "it is the clock" },
+  {
+    where: /^src\/http\/page\//,
+    what: /performance\.now|set|Abort/,
+    why: "a browser's one thread; constants",
+  },
+  {
+    where: /^src\/pipeline\/wfformat\.ts$/,
+    what: /performance\.now/,
+    why: "code of a task, which is timed there",
+  },
+  {
+    where: /^src\/journal\/sqlite_disk\.ts$/,
+    what: /setTimeout/,
+    why: "timers that hold no process; constants",
+  },
+  {
+    where: /^src\/runtime\/worker_host\.ts$/,
+    what: /performance\.now|setI/,
+    why: "console.time; constants",
+  },
+  {
+    where: /^src\/pool\/worker_clock\.ts$/,
+    what: /timeOrigin/,
+    why: "finds what another thread's clock is to ours",
+  },
+  { where: /^workers\/task_worker\.ts$/, what: /timeOrigin/, why: "tells it" },
+];
+
+/**
+ * A wall time less something, or something less a wall time: what would be a duration, and isn't after a step. Stamps are
+ * called `…At` or `at`, and come from `now()`.
+ */
+const STAMP = String.raw`(?:[\w.#?!()]*(?:\b|#)(?:\w+At|at)\b!?|Date\.parse\([^()]*\))`;
+const WALL_DIFFERENCE = new RegExp(
+  String
+    .raw`(?<!performance)[.\s]now\(\)\s*-(?!-)|(?<!-)-\s*(?!performance)[\w.#]*\bnow\(\)|${STAMP}\s+-\s+${STAMP}`,
+  "g",
+);
+
+/** Where such a thing is no difference of two wall times. */
+const WALL_DIFFERENCE_USED: Readonly<Record<string, string>> = {
+  "src/base/clock.ts": "`leftOf`, `between` and the anchor: the one place for it",
+  "src/pipeline/loops.ts": "`at` is a place in a list",
+  "workers/line.ts": "a worker knows monotonic time alone, its own",
+};
+
 /** A source file with what it imports: paths of ours, relative to the repository, or names of modules. */
 interface Source {
   readonly path: string;
@@ -196,6 +249,45 @@ test("Deno, Node and Bun are touched only where they may be", () => {
       ...[...code.matchAll(TOUCH)].map(([what]) => `uses ${what}`),
     ];
   });
+  assert.deepEqual(found, []);
+});
+
+test("the clock and the timers of the runtime are used only by the one clock", () => {
+  const found = breaches(({ path, code }) =>
+    [...code.matchAll(RAW_TIME)].map(([what]) => what)
+      .filter((what) => !RAW_TIME_USED.some((used) => used.where.test(path) && used.what.test(what)))
+      .map((what) => `uses ${what}: take systemClock of src/base/clock.ts`)
+  );
+  assert.deepEqual(found, []);
+});
+
+test("no duration is the difference of two wall times", () => {
+  const wrong = [
+    "clock.now() - startedAt",
+    "until - clock.now()",
+    "Date.now() - x",
+    "run.endedAt! - run.startedAt!",
+    "Date.parse(endedAt) - Date.parse(startedAt)",
+    "record.at - this.#startedAt",
+    "x -systemClock.now()",
+  ];
+  for (const text of wrong) assert.ok(` ${text}`.match(WALL_DIFFERENCE), text);
+  const right = [
+    "clock.monotonic() - startedAt",
+    "until - clock.monotonic()",
+    "last + ms - performance.now()",
+    "clock.now() + ms",
+    "at - 1",
+    "between(startedAt, endedAt)",
+  ];
+  for (const text of right) assert.ok(!` ${text}`.match(WALL_DIFFERENCE), text);
+  const found = breaches(({ path, code }) =>
+    path in WALL_DIFFERENCE_USED
+      ? []
+      : [...code.matchAll(WALL_DIFFERENCE)].map(([what]) =>
+        `says "${what.trim()}": take monotonic time, or what src/base/clock.ts has for stamps`
+      )
+  );
   assert.deepEqual(found, []);
 });
 

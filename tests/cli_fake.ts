@@ -3,7 +3,7 @@
  * Must not know what is tested.
  */
 import type { CliRuntime } from "../src/cli/context.ts";
-import type { Clock } from "../src/cli/view.ts";
+import type { Clock } from "../src/base/clock.ts";
 import type { Execution, ExecutionEvent, RunningAttempt, RunSnapshot } from "../src/execution.ts";
 import type { LogRecord } from "../src/journal/record.ts";
 import type { RunResult } from "../src/journal/result.ts";
@@ -42,30 +42,37 @@ export class FakeOutput implements Output {
   }
 }
 
-/** A clock that stands still until it is moved. */
+/** A clock that stands still until it is moved; its wall clock steps without it. */
 export class FakeClock implements Clock {
-  time: number = START;
-  readonly timers: Set<{ readonly ms: number; readonly tick: () => void; due: number }> = new Set();
+  /** What the monotonic clock reads. */
+  time = 5_000;
+  /** What the wall clock is ahead of it. */
+  ahead: number = START - 5_000;
+  readonly timers: Set<{ readonly due: number; readonly fn: () => void }> = new Set();
 
   now(): number {
+    return this.ahead + this.time;
+  }
+
+  monotonic(): number {
     return this.time;
   }
 
-  every(ms: number, tick: () => void): () => void {
-    const timer = { ms, tick, due: this.time + ms };
+  after(ms: number, fn: () => void): () => void {
+    const timer = { due: this.time + ms, fn };
     this.timers.add(timer);
     return () => this.timers.delete(timer);
   }
 
-  /** Lets time pass; timers tick when they are due. */
+  /** Lets time pass; timers fire when they are due. */
   pass(ms: number): void {
     const until = this.time + ms;
     for (;;) {
       const next = [...this.timers].sort((a, b) => a.due - b.due)[0];
       if (next === undefined || next.due > until) break;
       this.time = next.due;
-      next.due += next.ms;
-      next.tick();
+      this.timers.delete(next);
+      next.fn();
     }
     this.time = until;
   }
@@ -93,6 +100,7 @@ export function snapshotOf(
     pipeline: "device-check",
     state: "running",
     startedAt: START,
+    ranMs: 0,
     tasks: 3,
     running: [],
     next: [],
@@ -104,13 +112,21 @@ export function snapshotOf(
 
 /** A running attempt that started `ms` after the start. */
 export function runningSince(ms: number, task: string, more: Partial<RunningAttempt> = {}): RunningAttempt {
-  return { task, iteration: 0, attempt: 1, worker: 1, startedAt: START + ms, ...more };
+  return { task, iteration: 0, attempt: 1, worker: 1, startedAt: START + ms, ranMs: 0, ...more };
+}
+
+/** A snapshot as it is at this wall time, on a clock that has not stepped. */
+export function pictureAt(now: number, snapshot: RunSnapshot): RunSnapshot {
+  const running = snapshot.running.map((each) => ({ ...each, ranMs: now - each.startedAt }));
+  return { ...snapshot, ranMs: now - snapshot.startedAt, running };
 }
 
 /** An execution that does what the test says. */
 export class FakeExecution implements Execution {
   readonly run = "r1";
   picture: RunSnapshot = snapshotOf();
+  /** How long it has been going on, milliseconds. */
+  ranMs: () => number = () => 0;
   readonly asked: string[] = [];
   readonly #listeners: Set<(event: ExecutionEvent) => void> = new Set();
   readonly #result: PromiseWithResolvers<RunResult> = Promise.withResolvers();
@@ -128,7 +144,7 @@ export class FakeExecution implements Execution {
   }
 
   snapshot(): RunSnapshot {
-    return this.picture;
+    return pictureAt(START + this.ranMs(), this.picture);
   }
 
   stop(because: string): void {

@@ -5,7 +5,7 @@ import { width } from "../src/cli/measures.ts";
 import { plainPaint } from "../src/cli/paint.ts";
 import { report } from "../src/cli/report.ts";
 import type { AttemptResult } from "../src/pipeline/outcome.ts";
-import { resultOf, runningSince, snapshotOf, START } from "./cli_fake.ts";
+import { pictureAt, resultOf, runningSince, snapshotOf, START } from "./cli_fake.ts";
 
 const plain = { columns: 80, paint: plainPaint };
 
@@ -135,11 +135,11 @@ test("the live view shows how far the run is, what runs, and what comes next", (
     ],
     next: ["net", "report"],
   });
-  const lines = frame(snapshot, { columns: 80, rows: 24, now: START + 3_400, paint: plainPaint });
+  const lines = frame(pictureAt(START + 3_400, snapshot), { columns: 80, rows: 24, paint: plainPaint });
   assert.deepEqual(lines, [
     "device-check ━━━━━━━━━━━━──────────── 6 of 12 · 1 failed · 3.4 s",
-    "⠴ cpu       3.2 s  ━━━━──────  45 %  measuring",
-    "⠴ disk #2   2.4 s",
+    "⠼ cpu       3.2 s  ━━━━──────  45 %  measuring",
+    "⠼ disk #2   2.4 s",
     "  next: net, report, then 2 more",
   ]);
 });
@@ -161,17 +161,16 @@ test("the live view fits the terminal, however much runs", () => {
     next: ["y".repeat(200)],
   });
   for (const [columns, rows] of [[80, 24], [120, 40], [40, 10], [20, 5], [10, 3], [1, 1]] as const) {
-    const lines = frame(snapshot, {
+    const lines = frame(pictureAt(START + 60_000, snapshot), {
       columns,
       rows,
-      now: START + 60_000,
       paint: plainPaint,
       notice: "Stopping",
     });
     assert.ok(lines.length <= Math.max(1, rows - 1), `${lines.length} lines in ${rows} rows`);
     for (const line of lines) assert.ok(width(line) <= Math.max(1, columns - 1), `${columns}: ${line}`);
   }
-  const wide = frame(snapshot, { columns: 120, rows: 40, now: START + 60_000, paint: plainPaint });
+  const wide = frame(pictureAt(START + 60_000, snapshot), { columns: 120, rows: 40, paint: plainPaint });
   assert.match(wide[0]!, /9,946 of 100,000 · 36 failed · 2 to try again · 10 skipped · 1 min 00 s$/);
   assert.equal(wide.length, 14);
   assert.equal(wide[12], "  … 53 more running");
@@ -180,7 +179,7 @@ test("the live view fits the terminal, however much runs", () => {
 test("progress beyond its bounds does no harm", () => {
   for (const fraction of [-1, 2, NaN, Infinity]) {
     const running = [runningSince(0, "cpu", { progress: { fraction } })];
-    const [, line] = frame(snapshotOf({ running }), { columns: 80, rows: 24, now: START, paint: plainPaint });
+    const [, line] = frame(snapshotOf({ running }), { columns: 80, rows: 24, paint: plainPaint });
     assert.match(line!, /[━─]{10} ( {2}0|100) %$/);
   }
 });

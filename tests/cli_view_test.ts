@@ -22,6 +22,7 @@ function fakes(more: Partial<ViewOptions> = {}): Fakes {
     new FakeOutput(),
     new FakeOutput(),
   ];
+  execution.ranMs = () => clock.time - 5_000;
   const options = {
     out,
     err,
@@ -175,8 +176,8 @@ test("live: lines scroll above a region that is drawn anew", async () => {
   assert.equal(
     screen.text,
     `device-check ━━━━━━━━──────────────── 1 of 3 · 0.3 s
-⠼ cpu    0.3 s
-⠼ disk   0.2 s`,
+⠸ cpu    0.3 s
+⠸ disk   0.2 s`,
   );
   assert.equal(screen.cursorShown, false);
   execution.log(300, "cpu", "hello");
@@ -187,8 +188,8 @@ test("live: lines scroll above a region that is drawn anew", async () => {
     `13:02:11.423 cpu │ hello
 13:02:11.433 disk ! oops
 device-check ━━━━━━━━──────────────── 1 of 3 · 0.4 s
-⠴ cpu    0.4 s
-⠴ disk   0.3 s`,
+⠼ cpu    0.4 s
+⠼ disk   0.3 s`,
   );
   execution.picture = snapshotOf({
     counts: { succeeded: 2, running: 1 },
@@ -200,7 +201,7 @@ device-check ━━━━━━━━──────────────�
     `13:02:11.423 cpu │ hello
 13:02:11.433 disk ! oops
 device-check ━━━━━━━━━━━━━━━━──────── 2 of 3 · 0.5 s
-⠦ disk   0.4 s`,
+⠴ disk   0.4 s`,
   );
   view.end("the end\n");
   assert.equal(screen.text, "13:02:11.423 cpu │ hello\n13:02:11.433 disk ! oops\nthe end");

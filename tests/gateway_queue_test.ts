@@ -96,13 +96,16 @@ class Device {
 class World {
   readonly clock = new HandClock();
   store: GatewayStore;
+  /** The gateway of each storage. */
+  readonly #apps: Map<GatewayStore, ReturnType<typeof gatewayApp>> = new Map();
 
   constructor(store: GatewayStore = sqliteGatewayStore(":memory:")) {
     this.store = store;
   }
 
   async ask(path: string, init: RequestInit = {}): Promise<Response> {
-    const app = gatewayApp({ store: this.store, clock: this.clock });
+    const app = this.#apps.get(this.store) ?? gatewayApp({ store: this.store, clock: this.clock });
+    this.#apps.set(this.store, app);
     return await app.request(`http://127.0.0.1:9${path}`, init);
   }
 

@@ -81,6 +81,7 @@ export class HandRun implements HttpRun {
       pipeline: "hand",
       state: this.over ? "succeeded" : "running",
       startedAt: 1_000,
+      ranMs: 50,
       tasks: 3,
       counts: COUNTS,
       running: [{
@@ -89,6 +90,7 @@ export class HandRun implements HttpRun {
         attempt: 1,
         worker: 1,
         startedAt: Date.now() - 50,
+        ranMs: 50,
         progress: { fraction: 0.5, text: this.progressText },
       }],
       next: ["second"].slice(0, limit),

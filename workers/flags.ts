@@ -3,7 +3,7 @@
  * Must not know where the values are kept.
  * Invariant: every wait ends: by what is waited for, by its time, or with the attempt.
  */
-import { min } from "../src/base/primordials.ts";
+import { min, monotonic } from "../src/base/primordials.ts";
 import type { Flags, WaitOptions } from "../src/pipeline/context.ts";
 import { parseDuration } from "../src/pipeline/duration.ts";
 import { decode, encode, type Value } from "../src/pipeline/value.ts";
@@ -38,11 +38,11 @@ interface Wait<T> extends WaitOptions {
 
 async function waitFor<T>(remote: FlagCalls, wait: Wait<T>): Promise<T> {
   const { name, predicate, signal, timeout = DEFAULT_WAIT } = wait;
-  const until = performance.now() + parseDuration(timeout);
+  const until = monotonic() + parseDuration(timeout);
   let text = await unlessAborted(signal, remote.flagGet(name));
   for (;;) {
     if (text !== undefined && predicate(valueOf<T>(text)!)) return valueOf<T>(text)!;
-    const left = until - performance.now();
+    const left = until - monotonic();
     if (left <= 0) {
       throw new TimeoutError(
         `Flag ${JSON.stringify(name)} has not become what was waited for within ${timeout}: it is ${

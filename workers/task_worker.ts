@@ -25,10 +25,8 @@ import { type Author, NOBODY, Output } from "./output.ts";
 import { Remote } from "./remote.ts";
 
 const data = host.startData as WorkerData;
-const { timeOrigin } = performance;
-const now = () => timeOrigin + monotonic();
 const outbox = new OutboxWriter(data.cells, data.outbox, () => host.post(BELL));
-const output = new Output({ outbox, unfinished: new Unfinished(data.unfinished), now });
+const output = new Output({ outbox, unfinished: new Unfinished(data.unfinished), now: monotonic });
 const modules = new Modules();
 const locals = new Locals();
 const { endpoint, receive } = endpointOf((message, transfer) => host.post(message, transfer));
@@ -64,7 +62,7 @@ const line = new Line({
   around,
   value: (task, iteration) => lane.value(task, iteration),
   halt: data.halt,
-  now,
+  now: monotonic,
 });
 
 const CONSOLE: Readonly<Record<string, { stream: string; level: string }>> = {
@@ -170,6 +168,7 @@ host.provide("outrider", {
 });
 (globalThis as { [key: symbol]: unknown })[Symbol.for("outrider.ranInWorker")] = ranInWorker;
 await host.locked;
+outbox.write(Kind.clock, { a: 0, b: 0, c: 0, x: performance.timeOrigin, y: monotonic(), text: undefined });
 expose(calls, endpoint);
 host.onMessage(hear);
 line.wake();

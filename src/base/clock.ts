@@ -6,6 +6,8 @@
  * others or an earlier process have written, are `leftOf` and `between` here.
  */
 
+import { monotonic } from "./primordials.ts";
+
 /** A clock with timers. All times in milliseconds. */
 export interface Clock {
   /** Wall time since the epoch, for stamps only: it may step in both directions. */
@@ -16,23 +18,39 @@ export interface Clock {
   after(ms: number, fn: () => void): () => void;
 }
 
+// Taken when this is loaded, which in a worker is before any task: what a task puts in their place is its own affair.
+const { setTimeout, clearTimeout } = globalThis;
+
 /** Longest time that timers of all runtimes can hold, milliseconds; beyond it they fire at once. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 
 /** The real clock. Waits longer than a timer can hold are waited in several; NaN and less than 0 are 0. */
 export const systemClock: Clock = {
   now: wallTime,
-  monotonic: () => performance.now(),
+  monotonic,
   after(ms, fn) {
-    let timer: ReturnType<typeof setTimeout>;
+    let set: ReturnType<typeof setTimeout>;
     const wait = (left: number): void => {
       const part = timerMs(left);
-      timer = setTimeout(() => left > part ? wait(left - part) : fn(), part);
+      set = setTimeout(() => left > part ? wait(left - part) : fn(), part);
     };
     wait(ms);
-    return () => clearTimeout(timer);
+    return () => clearTimeout(set);
   },
 };
+
+/** Calls `tick` every `ms` until the returned function is called; a late tick puts off those after it. */
+export function every(clock: Clock, ms: number, tick: () => void): () => void {
+  let cancel: () => void;
+  const wait = (): void => {
+    cancel = clock.after(ms, () => {
+      wait();
+      tick();
+    });
+  };
+  wait();
+  return () => cancel();
+}
 
 /** A time that a timer of any runtime can hold, milliseconds: the one clamp for timers that are not `systemClock`'s. */
 export function timerMs(ms: number): number {
@@ -53,14 +71,21 @@ let lookAt = -Infinity;
  * Once the wall clock has stepped, it is anchored anew, at most about a millisecond later.
  */
 function wallTime(): number {
-  const at = performance.now();
+  const at = monotonic();
   if (at >= lookAt) look(at);
   return at + anchor;
 }
 
+/** What is added to a monotonic time of `systemClock` to make it a stamp, as the wall clock stands now. */
+export function stampOffset(): number {
+  const at = monotonic();
+  if (at >= lookAt) look(at);
+  return anchor;
+}
+
 function look(before: number): void {
   const wall = Date.now();
-  const after = performance.now();
+  const after = monotonic();
   lookAt = after + LOOK_MS;
   // This thread may have been put aside between the two clocks: no step, as long as some moment in between fits.
   if (wall < before + anchor - STEP_MS || wall > after + anchor + STEP_MS) anchor = wall - after;
@@ -77,7 +102,10 @@ export function leftOf(
   return Math.min(Math.max(until - now, 0) || 0, Math.max(most, 0));
 }
 
-/** What lies between two stamps of one thread or one message, milliseconds, for eyes only: a step between them shows. */
+/**
+ * What lies between two stamps, milliseconds. Exact for the two of one attempt, which are made by one anchor whatever the
+ * wall clock does; between others a step shows, so that this is for eyes only.
+ */
 export function between(from: number, to: number): number {
   return Math.max(0, to - from) || 0;
 }
@@ -85,9 +113,21 @@ export function between(from: number, to: number): number {
 /** Latest time that a date can hold, milliseconds since the epoch. */
 const MAX_DATE_MS = 8.64e15;
 
-/** A wall time as text (ISO 8601). Whatever the number, it never throws: what is no date becomes the nearest one. */
+let second = Number.NaN;
+let prefix = "";
+
+/**
+ * A wall time as text (ISO 8601). Whatever the number, it never throws: what is no date becomes the nearest one. Times
+ * come in bursts, so all but the milliseconds is kept for the next.
+ */
 export function isoTime(at: number): string {
-  return dateOf(at).toISOString();
+  const whole = Math.floor(Math.abs(at) <= MAX_DATE_MS ? at : dateOf(at).getTime());
+  const ms = ((whole % 1_000) + 1_000) % 1_000;
+  if (whole - ms !== second) {
+    prefix = new Date(whole - ms).toISOString().slice(0, -4);
+    second = whole - ms;
+  }
+  return `${prefix}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
 }
 
 /** A wall time as a date that is valid, whatever the number. */

@@ -57,21 +57,28 @@ async function runAgent(
   config: import("../config.ts").Config,
   { follow }: { readonly follow: boolean },
 ): Promise<number> {
-  const [{ startAgentHere }, { LAST_END }, { runtime }, views, { VERSION }, { PlainView }, { plainPaint }] =
-    await Promise.all([
-      import("../agent_start.ts"),
-      import("../supervise.ts"),
-      import("../runtime/runtime.ts"),
-      import("./view_choice.ts"),
-      import("./version.ts"),
-      import("./view_plain.ts"),
-      import("./paint.ts"),
-    ]);
+  const [
+    { startAgentHere },
+    { LAST_END },
+    { runtime },
+    { systemClock },
+    { VERSION },
+    { PlainView },
+    { plainPaint },
+  ] = await Promise.all([
+    import("../agent_start.ts"),
+    import("../supervise.ts"),
+    import("../runtime/runtime.ts"),
+    import("../base/clock.ts"),
+    import("./version.ts"),
+    import("./view_plain.ts"),
+    import("./paint.ts"),
+  ]);
   const { redacted } = await import("./redacted.ts");
   const { timeOfDay } = await import("./measures.ts");
   const { stderr } = runtime;
   const level = config.logLevel === "debug" ? "info" : config.logLevel;
-  const note = (text: string) => stderr.write(`${timeOfDay(Date.now())} outrider · ${text}\n`);
+  const note = (text: string) => stderr.write(`${timeOfDay(systemClock.now())} outrider · ${text}\n`);
   const started = startAgentHere(config, {
     runtime,
     follow,
@@ -86,7 +93,7 @@ async function runAgent(
         out: to,
         err: to,
         paint: plainPaint,
-        clock: views.clock,
+        clock: systemClock,
         time: timeOfDay,
         level,
         quiet: false,

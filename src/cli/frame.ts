@@ -20,8 +20,6 @@ const SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏";
 export interface FrameOptions {
   readonly columns: number;
   readonly rows: number;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
   readonly paint: Paint;
   /** A line to show last, such as what a Ctrl-C has begun. */
   readonly notice?: string;
@@ -31,9 +29,12 @@ export interface FrameOptions {
 export function frame(snapshot: RunSnapshot, options: FrameOptions): readonly string[] {
   const { columns, rows, paint, notice } = options;
   const room = Math.max(0, Math.min(MAX_RUNNING, rows - 5));
-  const running = [...snapshot.running].sort((a, b) => a.startedAt - b.startedAt);
+  const running = [...snapshot.running].sort((a, b) => b.ranMs - a.ranMs);
   const shown = running.slice(0, running.length > room ? Math.max(0, room - 1) : room);
-  const lines = [header(snapshot, options), ...shown.map((attempt) => runningLine(attempt, shown, options))];
+  const lines = [
+    header(snapshot, options),
+    ...shown.map((attempt) => runningLine(attempt, { all: shown, paint, ms: snapshot.ranMs })),
+  ];
   const more = Math.max(running.length, snapshot.counts.running) - shown.length;
   if (more > 0) lines.push(paint.dim(`  … ${count(more)} more running`));
   const next = nextLine(snapshot);
@@ -61,9 +62,9 @@ export function progressText(snapshot: Pick<RunSnapshot, "counts" | "tasks">, pa
   ].join(" · ");
 }
 
-function header(snapshot: RunSnapshot, { now, paint, columns }: FrameOptions): string {
+function header(snapshot: RunSnapshot, { paint, columns }: FrameOptions): string {
   const ended = endedTasks(snapshot);
-  const elapsed = growing(now - snapshot.startedAt);
+  const elapsed = growing(snapshot.ranMs);
   const name = fit(harmless(snapshot.pipeline), 30);
   const words = `${progressText(snapshot, paint)} · ${elapsed}`;
   const left = columns - 1 - width(name) - width(words) - 2;
@@ -73,13 +74,14 @@ function header(snapshot: RunSnapshot, { now, paint, columns }: FrameOptions): s
   return `${paint.bold(name)}${bar} ${words}`;
 }
 
-function runningLine(attempt: RunningAttempt, all: readonly RunningAttempt[], options: FrameOptions): string {
-  const { now, paint } = options;
+function runningLine(
+  attempt: RunningAttempt,
+  { all, paint, ms }: { readonly all: readonly RunningAttempt[]; readonly paint: Paint; readonly ms: number },
+): string {
   const names = Math.min(24, Math.max(...all.map((one) => width(labelOf(one)))));
-  const ms = now - attempt.startedAt;
-  const spin = SPINNER[Math.abs(Math.floor(now / 100)) % SPINNER.length]!;
+  const spin = SPINNER[Math.floor(ms / 100) % SPINNER.length]!;
   const name = paint.task(attempt.task, pad(fit(labelOf(attempt), names), names));
-  const head = `${paint.dim(spin)} ${name} ${growing(ms).padStart(7)}`;
+  const head = `${paint.dim(spin)} ${name} ${growing(attempt.ranMs).padStart(7)}`;
   const progress = attempt.progress;
   if (progress === undefined) return head;
   const percent = `${Math.floor(clamped(progress.fraction) * 100)} %`.padStart(5);

@@ -5,6 +5,7 @@
  *
  *   │ log or stdout   ! stderr   ✓ succeeded   ✗ failed   − skipped or cancelled   ↻ tries again   · Outrider itself
  */
+import { between } from "../base/clock.ts";
 import type { Level, LogRecord, Settled } from "../journal/record.ts";
 import { isFailure } from "../pipeline/outcome.ts";
 import type { Outcome } from "../pipeline/outcome.ts";
@@ -67,7 +68,7 @@ export class LineWriter {
     },
   ): string {
     const { warn } = this.#paint;
-    const wait = key.dueAt > at ? `in ${span(key.dueAt - at)}` : "now";
+    const wait = key.dueAt > at ? `in ${span(between(at, key.dueAt))}` : "now";
     return this.#line(at, { ...key, attempt: 1 }, warn("↻"), warn(`attempt ${key.attempt} starts ${wait}`));
   }
 
@@ -123,7 +124,7 @@ export function markOf(
 
 function settledText(settled: Settled): string {
   const { outcome, startedAt, endedAt } = settled;
-  const took = startedAt === undefined || endedAt === undefined ? "" : span(endedAt - startedAt);
+  const took = startedAt === undefined || endedAt === undefined ? "" : span(between(startedAt, endedAt));
   const why = reasonOf(settled);
   const after = took === "" ? "" : ` ${outcome === "succeeded" ? "in" : "after"} ${took}`;
   return `${wordOf(outcome)}${after}${why === "" ? "" : `: ${why}`}`;

@@ -2,6 +2,7 @@
  * Owns how times, counts and lengths are written for a person.
  * Must not know what they measure.
  */
+import { dateOf } from "../base/clock.ts";
 import widthOf from "fast-string-truncated-width";
 
 /** A time span: `35 ms`, `1.2 s`, `2 min 05 s`, `3 h 07 min`. */
@@ -32,7 +33,7 @@ export function counted(number: number, noun: string): string {
 
 /** The time of day of a moment, local: `13:02:11.123`. */
 export function timeOfDay(at: number): string {
-  const date = new Date(at);
+  const date = dateOf(at);
   const ms = String(date.getMilliseconds()).padStart(3, "0");
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`;
 }

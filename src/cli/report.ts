@@ -3,6 +3,7 @@
  * Must not know how the run was watched.
  * Invariant: its length is bounded, whatever the size of the pipeline; what is left out is counted.
  */
+import { between } from "../base/clock.ts";
 import type { RunResult } from "../journal/result.ts";
 import { isFailure } from "../pipeline/outcome.ts";
 import type { AttemptResult, ErrorData, Outcome } from "../pipeline/outcome.ts";
@@ -81,7 +82,7 @@ function table(ended: readonly Ended[], { columns, paint }: ReportOptions): stri
 
 function tookOf({ startedAt, endedAt }: AttemptResult): string {
   if (startedAt === undefined || endedAt === undefined) return "";
-  return span(Date.parse(endedAt) - Date.parse(startedAt));
+  return span(between(Date.parse(startedAt), Date.parse(endedAt)));
 }
 
 /** What the last column says: how often it ran, then its value or the reason. */
@@ -135,9 +136,10 @@ function summary(result: RunResult, ended: readonly Ended[], paint: Paint): stri
   const parts = ORDER.filter((outcome) => counts.has(outcome)).map((outcome) =>
     `${count(counts.get(outcome)!)} ${wordOf(outcome)}`
   );
-  const took = result.endedAt === undefined
+  const { startedAt, endedAt, tookMs } = result;
+  const took = endedAt === undefined
     ? ""
-    : ` in ${span(Date.parse(result.endedAt) - Date.parse(result.startedAt))}`;
+    : ` in ${span(tookMs ?? between(Date.parse(startedAt), Date.parse(endedAt)))}`;
   const brush = result.state === "succeeded"
     ? paint.good
     : result.state === "failed"

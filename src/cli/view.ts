@@ -3,6 +3,7 @@
  * Must not know which views there are.
  * Invariant: a view never changes the run; once ended, no timer of it is left.
  */
+import type { Clock } from "../base/clock.ts";
 import type { Level } from "../journal/record.ts";
 import type { Output } from "../runtime/port.ts";
 import type { Paint } from "./paint.ts";
@@ -13,14 +14,6 @@ export interface View {
   note(text: string): void;
   /** Takes away whatever is only for the time of the run, prints a last text, gives the terminal back. More calls do nothing. */
   end(last?: string): void;
-}
-
-/** Time, passed in so that tests can drive it. */
-export interface Clock {
-  /** Milliseconds since the epoch. */
-  now(): number;
-  /** Calls `tick` again and again until the returned function is called. */
-  every(ms: number, tick: () => void): () => void;
 }
 
 /** What a view needs. */

@@ -2,13 +2,14 @@
  * Owns the choice of the view that fits the terminal and what the person asked for.
  * Must not know how a view draws.
  */
+import { systemClock } from "../base/clock.ts";
 import type { Execution } from "../execution.ts";
 import type { Level } from "../journal/record.ts";
 import type { Output } from "../runtime/port.ts";
 import { timeOfDay } from "./measures.ts";
 import { colourPaint, isRich, plainPaint } from "./paint.ts";
 import type { Paint } from "./paint.ts";
-import type { Clock, View, ViewOptions } from "./view.ts";
+import type { View, ViewOptions } from "./view.ts";
 import { LiveView } from "./view_live.ts";
 import { PlainView } from "./view_plain.ts";
 
@@ -22,15 +23,6 @@ export interface ViewWish {
   readonly level: Level;
   readonly quiet: boolean;
 }
-
-/** The clock of the machine. */
-export const clock: Clock = {
-  now: () => Date.now(),
-  every: (ms, tick) => {
-    const timer = setInterval(tick, ms);
-    return () => clearInterval(timer);
-  },
-};
 
 /** A view that is ready to be opened. */
 export interface ReadyView {
@@ -49,7 +41,7 @@ export async function readyView(wish: ViewWish): Promise<ReadyView> {
   const coloured = live || colour ? await colourPaint() : plainPaint;
   const paint = colour ? coloured : plainPaint;
   const { stderr: err, level, quiet } = wish;
-  const options: ViewOptions = { out, err, paint, clock, time: timeOfDay, level, quiet };
+  const options: ViewOptions = { out, err, paint, clock: systemClock, time: timeOfDay, level, quiet };
   return {
     paint,
     columns: out.isTTY ? out.columns : 120,

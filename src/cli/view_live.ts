@@ -6,6 +6,7 @@
  *   13:02:11.123 cpu │ a line that stays        <- lines, on the same stream if both are the terminal
  *   device-check ━━━━━───── 3 of 7 · 1.2 s      <- the region, on stderr, at most ten times a second
  */
+import { every } from "../base/clock.ts";
 import type { Execution } from "../execution.ts";
 import type { Output } from "../runtime/port.ts";
 import { frame } from "./frame.ts";
@@ -81,7 +82,7 @@ export class LiveView implements View {
     this.#oneTerminal = options.out.isTTY;
     const tell = (lines: string, to: "out" | "err") => this.#lines(lines, to);
     this.#teller = new Teller(execution, { ...options, tell });
-    this.#stopTicks = options.clock.every(TICK_MS, () => this.#tick());
+    this.#stopTicks = every(options.clock, TICK_MS, () => this.#tick());
   }
 
   note(text: string): void {
@@ -115,7 +116,7 @@ export class LiveView implements View {
   /** Takes the region away if lines are to go above it, writes them, draws it again: in one write. */
   #draw({ region = true }: { readonly region?: boolean } = {}): void {
     if (this.#ended) return;
-    const { err, clock, region: paint } = this.#options;
+    const { err, region: paint } = this.#options;
     const { columns, rows } = err;
     if (this.#drawn.length > 0 && columns !== this.#drawnColumns) this.#takeAwayFolded(columns, rows);
     if (this.#drawn.length > 0 && (this.#held !== "" || !region)) {
@@ -129,7 +130,7 @@ export class LiveView implements View {
       this.#hidden = true;
       const notice = this.#notice === undefined ? {} : { notice: this.#notice };
       const snapshot = this.#execution.snapshot(MAX_NEXT);
-      this.#drawn = frame(snapshot, { columns, rows, now: clock.now(), paint, ...notice });
+      this.#drawn = frame(snapshot, { columns, rows, paint, ...notice });
       this.#drawnColumns = columns;
       this.#region(this.#drawn.join("\n"));
     } else if (this.#hidden && !region) {

@@ -3,6 +3,7 @@
  * Must not know of terminals.
  * Invariant: every line is whole, and written when it happens.
  */
+import { every } from "../base/clock.ts";
 import type { Execution } from "../execution.ts";
 import { progressText } from "./frame.ts";
 import { harmless } from "./harmless.ts";
@@ -23,19 +24,20 @@ export class PlainView implements View {
   readonly #options: ViewOptions;
   readonly #teller: Teller | undefined;
   readonly #stopTicks: () => void;
+  /** When there last was a line, by the monotonic clock. */
   #spokenAt: number;
   #ended = false;
 
   constructor(execution: Execution, options: ViewOptions) {
     this.#execution = execution;
     this.#options = options;
-    this.#spokenAt = options.clock.now();
+    this.#spokenAt = options.clock.monotonic();
     const tell = (lines: string, to: "out" | "err") => {
-      this.#spokenAt = options.clock.now();
+      this.#spokenAt = options.clock.monotonic();
       options[to].write(lines);
     };
     this.#teller = options.quiet ? undefined : new Teller(execution, { ...options, tell });
-    this.#stopTicks = options.quiet ? () => {} : options.clock.every(SILENCE_MS / 10, () => this.#tick());
+    this.#stopTicks = options.quiet ? () => {} : every(options.clock, SILENCE_MS / 10, () => this.#tick());
   }
 
   note(text: string): void {
@@ -52,19 +54,17 @@ export class PlainView implements View {
   }
 
   #tick(): void {
-    const now = this.#options.clock.now();
-    if (now - this.#spokenAt < SILENCE_MS) return;
-    this.#teller?.note(now, stillText(this.#execution, now, this.#options.paint));
+    const { clock, paint } = this.#options;
+    if (clock.monotonic() - this.#spokenAt < SILENCE_MS) return;
+    this.#teller?.note(clock.now(), stillText(this.#execution, paint));
   }
 }
 
 /** `3 of 7 · running: cpu (12.0 s), disk (3.1 s)`. */
-function stillText(execution: Execution, now: number, paint: Paint): string {
+function stillText(execution: Execution, paint: Paint): string {
   const snapshot = execution.snapshot(0);
-  const running = [...snapshot.running].sort((a, b) => a.startedAt - b.startedAt);
-  const named = running.slice(0, MAX_NAMED).map(({ task, startedAt }) =>
-    `${harmless(task)} (${growing(now - startedAt)})`
-  );
+  const running = [...snapshot.running].sort((a, b) => b.ranMs - a.ranMs);
+  const named = running.slice(0, MAX_NAMED).map(({ task, ranMs }) => `${harmless(task)} (${growing(ranMs)})`);
   const more = running.length - named.length;
   const list = named.length === 0
     ? ""

@@ -8,6 +8,7 @@ import { MAX_BATCH_BYTES } from "../base/limits.ts";
 import { Room } from "../base/reader_stream.ts";
 import { admit } from "./access.ts";
 import { Bells } from "./bells.ts";
+import { Heard } from "./heard.ts";
 import { Intake } from "./body.ts";
 import type { Env, GatewayOptions, GatewayParts } from "./context.ts";
 import { executorRoutes } from "./executor_routes.ts";
@@ -47,6 +48,7 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> 
     ...options,
     tokens: options.tokens,
     bells: new Bells(),
+    heard: new Heard(options.clock),
     intake: new Intake(options.clock),
     room: new Room(ROOM_SIZE),
   };

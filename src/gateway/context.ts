@@ -7,6 +7,7 @@ import type { Context } from "hono";
 import type { Clock } from "../base/clock.ts";
 import type { Room } from "../base/reader_stream.ts";
 import type { Bells } from "./bells.ts";
+import type { Heard } from "./heard.ts";
 import type { Intake } from "./body.ts";
 import type { GatewayStore, TokenRow } from "./store.ts";
 import type { Tokens } from "./tokens.ts";
@@ -31,6 +32,7 @@ export interface GatewayOptions {
 export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens">> {
   readonly tokens: Tokens | undefined;
   readonly bells: Bells;
+  readonly heard: Heard;
   readonly intake: Intake;
   /** For records larger than a page that readers have not taken yet. */
   readonly room: Room;

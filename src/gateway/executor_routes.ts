@@ -10,6 +10,7 @@ import { requireExecutor, requireGroups } from "./access.ts";
 import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
+import { executorName, rivalName, runName } from "./heard.ts";
 import { ingest, newRun } from "./ingest.ts";
 import { linked, next } from "./queue.ts";
 import type { ExecutorRow, GatewayStore, RunRow } from "./store.ts";
@@ -40,9 +41,9 @@ function groupsOf(c: Ctx): string[] {
   return groups;
 }
 
-function pipeline(c: Ctx, { store, clock }: GatewayParts): Response {
+function pipeline(c: Ctx, { store, heard, clock }: GatewayParts): Response {
   const executor = executorOf(c);
-  seen(executor, { store, now: clock.now() });
+  seen(executor, { store, heard, now: clock.now() });
   const groups = groupsOf(c);
   const known = c.req.header("if-none-match");
   const handed = next(store, { executor, groups, known, at: clock.now() });
@@ -56,14 +57,14 @@ function pipeline(c: Ctx, { store, clock }: GatewayParts): Response {
 }
 
 async function heartbeat(c: Ctx, parts: GatewayParts): Promise<Response> {
-  const { store, clock, intake } = parts;
+  const { store, heard, clock, intake } = parts;
   const executor = executorOf(c);
   const body = await intake.json(c.req.raw, { schema: HeartbeatSchema, maxBytes: MAX_HEARTBEAT_BYTES });
   const now = clock.now();
   const row = store.atomically(() => {
-    const row = withHeartbeat(seen(executor, { store, now }), { heartbeat: body, now });
+    const row = withHeartbeat(seen(executor, { store, heard, now }), { heartbeat: body, now, heard });
     store.putExecutor(row);
-    if (row.heartbeat === body) seenRun(body, { store, executor, now });
+    if (row.heartbeat === body) seenRun(body, { store, heard, executor, now });
     return row;
   }, { durably: false });
   const rival = rivalOf(row, body, leaseOf(parts));
@@ -82,10 +83,11 @@ function rivalOf(row: ExecutorRow, { session }: Heartbeat, lease: Lease): string
   return hasRival(row, lease) ? row.rival.session : undefined;
 }
 
-type Seen = Pick<GatewayParts, "store"> & { readonly now: number };
+type Seen = Pick<GatewayParts, "store" | "heard"> & { readonly now: number };
 
 /** Notes that something was heard of an executor. */
-function seen(id: string, { store, now }: Seen): ExecutorRow {
+function seen(id: string, { store, heard, now }: Seen): ExecutorRow {
+  heard.hear(executorName(id));
   const known = store.executor(id);
   const row: ExecutorRow = known
     ? { ...known, lastSeenAt: now }
@@ -100,20 +102,25 @@ function seen(id: string, { store, now }: Seen): ExecutorRow {
  */
 function withHeartbeat(
   row: ExecutorRow,
-  { heartbeat, now }: { readonly heartbeat: Heartbeat; readonly now: number },
+  { heartbeat, heard, now }: Pick<Seen, "heard" | "now"> & { readonly heartbeat: Heartbeat },
 ): ExecutorRow {
   const { session, version, rival } = heartbeat;
   const last = row.heartbeat;
   if (!last) return { ...row, heartbeat };
   if (last.session === session) return version > last.version ? { ...row, heartbeat } : row;
   if (row.over.includes(session)) {
-    return rival === last.session ? { ...row, rival: { session, at: now } } : row;
+    if (rival !== last.session) return row;
+    heard.hear(rivalName(row.id));
+    return { ...row, rival: { session, at: now } };
   }
   return { ...row, heartbeat, over: [last.session, ...row.over].slice(0, MAX_SESSIONS) };
 }
 
 /** A heartbeat names the run that is going on; its state is told by records alone. */
-function seenRun(heartbeat: Heartbeat, { store, executor, now }: Seen & { readonly executor: string }): void {
+function seenRun(
+  heartbeat: Heartbeat,
+  { store, heard, executor, now }: Seen & { readonly executor: string },
+): void {
   const { run, quiet = false } = heartbeat;
   if (!run) return;
   const known = store.run(run.id);
@@ -122,16 +129,17 @@ function seenRun(heartbeat: Heartbeat, { store, executor, now }: Seen & { readon
   const pipeline = row.pipeline ?? run.pipeline;
   const runtime = row.runtime ?? heartbeat.runtime;
   const next = linked(store, { ...row, pipeline, runtime, quiet, lastSeenAt: now }, run.handout);
+  heard.hear(runName(run.id));
   store.putRun(next);
 }
 
 async function records(c: Ctx, parts: GatewayParts): Promise<Response> {
-  const { store, clock, bells, intake, maxBatchBytes } = parts;
+  const { store, heard, clock, bells, intake, maxBatchBytes } = parts;
   const executor = executorOf(c);
   const batch = await intake.json(c.req.raw, { schema: Batch, maxBytes: maxBatchBytes });
   const now = clock.now();
   const { row, rejected, changed } = store.atomically(() => {
-    seen(executor, { store, now });
+    seen(executor, { store, heard, now });
     const before: RunRow = store.run(batch.run) ?? newRun(batch.run, { executor, now });
     if (before.executor !== executor) {
       throw new Refuse(
@@ -140,6 +148,7 @@ async function records(c: Ctx, parts: GatewayParts): Promise<Response> {
         `Run ${batch.run} is of another executor than ${executor}: do two devices share a state directory?`,
       );
     }
+    heard.hear(runName(batch.run));
     const result = ingest(before, { batch, now });
     store.ingest(linked(store, result.row, batch.handout), result.ingested);
     return result;

@@ -47,11 +47,11 @@ function bellOf({ experiment, name }: Named): string {
 async function read(c: Ctx, { store, clock, bells }: GatewayParts): Promise<Response> {
   const named = namedIn(c);
   const after = numberIn(c, "after") ?? -1;
-  const until = clock.now() + Math.min(numberIn(c, "wait") ?? 0, MAX_WAIT_MS);
+  const until = clock.monotonic() + Math.min(numberIn(c, "wait") ?? 0, MAX_WAIT_MS);
   const { signal } = c.req.raw;
   for (;;) {
     const flag = store.flag(named.experiment, named.name);
-    const left = until - clock.now();
+    const left = until - clock.monotonic();
     // A lower one is that of a storage which took the place of the one that the asker knows.
     if ((flag && flag.version !== after) || left <= 0 || after < 0 || signal.aborted) {
       return flag ? c.json(flag) : c.body(null, 204);
@@ -94,7 +94,11 @@ async function change(c: Ctx, { store, clock, bells, intake }: GatewayParts): Pr
     // What changed nothing may be asked again, and is answered by what holds then.
     if (!made.done || !made.flag) return made;
     keep(made.flag, { before, store, experiment });
-    store.putFlagAnswer(experiment, { ...withoutValue(made, operation), operation: id, at: clock.now() });
+    store.putFlagAnswer(experiment, {
+      ...withoutValue(made, operation),
+      operation: id,
+      at: clock.monotonic(),
+    });
     return made;
   });
   if (answer.done) bells.ring(bellOf(named));

@@ -31,8 +31,13 @@ const RunStarted: Schema<RunStarted> = v.looseObject({ ...Base, pipeline: Name, 
 export interface RunEnded {
   readonly at: number;
   readonly state: "running" | "succeeded" | "failed" | "cancelled";
+  readonly tookMs?: number;
 }
-const RunEnded: Schema<RunEnded> = v.looseObject({ ...Base, state: RunState });
+const RunEnded: Schema<RunEnded> = v.looseObject({
+  ...Base,
+  state: RunState,
+  tookMs: v.exactOptional(v.number()),
+});
 
 /** A run that goes on, perhaps with tasks that are run anew. */
 export interface RunResumed {

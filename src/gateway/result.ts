@@ -3,6 +3,7 @@
  * Must not know where they are kept, nor what the fold makes of a record.
  * Invariant: once all records of a run have come, the document is the one that its executor has.
  */
+import { isoTime } from "../base/clock.ts";
 import type { StateRecord } from "../journal/record.ts";
 import { ResultFold } from "../journal/result.ts";
 import { readState } from "./records.ts";
@@ -14,6 +15,7 @@ const READ = 1000;
 /** The result document of a run as JSON, in pieces, or what there is of it so far; bytes are `{"$bytes": "<base64>"}`. */
 export function resultJson(row: RunRow, store: GatewayStore): Iterable<string> {
   const fold = new ResultFold();
+  let tookMs: number | undefined;
   for (let after = 0;;) {
     const records = store.records(row.run, { lane: "state", after, limit: READ });
     if (records.length === 0) break;
@@ -21,14 +23,25 @@ export function resultJson(row: RunRow, store: GatewayStore): Iterable<string> {
       after = seq;
       const record = parsedOr(text, undefined);
       // What the fold reads of a record has been checked then.
-      if (typeof readState(record) !== "string") fold.add(record as StateRecord);
+      const read = readState(record);
+      if (typeof read === "string") continue;
+      fold.add(record as StateRecord);
+      if (read.type === "run.ended") tookMs = read.record.tookMs;
     }
   }
   const { run, pipeline, runtime, state, startedAt, endedAt } = row;
-  const head = { run, pipeline, runtime, state, startedAt: isoOf(startedAt), endedAt: isoOf(endedAt) };
+  const head = {
+    run,
+    pipeline,
+    runtime,
+    state,
+    startedAt: isoOf(startedAt),
+    endedAt: isoOf(endedAt),
+    tookMs,
+  };
   return fold.json(head);
 }
 
 function isoOf(at: number | undefined): string | undefined {
-  return at === undefined ? undefined : new Date(at).toISOString();
+  return at === undefined ? undefined : isoTime(at);
 }

@@ -102,6 +102,10 @@ class SqliteStore implements GatewayStore {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #id: string | undefined;
+  /** What the age of the answers is ahead of the monotonic clock: it goes on where it stood when the gateway ended. */
+  #ageAhead: number | undefined;
+  /** What the run heard last has in `seen`, which orders them. */
+  #lastSeen: number | undefined;
   #depth = 0;
   #durable = true;
   #answers = 0;
@@ -342,7 +346,9 @@ class SqliteStore implements GatewayStore {
     experiment: string,
     answer: FlagAnswer & { readonly operation: string; readonly at: number },
   ): void {
-    const { operation, at, ...kept } = answer;
+    const { operation, at: now, ...kept } = answer;
+    this.#ageAhead ??= Number(this.#get("SELECT max(at) AS at FROM flag_answers")?.["at"] ?? 0) - now;
+    const at = now + this.#ageAhead;
     this.#run("DELETE FROM flag_answers WHERE at < ?", at - ANSWERS_MS);
     const text = JSON.stringify(kept);
     this.#run("INSERT OR REPLACE INTO flag_answers VALUES (?, ?, ?, ?)", experiment, operation, text, at);
@@ -413,7 +419,10 @@ class SqliteStore implements GatewayStore {
 
   #writeRun(row: RunRow): void {
     const text = JSON.stringify(row);
-    this.#run("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", row.run, row.executor, text, row.lastSeenAt);
+    const last = this.#lastSeen ?? Number(this.#get("SELECT max(seen) AS seen FROM runs")?.["seen"] ?? 0);
+    // Also after the wall clock was set back, the run heard last comes last.
+    this.#lastSeen = Math.max(last + 1, Math.floor(row.lastSeenAt));
+    this.#run("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", row.run, row.executor, text, this.#lastSeen);
   }
 
   #statement(sql: string): StatementSync {

@@ -180,6 +180,7 @@ export interface GatewayStore {
   putFlag(experiment: string, flag: Flag): void;
   /** The answer that the operation was given before. */
   flagAnswer(experiment: string, operation: string): FlagAnswer | undefined;
+  /** `at`: by the monotonic clock. Kept for an hour that the gateway runs, whatever the time of day. */
   putFlagAnswer(
     experiment: string,
     answer: FlagAnswer & { readonly operation: string; readonly at: number },

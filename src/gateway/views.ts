@@ -3,8 +3,10 @@
  * Must not know of HTTP.
  * Invariant: "lost" is never kept, only seen: whatever is heard later, at once, makes it untrue.
  */
+import { isoTime } from "../base/clock.ts";
 import type { ExecutorView, HandoutView, RunView } from "../uplink/messages.ts";
 import type { GatewayParts } from "./context.ts";
+import { executorName, type Heard, rivalName, runName } from "./heard.ts";
 import { isComplete } from "./ingest.ts";
 import { membersOf } from "./queue.ts";
 import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, RunRow } from "./store.ts";
@@ -14,24 +16,24 @@ export const LEASE_MS = 45_000;
 /** Heartbeats that may be missed. */
 const MISSED = 4;
 
-/** When it is, and how long silence is borne. */
+/** What was heard, and how long silence is borne. */
 export interface Lease {
-  readonly now: number;
+  readonly heard: Heard;
   readonly leaseMs: number;
 }
 
 /** An executor as users see it. */
 export function executorView(row: ExecutorRow, lease: Lease): ExecutorView {
   const { id, heartbeat } = row;
-  const silent = lease.now - row.lastSeenAt > silenceOf(row, lease) && !heartbeat?.quiet;
+  const silent = lease.heard.silentMs(executorName(id)) > silenceOf(row, lease) && !heartbeat?.quiet;
   return {
     id,
     state: silent ? "lost" : heartbeat?.state ?? "idle",
-    firstSeenAt: new Date(row.firstSeenAt).toISOString(),
-    lastSeenAt: new Date(row.lastSeenAt).toISOString(),
+    firstSeenAt: isoTime(row.firstSeenAt),
+    lastSeenAt: isoTime(row.lastSeenAt),
     ...(heartbeat ? { heartbeat } : {}),
     ...(hasRival(row, lease)
-      ? { rival: { session: row.rival.session, lastSeenAt: new Date(row.rival.at).toISOString() } }
+      ? { rival: { session: row.rival.session, lastSeenAt: isoTime(row.rival.at) } }
       : {}),
   };
 }
@@ -41,7 +43,7 @@ export function hasRival(
   row: ExecutorRow,
   lease: Lease,
 ): row is ExecutorRow & { readonly rival: NonNullable<ExecutorRow["rival"]> } {
-  return row.rival !== undefined && lease.now - row.rival.at <= silenceOf(row, lease);
+  return row.rival !== undefined && lease.heard.within(rivalName(row.id), silenceOf(row, lease));
 }
 
 /** Where a run is seen: what is kept beside it, when, and how many of its gaps are told. */
@@ -55,7 +57,7 @@ export interface RunSight {
 /** A run as users see it. */
 export function runView(row: RunRow, { store, lease, maxMissing = 1000 }: RunSight): RunView {
   const limit = silenceOf(store.executor(row.executor), lease);
-  const lost = row.state === "running" && !row.quiet && lease.now - row.lastSeenAt > limit;
+  const lost = row.state === "running" && !row.quiet && lease.heard.silentMs(runName(row.run)) > limit;
   return {
     run: row.run,
     executor: row.executor,
@@ -64,9 +66,9 @@ export function runView(row: RunRow, { store, lease, maxMissing = 1000 }: RunSig
     ...(row.handout === undefined ? {} : { handout: row.handout }),
     state: lost ? "lost" : row.state,
     version: row.version,
-    ...(row.startedAt === undefined ? {} : { startedAt: new Date(row.startedAt).toISOString() }),
-    ...(row.endedAt === undefined ? {} : { endedAt: new Date(row.endedAt).toISOString() }),
-    lastSeenAt: new Date(row.lastSeenAt).toISOString(),
+    ...(row.startedAt === undefined ? {} : { startedAt: isoTime(row.startedAt) }),
+    ...(row.endedAt === undefined ? {} : { endedAt: isoTime(row.endedAt) }),
+    lastSeenAt: isoTime(row.lastSeenAt),
     acknowledged: row.acknowledged,
     complete: isComplete(row),
     missing: store.missing(row.run, maxMissing),
@@ -109,7 +111,7 @@ function viewOf(row: HandoutRow, state: HandoutView["state"]): HandoutView {
     ...(pipeline === undefined ? {} : { pipeline }),
     hash,
     version,
-    at: new Date(row.at).toISOString(),
+    at: isoTime(row.at),
     state,
     ...(ended?.because === undefined ? {} : { because: ended.because }),
   };
@@ -122,8 +124,8 @@ function stateOf({ ended }: HandoutRow, delivery: DeliveryRow | undefined): Hand
 }
 
 /** The lease at this moment. */
-export function leaseOf({ clock, leaseMs }: Pick<GatewayParts, "clock" | "leaseMs">): Lease {
-  return { now: clock.now(), leaseMs };
+export function leaseOf({ heard, leaseMs }: Pick<GatewayParts, "heard" | "leaseMs">): Lease {
+  return { heard, leaseMs };
 }
 
 /** How long an executor may be silent, milliseconds. */

@@ -4,6 +4,7 @@
  * Invariant: never more than the limit is held, however much is sent and however slowly.
  */
 import { JsonMeter, MAX_JSON_DEPTH } from "../base/json_bounds.ts";
+import { systemClock } from "../base/clock.ts";
 import { readJson } from "../pipeline/json_text.ts";
 import { toBase64 } from "../pipeline/value.ts";
 import { TYPE } from "./answer.ts";
@@ -32,7 +33,7 @@ const TICK_MS = 250;
 
 /** Bodies that are on their way. One clock for all: a timer for each would cost as much as the rest of a small request. */
 const coming: Set<{ ticksLeft: number; readonly late: () => void }> = new Set();
-let clock: ReturnType<typeof setTimeout> | undefined;
+let ticking = false;
 
 function tick(): void {
   for (const body of coming) {
@@ -40,12 +41,14 @@ function tick(): void {
     coming.delete(body);
     body.late();
   }
-  clock = undefined;
+  ticking = false;
   arm();
 }
 
 function arm(): void {
-  if (clock === undefined && coming.size > 0) clock = setTimeout(tick, TICK_MS);
+  if (ticking || coming.size === 0) return;
+  ticking = true;
+  systemClock.after(TICK_MS, tick);
 }
 
 function inTime(bytes: Promise<ArrayBuffer>, limits: HttpLimits): Promise<Uint8Array<ArrayBuffer>> {
@@ -68,8 +71,8 @@ async function inPieces(
   limits: HttpLimits,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<"late">((over) => timer = setTimeout(() => over("late"), limits.bodyMs));
+  let cancel: (() => void) | undefined;
+  const late = new Promise<"late">((over) => cancel = systemClock.after(limits.bodyMs, () => over("late")));
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
@@ -90,7 +93,7 @@ async function inPieces(
     reader.cancel().catch(() => {});
     throw error;
   } finally {
-    clearTimeout(timer);
+    cancel?.();
   }
 }
 

@@ -4,6 +4,7 @@
  * Invariant: counters only grow while the process lives, over runs too; a run costs nothing for them until they are asked
  * for: they are read from the journal then, from where the last reading ended.
  */
+import { between } from "../base/clock.ts";
 import { OUTCOMES } from "../pipeline/outcome.ts";
 import type { StateRecord } from "../journal/record.ts";
 import { Histogram } from "./histogram.ts";
@@ -26,6 +27,8 @@ export class Metrics {
   /** When the last attempt on each worker of the run ended. */
   #endedAt: Map<number, number> = new Map();
   #run: HttpRun | undefined;
+  /** How long the run has been going on, milliseconds. */
+  #ranMs = 0;
   #read = 0;
   #runs = 0;
   #asked = false;
@@ -61,6 +64,7 @@ export class Metrics {
 
   #fold(): void {
     if (this.#run === undefined) return;
+    this.#ranMs = this.#run.snapshot(0).ranMs;
     for (;;) {
       const page = this.#run.journal.states(this.#read, PAGE);
       for (const record of page) this.#add(record);
@@ -74,10 +78,12 @@ export class Metrics {
     const { outcome, startedAt, endedAt, worker } = record;
     this.#attempts.set(outcome, (this.#attempts.get(outcome) ?? 0) + 1);
     if (startedAt === undefined || endedAt === undefined) return;
-    this.#durations.observe(Math.max(0, endedAt - startedAt) / 1_000);
+    this.#durations.observe(between(startedAt, endedAt) / 1_000);
     if (worker === undefined) return;
     const before = this.#endedAt.get(worker);
-    if (before !== undefined && startedAt >= before) this.#gaps.observe((startedAt - before) / 1_000);
+    const gapMs = before === undefined || startedAt < before ? undefined : between(before, startedAt);
+    // A longer one than the run can have had is a step of the wall clock.
+    if (gapMs !== undefined && gapMs <= this.#ranMs) this.#gaps.observe(gapMs / 1_000);
     this.#endedAt.set(worker, endedAt);
   }
 

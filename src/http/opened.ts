@@ -3,6 +3,7 @@
  * Must not know what they tell.
  * Invariant: a place is counted off once, however often it is given back.
  */
+import { systemClock } from "../base/clock.ts";
 import { Room } from "../base/reader_stream.ts";
 import { Refuse } from "./failure.ts";
 
@@ -46,11 +47,11 @@ export class Opened {
     if (this.#count === 0) return Promise.resolve();
     return new Promise((done) => {
       const tell = () => {
-        clearTimeout(timer);
+        cancel();
         this.#idle.delete(tell);
         done();
       };
-      const timer = setTimeout(tell, ms);
+      const cancel = systemClock.after(ms, tell);
       this.#idle.add(tell);
     });
   }

@@ -99,6 +99,7 @@ const statusOfRun = v.object({
   pipeline: v.string(),
   state: runState,
   startedAt: time,
+  ranMs: about(ms, "How long it has been going on, or took; by a clock that never steps."),
   tasks: count,
   counts: about(v.record(v.string(), count), "Tasks by where they stand."),
   running: about(v.array(runningAttempt), "At most 50."),
@@ -118,7 +119,8 @@ const status = v.object({
   version: v.string(),
   runtime: v.string(),
   startedAt: time,
-  uptimeMs: ms,
+  at: about(time, "The executor's time of day now."),
+  uptimeMs: about(ms, "By a clock that never steps: not the difference of the two."),
   able: about(v.boolean(), "Whether it can work; if not, the status is 503."),
   unable: v.optional(about(v.string(), "Why not.")),
   state: v.optional(
@@ -221,6 +223,7 @@ export const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
     state: runState,
     startedAt: time,
     endedAt: v.optional(time),
+    tookMs: v.optional(about(ms, "How long it took, by a clock that never steps.")),
     tasks: v.record(
       v.string(),
       v.array(v.looseObject({ iteration: count, attempt: count, outcome, value: v.optional(v.unknown()) })),

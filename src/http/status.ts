@@ -4,6 +4,7 @@
  * Invariant: it holds no value and no line of a log, and no secret; making it takes at most a twentieth of the time, however
  * often it is asked for and however large the pipeline is.
  */
+import { isoTime, systemClock } from "../base/clock.ts";
 import type { HttpOptions, HttpRun, HttpStanding } from "./port.ts";
 
 /** Most tasks in each list; the counts say how many there are. */
@@ -17,6 +18,8 @@ const KEEP_FACTOR = 20;
 export class Status {
   readonly #options: HttpOptions;
   readonly #redact: (text: string) => string;
+  /** By the monotonic clock, like all that follows but stamps. */
+  readonly #since = systemClock.monotonic();
   #text = "";
   #able = true;
   #validUntil = -1;
@@ -28,19 +31,24 @@ export class Status {
 
   /** The document as JSON text. */
   document(): { readonly text: string; readonly able: boolean } {
-    const before = performance.now();
+    const before = systemClock.monotonic();
     if (before >= this.#validUntil) {
       const unable = this.#options.unable?.();
       this.#able = unable === undefined;
-      this.#text = this.#redact(JSON.stringify(statusOf(this.#options, unable)));
-      const after = performance.now();
+      this.#text = this.#redact(
+        JSON.stringify(statusOf(this.#options, { unable, uptimeMs: before - this.#since })),
+      );
+      const after = systemClock.monotonic();
       this.#validUntil = after + (after - before) * KEEP_FACTOR;
     }
     return { text: this.#text, able: this.#able };
   }
 }
 
-function statusOf(options: HttpOptions, unable: string | undefined): object {
+function statusOf(
+  options: HttpOptions,
+  { unable, uptimeMs }: { readonly unable: string | undefined; readonly uptimeMs: number },
+): object {
   const { runtime, version, executor, startedAt } = options;
   const run = options.run();
   const gateway = options.gateway?.();
@@ -48,8 +56,9 @@ function statusOf(options: HttpOptions, unable: string | undefined): object {
     executor,
     version,
     runtime,
-    startedAt: new Date(startedAt).toISOString(),
-    uptimeMs: Math.max(0, Math.round(Date.now() - startedAt)),
+    startedAt: isoTime(startedAt),
+    at: isoTime(systemClock.now()),
+    uptimeMs: Math.round(uptimeMs),
     able: unable === undefined,
     ...(unable !== undefined && { unable }),
     ...(options.state !== undefined && { state: options.state() }),
@@ -59,7 +68,7 @@ function statusOf(options: HttpOptions, unable: string | undefined): object {
       gateway: {
         url: gateway.url,
         ...(gateway.lastContactAt !== undefined &&
-          { lastContactAt: new Date(gateway.lastContactAt).toISOString() }),
+          { lastContactAt: isoTime(gateway.lastContactAt) }),
         heartbeatFailures: gateway.heartbeatFailures,
         spool: gateway.spool,
       },
@@ -68,19 +77,20 @@ function statusOf(options: HttpOptions, unable: string | undefined): object {
 }
 
 function runOf(run: HttpRun): object {
-  const { state, pipeline, startedAt, tasks, counts, running, next, workers } = run.snapshot(LISTED);
+  const { state, pipeline, startedAt, ranMs, tasks, counts, running, next, workers } = run.snapshot(LISTED);
   const { waiting, skipped } = listed(run, { tasks, wanted: first(counts.waiting) + first(counts.skipped) });
   return {
     id: run.run,
     pipeline,
     state,
-    startedAt: new Date(startedAt).toISOString(),
+    startedAt: isoTime(startedAt),
+    ranMs: Math.round(ranMs),
     tasks,
     counts,
     running: running.slice(0, LISTED).map((attempt) => ({
       ...attempt,
-      startedAt: new Date(attempt.startedAt).toISOString(),
-      ranMs: Math.max(0, Math.round(Date.now() - attempt.startedAt)),
+      startedAt: isoTime(attempt.startedAt),
+      ranMs: Math.round(attempt.ranMs),
     })),
     next,
     waiting,

@@ -3,6 +3,7 @@
  * Must not know how the store keeps what it is given.
  * Invariant: a version is an ETag and an ETag a version; what is refused has changed nothing.
  */
+import { dateOf } from "../base/clock.ts";
 import { fromBase64 } from "../pipeline/value.ts";
 import { answer, empty, TYPE } from "./answer.ts";
 import { parseJson, readObject, readValue } from "./body.ts";
@@ -105,7 +106,7 @@ function tell(c: Ctx, store: HttpStore, key: string): Response {
 function entry(c: Ctx, { value, version, expiresAt }: HttpChange & { readonly value: string }): Response {
   const headers = {
     etag: `"${version}"`,
-    ...(expiresAt !== undefined && { expires: new Date(expiresAt).toUTCString() }),
+    ...(expiresAt !== undefined && { expires: dateOf(expiresAt).toUTCString() }),
   };
   const accept = c.req.raw.headers.get("accept");
   if (accept === null || accept === "*/*" || /(?:\*\/\*|application\/(?:json|\*))/.test(accept)) {

@@ -4,6 +4,7 @@
  * Invariant: a stream goes no faster than it is read; when it is over, however that came, nothing of it is left: no place,
  * no timer and no listener.
  */
+import { systemClock } from "../base/clock.ts";
 import { readerStream } from "../base/reader_stream.ts";
 import { answer, TYPE } from "./answer.ts";
 import { Refuse } from "./failure.ts";
@@ -26,14 +27,14 @@ export class Bell {
   wait(ms: number, signal: AbortSignal): Promise<boolean> {
     return new Promise((done) => {
       const over = () => {
-        clearTimeout(timer);
+        cancel();
         signal.removeEventListener("abort", over);
         this.#wake = undefined;
         const rung = this.#rung;
         this.#rung = false;
         done(rung);
       };
-      const timer = setTimeout(over, ms);
+      const cancel = systemClock.after(ms, over);
       if (this.#rung || signal.aborted) return over();
       signal.addEventListener("abort", over);
       this.#wake = over;

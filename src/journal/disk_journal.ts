@@ -7,12 +7,13 @@
  *          -> tail file synced, within 100 ms (survives a power cut)
  *          -> database, when the tail is long; lines leave the memory, and the tail once the database is synced
  */
+import { isoTime } from "../base/clock.ts";
 import type { Archive, Dropped, Most } from "./archive.ts";
 import type { JournalClock, JournalDisk, JournalFile } from "./disk.ts";
 import { journalError } from "./errors.ts";
 import type { Journal, JournalWatcher, LogEntry, ReadOptions } from "./journal.ts";
 import type { Lines } from "./lines.ts";
-import { gapRecord, isoTime, logSize } from "./log_lane.ts";
+import { gapRecord, logSize } from "./log_lane.ts";
 import type { JournalOptions } from "./memory.ts";
 import type { LogRecord, StateEvent, StateRecord } from "./record.ts";
 import { recover, type Recovered } from "./recovery.ts";

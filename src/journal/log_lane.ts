@@ -3,6 +3,7 @@
  * Must not know where else log records are kept.
  * Invariant: numbers run from 1 to `last` without gaps; those up to `dropped.count` stand for one gap record.
  */
+import { isoTime } from "../base/clock.ts";
 import type { LogEntry } from "./journal.ts";
 import type { LogRecord } from "./record.ts";
 
@@ -120,18 +121,4 @@ export function damagedLine(seq: number, at: number): string {
     text: "This line of the log was damaged on the disk",
   };
   return JSON.stringify(record);
-}
-
-let second = Number.NaN;
-let prefix = "";
-
-/** ISO 8601 of milliseconds since the epoch. Times come in bursts, so all but the milliseconds is kept for the next. */
-export function isoTime(at: number): string {
-  const whole = Math.floor(at);
-  const ms = ((whole % 1_000) + 1_000) % 1_000;
-  if (whole - ms !== second) {
-    prefix = new Date(whole - ms).toISOString().slice(0, -4);
-    second = whole - ms;
-  }
-  return `${prefix}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
 }

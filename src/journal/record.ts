@@ -122,7 +122,8 @@ export type StateEvent =
     readonly from?: AttemptKey;
   }
   | { readonly type: "run.stopping"; readonly because: string; readonly state: RunState }
-  | { readonly type: "run.ended"; readonly state: RunState };
+  /** `tookMs`: how long the run took, by a clock that never steps. */
+  | { readonly type: "run.ended"; readonly state: RunState; readonly tookMs?: number };
 
 /** A state event with its number and its time (milliseconds since the epoch). */
 export type StateRecord = { readonly seq: number; readonly at: number } & StateEvent;

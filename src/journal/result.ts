@@ -3,10 +3,10 @@
  * Must not know who prints or sends it.
  * Invariant: it holds every attempt of every task, in the order in which they settled.
  */
+import { isoTime } from "../base/clock.ts";
 import type { AttemptResult, RunState } from "../pipeline/outcome.ts";
 import { decode, encode } from "../pipeline/value.ts";
 import type { Journal } from "./journal.ts";
-import { isoTime } from "./log_lane.ts";
 import type { Mutable, Settled, StateRecord } from "./record.ts";
 
 /** What a run comes to; printed by `outrider run --json` and reported to the gateway. */
@@ -23,6 +23,8 @@ export interface RunResult {
   readonly startedAt: string;
   /** ISO 8601 in UTC; absent while the run goes on. */
   readonly endedAt?: string;
+  /** How long it took, milliseconds, by a clock that never steps: not always the difference of the two. Absent while it goes on. */
+  readonly tookMs?: number;
   /** Every attempt of every task, in the order in which they settled. */
   readonly tasks: Readonly<Record<string, readonly AttemptResult[]>>;
 }
@@ -52,10 +54,16 @@ export class ResultFold {
       this.#head = { run, pipeline, runtime, state: "running", startedAt: isoTime(record.at) };
     } else if (record.type === "run.resumed") {
       for (const task of record.again ?? []) this.#tasks.delete(task);
-      const { endedAt: _, ...head } = this.#head;
+      const { endedAt: _, tookMs: __, ...head } = this.#head;
       this.#head = { ...head, state: "running" };
     } else if (record.type === "run.ended") {
-      this.#head = { ...this.#head, state: record.state, endedAt: isoTime(record.at) };
+      const { state, at, tookMs } = record;
+      this.#head = {
+        ...this.#head,
+        state,
+        endedAt: isoTime(at),
+        ...(tookMs === undefined ? {} : { tookMs }),
+      };
     }
   }
 

@@ -4,14 +4,14 @@
  * Invariant: `settled` is told once, and only when no process of the group is left, or the log says that one could not be
  * stopped.
  */
-import type { CommandRun } from "../pipeline/plan.ts";
 import { systemClock } from "../base/clock.ts";
+import type { CommandRun } from "../pipeline/plan.ts";
 import { withRoom } from "../base/room.ts";
 import type { ErrorData } from "../pipeline/outcome.ts";
 import type { ChildEnd, ProcessGroup } from "../runtime/port.ts";
 import { type CommandFiles, type CommandRuntime, makeFiles, readOutput } from "./command_files.ts";
 import { LineCutter } from "./command_lines.ts";
-import type { LaneItem, LaneOutcome } from "./lane.ts";
+import { type LaneItem, type LaneOutcome, stampsOf } from "./lane.ts";
 import type { AbortOutcome } from "./protocol.ts";
 
 /** What a program is run with. */
@@ -51,8 +51,8 @@ const STREAM = { log: 0, stdout: 1, stderr: 2 } as const;
 export class Command {
   readonly id: number;
   readonly item: LaneItem;
-  /** Milliseconds since the epoch. */
-  readonly since: number = now();
+  /** When it began, by the monotonic clock. */
+  readonly since: number = systemClock.monotonic();
   readonly #options: CommandOptions;
   readonly #payload: Payload;
   readonly #cutters: Readonly<Record<"stdout" | "stderr", LineCutter>>;
@@ -60,7 +60,8 @@ export class Command {
   readonly #aborted: PromiseWithResolvers<void> = Promise.withResolvers();
   #group: ProcessGroup | undefined;
   #abort: { readonly outcome: AbortOutcome; readonly because: string } | undefined;
-  #kill: ReturnType<typeof setTimeout> | undefined;
+  /** Cancels the timer that kills it. */
+  #cancelKill: (() => void) | undefined;
   #lastError = "";
 
   constructor(options: CommandOptions) {
@@ -98,7 +99,7 @@ export class Command {
       outcome = failure(error instanceof Error ? error.message : String(error));
     }
     await files?.remove();
-    this.#options.settled({ ...outcome, startedAt: this.since, endedAt: now() });
+    this.#options.settled({ ...outcome, ...stampsOf(this.since) });
     this.#over.resolve();
   }
 
@@ -172,7 +173,10 @@ export class Command {
 
   #stop(): void {
     this.#group?.signal("SIGTERM");
-    this.#kill ??= setTimeout(() => this.#group?.signal("SIGKILL"), this.#options.killGraceMs);
+    this.#cancelKill ??= systemClock.after(
+      this.#options.killGraceMs,
+      () => this.#group?.signal("SIGKILL"),
+    );
   }
 
   /** Waits until nothing of the group is left, and sees to it. */
@@ -181,18 +185,18 @@ export class Command {
       this.#note(LEVEL.warn, "It ended and left processes behind: they are stopped");
       this.#stop();
     }
-    const until = now() + this.#options.killGraceMs + GONE_MS;
+    const until = systemClock.monotonic() + this.#options.killGraceMs + GONE_MS;
     for (let ms = 1; group.alive; ms = Math.min(50, ms * 2)) {
-      if (now() > until) {
+      if (systemClock.monotonic() > until) {
         this.#note(
           LEVEL.warn,
           `Process group ${group.pid} is still there ${GONE_MS / 1_000} s after SIGKILL: it is left alone`,
         );
         break;
       }
-      await new Promise((later) => setTimeout(later, ms));
+      await new Promise<void>((later) => systemClock.after(ms, later));
     }
-    clearTimeout(this.#kill);
+    this.#cancelKill?.();
   }
 
   async #outcome(
@@ -231,12 +235,8 @@ function failure(message: string): { readonly outcome: "failed"; readonly error:
 }
 
 async function firstOf(event: Promise<unknown>, limitMs: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise((done) => timer = setTimeout(done, limitMs));
+  let cancel: (() => void) | undefined;
+  const limit = new Promise<void>((done) => cancel = systemClock.after(limitMs, done));
   await Promise.race([event, limit]);
-  clearTimeout(timer);
-}
-
-function now(): number {
-  return performance.timeOrigin + performance.now();
+  cancel?.();
 }

@@ -3,6 +3,7 @@
  * Must not know workers; a program is a lane of its own beside theirs.
  * Invariant: there are never more than `max` at a time; when `close` has resolved, none is left.
  */
+import { systemClock } from "../base/clock.ts";
 import { Command } from "./command.ts";
 import type { CommandRuntime } from "./command_files.ts";
 import type { LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
@@ -79,14 +80,14 @@ export class Commands {
       killGraceMs,
       mark: this.#mark ??= runtime.newMark(),
       environment: environment(),
-      printed: (line) => listener.printed({ task, iteration, attempt, at: Date.now(), ...line }),
+      printed: (line) => listener.printed({ task, iteration, attempt, at: systemClock.now(), ...line }),
       settled: (outcome) => {
         this.#running.delete(lane);
         listener.settled(lane, item, outcome);
       },
     });
     this.#running.set(lane, command);
-    listener.began?.(lane, item, command.since);
+    listener.began?.(lane, item, systemClock.now());
   }
 
   cancelAll(because: string): void {

@@ -4,6 +4,7 @@
  * Invariant: comlink sees nothing but messages that were put together here, of checked parts. Whatever else comes is told
  * as wrong, and nothing of it is looked at.
  */
+import { systemClock } from "../base/clock.ts";
 import { expose, type Remote, wrap } from "comlink";
 import { STRAY } from "../runtime/port.ts";
 import { endpointOf, type WorkerCalls } from "./protocol.ts";
@@ -104,7 +105,7 @@ export class Gate {
   /** Calls come in order, and others have their turn in between. */
   readonly #turn = (): void => {
     for (const call of this.#waiting.splice(0, IN_A_TURN)) if (!this.#closed) this.#receive(call);
-    if (this.#waiting.length > 0) setTimeout(() => this.#turns.take(this.#turn), 0);
+    if (this.#waiting.length > 0) systemClock.after(0, () => this.#turns.take(this.#turn));
   };
 }
 

@@ -48,7 +48,7 @@ export interface InboxMemory {
   readonly cells: Int32Array;
   readonly slots: SharedArrayBuffer;
   readonly payloads: SharedArrayBuffer;
-  /** One cell: when the running attempt was claimed, in milliseconds since the epoch. */
+  /** One cell: when the running attempt was claimed, by the worker's monotonic clock. */
   readonly claimedAt: Float64Array;
 }
 
@@ -162,7 +162,7 @@ export class InboxWriter {
     return current === 0 ? undefined : current - 1;
   }
 
-  /** When the running attempt was claimed, in milliseconds since the epoch. */
+  /** When the running attempt was claimed, by the worker's monotonic clock. */
   get claimedAt(): number {
     return this.#claimedAt[0]!;
   }
@@ -221,7 +221,7 @@ export class InboxReader {
     return load(this.#cells, HEAD) === this.#tail;
   }
 
-  /** Claims the next offer that was not revoked. */
+  /** Claims the next offer that was not revoked. @param now By the worker's monotonic clock. */
   claim(now: number): Claimed | undefined {
     while (!this.empty) {
       const seq = this.#tail;

@@ -5,6 +5,7 @@
  * whatever it tells: what can't be right ends the thread, and the attempt that runs has crashed.
  */
 import type { Remote } from "comlink";
+import { stampOffset, systemClock } from "../base/clock.ts";
 import type { ErrorData, Outcome } from "../pipeline/outcome.ts";
 import type { Thread, ThreadEnd } from "../runtime/port.ts";
 import { Gate } from "./gate.ts";
@@ -20,9 +21,10 @@ import {
   type WorkerSetup,
 } from "./protocol.ts";
 import type { Seat } from "./seat.ts";
-import { errorOf, isValueText, within } from "./told.ts";
+import { errorOf, isValueText } from "./told.ts";
 import { Unfinished } from "./unfinished.ts";
 import { Turns } from "./turns.ts";
+import { WorkerClock } from "./worker_clock.ts";
 
 /** All lanes are read on the one thread. */
 const TURNS = new Turns();
@@ -33,8 +35,6 @@ const DEAF_MS = 400;
 const ASK_MS = 5_000;
 /** How long it may then leave an offer unclaimed, in milliseconds. */
 const CLAIM_MS = 3_000;
-/** Times of a worker that are further off than this are taken for this, in milliseconds. */
-const DAY_MS: number = 24 * 60 * 60 * 1_000;
 
 /** An attempt on its way to, or in, a worker. */
 export interface LaneItem {
@@ -49,7 +49,10 @@ export interface LaneItem {
   readonly payload: string;
 }
 
-/** How an attempt ended. Times are milliseconds since the epoch. */
+/**
+ * How an attempt ended. Times are milliseconds since the epoch, both by one anchor: what lies between them is how long it
+ * ran, whatever the wall clock did meanwhile.
+ */
 export interface LaneOutcome {
   readonly outcome: Outcome;
   /** JSON text. */
@@ -75,7 +78,7 @@ export interface LaneLine {
 
 /** What hears of a lane. Called while the outbox is read; it may offer and revoke. */
 export interface LaneListener {
-  /** An attempt has been running since then (milliseconds since the epoch). Short ones settle without. */
+  /** An attempt has been running since then (a stamp, milliseconds since the epoch). Short ones settle without. */
   began(lane: Lane, item: LaneItem, since: number): void;
   settled(lane: Lane, item: LaneItem, outcome: LaneOutcome): void;
   printed(lane: Lane, line: LaneLine): void;
@@ -105,7 +108,8 @@ interface Abort {
   readonly seq: number;
   readonly outcome: AbortOutcome;
   readonly because: string;
-  timer: ReturnType<typeof setTimeout>;
+  /** Cancels the timer that ends the thread. */
+  cancel: () => void;
 }
 
 /** Whom a line belongs to that nobody's code printed. */
@@ -145,20 +149,26 @@ export class Lane {
   #settledUpTo = -1;
   #state: "starting" | "warm" | "ending" | "ended" = "starting";
   #watched: number | undefined;
-  #deadline: ReturnType<typeof setTimeout> | undefined;
+  readonly #clock: WorkerClock;
+  /** Our monotonic time when the outbox was read last, and what makes a stamp of it. */
+  #now = 0;
+  #ahead = 0;
+  /** Cancels the timer of the running attempt's timeout. */
+  #cancelDeadline: () => void = () => {};
   #abort: Abort | undefined;
   #exitCode: number | undefined;
   #exhausted = false;
   /** Whether it has run anything. */
   used = false;
-  /** When it last had something to do, in milliseconds since the epoch. */
-  idleSince: number = Date.now();
+  /** When it last had something to do, by the monotonic clock. */
+  idleSince: number = systemClock.monotonic();
 
   constructor(options: LaneOptions) {
-    const { thread, data } = options.seat;
+    const { thread, data, startedAt } = options.seat;
     this.id = data.worker;
     this.#options = options;
     this.#thread = thread;
+    this.#clock = new WorkerClock(startedAt);
     this.#inbox = new InboxWriter(data.inbox);
     this.#outbox = new OutboxReader(data.cells, data.outbox);
     this.#unfinished = new Unfinished(data.unfinished);
@@ -195,13 +205,12 @@ export class Lane {
     return SLOTS - this.#items.size;
   }
 
-  /** The attempt that runs now, and since when (milliseconds since the epoch). */
+  /** The attempt that runs now, and since when by the monotonic clock. */
   get running(): { readonly item: LaneItem; readonly seq: number; readonly since: number } | undefined {
     const seq = this.#inbox.current;
     const item = seq === undefined ? undefined : this.#items.get(seq);
-    return item === undefined
-      ? undefined
-      : { item, seq: seq!, since: plausible(this.#inbox.claimedAt, wallTime()) };
+    if (item === undefined) return undefined;
+    return { item, seq: seq!, since: this.#clock.ours(this.#inbox.claimedAt, systemClock.monotonic()) };
   }
 
   given(fits: (item: LaneItem) => boolean): boolean {
@@ -271,11 +280,13 @@ export class Lane {
     if (this.#wrong !== undefined) return false;
     const current = this.#inbox.look();
     const { passed } = this.#inbox;
+    this.#now = systemClock.monotonic();
+    this.#ahead = stampOffset();
     const some = this.#outbox.drain((kind, fields) => this.#receive(kind, fields));
     const wrong = this.#outbox.wrong ?? this.#inbox.wrong ?? this.#untold(passed, current);
     if (wrong !== undefined) this.#refuse(wrong);
     this.#watch();
-    if (some && this.#items.size === 0) this.idleSince = Date.now();
+    if (some && this.#items.size === 0) this.idleSince = systemClock.monotonic();
     return some;
   }
 
@@ -319,9 +330,9 @@ export class Lane {
     const running = this.running;
     if (running === undefined || this.#abort?.seq === running.seq || this.#state !== "warm") return;
     const { seq } = running;
-    clearTimeout(this.#deadline);
-    const timer = setTimeout(() => this.#kill(seq), Math.min(DEAF_MS, this.#options.killGraceMs));
-    this.#abort = { seq, outcome, because, timer };
+    this.#cancelDeadline();
+    const cancel = systemClock.after(Math.min(DEAF_MS, this.#options.killGraceMs), () => this.#kill(seq));
+    this.#abort = { seq, outcome, because, cancel };
     this.#control({ do: "abort", seq, outcome });
   }
 
@@ -342,7 +353,7 @@ export class Lane {
       iteration: item.iteration,
       attempt: item.attempt,
       flags: (item.urgent ? Flag.urgent : 0) | (item.fatal ? Flag.fatal : 0) | (bulky ? Flag.bulky : 0),
-      timeoutMs: item.timeoutMs ?? 0,
+      timeoutMs: Math.ceil(item.timeoutMs ?? 0),
       payload: bulky ? undefined : item.payload,
     });
     if (!offered) return false;
@@ -411,6 +422,8 @@ export class Lane {
         return this.#progress(fields);
       case Kind.alive:
         return this.#answered(fields);
+      case Kind.clock:
+        return this.#clock.told({ origin: fields.x, reads: fields.y });
       case Kind.exhausted:
         this.#exhausted = true;
         break;
@@ -441,12 +454,17 @@ export class Lane {
       task,
       iteration,
       attempt,
-      at: plausible(x, wallTime()),
+      at: this.#stampOf(x),
       level,
       stream,
       text,
     });
     return undefined;
+  }
+
+  /** The stamp of a moment of the worker's. */
+  #stampOf(at: number): number {
+    return this.#clock.ours(at, this.#now) + this.#ahead;
   }
 
   #progress({ a: seq, x: fraction, text }: Fields): string | undefined {
@@ -467,7 +485,7 @@ export class Lane {
     }
     const outcome = this.#outcomeOf(item, fields);
     if (typeof outcome === "string") return outcome;
-    if (this.#abort?.seq === seq) clearTimeout(this.#abort.timer);
+    if (this.#abort?.seq === seq) this.#abort.cancel();
     this.#items.delete(seq);
     this.#settledUpTo = seq;
     this.#options.listener.settled(this, item, outcome);
@@ -478,9 +496,8 @@ export class Lane {
   /** The outcome that a record tells, or what can't be right about it. */
   #outcomeOf(item: LaneItem, { a: seq, b, x, y, text }: Fields): LaneOutcome | string {
     const outcome = OUTCOMES[b];
-    const now = wallTime();
-    const startedAt = plausible(x, now);
-    const times = { startedAt, endedAt: Math.max(startedAt, plausible(y, now)) };
+    const startedAt = this.#stampOf(x);
+    const times = { startedAt, endedAt: Math.max(startedAt, this.#stampOf(y)) };
     if (outcome === "succeeded") {
       if (text === undefined) return { outcome, ...times };
       return isValueText(text) ? { outcome, value: text, ...times } : "it has told a value that is no JSON";
@@ -507,17 +524,18 @@ export class Lane {
   #watch(): void {
     const running = this.running;
     if (running?.seq === this.#watched) return;
-    clearTimeout(this.#deadline);
+    this.#cancelDeadline();
     this.#watched = running?.seq;
-    if (running !== undefined) this.#options.listener.began(this, running.item, running.since);
-    const timeoutMs = running?.item.timeoutMs;
-    if (running === undefined || timeoutMs === undefined) return;
-    const left = running.since + timeoutMs - (performance.timeOrigin + performance.now());
-    this.#deadline = setTimeout(() => {
+    if (running === undefined) return;
+    this.#options.listener.began(this, running.item, running.since + stampOffset());
+    const { timeoutMs } = running.item;
+    if (timeoutMs === undefined) return;
+    const until = running.since + timeoutMs;
+    this.#cancelDeadline = systemClock.after(until - systemClock.monotonic(), () => {
       this.drain();
       if (this.running?.seq === running.seq) this.abort("timed_out", tooLong(running.item));
       this.#options.listener.told(this);
-    }, Math.max(0, left));
+    });
   }
 
   /** The thread still listens: an attempt that was aborted gets its grace. @param fields What runs, and what was asked. */
@@ -531,8 +549,8 @@ export class Lane {
       }
     }
     if (this.#abort?.seq !== runs || question !== 0) return undefined;
-    clearTimeout(this.#abort.timer);
-    this.#abort.timer = setTimeout(() => this.#kill(runs), this.#options.killGraceMs);
+    this.#abort.cancel();
+    this.#abort.cancel = systemClock.after(this.#options.killGraceMs, () => this.#kill(runs));
     return undefined;
   }
 
@@ -543,12 +561,12 @@ export class Lane {
 
   #onEnd(end: ThreadEnd): void {
     this.drain();
-    clearTimeout(this.#deadline);
-    clearTimeout(this.#abort?.timer);
+    this.#cancelDeadline();
+    this.#abort?.cancel();
     this.#gate.close();
     this.#state = "ended";
     const current = this.#inbox.look();
-    const times = { startedAt: this.running?.since ?? wallTime(), endedAt: wallTime() };
+    const times = stampsOf(this.running?.since ?? Infinity);
     const began = [...this.#items].filter(([seq]) => this.#began(seq, current));
     for (const [seq, item] of began) {
       this.#items.delete(seq);
@@ -568,7 +586,7 @@ export class Lane {
     for (let stream = 0; stream < STREAMS; stream++) {
       const text = this.#unfinished.read(stream, seq);
       if (text === undefined) continue;
-      const line = { task, iteration, attempt, at: wallTime(), level: INFO, stream, text };
+      const line = { task, iteration, attempt, at: systemClock.now(), level: INFO, stream, text };
       this.#options.listener.printed(this, line);
     }
   }
@@ -608,13 +626,11 @@ export class Lane {
   }
 }
 
-function wallTime(): number {
-  return performance.timeOrigin + performance.now();
-}
-
-/** A time of a worker, as near to it as it can have been. */
-function plausible(at: number, now: number): number {
-  return within(at, { from: now - DAY_MS, to: now });
+/** The stamps of what ends now and began then, by the monotonic clock. */
+export function stampsOf(since: number): { readonly startedAt: number; readonly endedAt: number } {
+  const now = systemClock.monotonic();
+  const ahead = stampOffset();
+  return { startedAt: Math.min(since, now) + ahead, endedAt: now + ahead };
 }
 
 function clip(text: unknown): string {

@@ -27,6 +27,7 @@ export const Kind = {
   chunk: 6,
   exhausted: 7,
   broken: 8,
+  clock: 9,
 } as const;
 
 /** Cells of the control array that the outbox uses. */

@@ -3,7 +3,7 @@
  * Must not know what comes next (its supply does) nor what an outcome leads to.
  * Invariant: there is never something ready and a warm lane without anything to do, once `feed` has returned.
  */
-import { systemClock } from "../base/clock.ts";
+import { between, systemClock } from "../base/clock.ts";
 import { type Commands, commandsOf } from "./commands.ts";
 import { haltCell, newSeat, type Seat } from "./seat.ts";
 import { Lane, type LaneItem, type LaneLine, type LaneListener, type LaneOutcome } from "./lane.ts";
@@ -48,7 +48,7 @@ export class Pool implements LaneListener {
   /** Since when a worker says that nothing is to start, by the monotonic clock, milliseconds. */
   #haltSeen: number | undefined;
   #cancelled: string | undefined;
-  readonly #timers: Map<"grow" | "poll" | "shrink" | "reserve", ReturnType<typeof setTimeout>> = new Map();
+  readonly #timers: Map<"grow" | "poll" | "shrink" | "reserve", () => void> = new Map();
   #pollMs = MIN_POLL_MS;
   #seen: Map<Lane, number | undefined> = new Map();
 
@@ -133,14 +133,14 @@ export class Pool implements LaneListener {
   /** Ends all workers; resolves when they are proven gone. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
     const all = [...this.lanes, ...(this.#reserve === undefined ? [] : [this.#reserve])];
     await Promise.all([...all.map((lane) => lane.end()), this.commands?.close()]);
   }
 
   settled(lane: Lane, item: LaneItem, outcome: LaneOutcome): void {
-    const took = outcome.endedAt - outcome.startedAt;
+    const took = between(outcome.startedAt, outcome.endedAt);
     this.#meanMs += (took - this.#meanMs) * 0.05;
     if (outcome.outcome !== "succeeded") this.#supply?.giveBack(lane.revoke());
     this.#options.listener.settled(lane.id, item, outcome);
@@ -319,7 +319,7 @@ export class Pool implements LaneListener {
   }
 
   #shrink(): void {
-    const since = Date.now() - IDLE_MS;
+    const since = systemClock.monotonic() - IDLE_MS;
     const idle = [...this.#lanes].filter((lane) => lane.outstanding === 0 && lane.idleSince <= since);
     const most = Math.max(0, this.#lanes.size - this.#options.workers);
     for (const lane of idle.slice(0, most)) this.#dismiss(lane);
@@ -398,10 +398,10 @@ export class Pool implements LaneListener {
     if (this.#closed || this.#timers.has(name)) return;
     this.#timers.set(
       name,
-      setTimeout(() => {
+      systemClock.after(ms, () => {
         this.#timers.delete(name);
         act();
-      }, ms),
+      }),
     );
   }
 }

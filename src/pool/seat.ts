@@ -3,6 +3,7 @@
  * Must not know lanes, so that a thread can be started before there is one.
  * Invariant: a thread and its memory belong to one lane.
  */
+import { systemClock } from "../base/clock.ts";
 import type { Thread } from "../runtime/port.ts";
 import { INBOX_CELLS, inboxMemory } from "./inbox.ts";
 import { OUTBOX_BYTES, OUTBOX_CELLS } from "./outbox.ts";
@@ -13,6 +14,8 @@ import { unfinishedMemory } from "./unfinished.ts";
 export interface Seat {
   readonly data: WorkerData;
   readonly thread: Thread;
+  /** When the thread was started, by the monotonic clock. */
+  readonly startedAt: number;
 }
 
 /** One cell, shared by all workers of a run: 1 means that nothing new may start. */
@@ -30,5 +33,6 @@ export function newSeat(
   const inbox = inboxMemory(cells.subarray(OUTBOX_CELLS));
   const outbox = new SharedArrayBuffer(OUTBOX_BYTES);
   const data = { worker, cells, outbox, inbox, unfinished: unfinishedMemory(), halt };
-  return { data, thread: start(data) };
+  const startedAt = systemClock.monotonic();
+  return { data, thread: start(data), startedAt };
 }

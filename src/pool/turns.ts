@@ -9,6 +9,8 @@
  * the event loop is not enough for it.
  */
 
+import { systemClock } from "../base/clock.ts";
+
 /** A pause this long says that others had their turn, milliseconds. */
 const PAUSE_MS = 1;
 /** After work without a pause for this long it is asked whether timers get their turn, milliseconds: asking takes a timer. */
@@ -31,24 +33,24 @@ export class Turns {
 
   /** Does the work now, or, if others are to have their turn first, after that. What waits already is done once. */
   take(work: () => void): void {
-    const now = performance.now();
+    const now = systemClock.monotonic();
     if (now - this.#until > PAUSE_MS) this.#since = now;
     if (this.#asked === undefined && now - this.#since > ASK_MS) {
       this.#asked = now;
-      setTimeout(() => this.#turn(), 0);
+      systemClock.after(0, () => this.#turn());
     }
     if (this.#resting || this.#asked !== undefined && now - this.#asked > WORK_MS) this.#waiting.add(work);
     else work();
-    this.#until = performance.now();
+    this.#until = systemClock.monotonic();
   }
 
   #turn(): void {
     if (this.#waiting.size > 0 && !this.#resting) {
       this.#resting = true;
-      setTimeout(() => this.#turn(), REST_MS);
+      systemClock.after(REST_MS, () => this.#turn());
       return;
     }
-    this.#since = performance.now();
+    this.#since = systemClock.monotonic();
     this.#asked = undefined;
     this.#resting = false;
     for (const work of [...this.#waiting]) {

@@ -5,6 +5,7 @@
  * Invariant: who starts no process pays nothing; a way to start one that can't be stepped into goes on as it is
  * (docs/runtimes.md has them).
  */
+import { systemClock } from "../base/clock.ts";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
@@ -39,7 +40,7 @@ const DRAIN_MS = 1_000;
 export const STREAMS = ["stdout", "stderr"] as const;
 
 const { openSync, closeSync, rmSync, readSync, fstatSync } = fs;
-const later = setTimeout;
+const { after } = systemClock;
 
 /** The children of one thread. */
 export class Children {
@@ -69,7 +70,7 @@ export class Children {
   async #clear(): Promise<boolean> {
     const some = await stopOffspring(this.#port.mark);
     if (this.#reading.size > 0) {
-      await Promise.race([Promise.all(this.#reading), new Promise((done) => later(done, DRAIN_MS))]);
+      await Promise.race([Promise.all(this.#reading), new Promise<void>((done) => after(DRAIN_MS, done))]);
     }
     this.#clearing = undefined;
     if (!this.#some) this.#port.cleared();

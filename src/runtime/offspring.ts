@@ -8,6 +8,7 @@
  */
 import fs from "node:fs";
 import process from "node:process";
+import { systemClock } from "../base/clock.ts";
 
 /** The variable that holds the marks, one after the other: those of the executors around ours come first. */
 export const MARK = "OUTRIDER_MARK";
@@ -22,18 +23,18 @@ const MAX_LOOK_MS = 50;
 
 const { readdirSync, readFileSync } = fs;
 const { kill, pid: own } = process;
-const later = setTimeout;
+const { after, monotonic } = systemClock;
 
 /** Stops what has the mark: signal, grace, kill. Resolves to whether there was any, when none is left. */
 export async function stopOffspring(mark: string): Promise<boolean> {
   let left = offspring(mark);
   if (left.length === 0) return false;
   signal(left, "SIGTERM");
-  const since = performance.now();
+  const since = monotonic();
   for (let ms = 2; left.length > 0; ms = Math.min(MAX_LOOK_MS, ms * 2)) {
-    await new Promise((done) => later(done, ms));
+    await new Promise<void>((done) => after(ms, done));
     left = offspring(mark);
-    const passedMs = performance.now() - since;
+    const passedMs = monotonic() - since;
     if (passedMs > GRACE_MS) signal(left, "SIGKILL");
     if (passedMs > GRACE_MS + GONE_MS) break;
   }

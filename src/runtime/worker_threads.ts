@@ -4,6 +4,7 @@
  * Invariant: `onEnd` is called once, and only when the thread is gone; `gone` says how that is known.
  */
 import { MessageChannel, Worker } from "node:worker_threads";
+import { systemClock } from "../base/clock.ts";
 import { needDescriptors } from "./descriptors.ts";
 import { guard } from "./guard.ts";
 import { marksWith, newMark, OURS } from "./marks.ts";
@@ -67,7 +68,7 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
   const freed = async () => {
     while (!over) {
       await stopOffspring(mark);
-      await new Promise((later) => setTimeout(later, HELD_UP_MS));
+      await new Promise<void>((later) => systemClock.after(HELD_UP_MS, later));
     }
   };
   const early: unknown[] = [];
@@ -120,13 +121,13 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
 /** A thread that has ended before it began. */
 function unstarted(error: unknown): Thread {
   const over = Promise.withResolvers<void>();
-  const timer = setTimeout(over.resolve, UNSTARTED_MS);
+  const cancel = systemClock.after(UNSTARTED_MS, over.resolve);
   return {
     postMessage() {},
     onMessage() {},
     onEnd: (listener) => void over.promise.then(() => listener({ memory: false, error })),
     terminate() {
-      clearTimeout(timer);
+      cancel();
       over.resolve();
       return over.promise;
     },
@@ -135,10 +136,10 @@ function unstarted(error: unknown): Thread {
 }
 
 async function within(limitMs: number, event: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise((done) => timer = setTimeout(done, limitMs));
+  let cancel: (() => void) | undefined;
+  const limit = new Promise<void>((done) => cancel = systemClock.after(limitMs, done));
   await Promise.race([event, limit]);
-  clearTimeout(timer);
+  cancel?.();
 }
 
 let encoded: { readonly code: string; readonly text: string } | undefined;

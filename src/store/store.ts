@@ -3,7 +3,7 @@
  * Must not know who asks (a worker, HTTP), nor where changes are recorded.
  * Invariant: a key's version grows by one with each change, over deletion and expiry too, and is never used again.
  */
-import { type Clock, leftOf, systemClock } from "../base/clock.ts";
+import { between, type Clock, leftOf, systemClock } from "../base/clock.ts";
 import { StoreError } from "./errors.ts";
 import { KeyIndex, type KeyPage } from "./keys.ts";
 import { Listeners } from "./listeners.ts";
@@ -222,7 +222,7 @@ export class SharedStore {
         ...(value !== undefined && { value }),
         ...(expiresAt !== undefined && { expiresAt }),
       };
-      const left = expiresAt === undefined ? 0 : leftOf(expiresAt, { now, most: expiresAt - at });
+      const left = expiresAt === undefined ? 0 : leftOf(expiresAt, { now, most: between(at, expiresAt) });
       this.#apply(
         change,
         expiresAt === undefined ? undefined : { until: this.#clock.monotonic() + left, at: expiresAt },

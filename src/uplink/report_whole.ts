@@ -4,6 +4,7 @@
  * Invariant: at most `wholeLogBytes` of the log are held; what is left out is said in a gap record, and beside an outcome
  * without its value. What is too large for the way goes without log first, then without its largest values.
  */
+import { isoTime } from "../base/clock.ts";
 import { Backoff } from "./backoff.ts";
 import type { CallOptions, Whole } from "./dialect.ts";
 import { GatewayRefusedError, GatewayTimeoutError, UnreachableError, UplinkError } from "./errors.ts";
@@ -180,7 +181,7 @@ function gapBefore(
   const at = (next as { at?: unknown } | undefined)?.at;
   const gap = {
     seq,
-    at: typeof at === "string" ? at : new Date(0).toISOString(),
+    at: typeof at === "string" ? at : isoTime(0),
     level: "warn",
     from: "executor",
     stream: "log",

@@ -44,15 +44,16 @@ export interface PageRunning {
 export interface PageStatus {
   readonly runtime: string;
   readonly version: string;
-  /** When the executor was started, ISO 8601, and how long ago: together they tell its time. */
-  readonly startedAt: string;
-  readonly uptimeMs: number;
+  /** The executor's time of day, ISO 8601. */
+  readonly at: string;
   readonly unable?: string;
   readonly conditions?: readonly { readonly code: string; readonly message: string }[];
   readonly run?: {
     readonly id: string;
     readonly pipeline: string;
     readonly state: string;
+    /** How long it has been going on, milliseconds. */
+    readonly ranMs: number;
     readonly running: readonly PageRunning[];
     readonly workers: { readonly busy: number; readonly idle: number; readonly starting: number };
   };

@@ -3,6 +3,7 @@
  * Must not know what it was chosen in.
  * Invariant: what is shown of a task follows what happens to it.
  */
+import { between, isoTime } from "../../base/clock.ts";
 import type { LogRecord } from "../../journal/record.ts";
 import type { Feed, PageEntry, PageEvent } from "./data.ts";
 import { type Child, h, painter } from "./dom.ts";
@@ -94,7 +95,7 @@ export class Detail {
     this.#open(key, [
       facts([
         ["version", String(version)],
-        ["expires", expiresAt === undefined ? undefined : new Date(expiresAt).toISOString()],
+        ["expires", expiresAt === undefined ? undefined : isoTime(expiresAt)],
       ]),
       value,
     ]);
@@ -107,7 +108,7 @@ export class Detail {
     this.#open(type, [
       facts([
         ["number", String(id)],
-        ["time", new Date(at).toISOString()],
+        ["time", isoTime(at)],
         ["from", known === undefined ? from?.task ?? "outside of the run" : this.#link(known, model!)],
       ]),
       detail === undefined ? undefined : h("pre", pretty(detail)),
@@ -207,7 +208,10 @@ export class Detail {
       facts([
         ["worker", worker === undefined ? undefined : String(worker)],
         ["started", startedAt === undefined ? undefined : timeOfDay(startedAt)],
-        ["took", startedAt === undefined || endedAt === undefined ? undefined : span(endedAt - startedAt)],
+        [
+          "took",
+          startedAt === undefined || endedAt === undefined ? undefined : span(between(startedAt, endedAt)),
+        ],
       ]),
       error === undefined ? undefined : h("pre", errorText(error), { class: "bad" }),
       outcome === "succeeded" && seq !== undefined ? show : undefined,

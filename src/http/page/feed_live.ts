@@ -4,6 +4,7 @@
  * Must not know how anything is shown.
  * Invariant: asks no other host; while the page is not seen, no connection is held; what was missed is asked for by number.
  */
+import { systemClock } from "../../base/clock.ts";
 import type { LogRecord, StateRecord } from "../../journal/record.ts";
 import type { Feed, Link, LogFilter, PageEntry, PageEvent, PagePipeline, PageStatus, Sink } from "./data.ts";
 import { readLines } from "./lines.ts";
@@ -156,7 +157,7 @@ export class LiveFeed implements Feed {
       // What else is refused comes about by itself: a pipeline that is still being loaded.
       return status === 401 || status === 403 ? { state: "denied", because } : { state: "connecting" };
     }
-    if (this.#awaySince === 0) this.#awaySince = Date.now();
+    if (this.#awaySince === 0) this.#awaySince = systemClock.now();
     return this.#over ? { state: "gone" } : { state: "away", since: this.#awaySince };
   }
 

@@ -3,6 +3,7 @@
  * Must not know the views below it.
  * Invariant: what it says of the run is said in words and is told to a screen reader when the run ends or is lost.
  */
+import { isoTime } from "../../base/clock.ts";
 import type { Link, PageStatus } from "./data.ts";
 import { h, setAttribute, setText } from "./dom.ts";
 import type { Model, TaskView } from "./model.ts";
@@ -115,16 +116,15 @@ export class Head {
 
   /** Shows the run as it is now. */
   update(model: Model): void {
-    const { pipeline, state, startedAt, endedAt, now, tasks, counts } = model;
+    const { pipeline, state, startedAt, tasks, counts } = model;
     setText(this.#name, pipeline.name);
     document.title = `${pipeline.name}: ${state}`;
     setText(this.#state, state === "stopping" ? "being stopped" : state);
     setAttribute(this.#state, "data-standing", state === "stopping" ? "cancelled" : state);
-    const until = this.#link.state === "live" ? model.time() : endedAt ?? now;
-    const took = startedAt === 0 ? "" : ` · ${span(until - startedAt)}`;
+    const took = startedAt === 0 ? "" : ` · ${span(model.took(this.#link.state === "live"))}`;
     setText(this.#facts, `${counted(tasks.length, "task")}${took}`);
     setText(this.#origin, `${model.runtime} · run ${model.id.slice(0, 8)}`);
-    setAttribute(this.#facts, "title", `Run ${model.id}, begun ${new Date(startedAt).toISOString()}`);
+    setAttribute(this.#facts, "title", `Run ${model.id}, begun ${isoTime(startedAt)}`);
     this.#cancel.hidden = this.#actions.cancel === undefined || this.#link.state !== "live" ||
       state !== "running";
     for (const name of STANDING_NAMES) {

@@ -112,7 +112,8 @@ class Page {
 
   #status(status: PageStatus): void {
     this.#head.status(status);
-    this.#model?.setTime(Date.parse(status.startedAt) + status.uptimeMs);
+    this.#model?.setTime(Date.parse(status.at));
+    if (status.run !== undefined) this.#model?.setRan(status.run.ranMs);
     this.#model?.progress(status.run?.running ?? []);
     this.#drawSoon();
   }

@@ -3,6 +3,7 @@
  * Must not know how it is drawn, nor where records come from.
  * Invariant: a record costs the same, however many tasks there are; after each, the counts add up to the number of tasks.
  */
+import { between } from "../../base/clock.ts";
 import type { Settled, StateRecord } from "../../journal/record.ts";
 import type { PagePipeline, PageRunning, PageTask } from "./data.ts";
 import { isBad, type Standing, STANDING_NAMES } from "./words.ts";
@@ -58,6 +59,9 @@ export class Model {
   now = 0;
   seq = 0;
   events = 0;
+  /** When the run began, by `performance.now()`; not known of a run in a file. */
+  #begun: number | undefined;
+  #tookMs: number | undefined;
   /** What the executor's clock is ahead of `performance.now()`, milliseconds; not known of a run in a file. */
   #clock: number | undefined;
   /** By worker: attempts that were given to it and have not ended; the first one runs. */
@@ -116,6 +120,7 @@ export class Model {
       case "run.ended":
         this.state = record.state;
         this.endedAt = record.at;
+        this.#tookMs = record.tookMs;
         break;
     }
   }
@@ -123,6 +128,18 @@ export class Model {
   /** Takes the executor's time, milliseconds since the epoch: the browser's may be another. */
   setTime(now: number): void {
     this.#clock = now - performance.now();
+  }
+
+  /** Takes how long the run has been going on, milliseconds. */
+  setRan(ms: number): void {
+    this.#begun = performance.now() - ms;
+  }
+
+  /** How long it took, or has been going on: as the executor timed it, where it told. @param live Whether it still tells. */
+  took(live: boolean): number {
+    if (this.endedAt !== undefined) return this.#tookMs ?? between(this.startedAt, this.endedAt);
+    if (live && this.#begun !== undefined) return performance.now() - this.#begun;
+    return between(this.startedAt, live ? this.time() : this.now);
   }
 
   /** The run's time: that of the executor while the run goes on, then that of its end. */

@@ -2,6 +2,7 @@
  * Owns the table of tasks: all that the graph shows, as text.
  * Must not know how a table is drawn.
  */
+import { between } from "../../base/clock.ts";
 import { h } from "./dom.ts";
 import { Grid } from "./grid.ts";
 import type { Model, TaskView } from "./model.ts";
@@ -70,7 +71,7 @@ export class TasksView {
     const last = attempts.at(-1);
     const took = last?.startedAt === undefined || last.endedAt === undefined
       ? ""
-      : span(last.endedAt - last.startedAt);
+      : span(between(last.startedAt, last.endedAt));
     const percent = task.progress === undefined ? "" : ` ${Math.round(task.progress.fraction * 100)} %`;
     return [
       task.name,

@@ -3,6 +3,7 @@
  * Must not know where they are shown.
  * Invariant: no state is told by its colour alone; each has a word and a mark.
  */
+import { dateOf } from "../../base/clock.ts";
 
 /** Where a task stands, as the page shows it. */
 export type Standing =
@@ -53,7 +54,7 @@ export function span(ms: number): string {
 
 /** The time of day, local: `13:02:11.123`. @param at Milliseconds since the epoch. */
 export function timeOfDay(at: number): string {
-  const date = new Date(at);
+  const date = dateOf(at);
   const two = (number: number) => String(number).padStart(2, "0");
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${
     String(date.getMilliseconds()).padStart(3, "0")

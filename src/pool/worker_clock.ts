@@ -1,0 +1,66 @@
+/**
+ * Owns what a worker's clock is to ours, so that a moment of the worker's can be told in our time, and as a stamp.
+ * Must not know what happened at which moment.
+ * Invariant: a worker only ever tells monotonic time, its own, and the difference to ours is found once and kept: order
+ * and durations on a worker are exact, whatever the wall clock does.
+ *
+ * Each thread counts from a moment of its own, which it names as a wall time (`performance.timeOrigin`). Two such names
+ * give the difference to some microseconds, unless the wall clock stepped between them. That shows: the worker's first
+ * reading was taken after we started its thread and before we heard of it, so the difference lies between two bounds.
+ */
+import { stampOffset, systemClock } from "../base/clock.ts";
+import { within } from "./told.ts";
+
+/** How far the origins of two threads are off, at most, milliseconds. */
+const SLACK_MS = 2;
+
+/** What a worker tells of its clock before all else: its origin, a wall time, and what it reads. */
+export interface ClockReading {
+  readonly origin: number;
+  readonly reads: number;
+}
+
+/** What is added to a worker's time to make it ours, milliseconds. */
+export function clockOffset(
+  { origin, reads }: ClockReading,
+  /** By our monotonic clock. */
+  { startedAt, heardAt, wallOffset }: {
+    readonly startedAt: number;
+    readonly heardAt: number;
+    /** Our wall time less our monotonic time: since the last step of the wall clock, and at our own start. */
+    readonly wallOffset: readonly number[];
+  },
+): number {
+  const least = startedAt - reads;
+  const most = heardAt - reads;
+  const fitting = wallOffset.map((ours) => origin - ours).find((offset) =>
+    offset >= least - SLACK_MS && offset <= most + SLACK_MS
+  );
+  // Otherwise the moment counts at which we heard: late rather than early, for the sake of timeouts.
+  return fitting === undefined ? most : within(fitting, { from: least, to: most });
+}
+
+/** The clock of one worker, seen from outside. */
+export class WorkerClock {
+  readonly #startedAt: number;
+  #offset: number | undefined;
+
+  /** @param startedAt When its thread was started, by our monotonic clock. */
+  constructor(startedAt: number) {
+    this.#startedAt = startedAt;
+  }
+
+  /** The worker has told what its clock reads; returns what can't be right about that. */
+  told(reading: ClockReading): string | undefined {
+    if (this.#offset !== undefined) return "it has told its clock twice";
+    const heardAt = systemClock.monotonic();
+    const wallOffset = [stampOffset(), performance.timeOrigin];
+    this.#offset = clockOffset(reading, { startedAt: this.#startedAt, heardAt, wallOffset });
+    return undefined;
+  }
+
+  /** A moment of the worker's in our monotonic time; as near to it as it can have been. @param now In ours. */
+  ours(at: number, now: number): number {
+    return within(at + (this.#offset ?? 0), { from: this.#startedAt, to: now });
+  }
+}
