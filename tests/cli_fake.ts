@@ -245,6 +245,7 @@ export class FakeRuntime implements CliRuntime {
   env: CliRuntime["env"] = (name) => this.#env[name];
   setEnv: CliRuntime["setEnv"] = (name, value) => void (this.#env[name] = value);
   cwd: CliRuntime["cwd"] = () => "/here";
+  shieldStdout: CliRuntime["shieldStdout"] = () => () => {};
 
   remove: CliRuntime["remove"] = (path) => Promise.resolve(void this.files.delete(path));
 

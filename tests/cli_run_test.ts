@@ -160,3 +160,28 @@ test("a module that is missing is told in a line, without the name of our own pr
       /^ {2}tasks\.a\.run\.module: Can't load "\.\/none\.mjs": .{10,300}none\.mjs['"]?\.?$/m,
     );
   }));
+
+test("cli: what gets past every capture does not get into --json", () =>
+  withFiles({
+    "tasks.ts": `import { execSync } from "node:child_process";
+import { writeSync } from "node:fs";
+execSync("echo loaded", { stdio: "inherit" });
+export function loud() {
+  execSync("echo child", { stdio: "inherit" });
+  writeSync(1, "by name\\n");
+  return 1;
+}`,
+    "p.json": JSON.stringify({
+      outrider: 1,
+      name: "p",
+      tasks: { loud: { run: { module: "./tasks.ts", export: "loud" } } },
+    }),
+  }, async (folder) => {
+    const ran = await runCli(["run", "p.json", "--json"], { cwd: folder });
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.equal((JSON.parse(ran.stdout) as RunResult).tasks["loud"]![0]!.value, 1);
+    for (const said of ["loaded", "child", "by name"]) assert.match(ran.stderr, new RegExp(said));
+    const checked = await runCli(["check", "p.json", "--json"], { cwd: folder });
+    assert.equal(checked.code, 0, checked.stderr);
+    assert.equal((JSON.parse(checked.stdout) as { ok: boolean }).ok, true);
+  }));

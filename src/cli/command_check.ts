@@ -20,8 +20,9 @@ async function check(this: CliContext, { json }: Flags, file: string): Promise<v
   const { stdout, stderr } = this.runtime;
   await readSource(file, this.runtime);
   const { loadPlan } = await import("../loading.ts");
+  const unshield = json ? this.runtime.shieldStdout() : () => {};
   try {
-    const plan = await loadPlan(file);
+    const plan = await loadPlan(file).finally(unshield);
     const { tasks, needs, loops } = sizeOf(plan);
     const size = [
       counted(tasks, "task"),

@@ -10,6 +10,7 @@ export type CliRuntime = Pick<
   Runtime,
   | "name"
   | "version"
+  | "shieldStdout"
   | "stdout"
   | "stderr"
   | "env"

@@ -43,6 +43,8 @@ export async function showRun(start: () => Execution, options: SessionOptions): 
   const stderr = redacted(runtime.stderr, redactor);
   const { open, paint, columns } = await readyView({ stdout, stderr, env: runtime.env, json, quiet, level });
   let refused: string | undefined;
+  // Between here and the result nobody else has anything to say on stdout.
+  const unshield = json ? runtime.shieldStdout() : () => {};
   const execution = start();
   log?.follow(execution, (why) => refused = why);
   const view = open(execution);
@@ -52,6 +54,7 @@ export async function showRun(start: () => Execution, options: SessionOptions): 
     const result = await execution;
     view.end(json && quiet ? "" : report(result, { columns, paint, quiet }));
     if (refused !== undefined) stderr.write(`${refused}\n`);
+    unshield();
     if (json) stdout.write(await document(result));
     return exitCode(result, stopping.signal);
   } catch (error) {
@@ -62,6 +65,7 @@ export async function showRun(start: () => Execution, options: SessionOptions): 
     stderr.write(problemsOf(error)!.map(({ message }) => `${message}\n`).join(""));
     return signalExitCode(signal);
   } finally {
+    unshield();
     view.end();
     unwatchErrors();
     stopping.close();

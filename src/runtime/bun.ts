@@ -6,6 +6,7 @@ import process from "node:process";
 import { nodeCompatible } from "./node_compat.ts";
 import type { Runtime } from "./port.ts";
 import type { Listen } from "./serve.ts";
+import type { Libc } from "./shield.ts";
 import { startWorkerThread } from "./worker_threads.ts";
 
 /** Bun behind the port. */
@@ -20,8 +21,29 @@ export function bun(): Runtime {
       const compiled = script === "" || /^(\/\$bunfs\/|[A-Z]:[\\/]~BUN)/.test(script);
       return [process.execPath, ...process.execArgv, ...(compiled ? [] : [script])];
     },
+    libc,
     startThread: (options) => startWorkerThread(options),
   });
+}
+
+/** What Bun adds to `import.meta`. */
+interface BunMeta {
+  require(name: "bun:ffi"): {
+    dlopen(path: string, symbols: Readonly<Record<string, object>>): { readonly symbols: Libc };
+  };
+}
+
+/** The C library, if it may be called. */
+function libc(): Libc | undefined {
+  try {
+    return (import.meta as unknown as BunMeta).require("bun:ffi").dlopen("libc.so.6", {
+      fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+      dup2: { args: ["i32", "i32"], returns: "i32" },
+      close: { args: ["i32"], returns: "i32" },
+    }).symbols;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The part of `Bun` that is used here. */

@@ -6,6 +6,7 @@
 import { nodeCompatible } from "./node_compat.ts";
 import type { AppFetch, Runtime } from "./port.ts";
 import type { Listen } from "./serve.ts";
+import type { Libc } from "./shield.ts";
 import { startWorkerThread } from "./worker_threads.ts";
 
 /** Deno behind the port. */
@@ -19,6 +20,7 @@ export function deno(): Runtime {
       const executable = Deno.execPath();
       return Deno.build.standalone ? [executable] : [executable, "run", "-A", "--no-check", Deno.mainModule];
     },
+    libc,
     startThread: (options) =>
       startWorkerThread(options, {
         gone: (lock) => navigator.locks.request(lock, () => {}).then(() => {}),
@@ -26,6 +28,19 @@ export function deno(): Runtime {
         itself: { startingMs: 1_000, runningMs: 150 },
       }),
   });
+}
+
+/** The C library, if it may be called. */
+function libc(): Libc | undefined {
+  try {
+    return Deno.dlopen("libc.so.6", {
+      fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+      dup2: { parameters: ["i32", "i32"], result: "i32" },
+      close: { parameters: ["i32"], result: "i32" },
+    }).symbols;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Deno warns once that it aborts a request's signal after every answer too, which `answered` takes care of. */

@@ -6,7 +6,7 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { isBuiltin } from "node:module";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism, platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -18,6 +18,7 @@ import { cover, givenTo, valuesOf } from "./process_memory.ts";
 import { startProcess } from "./child.ts";
 import { readText } from "./files.ts";
 import { startGroup } from "./group.ts";
+import { type Libc, shieldStdout } from "./shield.ts";
 
 /** What differs between the runtimes. */
 export interface Differences {
@@ -25,12 +26,14 @@ export interface Differences {
   readonly version: string;
   startThread(options: ThreadOptions): Thread;
   readonly listen: Listen;
+  /** The C library, where this runtime can call it and what tasks print can get past it otherwise. */
+  readonly libc?: () => Libc | undefined;
   /** The program and the arguments that start this program anew, without its own. */
   self(): readonly string[];
 }
 
 /** A runtime made of what all three share and what differs. */
-export function nodeCompatible({ listen, self, ...differences }: Differences): Runtime {
+export function nodeCompatible({ listen, self, libc, ...differences }: Differences): Runtime {
   const stdout = output(() => process.stdout);
   const stderr = output(() => process.stderr);
   return {
@@ -40,6 +43,7 @@ export function nodeCompatible({ listen, self, ...differences }: Differences): R
     args: process.argv.slice(2),
     stdout,
     stderr,
+    shieldStdout: () => shieldStdout(platform() === "linux" ? libc?.() : undefined),
     env: (name) => process.env[name] ?? hidden.get(name),
     envNames: () => Object.keys(process.env),
     cwd: () => process.cwd(),

@@ -184,6 +184,12 @@ export interface Runtime {
   readonly args: readonly string[];
   readonly stdout: Output;
   readonly stderr: Output;
+  /**
+   * Keeps stdout for this program's own words: until the returned function is called, what anybody else in the process writes
+   * to descriptor 1 reaches stderr, where the runtime can see to that (Deno and Bun on Linux); nothing may be written to
+   * `stdout` meanwhile.
+   */
+  shieldStdout(): () => void;
   env(name: string): string | undefined;
   /** Names of all variables of the environment. */
   envNames(): readonly string[];
