@@ -2,6 +2,7 @@
  * Owns the stand-ins for tests of the command line: an execution in the test's hand, outputs that remember, a clock.
  * Must not know what is tested.
  */
+import { printing } from "../src/base/harmless.ts";
 import type { CliRuntime } from "../src/cli/context.ts";
 import type { Clock } from "../src/base/clock.ts";
 import type { Execution, ExecutionEvent, RunningAttempt, RunSnapshot } from "../src/execution.ts";
@@ -30,9 +31,11 @@ export class FakeOutput implements Output {
     this.rows = options.rows ?? 24;
   }
 
-  write(text: string): void {
-    this.text += text;
-  }
+  readonly #print = printing((text) => void (this.text += text));
+  readonly write: Output["write"] = this.#print.write;
+  readonly coloured: Output["coloured"] = this.#print.coloured;
+  readonly json: Output["json"] = this.#print.json;
+  readonly raw: Output["raw"] = this.#print.raw;
 
   /** What was written since the last call. */
   take(): string {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { harmless, harmlessLines } from "../src/cli/harmless.ts";
+import { harmless, harmlessLines } from "../src/base/harmless.ts";
 import { labelOf, LineWriter, reasonOf } from "../src/cli/line.ts";
 import { count, counted, fit, growing, pad, span, width } from "../src/cli/measures.ts";
 import { colourPaint, isRich, plainPaint } from "../src/cli/paint.ts";

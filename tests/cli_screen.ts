@@ -2,6 +2,7 @@
  * Owns a terminal small enough to read: the escapes that the live view uses, nothing more.
  * Must not know who writes to it. An escape that it does not know is an error, so that no test passes by chance.
  */
+import { printing } from "../src/base/harmless.ts";
 import type { Output } from "../src/runtime/port.ts";
 
 /** A terminal of so many columns and rows, with what has scrolled off above. */
@@ -26,7 +27,12 @@ export class Screen implements Output {
     return this.#lines.map((line) => line.trimEnd()).join("\n").trimEnd();
   }
 
-  write(text: string): void {
+  readonly #print = printing((text) => this.raw(text));
+  readonly write: Output["write"] = this.#print.write;
+  readonly coloured: Output["coloured"] = this.#print.coloured;
+  readonly json: Output["json"] = this.#print.json;
+
+  raw(text: string): void {
     this.writes++;
     // deno-lint-ignore no-control-regex
     for (const [piece] of text.matchAll(/\x1b\[[?\d;]*[A-Za-z]|\x1b.|[^]/gu)) this.#take(piece);

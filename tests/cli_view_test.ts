@@ -288,8 +288,8 @@ test("live: a notice stays in the region until the end", async () => {
 class NarrowedScreen extends Screen {
   fold(columns: number): void {
     const text = this.text;
-    this.write("\r\x1b[100A\x1b[J");
+    this.raw("\r\x1b[100A\x1b[J");
     this.columns = columns;
-    this.write(`${text}\n`);
+    this.raw(`${text}\n`);
   }
 }

@@ -3,7 +3,7 @@
  * Must not know what is in them.
  * Invariant: one line for each row, whatever the cells hold.
  */
-import { harmless } from "./harmless.ts";
+import { harmless } from "../base/harmless.ts";
 import { pad, width } from "./measures.ts";
 
 /** Rows as text, cells of a column below each other. */

@@ -5,6 +5,7 @@
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import { signalExitCode } from "./context.ts";
+import { indented } from "../base/harmless.ts";
 import type { CliContext } from "./context.ts";
 import { UsageError } from "./errors.ts";
 
@@ -49,7 +50,7 @@ async function superviseAgent({ follow }: Flags): Promise<number> {
       runtime.startSelf(["agent", ...(follow ? ["--follow"] : [])], { [LAST_END]: lastEnd ?? "" }),
     onSignal: (listener) => runtime.onSignal(listener),
     reachesChild: (signal) => signal === "SIGINT" && runtime.stderr.isTTY,
-    note: (text) => runtime.stderr.write(`outrider · ${text}\n`),
+    note: (text) => runtime.stderr.write(`outrider · ${indented(text)}\n`),
   });
 }
 
@@ -78,7 +79,8 @@ async function runAgent(
   const { timeOfDay } = await import("./measures.ts");
   const { stderr } = runtime;
   const level = config.logLevel === "debug" ? "info" : config.logLevel;
-  const note = (text: string) => stderr.write(`${timeOfDay(systemClock.now())} outrider · ${text}\n`);
+  const note = (text: string) =>
+    stderr.write(`${timeOfDay(systemClock.now())} outrider · ${indented(text)}\n`);
   const started = startAgentHere(config, {
     runtime,
     follow,

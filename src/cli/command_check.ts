@@ -29,16 +29,16 @@ async function check(this: CliContext, { json }: Flags, file: string): Promise<v
       counted(needs, "need"),
       ...(loops > 0 ? [counted(loops, "loop")] : []),
     ];
-    stdout.write(
-      json
-        ? `${JSON.stringify({ file, ok: true, pipeline: plan.name, tasks, needs, loops, problems: [] })}\n`
-        : `${file}: ok, ${size.join(", ")}\n`,
-    );
+    if (json) {
+      stdout.json(
+        `${JSON.stringify({ file, ok: true, pipeline: plan.name, tasks, needs, loops, problems: [] })}\n`,
+      );
+    } else stdout.write(`${file}: ok, ${size.join(", ")}\n`);
   } catch (error) {
     const problems = problemsOf(error);
     if (problems === undefined) throw error;
     this.exitCode = EXIT.usage;
-    if (json) stdout.write(`${JSON.stringify({ file, ok: false, problems })}\n`);
+    if (json) stdout.json(`${JSON.stringify({ file, ok: false, problems })}\n`);
     else stderr.write(problemsText(problems, file));
   }
 }

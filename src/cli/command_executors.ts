@@ -9,7 +9,7 @@ import { gatewayFlags } from "./gateway_flags.ts";
 import { gatewayOf } from "./gateway_options.ts";
 import type { GatewayFlags } from "./gateway_options.ts";
 import { columns } from "./columns.ts";
-import { harmless } from "./harmless.ts";
+import { harmless } from "../base/harmless.ts";
 import type { ExecutorQueue, ExecutorView } from "../uplink/messages.ts";
 
 interface Flags extends GatewayFlags {
@@ -21,10 +21,11 @@ async function executors(this: CliContext, { json, ...where }: Flags, id?: strin
   const gateway = gatewayOf(where, this.runtime);
   if (id !== undefined) {
     const queue = await gateway.executor(id);
-    return stdout.write(json ? `${JSON.stringify(queue)}\n` : queueText(id, queue));
+    return json ? stdout.json(`${JSON.stringify(queue)}\n`) : stdout.write(queueText(id, queue));
   }
   const list = await gateway.executors();
-  stdout.write(json ? `${JSON.stringify(list)}\n` : table(list));
+  if (json) stdout.json(`${JSON.stringify(list)}\n`);
+  else stdout.write(table(list));
 }
 
 function table(list: readonly ExecutorView[]): string {

@@ -18,7 +18,7 @@ async function wfformat(this: CliContext, { scale, output }: Flags, file: string
   const document = parse(await readSource(file, this.runtime), file);
   const { importWfFormat } = await import("../pipeline/wfformat.ts");
   const text = `${JSON.stringify(importWfFormat(document, { scale }), undefined, 2)}\n`;
-  if (output === undefined) this.runtime.stdout.write(text);
+  if (output === undefined) this.runtime.stdout.json(text);
   else await writeTarget(output, text, this.runtime);
 }
 

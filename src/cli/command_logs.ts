@@ -13,6 +13,7 @@ import { gatewayFlags } from "./gateway_flags.ts";
 import { gatewayOf } from "./gateway_options.ts";
 import type { GatewayFlags } from "./gateway_options.ts";
 import { isLogRecord, type LogRecord } from "../journal/record.ts";
+import { indented } from "../base/harmless.ts";
 import { LineWriter } from "./line.ts";
 import { timeOfDay } from "./measures.ts";
 import { wholeNumber } from "./options.ts";
@@ -36,7 +37,8 @@ async function logs(this: CliContext, flags: Flags, run?: string): Promise<void>
       ? recordsHere(this, { ...flags, run, signal: ending.signal })
       : recordsOfGateway(this, { ...flags, run, signal: ending.signal });
     for await (const record of records) {
-      stdout.write(flags.json ? `${JSON.stringify(record)}\n` : writer.log(record));
+      if (flags.json) stdout.json(`${JSON.stringify(record)}\n`);
+      else stdout.write(writer.log(record));
     }
   } catch (error) {
     if (!ending.signal.aborted) throw error;
@@ -63,7 +65,7 @@ async function* recordsOfGateway(
     signal,
     ...(since === undefined ? {} : { since }),
     ...(follow === undefined ? {} : { follow }),
-    onError: (error) => runtime.stderr.write(`${error.message}; trying again\n`),
+    onError: (error) => runtime.stderr.write(`${indented(error.message)}; trying again\n`),
   });
   for await (const record of records) {
     if (isLogRecord(record)) yield record;

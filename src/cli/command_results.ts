@@ -21,9 +21,9 @@ interface Flags extends GatewayFlags {
 async function results(this: CliContext, { executor, json, ...where }: Flags, run?: string): Promise<void> {
   const { stdout } = this.runtime;
   const gateway = gatewayOf(where, this.runtime);
-  if (run !== undefined) return stdout.write(`${JSON.stringify(await gateway.result(run), undefined, 2)}\n`);
+  if (run !== undefined) return stdout.json(`${JSON.stringify(await gateway.result(run), undefined, 2)}\n`);
   const runs = await gateway.runs(executor);
-  if (json) return stdout.write(`${JSON.stringify(runs)}\n`);
+  if (json) return stdout.json(`${JSON.stringify(runs)}\n`);
   const handouts = await handoutsOf(gateway, executor);
   const waiting = handouts.filter(({ run }) => run === undefined).map((each) => [
     each.id,

@@ -54,7 +54,8 @@ async function status(this: CliContext, { json, ...where }: Flags): Promise<void
   const document = told.json<StatusDocument>(({ executor, conditions }) =>
     typeof executor === "string" && Array.isArray(conditions)
   );
-  this.runtime.stdout.write(json ? `${told.text}\n` : textOf(document));
+  if (json) this.runtime.stdout.json(`${JSON.stringify(document)}\n`);
+  else this.runtime.stdout.write(textOf(document));
   if (told.status === 503) this.exitCode = EXIT.failed;
 }
 

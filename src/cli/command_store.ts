@@ -48,8 +48,12 @@ async function get(this: CliContext, { raw, wait, ...where }: GetFlags, key: str
     return;
   }
   const { text } = answer;
+  const { stdout } = this.runtime;
   const value: unknown = raw ? JSON.parse(text) : undefined;
-  this.runtime.stdout.write(typeof value === "string" ? value : `${text}\n`);
+  if (typeof value !== "string") return stdout.json(`${text}\n`);
+  // A file or a program gets it as it is; a terminal would obey it.
+  if (stdout.isTTY) stdout.write(value);
+  else stdout.raw(value);
 }
 
 async function set(
@@ -118,7 +122,7 @@ async function watch(this: CliContext, where: EndPointFlags, prefix = ""): Promi
       headers: { accept: "application/x-ndjson" },
       signal: ending.signal,
     });
-    for await (const line of lines) this.runtime.stdout.write(`${line}\n`);
+    for await (const line of lines) this.runtime.stdout.json(`${line}\n`);
   } catch (error) {
     if (!ending.signal.aborted) throw error;
   } finally {

@@ -4,6 +4,7 @@
  * Invariant: never a bare stack trace; a defect says what, where and what to do.
  */
 import { concealedArguments } from "../base/concealed.ts";
+import { indented } from "../base/harmless.ts";
 import type { Problem } from "../pipeline/problem.ts";
 import { EXIT } from "./context.ts";
 import type { CliRuntime } from "./context.ts";
@@ -34,7 +35,7 @@ export function tell(
   }
   const code = (error as { code?: unknown } | null | undefined)?.code;
   if (error instanceof Error && typeof code === "string" && code.startsWith("OUTRIDER_")) {
-    return { text: `${error.message}\n`, code: EXIT.usage };
+    return { text: `${indented(error.message)}\n`, code: EXIT.usage };
   }
   return { text: defectText(error, where), code: EXIT.defect };
 }
@@ -68,7 +69,7 @@ function defectText(
   const { text, conceal } = concealedArguments(args);
   const what = conceal(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
   return [
-    `Outrider met an error that it should have handled: ${what}`,
+    `Outrider met an error that it should have handled: ${indented(what)}`,
     `  command: outrider ${text}`,
     `  version: ${VERSION} on ${runtime.name} ${runtime.version}`,
     ...stackOf(error).map((line) => `  ${conceal(line)}`),

@@ -4,7 +4,7 @@
  * Invariant: no line is wider than the terminal, and there are never more than fit above its last row.
  */
 import type { RunningAttempt, RunSnapshot } from "../execution.ts";
-import { harmless } from "./harmless.ts";
+import { harmless } from "../base/harmless.ts";
 import { labelOf } from "./line.ts";
 import { count, fit, growing, pad, width } from "./measures.ts";
 import type { Paint } from "./paint.ts";

@@ -9,7 +9,7 @@ import { between } from "../base/clock.ts";
 import type { Level, LogRecord, Settled } from "../journal/record.ts";
 import { isFailure } from "../pipeline/outcome.ts";
 import type { Outcome } from "../pipeline/outcome.ts";
-import { harmless, harmlessLines } from "./harmless.ts";
+import { harmless, harmlessLines, indented } from "../base/harmless.ts";
 import { span, width } from "./measures.ts";
 import type { Paint } from "./paint.ts";
 
@@ -74,9 +74,9 @@ export class LineWriter {
 
   /** Something that Outrider itself says. */
   note(at: number, text: string): string {
-    return `${this.#paint.dim(this.#time(at))} ${this.#paint.bold("outrider")} ${
-      this.#paint.dim("·")
-    } ${text}\n`;
+    return `${this.#paint.dim(this.#time(at))} ${this.#paint.bold("outrider")} ${this.#paint.dim("·")} ${
+      indented(text)
+    }\n`;
   }
 
   #line(

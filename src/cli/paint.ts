@@ -57,6 +57,12 @@ export async function colourPaint(): Promise<Paint> {
   };
 }
 
+/** Prints lines that were painted so. */
+export function printed(lines: string, output: Pick<Output, "write" | "coloured">, { on }: Paint): void {
+  if (on) output.coloured(lines);
+  else output.write(lines);
+}
+
 /** Whether an output may be more than plain lines: a terminal that can, a person who has not said no, and no CI. */
 export function isRich(output: Pick<Output, "isTTY">, env: (name: string) => string | undefined): boolean {
   const set = (name: string) => (env(name) ?? "") !== "";

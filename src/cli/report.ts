@@ -7,7 +7,7 @@ import { between } from "../base/clock.ts";
 import type { RunResult } from "../journal/result.ts";
 import { isFailure } from "../pipeline/outcome.ts";
 import type { AttemptResult, ErrorData, Outcome } from "../pipeline/outcome.ts";
-import { harmless } from "./harmless.ts";
+import { harmless } from "../base/harmless.ts";
 import { markOf, reasonOf, wordOf } from "./line.ts";
 import { count, fit, pad, span, width } from "./measures.ts";
 import type { Paint } from "./paint.ts";

@@ -4,6 +4,7 @@
  * Invariant: it is closed when the run is over, whatever came of it.
  */
 import type { InnerOptions, InspectedExecution } from "../inspection.ts";
+import { indented } from "../base/harmless.ts";
 import type { Redactor } from "../redaction.ts";
 import type { CliRuntime } from "./context.ts";
 import { VERSION } from "./version.ts";
@@ -59,7 +60,7 @@ export async function withServing(
     import("../journal/memory.ts"),
     import("../runtime/runtime.ts"),
   ]);
-  const note = (text: string) => runtime.stderr.write(`${text}\n`);
+  const note = (text: string) => runtime.stderr.write(`${indented(text)}\n`);
   const serving = await startServing({
     runtime: real.runtime,
     version: VERSION,

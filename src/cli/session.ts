@@ -55,7 +55,7 @@ export async function showRun(start: () => Execution, options: SessionOptions): 
     view.end(json && quiet ? "" : report(result, { columns, paint, quiet }));
     if (refused !== undefined) stderr.write(`${refused}\n`);
     unshield();
-    if (json) stdout.write(await document(result));
+    if (json) stdout.json(await document(result));
     return exitCode(result, stopping.signal);
   } catch (error) {
     const { signal } = stopping;

@@ -7,11 +7,12 @@
  *   device-check ━━━━━───── 3 of 7 · 1.2 s      <- the region, on stderr, at most ten times a second
  */
 import { every } from "../base/clock.ts";
+import { harmlessText } from "../base/harmless.ts";
 import type { Execution } from "../execution.ts";
 import type { Output } from "../runtime/port.ts";
 import { frame } from "./frame.ts";
 import { width } from "./measures.ts";
-import type { Paint } from "./paint.ts";
+import { type Paint, printed } from "./paint.ts";
 import { Teller } from "./teller.ts";
 import type { View, ViewOptions } from "./view.ts";
 
@@ -101,7 +102,7 @@ export class LiveView implements View {
   }
 
   #lines(lines: string, to: "out" | "err"): void {
-    if (to === "out" && !this.#oneTerminal) return this.#options.out.write(lines);
+    if (to === "out" && !this.#oneTerminal) return printed(lines, this.#options.out, this.#options.paint);
     this.#held += lines;
     if (this.#held.length > MAX_HELD) this.#draw();
   }
@@ -123,7 +124,7 @@ export class LiveView implements View {
       this.#region?.clear();
       this.#drawn = [];
     }
-    this.#drawing += this.#held;
+    this.#drawing += harmlessText(this.#held, true);
     this.#held = "";
     if (region && this.#region !== undefined) {
       if (!this.#hidden) this.#drawing += HIDE_CURSOR;
@@ -132,7 +133,7 @@ export class LiveView implements View {
       const snapshot = this.#execution.snapshot(MAX_NEXT);
       this.#drawn = frame(snapshot, { columns, rows, paint, ...notice });
       this.#drawnColumns = columns;
-      this.#region(this.#drawn.join("\n"));
+      this.#region(harmlessText(this.#drawn.join("\n"), true));
     } else if (this.#hidden && !region) {
       this.#drawing += SHOW_CURSOR;
       this.#hidden = false;
@@ -150,7 +151,7 @@ export class LiveView implements View {
 
   #flush(err: Output): void {
     if (this.#drawing === "") return;
-    err.write(this.#region === undefined ? this.#drawing : `${BEGIN_UPDATE}${this.#drawing}${END_UPDATE}`);
+    err.raw(this.#region === undefined ? this.#drawing : `${BEGIN_UPDATE}${this.#drawing}${END_UPDATE}`);
     this.#drawing = "";
   }
 

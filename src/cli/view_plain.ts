@@ -6,9 +6,9 @@
 import { every } from "../base/clock.ts";
 import type { Execution } from "../execution.ts";
 import { progressText } from "./frame.ts";
-import { harmless } from "./harmless.ts";
+import { harmless, indented } from "../base/harmless.ts";
 import { growing } from "./measures.ts";
-import type { Paint } from "./paint.ts";
+import { type Paint, printed } from "./paint.ts";
 import { Teller } from "./teller.ts";
 import type { View, ViewOptions } from "./view.ts";
 
@@ -34,14 +34,14 @@ export class PlainView implements View {
     this.#spokenAt = options.clock.monotonic();
     const tell = (lines: string, to: "out" | "err") => {
       this.#spokenAt = options.clock.monotonic();
-      options[to].write(lines);
+      printed(lines, options[to], options.paint);
     };
     this.#teller = options.quiet ? undefined : new Teller(execution, { ...options, tell });
     this.#stopTicks = options.quiet ? () => {} : every(options.clock, SILENCE_MS / 10, () => this.#tick());
   }
 
   note(text: string): void {
-    if (this.#teller === undefined) this.#options.err.write(`outrider · ${text}\n`);
+    if (this.#teller === undefined) this.#options.err.write(`outrider · ${indented(text)}\n`);
     else this.#teller.note(this.#options.clock.now(), text);
   }
 
@@ -50,7 +50,7 @@ export class PlainView implements View {
     this.#ended = true;
     this.#stopTicks();
     this.#teller?.close();
-    if (last !== "") this.#options.out.write(last);
+    if (last !== "") printed(last, this.#options.out, this.#options.paint);
   }
 
   #tick(): void {

@@ -3,6 +3,7 @@
  * Must not know what can be wrong.
  * Invariant: a `PipelineError` has at least one problem.
  */
+import { harmlessText } from "../base/harmless.ts";
 
 /** One thing that is wrong with a pipeline. */
 export interface Problem {
@@ -34,8 +35,10 @@ export class PipelineError extends Error {
     problems: readonly Problem[],
     options: { readonly source?: string; readonly cause?: unknown } = {},
   ) {
-    super(summary(problems, options.source), "cause" in options ? { cause: options.cause } : {});
-    this.problems = problems;
+    // What a runtime says of a module that can't be loaded may come in its colours.
+    const clean = problems.map(({ place, message }) => ({ place, message: harmlessText(message) }));
+    super(summary(clean, options.source), "cause" in options ? { cause: options.cause } : {});
+    this.problems = clean;
   }
 }
 

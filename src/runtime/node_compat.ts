@@ -10,6 +10,7 @@ import { availableParallelism, platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { printing } from "../base/harmless.ts";
 import type { AppendFile, Output, Runtime, Thread, ThreadOptions } from "./port.ts";
 import { type Listen, serveWith } from "./serve.ts";
 import { newMark } from "./marks.ts";
@@ -151,15 +152,16 @@ function output(stream: () => NodeJS.WriteStream): Draining {
       close(error);
     }
   };
+  const print = (text: string) => {
+    if (closed || text === "") return;
+    if (turn === "") {
+      pending++;
+      queueMicrotask(leave);
+    }
+    turn += text;
+  };
   return {
-    write(text) {
-      if (closed || text === "") return;
-      if (turn === "") {
-        pending++;
-        queueMicrotask(leave);
-      }
-      turn += text;
-    },
+    ...printing(print),
     drained: () => new Promise((done) => pending === 0 || closed ? done() : idle = done),
     get lost() {
       return lost;

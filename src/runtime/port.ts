@@ -4,6 +4,8 @@
  * Invariant: nothing outside runtime/ (and the SQLite journal) touches `Deno.`, `Bun.` or `node:`.
  */
 
+import type { Printing } from "../base/harmless.ts";
+
 /** A thread that runs our worker code. It looks like a Web Worker, with an honest end. */
 export interface Thread {
   postMessage(message: unknown, transfer?: readonly Transferable[]): void;
@@ -56,10 +58,11 @@ export interface ThreadOptions {
   readonly memoryMiB?: number;
 }
 
-/** A stream that a person or a pipe reads. */
-export interface Output {
-  /** Writes, in order. Once the reader has gone away (`outrider … | head`), nothing more is written and nothing thrown. */
-  write(text: string): void;
+/**
+ * A stream that a person or a pipe reads. What is printed leaves in order; once the reader has gone away
+ * (`outrider … | head`), nothing more is printed and nothing thrown.
+ */
+export interface Output extends Printing {
   readonly isTTY: boolean;
   /** Width in characters, 80 where unknown. */
   readonly columns: number;
