@@ -7,6 +7,7 @@ import { startAgent } from "./agent.ts";
 import type { Agent, AgentPort } from "./agent_port.ts";
 import { serveAgent } from "./agent_serving.ts";
 import { systemClock } from "./base/clock.ts";
+import { askLocalDirectly } from "./base/no_proxy.ts";
 import type { Config } from "./config.ts";
 import { inspectedRun } from "./executor.ts";
 import type { Runtime } from "./runtime/port.ts";
@@ -32,6 +33,7 @@ export function startAgentHere(config: Config, surroundings: Surroundings): Agen
   const token = config.gateway?.token;
   const redactor = redactorFor((name) => runtime.env(name), token === undefined ? [] : [token]);
   const note = (text: string) => rest.note(redactor.text(text));
+  if (config.gateway !== undefined) askLocalDirectly(runtime, config.gateway.url);
   return startAgent(config, {
     ...rest,
     note,

@@ -253,6 +253,9 @@ test("neither commands nor tasks ask this machine through a proxy, whatever the 
     assert.equal((await ask("store", "set", "go", "1")).code, 0);
     assert.equal((await run.ended).code, 0);
   });
+  const gateway = await impostor(http("application/json", '{"executors":[]}'));
+  assert.equal((await runCli(["executors", "--gateway", gateway.url], { env })).code, 0);
+  await gateway.close();
   assert.deepEqual(proxy.heard, []);
   await proxy.close();
 });

@@ -275,6 +275,10 @@ test("gateway: a reader that takes nothing has one page waiting and is let go; H
     assert.equal((await w.ask(path, { method: "HEAD" })).status, 200);
     assert.equal(w.clock.timers, 0, path);
   }
+  const many = await Promise.all(Array.from({ length: 1_001 }, () => w.ask("/v1/runs/r/logs?follow=1")));
+  assert.deepEqual(many.map(({ status }) => status).filter((status) => status !== 200), [503]);
+  await Promise.all(many.map(({ body }) => body!.cancel()));
+  assert.equal(w.clock.timers, 0);
   const reader = (await w.ask("/v1/runs/r/logs?follow=1")).body!.getReader();
   assert.ok((await reader.read()).value!.length < 200_000);
   await pass(60_000, w);

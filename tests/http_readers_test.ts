@@ -171,6 +171,25 @@ test("http: a single large record reaches its reader whole", async () => {
   assert.equal(JSON.parse((await (await ask("/logs", NDJSON)).text()).trim()).text.length, 500_000);
 });
 
+test("http: a run that many have followed for a while holds on to none of them", async () => {
+  const run = new HandRun();
+  let told = 0;
+  const { then } = run.whenOver;
+  run.whenOver.then = function (...args) {
+    told++;
+    return then.apply(this, args as never) as never;
+  };
+  const { ask } = world({}, run);
+  for (let round = 0; round < 20; round++) {
+    for (const path of ["/logs", "/records", "/events?follow=0"]) await (await ask(path, NDJSON)).text();
+    await (await ask("/store/watch")).body!.cancel();
+  }
+  assert.equal(told, 1);
+  const following = new StreamReader(await ask("/events?follow=1", NDJSON));
+  run.end();
+  await following.rest();
+});
+
 test("http: a key that changes while it waits to be told is told again", async () => {
   const run = new HandRun();
   const { ask } = world({}, run);

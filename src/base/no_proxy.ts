@@ -19,6 +19,12 @@ export interface Environment {
   setEnv(name: string, value: string): void;
 }
 
+/** From now on requests to an address go there directly if it is this machine's own, also by one of its rarer names. */
+export function askLocalDirectly(environment: Environment, url: string): void {
+  const { hostname = "" } = URL.parse(url) ?? {};
+  if (/^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname)) askDirectly(environment, hostname);
+}
+
 /** From now on requests to this machine, and to `host`, go there directly. */
 export function askDirectly({ env, setEnv }: Environment, host?: string): void {
   const before = VARIABLES.flatMap((name) => (env(name) ?? "").split(",")).map((each) => each.trim());

@@ -6,9 +6,8 @@
  * program's by now.
  */
 import { concealedAddress } from "../base/concealed.ts";
-import { askDirectly } from "../base/no_proxy.ts";
+import { askLocalDirectly } from "../base/no_proxy.ts";
 import { newChallenge, proofOf } from "../base/proof.ts";
-import { isLoopback } from "../serving_place.ts";
 import type { CliRuntime } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { EndPointError, exchange, follow, type Send, Told } from "./exchange.ts";
@@ -86,8 +85,8 @@ export async function endPointOf(flags: EndPointFlags, runtime: EndPointRuntime)
     return new AskedEndPoint({ url: `unix:${socket}`, token, send });
   }
   const base = url.replace(/\/+$/, "");
-  const { origin, hostname } = new URL(base);
-  if (isLoopback(hostname.replace(/^\[|\]$/g, ""))) askDirectly(runtime, hostname);
+  const { origin } = new URL(base);
+  askLocalDirectly(runtime, base);
   // A redirect would get the token.
   return new AskedEndPoint({
     url: origin,

@@ -3,6 +3,7 @@
  * Must not know what is asked of it.
  */
 import { systemClock } from "../base/clock.ts";
+import { askLocalDirectly } from "../base/no_proxy.ts";
 import { tokenIn } from "../uplink/token.ts";
 import { userGateway } from "../uplink/user.ts";
 import type { UserGateway } from "../uplink/user.ts";
@@ -18,14 +19,16 @@ export interface GatewayFlags {
 /** The user's side of the gateway that options or the environment name. */
 export function gatewayOf(
   flags: GatewayFlags,
-  { env, readText }: Pick<CliRuntime, "env" | "readText">,
+  runtime: Pick<CliRuntime, "env" | "setEnv" | "readText">,
 ): UserGateway {
+  const { env, readText } = runtime;
   const url = flags.gateway ?? env("OUTRIDER_GATEWAY");
   const token = flags.token ?? env("OUTRIDER_TOKEN");
   const file = token ? undefined : env("OUTRIDER_TOKEN_FILE");
   if (!url) {
     throw new UsageError("It is not said which gateway to ask: set OUTRIDER_GATEWAY, or give --gateway URL");
   }
+  askLocalDirectly(runtime, url);
   return userGateway({
     url,
     ...(token ? { token } : {}),

@@ -50,6 +50,7 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> 
     bells: new Bells(),
     heard: new Heard(options.clock),
     intake: new Intake(options.clock),
+    following: { count: 0 },
     room: new Room(ROOM_SIZE),
   };
   const app = new Hono<Env>();

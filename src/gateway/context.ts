@@ -34,6 +34,8 @@ export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens">> {
   readonly bells: Bells;
   readonly heard: Heard;
   readonly intake: Intake;
+  /** Answers that go on. */
+  readonly following: { count: number };
   /** For records larger than a page that readers have not taken yet. */
   readonly room: Room;
 }

@@ -15,6 +15,8 @@ const READ = 500;
 const ALIVE_MS = 5000;
 /** A reader that takes nothing for so long is let go. */
 const STALL_MS = 60_000;
+/** Answers that may go on at the same time. */
+const MOST = 1_000;
 
 interface Follow {
   readonly parts: GatewayParts;
@@ -38,7 +40,7 @@ export function ndjsonOf(c: Ctx, { parts, run, lane }: Follow): Response {
 /** An answer that is told piece by piece. Whoever asks for its head alone gets that, and nothing is begun. */
 export function streamed(
   c: Ctx,
-  { clock }: GatewayParts,
+  { clock, following }: GatewayParts,
   { type, texts }: {
     readonly type: string;
     readonly texts: (gone: AbortSignal) => AsyncGenerator<string, void, undefined>;
@@ -46,13 +48,20 @@ export function streamed(
 ): Response {
   const headers = { "content-type": type, "cache-control": "no-store" };
   if (c.req.raw.method === "HEAD") return c.body(null, 200, headers);
+  if (following.count >= MOST) {
+    throw new Refuse(503, "TOO_MANY_OPEN", `${MOST} answers go on already: close some, or ask again later`);
+  }
+  following.count++;
   const gone = new AbortController();
   const body = readerStream({
     texts: texts(gone.signal),
     stallMs: STALL_MS,
     clock,
     signal: c.req.raw.signal,
-    over: () => gone.abort(),
+    over: () => {
+      following.count--;
+      gone.abort();
+    },
   });
   return c.body(body, 200, headers);
 }

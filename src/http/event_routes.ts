@@ -12,7 +12,7 @@ import type { HttpEvent, HttpEvents, HttpRun } from "./port.ts";
 import { Query } from "./query.ts";
 import { checkEvent } from "./schema.ts";
 import { lastSeen } from "./since.ts";
-import { Bell, type Format, formatOf, sseMessage, streamed } from "./streams.ts";
+import { Bell, type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
 
 /** Events read at a time. */
 const PAGE = 256;
@@ -63,7 +63,7 @@ async function* texts(
 ): AsyncGenerator<string, void, undefined> {
   const { events } = run;
   const bell = new Bell();
-  run.whenOver.then(() => bell.ring());
+  const unfollow = ringAtEnd(run, bell);
   const stop = events.watch(type, () => bell.ring());
   try {
     for (let at = since;;) {
@@ -85,6 +85,7 @@ async function* texts(
       }
     }
   } finally {
+    unfollow();
     stop();
   }
 }

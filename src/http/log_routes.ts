@@ -10,7 +10,7 @@ import type { Ctx, Parts, Route } from "./parts.ts";
 import type { HttpRun } from "./port.ts";
 import { Query } from "./query.ts";
 import { lastSeen } from "./since.ts";
-import { Bell, type Format, formatOf, sseMessage, streamed } from "./streams.ts";
+import { Bell, type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
 
 /** Most records read at a time. */
 const PAGE = 500;
@@ -97,7 +97,7 @@ async function* texts<R extends { readonly seq: number }>(
   const { run, following, watch } = source;
   const { aliveMs } = gate.limits;
   const bell = new Bell();
-  run.whenOver.then(() => bell.ring());
+  const unfollow = ringAtEnd(run, bell);
   /** Whether something is written, or the run ends, within so many milliseconds. */
   const rung = async (ms: number) => {
     // The watcher leaves at the first ring: those who write pay for one.
@@ -110,41 +110,45 @@ async function* texts<R extends { readonly seq: number }>(
     return heard;
   };
   let quietSince = clock.monotonic();
-  for (let at = source.since;;) {
-    const { over } = run;
-    let spentMs = 0;
-    const held = await opened.room.hold(() => {
-      const began = clock.monotonic();
-      const page = pageOf(source, { after: at, redact });
-      spentMs = clock.monotonic() - began;
-      return page;
-    }, gone);
-    if (held === undefined) return;
-    const { made: { text, upTo, full }, leave } = held;
-    const some = upTo > at;
-    at = upTo;
-    try {
-      if (text !== "") {
-        yield text;
+  try {
+    for (let at = source.since;;) {
+      const { over } = run;
+      let spentMs = 0;
+      const held = await opened.room.hold(() => {
+        const began = clock.monotonic();
+        const page = pageOf(source, { after: at, redact });
+        spentMs = clock.monotonic() - began;
+        return page;
+      }, gone);
+      if (held === undefined) return;
+      const { made: { text, upTo, full }, leave } = held;
+      const some = upTo > at;
+      at = upTo;
+      try {
+        if (text !== "") {
+          yield text;
+          quietSince = clock.monotonic();
+        }
+      } finally {
+        leave();
+      }
+      if (full && following && !over) {
+        const busy = await rung(Math.min(MOST_REST_MS, spentMs * REST_FACTOR));
+        if (busy && !run.over) await new Bell().wait(BUSY_REST_MS, gone);
+        if (gone.aborted) return;
+      }
+      if (some) continue;
+      if (!following || over) return;
+      const heard = await rung(Math.max(50, aliveMs - (clock.monotonic() - quietSince)));
+      if (gone.aborted) return;
+      if (heard) await new Bell().wait(GATHER_MS, gone);
+      else if (clock.monotonic() - quietSince >= aliveMs) {
+        yield "";
         quietSince = clock.monotonic();
       }
-    } finally {
-      leave();
     }
-    if (full && following && !over) {
-      const busy = await rung(Math.min(MOST_REST_MS, spentMs * REST_FACTOR));
-      if (busy && !run.over) await new Bell().wait(BUSY_REST_MS, gone);
-      if (gone.aborted) return;
-    }
-    if (some) continue;
-    if (!following || over) return;
-    const heard = await rung(Math.max(50, aliveMs - (clock.monotonic() - quietSince)));
-    if (gone.aborted) return;
-    if (heard) await new Bell().wait(GATHER_MS, gone);
-    else if (clock.monotonic() - quietSince >= aliveMs) {
-      yield "";
-      quietSince = clock.monotonic();
-    }
+  } finally {
+    unfollow();
   }
 }
 

@@ -8,7 +8,7 @@ import { PAGE_SIZE } from "../base/reader_stream.ts";
 import type { Ctx, Parts } from "./parts.ts";
 import type { HttpChange, HttpRun, HttpStore } from "./port.ts";
 import type { Query } from "./query.ts";
-import { Bell, type Format, formatOf, sseMessage, streamed } from "./streams.ts";
+import { Bell, type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
 
 /** Keys listed at a time. */
 const PAGE = 500;
@@ -21,16 +21,21 @@ export function watchStore(c: Ctx, parts: Parts, query: Query): Response {
   const format = formatOf(c.req.raw.headers.get("accept"), ["sse", "ndjson"]);
   const pending = new Map<string, HttpChange>();
   const bell = new Bell();
-  run.whenOver.then(() => bell.ring());
   return streamed(c, parts, {
     format,
-    listen: () =>
-      run.store.watch({ prefix }, (change) => {
+    listen: () => {
+      const unwatch = run.store.watch({ prefix }, (change) => {
         // Deleted first, so that changes stay in the order of their last happening.
         pending.delete(change.key);
         pending.set(change.key, change);
         bell.ring();
-      }),
+      });
+      const unfollow = ringAtEnd(run, bell);
+      return () => {
+        unwatch();
+        unfollow();
+      };
+    },
     texts: async function* (gone) {
       const watch: Watch = { run, pending, bell, format, gone };
       if (initial) yield* present(watch, prefix, parts);

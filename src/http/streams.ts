@@ -9,6 +9,7 @@ import { readerStream } from "../base/reader_stream.ts";
 import { answer, TYPE } from "./answer.ts";
 import { Refuse } from "./failure.ts";
 import type { Ctx, Parts } from "./parts.ts";
+import type { HttpRun } from "./port.ts";
 
 /** The formats in which something that goes on can be told. */
 export type Format = "sse" | "ndjson" | "text";
@@ -40,6 +41,24 @@ export class Bell {
       this.#wake = over;
     });
   }
+}
+
+/** Bells of those who follow a run, which ring when it is over. A run that lasts for months has seen many come and go. */
+const following: WeakMap<HttpRun, Set<Bell>> = new WeakMap();
+
+/** Rings the bell when the run is over, until the returned function is called. */
+export function ringAtEnd(run: HttpRun, bell: Bell): () => void {
+  let bells = following.get(run);
+  if (bells === undefined) {
+    const all = bells = new Set();
+    following.set(run, all);
+    run.whenOver.then(() => {
+      for (const each of all) each.ring();
+    });
+  }
+  const mine = bells.add(bell);
+  if (run.over) bell.ring();
+  return () => void mine.delete(bell);
 }
 
 /** What a stream is made of. */
