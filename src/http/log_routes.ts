@@ -17,7 +17,8 @@ const PAGE = 500;
 /** Lines of a reader that follows are gathered for so long, milliseconds. */
 const GATHER_MS = 20;
 
-/** Between full pages a reader rests so many times as long as a page has cost: the run comes first. */
+/** A reader that has cost so many milliseconds rests so many times as long: the run comes first. */
+const REST_AFTER_MS = 5;
 const REST_FACTOR = 20;
 const MOST_REST_MS = 200;
 /** Rest when the run has written in the meantime, milliseconds: what reads at the other end needs a core too. */
@@ -110,18 +111,18 @@ async function* texts<R extends { readonly seq: number }>(
     return heard;
   };
   let quietSince = clock.monotonic();
+  let spentMs = 0;
   try {
     for (let at = source.since;;) {
       const { over } = run;
-      let spentMs = 0;
       const held = await opened.room.hold(() => {
         const began = clock.monotonic();
         const page = pageOf(source, { after: at, redact });
-        spentMs = clock.monotonic() - began;
+        spentMs += clock.monotonic() - began;
         return page;
       }, gone);
       if (held === undefined) return;
-      const { made: { text, upTo, full }, leave } = held;
+      const { made: { text, upTo }, leave } = held;
       const some = upTo > at;
       at = upTo;
       try {
@@ -132,11 +133,12 @@ async function* texts<R extends { readonly seq: number }>(
       } finally {
         leave();
       }
-      if (full && following && !over) {
+      if (some && following && !over && spentMs >= REST_AFTER_MS) {
         const busy = await rung(Math.min(MOST_REST_MS, spentMs * REST_FACTOR));
+        spentMs = 0;
         if (busy && !run.over) await new Bell().wait(BUSY_REST_MS, gone);
         if (gone.aborted) return;
-      }
+      } else if (some && text === "") await new Bell().wait(0, gone);
       if (some) continue;
       if (!following || over) return;
       const heard = await rung(Math.max(50, aliveMs - (clock.monotonic() - quietSince)));
@@ -156,8 +158,6 @@ interface Page {
   readonly text: string;
   /** Number of the last record that it has, or that was left out. */
   readonly upTo: number;
-  /** Whether there may be more at once. */
-  readonly full: boolean;
 }
 
 /** The records after a number, as many as fill a page, and at least one. */
@@ -167,13 +167,12 @@ function pageOf<R extends { readonly seq: number }>(
 ): Page {
   let text = "";
   let upTo = after;
-  const records = read(after);
-  for (const record of records) {
-    if (text.length >= PAGE_SIZE) return { text: redact(text), upTo, full: true };
+  for (const record of read(after)) {
+    if (text.length >= PAGE_SIZE) break;
     text += textOf(record) ?? "";
     upTo = record.seq;
   }
-  return { text: redact(text), upTo, full: records.length === PAGE || text.length >= PAGE_SIZE };
+  return { text: redact(text), upTo };
 }
 
 function logText(record: LogRecord, format: Format): string {
