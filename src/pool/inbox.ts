@@ -7,7 +7,7 @@
  */
 
 import { add, compareExchange, exchange, Ints, load, notify, store, wait } from "../base/primordials.ts";
-import { TextMemory } from "./text.ts";
+import { ALONE, BESIDE_TASKS, TextMemory } from "./text.ts";
 
 /** Attempts that a lane may offer at a time. */
 export const SLOTS = 1024;
@@ -80,7 +80,7 @@ export class InboxWriter {
   constructor({ cells, slots, payloads, claimedAt }: InboxMemory) {
     this.#cells = cells;
     this.#slots = new Ints(slots);
-    this.#texts = new TextMemory(payloads);
+    this.#texts = new TextMemory(payloads, ALONE);
     this.#claimedAt = claimedAt;
   }
 
@@ -212,7 +212,7 @@ export class InboxReader {
   constructor({ cells, slots, payloads, claimedAt }: InboxMemory) {
     this.#cells = cells;
     this.#slots = new Ints(slots);
-    this.#texts = new TextMemory(payloads);
+    this.#texts = new TextMemory(payloads, BESIDE_TASKS);
     this.#claimedAt = claimedAt;
   }
 

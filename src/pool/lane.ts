@@ -497,10 +497,12 @@ export class Lane {
   #outcomeOf(item: LaneItem, { a: seq, b, x, y, text }: Fields): LaneOutcome | string {
     const outcome = OUTCOMES[b];
     const startedAt = this.#stampOf(x);
-    const times = { startedAt, endedAt: Math.max(startedAt, this.#stampOf(y)) };
+    const endedAt = Math.max(startedAt, this.#stampOf(y));
     if (outcome === "succeeded") {
-      if (text === undefined) return { outcome, ...times };
-      return isValueText(text) ? { outcome, value: text, ...times } : "it has told a value that is no JSON";
+      if (text === undefined) return { outcome, startedAt, endedAt };
+      return isValueText(text)
+        ? { outcome, value: text, startedAt, endedAt }
+        : "it has told a value that is no JSON";
     }
     const aborted = this.#abort?.seq === seq ? this.#abort : undefined;
     const timed = outcome === "timed_out" && item.timeoutMs !== undefined;
@@ -516,7 +518,8 @@ export class Lane {
       outcome,
       ...(error === undefined ? {} : { error }),
       ...(because === undefined ? {} : { because }),
-      ...times,
+      startedAt,
+      endedAt,
     };
   }
 

@@ -11,7 +11,7 @@
 
 import { MAX_VALUE_BYTES } from "../base/limits.ts";
 import { exchange, Floats, Ints, load, max, notify, slice, store, wait } from "../base/primordials.ts";
-import { startOf, TextMemory } from "./text.ts";
+import { ALONE, BESIDE_TASKS, startOf, TextMemory } from "./text.ts";
 
 /** Size of the ring in bytes, a power of two. When it is full, the worker waits between two tasks until the lane has read. */
 export const OUTBOX_BYTES: number = 256 * 1024;
@@ -64,7 +64,7 @@ export class OutboxWriter {
     this.#cells = cells;
     this.#ints = new Ints(ring);
     this.#floats = new Floats(ring);
-    this.#texts = new TextMemory(ring);
+    this.#texts = new TextMemory(ring, BESIDE_TASKS);
     this.#sendBell = sendBell;
   }
 
@@ -147,7 +147,7 @@ export class OutboxReader {
     this.#cells = cells;
     this.#ints = new Ints(ring);
     this.#floats = new Floats(ring);
-    this.#texts = new TextMemory(ring);
+    this.#texts = new TextMemory(ring, ALONE);
   }
 
   /** What can't be right, if something was found; nothing is read any more then. */
