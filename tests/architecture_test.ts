@@ -78,10 +78,9 @@ const RAW_TIME_USED: readonly { readonly where: RegExp; readonly what: RegExp; r
   },
   {
     where: /^src\/pool\/worker_clock\.ts$/,
-    what: /timeOrigin/,
+    what: /timeOrigin|Date/,
     why: "finds what another thread's clock is to ours",
   },
-  { where: /^workers\/task_worker\.ts$/, what: /timeOrigin/, why: "tells it" },
 ];
 
 /**

@@ -11,6 +11,7 @@ import { ValueError } from "../src/pipeline/value.ts";
 import { InboxReader } from "../src/pool/inbox.ts";
 import { Kind, OutboxWriter } from "../src/pool/outbox.ts";
 import { BELL, type Control, endpointOf, type WorkerCalls, type WorkerData } from "../src/pool/protocol.ts";
+import { clockReading } from "../src/pool/worker_clock.ts";
 import { Unfinished } from "../src/pool/unfinished.ts";
 import * as host from "../src/runtime/worker_host.ts";
 import { eventsClient, storeClient } from "../src/store/client.ts";
@@ -168,7 +169,8 @@ host.provide("outrider", {
 });
 (globalThis as { [key: symbol]: unknown })[Symbol.for("outrider.ranInWorker")] = ranInWorker;
 await host.locked;
-outbox.write(Kind.clock, { a: 0, b: 0, c: 0, x: performance.timeOrigin, y: monotonic(), text: undefined });
+const { origin, reads } = clockReading();
+outbox.write(Kind.clock, { a: 0, b: 0, c: 0, x: origin, y: reads, text: undefined });
 expose(calls, endpoint);
 host.onMessage(hear);
 line.wake();

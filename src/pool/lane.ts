@@ -496,8 +496,9 @@ export class Lane {
   /** The outcome that a record tells, or what can't be right about it. */
   #outcomeOf(item: LaneItem, { a: seq, b, x, y, text }: Fields): LaneOutcome | string {
     const outcome = OUTCOMES[b];
-    const startedAt = this.#stampOf(x);
-    const endedAt = Math.max(startedAt, this.#stampOf(y));
+    const { start, end } = this.#clock.span(x, { to: y, now: this.#now });
+    const startedAt = start + this.#ahead;
+    const endedAt = end + this.#ahead;
     if (outcome === "succeeded") {
       if (text === undefined) return { outcome, startedAt, endedAt };
       return isValueText(text)
