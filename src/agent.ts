@@ -19,7 +19,11 @@ import type { AgentEndPoint, AgentView } from "./agent_serving.ts";
 import type { Level } from "./journal/record.ts";
 import type { Source } from "./pipeline/load.ts";
 import { toldOf } from "./redacting_journal.ts";
-import { type KeptRun, StateError } from "./state_dir.ts";
+import { recordFailure } from "./agent_failed.ts";
+import { stateConditions } from "./agent_state.ts";
+import { OtherPipelineError } from "./past.ts";
+import { MAX_DEATHS } from "./resuming.ts";
+import { type KeptRun, lossOf, type Unread } from "./state_dir.ts";
 import type { Report } from "./uplink/report.ts";
 import type { HeartbeatSnapshot } from "./uplink/heartbeat.ts";
 import type { Command, ExecutorState, HeartbeatRun } from "./uplink/messages.ts";
@@ -50,7 +54,8 @@ export function startAgent(config: Config, port: AgentPort, options: AgentOption
 
 /** What is to be run. */
 interface Job {
-  readonly source: Source;
+  /** A file, or the text of what a gateway handed out. */
+  readonly source: string | { readonly text: string };
   /** Where it is kept, if anything is. */
   readonly kept: KeptRun | undefined;
   readonly tag: string | undefined;
@@ -82,6 +87,8 @@ class AgentAtWork implements Agent {
   /** Tags of hand-outs that are not to be run, and why. */
   readonly #withdrawn: Map<string, string> = new Map();
   #fileTaken = false;
+  /** Runs of processes before, which are to go on. */
+  #begun: KeptRun[] = [];
   #cancelLook: () => void = () => {};
   /** Processor time, and the monotonic time at which it was read. */
   #cpu: { readonly tick: number; readonly ms: number };
@@ -123,11 +130,12 @@ class AgentAtWork implements Agent {
   async #work(): Promise<number> {
     try {
       // Only then is the state directory this agent's, and its http.json with it.
-      const begun = await this.#leftOver();
+      this.#begun = await this.#leftOver();
       this.#endPoint = await this.#port.serve(this.#view());
       let code: number | undefined;
-      for (let job = await this.#next(begun); job !== undefined; job = await this.#next([])) {
-        code = await this.#carryOut(job);
+      for (let job = await this.#next(); job !== undefined; job = await this.#next()) {
+        code = await this.#carryOut(job) ?? code;
+        if (code === undefined) continue;
         if (!this.#options.follow || this.#stopping.signal.aborted || this.#givenUp !== undefined) break;
       }
       await Promise.race([Promise.all(this.#background), this.#over.promise]);
@@ -149,26 +157,53 @@ class AgentAtWork implements Agent {
   async #leftOver(): Promise<KeptRun[]> {
     const { state } = this.#port;
     if (state === undefined) return [];
-    this.#known = await state.known();
-    this.#paused = await state.paused();
-    if (this.#paused) {
-      this.#port.note(
-        "Paused, as before it was started anew: nothing new starts until the gateway resumes it",
-      );
-    }
     const [open, untaken]: [KeptRun[], KeptRun[]] = [[], []];
     for (const kept of await state.runs()) {
-      if (kept.journal.recovered.lost !== undefined) {
-        this.#port.note(`Of ${kept.folder}: ${kept.journal.recovered.lost}`);
-      }
+      const lost = lossOf(kept);
+      if (lost !== undefined) this.#sayLoss(kept, lost);
       if (this.#isAnothers(kept)) continue;
       if (!state.isClosed(kept)) open.push(kept);
       else if (state.isReported(kept)) await state.remove(kept);
       else if (this.#link === undefined) untaken.push(kept);
       else this.#inBackground(this.#reportLeft(kept));
     }
+    this.#known = state.known;
+    this.#paused = state.paused;
+    if (this.#paused) {
+      this.#port.note(
+        "Paused, as before it was started anew: nothing new starts until the gateway resumes it",
+      );
+    }
     for (const kept of untaken.slice(0, -MAX_UNTAKEN)) await state.remove(kept);
+    for (const unread of state.unread) await this.#sayUnread(unread);
     return open;
+  }
+
+  #sayLoss({ journal }: KeptRun, lost: string): void {
+    this.#port.note(lost);
+    const at = this.#port.clock.now();
+    journal.log({ at, level: "error", from: "executor", stream: "log", text: lost });
+  }
+
+  /** What was a run once is told to the gateway as one that failed: nobody can say what became of it. */
+  async #sayUnread({ folder, because, setAside, origin }: Unread): Promise<void> {
+    const { note, state } = this.#port;
+    if (!setAside) return note(`${folder} is left as it is: ${because}`);
+    const text = `A run could not be read (${because}). It is kept as ${folder}`;
+    if (this.#link === undefined) return note(text);
+    const kept = await state!.begin(origin);
+    if (kept === undefined) return note(text);
+    await this.#fail(kept, text);
+  }
+
+  /** A run can't be carried out: it is over, and the gateway is told as of one that failed. */
+  async #fail(kept: KeptRun, because: string, state: "failed" | "cancelled" = "failed"): Promise<void> {
+    const { clock, runtime, note } = this.#port;
+    note(because);
+    await recordFailure(kept.journal, { run: crypto.randomUUID(), runtime, at: clock.now(), because, state });
+    await this.#port.state!.close(kept);
+    this.#known = this.#port.state!.known;
+    if (this.#link !== undefined) this.#inBackground(this.#reportLeft(kept));
   }
 
   /** Where a gateway knows executors and no runs, one that is begun by another executor would be taken for ours. */
@@ -192,7 +227,7 @@ class AgentAtWork implements Agent {
     const journal = toldOf(kept.journal, this.#port.redactor);
     const left = pastOf(journal, this.#link!.gateway.report.kind);
     if (left === undefined) return await this.#port.state!.remove(kept);
-    const report = this.#link!.report(left.run, journal, { handout: kept.origin.tag });
+    const report = this.#link!.report(left.run, journal, { handout: kept.origin.tag, life: kept.life });
     report.end(left.end);
     const drained = await Promise.race([report.drained, this.#over.promise.then(() => false)]);
     await this.#link!.drop(report);
@@ -203,16 +238,10 @@ class AgentAtWork implements Agent {
   }
 
   /** What to do next; `undefined` if that is to end. */
-  async #next(begun: readonly KeptRun[]): Promise<Job | undefined> {
-    const { readText } = this.#port;
-    const [kept] = begun;
-    if (kept !== undefined) {
-      const { tag } = kept.origin;
-      if (tag === undefined) this.#fileTaken = true;
-      const source = tag === undefined
-        ? await this.#file() ?? this.#config.pipeline ?? DEFAULT_PIPELINE
-        : parsed(await readText(kept.bundle));
-      return { source, kept, tag };
+  async #next(): Promise<Job | undefined> {
+    for (let kept = this.#begun.shift(); kept !== undefined; kept = this.#begun.shift()) {
+      const job = await this.#again(kept);
+      if (job !== undefined) return job;
     }
     if (this.#stopping.signal.aborted) return undefined;
     const file = this.#fileTaken ? undefined : await this.#file();
@@ -227,25 +256,46 @@ class AgentAtWork implements Agent {
       );
     }
     const pulled = await this.#link.pull(this.#known, {
-      isDone: async ({ tag, unique }) => unique === true && await this.#port.state?.wasClosed(tag) === true,
+      isDone: ({ tag, unique }) =>
+        Promise.resolve(unique === true && this.#port.state?.wasClosed(tag) === true),
       signal: this.#stopping.signal,
     });
     if (pulled === undefined) return undefined;
     const text = new TextDecoder().decode(pulled.bytes);
-    return { source: parsed(text), kept: await this.#begin(pulled.tag, text), tag: pulled.tag };
+    return { source: { text }, kept: await this.#begin(pulled.tag, text), tag: pulled.tag };
   }
 
-  /** A full disk keeps nothing, and stops nothing. */
-  async #begin(tag?: string, bundle?: string): Promise<KeptRun | undefined> {
-    const { executor } = this.#config;
-    const origin = { ...(tag !== undefined && { tag }), ...(executor !== undefined && { executor }) };
+  /** A run that an earlier process began, with its pipeline; nothing if that can't be had any more. */
+  async #again(kept: KeptRun): Promise<Job | undefined> {
+    const { tag } = kept.origin;
+    if (tag === undefined) {
+      this.#fileTaken = true;
+      return { source: await this.#file() ?? this.#config.pipeline ?? DEFAULT_PIPELINE, kept, tag };
+    }
     try {
-      return await this.#port.state?.begin(origin, bundle);
+      return { source: { text: await this.#port.readText(kept.bundle) }, kept, tag };
     } catch (error) {
-      if (!(error instanceof StateError) || !error.full) throw error;
-      this.#port.note(`${error.message}. This run is kept in memory only`);
+      await this.#spoil(kept, `${kept.bundle} can't be read any more (${messageOf(error)})`);
       return undefined;
     }
+  }
+
+  /** A run of an earlier process can't go on. */
+  async #spoil(kept: KeptRun, because: string): Promise<void> {
+    this.#port.state!.spoil(kept);
+    await this.#fail(kept, `The run in ${kept.folder} can't go on: ${because}`);
+    if (this.#link === undefined) await this.#port.state!.remove(kept);
+  }
+
+  /** A disk that takes nothing keeps nothing, and stops nothing. */
+  async #begin(tag?: string, bundle?: string): Promise<KeptRun | undefined> {
+    const { state, note } = this.#port;
+    if (state === undefined) return undefined;
+    const { executor } = this.#config;
+    const origin = { ...(tag !== undefined && { tag }), ...(executor !== undefined && { executor }) };
+    const kept = await state.begin(origin, bundle);
+    if (kept === undefined) note(`${state.trouble}. This run is kept in memory only`);
+    return kept;
   }
 
   /** The file that is to be run, if there is one. */
@@ -254,47 +304,88 @@ class AgentAtWork implements Agent {
     return pipeline ?? (await this.#port.exists(DEFAULT_PIPELINE) ? DEFAULT_PIPELINE : undefined);
   }
 
-  /** Runs a job to its end, and reports it; returns the exit code. */
-  async #carryOut({ source, kept, tag }: Job): Promise<number> {
+  /** Runs a job to its end, and reports it; returns the exit code, or nothing if it could not go on and the next is due. */
+  async #carryOut(job: Job): Promise<number | undefined> {
+    const { kept, tag } = job;
     const { state } = this.#port;
-    if (this.#runs++ > 0) await this.#endPoint!.renew();
-    const run = this.#run = new AgentRun(source, {
-      config: this.#config,
-      port: this.#port,
-      link: this.#link,
-      endPoint: this.#endPoint!,
-      kept,
-      handout: tag,
-      level: () => this.#level,
-    });
-    if (this.#paused) run.pause();
-    const withdrawn = tag === undefined ? undefined : this.#withdrawn.get(tag);
-    if (withdrawn !== undefined) run.cancel(withdrawn);
-    if (this.#stopping.signal.aborted) run.stop(this.#because);
+    if (kept !== undefined && await this.#isGivenUp(kept)) return 1;
+    const run = await this.#start(job);
+    if (run === undefined) return undefined;
     const ending = await run.ended;
     this.#run = undefined;
+    if (ending.keep && kept !== undefined) return await this.#cannotGoOn(kept, ending);
     this.#known = tag ?? this.#known;
     if (this.#givenUp !== undefined) this.#over.resolve();
     if (this.#stopping.signal.aborted) this.#endWithin(this.#config.stopGraceMs);
-    const reported = this.#report(run, ending, kept);
+    const reported = this.#report(run, kept);
     // Who goes on asks for the next pipeline meanwhile; all others wait until the gateway has everything.
     const goesOn = this.#options.follow === true && !this.#stopping.signal.aborted &&
       this.#givenUp === undefined;
-    if (goesOn && ending.keep === undefined) this.#inBackground(reported);
+    if (goesOn) this.#inBackground(reported);
     else await reported;
-    if (kept !== undefined && ending.keep === undefined) await state?.close(kept);
-    if (ending.error !== undefined && (!goesOn || ending.keep !== undefined)) throw ending.error;
+    if (kept !== undefined) await state?.close(kept);
+    if (ending.error !== undefined && !goesOn) throw ending.error;
     return this.#codeOf(ending);
   }
 
-  async #report(run: AgentRun, ending: Ending, kept: KeptRun | undefined): Promise<void> {
+  /** Counts the start of a run, before anything of its pipeline is read: that may be what ends the process, every time. */
+  async #isGivenUp(kept: KeptRun): Promise<boolean> {
+    const deaths = await this.#port.state!.starting(kept);
+    if (deaths < MAX_DEATHS) return false;
+    const because = `its process has ended ${deaths} times in a row while it read the pipeline`;
+    await this.#fail(kept, `The run in ${kept.folder} is given up: ${because}`);
+    return true;
+  }
+
+  /** Begins a run; nothing if its journal makes no sense. */
+  async #start({ source, kept, tag }: Job): Promise<AgentRun | undefined> {
+    if (this.#runs++ > 0) await this.#endPoint!.renew();
+    try {
+      const run = this.#run = new AgentRun(typeof source === "string" ? source : parsed(source.text), {
+        config: this.#config,
+        port: this.#port,
+        link: this.#link,
+        endPoint: this.#endPoint!,
+        kept,
+        handout: tag,
+        level: () => this.#level,
+      });
+      if (this.#paused) run.pause();
+      const withdrawn = tag === undefined ? undefined : this.#withdrawn.get(tag);
+      if (withdrawn !== undefined) run.cancel(withdrawn);
+      if (this.#stopping.signal.aborted) run.stop(this.#because);
+      return run;
+    } catch (error) {
+      // What is in a journal without checksums may make no sense.
+      if (kept === undefined || kept.journal.states(0, 1).length === 0) throw error;
+      await this.#spoil(kept, `its journal makes no sense (${messageOf(error)})`);
+      return undefined;
+    }
+  }
+
+  /** A run that was begun by an earlier process, and whose pipeline is another now or has problems. */
+  async #cannotGoOn(kept: KeptRun, { error, state }: Ending): Promise<number | undefined> {
+    if (this.#stopping.signal.aborted) return this.#exitCode ?? 1;
+    if (state === "cancelled") {
+      await this.#fail(kept, messageOf(error), state);
+      return 1;
+    }
+    const isFile = kept.origin.tag === undefined;
+    // Whoever writes the file can put it right, and the run goes on then.
+    if (isFile && !(error instanceof OtherPipelineError)) throw error;
+    this.#fileTaken &&= !isFile;
+    await this.#spoil(kept, messageOf(error));
+    return undefined;
+  }
+
+  async #report(run: AgentRun, kept: KeptRun | undefined): Promise<void> {
     const { report } = run;
     if (this.#link === undefined || report === undefined) return;
     const drained = await Promise.race([report.drained, this.#over.promise.then(() => false)]);
     if (!drained) this.#sayLeft(report.status().pending, kept);
     await this.#link.drop(report);
     this.#sayMissing(run.id, report);
-    if (drained && kept !== undefined && ending.keep !== true) this.#port.state?.reported(kept);
+    if (drained && kept !== undefined) this.#port.state?.reported(kept);
   }
 
   /** What was set aside is lost to the gateway: no run of which something is missing passes for a good one. */
@@ -366,13 +457,7 @@ class AgentAtWork implements Agent {
   /** Kept before the gateway is told that the command was seen, so that it outlives this process. */
   #pause(on: boolean): void {
     this.#paused = on;
-    this.#port.state?.pause(on).catch((error: unknown) =>
-      this.#port.note(
-        `${error instanceof Error ? error.message : error}: that it is ${
-          on ? "paused" : "resumed"
-        } ends with this process`,
-      )
-    );
+    void this.#port.state?.pause(on);
   }
 
   #snapshot(): Omit<HeartbeatSnapshot, "spool"> {
@@ -406,7 +491,11 @@ class AgentAtWork implements Agent {
         if (this.#givenUp !== undefined) return `It takes on nothing more: ${this.#givenUp}`;
         return this.#stopping.signal.aborted ? `It is stopping: ${this.#because}` : undefined;
       },
-      conditions: () => [...this.#link?.conditions ?? [], ...this.#run?.conditions ?? []],
+      conditions: () => [
+        ...this.#link?.conditions ?? [],
+        ...stateConditions(this.#port.state),
+        ...this.#run?.conditions ?? [],
+      ],
       gateway: () => this.#link?.told(),
     };
   }
@@ -422,6 +511,7 @@ class AgentAtWork implements Agent {
     const { keepAlive } = this.#config;
     this.#cancelLook = this.#port.clock.after(Math.min(LOOK_MS, Math.max(100, keepAlive.ms / 4)), () => {
       this.#run?.lookAtDisk();
+      void this.#port.state?.makeGood();
       if ((this.#link?.outOfReachMs ?? 0) >= keepAlive.ms) this.#giveUp();
       else this.#look();
     });
@@ -444,6 +534,10 @@ class AgentAtWork implements Agent {
     const { sentBytes, receivedBytes, requests } = gateway.traffic;
     note(`Sent ${sentBytes} bytes to ${gateway.url} in ${requests} requests, received ${receivedBytes}`);
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** A bundle or manifest as an object; what can't be read is left to the loader, which says what is wrong. */

@@ -9,7 +9,7 @@ import type { LogRecord } from "./journal/record.ts";
 import type { Gateway, Pulled } from "./uplink/dialect.ts";
 import type { UplinkError } from "./uplink/errors.ts";
 import { type HeartbeatLoop, type HeartbeatSnapshot, startHeartbeat } from "./uplink/heartbeat.ts";
-import type { Command } from "./uplink/messages.ts";
+import type { Command, Life } from "./uplink/messages.ts";
 import type { Clock } from "./base/clock.ts";
 import type { LaneNumbers, Random, RecordSource } from "./uplink/port.ts";
 import { type PullOptions, pullPipeline } from "./uplink/pull.ts";
@@ -189,11 +189,15 @@ export class Link {
     return pulled;
   }
 
-  /** Starts to report a run. @param about `handout`: tag of what it carries out. */
+  /** Starts to report a run. @param about `handout`: tag of what it carries out; `life`: which of its histories this is, if it is kept. */
   report(
     run: string,
     source: RecordSource,
-    { quiet = false, handout }: { readonly quiet?: boolean; readonly handout?: string | undefined } = {},
+    { quiet = false, handout, life }: {
+      readonly quiet?: boolean;
+      readonly handout?: string | undefined;
+      readonly life?: Life | undefined;
+    } = {},
   ): Report {
     const { gateway, clock, random, note } = this.#options;
     const report: Report = startReport({
@@ -208,6 +212,7 @@ export class Link {
       heard: () => this.#heartbeat.heard,
       onAcknowledged: () => this.#heard(report),
       onLeftOut: note,
+      ...(life === undefined ? {} : { life }),
       onParked: (lane, { from, to, reason }) =>
         note(`Records ${from} to ${to} of the ${lane} are set aside: ${reason}`),
       onRejected: (rejected) =>

@@ -6,6 +6,7 @@
 import type { AgentPort } from "./agent_port.ts";
 import type { AgentEndPoint } from "./agent_serving.ts";
 import type { Link } from "./agent_link.ts";
+import { recordFailure } from "./agent_failed.ts";
 import { pastOf } from "./agent_past.ts";
 import type { Config } from "./config.ts";
 import { flagCalls, noFlagCalls } from "./flags.ts";
@@ -18,7 +19,7 @@ import type { RunState } from "./pipeline/outcome.ts";
 import type { Source } from "./pipeline/load.ts";
 import { toldOf } from "./redacting_journal.ts";
 import type { Redactor } from "./redaction.ts";
-import type { KeptRun } from "./state_dir.ts";
+import { type KeptRun, lossOf } from "./state_dir.ts";
 import { createFlags } from "./uplink/flags.ts";
 import type { HeartbeatRun } from "./uplink/messages.ts";
 import type { Report } from "./uplink/report.ts";
@@ -137,7 +138,11 @@ export class AgentRun {
       }];
     }
     const { degraded } = kept.journal;
-    return degraded === undefined ? [] : [{ code: "disk", message: degraded }];
+    const lost = lossOf(kept);
+    return [
+      ...degraded === undefined ? [] : [{ code: "disk", message: degraded }],
+      ...lost === undefined ? [] : [{ code: "journal_damaged", message: lost }],
+    ];
   }
 
   /** Tells when the disk begins to refuse what is written, and when it takes it again. */
@@ -153,10 +158,15 @@ export class AgentRun {
   async #carryOut(link: Link | undefined): Promise<Ending> {
     try {
       const { report } = await this.#execution.begun;
+      if (this.#options.kept !== undefined) this.#options.port.state?.begun(this.#options.kept);
       this.#sayLastEnd();
       const quiet = this.#options.config.quiet || !report;
       link?.quiet(quiet);
-      this.#report = link?.report(this.id, this.#told, { quiet, handout: this.handout });
+      this.#report = link?.report(this.id, this.#told, {
+        quiet,
+        handout: this.handout,
+        life: this.#options.kept?.life,
+      });
       link?.beat();
     } catch (error) {
       return await this.#notBegun(error, link);
@@ -190,30 +200,23 @@ export class AgentRun {
     if (lastEnd !== undefined) this.#execution.note("error", `The process before this one ended: ${lastEnd}`);
   }
 
-  /** A pipeline with problems, or another one than the journal's: the gateway is told as of a run that failed. */
+  /** A pipeline that can't be read, or another one than the journal's: the gateway is told as of a run that failed. */
   async #notBegun(error: unknown, link: Link | undefined): Promise<Ending> {
-    const code = String((error as { readonly code?: unknown } | undefined)?.code ?? "");
-    if (!code.startsWith("OUTRIDER_")) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    if (this.#journal.states(0, 1).length > 0 && pastOf(this.#journal) === undefined) {
-      return { state: "failed", error, keep: true };
-    }
     const { port, kept } = this.#options;
-    const at = port.clock.now();
+    if (kept !== undefined) port.state?.begun(kept);
+    link?.quiet(false);
     // It may have been cancelled as it was being loaded.
     const state = this.#execution.snapshot(0).state === "cancelled" ? "cancelled" : "failed";
-    if (this.#journal.states(0, 1).length === 0) {
-      const { runtime } = port;
-      this.#journal.append({ type: "run.started", run: this.id, pipeline: "unknown", runtime, plan: "" }, at);
-      this.#journal.log({ at, level: "error", from: "executor", stream: "log", text: message });
-      this.#journal.append({ type: "run.ended", state }, at);
-      await this.#journal.flush();
+    if (this.#journal.states(0, 1).length > 0 && pastOf(this.#journal) === undefined) {
+      return { state, error, keep: true };
     }
-    this.#report = link?.report(this.id, this.#told, { handout: this.handout });
+    const because = error instanceof Error ? error.message : String(error);
+    const { runtime, clock } = port;
+    await recordFailure(this.#journal, { run: this.id, runtime, at: clock.now(), because, state });
+    this.#report = link?.report(this.id, this.#told, { handout: this.handout, life: kept?.life });
     const left = pastOf(this.#told, link?.gateway.report.kind);
     if (left !== undefined) this.#report?.end(left.end);
-    link?.quiet(false);
-    if (kept?.origin.tag !== undefined) port.note(message);
+    if (kept?.origin.tag !== undefined) port.note(because);
     return { state, error };
   }
 }

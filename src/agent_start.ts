@@ -22,18 +22,32 @@ import { outriderGateway } from "./uplink/outrider.ts";
 export interface Surroundings extends Pick<AgentPort, "note" | "show" | "version" | "lastEnd"> {
   readonly runtime: Runtime;
   readonly follow: boolean;
+  /** Waits until nobody else uses the state directory. Default: that is an error. */
+  readonly waits: boolean;
   /** Told the address of the page, with its token; for a person alone. */
   readonly page?: ((url: string) => void) | undefined;
 }
 
-/** Starts an agent on this machine. */
-export function startAgentHere(config: Config, surroundings: Surroundings): Agent {
-  const { runtime, follow, page, ...rest } = surroundings;
+/** How often it is looked whether the state directory is free, milliseconds. */
+const FREE_MS = 500;
+
+/** Starts an agent on this machine, as soon as its state directory is free. */
+export async function startAgentHere(config: Config, surroundings: Surroundings): Promise<Agent> {
+  const { runtime, follow, waits, page, ...rest } = surroundings;
   const { version } = rest;
   const token = config.gateway?.token;
   const redactor = redactorFor((name) => runtime.env(name), token === undefined ? [] : [token]);
   const note = (text: string) => rest.note(redactor.text(text));
   if (config.gateway !== undefined) askLocalDirectly(runtime, config.gateway.url);
+  const state = config.stateDir === undefined
+    ? undefined
+    : new StateDir(config.stateDir, { runtime, logBytes: config.spoolBytes });
+  if (state !== undefined && waits) {
+    await whenFree(
+      state,
+      () => note(`${config.stateDir} is in use by another process: waiting until that has ended`),
+    );
+  }
   return startAgent(config, {
     ...rest,
     note,
@@ -46,9 +60,7 @@ export function startAgentHere(config: Config, surroundings: Surroundings): Agen
       redactor.add([renewed]);
       return renewed;
     }),
-    state: config.stateDir === undefined
-      ? undefined
-      : new StateDir(config.stateDir, { runtime, logBytes: config.spoolBytes }),
+    state,
     runtime: `${runtime.name} ${runtime.version}`,
     cores: runtime.cores,
     startRun: inspectedRun,
@@ -65,6 +77,14 @@ export function startAgentHere(config: Config, surroundings: Surroundings): Agen
     memoryBytes: () => runtime.memoryBytes(),
     cpuMs: () => runtime.cpuMs(),
   }, { follow });
+}
+
+/** Before anything is told to a gateway, so that two never speak as one. */
+async function whenFree(state: StateDir, told: () => void): Promise<void> {
+  for (let tries = 0; !await state.lock(); tries++) {
+    if (tries === 0) told();
+    await new Promise<void>((later) => systemClock.after(FREE_MS, later));
+  }
 }
 
 function gatewayOf(

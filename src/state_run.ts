@@ -6,13 +6,15 @@
 import type { InnerOptions } from "./inspection.ts";
 import { DEFAULT_LOG_BYTES } from "./journal/memory.ts";
 import { runtime } from "./runtime/runtime.ts";
-import { type KeptRun, StateDir, StateError } from "./state_dir.ts";
+import { type KeptRun, lossOf, StateDir, StateError } from "./state_dir.ts";
 
 /** What a person asked for. */
 export interface KeptRunOptions {
   readonly folder: string;
   /** Repeat this task, and what depends on it, in the run that is kept. */
   readonly from: string | undefined;
+  /** Tells a person, in words. */
+  readonly note: (text: string) => void;
 }
 
 /**
@@ -22,12 +24,12 @@ export interface KeptRunOptions {
  * @throws {StateError} If the directory can't be used, or there is no run to repeat a part of.
  */
 export async function keptRun<T>(
-  { folder, from }: KeptRunOptions,
+  { folder, from, note }: KeptRunOptions,
   carryOut: (options: Pick<InnerOptions, "journal" | "from">) => Promise<T>,
 ): Promise<T> {
   const state = new StateDir(folder, { runtime, logBytes: DEFAULT_LOG_BYTES });
   try {
-    const kept = await choose(state, { folder, from });
+    const kept = await choose(state, { folder, from, note });
     try {
       const done = await carryOut({ journal: kept.journal, ...(from === undefined ? {} : { from }) });
       await state.close(kept);
@@ -43,17 +45,34 @@ export async function keptRun<T>(
 }
 
 /** The run to go on with or to begin; the closed ones before it are let go of. */
-async function choose(state: StateDir, { folder, from }: KeptRunOptions): Promise<KeptRun> {
+async function choose(state: StateDir, { folder, from, note }: KeptRunOptions): Promise<KeptRun> {
   const runs = await state.runs();
+  for (const { folder, because, setAside } of state.unread) {
+    note(
+      setAside
+        ? `A run could not be read (${because}). It is kept as ${folder}, and nothing of it counts any more`
+        : `${folder} is left as it is: ${because}`,
+    );
+  }
   const last = runs.at(-1);
   if (from !== undefined) {
-    if (last !== undefined && last.journal.states(0, 1).length > 0) return last;
+    if (last !== undefined && last.journal.states(0, 1).length > 0) return withLoss(last, note);
     throw new StateError(
       `There is no run in ${folder} to repeat a part of: run the pipeline with this --state-dir first`,
     );
   }
   const open = runs.find((run) => !state.isClosed(run));
   const kept = open ?? await state.begin({});
+  if (kept === undefined) throw new StateError(state.trouble ?? `Nothing can be kept in ${folder}`);
   for (const run of runs) if (run !== kept && state.isClosed(run)) await state.remove(run);
+  return withLoss(kept, note);
+}
+
+/** Says what was lost of a run, also in its log. */
+function withLoss(kept: KeptRun, note: (text: string) => void): KeptRun {
+  const lost = lossOf(kept);
+  if (lost === undefined) return kept;
+  note(lost);
+  kept.journal.log({ at: Date.now(), level: "error", from: "executor", stream: "log", text: lost });
   return kept;
 }

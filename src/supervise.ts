@@ -1,7 +1,7 @@
 /**
  * Owns the supervision of the agent's process: it is started again, with a back-off, when it ends as no agent should.
  * Must not know what the agent does.
- * Invariant: at most one child at a time, and none is left when the promise settles.
+ * Invariant: at most one child at a time, and none is left when the promise settles, or when this process is killed.
  *
  * | the child ended                                  | what follows                           |
  * |--------------------------------------------------|----------------------------------------|
@@ -17,6 +17,9 @@ import { sleep } from "./uplink/wait.ts";
 
 /** Variable in which the child finds why the one before it ended. */
 export const LAST_END = "OUTRIDER_LAST_END";
+
+/** Variable that tells a child that it is one: it waits for its state directory, and ends with its supervisor. */
+export const SUPERVISED = "OUTRIDER_SUPERVISED";
 
 /** A child that lived so long makes the next back-off short again, milliseconds. */
 const LONG_LIFE_MS = 60_000;

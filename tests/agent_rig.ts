@@ -15,7 +15,7 @@ import { bundleText, makeBundle } from "../src/pipeline/bundle.ts";
 import type { ManifestTask } from "../src/pipeline/manifest.ts";
 import { Redactor } from "../src/redaction.ts";
 import { runtime } from "../src/runtime/runtime.ts";
-import { StateDir } from "../src/state_dir.ts";
+import { StateDir, type StateRuntime } from "../src/state_dir.ts";
 import type { Fetch } from "../src/uplink/port.ts";
 import { outriderGateway } from "../src/uplink/outrider.ts";
 import { type UserGateway, userGateway } from "../src/uplink/user.ts";
@@ -90,6 +90,8 @@ export class AgentWorld {
       readonly lastEnd?: string;
       /** What the gateway must not be told. */
       readonly secrets?: readonly string[];
+      /** What the state directory stands on. */
+      readonly runtime?: StateRuntime;
       /** Called as a run begins. */
       readonly onRun?: () => void;
     } = {},
@@ -114,7 +116,7 @@ export class AgentWorld {
       gateway,
       state: whole.stateDir === undefined
         ? undefined
-        : new StateDir(whole.stateDir, { runtime, logBytes: whole.spoolBytes }),
+        : new StateDir(whole.stateDir, { runtime: options.runtime ?? runtime, logBytes: whole.spoolBytes }),
       runtime: "test 1",
       version: "0.0.0",
       cores: 2,

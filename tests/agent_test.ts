@@ -132,7 +132,8 @@ test("a run that ended in a process that was killed before it could say so is re
     writeFileSync(join(folder, "p.json"), JSON.stringify({ outrider: 1, name: "file", tasks }));
     const config = { stateDir: join(folder, "state"), pipeline: join(folder, "p.json") };
     const state = new StateDir(config.stateDir, { runtime, logBytes: 1_000_000 });
-    const { journal } = await state.begin({});
+    await state.runs();
+    const { journal } = (await state.begin({}))!;
     const before = await inspectedRun(config.pipeline, { journal });
     await state.end();
     assert.equal(await world.until(world.agent(config).ended), 0);

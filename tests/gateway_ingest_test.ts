@@ -77,3 +77,31 @@ test("gateway: a gap record that lies about its size can't make a hole pass or t
     assert.equal(row.acknowledged.log, 0, String(count));
   }
 });
+
+test("gateway: a new life takes up the run where it says, and what comes late of the one before changes nothing", () => {
+  const of = (id: string, state: number, numbers: readonly number[]): Batch => ({
+    run: "r",
+    lane: "state",
+    life: { id, since: { state, log: 0 } },
+    records: numbers.map(recordOf),
+  });
+  let row: RunRow = newRun("r", { executor: "e", now: 0 });
+  const take = (batch: Batch) => {
+    const result = ingest(row, { batch, now: 0 });
+    row = result.row;
+    return result;
+  };
+  take(of("a", 0, [1, 2, 3, 4]));
+  take({ ...of("a", 0, []), final: { state: "succeeded", records: { state: 4, log: 0 } } });
+  assert.deepEqual([row.state, isComplete(row)], ["succeeded", true]);
+  const taken = take(of("b", 2, [1, 2, 3]));
+  assert.deepEqual(taken.ingested.since, { state: 2, log: 0 });
+  assert.deepEqual(taken.ingested.records.map(({ seq }) => seq), [3]);
+  assert.deepEqual([row.state, row.acknowledged.state, isComplete(row)], ["running", 3, false]);
+  const late = take(of("a", 0, [4, 5]));
+  assert.deepEqual([late.changed, row.acknowledged.state], [false, 3]);
+  assert.equal(take(of("b", 2, [4])).ingested.since, undefined);
+  // One that has all that is here takes nothing away.
+  assert.equal(take(of("c", 9, [5])).ingested.since, undefined);
+  assert.equal(row.acknowledged.state, 5);
+});

@@ -538,8 +538,49 @@ test("the files of a journal are for this user alone, also one that was readable
   });
 });
 
-/** Rounds of damage at random places. More of them: `OUTRIDER_TEST_DAMAGE=500`. */
+/** Rounds of damage and refusal at random. More of them: `OUTRIDER_TEST_DAMAGE=500`. */
 const DAMAGES = Number(process.env["OUTRIDER_TEST_DAMAGE"] ?? 25);
+
+/** What a disk may do beside all else, and whether it is in a mood to. */
+type Mood = { readonly do: "tail" | "database" | "sync"; readonly on: boolean };
+
+test("whatever a disk refuses at random moments, what it took is whole after kill -9 and after a power cut", async () => {
+  const mood: fc.Arbitrary<Mood> = fc.record({
+    do: fc.constantFrom("tail" as const, "database" as const, "sync" as const),
+    on: fc.boolean(),
+  });
+  const life = fc.record({
+    steps: fc.array(fc.oneof({ weight: 3, arbitrary: step }, { weight: 1, arbitrary: mood }), {
+      maxLength: 25,
+    }),
+    half: fc.boolean(),
+    kill: fc.boolean(),
+    keeps: fc.double({ min: 0, max: 1, noNaN: true }),
+  });
+  const property = fc.asyncProperty(fc.array(life, { maxLength: 4 }), async (lives) => {
+    let disk = await FaultyDisk.make();
+    let least = { states: 0, logs: 0 };
+    for (const { steps, half, kill, keeps } of [...lives, { steps: [], half: false, kill: true, keeps: 1 }]) {
+      const now = await rig({ ...SHORT, logBytes: 2000 }, disk);
+      const { recovered } = now.journal;
+      assert.ok(recovered.states >= least.states && recovered.logs >= least.logs, JSON.stringify(recovered));
+      assertWhole(now.journal);
+      for (const each of steps) {
+        if (!("on" in each)) await take(now, [each]);
+        else if (each.do === "tail") now.disk.tailFull = each.on && (half ? "half" : "at once");
+        else if (each.do === "database") now.disk.databaseFull = each.on;
+        else now.disk.syncFails = each.on;
+      }
+      await settle();
+      least = now.journal.synced;
+      assertWhole(now.journal);
+      disk = kill ? await now.disk.afterKill() : await now.disk.afterPowerCut(() => keeps);
+      now.disk.remove();
+    }
+    disk.remove();
+  });
+  await fc.assert(property, { numRuns: DAMAGES });
+});
 
 test("whatever is damaged at random, what is read is what was written, and what is missing is said", async () => {
   const seed = Number(process.env["OUTRIDER_TEST_SEED"] ?? Date.now() % 1_000_000);

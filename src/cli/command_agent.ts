@@ -38,7 +38,7 @@ async function agent(this: CliContext, flags: Flags): Promise<void> {
 }
 
 async function superviseAgent({ follow }: Flags): Promise<number> {
-  const [{ supervise, LAST_END }, { systemClock }, { runtime }] = await Promise.all([
+  const [{ supervise, LAST_END, SUPERVISED }, { systemClock }, { runtime }] = await Promise.all([
     import("../supervise.ts"),
     import("../base/clock.ts"),
     import("../runtime/runtime.ts"),
@@ -47,7 +47,10 @@ async function superviseAgent({ follow }: Flags): Promise<number> {
     clock: systemClock,
     random: Math.random,
     start: (lastEnd) =>
-      runtime.startSelf(["agent", ...(follow ? ["--follow"] : [])], { [LAST_END]: lastEnd ?? "" }),
+      runtime.startSelf(["agent", ...(follow ? ["--follow"] : [])], {
+        [SUPERVISED]: "1",
+        [LAST_END]: lastEnd ?? "",
+      }),
     onSignal: (listener) => runtime.onSignal(listener),
     reachesChild: (signal) => signal === "SIGINT" && runtime.stderr.isTTY,
     note: (text) => runtime.stderr.write(`outrider · ${indented(text)}\n`),
@@ -60,7 +63,7 @@ async function runAgent(
 ): Promise<number> {
   const [
     { startAgentHere },
-    { LAST_END },
+    { LAST_END, SUPERVISED },
     { runtime },
     { systemClock },
     { VERSION },
@@ -81,9 +84,19 @@ async function runAgent(
   const level = config.logLevel === "debug" ? "info" : config.logLevel;
   const note = (text: string) =>
     stderr.write(`${timeOfDay(systemClock.now())} outrider · ${indented(text)}\n`);
-  const started = startAgentHere(config, {
+  const waits = runtime.env(SUPERVISED) === "1";
+  if (waits) {
+    // What tasks start is nobody's child of a supervisor's.
+    runtime.setEnv(SUPERVISED, "");
+    runtime.onParentGone(() => {
+      note("The supervisor is gone: ending at once; the next start goes on with what runs");
+      void runtime.exit(1);
+    });
+  }
+  const started = await startAgentHere(config, {
     runtime,
     follow,
+    waits,
     note,
     version: VERSION,
     lastEnd: runtime.env(LAST_END) || undefined,

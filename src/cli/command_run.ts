@@ -74,7 +74,11 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
     return;
   }
   const { keptRun } = await import("../state_run.ts");
-  this.exitCode = await keptRun({ folder: flags.stateDir, from: flags.from }, carryOut);
+  this.exitCode = await keptRun({
+    folder: flags.stateDir,
+    from: flags.from,
+    note: (text) => runtime.stderr.write(`outrider · ${text}\n`),
+  }, carryOut);
 }
 
 async function runOptions(flags: Flags, { runtime }: CliContext): Promise<RunOptions> {

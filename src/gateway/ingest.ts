@@ -1,10 +1,12 @@
 /**
  * Owns what a batch changes: which of its records are new, and what they make of the run. Pure.
  * Must not know how batches come or where records are kept.
- * Invariant: the acknowledged number of a lane never falls and never passes a hole; what is below it changes nothing.
+ * Invariant: within one life of the run, the acknowledged number of a lane never falls and never passes a hole, and what is
+ * below it changes nothing; the records of two lives are never mixed.
  */
 import type { Batch, Parked, Rejected } from "../uplink/messages.ts";
 import { type ReadState, readState, wrongWithLog } from "./records.ts";
+import type { LaneNumbers } from "../uplink/port.ts";
 import type { Ingested, RecordRow, RunRow } from "./store.ts";
 
 /** What came of a batch. */
@@ -34,6 +36,7 @@ export function newRun(
     quiet: false,
     acknowledged: { state: 0, log: 0 },
     final: undefined,
+    lives: [],
   };
 }
 
@@ -44,12 +47,35 @@ interface Piece {
   readonly parked?: Parked;
 }
 
+/** Lives of a run that are remembered: what comes late of one of them changes nothing. */
+const MAX_LIVES = 20;
+
+/** The run as a batch's life takes it up; `undefined` if that life is over. */
+function inLife(row: RunRow, { life }: Batch): { row: RunRow; since?: LaneNumbers } | undefined {
+  const [present, ...over] = row.lives;
+  if (life === undefined || life.id === present) return { row };
+  if (over.includes(life.id)) return undefined;
+  const lives = [life.id, ...row.lives].slice(0, MAX_LIVES);
+  const { since } = life;
+  const { state, log } = row.acknowledged;
+  if (state <= since.state && log <= since.log) return { row: { ...row, lives } };
+  const acknowledged = { state: Math.min(state, since.state), log: Math.min(log, since.log) };
+  // Whether it had ended in the life before is no longer known, unless the records say so.
+  const again = state > since.state ? { state: "running" as const, endedAt: undefined } : {};
+  return { row: { ...row, ...again, lives, acknowledged, final: undefined }, since };
+}
+
 /** Takes a batch in. */
 export function ingest(
-  before: RunRow,
+  known: RunRow,
   { batch, now }: { readonly batch: Batch; readonly now: number },
 ): IngestResult {
   const { lane } = batch;
+  const lived = inLife(known, batch);
+  if (lived === undefined) {
+    return { row: known, ingested: { lane, records: [], missing: [] }, rejected: [], changed: false };
+  }
+  const { row: before, since } = lived;
   const records: RecordRow[] = [];
   const missing: Parked[] = [];
   const rejected: Rejected[] = [];
@@ -78,9 +104,10 @@ export function ingest(
   }
   row = { ...row, acknowledged: { ...before.acknowledged, [lane]: acknowledged } };
   const ended = withFinal(row, batch);
-  const changed = acknowledged > before.acknowledged[lane] || ended !== row;
+  const changed = acknowledged > before.acknowledged[lane] || ended !== row || before !== known;
   const version = changed ? before.version + 1 : before.version;
-  return { row: { ...ended, version }, ingested: { lane, records, missing }, rejected, changed };
+  const ingested = { lane, records, missing, ...(since === undefined ? {} : { since }) };
+  return { row: { ...ended, version }, ingested, rejected, changed };
 }
 
 function piecesOf(batch: Batch): Piece[] {

@@ -48,6 +48,7 @@ const KeptRun = v.object({
   acknowledged: LaneCounts,
   final: known(Final),
   handout: v.exactOptional(Id),
+  lives: v.fallback(v.array(Id), []),
 });
 const KeptRival = v.object({ session: Id, at: Stamp });
 

@@ -244,8 +244,19 @@ class SqliteStore implements GatewayStore {
     this.#lazily(() => this.#writeRun(row));
   }
 
-  ingest(row: RunRow, { lane, records, missing }: Parameters<GatewayStore["ingest"]>[1]): void {
+  ingest(row: RunRow, { lane, records, missing, since }: Parameters<GatewayStore["ingest"]>[1]): void {
     this.atomically(() => {
+      if (since !== undefined) {
+        for (const each of ["state", "log"] as const) {
+          this.#run("DELETE FROM records WHERE run = ? AND lane = ? AND seq > ?", row.run, each, since[each]);
+          this.#run(
+            "DELETE FROM missing WHERE run = ? AND lane = ? AND last > ?",
+            row.run,
+            each,
+            since[each],
+          );
+        }
+      }
       for (const { seq, text } of records) {
         this.#run("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?)", row.run, lane, seq, text);
       }

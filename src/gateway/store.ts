@@ -73,6 +73,8 @@ export interface RunRow {
   readonly final: Final | undefined;
   /** The hand-out that it carries out. */
   readonly handout?: string;
+  /** Ids of its lives, the present one first; none where none was told. */
+  readonly lives: readonly string[];
 }
 
 /** A record as it is kept: the JSON that came. */
@@ -86,6 +88,8 @@ export interface Ingested {
   readonly lane: Lane;
   readonly records: readonly RecordRow[];
   readonly missing: readonly Parked[];
+  /** What the run goes on from: what is kept above that, in both lanes, goes. */
+  readonly since?: LaneNumbers;
 }
 
 /** A token as it is kept: never its text. */

@@ -14,7 +14,7 @@ export function startProcess(
 ): Child {
   let child: ChildProcess;
   try {
-    child = spawn(program!, args, { stdio: "inherit", env: { ...process.env, ...env } });
+    child = spawn(program!, args, { stdio: ["pipe", "inherit", "inherit"], env: { ...process.env, ...env } });
   } catch (error) {
     return {
       pid: 0,

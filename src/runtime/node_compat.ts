@@ -4,7 +4,7 @@
  * Invariant: no file is ever left half written.
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { availableParallelism, platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -58,7 +58,8 @@ export function nodeCompatible({ listen, self, libc, ...differences }: Differenc
     writeText,
     appendTo,
     list,
-    makeFolder: async (path) => void await mkdir(path, { recursive: true }),
+    makeFolder,
+    rename: (from, to) => rename(from, to),
     remove: (path) => rm(path, { recursive: true, force: true }),
     isBuiltin,
     startSelf: (args, env) => startProcess([...self(), ...args], { ...Object.fromEntries(hidden), ...env }),
@@ -76,6 +77,7 @@ export function nodeCompatible({ listen, self, libc, ...differences }: Differenc
       cover("environ", (shown) => valuesOf(shown, names));
     },
     hideArgument: (option) => cover("cmdline", (shown) => givenTo(shown, option)),
+    onParentGone,
     setEnv: (name, value) => void (process.env[name] = value),
     onSignal,
     onUncaught,
@@ -200,6 +202,21 @@ function writeText(path: string, text: string, mode = 0o666): Promise<void> {
     rmSync(neighbour, { force: true });
     return Promise.reject(error);
   }
+}
+
+async function makeFolder(path: string, mode?: number): Promise<void> {
+  await mkdir(path, { recursive: true, ...(mode !== undefined && { mode }) });
+  if (mode !== undefined) await chmod(path, mode);
+}
+
+/** Nothing is ever written to our stdin there, and the system closes it when the other end is gone. */
+function onParentGone(listener: () => void): void {
+  let told = false;
+  const gone = () => {
+    if (!told) listener();
+    told = true;
+  };
+  process.stdin.on("end", gone).on("close", gone).on("error", gone).resume();
 }
 
 async function list(folder: string): Promise<string[]> {

@@ -221,13 +221,22 @@ export interface Runtime {
   appendTo(path: string): AppendFile;
   /** Names in a folder, sorted; none if it is not there. */
   list(folder: string): Promise<string[]>;
-  /** Makes a folder, and those above it. One that is there is left as it is. */
-  makeFolder(path: string): Promise<void>;
+  /**
+   * Makes a folder, and those above it. One that is there is left as it is, unless a mode is asked for.
+   *
+   * @param mode Who may use it, and those above it that are made. Default 0o777 less what the system takes away.
+   */
+  makeFolder(path: string, mode?: number): Promise<void>;
+  /** Gives a file or folder another name. */
+  rename(from: string, to: string): Promise<void>;
   /** Removes a file, or a folder with all that is in it; nothing if there is none. */
   remove(path: string): Promise<void>;
   /** Whether a module of this name comes with the runtime, such as `fs`. */
   isBuiltin(name: string): boolean;
-  /** Starts this program anew, as a process of its own, with other arguments and with `env` laid over the environment. */
+  /**
+   * Starts this program anew, as a process of its own, with other arguments and with `env` laid over the environment. It
+   * can tell when we are gone: `onParentGone`.
+   */
   startSelf(args: readonly string[], env: Readonly<Record<string, string>>): Child;
   /**
    * Starts a program in a process group of its own. If this process is killed, the group is too, where there is a `sh` to
@@ -249,6 +258,8 @@ export interface Runtime {
   hideArgument(option: string): void;
   /** Sets a variable of the environment, which threads and processes started from now on see. */
   setEnv(name: string, value: string): void;
+  /** Calls the listener once the process that started us with `startSelf` is gone, however it ended. */
+  onParentGone(listener: () => void): void;
   /** Calls the listener on SIGINT or SIGTERM instead of ending, until the returned function is called. */
   onSignal(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void;
   /**

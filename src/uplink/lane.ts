@@ -27,7 +27,7 @@ import {
   UplinkError,
 } from "./errors.ts";
 import { leanRecord } from "./lean.ts";
-import type { Batch, BatchReply, Final, Parked } from "./messages.ts";
+import type { Batch, BatchReply, Final, Life, Parked } from "./messages.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Lane, Numbered, Random } from "./port.ts";
 import { Bell, sleep } from "./wait.ts";
@@ -53,6 +53,7 @@ export interface BatchLimits {
 /** What a lane needs. */
 export interface LaneOptions {
   readonly run: string;
+  readonly life: Life | undefined;
   readonly lane: Lane;
   readonly from: number;
   read(after: number, limit: number): readonly Numbered[];
@@ -187,7 +188,7 @@ export class LaneSender {
 
   /** The next batch, or `undefined` if there is nothing to say. */
   #take(): Taken | undefined {
-    const { run, lane, limits } = this.#options;
+    const { run, life, lane, limits } = this.#options;
     const records: Numbered[] = [];
     let bytes = 0;
     let after = this.#acknowledged;
@@ -215,6 +216,7 @@ export class LaneSender {
     const batch = {
       run,
       lane,
+      ...(life === undefined ? {} : { life }),
       records,
       ...(parked.length > 0 ? { parked } : {}),
       ...(final ? { final } : {}),

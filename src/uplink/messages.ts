@@ -93,10 +93,22 @@ export interface Final {
   readonly records: LaneNumbers;
 }
 
+/**
+ * What one process makes of a run. When it dies while its disk is full, the next one goes on from what is on the disk, and
+ * gives numbers once more that were sent already: what is above `since` of another life counts no longer.
+ */
+export interface Life {
+  readonly id: string;
+  /** The last records that the process found when it began. */
+  readonly since: LaneNumbers;
+}
+
 /** Numbered records of one lane of one run, oldest first. */
 export interface Batch {
   readonly run: string;
   readonly lane: Lane;
+  /** Absent where a run can't outlive its process. */
+  readonly life?: Life;
   readonly records: readonly { readonly seq: number }[];
   /** Tag of the hand-out that the run carries out. */
   readonly handout?: string;

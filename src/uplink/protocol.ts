@@ -119,6 +119,7 @@ export const Final: Schema<m.Final> = v.object({ state: RunState, records: LaneC
 export const Batch: Schema<m.Batch> = v.looseObject({
   run: Id,
   lane: LaneName,
+  life: v.exactOptional(v.looseObject({ id: Id, since: LaneCounts })),
   records: v.pipe(v.array(v.looseObject({ seq: Seq })), v.maxLength(MAX_BATCH_RECORDS)),
   handout: v.exactOptional(Tag),
   parked: v.exactOptional(v.pipe(v.array(Parked), v.maxLength(1000))),

@@ -100,9 +100,10 @@ class RecordsReport implements Report {
     lane: Lane,
     { send, read }: { send: Send; read: (after: number, limit: number) => readonly Numbered[] },
   ): LaneSender {
-    const { run, clock, random, source, from, limits, heard = () => Infinity } = this.#options;
+    const { run, life, clock, random, source, from, limits, heard = () => Infinity } = this.#options;
     return new LaneSender({
       run,
+      life,
       lane,
       from: from?.[lane] ?? 0,
       read,

@@ -7,7 +7,7 @@ import type { CommandInbox } from "./commands.ts";
 import type { Gateway } from "./dialect.ts";
 import type { UplinkError } from "./errors.ts";
 import type { BatchLimits } from "./lane.ts";
-import type { Final, Parked, Rejected } from "./messages.ts";
+import type { Final, Life, Parked, Rejected } from "./messages.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Lane, LaneNumbers, Random, RecordSource } from "./port.ts";
 
@@ -27,6 +27,8 @@ export interface ReportOptions {
   readonly run: string;
   /** Tag of the hand-out that the run carries out. */
   readonly handout?: string;
+  /** Which of the run's histories the records are of. */
+  readonly life?: Life;
   readonly source: RecordSource;
   readonly commands?: CommandInbox;
   /** What is known to have been acknowledged. Default 0: the first reply tells, so it need not be kept. */
