@@ -87,6 +87,8 @@ class AgentAtWork implements Agent {
   /** Tags of hand-outs that are not to be run, and why. */
   readonly #withdrawn: Map<string, string> = new Map();
   #fileTaken = false;
+  /** What a person was told last of the state directory. */
+  #trouble: string | undefined;
   /** Runs of processes before, which are to go on. */
   #begun: KeptRun[] = [];
   #cancelLook: () => void = () => {};
@@ -511,10 +513,20 @@ class AgentAtWork implements Agent {
     const { keepAlive } = this.#config;
     this.#cancelLook = this.#port.clock.after(Math.min(LOOK_MS, Math.max(100, keepAlive.ms / 4)), () => {
       this.#run?.lookAtDisk();
-      void this.#port.state?.makeGood();
+      void this.#lookAtState();
       if ((this.#link?.outOfReachMs ?? 0) >= keepAlive.ms) this.#giveUp();
       else this.#look();
     });
+  }
+
+  /** Writes what the disk has refused beside the journals, and tells when that begins and ends. */
+  async #lookAtState(): Promise<void> {
+    const { state, note } = this.#port;
+    await state?.makeGood();
+    const trouble = state?.trouble;
+    if (trouble === this.#trouble) return;
+    this.#trouble = trouble;
+    note(trouble ?? "The disk takes what is kept of the agent again");
   }
 
   #giveUp(): void {

@@ -3,6 +3,7 @@
  * Must not know how a run is carried out or shown.
  * Invariant: a run is closed only after its result has been shown; one that was begun and not closed is gone on with.
  */
+import { systemClock } from "./base/clock.ts";
 import type { InnerOptions } from "./inspection.ts";
 import { DEFAULT_LOG_BYTES } from "./journal/memory.ts";
 import { runtime } from "./runtime/runtime.ts";
@@ -73,6 +74,6 @@ function withLoss(kept: KeptRun, note: (text: string) => void): KeptRun {
   const lost = lossOf(kept);
   if (lost === undefined) return kept;
   note(lost);
-  kept.journal.log({ at: Date.now(), level: "error", from: "executor", stream: "log", text: lost });
+  kept.journal.log({ at: systemClock.now(), level: "error", from: "executor", stream: "log", text: lost });
   return kept;
 }

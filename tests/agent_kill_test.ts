@@ -8,7 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import test from "node:test";
 import type { RunResult } from "../src/journal/result.ts";
-import { type CliProcess, startCli, withFiles } from "./rig.ts";
+import { type CliProcess, runCli, startCli, withFiles } from "./rig.ts";
 import { seeded } from "./uplink_rig.ts";
 
 /** Kills in all. Fewer for who is in a hurry: `OUTRIDER_TEST_KILLS=10`. */
@@ -74,6 +74,62 @@ test(`a run that is killed at random is done in the end, over ${KILLS} kills`, a
     });
   }
 });
+
+/** Kills of an agent with a gateway. More of them: `OUTRIDER_TEST_AGENT_KILLS=100`. */
+const AGENT_KILLS = Number(process.env["OUTRIDER_TEST_AGENT_KILLS"] ?? 6);
+
+test(`an agent that is killed at random reports its run whole in the end, over ${AGENT_KILLS} kills`, () =>
+  withFiles({ "tasks.mjs": TASKS, "p.json": pipeline() }, async (cwd) => {
+    const seed = Number(process.env["OUTRIDER_TEST_SEED"] ?? Date.now() % 1_000_000);
+    const random = seeded(seed);
+    const gateway = startCli(["gateway", "--port", "0", "--db", "gateway.db"], { cwd });
+    try {
+      const url = await new Promise<string>((found) => {
+        let text = "";
+        gateway.child.stdout!.on("data", (piece: string) => {
+          text += piece;
+          const [named] = /http:\/\/\S+:\d+/.exec(text) ?? [];
+          if (named !== undefined) found(named);
+        });
+      });
+      const env = {
+        OUTRIDER_GATEWAY: url,
+        OUTRIDER_EXECUTOR_ID: "pi",
+        OUTRIDER_STATE_DIR: "state",
+        OUTRIDER_WORKERS: "2",
+        OUTRIDER_SERVE: "off",
+      };
+      const ask = async (...args: string[]): Promise<string> => {
+        const { code, stdout, stderr } = await runCli(args, { cwd, env });
+        assert.equal(code, 0, `${stderr}, seed ${seed}`);
+        return stdout;
+      };
+      await ask("submit", "p.json", "--to", "pi");
+      for (let kill = 0; kill < AGENT_KILLS; kill++) {
+        const agent = startCli(["agent", "--follow"], { cwd, env });
+        // Where so much was done by then that nothing is left, it waits for the next pipeline.
+        const idle = agent.says("has no pipeline yet").catch(() => {});
+        await Promise.race([hasDone(agent, 4 + Math.floor(random() * 12)), idle]);
+        await new Promise((later) => setTimeout(later, random() * 30));
+        if (agent.child.exitCode === null) agent.kill("SIGKILL");
+        await agent.ended;
+      }
+      const last = startCli(["agent", "--follow"], { cwd, env });
+      type View = { readonly run: string; readonly complete: boolean; readonly missing: readonly unknown[] };
+      let views: View[] = [];
+      while (!views[0]?.complete) views = JSON.parse(await ask("results", "--json")) as View[];
+      last.kill("SIGTERM");
+      await last.ended;
+      assert.deepEqual([views.length, views[0].missing], [1, []], `seed ${seed}`);
+      check(cwd, JSON.parse(await ask("results", views[0].run)) as RunResult, `seed ${seed}`);
+      const log = (await ask("logs", views[0].run, "--json")).trimEnd().split("\n");
+      const numbers = log.map((line) => (JSON.parse(line) as { readonly seq: number }).seq);
+      assert.deepEqual(numbers, numbers.map((_, at) => at + 1), `seed ${seed}`);
+    } finally {
+      gateway.kill("SIGTERM");
+      await gateway.ended;
+    }
+  }));
 
 async function untilDone(cwd: string, disturb: (cli: CliProcess) => Promise<void>): Promise<RunResult> {
   for (;;) {

@@ -4,6 +4,7 @@
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
+import { indented } from "../base/harmless.ts";
 import type { RunOptions } from "../execution.ts";
 import type { InnerOptions } from "../inspection.ts";
 import type { Level } from "../journal/record.ts";
@@ -77,7 +78,7 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
   this.exitCode = await keptRun({
     folder: flags.stateDir,
     from: flags.from,
-    note: (text) => runtime.stderr.write(`outrider · ${text}\n`),
+    note: (text) => runtime.stderr.write(`outrider · ${indented(text)}\n`),
   }, carryOut);
 }
 
