@@ -322,7 +322,7 @@ test("bad input is told with what to do, and exit code 2", () =>
           /No connection for POST .* check the network/,
         ],
         [runCli(["executors"], { cwd }), /set OUTRIDER_GATEWAY, or give --gateway URL/],
-        [runCli(["gateway", "--host", "0.0.0.0"], { cwd }), /give the gateway a --token/],
+        [runCli(["gateway", "--host", "0.0.0.0"], { cwd }), /give the gateway a token by/],
         [runCli(["run", "one.json", "--from", "one"], { cwd }), /give the --state-dir/],
         [
           runCli(["run", "one.json", "--from", "one", "--state-dir", "none"], { cwd }),
