@@ -12,14 +12,14 @@
  *
  * @module
  */
-export { run } from "./src/library.ts";
-export { Pipeline, pipeline } from "./src/pipeline/builder.ts";
-export type * from "./src/pipeline/builder_types.ts";
-export type * from "./src/pipeline/context.ts";
-export type * from "./src/pipeline/outcome.ts";
-export { PipelineError, type Problem } from "./src/pipeline/problem.ts";
-export type { PipelineLike } from "./src/pipeline/registry.ts";
-export { type Value, ValueError } from "./src/pipeline/value.ts";
+export { run } from "./src/run/library.ts";
+export { Pipeline, pipeline } from "./src/pipeline/builder/builder.ts";
+export type * from "./src/pipeline/builder/types.ts";
+export type * from "./src/model/context.ts";
+export type * from "./src/model/outcome.ts";
+export { PipelineError, type Problem } from "./src/model/problem.ts";
+export type { PipelineLike } from "./src/pipeline/builder/registry.ts";
+export { type Value, ValueError } from "./src/model/value.ts";
 export type {
   Duration,
   Manifest,
@@ -32,8 +32,8 @@ export type {
   ManifestRun,
   ManifestTask,
   ManifestTaskOptions,
-} from "./src/pipeline/manifest.ts";
-export type { Source } from "./src/pipeline/load.ts";
-export type * from "./src/execution.ts";
-export type * from "./src/journal/record.ts";
-export type { RunResult } from "./src/journal/result.ts";
+} from "./src/pipeline/document/manifest.ts";
+export type { Source } from "./src/pipeline/load/load.ts";
+export type * from "./src/run/execution.ts";
+export type * from "./src/model/record.ts";
+export type { RunResult } from "./src/model/result.ts";

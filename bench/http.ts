@@ -6,10 +6,10 @@
 import { Hono } from "hono";
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { inspectedRun } from "../src/executor.ts";
+import { inspectedRun } from "../src/run/run.ts";
 import { httpApp } from "../src/http/app.ts";
 import type { HttpRun } from "../src/http/port.ts";
-import type { InspectedExecution } from "../src/inspection.ts";
+import type { InspectedExecution } from "../src/run/inspection.ts";
 import { runtime } from "../src/runtime/runtime.ts";
 import { type Figure, figure, print, quantile, quick, words } from "./figure.ts";
 import type { Load } from "./http_load.ts";

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { compile } from "../src/pipeline/compile.ts";
+import { compile } from "../src/pipeline/plan/compile.ts";
 import { figure, median, print, quick, words } from "./figure.ts";
 import { layered, manifest } from "./shapes.ts";
 import { spanMs, timedRun } from "./timed_run.ts";

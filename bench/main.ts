@@ -105,7 +105,7 @@ async function measure({ runtime, command }: Step, env: NodeJS.ProcessEnv): Prom
 
 /** The command line is measured as it is published; it is built where nobody else looks. */
 async function buildCli(folder: string): Promise<string> {
-  const { build } = await import("../.ci/build.ts");
+  const { build } = await import("../tools/build.ts");
   build(join(folder, "dist"));
   return join(folder, "dist", "cli.js");
 }

@@ -11,13 +11,13 @@ import process from "node:process";
 import type { Page } from "playwright-core";
 import type { HttpRun } from "../src/http/port.ts";
 import type { Journal } from "../src/journal/journal.ts";
-import { memoryJournal } from "../src/journal/memory.ts";
-import { ResultFold } from "../src/journal/result.ts";
-import { compile } from "../src/pipeline/compile.ts";
-import type { Plan } from "../src/pipeline/plan.ts";
+import { memoryJournal } from "../src/journal/memory/memory.ts";
+import { ResultFold } from "../src/model/result.ts";
+import { compile } from "../src/pipeline/plan/compile.ts";
+import type { Plan } from "../src/pipeline/plan/plan.ts";
 import { EventLog } from "../src/store/events.ts";
 import { SharedStore } from "../src/store/store.ts";
-import { browse, CHROMIUM, served, watched } from "../tests/page_rig.ts";
+import { browse, CHROMIUM, served, watched } from "../tests/page/rig.ts";
 import { figure, print, quick, words } from "./figure.ts";
 
 const TASKS = 2_000, WIDTH = 40, CHANGES_A_SECOND = 100, WORKERS = 8;

@@ -3,7 +3,7 @@
  * Must not know how they are run or timed.
  * Invariant: the same arguments give the same pipeline; nothing is drawn from an unseeded source.
  */
-import type { Manifest, ManifestTask } from "../src/pipeline/manifest.ts";
+import type { Manifest, ManifestTask } from "../src/pipeline/document/manifest.ts";
 import { randomFrom } from "./random.ts";
 
 /** Absolute URL of the module that all tasks are from. */

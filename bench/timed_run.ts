@@ -4,9 +4,9 @@
  * Invariant: a run that did not succeed is an error, never a figure; nothing watches while the run goes on, times are read
  * from the journal when it is over.
  */
-import type { RunOptions } from "../src/execution.ts";
-import type { RunResult } from "../src/journal/result.ts";
-import type { Manifest } from "../src/pipeline/manifest.ts";
+import type { RunOptions } from "../src/run/execution.ts";
+import type { RunResult } from "../src/model/result.ts";
+import type { Manifest } from "../src/pipeline/document/manifest.ts";
 import { run } from "../mod.ts";
 
 /** When an attempt began and ended, milliseconds since the epoch, by the worker's clock. */

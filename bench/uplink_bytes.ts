@@ -3,8 +3,8 @@
  * Run alone: `node bench/uplink_bytes.ts [--quick]`, likewise on Deno (`-A`) and Bun.
  */
 import { systemClock } from "../src/base/clock.ts";
-import { memoryJournal } from "../src/journal/memory.ts";
-import { startReport } from "../src/uplink/report.ts";
+import { memoryJournal } from "../src/journal/memory/memory.ts";
+import { startReport } from "../src/uplink/report/report.ts";
 import { type Figure, figure, print } from "./figure.ts";
 import { entry, heartbeat, logLines } from "./uplink_matter.ts";
 import { type Counted, executorAt, withCounter, withGateway } from "./uplink_place.ts";

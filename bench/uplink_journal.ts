@@ -3,10 +3,10 @@
  * Run alone: `node bench/uplink_journal.ts [--quick]`, likewise on Deno (`-A`) and Bun.
  */
 import { join } from "node:path";
-import { inspectedRun } from "../src/executor.ts";
+import { inspectedRun } from "../src/run/run.ts";
 import type { Journal } from "../src/journal/journal.ts";
-import { memoryJournal } from "../src/journal/memory.ts";
-import { openSqliteJournal } from "../src/journal/sqlite.ts";
+import { memoryJournal } from "../src/journal/memory/memory.ts";
+import { openSqliteJournal } from "../src/journal/disk/sqlite.ts";
 import { figure, print, quick } from "./figure.ts";
 import { chain, manifest } from "./shapes.ts";
 import { withFolder } from "./uplink_place.ts";

@@ -4,8 +4,8 @@
  * Invariant: the same arguments give the same text; nothing is drawn from an unseeded source.
  */
 import type { Journal, LogEntry } from "../src/journal/journal.ts";
-import { memoryJournal } from "../src/journal/memory.ts";
-import type { Heartbeat } from "../src/uplink/messages.ts";
+import { memoryJournal } from "../src/journal/memory/memory.ts";
+import type { Heartbeat } from "../src/protocol/messages.ts";
 import { randomFrom } from "./random.ts";
 
 const START = Date.UTC(2026, 10, 21, 16);

@@ -12,8 +12,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../src/base/clock.ts";
-import type { Gateway } from "../src/uplink/dialect.ts";
-import { outriderGateway } from "../src/uplink/outrider.ts";
+import type { Gateway } from "../src/uplink/gateway.ts";
+import { outriderGateway } from "../src/uplink/dialects/outrider.ts";
 
 const MAIN = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
 /** Part of each request, as of a real executor's. */

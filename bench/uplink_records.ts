@@ -3,7 +3,7 @@
  * Run alone: `node bench/uplink_records.ts [--quick]`, likewise on Deno (`-A`) and Bun.
  */
 import { systemClock } from "../src/base/clock.ts";
-import { startReport } from "../src/uplink/report.ts";
+import { startReport } from "../src/uplink/report/report.ts";
 import { figure, print, quick } from "./figure.ts";
 import { executorAt, withGateway } from "./uplink_place.ts";
 import { filledJournal } from "./uplink_matter.ts";

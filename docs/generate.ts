@@ -5,8 +5,8 @@
  */
 import { toJsonSchema } from "@valibot/to-json-schema";
 import { readFileSync, writeFileSync } from "node:fs";
-import { configTable } from "../src/config.ts";
-import { CHOICES, manifestSchema } from "../src/pipeline/manifest_schema.ts";
+import { configTable } from "../src/config/config.ts";
+import { CHOICES, manifestSchema } from "../src/pipeline/document/schema.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 type Schema = Parameters<typeof toJsonSchema>[0];

@@ -11,7 +11,7 @@ import process from "node:process";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
 import type { Report } from "../examples/device_check/report.ts";
-import type { RunResult } from "../src/journal/result.ts";
+import type { RunResult } from "../src/model/result.ts";
 import { ROOT, runCli, withFiles } from "./rig.ts";
 
 /** Runs an example with `--json`. */

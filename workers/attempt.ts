@@ -4,8 +4,8 @@
  * Invariant: what is not asked for is not made: an attempt is on the path between two tasks.
  */
 import { apply, hasOwn, indexOf, keys, parse, put, SafeMap } from "../src/base/primordials.ts";
-import { decode, unescape, type Value } from "../src/pipeline/value.ts";
-import type { Claimed } from "../src/pool/inbox.ts";
+import { decode, unescape, type Value } from "../src/model/value.ts";
+import type { Claimed } from "../src/pool/ring/inbox.ts";
 import type { AbortOutcome, Payload } from "../src/pool/protocol.ts";
 import type { Author } from "./output.ts";
 

@@ -4,9 +4,9 @@
  * Invariant: its members work also when they are taken out of it (`({ log, progress }) => …`), and each is made when it
  * is first asked for.
  */
-import type { Events, Flags, Logger, Store, TaskContext } from "../src/pipeline/context.ts";
-import type { AttemptResult } from "../src/pipeline/outcome.ts";
-import type { Value } from "../src/pipeline/value.ts";
+import type { Events, Flags, Logger, Store, TaskContext } from "../src/model/context.ts";
+import type { AttemptResult } from "../src/model/outcome.ts";
+import type { Value } from "../src/model/value.ts";
 import type { Attempt } from "./attempt.ts";
 
 /** What a context needs of the worker around it. */

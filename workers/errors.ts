@@ -4,7 +4,7 @@
  * Invariant: never throws itself, whatever was thrown.
  */
 import { exec, indexOf, slice, stringify } from "../src/base/primordials.ts";
-import type { ErrorData } from "../src/pipeline/outcome.ts";
+import type { ErrorData } from "../src/model/outcome.ts";
 import { formatted } from "../src/runtime/worker_host.ts";
 
 /** How many causes are followed. */

@@ -4,9 +4,9 @@
  * Invariant: every wait ends: by what is waited for, by its time, or with the attempt.
  */
 import { min, monotonic } from "../src/base/primordials.ts";
-import type { Flags, WaitOptions } from "../src/pipeline/context.ts";
-import { parseDuration } from "../src/pipeline/duration.ts";
-import { decode, encode, type Value } from "../src/pipeline/value.ts";
+import type { Flags, WaitOptions } from "../src/model/context.ts";
+import { parseDuration } from "../src/model/duration.ts";
+import { decode, encode, type Value } from "../src/model/value.ts";
 import type { FlagCalls } from "../src/pool/protocol.ts";
 import { TimeoutError } from "../src/store/errors.ts";
 

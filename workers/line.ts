@@ -4,9 +4,9 @@
  * Invariant: one attempt at a time; its outcome is in the outbox before the next is claimed.
  */
 import { load, PlainPromise, SafeMap, store, then } from "../src/base/primordials.ts";
-import { encode } from "../src/pipeline/value.ts";
-import { type Claimed, Flag, type InboxReader } from "../src/pool/inbox.ts";
-import { Kind, type OutboxWriter } from "../src/pool/outbox.ts";
+import { encode } from "../src/model/value.ts";
+import { type Claimed, Flag, type InboxReader } from "../src/pool/ring/inbox.ts";
+import { Kind, type OutboxWriter } from "../src/pool/ring/outbox.ts";
 import { type AbortOutcome, OUTCOMES } from "../src/pool/protocol.ts";
 import { clearChildren, isPromise, nextTurn, scope } from "../src/runtime/worker_host.ts";
 import { Attempt } from "./attempt.ts";

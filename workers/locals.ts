@@ -4,7 +4,7 @@
  * Invariant: bounded; a value that was let go, or pushed out by another, is fetched from the executor instead.
  */
 import { Ints } from "../src/base/primordials.ts";
-import { decode, type Value } from "../src/pipeline/value.ts";
+import { decode, type Value } from "../src/model/value.ts";
 
 /** Places for values, a power of two: four times what a lane may have offered. */
 const PLACES = 4096;

@@ -5,7 +5,7 @@
  */
 import { defineProperty, ownOf, PromisePrototype, put, SafeMap } from "../src/base/primordials.ts";
 import type { Source } from "../src/pool/protocol.ts";
-import { isPipeline, type PipelineLike, pipelinesMade } from "../src/pipeline/registry.ts";
+import { isPipeline, type PipelineLike, pipelinesMade } from "../src/pipeline/builder/registry.ts";
 
 /** A task's function, whatever its inputs are. */
 export type AnyTask = (context: unknown) => unknown;

@@ -5,9 +5,9 @@
  * lies until then where it can be read when the thread is gone.
  */
 import { charCodeAt, indexOf, lastIndexOf, slice } from "../src/base/primordials.ts";
-import { LEVELS, STREAMS } from "../src/journal/record.ts";
-import { Kind, type OutboxWriter } from "../src/pool/outbox.ts";
-import { startOf } from "../src/pool/text.ts";
+import { LEVELS, STREAMS } from "../src/model/record.ts";
+import { Kind, type OutboxWriter } from "../src/pool/ring/outbox.ts";
+import { startOf } from "../src/pool/ring/text.ts";
 import { MAX_UNFINISHED, type Unfinished } from "../src/pool/unfinished.ts";
 
 /** Longest line of the log in UTF-16 code units; a longer one is cut into several records. */

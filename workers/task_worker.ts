@@ -5,11 +5,11 @@
  */
 import { expose } from "comlink";
 import { hasOwn, monotonic, slice } from "../src/base/primordials.ts";
-import { Pipeline, pipeline } from "../src/pipeline/builder.ts";
-import { PipelineError } from "../src/pipeline/problem.ts";
-import { ValueError } from "../src/pipeline/value.ts";
-import { InboxReader } from "../src/pool/inbox.ts";
-import { Kind, OutboxWriter } from "../src/pool/outbox.ts";
+import { Pipeline, pipeline } from "../src/pipeline/builder/builder.ts";
+import { PipelineError } from "../src/model/problem.ts";
+import { ValueError } from "../src/model/value.ts";
+import { InboxReader } from "../src/pool/ring/inbox.ts";
+import { Kind, OutboxWriter } from "../src/pool/ring/outbox.ts";
 import { BELL, type Control, endpointOf, type WorkerCalls, type WorkerData } from "../src/pool/protocol.ts";
 import { clockReading } from "../src/pool/worker_clock.ts";
 import { Unfinished } from "../src/pool/unfinished.ts";

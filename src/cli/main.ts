@@ -12,6 +12,6 @@ runtime.hideArgument("--token");
 // Before any request, and before a worker gets the environment.
 askDirectly(runtime);
 
-if (runtime.args[0] === "run") (await import("../early.ts")).startEarly();
-const { commandLine } = await import("./command_line.ts");
+if (runtime.args[0] === "run") (await import("../run/prewarm.ts")).startEarly();
+const { commandLine } = await import("./line/command_line.ts");
 await runtime.exit(await commandLine(runtime.args, runtime));

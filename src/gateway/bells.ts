@@ -4,7 +4,7 @@
  * Invariant: a name that nobody waits for is not kept.
  */
 import type { Clock } from "../base/clock.ts";
-import { Bell } from "../uplink/wait.ts";
+import { Bell } from "../base/wait.ts";
 
 /** Bells by name. */
 export class Bells {

@@ -4,8 +4,8 @@
  * Invariant: records are kept before they are acknowledged.
  */
 import type { Hono } from "hono";
-import type { Heartbeat } from "../uplink/messages.ts";
-import { Batch, HANDOUT_HEADER, HASH_HEADER, Heartbeat as HeartbeatSchema } from "../uplink/protocol.ts";
+import type { Heartbeat } from "../protocol/messages.ts";
+import { Batch, HANDOUT_HEADER, HASH_HEADER, Heartbeat as HeartbeatSchema } from "../protocol/schemas.ts";
 import { requireExecutor, requireGroups } from "./access.ts";
 import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";

@@ -4,8 +4,8 @@
  * Invariant: an operation is done once, however often it comes, and its answer is the same each time.
  */
 import type { Hono } from "hono";
-import type { Flag, FlagOperation } from "../uplink/messages.ts";
-import { FlagOperation as OperationSchema, FlagValue, MAX_WAIT_MS } from "../uplink/protocol.ts";
+import type { Flag, FlagOperation } from "../protocol/messages.ts";
+import { FlagOperation as OperationSchema, FlagValue, MAX_WAIT_MS } from "../protocol/schemas.ts";
 import { requireExperiment } from "./access.ts";
 import { MAX_FLAG_BYTES } from "../base/limits.ts";
 import { checkedId } from "./body.ts";

@@ -4,7 +4,7 @@
  * Invariant: within one life of the run, the acknowledged number of a lane never falls and never passes a hole, and what is
  * below it changes nothing; the records of two lives are never mixed.
  */
-import type { Batch, Parked, Rejected } from "../uplink/messages.ts";
+import type { Batch, Parked, Rejected } from "../protocol/messages.ts";
 import { type ReadState, readState, wrongWithLog } from "./records.ts";
 import type { LaneNumbers } from "../uplink/port.ts";
 import type { Ingested, RecordRow, RunRow } from "./store.ts";

@@ -5,7 +5,7 @@
  */
 import { toJsonSchema } from "@valibot/to-json-schema";
 import type { GenericSchema } from "valibot";
-import * as protocol from "../uplink/protocol.ts";
+import * as protocol from "../protocol/schemas.ts";
 
 /** Schemas that the document names. */
 const SCHEMAS: Readonly<Record<string, GenericSchema>> = {

@@ -10,7 +10,7 @@
  * | a run that names it has begun                | that run is its result                                |
  * | that run has ended, or it is named as known  | it is closed: never given to this executor again      |
  */
-import type { NewCommand, Withdrawn } from "../uplink/messages.ts";
+import type { NewCommand, Withdrawn } from "../protocol/messages.ts";
 import type { Bytes } from "../uplink/port.ts";
 import { Refuse } from "./failure.ts";
 import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, NewHandout, RunRow } from "./store.ts";

@@ -4,7 +4,7 @@
  * Invariant: what is refused changes nothing, and whatever leaves a queue is told to whoever made it leave.
  */
 import type { Hono } from "hono";
-import { sha256 } from "../uplink/bytes.ts";
+import { sha256 } from "../base/bytes.ts";
 import { requireUser } from "./access.ts";
 import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";

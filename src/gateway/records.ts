@@ -4,9 +4,9 @@
  * Invariant: a record of a type that is not known here is taken, so that an older gateway serves a newer executor.
  */
 import * as v from "valibot";
-import { type ErrorData, type Outcome, OUTCOMES } from "../pipeline/outcome.ts";
+import { type ErrorData, type Outcome, OUTCOMES } from "../model/outcome.ts";
 import { isJson } from "../base/json_bounds.ts";
-import { Name, RunState, Stamp, Text } from "../uplink/protocol.ts";
+import { Name, RunState, Stamp, Text } from "../protocol/schemas.ts";
 import { FIRST, problems } from "./body.ts";
 
 type Schema<T> = v.GenericSchema<unknown, T>;

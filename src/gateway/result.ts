@@ -4,8 +4,8 @@
  * Invariant: once all records of a run have come, the document is the one that its executor has.
  */
 import { isoTime } from "../base/clock.ts";
-import type { StateRecord } from "../journal/record.ts";
-import { ResultFold } from "../journal/result.ts";
+import type { StateRecord } from "../model/record.ts";
+import { ResultFold } from "../model/result.ts";
 import { readState } from "./records.ts";
 import { parsedOr } from "./rows.ts";
 import type { GatewayStore, RunRow } from "./store.ts";

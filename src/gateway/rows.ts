@@ -5,7 +5,7 @@
  * gateway takes today, counts as not known. A run of which nothing is known is sent anew by its executor.
  */
 import * as v from "valibot";
-import type { Command, Flag } from "../uplink/messages.ts";
+import type { Command, Flag } from "../protocol/messages.ts";
 import {
   Count,
   Final,
@@ -17,7 +17,7 @@ import {
   Seq,
   Stamp,
   Text,
-} from "../uplink/protocol.ts";
+} from "../protocol/schemas.ts";
 import { FIRST } from "./body.ts";
 import { newRun } from "./ingest.ts";
 import type {

@@ -5,7 +5,7 @@
  */
 import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import type { Command, Flag, NewCommand, Parked } from "../uplink/messages.ts";
+import type { Command, Flag, NewCommand, Parked } from "../protocol/messages.ts";
 import type { Bytes, Lane } from "../uplink/port.ts";
 import {
   answerOf,

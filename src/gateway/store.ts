@@ -3,8 +3,8 @@
  * Must not know what is behind it, nor who asks.
  * Invariant: every call is whole: it is kept, all of it, when it returns, or it throws and nothing was.
  */
-import type { RunState } from "../pipeline/outcome.ts";
-import type { Command, Final, Flag, Heartbeat, NewCommand, Parked } from "../uplink/messages.ts";
+import type { RunState } from "../model/outcome.ts";
+import type { Command, Final, Flag, Heartbeat, NewCommand, Parked } from "../protocol/messages.ts";
 import type { Bytes, Lane, LaneNumbers } from "../uplink/port.ts";
 
 /** A bundle for an executor or a group. */

@@ -5,7 +5,7 @@
  * One process at a time owns the tokens of a store.
  */
 import type { GatewayStore, TokenRow } from "./store.ts";
-import { sha256 } from "../uplink/bytes.ts";
+import { sha256 } from "../base/bytes.ts";
 
 /** A token to be made. */
 export interface TokenOptions {

@@ -5,8 +5,8 @@
  */
 import type { Hono } from "hono";
 import { gathered } from "../base/reader_stream.ts";
-import type { NewCommand } from "../uplink/messages.ts";
-import { NewCommand as CommandSchema, NewToken } from "../uplink/protocol.ts";
+import type { NewCommand } from "../protocol/messages.ts";
+import { NewCommand as CommandSchema, NewToken } from "../protocol/schemas.ts";
 import { requireUser } from "./access.ts";
 import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";

@@ -4,7 +4,7 @@
  * Invariant: "lost" is never kept, only seen: whatever is heard later, at once, makes it untrue.
  */
 import { isoTime } from "../base/clock.ts";
-import type { ExecutorView, HandoutView, RunView } from "../uplink/messages.ts";
+import type { ExecutorView, HandoutView, RunView } from "../protocol/messages.ts";
 import type { GatewayParts } from "./context.ts";
 import { executorName, type Heard, rivalName, runName } from "./heard.ts";
 import { isComplete } from "./ingest.ts";

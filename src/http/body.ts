@@ -5,8 +5,8 @@
  */
 import { JsonMeter, MAX_JSON_DEPTH } from "../base/json_bounds.ts";
 import { systemClock } from "../base/clock.ts";
-import { readJson } from "../pipeline/json_text.ts";
-import { toBase64 } from "../pipeline/value.ts";
+import { readJson } from "../pipeline/document/json_text.ts";
+import { toBase64 } from "../model/value.ts";
 import { TYPE } from "./answer.ts";
 import { Refuse } from "./failure.ts";
 import type { HttpLimits } from "./port.ts";

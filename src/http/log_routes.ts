@@ -5,7 +5,7 @@
  * them while the run goes on. A page is bounded in characters: a reader that reads nothing holds no more than one.
  */
 import { PAGE_SIZE } from "../base/reader_stream.ts";
-import type { Level, LogRecord, StateRecord } from "../journal/record.ts";
+import type { Level, LogRecord, StateRecord } from "../model/record.ts";
 import type { Ctx, Parts, Route } from "./parts.ts";
 import type { HttpRun } from "./port.ts";
 import { Query } from "./query.ts";

@@ -5,8 +5,8 @@
  * for: they are read from the journal then, from where the last reading ended.
  */
 import { between } from "../base/clock.ts";
-import { OUTCOMES } from "../pipeline/outcome.ts";
-import type { StateRecord } from "../journal/record.ts";
+import { OUTCOMES } from "../model/outcome.ts";
+import type { StateRecord } from "../model/record.ts";
 import { Histogram } from "./histogram.ts";
 import type { HttpOptions, HttpRun } from "./port.ts";
 

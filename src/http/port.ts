@@ -4,10 +4,10 @@
  * Invariant: only the store, the events and `cancel` change anything.
  */
 import type { Clock } from "../base/clock.ts";
-import type { RunSnapshot } from "../execution.ts";
-import type { LogRecord, StateRecord } from "../journal/record.ts";
-import type { On, Outcome } from "../pipeline/outcome.ts";
-import type { Plan } from "../pipeline/plan.ts";
+import type { RunSnapshot } from "../run/execution.ts";
+import type { LogRecord, StateRecord } from "../model/record.ts";
+import type { On, Outcome } from "../model/outcome.ts";
+import type { Plan } from "../pipeline/plan/plan.ts";
 import type { Opened } from "./opened.ts";
 
 /** A value of the store; `value` is JSON text. Without a value, the key is gone. */

@@ -4,7 +4,7 @@
  * Invariant: what is there is either taken or refused with the parameter's name; a parameter that a route does not know is
  * refused too.
  */
-import { durationProblem, parseDuration } from "../pipeline/duration.ts";
+import { durationProblem, parseDuration } from "../model/duration.ts";
 import { Refuse } from "./failure.ts";
 
 const NONE: URLSearchParams = new URLSearchParams();

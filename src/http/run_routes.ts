@@ -3,7 +3,7 @@
  * Must not know how a run is carried out.
  */
 import { gathered } from "../base/reader_stream.ts";
-import type { Plan, PlanTask } from "../pipeline/plan.ts";
+import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { answer } from "./answer.ts";
 import { readObject } from "./body.ts";
 import { Refuse } from "./failure.ts";

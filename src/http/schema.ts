@@ -3,7 +3,7 @@
  * Must not know routes.
  * Invariant: what a route takes is checked against a schema here, and the OpenAPI document is made of the same schemas.
  */
-import { OUTCOMES } from "../pipeline/outcome.ts";
+import { OUTCOMES } from "../model/outcome.ts";
 import * as v from "valibot";
 import { Refuse } from "./failure.ts";
 

@@ -4,7 +4,7 @@
  * Invariant: a version is an ETag and an ETag a version; what is refused has changed nothing.
  */
 import { dateOf } from "../base/clock.ts";
-import { fromBase64 } from "../pipeline/value.ts";
+import { fromBase64 } from "../model/value.ts";
 import { answer, empty, TYPE } from "./answer.ts";
 import { parseJson, readObject, readValue } from "./body.ts";
 import { ifMatch, ifNoneMatch, matchesNone } from "./conditions.ts";

@@ -3,7 +3,7 @@
  * Must not know what is behind it (memory, SQLite), nor who reads.
  * Invariant: appending never waits and never throws; durability is asked for with `flush`.
  */
-import type { LogRecord, StateEvent, StateRecord } from "./record.ts";
+import type { LogRecord, StateEvent, StateRecord } from "../model/record.ts";
 
 /** A log record before the journal has numbered it; `at` is milliseconds since the epoch. */
 export type LogEntry = Omit<LogRecord, "seq" | "at" | "dropped"> & { readonly at: number };

@@ -4,7 +4,7 @@
  * Must not know where records are kept.
  * Invariant: replaying what is left gives the same store; numbers and versions stay as they are.
  */
-import type { StateEvent } from "./record.ts";
+import type { StateEvent } from "../model/record.ts";
 
 type StoreChanged = Extract<StateEvent, { type: "store.changed" }>;
 

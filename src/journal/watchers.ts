@@ -4,7 +4,7 @@
  * Invariant: a watcher that throws is a defect of its own; it never reaches the one who appends, nor the next watcher.
  */
 import type { JournalWatcher } from "./journal.ts";
-import type { LogRecord, StateRecord } from "./record.ts";
+import type { LogRecord, StateRecord } from "../model/record.ts";
 
 /** The watchers of one journal. */
 export class Watchers {

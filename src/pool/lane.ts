@@ -6,11 +6,11 @@
  */
 import type { Remote } from "comlink";
 import { stampOffset, systemClock } from "../base/clock.ts";
-import type { ErrorData, Outcome } from "../pipeline/outcome.ts";
+import type { ErrorData, Outcome } from "../model/outcome.ts";
 import type { Thread, ThreadEnd } from "../runtime/port.ts";
 import { Gate } from "./gate.ts";
-import { Flag, InboxWriter, MAX_PAYLOAD, SLOTS } from "./inbox.ts";
-import { type Fields, Kind, OutboxReader } from "./outbox.ts";
+import { Flag, InboxWriter, MAX_PAYLOAD, SLOTS } from "./ring/inbox.ts";
+import { type Fields, Kind, OutboxReader } from "./ring/outbox.ts";
 import {
   type AbortOutcome,
   BELL,

@@ -4,11 +4,11 @@
  * Invariant: there is never something ready and a warm lane without anything to do, once `feed` has returned.
  */
 import { between, systemClock } from "../base/clock.ts";
-import { type Commands, commandsOf } from "./commands.ts";
+import { type Commands, commandsOf } from "./kinds/programs.ts";
 import { haltCell, newSeat, type Seat } from "./seat.ts";
 import { Lane, type LaneItem, type LaneLine, type LaneListener, type LaneOutcome } from "./lane.ts";
 import type { WorkerSetup } from "./protocol.ts";
-import type { PoolOptions, Supply } from "./supply.ts";
+import type { PoolOptions, Supply } from "./port.ts";
 
 /** Time that a lane's queue of ready attempts should last, in milliseconds: it bridges a round trip and can be replanned. */
 const QUEUE_MS = 1;

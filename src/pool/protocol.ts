@@ -5,8 +5,8 @@
  * Invariant: everything here can be cloned.
  */
 import type { Endpoint } from "comlink";
-import type { AttemptResult, Outcome } from "../pipeline/outcome.ts";
-import type { InboxMemory } from "./inbox.ts";
+import type { AttemptResult, Outcome } from "../model/outcome.ts";
+import type { InboxMemory } from "./ring/inbox.ts";
 
 /** What a worker is started with. */
 export interface WorkerData {

@@ -5,8 +5,8 @@
  */
 import { systemClock } from "../base/clock.ts";
 import type { Thread } from "../runtime/port.ts";
-import { INBOX_CELLS, inboxMemory } from "./inbox.ts";
-import { OUTBOX_BYTES, OUTBOX_CELLS } from "./outbox.ts";
+import { INBOX_CELLS, inboxMemory } from "./ring/inbox.ts";
+import { OUTBOX_BYTES, OUTBOX_CELLS } from "./ring/outbox.ts";
 import type { WorkerData } from "./protocol.ts";
 import { unfinishedMemory } from "./unfinished.ts";
 

@@ -4,9 +4,9 @@
  * Invariant: what it gives out has the shape that its type says; what it can't is nothing, and never thrown.
  */
 import { isJson } from "../base/json.ts";
-import type { ErrorData } from "../pipeline/outcome.ts";
+import type { ErrorData } from "../model/outcome.ts";
 import { bytesBeyond, MAX_VALUE_BYTES } from "../base/limits.ts";
-import { MAX_DEPTH } from "../pipeline/value.ts";
+import { MAX_DEPTH } from "../model/value.ts";
 
 /** How many errors there may be in a chain of causes. */
 const MAX_CAUSES = 16;

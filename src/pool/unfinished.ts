@@ -7,7 +7,7 @@
  * For each stream:  bytes i32 | number of the attempt i32, then, behind all of these, room for the text.
  */
 import { Ints, load, store } from "../base/primordials.ts";
-import { BESIDE_TASKS, TextMemory } from "./text.ts";
+import { BESIDE_TASKS, TextMemory } from "./ring/text.ts";
 
 /** Longest unfinished line in UTF-16 code units; what is longer is told without waiting for its end. */
 export const MAX_UNFINISHED: number = 64 * 1024;

@@ -2,9 +2,9 @@
  * Owns the choice of the runtime; the only file that makes it.
  * Invariant: exactly one adapter is made, once.
  */
-import { bun } from "./bun.ts";
-import { deno } from "./deno.ts";
-import { node } from "./node.ts";
+import { bun } from "./bun/outside.ts";
+import { deno } from "./deno/outside.ts";
+import { node } from "./node/outside.ts";
 import type { Runtime } from "./port.ts";
 
 /** The runtime that this code runs on. */

@@ -24,9 +24,9 @@ import {
 } from "../base/primordials.ts";
 import { killOffspring, STARTED } from "./offspring.ts";
 import { END, type ThreadData } from "./port.ts";
-import { intoBun } from "./children_bun.ts";
-import { intoDeno } from "./children_deno.ts";
-import { intoNode } from "./children_node.ts";
+import { intoBun } from "./bun/children.ts";
+import { intoDeno } from "./deno/children.ts";
+import { intoNode } from "./node/children.ts";
 import { define } from "./replace.ts";
 import { Children } from "./children.ts";
 import { bytesOf, captureFiles } from "./worker_files.ts";

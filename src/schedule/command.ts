@@ -3,7 +3,7 @@
  * Must not know how either side does its part.
  * Invariant: plain data.
  */
-import type { Outcome, RunState } from "../pipeline/outcome.ts";
+import type { Outcome, RunState } from "../model/outcome.ts";
 
 /** Where a task stands in its present iteration. */
 export const Standing = { waiting: 0, ready: 1, dispatched: 2, retrying: 3, settled: 4 } as const;

@@ -4,8 +4,8 @@
  * Must not know the state of a run.
  * Invariant: every need of the plan is in `now` of its task or in `exits` of exactly one loop.
  */
-import type { On } from "../pipeline/outcome.ts";
-import type { Plan } from "../pipeline/plan.ts";
+import type { On } from "../model/outcome.ts";
+import type { Plan } from "../pipeline/plan/plan.ts";
 
 /** An edge from a task to one that needs it. */
 export interface Edge {

@@ -4,7 +4,7 @@
  * Invariant: a task stands only behind unsettled needs on the same lane that all lead to it when they succeed; after anything
  * else than a success a lane does not go on.
  */
-import type { Plan } from "../pipeline/plan.ts";
+import type { Plan } from "../pipeline/plan/plan.ts";
 import { Standing } from "./command.ts";
 import type { Edges } from "./edges.ts";
 import type { Lanes } from "./lanes.ts";

@@ -3,8 +3,8 @@
  * Must not decide whether it runs.
  * Invariant: a reason names only tasks, and what became of them.
  */
-import { type Outcome, satisfies } from "../pipeline/outcome.ts";
-import type { Plan, PlanTask } from "../pipeline/plan.ts";
+import { type Outcome, satisfies } from "../model/outcome.ts";
+import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 
 /** Needs named in a reason; of more, only the number is told. */
 const MAX_NAMED = 3;

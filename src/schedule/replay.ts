@@ -7,7 +7,7 @@
  * may be waiting again, or may have been skipped since. What comes later in the journal tells; at its end such an attempt
  * counts as in flight if its needs allow that it had begun.
  */
-import type { Plan } from "../pipeline/plan.ts";
+import type { Plan } from "../pipeline/plan/plan.ts";
 import { type Command, type Replayed, Standing } from "./command.ts";
 import { Schedule } from "./schedule.ts";
 

@@ -3,8 +3,8 @@
  * Must not know what its tasks do.
  * Invariant: a loop that is not going round has all its rounds left, ready for when a loop around it begins it anew.
  */
-import { type Outcome, satisfies } from "../pipeline/outcome.ts";
-import type { Plan, PlanLoop } from "../pipeline/plan.ts";
+import { type Outcome, satisfies } from "../model/outcome.ts";
+import type { Plan, PlanLoop } from "../pipeline/plan/plan.ts";
 
 /** Counts the rounds of a run's loops. */
 export class Rounds {

@@ -8,8 +8,8 @@
  *      └──needs unsatisfied──> settled (skipped)   └─> retrying ─due─> ready
  *   settled ──its loop goes round──> waiting, one iteration on
  */
-import { isFailure, type Outcome, type RunState, satisfies } from "../pipeline/outcome.ts";
-import type { Plan, PlanTask } from "../pipeline/plan.ts";
+import { isFailure, type Outcome, type RunState, satisfies } from "../model/outcome.ts";
+import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { type Command, type Dispatch, Standing, type TakeOptions } from "./command.ts";
 import { type Edge, type Edges, edgesOf } from "./edges.ts";
 import { Lanes } from "./lanes.ts";

@@ -3,8 +3,8 @@
  * Must not know why a task goes from one standing to another (schedule.ts does).
  * Invariant: `satisfied` plus `pending` is at most the number of the task's needs.
  */
-import { type Outcome, satisfies } from "../pipeline/outcome.ts";
-import type { Plan, PlanTask } from "../pipeline/plan.ts";
+import { type Outcome, satisfies } from "../model/outcome.ts";
+import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { Standing } from "./command.ts";
 
 /** The state of a run's tasks. */

@@ -4,9 +4,9 @@
  * Invariant: every wait ends: by what is waited for, by its time, or with the attempt.
  */
 import { max, min } from "../base/primordials.ts";
-import type { Entry, EventRecord, Events, SetOptions, Store, WaitOptions } from "../pipeline/context.ts";
-import { parseDuration } from "../pipeline/duration.ts";
-import { decode, encode, type Value } from "../pipeline/value.ts";
+import type { Entry, EventRecord, Events, SetOptions, Store, WaitOptions } from "../model/context.ts";
+import { parseDuration } from "../model/duration.ts";
+import { decode, encode, type Value } from "../model/value.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { revive, StoreError, TimeoutError } from "./errors.ts";
 import type { Emitter, EventPage, StoredEvent } from "./events.ts";

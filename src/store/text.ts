@@ -3,7 +3,7 @@
  * Must not know about keys and versions.
  * Invariant: a text that has passed here can be decoded, and encodes to itself.
  */
-import { decode, encode, type Value, ValueError } from "../pipeline/value.ts";
+import { decode, encode, type Value, ValueError } from "../model/value.ts";
 import { StoreError } from "./errors.ts";
 
 /**

@@ -4,8 +4,8 @@
  * Invariant: a change is made once or not at all; where that can't be known, the caller is told.
  */
 import { bytesBeyond, MAX_FLAG_BYTES } from "../base/limits.ts";
-import { Backoff } from "./backoff.ts";
-import type { Gateway } from "./dialect.ts";
+import { Backoff } from "../base/backoff.ts";
+import type { Gateway } from "./gateway.ts";
 import {
   FlagConflictError,
   FlagError,
@@ -14,10 +14,10 @@ import {
   StoppedError,
   UplinkError,
 } from "./errors.ts";
-import type { Flag, FlagOperation, FlagReply } from "./messages.ts";
+import type { Flag, FlagOperation, FlagReply } from "../protocol/messages.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "./port.ts";
-import { sleep } from "./wait.ts";
+import { sleep } from "../base/wait.ts";
 
 /** How long an operation is tried where nothing else is said, milliseconds. */
 export const FLAG_TIMEOUT_MS = 30_000;

@@ -3,13 +3,13 @@
  * Must not know how a run goes, nor wait for anything else that is being sent.
  * Invariant: at most one heartbeat is under way, and it is given up after its time limit.
  */
-import type { Gateway } from "./dialect.ts";
-import type { CommandInbox } from "./commands.ts";
+import type { Gateway } from "./gateway.ts";
+import type { CommandInbox } from "./instructions.ts";
 import { UplinkError } from "./errors.ts";
-import type { Heartbeat, HeartbeatReply } from "./messages.ts";
+import type { Heartbeat, HeartbeatReply } from "../protocol/messages.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "./port.ts";
-import { Bell } from "./wait.ts";
+import { Bell } from "../base/wait.ts";
 
 /** Time between two heartbeats where nothing else is said, milliseconds. */
 export const INTERVAL_MS = 10_000;

@@ -3,12 +3,12 @@
  * Must not know what a bundle holds, nor what is done with it.
  * Invariant: it ends only with a bundle whose hash was checked, or when it is told to stop.
  */
-import { Backoff } from "./backoff.ts";
-import type { Gateway, Pulled } from "./dialect.ts";
+import { Backoff } from "../base/backoff.ts";
+import type { Gateway, Pulled } from "./gateway.ts";
 import { UplinkError } from "./errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "./port.ts";
-import { sleep } from "./wait.ts";
+import { sleep } from "../base/wait.ts";
 
 /** Highest ceiling of the delay while the gateway answers and has nothing yet, milliseconds. */
 export const NONE_YET_MAX_MS = 10_000;

@@ -4,7 +4,7 @@
  * Invariant: a log that is followed has every line once, over any number of broken connections.
  */
 import * as v from "valibot";
-import { Backoff } from "./backoff.ts";
+import { Backoff } from "../base/backoff.ts";
 import { GatewayAnswerError, GatewayTimeoutError, UnreachableError, UplinkError } from "./errors.ts";
 import type {
   ExecutorQueue,
@@ -14,13 +14,13 @@ import type {
   RunView,
   Submitted,
   Withdrawn,
-} from "./messages.ts";
+} from "../protocol/messages.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Bytes, Fetch, Random } from "./port.ts";
-import * as protocol from "./protocol.ts";
-import { linesOf } from "./lines.ts";
-import { sleep } from "./wait.ts";
-import { type Answer, type Call, isPage, jsonIn, page, refused, Wire } from "./wire.ts";
+import * as protocol from "../protocol/schemas.ts";
+import { linesOf } from "../base/lines.ts";
+import { sleep } from "../base/wait.ts";
+import { type Answer, type Call, isPage, jsonIn, page, refused, Wire } from "./http/wire.ts";
 
 const TIMEOUT_MS = 30_000;
 /** The slowest that a bundle may leave: 64 MiB in 22 minutes. */

@@ -1,0 +1,280 @@
+/**
+ * Owns the agent's line to the gateway: heartbeat, commands, the reports under way, and whether the gateway is in reach.
+ * Must not know how a run is carried out, nor where journals are kept.
+ * Invariant: once stopped, it has no request, timer or listener left.
+ */
+import type { HttpCondition, HttpGateway } from "../http/port.ts";
+import { CommandInbox } from "../uplink/instructions.ts";
+import type { LogRecord } from "../model/record.ts";
+import type { Gateway, Pulled } from "../uplink/gateway.ts";
+import type { UplinkError } from "../uplink/errors.ts";
+import { type HeartbeatLoop, type HeartbeatSnapshot, startHeartbeat } from "../uplink/heartbeat.ts";
+import type { Command, Life } from "../protocol/messages.ts";
+import type { Clock } from "../base/clock.ts";
+import type { LaneNumbers, Random, RecordSource } from "../uplink/port.ts";
+import { type PullOptions, pullPipeline } from "../uplink/pull.ts";
+import { type Report, startReport } from "../uplink/report/report.ts";
+import { sleep } from "../base/wait.ts";
+
+/** Longest wait for the reply to the last heartbeat, milliseconds. */
+const LAST_BEAT_MS = 2_000;
+/** What is said while another session speaks as this executor. */
+const TWICE =
+  "Another device speaks to the gateway as this executor: what is for one may be run by either, or by both; give each an OUTRIDER_EXECUTOR_ID of its own";
+
+/** What a link is made of. */
+export interface LinkOptions {
+  readonly gateway: Gateway;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly heartbeatMs: number;
+  readonly quiet: boolean;
+  readonly snapshot: () => Omit<HeartbeatSnapshot, "spool">;
+  readonly onCommand: (command: Command) => void;
+  /** Tells a person. */
+  readonly note: (text: string) => void;
+}
+
+/** The line to one gateway. */
+export class Link {
+  readonly gateway: Gateway;
+  readonly #options: LinkOptions;
+  readonly #inbox: CommandInbox = new CommandInbox();
+  readonly #heartbeat: HeartbeatLoop;
+  readonly #reports: Map<Report, RecordSource> = new Map();
+  readonly #unlisten: () => void;
+  /** When the gateway last answered, by the monotonic clock; at first, when the link began. */
+  #heardAt: number;
+  /** When anything last got through, as a stamp. */
+  #lastContactAt: number | undefined;
+  /** What does not get through now, each with its last error: the heartbeat, the pull, reports. */
+  readonly #failing: Map<unknown, string> = new Map();
+  /** Codes of the trouble that a person has been told of. */
+  readonly #told: Set<string> = new Set();
+  #missedBeats = 0;
+  /** Another session that speaks as this executor, by the last reply. */
+  #rival: string | undefined;
+  /** Resolves the farewell, once a heartbeat that was made after it was asked for has been replied to. */
+  #farewell: { made: boolean; readonly done: () => void } | undefined;
+
+  constructor(options: LinkOptions) {
+    const { gateway, clock, random, quiet, heartbeatMs } = options;
+    this.gateway = gateway;
+    this.#options = options;
+    this.#heardAt = clock.monotonic();
+    this.#unlisten = this.#inbox.listen(options.onCommand);
+    this.#heartbeat = startHeartbeat({
+      gateway,
+      clock,
+      random,
+      session: crypto.randomUUID(),
+      snapshot: () => {
+        if (this.#farewell !== undefined) this.#farewell.made = true;
+        const rival = this.#rival === undefined ? {} : { rival: this.#rival };
+        return { ...options.snapshot(), spool: this.spool, ...rival };
+      },
+      commands: this.#inbox,
+      intervalMs: heartbeatMs,
+      quiet,
+      onReply: ({ rival }) => {
+        this.#heard("heartbeat");
+        this.#heardOfRival(rival);
+        if (this.#farewell?.made) this.#farewell.done();
+        for (const report of this.#reports.keys()) report.online();
+      },
+      onUnsent: () => {
+        if (this.#farewell?.made) this.#farewell.done();
+      },
+      onError: (error) => {
+        this.#missedBeats++;
+        this.#failed("heartbeat", error);
+      },
+    });
+  }
+
+  /** Records that wait to be sent. */
+  get spool(): LaneNumbers {
+    const spool = { state: 0, log: 0 };
+    for (const report of this.#reports.keys()) {
+      const { pending } = report.status();
+      spool.state += pending.state;
+      spool.log += pending.log;
+    }
+    return spool;
+  }
+
+  /** How long the gateway has been out of reach, milliseconds; 0 while nothing has failed. */
+  get outOfReachMs(): number {
+    return this.#failing.size > 0 ? this.#options.clock.monotonic() - this.#heardAt : 0;
+  }
+
+  /** What an end point tells of the gateway. */
+  told(): HttpGateway {
+    return {
+      url: this.gateway.url,
+      ...(this.#lastContactAt !== undefined && { lastContactAt: this.#lastContactAt }),
+      spool: this.spool,
+      heartbeatFailures: this.#missedBeats,
+    };
+  }
+
+  /** What is not as it should be between here and the gateway. */
+  get conditions(): readonly HttpCondition[] {
+    const found: HttpCondition[] = [];
+    const lastError = [...this.#failing.values()].at(-1);
+    if (lastError !== undefined) {
+      const seconds = Math.round(this.outOfReachMs / 1000);
+      found.push({
+        code: "gateway_out_of_reach",
+        message: `The gateway has been out of reach for ${seconds} s: ${lastError}`,
+      });
+    }
+    if (this.#rival !== undefined) found.push({ code: "executor_twice", message: TWICE });
+    for (const [report, source] of this.#reports) {
+      const { acknowledged, parked, leftOut } = report.status();
+      const [first] = source.logs(acknowledged.log, 1) as readonly Partial<LogRecord>[];
+      if (first?.dropped !== undefined) {
+        const lines = first.seq! - acknowledged.log;
+        found.push({
+          code: "log_dropped",
+          message:
+            `The log outgrew OUTRIDER_SPOOL_BYTES as it waited for the gateway: its oldest ${lines} lines were dropped`,
+        });
+      }
+      if (parked > 0) {
+        const message = `The gateway refused ${parked} records, which are set aside: why is on stderr`;
+        found.push({ code: "records_refused", message });
+      }
+      if (leftOut > 0) {
+        const message = `${leftOut} values are too large for the way to the gateway: why is on stderr`;
+        found.push({ code: "values_left_out", message });
+      }
+    }
+    return found;
+  }
+
+  /** Tells the gateway at once how things stand. */
+  beat(): void {
+    this.#heartbeat.beat();
+  }
+
+  /** Keeps silent, or breaks the silence. */
+  quiet(on: boolean): void {
+    this.#heartbeat.quiet(on);
+  }
+
+  /** Asks for the pipeline after `known` until there is one that is not done, or the signal is aborted. */
+  async pull(
+    known: string | undefined,
+    { isDone, signal }: Pick<PullOptions, "isDone" | "signal">,
+  ): Promise<Pulled | undefined> {
+    const { gateway, clock, random, note } = this.#options;
+    let told = false;
+    const pulled = await pullPipeline({
+      gateway,
+      clock,
+      random,
+      signal,
+      ...(isDone && { isDone }),
+      ...(known === undefined ? {} : { known }),
+      onNone: () => {
+        this.#heard("pull");
+        if (!told) note(`The gateway ${gateway.url} has no pipeline yet: waiting for one`);
+        told = true;
+      },
+      onError: (error) => this.#failed("pull", error),
+    });
+    if (pulled === undefined) this.#failing.delete("pull");
+    else this.#heard("pull");
+    return pulled;
+  }
+
+  /** Starts to report a run. @param about `handout`: tag of what it carries out; `life`: which of its histories this is, if it is kept. */
+  report(
+    run: string,
+    source: RecordSource,
+    { quiet = false, handout, life }: {
+      readonly quiet?: boolean;
+      readonly handout?: string | undefined;
+      readonly life?: Life | undefined;
+    } = {},
+  ): Report {
+    const { gateway, clock, random, note } = this.#options;
+    const report: Report = startReport({
+      gateway,
+      clock,
+      random,
+      run,
+      source,
+      commands: this.#inbox,
+      quiet,
+      ...(handout === undefined ? {} : { handout }),
+      heard: () => this.#heartbeat.heard,
+      onAcknowledged: () => this.#heard(report),
+      onLeftOut: note,
+      ...(life === undefined ? {} : { life }),
+      onParked: (lane, { from, to, reason }) =>
+        note(`Records ${from} to ${to} of the ${lane} are set aside: ${reason}`),
+      onRejected: (rejected) =>
+        note(`The gateway could not read ${rejected.length} records: ${rejected[0]?.reason}`),
+      onError: (error) => this.#failed(report, error),
+    });
+    this.#reports.set(report, source);
+    return report;
+  }
+
+  /** Ends a report; what it has not sent stays in its journal. */
+  async drop(report: Report): Promise<void> {
+    this.#reports.delete(report);
+    this.#failing.delete(report);
+    await report.stop();
+  }
+
+  /** Tells the gateway a last time how things stand, if it is in reach. */
+  async farewell(): Promise<void> {
+    if (this.#failing.size > 0) return;
+    const over = new AbortController();
+    this.#farewell = { made: false, done: () => over.abort() };
+    this.#heartbeat.beat();
+    await sleep(this.#options.clock, LAST_BEAT_MS, over.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#unlisten();
+    await Promise.all([
+      this.#heartbeat.stop(),
+      ...[...this.#reports.keys()].map((report) => this.drop(report)),
+    ]);
+  }
+
+  /** Whatever gets through shows that heartbeats would; but where they do and results do not, the gateway is not back. */
+  #heard(by: unknown): void {
+    const { clock, note } = this.#options;
+    const failed = this.#failing.delete(by) || this.#failing.has("heartbeat");
+    this.#failing.delete("heartbeat");
+    this.#lastContactAt = clock.now();
+    if (by === "heartbeat" && this.#failing.size > 0) return;
+    this.#heardAt = clock.monotonic();
+    if (this.#failing.size > 0) return;
+    if (failed) note(`The gateway ${this.gateway.url} is back`);
+    this.#told.clear();
+  }
+
+  /** Tells of it, and at once tells it back: only who lives now can. */
+  #heardOfRival(rival: string | undefined): void {
+    if (rival !== undefined && this.#rival === undefined) {
+      this.#options.note(TWICE);
+      // In a later turn, since the reply that brought it is still being read.
+      queueMicrotask(() => this.#heartbeat.beat());
+    }
+    this.#rival = rival;
+  }
+
+  /** Each kind of trouble is told once, until all is well. */
+  #failed(by: unknown, error: UplinkError): void {
+    if (!this.#told.has(error.code)) this.#options.note(`${error.message}; trying again`);
+    this.#told.add(error.code);
+    this.#failing.delete(by);
+    this.#failing.set(by, error.message);
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Owns what the agent asks of the outside. Types only.
+ * Must not know which runtime or gateway is behind it.
+ * Invariant: everything that takes time or can fail is in here, so that a test can be the world.
+ */
+import type { AgentEndPoint, AgentView } from "./serving.ts";
+import type { InnerOptions, InspectedExecution } from "../run/inspection.ts";
+import type { Source } from "../pipeline/load/load.ts";
+import type { Redactor } from "../secrets/redactor.ts";
+import type { StateDir } from "../run/kept/state_dir.ts";
+import type { Gateway } from "../uplink/gateway.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../uplink/port.ts";
+
+/** The world of an agent. */
+export interface AgentPort {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** `undefined` where there is none. */
+  readonly gateway: Gateway | undefined;
+  /** `undefined` where nothing is kept. */
+  readonly state: StateDir | undefined;
+  /** Name and version, such as `deno 2.9.6`. */
+  readonly runtime: string;
+  /** Version of Outrider. */
+  readonly version: string;
+  /** Logical cores, at least 1. */
+  readonly cores: number;
+  /** Opens the end point; one that is off is there too, and answers nobody. */
+  serve(view: AgentView): Promise<AgentEndPoint>;
+  startRun(source: Source, options: InnerOptions): InspectedExecution;
+  /** Whether there is a file. */
+  exists(path: string): Promise<boolean>;
+  readText(path: string): Promise<string>;
+  /** Resident memory, bytes. */
+  memoryBytes(): number | undefined;
+  /** Time that the processors have spent on this process, milliseconds. */
+  cpuMs(): number;
+  /** Tells a person, in words. */
+  note(text: string): void;
+  /** A run has begun: shows it, without what is secret, until the returned function is called. */
+  show(execution: InspectedExecution, redactor: Redactor): () => void;
+  /** Takes secrets out of what an earlier process left to be told. Default: there are none. */
+  readonly redactor?: Redactor;
+  /** Why the process before this one ended, if a supervisor knows. */
+  readonly lastEnd: string | undefined;
+}
+
+/** An agent at work. */
+export interface Agent {
+  /** Resolves to the exit code; rejects with what kept it from working. */
+  readonly ended: Promise<number>;
+  /**
+   * Asks it to end. First: nothing new starts, running tasks get their grace, then the report gets the same. Again: at once.
+   *
+   * @param exitCode What a run that is cancelled by this ends with. Default 1.
+   */
+  stop(because: string, exitCode?: number): void;
+}

@@ -1,0 +1,237 @@
+/**
+ * Owns one run of an agent: the execution over its journal, and the report of it.
+ * Must not know where the pipeline came from, nor what is done after the run.
+ * Invariant: `ended` settles once and never rejects but for a defect; a run that could not begin is reported as failed.
+ */
+import type { AgentPort } from "./port.ts";
+import type { AgentEndPoint } from "./serving.ts";
+import type { Link } from "./link.ts";
+import { recordFailure } from "./failed.ts";
+import { pastOf } from "./finished.ts";
+import type { Config } from "../config/config.ts";
+import { flagCalls, noFlagCalls } from "../run/flags.ts";
+import type { HttpCondition } from "../http/port.ts";
+import type { InspectedExecution } from "../run/inspection.ts";
+import type { Journal } from "../journal/journal.ts";
+import { type Level, LEVELS } from "../model/record.ts";
+import { memoryJournal } from "../journal/memory/memory.ts";
+import type { RunState } from "../model/outcome.ts";
+import type { Source } from "../pipeline/load/load.ts";
+import { toldOf } from "../secrets/journal.ts";
+import type { Redactor } from "../secrets/redactor.ts";
+import { type KeptRun, lossOf } from "../run/kept/state_dir.ts";
+import { createFlags } from "../uplink/flags.ts";
+import type { HeartbeatRun } from "../protocol/messages.ts";
+import type { Report } from "../uplink/report/report.ts";
+
+/** How a run ended. */
+export interface Ending {
+  readonly state: RunState;
+  /** Why it could not begin. */
+  readonly error?: unknown;
+  /** It can't go on in this process, but perhaps in another: it is left as it is. */
+  readonly keep?: true;
+}
+
+/** What a run is made of. */
+export interface AgentRunOptions {
+  readonly config: Config;
+  readonly port: AgentPort;
+  readonly link: Link | undefined;
+  readonly endPoint: AgentEndPoint;
+  readonly kept: KeptRun | undefined;
+  /** Tag of the gateway's hand-out that it carries out. */
+  readonly handout: string | undefined;
+  /** Least level of log records that are kept. */
+  readonly level: () => Level;
+}
+
+/** A run of an agent. */
+export class AgentRun {
+  readonly ended: Promise<Ending>;
+  readonly #options: AgentRunOptions;
+  readonly #journal: Journal;
+  readonly #execution: InspectedExecution;
+  readonly #over: AbortController = new AbortController();
+  readonly #redactor: Redactor;
+  #report: Report | undefined;
+  #trouble: string | undefined;
+
+  constructor(source: Source, options: AgentRunOptions) {
+    const { config, port, link, kept, endPoint } = this.#options = options;
+    this.#journal = endPoint.journal(kept?.journal ?? memoryJournal({ logBytes: config.spoolBytes }));
+    const { workers, maxWorkers, workerMemoryMiB, stopGraceMs, killGraceMs } = config;
+    const { gateway, clock, random } = port;
+    const flags = gateway && createFlags({ gateway, clock, random });
+    this.#execution = endPoint.attach(port.startRun(source, {
+      journal: withLevel(this.#journal, options.level),
+      environment: () => endPoint.environment(),
+      stopGraceMs,
+      killGraceMs,
+      ...(workers === undefined ? {} : { workers }),
+      ...(maxWorkers === undefined ? {} : { maxWorkers }),
+      ...(workerMemoryMiB === undefined ? {} : { workerMemoryMiB }),
+      services: { ...(flags === undefined ? noFlagCalls() : flagCalls(flags, this.#over.signal)) },
+    }));
+    this.#redactor = endPoint.redactor;
+    const hide = port.show(this.#execution, this.#redactor);
+    this.ended = this.#carryOut(link).finally(() => {
+      this.#over.abort();
+      hide();
+    });
+  }
+
+  /** Tag of the hand-out that it carries out. */
+  get handout(): string | undefined {
+    return this.#options.handout;
+  }
+
+  get id(): string {
+    return this.#execution.run;
+  }
+
+  /** The report of the run, once it has begun or could not begin. */
+  get report(): Report | undefined {
+    return this.#report;
+  }
+
+  stop(because: string): void {
+    this.#execution.stop(because);
+  }
+
+  cancel(because: string): void {
+    this.#execution.cancel(because);
+  }
+
+  pause(): void {
+    this.#execution.pause();
+  }
+
+  resume(): void {
+    this.#execution.resume();
+  }
+
+  /** What a heartbeat says of it, once it has begun. */
+  told(): HeartbeatRun | undefined {
+    if (this.#execution.plan === undefined) return undefined;
+    const { run: id, pipeline, state, tasks, counts, running } = this.#execution.snapshot(0);
+    const { handout } = this;
+    return {
+      id,
+      pipeline,
+      ...(handout === undefined ? {} : { handout }),
+      state,
+      tasks,
+      counts,
+      running: running.length,
+      names: running.map(({ task }) => task),
+    };
+  }
+
+  /** What is not as it should be, although the run goes on. */
+  get conditions(): readonly HttpCondition[] {
+    const { kept, config } = this.#options;
+    if (kept === undefined) {
+      return config.stateDir === undefined ? [] : [{
+        code: "not_kept",
+        message: `${config.stateDir} took nothing more as this run began: it is in memory only`,
+      }];
+    }
+    const { degraded } = kept.journal;
+    const lost = lossOf(kept);
+    return [
+      ...degraded === undefined ? [] : [{ code: "disk", message: degraded }],
+      ...lost === undefined ? [] : [{ code: "journal_damaged", message: lost }],
+    ];
+  }
+
+  /** Tells when the disk begins to refuse what is written, and when it takes it again. */
+  lookAtDisk(): void {
+    const trouble = this.#options.kept?.journal.degraded;
+    if (trouble === this.#trouble) return;
+    this.#trouble = trouble;
+    const text = trouble ?? "The disk takes the journal again";
+    this.#options.port.note(text);
+    this.#execution.note("warn", text);
+  }
+
+  async #carryOut(link: Link | undefined): Promise<Ending> {
+    try {
+      const { report } = await this.#execution.begun;
+      if (this.#options.kept !== undefined) this.#options.port.state?.begun(this.#options.kept);
+      this.#sayLastEnd();
+      const quiet = this.#options.config.quiet || !report;
+      link?.quiet(quiet);
+      this.#report = link?.report(this.id, this.#told, {
+        quiet,
+        handout: this.handout,
+        life: this.#options.kept?.life,
+      });
+      link?.beat();
+    } catch (error) {
+      return await this.#notBegun(error, link);
+    }
+    try {
+      const { state } = await this.#execution;
+      return this.#end(state, link);
+    } finally {
+      link?.quiet(false);
+    }
+  }
+
+  #end(state: RunState, link: Link | undefined): Ending {
+    this.#report?.end({ state, ...this.#wholeResult(link) });
+    return { state };
+  }
+
+  /** What the gateway gets of the journal. */
+  get #told(): Journal {
+    return toldOf(this.#journal, this.#redactor);
+  }
+
+  /** Only a gateway that takes a run whole wants the document; it may be large. */
+  #wholeResult(link: Link | undefined): { result?: unknown } {
+    if (link?.gateway.report.kind !== "whole") return {};
+    return { result: this.#redactor.value(JSON.parse([...this.#execution.resultJson()].join(""))) };
+  }
+
+  #sayLastEnd(): void {
+    const { lastEnd } = this.#options.port;
+    if (lastEnd !== undefined) this.#execution.note("error", `The process before this one ended: ${lastEnd}`);
+  }
+
+  /** A pipeline that can't be read, or another one than the journal's: the gateway is told as of a run that failed. */
+  async #notBegun(error: unknown, link: Link | undefined): Promise<Ending> {
+    const { port, kept } = this.#options;
+    if (kept !== undefined) port.state?.begun(kept);
+    link?.quiet(false);
+    // It may have been cancelled as it was being loaded.
+    const state = this.#execution.snapshot(0).state === "cancelled" ? "cancelled" : "failed";
+    if (this.#journal.states(0, 1).length > 0 && pastOf(this.#journal) === undefined) {
+      return { state, error, keep: true };
+    }
+    const because = error instanceof Error ? error.message : String(error);
+    const { runtime, clock } = port;
+    await recordFailure(this.#journal, { run: this.id, runtime, at: clock.now(), because, state });
+    this.#report = link?.report(this.id, this.#told, { handout: this.handout, life: kept?.life });
+    const left = pastOf(this.#told, link?.gateway.report.kind);
+    if (left !== undefined) this.#report?.end(left.end);
+    if (kept?.origin.tag !== undefined) port.note(because);
+    return { state, error };
+  }
+}
+
+/** The journal, without log records below a level that may change. */
+function withLevel(journal: Journal, level: () => Level): Journal {
+  let last = 0;
+  return {
+    append: (event, at) => journal.append(event, at),
+    log: (entry) => LEVELS.indexOf(entry.level) < LEVELS.indexOf(level()) ? last : last = journal.log(entry),
+    states: (after, limit, options) => journal.states(after, limit, options),
+    logs: (after, limit, options) => journal.logs(after, limit, options),
+    watch: (watcher) => journal.watch(watcher),
+    commit: () => journal.commit?.(),
+    flush: () => journal.flush(),
+    close: () => journal.close(),
+  };
+}

@@ -1,0 +1,103 @@
+/**
+ * Owns the supervision of the agent's process: it is started again, with a back-off, when it ends as no agent should.
+ * Must not know what the agent does.
+ * Invariant: at most one child at a time, and none is left when the promise settles, or when this process is killed.
+ *
+ * | the child ended                                  | what follows                           |
+ * |--------------------------------------------------|----------------------------------------|
+ * | with 0, 1 or 2: done, failed, wrongly configured | the supervisor ends with the same code |
+ * | after we were told to stop                       | likewise                               |
+ * | by a signal, with 70, or any other code          | it is started again                    |
+ */
+import type { Child, ChildEnd } from "../runtime/port.ts";
+import { Backoff } from "../base/backoff.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../uplink/port.ts";
+import { sleep } from "../base/wait.ts";
+
+/** Variable in which the child finds why the one before it ended. */
+export const LAST_END = "OUTRIDER_LAST_END";
+
+/** Variable that tells a child that it is one: it waits for its state directory, and ends with its supervisor. */
+export const SUPERVISED = "OUTRIDER_SUPERVISED";
+
+/** A child that lived so long makes the next back-off short again, milliseconds. */
+const LONG_LIFE_MS = 60_000;
+const FIRST_MS = 1_000;
+const MAX_MS = 60_000;
+
+/** What a supervisor needs. */
+export interface SuperviseOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Starts the agent. @param lastEnd Why the one before it ended. */
+  start(lastEnd: string | undefined): Child;
+  /** Calls the listener with each signal, until the returned function is called. */
+  onSignal(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void;
+  /** Whether a signal has reached the child too: those of a terminal do. */
+  reachesChild(signal: "SIGINT" | "SIGTERM"): boolean;
+  note(text: string): void;
+}
+
+/** Keeps an agent going; resolves to the exit code. */
+export async function supervise(options: SuperviseOptions): Promise<number> {
+  const { clock, random, start, note } = options;
+  const backoff = new Backoff({ random, firstMs: FIRST_MS, maxMs: MAX_MS });
+  const stopping = new AbortController();
+  let stoppedBy: "SIGINT" | "SIGTERM" | undefined;
+  let child: Child | undefined;
+  const unlisten = options.onSignal((signal) => {
+    stoppedBy ??= signal;
+    stopping.abort();
+    if (!options.reachesChild(signal)) child?.kill(signal);
+  });
+  try {
+    let lastEnd: string | undefined;
+    for (;;) {
+      const startedAt = clock.monotonic();
+      child = start(lastEnd);
+      const end = await child.ended;
+      const code = codeOf(end, stoppedBy);
+      if (code !== undefined) return code;
+      if (clock.monotonic() - startedAt >= LONG_LIFE_MS) backoff.reset();
+      lastEnd = wordsOf(end);
+      const ms = Math.max(FIRST_MS, backoff.next());
+      note(`The agent ${lastEnd}: it is started again in ${(ms / 1000).toFixed(1)} s`);
+      await sleep(clock, ms, stopping.signal);
+      if (stoppedBy !== undefined) return signalCode(stoppedBy);
+    }
+  } finally {
+    unlisten();
+  }
+}
+
+/** The code to end with; `undefined`: start it again. */
+function codeOf(end: ChildEnd, stoppedBy: "SIGINT" | "SIGTERM" | undefined): number | undefined {
+  if (end.error !== undefined) throw end.error;
+  if (end.code !== undefined && end.code <= 2) return end.code;
+  if (stoppedBy === undefined) return undefined;
+  return end.code ?? signalCode(stoppedBy);
+}
+
+function signalCode(signal: "SIGINT" | "SIGTERM"): number {
+  return signal === "SIGINT" ? 130 : 143;
+}
+
+/** Why a process ended, in words. */
+function wordsOf({ code, signal }: ChildEnd): string {
+  if (signal === undefined) {
+    return code === 133 || code === 134
+      ? `ended with code ${code}, as a runtime does whose memory is exhausted`
+      : `ended with code ${code}`;
+  }
+  const hint = HINTS[signal];
+  return `was ended by ${signal}${hint === undefined ? "" : `, ${hint}`}`;
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  SIGKILL: "as by someone, or by the system when memory is short",
+  SIGTRAP: "as a runtime is whose memory is exhausted",
+  SIGABRT: "as a runtime is whose memory is exhausted",
+  SIGILL: "as a runtime is that met an error of its own",
+  SIGSEGV: "as a runtime is that met an error of its own",
+};

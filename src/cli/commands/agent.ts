@@ -1,0 +1,193 @@
+/**
+ * Owns `outrider agent`: its options, its signals, and what a person sees of it.
+ * Must not know how the agent works.
+ */
+import { buildCommand } from "@stricli/core";
+import type { Command } from "@stricli/core";
+import { signalExitCode } from "../line/context.ts";
+import { indented } from "../../base/harmless.ts";
+import type { CliContext } from "../line/context.ts";
+import { UsageError } from "../line/errors.ts";
+
+interface Flags {
+  readonly follow?: boolean;
+  readonly supervise?: boolean;
+  readonly printConfig?: boolean;
+}
+
+async function agent(this: CliContext, flags: Flags): Promise<void> {
+  const { readConfig } = await import("../../config/config.ts");
+  const { stdout } = this.runtime;
+  const { config, problems, settings } = await readConfig(this.runtime);
+  if (flags.printConfig) {
+    const width = Math.max(...settings.map(({ name }) => name.length));
+    for (const { name, value, origin } of settings) {
+      stdout.write(`${name.padEnd(width)}  ${value ?? "none"}  (${origin})\n`);
+    }
+  }
+  if (config === undefined) {
+    const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
+    throw new UsageError(
+      `The configuration has ${count}:\n${problems.map((each) => `  ${each}`).join("\n")}`,
+    );
+  }
+  if (flags.printConfig) return;
+  this.exitCode = flags.supervise
+    ? await superviseAgent(flags)
+    : await runAgent(config, { follow: flags.follow === true });
+}
+
+async function superviseAgent({ follow }: Flags): Promise<number> {
+  const [{ supervise, LAST_END, SUPERVISED }, { systemClock }, { runtime }] = await Promise.all([
+    import("../../agent/supervise.ts"),
+    import("../../base/clock.ts"),
+    import("../../runtime/runtime.ts"),
+  ]);
+  return await supervise({
+    clock: systemClock,
+    random: Math.random,
+    start: (lastEnd) =>
+      runtime.startSelf(["agent", ...(follow ? ["--follow"] : [])], {
+        [SUPERVISED]: "1",
+        [LAST_END]: lastEnd ?? "",
+      }),
+    onSignal: (listener) => runtime.onSignal(listener),
+    reachesChild: (signal) => signal === "SIGINT" && runtime.stderr.isTTY,
+    note: (text) => runtime.stderr.write(`outrider · ${indented(text)}\n`),
+  });
+}
+
+async function runAgent(
+  config: import("../../config/config.ts").Config,
+  { follow }: { readonly follow: boolean },
+): Promise<number> {
+  const [
+    { startAgentHere },
+    { LAST_END, SUPERVISED },
+    { runtime },
+    { systemClock },
+    { VERSION },
+    { PlainView },
+    { plainPaint },
+  ] = await Promise.all([
+    import("../../agent/start.ts"),
+    import("../../agent/supervise.ts"),
+    import("../../runtime/runtime.ts"),
+    import("../../base/clock.ts"),
+    import("../../version.ts"),
+    import("../view/plain.ts"),
+    import("../view/paint.ts"),
+  ]);
+  const { redacted } = await import("../run/redacted.ts");
+  const { timeOfDay } = await import("../view/measures.ts");
+  const { stderr } = runtime;
+  const level = config.logLevel === "debug" ? "info" : config.logLevel;
+  const note = (text: string) =>
+    stderr.write(`${timeOfDay(systemClock.now())} outrider · ${indented(text)}\n`);
+  const waits = runtime.env(SUPERVISED) === "1";
+  if (waits) {
+    // What tasks start is nobody's child of a supervisor's.
+    runtime.setEnv(SUPERVISED, "");
+    runtime.onParentGone(() => {
+      note("The supervisor is gone: ending at once; the next start goes on with what runs");
+      void runtime.exit(1);
+    });
+  }
+  const started = await startAgentHere(config, {
+    runtime,
+    follow,
+    waits,
+    note,
+    version: VERSION,
+    lastEnd: runtime.env(LAST_END) || undefined,
+    // Whoever reads a file that stderr goes to has no use for the token, and should not find it.
+    page: stderr.isTTY ? (url) => note(`Page: ${url}`) : undefined,
+    show: (execution, redactor) => {
+      const to = redacted(stderr, redactor);
+      const view = new PlainView(execution, {
+        out: to,
+        err: to,
+        paint: plainPaint,
+        clock: systemClock,
+        time: timeOfDay,
+        level,
+        quiet: false,
+      });
+      return () => view.end(summary(execution.snapshot(0)));
+    },
+  });
+  let signals = 0;
+  const unlisten = runtime.onSignal((signal) => {
+    switch (++signals) {
+      case 1:
+        note(`Stopping by ${signal}: what runs may end; again to stop at once`);
+        return started.stop(`stopped by ${signal}`, signalExitCode(signal));
+      case 2:
+        note("Stopping at once; again to leave without waiting for it");
+        return started.stop(`stopped by a second ${signal}`);
+      default:
+        void runtime.exit(signalExitCode(signal));
+    }
+  });
+  try {
+    return await started.ended;
+  } finally {
+    unlisten();
+  }
+}
+
+function summary(
+  { pipeline, state, counts }: {
+    readonly pipeline: string;
+    readonly state: string;
+    readonly counts: Readonly<Record<string, number>>;
+  },
+): string {
+  if (pipeline === "") return "";
+  const parts = Object.entries(counts).filter(([, count]) => count > 0).map(([name, count]) =>
+    `${count} ${name}`
+  );
+  return `${pipeline} ${state}: ${parts.join(", ")}\n`;
+}
+
+/** `outrider agent` */
+export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>({
+  func: agent,
+  parameters: {
+    flags: {
+      follow: {
+        kind: "boolean",
+        optional: true,
+        withNegated: false,
+        brief:
+          "After a run, ask the gateway for the next pipeline (default: one run, then exit with its code)",
+      },
+      supervise: {
+        kind: "boolean",
+        optional: true,
+        withNegated: false,
+        brief: "Run the agent as a child, and start it again when it dies",
+      },
+      printConfig: {
+        kind: "boolean",
+        optional: true,
+        withNegated: false,
+        brief: "Print each setting and where it comes from, and end",
+      },
+    },
+  },
+  docs: {
+    brief: "Run what the gateway, or the file beside it, says; report every result",
+    fullDescription:
+      `Runs on a device: finds its pipeline, runs it, and gets every result and log line to the gateway, however bad the
+network. Configured by environment variables alone; docs/configuration.md lists them. While it lives it answers on
+127.0.0.1: status, store, events, logs and a page (OUTRIDER_SERVE).
+
+Exit codes: 0 succeeded, 1 the run failed, 2 bad configuration or pipeline, 130 ended by Ctrl-C, 143 by SIGTERM.`,
+    customUsage: [
+      "[--follow] [--supervise]",
+      { input: "--print-config", brief: "print each setting and where it comes from" },
+      { input: "--supervise --follow", brief: "for a service that stays" },
+    ],
+  },
+});

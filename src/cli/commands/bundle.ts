@@ -1,0 +1,64 @@
+/**
+ * Owns `outrider bundle`: writes a pipeline and the code of its tasks as one file.
+ * Must not know how code is bundled.
+ */
+import { buildCommand } from "@stricli/core";
+import type { Command } from "@stricli/core";
+import type { CliContext } from "../line/context.ts";
+import { readSource, writeTarget } from "../run/source.ts";
+import { pipelineFile } from "../line/positional.ts";
+
+interface Flags {
+  readonly output?: string;
+}
+
+async function bundle(this: CliContext, { output }: Flags, file: string): Promise<void> {
+  await readSource(file, this.runtime);
+  const [{ bundlePipeline }, { bundleText }] = await Promise.all([
+    import("../../environment/bundling.ts"),
+    import("../../pipeline/document/bundle.ts"),
+  ]);
+  const made = await bundlePipeline(file);
+  const target = output ?? targetOf(made.manifest.name);
+  const text = bundleText(made);
+  await writeTarget(target, text, this.runtime);
+  const tasks = Object.keys(made.manifest.tasks).length;
+  this.runtime.stderr.write(
+    `${target}: ${made.manifest.name}, ${
+      tasks === 1 ? "1 task" : `${tasks} tasks`
+    }, ${text.length} characters, hash ${made.hash}\n`,
+  );
+}
+
+/** A file in the working directory, named after the pipeline. */
+function targetOf(name: string): string {
+  return `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^\.+/, "") || "pipeline"}.outrider.json`;
+}
+
+/** `outrider bundle` */
+export const command: Command<CliContext> = buildCommand<Flags, [string], CliContext>({
+  func: bundle,
+  parameters: {
+    positional: pipelineFile,
+    flags: {
+      output: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "FILE",
+        brief: "Write to FILE (default: NAME.outrider.json, after the pipeline's name)",
+      },
+    },
+    aliases: { o: "output" },
+  },
+  docs: {
+    brief: "Write a pipeline and the code of its tasks as one file that runs anywhere",
+    customUsage: [
+      "FILE [-o NAME.outrider.json]",
+      {
+        input: "pipeline.ts -o check.outrider.json",
+        brief: "bundle a pipeline; outrider run and the agent take it",
+      },
+    ],
+  },
+});

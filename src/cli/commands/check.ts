@@ -1,0 +1,75 @@
+/**
+ * Owns `outrider check`: says that a pipeline is sound, or every problem it has.
+ * Must not know how a pipeline is loaded.
+ */
+import { buildCommand } from "@stricli/core";
+import type { Command } from "@stricli/core";
+import type { Plan } from "../../pipeline/plan/plan.ts";
+import { EXIT } from "../line/context.ts";
+import type { CliContext } from "../line/context.ts";
+import { problemsOf, problemsText } from "../line/errors.ts";
+import { counted } from "../view/measures.ts";
+import { readSource } from "../run/source.ts";
+import { pipelineFile } from "../line/positional.ts";
+
+interface Flags {
+  readonly json?: boolean;
+}
+
+async function check(this: CliContext, { json }: Flags, file: string): Promise<void> {
+  const { stdout, stderr } = this.runtime;
+  await readSource(file, this.runtime);
+  const { loadPlan } = await import("../../run/loading.ts");
+  const unshield = json ? this.runtime.shieldStdout() : () => {};
+  try {
+    const plan = await loadPlan(file).finally(unshield);
+    const { tasks, needs, loops } = sizeOf(plan);
+    const size = [
+      counted(tasks, "task"),
+      counted(needs, "need"),
+      ...(loops > 0 ? [counted(loops, "loop")] : []),
+    ];
+    if (json) {
+      stdout.json(
+        `${JSON.stringify({ file, ok: true, pipeline: plan.name, tasks, needs, loops, problems: [] })}\n`,
+      );
+    } else stdout.write(`${file}: ok, ${size.join(", ")}\n`);
+  } catch (error) {
+    const problems = problemsOf(error);
+    if (problems === undefined) throw error;
+    this.exitCode = EXIT.usage;
+    if (json) stdout.json(`${JSON.stringify({ file, ok: false, problems })}\n`);
+    else stderr.write(problemsText(problems, file));
+  }
+}
+
+function sizeOf(plan: Plan): { readonly tasks: number; readonly needs: number; readonly loops: number } {
+  const needs = plan.tasks.reduce((sum, task) => sum + task.needs.length, 0);
+  return { tasks: plan.tasks.length, needs, loops: plan.loops.length };
+}
+
+/** `outrider check` */
+export const command: Command<CliContext> = buildCommand<Flags, [string], CliContext>({
+  func: check,
+  parameters: {
+    positional: pipelineFile,
+    flags: {
+      json: {
+        kind: "boolean",
+        optional: true,
+        withNegated: false,
+        brief: 'Print {"file", "ok", "problems": [{"place", "message"}]} on stdout',
+      },
+    },
+  },
+  docs: {
+    brief: "Check a pipeline and report every problem with its place",
+    fullDescription: `Checks a pipeline without running any task, and reports every problem with its place.
+
+Exit codes: 0 it is sound, 2 it has problems.`,
+    customUsage: [
+      "FILE [--json]",
+      { input: "pipeline.ts", brief: "check a pipeline written in TypeScript" },
+    ],
+  },
+});

@@ -1,0 +1,88 @@
+/**
+ * Owns `outrider executors`: lists the executors that a gateway knows, or one with its queue.
+ * Must not know what makes one lost.
+ */
+import { buildCommand } from "@stricli/core";
+import type { Command } from "@stricli/core";
+import type { CliContext } from "../line/context.ts";
+import { gatewayFlags } from "../ask/gateway_flags.ts";
+import { gatewayOf } from "../ask/gateway_options.ts";
+import type { GatewayFlags } from "../ask/gateway_options.ts";
+import { columns } from "../view/columns.ts";
+import { harmless } from "../../base/harmless.ts";
+import type { ExecutorQueue, ExecutorView } from "../../protocol/messages.ts";
+
+interface Flags extends GatewayFlags {
+  readonly json?: boolean;
+}
+
+async function executors(this: CliContext, { json, ...where }: Flags, id?: string): Promise<void> {
+  const { stdout } = this.runtime;
+  const gateway = gatewayOf(where, this.runtime);
+  if (id !== undefined) {
+    const queue = await gateway.executor(id);
+    return json ? stdout.json(`${JSON.stringify(queue)}\n`) : stdout.write(queueText(id, queue));
+  }
+  const list = await gateway.executors();
+  if (json) stdout.json(`${JSON.stringify(list)}\n`);
+  else stdout.write(table(list));
+}
+
+function table(list: readonly ExecutorView[]): string {
+  const rows = list.map(({ id, state, lastSeenAt, heartbeat, rival }) => {
+    const run = heartbeat?.run;
+    const doing = run === undefined ? "" : `${run.pipeline} ${run.state} ${run.id}`;
+    const twice = rival === undefined ? "" : "two devices have this id: give each its own";
+    return [id, state, lastSeenAt, heartbeat?.runtime ?? "", doing, twice];
+  });
+  return columns([["EXECUTOR", "STATE", "LAST SEEN", "RUNTIME", "RUN", ""], ...rows]);
+}
+
+function queueText(id: string, { executor, handouts }: ExecutorQueue): string {
+  const who = executor === undefined
+    ? `Executor ${harmless(id)} was never seen at this gateway\n`
+    : table([executor]);
+  if (handouts.length === 0) return `${who}\nNothing was handed out to it, and nothing waits\n`;
+  const rows = handouts.map((each) => [
+    each.id,
+    each.to,
+    each.pipeline ?? "",
+    each.state,
+    each.at,
+    each.run ?? each.because ?? "",
+  ]);
+  return `${who}\n${columns([["HAND-OUT", "TO", "PIPELINE", "STATE", "SUBMITTED", "RUN"], ...rows])}`;
+}
+
+/** `outrider executors` */
+export const command: Command<CliContext> = buildCommand<Flags, [string?], CliContext>({
+  func: executors,
+  parameters: {
+    positional: {
+      kind: "tuple",
+      parameters: [{
+        placeholder: "ID",
+        brief: "Print this executor, and its queue with what became of each pipeline",
+        parse: String,
+        optional: true,
+      }],
+    },
+    flags: {
+      json: {
+        kind: "boolean",
+        optional: true,
+        withNegated: false,
+        brief: "Print one JSON document, with the last heartbeats",
+      },
+      ...gatewayFlags,
+    },
+  },
+  docs: {
+    brief: "List the executors that the gateway knows, and what each is doing; or one, and its queue",
+
+    customUsage: ["[ID] [--json]", {
+      input: "pi-7",
+      brief: "what waits for it, what it runs, what it has done",
+    }],
+  },
+});

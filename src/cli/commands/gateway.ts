@@ -1,0 +1,150 @@
+/**
+ * Owns `outrider gateway`: serves the reference gateway until it is told to stop.
+ * Must not know what the gateway does.
+ * Invariant: other machines are let in only with a token; no message shows any of it.
+ */
+import { buildCommand } from "@stricli/core";
+import type { Command } from "@stricli/core";
+import type { CliContext } from "../line/context.ts";
+import { UsageError } from "../line/errors.ts";
+import type { Runtime } from "../../runtime/port.ts";
+import { isLoopback } from "../../config/place.ts";
+import { wholeNumber } from "../line/options.ts";
+
+/** Most connections at a time: executors keep one each. */
+const CONNECTIONS = 8_000;
+/** Where the token comes from, as a message about it names them. */
+const NAMES = { value: "OUTRIDER_GATEWAY_TOKEN", file: "--token-file" };
+
+interface Flags {
+  readonly port: number;
+  readonly host: string;
+  readonly db: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
+}
+
+/** The token that users and executors have to send; `undefined` if nobody has to send one. */
+async function tokenOf({ token, tokenFile }: Flags, runtime: Runtime): Promise<string | undefined> {
+  const inEnvironment = runtime.env("OUTRIDER_GATEWAY_TOKEN");
+  if (token !== undefined && tokenFile !== undefined) {
+    throw new UsageError("--token and --token-file: one of them is enough");
+  }
+  if (tokenFile === undefined) return token ?? (inEnvironment === "" ? undefined : inEnvironment);
+  try {
+    return (await runtime.readText(tokenFile)).replace(/\r?\n$/, "");
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(`--token-file ${tokenFile} can't be read: ${why}`, { cause });
+  }
+}
+
+async function gateway(this: CliContext, flags: Flags): Promise<void> {
+  const { port, host, db } = flags;
+  const { stdout, stderr } = this.runtime;
+  const [{ gatewayApp }, { Tokens }, { sqliteGatewayStore }, { systemClock }, { runtime }, { checkToken }] =
+    await Promise
+      .all([
+        import("../../gateway/app.ts"),
+        import("../../gateway/tokens.ts"),
+        import("../../gateway/sqlite.ts"),
+        import("../../base/clock.ts"),
+        import("../../runtime/runtime.ts"),
+        import("../../base/token.ts"),
+      ]);
+  const given = await tokenOf(flags, runtime);
+  const token = given === undefined ? undefined : checkToken(given, NAMES);
+  if (token === undefined && !isLoopback(host)) {
+    throw new UsageError(
+      `--host ${host} lets other machines in: give the gateway a token by OUTRIDER_GATEWAY_TOKEN or --token-file, or keep to 127.0.0.1`,
+    );
+  }
+  const store = sqliteGatewayStore(db);
+  try {
+    const tokens = new Tokens(store);
+    if (token !== undefined) await tokens.put({ name: "cli", kind: "both" }, token);
+    const app = gatewayApp({
+      store,
+      clock: systemClock,
+      ...(token === undefined ? {} : { tokens }),
+      onDefect: (error) => stderr.write(`${error instanceof Error ? error.stack : error}\n`),
+    });
+    const fetch = (request: Request) => app.fetch(request);
+    const served = await runtime.serve({ fetch, hostname: host, port, connections: CONNECTIONS });
+    stdout.write(`${served.url}\n`);
+    stderr.write(
+      `Gateway on ${served.url}, ${db === ":memory:" ? "in memory" : `kept in ${db}`}, ${
+        token === undefined ? "for this machine only, without tokens" : "with a token"
+      }; Ctrl-C ends it\n`,
+    );
+    await new Promise<void>((told) => {
+      const unlisten = runtime.onSignal(() => {
+        unlisten();
+        told();
+      });
+    });
+    await served.close();
+  } finally {
+    store.close();
+  }
+}
+
+/** `outrider gateway` */
+export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>({
+  func: gateway,
+  parameters: {
+    flags: {
+      port: {
+        kind: "parsed",
+        parse: wholeNumber(0, 65_535),
+        default: "8410",
+        placeholder: "N",
+        brief: "Port; 0 for any that is free",
+      },
+      host: {
+        kind: "parsed",
+        parse: String,
+        default: "127.0.0.1",
+        placeholder: "ADDRESS",
+        brief: "Address to listen on",
+      },
+      db: {
+        kind: "parsed",
+        parse: String,
+        default: "outrider-gateway.db",
+        placeholder: "FILE",
+        brief: "Database; :memory: keeps nothing",
+      },
+      tokenFile: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "FILE",
+        brief: "File with the token that users and executors have to send; needed to let other machines in",
+      },
+      token: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "TOKEN",
+        brief: "The same on the command line, where every user of this machine can read it",
+      },
+    },
+  },
+  docs: {
+    brief: "Serve a reference gateway: hand out pipelines, take results and logs",
+    fullDescription:
+      `Serves a reference gateway: it hands out pipelines, takes heartbeats, results and logs, and holds flags.
+
+Its address is the one line on stdout. Ctrl-C or SIGTERM ends it.
+
+The token that users and executors have to send comes from OUTRIDER_GATEWAY_TOKEN, or from a file by --token-file:
+what stands behind --token is shown to every user of this machine in its list of processes. Without a token only
+this machine is let in, and a database that holds tokens is not served.`,
+    customUsage: [
+      "[--port N] [--db FILE] [--token-file FILE]",
+      { input: "--token-file token", brief: "on this machine, http://127.0.0.1:8410" },
+      { input: "--host 0.0.0.0 --token-file token", brief: "for other machines too; put TLS in front of it" },
+    ],
+  },
+});

@@ -1,0 +1,71 @@
+/**
+ * Owns `outrider import`: turns files of other systems into pipelines. One route for each kind of file.
+ * Must not know the formats.
+ */
+import { buildCommand, buildRouteMap } from "@stricli/core";
+import type { RouteMap } from "@stricli/core";
+import type { CliContext } from "../line/context.ts";
+import { UsageError } from "../line/errors.ts";
+import { notJson, positiveNumber } from "../line/options.ts";
+import { readSource, writeTarget } from "../run/source.ts";
+
+interface Flags {
+  readonly scale: number;
+  readonly output?: string;
+}
+
+async function wfformat(this: CliContext, { scale, output }: Flags, file: string): Promise<void> {
+  const document = parse(await readSource(file, this.runtime), file);
+  const { importWfFormat } = await import("../../pipeline/import/wfformat.ts");
+  const text = `${JSON.stringify(importWfFormat(document, { scale }), undefined, 2)}\n`;
+  if (output === undefined) this.runtime.stdout.json(text);
+  else await writeTarget(output, text, this.runtime);
+}
+
+function parse(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(notJson(file, text), { cause: error });
+  }
+}
+
+/** `outrider import` */
+export const command: RouteMap<CliContext> = buildRouteMap<"wfformat", CliContext>({
+  routes: {
+    wfformat: buildCommand<Flags, [string], CliContext>({
+      func: wfformat,
+      parameters: {
+        positional: {
+          kind: "tuple",
+          parameters: [{ placeholder: "FILE", brief: "A WfFormat (WfCommons) trace, JSON", parse: String }],
+        },
+        flags: {
+          scale: {
+            kind: "parsed",
+            parse: positiveNumber,
+            default: "0.001",
+            placeholder: "FACTOR",
+            brief: "Tasks compute for the recorded time times this factor",
+          },
+          output: {
+            kind: "parsed",
+            parse: String,
+            optional: true,
+            placeholder: "FILE",
+            brief: "Write to FILE instead of stdout",
+          },
+        },
+        aliases: { o: "output" },
+      },
+      docs: {
+        brief: "A WfFormat trace, to a pipeline whose tasks compute for the recorded time",
+        customUsage: [
+          "FILE [--scale FACTOR] [-o FILE]",
+          { input: "trace.json --scale 0.001 -o pipeline.json", brief: "a thousandth of the recorded time" },
+        ],
+      },
+    }),
+  },
+  docs: { brief: "Turn a file of another system into a pipeline" },
+});

@@ -1,0 +1,119 @@
+/**
+ * Owns the way from arguments to an exit code: finds the command, has its arguments parsed, runs it.
+ * Must not know what a command does.
+ * Invariant: it never rejects; only the file of the command that is asked for is loaded.
+ */
+import { buildApplication, buildCommand, buildRouteMap, ExitCode, run } from "@stricli/core";
+import type { Application, ApplicationText, Command, RouteMap, StricliProcess } from "@stricli/core";
+import { commands } from "../commands/list.ts";
+import type { CommandEntry } from "../commands/list.ts";
+import { EXIT } from "./context.ts";
+import type { CliContext, CliRuntime } from "./context.ts";
+import { tell } from "./errors.ts";
+import { text } from "./text.ts";
+import { VERSION } from "../../version.ts";
+
+/**
+ * Runs the command that the arguments name.
+ *
+ * @param args Arguments after the program's name.
+ * @param runtime Where to run it.
+ * @returns The exit code.
+ */
+export async function commandLine(args: readonly string[], runtime: CliRuntime): Promise<number> {
+  const stop = runtime.onUncaught((error) => {
+    // A view that is open hears of it too, and gives the terminal back before the words come.
+    queueMicrotask(() => {
+      runtime.stderr.write(tell(error, { args, runtime }).text);
+      void runtime.exit(EXIT.defect);
+    });
+  });
+  try {
+    return await dispatch(args, runtime);
+  } catch (error) {
+    const { text, code } = tell(error, { args, runtime });
+    runtime.stderr.write(text);
+    return code;
+  } finally {
+    stop();
+  }
+}
+
+async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<number> {
+  const { stdout, stderr } = runtime;
+  const routes = await routesFor(args[0] === "help" ? args[1] : args[0]);
+  const bare = args.length === 0 || args.length === 1 && isRouteMap(routes[args[0]!]);
+  // Help that nobody asked for goes to stderr, so that a script that forgot an argument neither reads it nor goes on.
+  const process: StricliProcess = { stdout: bare ? stderr : stdout, stderr };
+  const context: CliContext & { readonly process: StricliProcess } = { process, runtime, exitCode: EXIT.ok };
+  const told = (error: unknown): string => {
+    const { text, code } = tell(error, { args, runtime });
+    context.exitCode = code;
+    return text.trimEnd();
+  };
+  const known = args[0] !== undefined && args[0] in commands ? args[0] : undefined;
+  const app = application(routes, text(known, told));
+  await run(
+    app,
+    bare ? [...args, "--help"] : args[0] === "help" ? [...args.slice(1), "--help"] : args,
+    context,
+  );
+  if (bare) return EXIT.usage;
+  if (context.exitCode !== EXIT.ok || process.exitCode === ExitCode.Success) return context.exitCode;
+  const usage = process.exitCode === ExitCode.UnknownCommand || process.exitCode === ExitCode.InvalidArgument;
+  return usage ? EXIT.usage : EXIT.defect;
+}
+
+type Route = Command<CliContext> | RouteMap<CliContext>;
+
+/** The command asked for as it is, all others by their name and brief alone. */
+async function routesFor(name: string | undefined): Promise<Readonly<Record<string, Route>>> {
+  const routes: Record<string, Route> = {};
+  for (const [each, entry] of Object.entries(commands)) {
+    routes[each] = each === name ? (await entry.load()).command : placeholder(entry);
+  }
+  return routes;
+}
+
+function isRouteMap(route: Route | undefined): boolean {
+  return route !== undefined && "getAllEntries" in route;
+}
+
+function application(
+  routes: Readonly<Record<string, Route>>,
+  text: ApplicationText,
+): Application<CliContext> {
+  const root = buildRouteMap<string, CliContext>({
+    routes,
+    docs: {
+      brief: "Runs pipelines of tasks on workers, on Deno, Node and Bun",
+      fullDescription: DESCRIPTION,
+    },
+  });
+  return buildApplication(root, {
+    name: "outrider",
+    versionInfo: { currentVersion: VERSION },
+    scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+    documentation: { onlyRequiredInUsageLine: true, disableAnsiColor: true },
+    localization: { text },
+  });
+}
+
+function placeholder(entry: CommandEntry): Command<CliContext> {
+  return buildCommand<Record<never, never>, [], CliContext>({
+    func: () => {},
+    parameters: {},
+    docs: { brief: entry.brief },
+  });
+}
+
+const DESCRIPTION = `Outrider runs pipelines of tasks on workers, on Deno, Node and Bun.
+
+  outrider run pipeline.ts                       run a pipeline written in TypeScript
+  outrider run pipeline.json --param ms=50       run one written in JSON, with a parameter
+  outrider run pipeline.ts --json > result.json  keep the result, watch on stderr
+  outrider check pipeline.ts                     find every problem without running anything
+  outrider graph pipeline.ts -o pipeline.mmd     draw it
+  outrider run --help                            all options of a command
+
+Exit codes: 0 succeeded, 1 the run failed, 2 bad usage or pipeline, 70 a defect of Outrider, 128+n ended by signal n.`;

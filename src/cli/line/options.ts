@@ -1,0 +1,79 @@
+/**
+ * Owns how the values of options are read. Every reader throws an error whose message says what was received.
+ * Must not know which command has the option.
+ */
+import { parseDuration } from "../../model/duration.ts";
+import { readJson } from "../../pipeline/document/json_text.ts";
+import { UsageError } from "./errors.ts";
+
+/** Reads a whole number of at least `least`. */
+export function wholeNumber(least: number, most = 1_000_000): (input: string) => number {
+  return (input) => {
+    const number = /^\d+$/.test(input) ? Number(input) : NaN;
+    if (number >= least && number <= most) return number;
+    throw new RangeError(`${JSON.stringify(input)} is not a whole number from ${least} to ${most}`);
+  };
+}
+
+/** Reads a number above 0. */
+export function positiveNumber(input: string): number {
+  const number = input.trim() === "" ? NaN : Number(input);
+  if (number > 0 && Number.isFinite(number)) return number;
+  throw new RangeError(`${JSON.stringify(input)} is not a number above 0`);
+}
+
+/** Reads a duration such as `2s` to milliseconds; a bare number is refused, since its unit is anyone's guess. */
+export function duration(input: string): number {
+  return parseDuration(input);
+}
+
+/** One parameter. */
+export type Param = readonly [key: string, value: unknown];
+
+/** Reads `key=value`: the value as JSON if it is JSON, else as a string. */
+export function param(input: string): Param {
+  const at = input.indexOf("=");
+  // What stands behind the sign may be a secret.
+  if (at === 0) throw new TypeError('"=…" is not of the form key=value');
+  if (at < 0) throw new TypeError(`${JSON.stringify(clipped(input))} is not of the form key=value`);
+  const text = input.slice(at + 1);
+  try {
+    return [input.slice(0, at), JSON.parse(text) as unknown];
+  } catch {
+    return [input.slice(0, at), text];
+  }
+}
+
+function clipped(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+}
+
+/** Parameters from a file's text and from the command line; the latter win. */
+export function mergeParams(
+  file: { readonly path: string; readonly text: string } | undefined,
+  given: readonly Param[],
+): Readonly<Record<string, unknown>> {
+  return { ...(file && paramsOf(file)), ...Object.fromEntries(given) };
+}
+
+/** Why a file's text is no JSON; not in the runtime's words, which quote what is in the file. */
+export function notJson(path: string, text: string): string {
+  const [problem] = readJson(text, "").problems;
+  return `${JSON.stringify(path)} is not JSON: ${problem?.message.replace(/^Not JSON: /, "")}`;
+}
+
+function paramsOf({ path, text }: { readonly path: string; readonly text: string }): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(notJson(path, text), { cause: error });
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  const found = Array.isArray(value) ? "a list" : value === null ? "null" : `a ${typeof value}`;
+  throw new UsageError(
+    `${JSON.stringify(path)} holds ${found}: parameters are an object, such as {"ms": 50}`,
+  );
+}

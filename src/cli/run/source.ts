@@ -1,0 +1,64 @@
+/**
+ * Owns the first look at a FILE on the command line, so that a wrong path is told in words.
+ * Must not know what is in the file.
+ */
+import type { CliRuntime } from "../line/context.ts";
+import { UsageError } from "../line/errors.ts";
+
+const REASONS: Readonly<Record<string, (path: string) => string>> = {
+  ENOENT: (path) => `There is no file ${JSON.stringify(path)}`,
+  ENOTDIR: (path) => `There is no file ${JSON.stringify(path)}`,
+  EISDIR: (path) =>
+    `${JSON.stringify(path)} is a directory: give the file in it, such as ${join(path, "pipeline.ts")}`,
+  EACCES: (path) => `${JSON.stringify(path)} may not be read: its permissions forbid it`,
+};
+
+/**
+ * Reads a file that was named on the command line.
+ *
+ * @throws {UsageError} If it is not there, a directory, or not readable.
+ */
+export async function readSource(
+  path: string,
+  runtime: Pick<CliRuntime, "readText" | "cwd">,
+): Promise<string> {
+  try {
+    return await runtime.readText(path);
+  } catch (error) {
+    throw new UsageError(fileProblem(error, path, runtime), { cause: error });
+  }
+}
+
+/**
+ * Writes a file that was named on the command line.
+ *
+ * @throws {UsageError} If it can't be written.
+ */
+export async function writeTarget(
+  path: string,
+  text: string,
+  runtime: Pick<CliRuntime, "writeText">,
+): Promise<void> {
+  try {
+    await runtime.writeText(path, text);
+  } catch (error) {
+    throw new UsageError(`${JSON.stringify(path)} can't be written: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** The reason that the system gives, without the call and the path that it adds. */
+export function reason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/^[A-Z]+: /, "").replace(/,? \w+ '.*$/, "");
+}
+
+function fileProblem(error: unknown, path: string, { cwd }: Pick<CliRuntime, "cwd">): string {
+  const known = REASONS[(error as { code?: string }).code ?? ""];
+  if (known === undefined) return `${JSON.stringify(path)} can't be read: ${reason(error)}`;
+  const relative = !/^([/\\]|[A-Za-z]:)/.test(path);
+  return known(path) + (relative && known === REASONS["ENOENT"] ? ` in ${cwd()}` : "");
+}
+
+function join(directory: string, file: string): string {
+  return `${directory.replace(/[/\\]+$/, "")}/${file}`;
+}

@@ -1,0 +1,108 @@
+/**
+ * Owns what the live view shows: a snapshot of a run as a few lines. Pure.
+ * Must not know how lines get onto the screen.
+ * Invariant: no line is wider than the terminal, and there are never more than fit above its last row.
+ */
+import type { RunningAttempt, RunSnapshot } from "../../run/execution.ts";
+import { harmless } from "../../base/harmless.ts";
+import { labelOf } from "./text_line.ts";
+import { count, fit, growing, pad, width } from "./measures.ts";
+import type { Paint } from "./paint.ts";
+
+/** Most lines of running tasks, however high the terminal is. */
+const MAX_RUNNING = 12;
+
+const BAR_COLUMNS = 24;
+const TASK_BAR_COLUMNS = 10;
+const SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏";
+
+/** How to draw. */
+export interface FrameOptions {
+  readonly columns: number;
+  readonly rows: number;
+  readonly paint: Paint;
+  /** A line to show last, such as what a Ctrl-C has begun. */
+  readonly notice?: string;
+}
+
+/** The lines of the live view for a snapshot. */
+export function frame(snapshot: RunSnapshot, options: FrameOptions): readonly string[] {
+  const { columns, rows, paint, notice } = options;
+  const room = Math.max(0, Math.min(MAX_RUNNING, rows - 5));
+  const running = [...snapshot.running].sort((a, b) => b.ranMs - a.ranMs);
+  const shown = running.slice(0, running.length > room ? Math.max(0, room - 1) : room);
+  const lines = [
+    header(snapshot, options),
+    ...shown.map((attempt) => runningLine(attempt, { all: shown, paint, ms: snapshot.ranMs })),
+  ];
+  const more = Math.max(running.length, snapshot.counts.running) - shown.length;
+  if (more > 0) lines.push(paint.dim(`  … ${count(more)} more running`));
+  const next = nextLine(snapshot);
+  if (next !== undefined) lines.push(paint.dim(next));
+  if (notice !== undefined) lines.push(paint.warn(notice));
+  return lines.slice(0, Math.max(1, rows - 1)).map((line) => fit(line, Math.max(1, columns - 1)));
+}
+
+/** How many tasks have ended, however they did. */
+export function endedTasks({ counts }: Pick<RunSnapshot, "counts">): number {
+  return counts.succeeded + counts.failed + counts.timed_out + counts.cancelled + counts.crashed +
+    counts.skipped;
+}
+
+/** `7 of 12 · 1 failed`: how far the run is, in words. */
+export function progressText(snapshot: Pick<RunSnapshot, "counts" | "tasks">, paint: Paint): string {
+  const { counts } = snapshot;
+  const failed = counts.failed + counts.timed_out + counts.crashed;
+  return [
+    `${count(endedTasks(snapshot))} of ${count(snapshot.tasks)}`,
+    ...(failed > 0 ? [paint.bad(`${count(failed)} failed`)] : []),
+    ...(counts.retrying > 0 ? [paint.warn(`${count(counts.retrying)} to try again`)] : []),
+    ...(counts.skipped > 0 ? [`${count(counts.skipped)} skipped`] : []),
+    ...(counts.cancelled > 0 ? [`${count(counts.cancelled)} cancelled`] : []),
+  ].join(" · ");
+}
+
+function header(snapshot: RunSnapshot, { paint, columns }: FrameOptions): string {
+  const ended = endedTasks(snapshot);
+  const elapsed = growing(snapshot.ranMs);
+  const name = fit(harmless(snapshot.pipeline), 30);
+  const words = `${progressText(snapshot, paint)} · ${elapsed}`;
+  const left = columns - 1 - width(name) - width(words) - 2;
+  const bar = left >= 8
+    ? ` ${barOf(snapshot.tasks === 0 ? 0 : ended / snapshot.tasks, Math.min(BAR_COLUMNS, left), paint)}`
+    : "";
+  return `${paint.bold(name)}${bar} ${words}`;
+}
+
+function runningLine(
+  attempt: RunningAttempt,
+  { all, paint, ms }: { readonly all: readonly RunningAttempt[]; readonly paint: Paint; readonly ms: number },
+): string {
+  const names = Math.min(24, Math.max(...all.map((one) => width(labelOf(one)))));
+  const spin = SPINNER[Math.floor(ms / 100) % SPINNER.length]!;
+  const name = paint.task(attempt.task, pad(fit(labelOf(attempt), names), names));
+  const head = `${paint.dim(spin)} ${name} ${growing(attempt.ranMs).padStart(7)}`;
+  const progress = attempt.progress;
+  if (progress === undefined) return head;
+  const percent = `${Math.floor(clamped(progress.fraction) * 100)} %`.padStart(5);
+  const said = progress.text === undefined ? "" : `  ${harmless(progress.text)}`;
+  return `${head}  ${barOf(progress.fraction, TASK_BAR_COLUMNS, paint)} ${percent}${said}`;
+}
+
+function nextLine({ next, counts }: RunSnapshot): string | undefined {
+  if (next.length === 0) return undefined;
+  const more = counts.ready + counts.waiting + counts.retrying - next.length;
+  return `  next: ${next.map((name) => harmless(name)).join(", ")}${
+    more > 0 ? `, then ${count(more)} more` : ""
+  }`;
+}
+
+/** A bar that is full only when all is done. */
+function barOf(fraction: number, columns: number, paint: Paint): string {
+  const full = Math.floor(clamped(fraction) * columns);
+  return paint.good("━".repeat(full)) + paint.dim("─".repeat(columns - full));
+}
+
+function clamped(fraction: number): number {
+  return Math.min(1, Math.max(0, Number.isFinite(fraction) ? fraction : 0));
+}

@@ -1,0 +1,73 @@
+/**
+ * Owns the plain view: lines, for pipes, files, CI, and those who want no colour.
+ * Must not know of terminals.
+ * Invariant: every line is whole, and written when it happens.
+ */
+import { every } from "../../base/clock.ts";
+import type { Execution } from "../../run/execution.ts";
+import { progressText } from "./frame.ts";
+import { harmless, indented } from "../../base/harmless.ts";
+import { growing } from "./measures.ts";
+import { type Paint, printed } from "./paint.ts";
+import { Teller } from "./teller.ts";
+import type { View, ViewOptions } from "./view.ts";
+
+/** After this much silence it is said how far the run is, so that nobody, nor a CI, takes it for hung. */
+const SILENCE_MS = 10_000;
+
+/** Running tasks that are named then. */
+const MAX_NAMED = 5;
+
+/** Lines on `out`, words of Outrider's own on `err`. */
+export class PlainView implements View {
+  readonly #execution: Execution;
+  readonly #options: ViewOptions;
+  readonly #teller: Teller | undefined;
+  readonly #stopTicks: () => void;
+  /** When there last was a line, by the monotonic clock. */
+  #spokenAt: number;
+  #ended = false;
+
+  constructor(execution: Execution, options: ViewOptions) {
+    this.#execution = execution;
+    this.#options = options;
+    this.#spokenAt = options.clock.monotonic();
+    const tell = (lines: string, to: "out" | "err") => {
+      this.#spokenAt = options.clock.monotonic();
+      printed(lines, options[to], options.paint);
+    };
+    this.#teller = options.quiet ? undefined : new Teller(execution, { ...options, tell });
+    this.#stopTicks = options.quiet ? () => {} : every(options.clock, SILENCE_MS / 10, () => this.#tick());
+  }
+
+  note(text: string): void {
+    if (this.#teller === undefined) this.#options.err.write(`outrider · ${indented(text)}\n`);
+    else this.#teller.note(this.#options.clock.now(), text);
+  }
+
+  end(last = ""): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#stopTicks();
+    this.#teller?.close();
+    if (last !== "") printed(last, this.#options.out, this.#options.paint);
+  }
+
+  #tick(): void {
+    const { clock, paint } = this.#options;
+    if (clock.monotonic() - this.#spokenAt < SILENCE_MS) return;
+    this.#teller?.note(clock.now(), stillText(this.#execution, paint));
+  }
+}
+
+/** `3 of 7 · running: cpu (12.0 s), disk (3.1 s)`. */
+function stillText(execution: Execution, paint: Paint): string {
+  const snapshot = execution.snapshot(0);
+  const running = [...snapshot.running].sort((a, b) => b.ranMs - a.ranMs);
+  const named = running.slice(0, MAX_NAMED).map(({ task, ranMs }) => `${harmless(task)} (${growing(ranMs)})`);
+  const more = running.length - named.length;
+  const list = named.length === 0
+    ? ""
+    : ` · running: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  return `${progressText(snapshot, paint)}${list}`;
+}

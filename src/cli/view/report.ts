@@ -1,0 +1,152 @@
+/**
+ * Owns what a person reads at the end of a run: the table of outcomes, the reasons of failures, one line for the whole.
+ * Must not know how the run was watched.
+ * Invariant: its length is bounded, whatever the size of the pipeline; what is left out is counted.
+ */
+import { between } from "../../base/clock.ts";
+import type { RunResult } from "../../model/result.ts";
+import { isFailure } from "../../model/outcome.ts";
+import type { AttemptResult, ErrorData, Outcome } from "../../model/outcome.ts";
+import { harmless } from "../../base/harmless.ts";
+import { markOf, reasonOf, wordOf } from "./text_line.ts";
+import { count, fit, pad, span, width } from "./measures.ts";
+import type { Paint } from "./paint.ts";
+
+/** Most tasks for which every one has a row; above, only failures have. */
+export const MAX_ROWS = 50;
+
+/** Most failures that are told with their reason. */
+const MAX_FAILURES = 20;
+
+/** Most lines of a stack that are shown. */
+const MAX_FRAMES = 4;
+
+/** How to write the report. */
+export interface ReportOptions {
+  readonly columns: number;
+  readonly paint: Paint;
+  /** Only failures and the last line. */
+  readonly quiet?: boolean;
+}
+
+/** A task at the end: its attempts, of which the last says how it ended. */
+interface Ended {
+  readonly task: string;
+  readonly attempts: readonly AttemptResult[];
+  readonly last: AttemptResult;
+}
+
+/** The report of a run, ending with a line break. */
+export function report(result: RunResult, options: ReportOptions): string {
+  const ended: Ended[] = [];
+  for (const [task, attempts] of Object.entries(result.tasks)) {
+    const last = attempts.at(-1);
+    if (last !== undefined) ended.push({ task, attempts, last });
+  }
+  const failed = ended.filter(({ last }) => isFailure(last.outcome));
+  const rows = options.quiet || ended.length > MAX_ROWS ? [] : table(ended, options);
+  const failures = failed.slice(0, MAX_FAILURES).flatMap((task) => failure(task, options));
+  if (failed.length > MAX_FAILURES) {
+    failures.push(
+      `… and ${count(failed.length - MAX_FAILURES)} more failures; --json and --log have them all`,
+      "",
+    );
+  }
+  const lines = [
+    ...rows,
+    ...(rows.length > 0 ? [""] : []),
+    ...failures,
+    summary(result, ended, options.paint),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function table(ended: readonly Ended[], { columns, paint }: ReportOptions): string[] {
+  const cells = ended.map(({ task, attempts, last }) => ({
+    task,
+    last,
+    name: fit(harmless(task), 40),
+    word: wordOf(last.outcome),
+    took: tookOf(last),
+    says: saysOf(attempts, last),
+  }));
+  const widest = (key: "name" | "word" | "took") => Math.max(0, ...cells.map((cell) => width(cell[key])));
+  const [names, words, tooks] = [widest("name"), widest("word"), widest("took")];
+  const room = columns - names - words - tooks - 8;
+  return cells.map(({ task, last, name, word, took, says }) => {
+    const [mark, brush] = markOf(last.outcome, paint);
+    const head = `${brush(mark)} ${paint.task(task, pad(name, names))}  ${brush(pad(word, words))}`;
+    return fit(`${head}  ${took.padStart(tooks)}  ${room > 3 ? fit(says, room) : ""}`.trimEnd(), columns);
+  });
+}
+
+function tookOf({ startedAt, endedAt }: AttemptResult): string {
+  if (startedAt === undefined || endedAt === undefined) return "";
+  return span(between(Date.parse(startedAt), Date.parse(endedAt)));
+}
+
+/** What the last column says: how often it ran, then its value or the reason. */
+function saysOf(attempts: readonly AttemptResult[], last: AttemptResult): string {
+  const often = [
+    ...(last.attempt > 1 ? [`attempt ${last.attempt}`] : []),
+    ...(last.iteration > 0 ? [`${new Set(attempts.map(({ iteration }) => iteration)).size} iterations`] : []),
+  ].join(", ");
+  const said = last.outcome === "succeeded" ? valueText(last.value) : reasonOf(last);
+  return [often, said].filter((part) => part !== "").join(" · ");
+}
+
+/** A value on one line; long strings and bytes are cut before they are written, since values may be large. */
+function valueText(value: AttemptResult["value"]): string {
+  if (value === undefined) return "";
+  const text = JSON.stringify(value, (_key, item: unknown) => {
+    if (item instanceof Uint8Array) return `<${count(item.length)} bytes>`;
+    return typeof item === "string" && item.length > 200 ? `${item.slice(0, 200)}…` : item;
+  });
+  return harmless(text.slice(0, 300));
+}
+
+function failure({ task, attempts, last }: Ended, { paint }: ReportOptions): string[] {
+  const tries = attempts.filter(({ iteration }) => iteration === last.iteration).length;
+  const often = tries > 1 ? ` after ${tries} attempts` : "";
+  const error = last.error;
+  const message = error === undefined ? reasonOf(last) : `${error.name}: ${error.message}`;
+  const [first = "", ...more] = message.split(/\r?\n/).map((line) => harmless(line));
+  return [
+    `${paint.bad(`✗ ${harmless(task)} ${wordOf(last.outcome)}${often}`)}${first === "" ? "" : `: ${first}`}`,
+    ...more.slice(0, 10).map((line) => `    ${line}`),
+    ...(error === undefined ? [] : trace(error).map((line) => paint.dim(`    ${line}`))),
+    "",
+  ];
+}
+
+/** Where an error comes from: the first lines of its stack, then its causes. */
+function trace(error: ErrorData, depth = 0): string[] {
+  const frames = (error.stack ?? "").split("\n").map((line) => harmless(line.trim())).filter((line) =>
+    /^at /.test(line)
+  );
+  const lines = frames.slice(0, MAX_FRAMES);
+  if (error.cause === undefined || depth >= 5) return lines;
+  const cause = `caused by ${error.cause.name}: ${harmless(error.cause.message.split("\n")[0] ?? "")}`;
+  return [...lines, cause, ...trace(error.cause, depth + 1)];
+}
+
+function summary(result: RunResult, ended: readonly Ended[], paint: Paint): string {
+  const counts = new Map<Outcome, number>();
+  for (const { last } of ended) counts.set(last.outcome, (counts.get(last.outcome) ?? 0) + 1);
+  const parts = ORDER.filter((outcome) => counts.has(outcome)).map((outcome) =>
+    `${count(counts.get(outcome)!)} ${wordOf(outcome)}`
+  );
+  const { startedAt, endedAt, tookMs } = result;
+  const took = endedAt === undefined
+    ? ""
+    : ` in ${span(tookMs ?? between(Date.parse(startedAt), Date.parse(endedAt)))}`;
+  const brush = result.state === "succeeded"
+    ? paint.good
+    : result.state === "failed"
+    ? paint.bad
+    : paint.warn;
+  const tasks = parts.length === 0 ? "no tasks" : parts.join(", ");
+  return `${paint.bold(harmless(result.pipeline))} ${brush(result.state)}${took}: ${tasks}`;
+}
+
+const ORDER: readonly Outcome[] = ["succeeded", "failed", "timed_out", "crashed", "cancelled", "skipped"];

@@ -1,0 +1,87 @@
+/**
+ * Owns which happenings of a run become lines for a person, in every view.
+ * Must not know where the lines go.
+ * Invariant: in a large pipeline the number of its lines does not grow with the number of tasks that went well.
+ */
+import type { Execution, ExecutionEvent } from "../../run/execution.ts";
+import type { Level, LogRecord } from "../../model/record.ts";
+import { isFailure } from "../../model/outcome.ts";
+import { LineWriter } from "./text_line.ts";
+import type { Paint } from "./paint.ts";
+import { MAX_ROWS } from "./report.ts";
+
+/** Failures told as they happen in a large pipeline; the rest are counted. */
+const MAX_FAILURES_TOLD = 20;
+
+const SEVERITY: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3, critical: 4 };
+
+/** Where lines go: those of tasks to `out`, those of Outrider itself to `err`. */
+export type Tell = (lines: string, to: "out" | "err") => void;
+
+/** Turns events into lines. */
+export class Teller {
+  readonly #execution: Execution;
+  readonly #tell: Tell;
+  readonly #writer: LineWriter;
+  readonly #level: number;
+  readonly #unwatch: () => void;
+  #large: boolean | undefined;
+  #failures = 0;
+
+  constructor(
+    execution: Execution,
+    options: {
+      readonly paint: Paint;
+      readonly time: (at: number) => string;
+      readonly level: Level;
+      readonly tell: Tell;
+    },
+  ) {
+    this.#execution = execution;
+    this.#tell = options.tell;
+    this.#writer = new LineWriter(options.paint, options.time);
+    this.#level = SEVERITY[options.level];
+    this.#unwatch = execution.watch((event) => this.#take(event));
+  }
+
+  /** Whether there are too many tasks for a line each; known once the run has started. */
+  get large(): boolean {
+    return this.#large ??= this.#execution.snapshot(0).tasks > MAX_ROWS;
+  }
+
+  note(at: number, text: string): void {
+    this.#tell(this.#writer.note(at, text), "err");
+  }
+
+  close(): void {
+    this.#unwatch();
+  }
+
+  #take(event: ExecutionEvent): void {
+    switch (event.type) {
+      case "attempt.settled":
+        return this.#settled(event);
+      case "log":
+        return this.#log(event);
+      case "attempt.planned":
+        if (event.attempt > 1 && !this.large) this.#tell(this.#writer.planned(event.at, event), "out");
+    }
+  }
+
+  #log(record: LogRecord): void {
+    // What Outrider reports as going well the views show themselves; it is in the log, and shown to those who debug.
+    const least = record.from === "executor" && this.#level === SEVERITY.info ? SEVERITY.warn : this.#level;
+    if (SEVERITY[record.level] < least) return;
+    this.#tell(this.#writer.log(record), record.from === "executor" ? "err" : "out");
+  }
+
+  #settled(event: ExecutionEvent & { readonly type: "attempt.settled" }): void {
+    if (!this.large) return this.#tell(this.#writer.settled(event), "out");
+    if (!isFailure(event.outcome)) return;
+    this.#failures++;
+    if (this.#failures <= MAX_FAILURES_TOLD) this.#tell(this.#writer.settled(event), "out");
+    if (this.#failures === MAX_FAILURES_TOLD + 1) {
+      this.note(event.at, "more failures are counted from here on, and told at the end");
+    }
+  }
+}

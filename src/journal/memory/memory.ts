@@ -1,0 +1,66 @@
+/**
+ * Owns the journal that is gone with the process.
+ * Must not know what records mean, nor who reads them.
+ * Invariant: state records are never dropped; where log records were, one gap record stands in their place.
+ */
+import type { Journal, JournalWatcher, LogEntry } from "../journal.ts";
+import { LogLane } from "../disk/log_stream.ts";
+import type { LogRecord, StateEvent, StateRecord } from "../../model/record.ts";
+import { StateLane, stateRecord } from "../disk/state_stream.ts";
+import { Latest } from "../superseded.ts";
+import { Watchers } from "../watchers.ts";
+
+/** Default bound of the log lane, in bytes: 64 MiB. */
+export const DEFAULT_LOG_BYTES: number = 64 * 1024 * 1024;
+
+/** Limits of a journal. */
+export interface JournalOptions {
+  /** Most log that is kept, in bytes (see `logSize`); beyond it the oldest goes. At least 0. Default 64 MiB. */
+  readonly logBytes?: number;
+}
+
+/**
+ * A journal in memory.
+ *
+ * @returns The journal. It keeps the events given to it as they are: they may not be changed afterwards.
+ */
+export function memoryJournal(options: JournalOptions = {}): Journal {
+  const states = new StateLane();
+  const lane = new LogLane(options.logBytes ?? DEFAULT_LOG_BYTES);
+  const watchers = new Watchers();
+  const latest = new Latest();
+  return {
+    append(event: StateEvent, at: number): number {
+      const seq = states.push(event, at);
+      if (event.type === "store.changed") {
+        const replaced = latest.note(seq, at, event);
+        if (replaced !== undefined) states.replace(replaced.seq, replaced.event);
+      }
+      if (watchers.some) watchers.state(() => stateRecord(seq, at, event));
+      return seq;
+    },
+    log(entry: LogEntry): number {
+      const seq = lane.push(entry);
+      if (watchers.some) watchers.log(() => lane.record(seq, entry));
+      return seq;
+    },
+    // Records are shared, not copied, so that a bound on their size would save nothing.
+    states(after: number, limit: number): StateRecord[] {
+      return states.read(after, limit);
+    },
+    logs(after: number, limit: number): LogRecord[] {
+      return lane.read(after, limit);
+    },
+    watch(watcher: JournalWatcher): () => void {
+      return watchers.add(watcher);
+    },
+    commit(): void {},
+    flush(): Promise<void> {
+      return Promise.resolve();
+    },
+    close(): Promise<void> {
+      watchers.clear();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,132 @@
+/**
+ * Owns the shape of what a journal holds: state records and log records, each lane numbered from 1 without gaps.
+ * Must not know where records are kept or sent.
+ * Invariant: replaying the state records in order gives the state of the run.
+ */
+import type { ErrorData, Outcome, RunState } from "./outcome.ts";
+
+/** Levels of the combined log, least severe first. */
+export type Level = "debug" | "info" | "warn" | "error" | "critical";
+
+/** All levels, least severe first. */
+export const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "critical"];
+
+/** Ways by which a line of the log came: the logger, or a stream of the task's. */
+export const STREAMS: readonly LogRecord["stream"][] = ["log", "stdout", "stderr"];
+
+/** One line of the combined log. `at` is ISO 8601 in UTC. */
+export interface LogRecord {
+  /** From 1, in order. */
+  readonly seq: number;
+  /** ISO 8601 in UTC. */
+  readonly at: string;
+  /** How severe it is. */
+  readonly level: Level;
+  /** Who wrote it. */
+  readonly from: "executor" | "task";
+  /** The task that wrote it, or that it is about. */
+  readonly task?: string;
+  /** The loop iteration of that task's attempt, from 0. */
+  readonly iteration?: number;
+  /** The attempt, from 1. */
+  readonly attempt?: number;
+  /** The logger, or the stream that was captured. */
+  readonly stream: "log" | "stdout" | "stderr";
+  /** One line, or the whole of one call of the logger. */
+  readonly text: string;
+  /**
+   * On a gap record only. It stands in the place of the last record that was dropped: `count` is how many went before that
+   * one, the numbers `seq - count` to `seq - 1`; `bytes` is the size of all of them.
+   */
+  readonly dropped?: { readonly count: number; readonly bytes: number };
+}
+
+/** Whether something that came from elsewhere can be shown as a record of the log. */
+export function isLogRecord(value: unknown): value is LogRecord {
+  const { seq, at, level, task, stream, text } = (value ?? {}) as Partial<Record<keyof LogRecord, unknown>>;
+  return Number.isSafeInteger(seq) && typeof text === "string" && typeof level === "string" &&
+    typeof stream === "string" && (task === undefined || typeof task === "string") &&
+    typeof at === "string" && !Number.isNaN(Date.parse(at));
+}
+
+/** Names one attempt. */
+export interface AttemptKey {
+  /** The task's name. */
+  readonly task: string;
+  /** From 0; more only in a loop. */
+  readonly iteration: number;
+  /** From 1; 0 for a task that was skipped. */
+  readonly attempt: number;
+}
+
+/** How an attempt ended, with everything that is known of it. Times are milliseconds since the epoch. */
+export interface Settled extends AttemptKey {
+  /** How it ended. */
+  readonly outcome: Outcome;
+  /** The value's JSON text (see pipeline/value.ts); absent when the task returned nothing. */
+  readonly value?: string;
+  /** What was thrown, when it failed. */
+  readonly error?: ErrorData;
+  /** Why an attempt crashed. */
+  readonly reason?: "exit" | "memory" | "lost";
+  /** Exit code, with reason `exit`. */
+  readonly code?: number;
+  /** Why a task was skipped or cancelled, in words. */
+  readonly because?: string;
+  /** Absent when it never started. */
+  readonly startedAt?: number;
+  /** Absent when it never started. */
+  readonly endedAt?: number;
+  /** Number of the worker that ran it. */
+  readonly worker?: number;
+  /** It was lost with the process that ran it and is tried again, whatever its retry rule says. */
+  readonly rerun?: true;
+}
+
+/** What happened, in the order in which it happened. */
+export type StateEvent =
+  | {
+    readonly type: "run.started";
+    readonly run: string;
+    readonly pipeline: string;
+    readonly runtime: string;
+    /** Content hash of the plan, so that a resume can tell whether it is the same pipeline. */
+    readonly plan: string;
+  }
+  | {
+    readonly type: "run.resumed";
+    /** Attempts that were in flight when the process before ended. */
+    readonly lost: number;
+    /** Tasks that are run anew, with `--from`: what is recorded of them before this counts no more. */
+    readonly again?: readonly string[];
+  }
+  | ({ readonly type: "attempt.dispatched"; readonly worker: number } & AttemptKey)
+  | ({ readonly type: "attempt.settled" } & Settled)
+  | ({ readonly type: "attempt.planned"; readonly dueAt: number } & AttemptKey)
+  | {
+    readonly type: "store.changed";
+    readonly key: string;
+    /** JSON text; absent when the key was deleted or expired. */
+    readonly value?: string;
+    readonly version: number;
+    readonly expiresAt?: number;
+    /** A later record of this key has replaced this one, and its value is kept no longer. */
+    readonly superseded?: true;
+  }
+  | {
+    readonly type: "event.emitted";
+    readonly id: number;
+    readonly event: string;
+    /** JSON text. */
+    readonly detail?: string;
+    readonly from?: AttemptKey;
+  }
+  | { readonly type: "run.stopping"; readonly because: string; readonly state: RunState }
+  /** `tookMs`: how long the run took, by a clock that never steps. */
+  | { readonly type: "run.ended"; readonly state: RunState; readonly tookMs?: number };
+
+/** A state event with its number and its time (milliseconds since the epoch). */
+export type StateRecord = { readonly seq: number; readonly at: number } & StateEvent;
+
+/** Something while it is put together. */
+export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };

@@ -1,0 +1,88 @@
+/**
+ * Owns the trace of a run in Chrome's format, which Perfetto and chrome://tracing open: a line for each worker, a bar for
+ * each attempt.
+ * Must not know where the trace is written.
+ * Invariant: it is valid JSON at its end, and never lies in memory as a whole.
+ *
+ * Format: "Trace Event Format" (docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU).
+ */
+import { between } from "../base/clock.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { Settled, StateRecord } from "./record.ts";
+
+/** Records read at a time. */
+const PAGE = 5_000;
+
+/** The trace of a run that is over, in pieces. */
+export function* traceOf(journal: Journal): Generator<string> {
+  yield '{"displayTimeUnit":"ms","traceEvents":[\n';
+  yield JSON.stringify({ name: "process_name", ph: "M", pid: 1, args: { name: "outrider" } });
+  const workers = new Set<number>();
+  for (let page = journal.states(0, PAGE); page.length > 0; page = journal.states(page.at(-1)!.seq, PAGE)) {
+    for (const record of page) {
+      const events = eventsOf(record, workers);
+      if (events.length > 0) yield events.map((event) => `,\n${JSON.stringify(event)}`).join("");
+    }
+  }
+  yield "\n]}\n";
+}
+
+function eventsOf(record: StateRecord, workers: Set<number>): object[] {
+  switch (record.type) {
+    case "run.started":
+      return [
+        {
+          name: "process_labels",
+          ph: "M",
+          pid: 1,
+          args: { labels: `${record.pipeline} on ${record.runtime}` },
+        },
+        mark("run started", record.at),
+      ];
+    case "run.stopping":
+      return [mark(`stopping: ${record.because}`, record.at)];
+    case "run.ended":
+      return [mark(`run ${record.state}`, record.at)];
+    case "event.emitted":
+      return [mark(`event ${record.event}`, record.at)];
+    case "attempt.settled":
+      return barOf(record, workers);
+    default:
+      return [];
+  }
+}
+
+function barOf(settled: Settled, workers: Set<number>): object[] {
+  const { task, iteration, attempt, outcome, because, error, startedAt, endedAt, worker = 0 } = settled;
+  if (startedAt === undefined || endedAt === undefined) return [];
+  const bar = {
+    name: task,
+    cat: outcome,
+    ph: "X",
+    pid: 1,
+    tid: worker,
+    ts: micros(startedAt),
+    dur: micros(between(startedAt, endedAt)),
+    ...(outcome !== "succeeded" && { cname: outcome === "cancelled" ? "grey" : "terrible" }),
+    args: {
+      outcome,
+      iteration,
+      attempt,
+      ...(because !== undefined && { because }),
+      ...(error !== undefined && { error: `${error.name}: ${error.message}` }),
+    },
+  };
+  if (workers.has(worker)) return [bar];
+  workers.add(worker);
+  const name = worker === 0 ? "no worker" : `worker ${worker}`;
+  return [{ name: "thread_name", ph: "M", pid: 1, tid: worker, args: { name } }, bar];
+}
+
+function mark(name: string, at: number): object {
+  return { name, ph: "i", s: "g", pid: 1, tid: 0, ts: micros(at) };
+}
+
+/** Microseconds, to the nanosecond. */
+function micros(ms: number): number {
+  return Math.round(ms * 1e6) / 1e3;
+}

@@ -1,0 +1,263 @@
+/**
+ * Owns the panel beside the views: all that is known of one task, line, key or event.
+ * Must not know what it was chosen in.
+ * Invariant: what is shown of a task follows what happens to it.
+ */
+import { between, isoTime } from "../base/clock.ts";
+import type { LogRecord } from "../model/record.ts";
+import type { Feed, PageEntry, PageEvent } from "./data.ts";
+import { type Child, h, painter } from "./dom.ts";
+import type { Attempt, Model, TaskView } from "./model.ts";
+import { reasonOf } from "./reason.ts";
+import { counted, pretty, span, STANDINGS, timeOfDay } from "./words.ts";
+
+/** Most of a value that is shown, characters. */
+const MOST = 100_000;
+/** Most attempts that are shown, the last ones. */
+const ATTEMPTS = 20;
+
+/** What the panel can ask of the page. */
+export interface DetailActions {
+  readonly chooseTask: (task: TaskView | undefined) => void;
+  readonly showLog: (task: string) => void;
+}
+
+/** The panel. */
+export class Detail {
+  readonly element: HTMLElement;
+  readonly #feed: Feed;
+  readonly #actions: DetailActions;
+  readonly #title: HTMLElement = h("h2", [], { tabindex: -1 });
+  readonly #content: HTMLElement = h("div", [], { class: "content" });
+  #task: { readonly task: TaskView; readonly model: Model; seen: string } | undefined;
+  /** Where the focus goes back to. */
+  #from: Element | null = null;
+  readonly #followSoon: () => void = painter(() => this.#follow(), 250);
+
+  constructor(feed: Feed, actions: DetailActions) {
+    this.#feed = feed;
+    this.#actions = actions;
+    const close = h("button", "×", {
+      type: "button",
+      class: "small close",
+      "aria-label": "Close",
+      onclick: () => this.close(),
+    });
+    this.element = h("aside", [h("header", [this.#title, close]), this.#content], {
+      class: "detail",
+      "aria-label": "Details",
+      hidden: true,
+      onkeydown: (event) => (event as KeyboardEvent).key === "Escape" && this.close(),
+    });
+  }
+
+  close(): void {
+    if (this.element.hidden) return;
+    this.element.hidden = true;
+    this.#task = undefined;
+    this.#actions.chooseTask(undefined);
+    if (this.#from instanceof HTMLElement && this.#from.isConnected) this.#from.focus();
+  }
+
+  task(task: TaskView, model: Model): void {
+    this.#task = { task, model, seen: "" };
+    this.#open(task.name, []);
+    this.#follow();
+  }
+
+  /** Shows a task as it is now, if one is shown. */
+  update(): void {
+    if (this.#task !== undefined) this.#followSoon();
+  }
+
+  line(
+    { at, level, task, iteration, attempt, stream, text, from }: LogRecord,
+    model: Model | undefined,
+  ): void {
+    const known = task === undefined ? undefined : model?.byName.get(task);
+    this.#task = undefined;
+    this.#open("Log line", [
+      facts([
+        ["time", at],
+        ["level", level],
+        ["by", from === "executor" ? "outrider" : stream === "log" ? "the task's logger" : stream],
+        ["task", known === undefined ? task : this.#link(known, model!)],
+        ["iteration", iteration === undefined || iteration === 0 ? undefined : String(iteration)],
+        ["attempt", attempt === undefined ? undefined : String(attempt)],
+      ]),
+      h("pre", text),
+    ]);
+  }
+
+  entry({ key, version, expiresAt }: PageEntry): void {
+    this.#task = undefined;
+    const value = h("pre", "…");
+    this.#open(key, [
+      facts([
+        ["version", String(version)],
+        ["expires", expiresAt === undefined ? undefined : isoTime(expiresAt)],
+      ]),
+      value,
+    ]);
+    this.#fill(value, this.#feed.storeValue(key));
+  }
+
+  event({ id, type, at, from, detail }: PageEvent, model: Model | undefined): void {
+    const known = from === undefined ? undefined : model?.byName.get(from.task);
+    this.#task = undefined;
+    this.#open(type, [
+      facts([
+        ["number", String(id)],
+        ["time", isoTime(at)],
+        ["from", known === undefined ? from?.task ?? "outside of the run" : this.#link(known, model!)],
+      ]),
+      detail === undefined ? undefined : h("pre", pretty(detail)),
+    ]);
+  }
+
+  #open(title: string, content: readonly Child[]): void {
+    if (this.element.hidden) this.#from = document.activeElement;
+    this.#title.textContent = title;
+    this.#content.replaceChildren(...content.filter((child) => child !== undefined));
+    this.#content.scrollTop = 0;
+    this.element.hidden = false;
+    this.#title.focus({ preventScroll: true });
+  }
+
+  #follow(): void {
+    if (this.#task === undefined) return;
+    const { task, model, seen } = this.#task;
+    const { standing, attempts, progress } = task;
+    const now = JSON.stringify([
+      standing,
+      attempts.length,
+      attempts.at(-1)?.outcome,
+      progress,
+      reasonOf(task, model),
+    ]);
+    if (now === seen) return;
+    this.#task.seen = now;
+    const why = reasonOf(task, model);
+    this.#content.replaceChildren(
+      h("p", [
+        h("span", `${STANDINGS[standing].mark} ${STANDINGS[standing].word}`, {
+          class: "badge",
+          "data-standing": standing,
+        }),
+      ]),
+      ...(why === "" ? [] : [h("p", why, { class: "why" })]),
+      ...(progress === undefined ? [] : [
+        h("p", [
+          h("progress", [], { max: 1, value: progress.fraction, "aria-label": "Progress" }),
+          ` ${progress.text ?? ""}`,
+        ]),
+      ]),
+      facts([
+        [
+          "needs",
+          task.needs.length === 0
+            ? undefined
+            : this.#links(task.needIndexes, model, task.needs.map(({ on }) => on)),
+        ],
+        ["needed by", task.dependents.length === 0 ? undefined : this.#links(task.dependents, model)],
+        ["joins", task.join === "any" && task.needs.length > 1 ? "any of its needs" : undefined],
+        [
+          "kind",
+          task.kind === "task" ? undefined : task.kind === "sync" ? "sync point, runs nothing" : task.kind,
+        ],
+        ["may fail", task.allowFailure ? "yes, without failing the run" : undefined],
+        ["timeout", task.timeoutMs === undefined ? undefined : span(task.timeoutMs)],
+        ["tries", task.tries > 1 ? `at most ${task.tries}` : undefined],
+      ]),
+      h("p", [
+        h("button", "Log of this task", {
+          type: "button",
+          class: "small",
+          onclick: () => this.#actions.showLog(task.name),
+        }),
+      ]),
+      ...attempts.slice(-ATTEMPTS).reverse().filter(({ attempt }) => attempt > 0).map((attempt) =>
+        this.#attempt(attempt, attempts)
+      ),
+      ...(attempts.length > ATTEMPTS
+        ? [h("p", `and ${counted(attempts.length - ATTEMPTS, "attempt")} before`)]
+        : []),
+    );
+  }
+
+  #attempt(attempt: Attempt, all: readonly Attempt[]): HTMLElement {
+    const { iteration, attempt: number, outcome, worker, startedAt, endedAt, error, seq } = attempt;
+    const loops = all.some((each) => each.iteration > 0);
+    const standing = outcome ?? (startedAt === undefined ? "queued" : "running");
+    const value = h("pre", [], { hidden: true });
+    const show = h("button", "Show value", {
+      type: "button",
+      class: "small",
+      onclick: () => {
+        show.remove();
+        value.hidden = false;
+        value.textContent = "…";
+        this.#fill(value, this.#feed.value(seq!));
+      },
+    });
+    return h("section", [
+      h("h3", [
+        `${loops ? `Iteration ${iteration}, attempt` : "Attempt"} ${number} `,
+        h("span", STANDINGS[standing].word, { class: "badge", "data-standing": standing }),
+      ]),
+      facts([
+        ["worker", worker === undefined ? undefined : String(worker)],
+        ["started", startedAt === undefined ? undefined : timeOfDay(startedAt)],
+        [
+          "took",
+          startedAt === undefined || endedAt === undefined ? undefined : span(between(startedAt, endedAt)),
+        ],
+      ]),
+      error === undefined ? undefined : h("pre", errorText(error), { class: "bad" }),
+      outcome === "succeeded" && seq !== undefined ? show : undefined,
+      value,
+    ]);
+  }
+
+  /** @param on For each: on which outcome it is needed. */
+  #links(indexes: readonly number[], model: Model, on: readonly string[] = []): HTMLElement {
+    const plain = model.pipeline.onFailure === "continue" ? "any" : "success";
+    const links = indexes.slice(0, 30).flatMap((index, at) => [
+      this.#link(model.tasks[index]!, model),
+      on[at] === undefined || on[at] === plain ? " " : ` (on ${on[at]}) `,
+    ]);
+    return h("span", [...links, indexes.length > 30 ? `and ${indexes.length - 30} more` : undefined]);
+  }
+
+  #link(task: TaskView, model: Model): HTMLElement {
+    return h("button", task.name, {
+      type: "button",
+      class: "link",
+      onclick: () => {
+        this.#actions.chooseTask(task);
+        this.task(task, model);
+      },
+    });
+  }
+
+  #fill(element: HTMLElement, value: Promise<string | undefined>): void {
+    value.then((text) => {
+      if (text === undefined) element.textContent = "no value";
+      else if (text.length > MOST) {
+        element.textContent = `${text.slice(0, MOST)}\n… and ${text.length - MOST} more characters`;
+      } else element.textContent = pretty(text);
+    }, (error: Error) => element.textContent = `It could not be read: ${error.message}`);
+  }
+}
+
+function facts(rows: readonly (readonly [name: string, value: Child])[]): HTMLElement {
+  const known = rows.filter(([, value]) => value !== undefined);
+  return h("dl", known.flatMap(([name, value]) => [h("dt", name), h("dd", [value])]));
+}
+
+function errorText(error: NonNullable<Attempt["error"]>): string {
+  const own = error.stack?.includes(error.message) === true
+    ? error.stack
+    : `${error.name}: ${error.message}\n${error.stack ?? ""}`;
+  return error.cause === undefined ? own : `${own.trimEnd()}\ncaused by ${errorText(error.cause)}`;
+}

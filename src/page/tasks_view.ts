@@ -1,0 +1,84 @@
+/**
+ * Owns the table of tasks: all that the graph shows, as text.
+ * Must not know how a table is drawn.
+ */
+import { between } from "../base/clock.ts";
+import { h } from "./dom.ts";
+import { Grid } from "./grid.ts";
+import type { Model, TaskView } from "./model.ts";
+import { reasonOf } from "./reason.ts";
+import { brief, span, type Standing, STANDING_NAMES, STANDINGS } from "./words.ts";
+
+/** The view. */
+export class TasksView {
+  readonly element: HTMLElement;
+  readonly #grid: Grid<TaskView>;
+  readonly #standing: HTMLSelectElement;
+  readonly #name: HTMLInputElement;
+  #model: Model | undefined;
+
+  constructor(choose: (task: TaskView) => void) {
+    this.#grid = new Grid<TaskView>({
+      id: "tasks",
+      label: "Tasks",
+      columns: ["Task", "State", "Took", "Attempts", "Says"],
+      empty: "No task is like that.",
+      fill: (task, line) => this.#fill(task, line),
+      open: choose,
+    });
+    this.#standing = h("select", [
+      h("option", "all states", { value: "" }),
+      ...STANDING_NAMES.map((name) => h("option", STANDINGS[name].word, { value: name })),
+    ], { "aria-label": "State", onchange: () => this.update() });
+    this.#name = h("input", [], {
+      type: "search",
+      placeholder: "Part of a name",
+      "aria-label": "Part of a task's name",
+      oninput: () => this.update(),
+    });
+    this.element = h("div", [h("div", [this.#name, this.#standing], { class: "bar" }), this.#grid.element], {
+      class: "pane",
+    });
+  }
+
+  show(model: Model): void {
+    this.#model = model;
+    this.update();
+  }
+
+  /** Shows only tasks that stand so. */
+  filter(standing: Standing | undefined): void {
+    this.#standing.value = standing ?? "";
+    this.#name.value = "";
+    this.update();
+  }
+
+  update(): void {
+    const tasks = this.#model?.tasks ?? [];
+    const [standing, part] = [this.#standing.value, this.#name.value.trim().toLowerCase()];
+    const all = standing === "" && part === "";
+    this.#grid.show(
+      all ? tasks : tasks.filter((task) =>
+        (standing === "" || task.standing === standing) &&
+        (part === "" || task.name.toLowerCase().includes(part))
+      ),
+    );
+  }
+
+  #fill(task: TaskView, line: HTMLElement): readonly string[] {
+    const { standing, attempts } = task;
+    line.dataset["standing"] = standing;
+    const last = attempts.at(-1);
+    const took = last?.startedAt === undefined || last.endedAt === undefined
+      ? ""
+      : span(between(last.startedAt, last.endedAt));
+    const percent = task.progress === undefined ? "" : ` ${Math.round(task.progress.fraction * 100)} %`;
+    return [
+      task.name,
+      `${STANDINGS[standing].mark} ${STANDINGS[standing].word}${percent}`,
+      took,
+      String(attempts.filter(({ attempt }) => attempt > 0).length || ""),
+      brief(task.progress?.text ?? reasonOf(task, this.#model!), 200),
+    ];
+  }
+}

@@ -1,0 +1,330 @@
+/**
+ * Owns the typed builder: a pipeline written in TypeScript.
+ * Must not know how a pipeline is checked (compile.ts) or run; it refuses at once only what a type can't show.
+ * Invariant: names are unique, and a need refers to a task made before, so there is never a cycle.
+ */
+import { callerModule } from "./caller.ts";
+import type {
+  CommandTaskOptions,
+  DefaultParams,
+  InputsOf,
+  Join,
+  LoopOptions,
+  Need,
+  Needs,
+  NoInputs,
+  OnFailure,
+  Params,
+  PipelineOptions,
+  Task,
+  TaskFunction,
+  TaskOptions,
+} from "./types.ts";
+import type {
+  Manifest,
+  ManifestCommandRun,
+  ManifestLoop,
+  ManifestNeed,
+  ManifestTask,
+} from "../document/manifest.ts";
+import { nameProblem } from "../document/name.ts";
+import type { On } from "../../model/outcome.ts";
+import { paramsProblem } from "../document/params.ts";
+import { PipelineError, placeOf } from "../../model/problem.ts";
+import { type PipelineLike, register } from "./registry.ts";
+import type { Value } from "../../model/value.ts";
+
+/** What the builder keeps of a task. */
+interface Entry {
+  readonly fn: TaskFunction | undefined;
+  readonly command?: ManifestCommandRun;
+  readonly needs: readonly ManifestNeed[];
+  readonly options: TaskOptions<Params>;
+}
+
+class TaskHandle<T> implements Task<T> {
+  readonly name: string;
+  /** All handles and needs of the pipeline. */
+  readonly #known: WeakSet<object>;
+
+  constructor(name: string, known: WeakSet<object>) {
+    this.name = name;
+    this.#known = known;
+    known.add(this);
+  }
+
+  on<W extends On>(outcome: W): Need<T, W> {
+    const need = { task: this.name, when: outcome };
+    this.#known.add(need);
+    return need;
+  }
+}
+
+/** A pipeline in the making. Made by {@linkcode pipeline}. */
+export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
+  /** The pipeline's name, unique in its module. */
+  readonly name: string;
+  /** URL of the module that makes the pipeline; `undefined` if the call stack does not tell. */
+  readonly module: string | undefined;
+  readonly #options: PipelineOptions<F>;
+  readonly #tasks: Map<string, Entry> = new Map();
+  readonly #handles: WeakSet<object> = new WeakSet();
+  readonly #loops: ManifestLoop[] = [];
+
+  /** Use {@linkcode pipeline}, which finds out the module. */
+  constructor(name: string, options: PipelineOptions<F> = {}) {
+    const problem = nameProblem(name);
+    if (problem !== undefined) throw new PipelineError([{ place: "name", message: problem }]);
+    this.name = name;
+    this.module = options.module;
+    this.#options = options;
+  }
+
+  /**
+   * Adds a task without needs.
+   *
+   * @param name Unique in the pipeline, at most 200 characters.
+   * @param fn What it runs. Without a function it is a sync point.
+   * @returns A handle, for the needs of other tasks.
+   * @throws {PipelineError} If the name is taken or can't be used, or `params` are no JSON.
+   */
+  task<R, P extends Params = DefaultParams>(
+    name: string,
+    fn: TaskFunction<NoInputs, P, R>,
+    options?: TaskOptions<P>,
+  ): Task<Awaited<R>>;
+  /**
+   * Adds a task with needs.
+   *
+   * @param needs Handles of tasks by the key that their value has in `ctx.inputs`; `cpu.on("failure")` for another outcome than
+   * success. An array of handles only says what comes before.
+   */
+  task<N extends Needs, R, P extends Params = DefaultParams, J extends Join = "all">(
+    name: string,
+    needs: N,
+    fn: TaskFunction<InputsOf<N, F, J>, P, R>,
+    options?: TaskOptions<P, J>,
+  ): Task<Awaited<R>>;
+  /** Adds a task that comes after others, whose values it does not get. */
+  task<R, P extends Params = DefaultParams>(
+    name: string,
+    needs: readonly (Task | Need)[],
+    fn: TaskFunction<NoInputs, P, R>,
+    options?: TaskOptions<P>,
+  ): Task<Awaited<R>>;
+  /** Adds a sync point: a task that runs nothing, and succeeds once its needs are satisfied. */
+  task(
+    name: string,
+    needs?: Needs | readonly (Task | Need)[],
+    fn?: undefined,
+    options?: TaskOptions,
+  ): Task<undefined>;
+  task(name: string, ...rest: readonly unknown[]): Task<unknown> {
+    const [needs, fn, options] = typeof rest[0] === "function" ? [undefined, rest[0], rest[1]] : rest;
+    this.#checkName(name);
+    const place = placeOf("tasks", name);
+    if (fn !== undefined && typeof fn !== "function") {
+      throw refusal(place, `The function is ${describe(fn)}: give task(name, needs, function, options)`);
+    }
+    const entry: Entry = {
+      fn: fn as TaskFunction | undefined,
+      needs: this.#needsOf(needs, place),
+      options: checkOptions(options, place),
+    };
+    this.#tasks.set(name, entry);
+    return new TaskHandle<unknown>(name, this.#handles);
+  }
+
+  /**
+   * Adds a task that runs a program of the device, without a shell. Its value is the JSON that it writes to the file that
+   * `OUTRIDER_OUTPUT` names; docs/command-tasks.md says what else it is given.
+   *
+   * @param command The program and its arguments. A program with a slash is relative to `cwd`.
+   * @param options Those of a task, and `cwd` (relative to this module; default: its folder), `env` and `stdin`.
+   * @throws {PipelineError} If the name is taken or can't be used, or the command is no list of strings.
+   */
+  command<T extends Value | undefined = Value | undefined>(
+    name: string,
+    command: readonly string[],
+    options?: CommandTaskOptions,
+  ): Task<T>;
+  /** Adds a task that runs a program, after others. The program finds their values in the file that `OUTRIDER_INPUTS` names. */
+  command<T extends Value | undefined = Value | undefined>(
+    name: string,
+    needs: Needs | readonly (Task | Need)[],
+    command: readonly string[],
+    options?: CommandTaskOptions,
+  ): Task<T>;
+  command(name: string, ...rest: readonly unknown[]): Task<unknown> {
+    const [needs, command, options] = Array.isArray(rest[1]) ? rest : [undefined, ...rest];
+    this.#checkName(name);
+    const place = placeOf("tasks", name);
+    if (!isCommand(command)) {
+      throw refusal(
+        place,
+        'A command is a list of strings, such as ["python3", "probe.py"]: the program and its arguments',
+      );
+    }
+    const { cwd, env, stdin, ...others } = checkOptions(options, place) as CommandTaskOptions;
+    const entry: Entry = {
+      fn: undefined,
+      command: withoutUndefined({ command: [...command], cwd, env, stdin }),
+      needs: this.#needsOf(needs, place),
+      options: others,
+    };
+    this.#tasks.set(name, entry);
+    return new TaskHandle<unknown>(name, this.#handles);
+  }
+
+  /**
+   * Lets a part of the pipeline run more than once: every task on the paths from `to` to `from`.
+   *
+   * @throws {PipelineError} If `from` or `to` is no task of this pipeline.
+   */
+  loop({ from, to, times, on }: LoopOptions): void {
+    const place = placeOf("loops", this.#loops.length);
+    this.#own(from, `${place}.from`);
+    this.#own(to, `${place}.to`);
+    this.#loops.push({ from: from.name, to: to.name, times, ...(on === undefined ? {} : { on }) });
+  }
+
+  /**
+   * The pipeline as data, without its functions.
+   *
+   * @param module URL written as the module of every task. Default: the module that makes the pipeline.
+   * @throws {PipelineError} If neither is known.
+   */
+  manifest(module: string | undefined = this.module): Manifest {
+    const { onFailure, report, description } = this.#options;
+    const tasks: Record<string, ManifestTask> = {};
+    for (const [name, entry] of this.#tasks) tasks[name] = this.#manifestTask(name, entry, module);
+    return withoutUndefined({
+      outrider: 1,
+      name: this.name,
+      description,
+      onFailure,
+      report,
+      tasks,
+      loops: this.#loops.length === 0 ? undefined : [...this.#loops],
+    });
+  }
+
+  /** The function of a task; `undefined` for a sync point or if there is no such task. */
+  functionOf(task: string): TaskFunction | undefined {
+    return this.#tasks.get(task)?.fn;
+  }
+
+  #manifestTask(
+    name: string,
+    { fn, command, needs, options }: Entry,
+    module: string | undefined,
+  ): ManifestTask {
+    if (fn !== undefined && module === undefined) {
+      const message =
+        "The pipeline does not know which module it is made in, so workers can't find its functions: " +
+        `write pipeline(${JSON.stringify(this.name)}, { module: import.meta.url }) in a file`;
+      throw new PipelineError([{ place: "", message }], { source: JSON.stringify(this.name) });
+    }
+    return withoutUndefined({
+      ...options,
+      run: fn === undefined ? command : { module: module!, pipeline: this.name, task: name },
+      needs: needs.length === 0 ? undefined : needs,
+    });
+  }
+
+  #checkName(name: string): void {
+    const problem = nameProblem(name);
+    if (problem !== undefined) throw refusal("tasks", problem);
+    if (!this.#tasks.has(name)) return;
+    throw refusal(
+      placeOf("tasks", name),
+      `There is a task ${JSON.stringify(name)} already: give this one another name`,
+    );
+  }
+
+  #needsOf(needs: unknown, place: string): ManifestNeed[] {
+    if (needs === undefined) return [];
+    if (typeof needs !== "object" || needs === null) {
+      throw refusal(
+        `${place}.needs`,
+        `Needs are an object of handles, such as { cpu }; received ${describe(needs)}`,
+      );
+    }
+    if (Array.isArray(needs)) {
+      return needs.map((need: unknown, at) => this.#own(need, placeOf(`${place}.needs`, at)));
+    }
+    return Object.entries(needs).map(([key, need]) => {
+      const where = placeOf(`${place}.needs`, key);
+      const problem = nameProblem(key);
+      if (problem !== undefined) throw refusal(where, problem);
+      const { task, on } = this.#own(need, where);
+      return { task, ...(on === undefined ? {} : { on }), ...(key === task ? {} : { as: key }) };
+    });
+  }
+
+  /** The manifest's form of a handle or a need of this pipeline. */
+  #own(need: unknown, place: string): ManifestNeed {
+    const { task, name = task, when } = (need ?? {}) as Partial<Need & Task>;
+    if (this.#handles.has(need as object)) {
+      return when === undefined ? { task: name! } : { task: name!, on: when };
+    }
+    throw refusal(
+      place,
+      typeof name === "string"
+        ? `Task ${JSON.stringify(name)} belongs to another pipeline: needs stay within one`
+        : `A need is what task() returned, or .on(…) of it; received ${describe(need)}`,
+    );
+  }
+}
+
+function isCommand(command: unknown): command is readonly string[] {
+  return Array.isArray(command) && command.length > 0 && command.every((part) => typeof part === "string");
+}
+
+function checkOptions(options: unknown, place: string): TaskOptions<Params> {
+  if (options === undefined) return {};
+  if (typeof options !== "object" || options === null) {
+    throw refusal(place, `Options are an object, such as { timeout: "10s" }; received ${describe(options)}`);
+  }
+  const { params } = options as TaskOptions<Params>;
+  const problem = params === undefined ? undefined : paramsProblem(params);
+  if (problem !== undefined) throw refusal(`${place}.params`, problem);
+  return { ...options };
+}
+
+function refusal(place: string, message: string): PipelineError {
+  return new PipelineError([{ place, message }]);
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return typeof value === "string" ? JSON.stringify(value) : `a ${typeof value}`;
+}
+
+function withoutUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+}
+
+/**
+ * Starts a pipeline.
+ *
+ * @example
+ * ```ts
+ * const p = pipeline("device-check");
+ * const cpu = p.task("cpu", () => ({ score: 1 }), { timeout: "10s" });
+ * p.task("report", { cpu }, ({ inputs }) => `score ${inputs.cpu.score}`);
+ * export default p;
+ * ```
+ *
+ * @param name Unique in its module, at most 200 characters.
+ * @throws {PipelineError} If the name can't be used.
+ */
+export function pipeline<F extends OnFailure = "stop">(
+  name: string,
+  options: PipelineOptions<F> = {},
+): Pipeline<F> {
+  const module = options.module ?? callerModule(pipeline);
+  const made = new Pipeline<F>(name, { ...options, module });
+  register(made as PipelineLike);
+  return made;
+}

@@ -1,0 +1,118 @@
+/**
+ * Owns the types of the typed builder: handles, needs, inputs and options.
+ * Must not know how a pipeline is kept. Types only.
+ * Invariant: `ctx.inputs` has a key for each need, with the type that the needed task returns.
+ */
+import type { TaskContext } from "../../model/context.ts";
+import type { Duration, ManifestCommandOptions, ManifestTaskOptions } from "../document/manifest.ts";
+import type { On } from "../../model/outcome.ts";
+import type { Value } from "../../model/value.ts";
+
+/** Carries the type of a task's value; there is nothing at run time. */
+export declare const VALUE: unique symbol;
+/** Carries the type of a need's outcome; there is nothing at run time. */
+export declare const ON: unique symbol;
+
+/** A handle of a task, to be needed by others. `T` is what its function returns, awaited. */
+export interface Task<T = unknown> {
+  /** The task's name. */
+  readonly name: string;
+  /** For the compiler only. */
+  readonly [VALUE]?: T;
+  /** A need of this task on an outcome other than the default: `cpu.on("failure")`. */
+  on<W extends On>(outcome: W): Need<T, W>;
+}
+
+/** A need of a task on a certain outcome. */
+export interface Need<T = unknown, W extends On = On> {
+  /** Name of the task that is needed. */
+  readonly task: string;
+  /** The outcome on which the need is satisfied. */
+  readonly when: W;
+  /** For the compiler only. */
+  readonly [VALUE]?: T;
+  /** For the compiler only. */
+  readonly [ON]?: W;
+}
+
+/** Needs by the key that each has in `ctx.inputs`. */
+export type Needs = Readonly<Record<string, Task | Need>>;
+
+/** What a pipeline does after a failure that leads nowhere. */
+export type OnFailure = "stop" | "continue";
+
+/** How a task's needs are joined. */
+export type Join = "all" | "any";
+
+/** What a task's function finds under `ctx.params` if nothing more is known. */
+export type Params = Readonly<Record<string, unknown>>;
+
+/** The type of `ctx.params` of a task without `params`. */
+export type DefaultParams = Readonly<Record<string, Value>>;
+
+/** `ctx.inputs` where needs have no keys. */
+export type NoInputs = Readonly<Record<never, never>>;
+
+/** The value that a need gives: certain only if it is on success, and the join lets no need go unsatisfied. */
+export type InputOf<N, F extends OnFailure, J extends Join> = N extends Need<infer T, infer W>
+  ? W extends "success" ? Maybe<T, J> : W extends "failure" ? undefined : T | undefined
+  : N extends Task<infer T> ? F extends "continue" ? T | undefined : Maybe<T, J>
+  : never;
+
+/** `T`, or perhaps nothing where the join is `any`. */
+export type Maybe<T, J extends Join> = J extends "any" ? T | undefined : T;
+
+/** `ctx.inputs` for needs. */
+export type InputsOf<N extends Needs, F extends OnFailure, J extends Join> = {
+  readonly [K in keyof N]: InputOf<N[K], F, J>;
+};
+
+/** A task's function. It may return a value (JSON values and bytes), a promise of one, or nothing. */
+export type TaskFunction<
+  Inputs = Readonly<Record<string, Value>>,
+  P = Readonly<Record<string, Value>>,
+  R = unknown,
+> = (
+  ctx: TaskContext<Inputs, P>,
+) => R;
+
+/** Options of a task. */
+export interface TaskOptions<P extends Params = Readonly<Record<string, Value>>, J extends Join = Join>
+  extends ManifestTaskOptions {
+  /** `"all"` (default): every need must be satisfied. `"any"`: at least one, once all are settled. */
+  readonly join?: J | undefined;
+  /** JSON values, given to the task as `ctx.params`. */
+  readonly params?: P | undefined;
+  /** Limit for one attempt: milliseconds, or a duration such as `"30s"`. Default: none. */
+  readonly timeout?: Duration | undefined;
+}
+
+/** Options of a task that runs a program. */
+export interface CommandTaskOptions extends TaskOptions<Params>, ManifestCommandOptions {}
+
+/** Options of a pipeline. */
+export interface PipelineOptions<F extends OnFailure = OnFailure> {
+  /**
+   * `"stop"` (default): after a failure that leads nowhere, nothing new starts. `"continue"`: everything that can still run,
+   * runs, and a need without `on` is satisfied by any outcome.
+   */
+  readonly onFailure?: F | undefined;
+  /** Whether records go to the gateway while the run goes on. Default true. */
+  readonly report?: boolean | undefined;
+  /** For people. */
+  readonly description?: string | undefined;
+  /** URL of the module that makes the pipeline, `import.meta.url`. Default: the module that calls `pipeline`. */
+  readonly module?: string | undefined;
+}
+
+/** A loop: the tasks on the paths from `to` to `from` run again while `from` ends as `on` says. */
+export interface LoopOptions {
+  /** The last task of the loop. */
+  readonly from: Task;
+  /** The first task of the loop. */
+  readonly to: Task;
+  /** Iterations after the first, 1 to 1,000,000. */
+  readonly times: number;
+  /** Default `"success"`. */
+  readonly on?: On | undefined;
+}

@@ -1,0 +1,104 @@
+/**
+ * Owns the form of a bundle: a pipeline with the code of its tasks in one JSON document, and the hash that covers both.
+ * Must not know how code is bundled (src/bundling.ts), nor where a bundle comes from.
+ * Invariant: nothing of a bundle is used unless its hash is that of its contents.
+ */
+import { deeperThan } from "../../base/depth.ts";
+import { moduleOf } from "../load/data_url.ts";
+import { isRecord, LIMITS, type Manifest, TOO_DEEP } from "./manifest.ts";
+import { PipelineError, type Problem, show } from "../../model/problem.ts";
+
+/** A pipeline with its code. */
+export interface Bundle {
+  /** Version of this form. */
+  readonly outriderBundle: 1;
+  /** SHA-256 of the manifest and the code, lower-case hexadecimal. */
+  readonly hash: string;
+  /** Modules are `bundle:`, which stands for `code`. */
+  readonly manifest: Manifest;
+  /** JavaScript source of one module. */
+  readonly code: string;
+}
+
+/** How a manifest in a bundle names the bundle's own code. */
+export const BUNDLE_MODULE = "bundle:";
+
+/** Longest code, in bytes of UTF-8: its `data:` URL is a module of a manifest. */
+export const MAX_CODE_BYTES: number = Math.floor((LIMITS.module - 100) / 4) * 3;
+
+/** Makes a bundle. */
+export async function makeBundle(manifest: Manifest, code: string): Promise<Bundle> {
+  return { outriderBundle: 1, hash: await hashOf(manifest, code), manifest, code };
+}
+
+/** The text of a bundle's file. */
+export function bundleText(bundle: Bundle): string {
+  return `${JSON.stringify(bundle)}\n`;
+}
+
+/** Whether a document means to be a bundle. */
+export function isBundle(document: unknown): document is { readonly outriderBundle: unknown } {
+  return isRecord(document) && "outriderBundle" in document;
+}
+
+/**
+ * The manifest of a bundle, its modules pointing to a `data:` URL of the bundle's code.
+ *
+ * @param name For the places of problems.
+ * @throws {PipelineError} If it is no whole bundle, of a newer version, or was changed after it was made.
+ */
+export async function openBundle(document: unknown, name: string): Promise<unknown> {
+  const problem = await problemOf(document);
+  if (problem !== undefined) throw new PipelineError([problem], { source: name });
+  const { manifest, code } = document as Bundle;
+  const url = code === "" ? "" : moduleOf(code);
+  const tasks = Object.entries(manifest.tasks).map(([task, entry]) => [task, withCode(entry, url)] as const);
+  return { ...manifest, tasks: Object.fromEntries(tasks) };
+}
+
+/** A task of a bundle with the URL of the bundle's code. What has not the shape of a task is left to the check of shapes. */
+function withCode(entry: unknown, url: string): unknown {
+  if (!isRecord(entry) || !isRecord(entry["run"]) || entry["run"]["module"] !== BUNDLE_MODULE) return entry;
+  return { ...entry, run: { ...entry["run"], module: url } };
+}
+
+async function problemOf(document: unknown): Promise<Problem | undefined> {
+  const { outriderBundle: version, hash, manifest, code } = document as Readonly<Record<string, unknown>>;
+  if (version !== 1) {
+    return {
+      place: "outriderBundle",
+      message: `Must be 1, the version of this form; received ${
+        show(version)
+      }: use the Outrider that made it`,
+    };
+  }
+  if (typeof hash !== "string") return missing("hash", hash);
+  if (typeof code !== "string") return missing("code", code);
+  if (!isRecord(manifest) || !isRecord(manifest["tasks"])) return missing("manifest", manifest);
+  // Before it is hashed: that walks down by recursion.
+  if (deeperThan(manifest, LIMITS.depth)) return { place: "manifest", message: TOO_DEEP };
+  const actual = await hashOf(manifest as unknown as Manifest, code);
+  if (actual === hash) return undefined;
+  return {
+    place: "hash",
+    message: `The bundle says ${
+      show(hash)
+    }, its contents have ${actual}: it was changed or damaged after it was made, and is not run; make it anew with outrider bundle`,
+  };
+}
+
+function missing(place: string, received: unknown): Problem {
+  return {
+    place,
+    message: `Missing or of the wrong kind: received ${
+      show(received)
+    }; make the bundle anew with outrider bundle`,
+  };
+}
+
+/** Of a fixed form, so that white space in the file does not matter. */
+async function hashOf(manifest: Manifest, code: string): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify([manifest, code]));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,163 @@
+/**
+ * Owns the JSON form of a pipeline: its types and its limits. They are part of the interface, so no package is needed here.
+ * Must not know its schema (manifest_schema.ts).
+ * Invariant: a value of the type `Manifest` within the limits is what the schema takes.
+ */
+import type { On } from "../../model/outcome.ts";
+
+/** Limits of a pipeline. Beyond one of them, `compile` reports a problem. */
+export const LIMITS: {
+  readonly tasks: 1_000_000;
+  readonly needsOfTask: 100_000;
+  readonly loops: 10_000;
+  readonly times: 1_000_000;
+  readonly attempts: 1_000_000;
+  readonly factor: 100;
+  readonly description: 10_000;
+  readonly module: 8_000_000;
+  readonly arguments: 10_000;
+  readonly argument: 100_000;
+  readonly stdin: 8_000_000;
+  readonly depth: 1_000;
+} = {
+  tasks: 1_000_000,
+  needsOfTask: 100_000,
+  loops: 10_000,
+  times: 1_000_000,
+  attempts: 1_000_000,
+  factor: 100,
+  description: 10_000,
+  module: 8_000_000,
+  arguments: 10_000,
+  argument: 100_000,
+  stdin: 8_000_000,
+  depth: 1_000,
+};
+
+/** What is wrong with a document that is nested too deep. */
+export const TOO_DEEP: string = `Is nested more than ${LIMITS.depth} levels deep: make it flatter`;
+
+/** `"250ms"`, `"30s"`, `"5m"`, `"1h"`, or a number of milliseconds. */
+export type Duration = string | number;
+
+/** A need with more to say than the task's name. */
+export interface ManifestNeed {
+  /** The task that is needed. */
+  readonly task: string;
+  /** Default `"success"`; with `onFailure: "continue"` the default is `"any"`. */
+  readonly on?: On | undefined;
+  /** The key in `ctx.inputs`. Default: the task's name. */
+  readonly as?: string | undefined;
+}
+
+/** What a task runs: a function of a module, or a program. */
+export type ManifestRun = ManifestModuleRun | ManifestCommandRun;
+
+/** A program of the device, run without a shell; docs/command-tasks.md says what it is given. */
+export interface ManifestCommandRun extends ManifestCommandOptions {
+  /** The program and its arguments. A program with a slash is relative to `cwd`. */
+  readonly command: readonly string[];
+}
+
+/** How a program is run. */
+export interface ManifestCommandOptions {
+  /** The folder it runs in, relative to the manifest. Default: the manifest's folder. */
+  readonly cwd?: string | undefined;
+  /** Variables laid over the executor's environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Text written to its standard input, which is then closed. Default: empty. */
+  readonly stdin?: string | undefined;
+}
+
+/** An export of a module, or (as the typed builder writes it) a task of a pipeline that a module makes. */
+export interface ManifestModuleRun {
+  /** A path relative to the manifest, an absolute one, or a `file:` or `data:` URL. */
+  readonly module: string;
+  /** Default `"default"`. Not together with `pipeline` and `task`. */
+  readonly export?: string | undefined;
+  /** The pipeline that the module makes. */
+  readonly pipeline?: string | undefined;
+  /** The task of that pipeline. */
+  readonly task?: string | undefined;
+}
+
+/** When a failed attempt is tried again. */
+export interface ManifestRetry {
+  /** Attempts in all, 1 to 1,000,000. Default 1. */
+  readonly attempts?: number | undefined;
+  /** Wait before the second attempt. Default `"1s"`. */
+  readonly delay?: Duration | undefined;
+  /** The wait grows by this factor, 1 to 100. Default 2. */
+  readonly factor?: number | undefined;
+  /** Longest wait. Default `"1m"`. */
+  readonly maxDelay?: Duration | undefined;
+  /** Share by which the wait varies at random, 0 to 1. Default 0.2. */
+  readonly jitter?: number | undefined;
+}
+
+/** Options that a task has in both forms of a pipeline. */
+export interface ManifestTaskOptions {
+  /** For people, at most 10,000 characters. */
+  readonly description?: string | undefined;
+  /** `"all"` (default): every need must be satisfied. `"any"`: at least one, once all are settled. */
+  readonly join?: "all" | "any" | undefined;
+  /** When a failed attempt is tried again. Default: never. */
+  readonly retry?: ManifestRetry | undefined;
+  /** Limit for one attempt. Default: none. */
+  readonly timeout?: Duration | undefined;
+  /** Its failure does not make the run fail. Default false. */
+  readonly allowFailure?: boolean | undefined;
+  /** Wants a worker that has run nothing before. Default false. */
+  readonly fresh?: boolean | undefined;
+  /** What becomes of an attempt that was in flight when the process died. Default `"rerun"`. */
+  readonly onLost?: "rerun" | "fail" | undefined;
+  /** Expected time; orders ready tasks and feeds the progress shown. */
+  readonly estimate?: Duration | undefined;
+}
+
+/** One task. Without `run` it is a sync point. */
+export interface ManifestTask extends ManifestTaskOptions {
+  /** What the task runs. */
+  readonly run?: ManifestRun | undefined;
+  /** The tasks that come before. */
+  readonly needs?: readonly (string | ManifestNeed)[] | undefined;
+  /** JSON values, given to the task as `ctx.params`. */
+  readonly params?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A loop: the tasks on the paths from `to` to `from` run again while `from` ends as `on` says. */
+export interface ManifestLoop {
+  /** The last task of the loop. */
+  readonly from: string;
+  /** The first task of the loop. */
+  readonly to: string;
+  /** Iterations after the first, 1 to 1,000,000. */
+  readonly times: number;
+  /** Default `"success"`. */
+  readonly on?: On | undefined;
+}
+
+/** The JSON form of a pipeline. */
+export interface Manifest {
+  /** For editors; ignored. */
+  readonly $schema?: string | undefined;
+  /** Version of this form. */
+  readonly outrider: 1;
+  /** The pipeline's name. */
+  readonly name: string;
+  /** For people, at most 10,000 characters. */
+  readonly description?: string | undefined;
+  /** Default `"stop"`. */
+  readonly onFailure?: "stop" | "continue" | undefined;
+  /** Whether records go to the gateway while the run goes on. Default true. */
+  readonly report?: boolean | undefined;
+  /** The tasks by name. */
+  readonly tasks: Readonly<Record<string, ManifestTask>>;
+  /** Parts of the pipeline that run more than once. */
+  readonly loops?: readonly ManifestLoop[] | undefined;
+}
+
+/** Whether something is an object with keys, and no array. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,52 @@
+/**
+ * Owns the check of `params`: JSON values only, since they are written to files and sent to other devices.
+ * Must not know what a task does with them.
+ * Invariant: params without a problem survive `JSON.parse(JSON.stringify(params))` unchanged.
+ */
+import { isRecord } from "./manifest.ts";
+import type { Plan } from "../plan/plan.ts";
+import { PipelineError, placeOf, type Problem, show } from "../../model/problem.ts";
+import { encode, ValueError } from "../../model/value.ts";
+
+/** Checks the params of all tasks of a manifest. @param tasks The entries of its `tasks`. */
+export function checkParams(tasks: readonly [string, unknown][]): Problem[] {
+  const problems: Problem[] = [];
+  for (const [name, task] of tasks) {
+    const params = isRecord(task) ? task["params"] : undefined;
+    if (!isRecord(params)) continue;
+    const message = paramsProblem(params);
+    if (message !== undefined) problems.push({ place: placeOf(placeOf("tasks", name), "params"), message });
+  }
+  return problems;
+}
+
+/** What is wrong with params, in words; `undefined` if nothing is. */
+export function paramsProblem(params: unknown): string | undefined {
+  if (!isRecord(params)) return `params are an object, such as { "ms": 50 }; received ${show(params)}`;
+  try {
+    encode(params, "params");
+  } catch (error) {
+    if (error instanceof ValueError) return error.message;
+    throw error;
+  }
+  return holdsBytes(params)
+    ? "params hold bytes, which JSON has no word for: write them as base64"
+    : undefined;
+}
+
+/** Only called for what `encode` has accepted, so the depth is bounded. */
+function holdsBytes(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return value instanceof Uint8Array || Object.values(value).some(holdsBytes);
+}
+
+/**
+ * The plan with params laid over those of every task.
+ *
+ * @throws {PipelineError} If they are not JSON.
+ */
+export function overlayParams(plan: Plan, params: Readonly<Record<string, unknown>>): Plan {
+  const message = paramsProblem(params);
+  if (message !== undefined) throw new PipelineError([{ place: "params", message }]);
+  return { ...plan, tasks: plan.tasks.map((task) => ({ ...task, params: { ...task.params, ...params } })) };
+}

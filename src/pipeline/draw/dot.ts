@@ -1,0 +1,41 @@
+/**
+ * Owns the drawing in Graphviz's language.
+ * Must not know how it is laid out.
+ * Invariant: no name can break out of its label.
+ */
+import { loopLabel, needLabel, taskNote } from "./words.ts";
+import type { Plan, PlanTask } from "../plan/plan.ts";
+
+/** Draws a plan in Graphviz's DOT. */
+export function drawDot(plan: Plan): string {
+  const needs = plan.tasks.flatMap((task) =>
+    task.needs.map((need) => {
+      const label = needLabel(need);
+      return `  t${need.task} -> t${task.index}${label === undefined ? "" : ` [label=${quote(label)}]`};`;
+    })
+  );
+  const loops = plan.loops.map((loop) =>
+    `  t${loop.from} -> t${loop.to} [label=${quote(loopLabel(loop))}, style=dashed, constraint=false];`
+  );
+  return [
+    `digraph ${quote(plan.name)} {`,
+    "  rankdir=TB;",
+    '  node [shape=box, style=rounded, fontname="sans-serif"];',
+    '  edge [fontname="sans-serif", fontsize=10];',
+    ...plan.tasks.map(node),
+    ...needs,
+    ...loops,
+    "}\n",
+  ].join("\n");
+}
+
+function node(task: PlanTask): string {
+  const note = taskNote(task);
+  const label = note === undefined ? quote(task.name) : `${quote(task.name).slice(0, -1)}\\n${note}"`;
+  return `  t${task.index} [label=${label}${task.run === undefined ? ", shape=ellipse, style=dashed" : ""}];`;
+}
+
+function quote(text: string): string {
+  // Graphviz reads entities in labels.
+  return `"${text.replace(/["\\]/g, "\\$&").replaceAll("&", "&amp;")}"`;
+}

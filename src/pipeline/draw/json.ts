@@ -1,0 +1,33 @@
+/**
+ * Owns the drawing as data: nodes and edges by name, for other programs.
+ * Must not know who reads it.
+ * Invariant: every name in an edge or a loop is the name of a task.
+ */
+import type { Plan } from "../plan/plan.ts";
+
+/** Draws a plan as `{name, onFailure, tasks, needs, loops}`. */
+export function drawJson(plan: Plan): string {
+  const name = (index: number) => plan.tasks[index]!.name;
+  const document = {
+    name: plan.name,
+    onFailure: plan.onFailure,
+    tasks: plan.tasks.map((task) => ({
+      name: task.name,
+      kind: task.run === undefined ? "sync" : "task",
+      join: task.join,
+      rank: task.rank,
+      ...(task.estimateMs === undefined ? {} : { estimateMs: task.estimateMs }),
+    })),
+    needs: plan.tasks.flatMap((task) =>
+      task.needs.map((need) => ({ from: name(need.task), to: task.name, on: need.on, as: need.as }))
+    ),
+    loops: plan.loops.map((loop) => ({
+      from: name(loop.from),
+      to: name(loop.to),
+      times: loop.times,
+      on: loop.on,
+      body: loop.body.map(name),
+    })),
+  };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}

@@ -1,0 +1,39 @@
+/**
+ * Owns the drawing as a Mermaid flowchart.
+ * Must not know how Mermaid is rendered.
+ * Invariant: no name can break out of its label.
+ */
+import { loopLabel, needLabel, taskNote } from "./words.ts";
+import type { Plan, PlanTask } from "../plan/plan.ts";
+
+/** Edges and characters that Mermaid renders unless its embedder allows more (`maxEdges`, `maxTextSize`). */
+const MAX_EDGES = 500, MAX_TEXT = 50_000;
+
+/** Draws a plan as a Mermaid flowchart. */
+export function drawMermaid(plan: Plan): string {
+  const needs = plan.tasks.flatMap((task) =>
+    task.needs.map((need) => {
+      const label = needLabel(need);
+      return `  t${need.task} -->${label === undefined ? "" : `|${label}|`} t${task.index}`;
+    })
+  );
+  const loops = plan.loops.map((loop) => `  t${loop.from} -. "${loopLabel(loop)}" .-> t${loop.to}`);
+  const lines = [...plan.tasks.map(node), ...needs, ...loops];
+  const head = `---\ntitle: ${JSON.stringify(plan.name)}\n---\nflowchart TD\n`;
+  const text = `${head}${lines.join("\n")}\n`;
+  const edges = needs.length + loops.length;
+  if (edges <= MAX_EDGES && text.length <= MAX_TEXT) return text;
+  return `${text}%% ${edges} edges, ${text.length} characters: Mermaid draws at most ${MAX_EDGES} and ${MAX_TEXT} unless its ` +
+    "maxEdges and maxTextSize are raised. Use another format for a pipeline of this size.\n";
+}
+
+function node(task: PlanTask): string {
+  const note = taskNote(task);
+  const label = `"${escape(task.name)}${note === undefined ? "" : `<br><i>${note}</i>`}"`;
+  return `  t${task.index}${task.run === undefined ? `([${label}])` : `[${label}]`}`;
+}
+
+/** Mermaid knows entities by number, written `#35;`. Letters, digits and simple marks stay. */
+function escape(text: string): string {
+  return text.replace(/[^\p{L}\p{N} ._:/()+-]/gu, (character) => `#${character.codePointAt(0)};`);
+}

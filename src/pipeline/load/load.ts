@@ -1,0 +1,199 @@
+/**
+ * Owns the way from what a person names (a file, a URL, an object, a pipeline) to a plan.
+ * Must not know how files are read, nor evaluate a module: both are asked of the port.
+ * Invariant: either a whole plan or a `PipelineError` with every problem, those in modules included.
+ */
+import { isBundle, openBundle } from "../document/bundle.ts";
+import { examine, sourceOf } from "../plan/compile.ts";
+import { readJson } from "../document/json_text.ts";
+import { type ExportUse, resolveModule } from "./modules.ts";
+import { NameFinder } from "../document/name.ts";
+import { overlayParams } from "../document/params.ts";
+import type { Manifest } from "../document/manifest.ts";
+import type { Plan } from "../plan/plan.ts";
+import { PipelineError, type Problem } from "../../model/problem.ts";
+import { isPipeline, type PipelineLike } from "../builder/registry.ts";
+
+/** The functions that a module exports, or why that can't be said. */
+export type ModuleExports = { readonly exports: readonly string[] } | { readonly error: string };
+
+/** What loading asks of the outside. */
+export interface LoadPort {
+  /** Absolute `file:` URL of a path, relative to the working directory or to `base`, a `file:` URL. */
+  fileUrl(path: string, base?: string): string;
+  /** The text of a file, given by its `file:` URL. */
+  readText(url: string): Promise<string>;
+  /**
+   * The manifest of the pipeline that a module exports by default, or else the only one it makes. It is evaluated in a worker,
+   * never in the caller's thread; every task's `run.module` is the URL given here.
+   */
+  describe(moduleUrl: string): Promise<unknown>;
+  /** What each of the modules exports, by its URL; in a worker too. */
+  exportsOf(modules: readonly string[]): Promise<Readonly<Record<string, ModuleExports>>>;
+}
+
+/** What can be loaded: a path or URL of a `.json` file or of a module, the JSON form as an object, or a pipeline. */
+export type Source = string | URL | Manifest | PipelineLike | Readonly<Record<string, unknown>>;
+
+/** How to load. */
+export interface LoadOptions {
+  /** Laid over the `params` of every task. JSON values. */
+  readonly params?: Readonly<Record<string, unknown>>;
+  /** The `file:` URL or path that relative modules of an object are resolved against. Default: the working directory. */
+  readonly base?: string;
+}
+
+/** A manifest with where it came from. */
+interface Found {
+  readonly document: unknown;
+  readonly base: string;
+  /** For error messages. */
+  readonly source: string | undefined;
+  /** Problems of the text that the manifest was read from. */
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Loads a pipeline and checks all of it, the exports of its modules included.
+ *
+ * @throws {PipelineError} With every problem at once.
+ */
+export async function load(source: Source, port: LoadPort, options: LoadOptions = {}): Promise<Plan> {
+  return (await loadWhole(source, port, options)).plan;
+}
+
+/** A plan and the document that it was made of. */
+export interface Loaded {
+  readonly plan: Plan;
+  /** A manifest without problems. */
+  readonly document: Manifest;
+  /** What its relative modules are resolved against. */
+  readonly base: string;
+}
+
+/** As `load`, with the document. */
+export async function loadWhole(source: Source, port: LoadPort, options: LoadOptions = {}): Promise<Loaded> {
+  const found = await find(source, port, options);
+  const { plan, problems, uses } = examine(found.document, found.base);
+  const all = [...found.problems, ...problems, ...await checkExports(uses, port)];
+  if (plan === undefined || all.length > 0) {
+    throw new PipelineError(
+      all,
+      found.source === undefined ? sourceOf(found.document) : { source: found.source },
+    );
+  }
+  return {
+    plan: options.params === undefined ? plan : overlayParams(plan, options.params),
+    document: found.document as Manifest,
+    base: found.base,
+  };
+}
+
+async function find(source: Source, port: LoadPort, options: LoadOptions): Promise<Found> {
+  if (isPipeline(source)) {
+    const base = source.module ?? folder(options.base ?? ".", port);
+    return { document: source.manifest(), base, source: undefined, problems: [] };
+  }
+  if (typeof source !== "string" && !(source instanceof URL)) {
+    const document = isBundle(source) ? await openBundle(source, "of a bundle") : source;
+    return { document, base: folder(options.base ?? ".", port), source: undefined, problems: [] };
+  }
+  const name = String(source);
+  const url = urlOf(name, port);
+  if (url.startsWith("data:")) return await findModule(url, name.slice(0, 60), port);
+  const text = await read(url, name, port);
+  if (!new URL(url).pathname.endsWith(".json")) return await findModule(url, name, port);
+  const { value, problems } = readJson(text, name);
+  if (value === undefined) throw new PipelineError(problems);
+  return {
+    document: isBundle(value) ? await openBundle(value, name) : value,
+    base: url,
+    source: name,
+    problems,
+  };
+}
+
+async function findModule(url: string, name: string, port: LoadPort): Promise<Found> {
+  try {
+    return { document: await port.describe(url), base: url, source: name, problems: [] };
+  } catch (cause) {
+    if (cause instanceof PipelineError) throw new PipelineError(cause.problems, { source: name, cause });
+    throw new PipelineError([{ place: name, message: messageOf(cause) }], { cause });
+  }
+}
+
+/** A folder's URL ends with a slash, so that relative paths go into it. */
+function folder(base: string, port: LoadPort): string {
+  const url = /^(file|data):/i.test(base) ? base : port.fileUrl(base);
+  return url.endsWith("/") || /\.[a-z]+$/i.test(url) ? url : `${url}/`;
+}
+
+function urlOf(name: string, port: LoadPort): string {
+  if (name === "") {
+    throw new PipelineError([{ place: "", message: "The pipeline's file is an empty string: name a file" }]);
+  }
+  if (!/^[a-z][a-z0-9+.-]+:/i.test(name)) return port.fileUrl(name);
+  const url = resolveModule(name, "file:///");
+  if (typeof url === "string") return url;
+  throw new PipelineError([{ place: name, message: url.message }]);
+}
+
+async function read(url: string, name: string, port: LoadPort): Promise<string> {
+  try {
+    return await port.readText(url);
+  } catch (cause) {
+    throw new PipelineError([{ place: name, message: whyUnread(cause, port.fileUrl(".")) }], { cause });
+  }
+}
+
+/** Codes of Node and Bun, names of Deno. */
+function whyUnread(error: unknown, cwd: string): string {
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  if (code === "ENOENT" || name === "NotFound" || code === "ENOTDIR" || name === "NotADirectory") {
+    return `There is no such file; relative paths start at ${cwd}`;
+  }
+  if (code === "EISDIR" || name === "IsADirectory") return "This is a folder: name the pipeline's file in it";
+  if (code === "EACCES" || code === "EPERM" || name === "PermissionDenied" || name === "NotCapable") {
+    return `The file may not be read: ${messageOf(error)}`;
+  }
+  return `The file can't be read: ${messageOf(error)}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error && error.message !== "" ? error.message : String(error);
+}
+
+async function checkExports(uses: readonly ExportUse[], port: LoadPort): Promise<Problem[]> {
+  if (uses.length === 0) return [];
+  const modules = await port.exportsOf([...new Set(uses.map((use) => use.module))]);
+  const told = new Set<string>();
+  return uses.flatMap((use) => {
+    const found = modules[use.module];
+    if (found !== undefined && "exports" in found) return exportProblem(use, found.exports);
+    if (told.has(use.module)) return [];
+    told.add(use.module);
+    const reason = found?.error ?? "it was not looked at";
+    return [{
+      place: `${use.place}.module`,
+      message: `Can't load ${shorten(use.written)}: ${reason}${others(use)}`,
+    }];
+  });
+}
+
+function exportProblem(use: ExportUse, exports: readonly string[]): Problem[] {
+  if (exports.includes(use.export)) return [];
+  const list = exports.length === 0 ? "it has none" : `it has ${exports.slice(0, 20).join(", ")}`;
+  const hint = new NameFinder(exports).hint(use.export, `: ${list}`);
+  const message = `${shorten(use.written)} exports no function ${JSON.stringify(use.export)}${hint}${
+    others(use)
+  }`;
+  return [{ place: `${use.place}.export`, message }];
+}
+
+function others({ count }: ExportUse): string {
+  return count > 1 ? ` (and ${count - 1} more of the tasks)` : "";
+}
+
+function shorten(module: string): string {
+  return JSON.stringify(module.length > 120 ? `${module.slice(0, 120)}…` : module);
+}

@@ -1,0 +1,93 @@
+/**
+ * Owns the plan: a pipeline that has been checked, with names resolved to indexes and durations to milliseconds.
+ * Must not know how a manifest is written, nor anything of running.
+ * Invariant: tasks are in an order in which every need comes before the task that has it (loops are not edges).
+ */
+import type { On } from "../../model/outcome.ts";
+
+/** What a task runs. A task without one is a sync point. */
+export type Run =
+  /** An exported function of a module; `module` is an absolute `file:` or `data:` URL in a plan. */
+  | { readonly module: string; readonly export: string }
+  /** A function given to the typed builder: the task of this name of the pipeline that the module makes. */
+  | { readonly module: string; readonly pipeline: string; readonly task: string }
+  | CommandRun;
+
+/** A program of the device, run without a shell. */
+export interface CommandRun {
+  /** The program and its arguments; at least the program. A program with a slash is relative to `cwd`. */
+  readonly command: readonly string[];
+  /** `file:` URL of the folder that it runs in; absent: the executor's working directory. */
+  readonly cwd?: string;
+  /** Laid over the executor's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Written to its standard input, which is then closed. */
+  readonly stdin?: string;
+}
+
+/** An edge of the plan. */
+export interface PlanNeed {
+  /** Index of the task that is needed. */
+  readonly task: number;
+  readonly on: On;
+  /** The key in `ctx.inputs`. */
+  readonly as: string;
+}
+
+/** When a failed attempt is tried again. Delay before attempt n+1: min(delayMs * factor^(n-1), maxDelayMs) * (1 ± jitter). */
+export interface PlanRetry {
+  /** Attempts in all, at least 1. */
+  readonly attempts: number;
+  readonly delayMs: number;
+  readonly factor: number;
+  readonly maxDelayMs: number;
+  /** 0 to 1: the share by which the delay varies at random. */
+  readonly jitter: number;
+}
+
+/** One task of a plan. */
+export interface PlanTask {
+  readonly index: number;
+  readonly name: string;
+  readonly run: Run | undefined;
+  readonly needs: readonly PlanNeed[];
+  /** Indexes of the tasks that need this one, each once for each need, ascending. */
+  readonly dependents: readonly number[];
+  readonly join: "all" | "any";
+  readonly retry: PlanRetry;
+  /** Limit for one attempt, in milliseconds. */
+  readonly timeoutMs: number | undefined;
+  readonly allowFailure: boolean;
+  /** Wants a worker that has run nothing before. */
+  readonly fresh: boolean;
+  /** What becomes of an attempt that was in flight when the process died. */
+  readonly onLost: "rerun" | "fail";
+  /** JSON value, given to the task as `ctx.params`. */
+  readonly params: Readonly<Record<string, unknown>>;
+  /** How long the task is expected to take, in milliseconds; orders ready tasks and feeds the progress shown. */
+  readonly estimateMs: number | undefined;
+  /** Place in the order in which ready tasks start: 0 goes first. Longest remaining path first (estimates, else 1 a task). */
+  readonly rank: number;
+}
+
+/** A loop: the tasks of `body` run again while `from` ends as `on` says, at most `times` more times. */
+export interface PlanLoop {
+  readonly from: number;
+  readonly to: number;
+  readonly times: number;
+  readonly on: On;
+  /** Indexes of all tasks on the paths from `to` to `from`, both included, ascending. */
+  readonly body: readonly number[];
+}
+
+/** A checked pipeline, ready to run. */
+export interface Plan {
+  readonly name: string;
+  readonly onFailure: "stop" | "continue";
+  /** Whether records go to the gateway while the run goes on. */
+  readonly report: boolean;
+  /** Pipeline-wide parameters, overlaid by each task's own and by `--param`. */
+  readonly tasks: readonly PlanTask[];
+  /** Loops, an inner one before the loop around it. Two loops are disjoint or one holds the other. */
+  readonly loops: readonly PlanLoop[];
+}

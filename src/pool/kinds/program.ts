@@ -1,0 +1,242 @@
+/**
+ * Owns one program that runs as an attempt: its files, its process group, its output, how it is stopped, what it comes to.
+ * Must not know which program it is, nor what comes next.
+ * Invariant: `settled` is told once, and only when no process of the group is left, or the log says that one could not be
+ * stopped.
+ */
+import { systemClock } from "../../base/clock.ts";
+import type { CommandRun } from "../../pipeline/plan/plan.ts";
+import { withRoom } from "../../base/room.ts";
+import type { ErrorData } from "../../model/outcome.ts";
+import type { ChildEnd, ProcessGroup } from "../../runtime/port.ts";
+import { type CommandFiles, type CommandRuntime, makeFiles, readOutput } from "./program_files.ts";
+import { LineCutter } from "./program_lines.ts";
+import { type LaneItem, type LaneOutcome, stampsOf } from "../lane.ts";
+import type { AbortOutcome } from "../protocol.ts";
+
+/** What a program is run with. */
+export interface CommandOptions {
+  readonly lane: number;
+  readonly item: LaneItem;
+  readonly runtime: CommandRuntime;
+  /** The environment, before the task's own. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly killGraceMs: number;
+  /** The mark of the run's programs. */
+  readonly mark: string;
+  readonly printed: (
+    line: { readonly stream: number; readonly level: number; readonly text: string },
+  ) => void;
+  readonly settled: (outcome: LaneOutcome) => void;
+}
+
+/** What an attempt's payload says; see supply.ts. */
+interface Payload {
+  readonly c: CommandRun;
+  readonly t: string;
+  readonly p?: unknown;
+  readonly i?: unknown;
+}
+
+/** How long it is waited for a killed group to be gone, milliseconds: only the kernel can make it longer. */
+const GONE_MS = 5_000;
+/** How long it is waited for the last output of a group that is gone, milliseconds. */
+const DRAIN_MS = 1_000;
+/** What a program has left of its timeout when it ends is for reading its value, and at least this, milliseconds. */
+const MIN_READ_MS = 1_000;
+const LEVEL = { info: 1, warn: 2 } as const;
+const STREAM = { log: 0, stdout: 1, stderr: 2 } as const;
+
+/** One program, seen from outside. */
+export class Command {
+  readonly id: number;
+  readonly item: LaneItem;
+  /** When it began, by the monotonic clock. */
+  readonly since: number = systemClock.monotonic();
+  readonly #options: CommandOptions;
+  readonly #payload: Payload;
+  readonly #cutters: Readonly<Record<"stdout" | "stderr", LineCutter>>;
+  readonly #over: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #aborted: PromiseWithResolvers<void> = Promise.withResolvers();
+  #group: ProcessGroup | undefined;
+  #abort: { readonly outcome: AbortOutcome; readonly because: string } | undefined;
+  /** Cancels the timer that kills it. */
+  #cancelKill: (() => void) | undefined;
+  #lastError = "";
+
+  constructor(options: CommandOptions) {
+    this.#options = options;
+    this.id = options.lane;
+    this.item = options.item;
+    this.#payload = JSON.parse(options.item.payload) as Payload;
+    this.#cutters = {
+      stdout: new LineCutter((text) => this.#print("stdout", text)),
+      stderr: new LineCutter((text) => this.#print("stderr", text)),
+    };
+    void this.#carryOut();
+  }
+
+  /** Settles when the program is gone and told of. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** Stops the program: signal, grace, kill. */
+  abort(outcome: AbortOutcome, because: string): void {
+    if (this.#abort !== undefined) return;
+    this.#abort = { outcome, because };
+    this.#aborted.resolve();
+    if (this.#group !== undefined) this.#stop();
+  }
+
+  async #carryOut(): Promise<void> {
+    let files: CommandFiles | undefined;
+    let outcome: Omit<LaneOutcome, "startedAt" | "endedAt">;
+    try {
+      files = await this.#withRoom(() => makeFiles(this.#options.runtime, this.#payload));
+      outcome = await this.#run(files);
+    } catch (error) {
+      outcome = failure(error instanceof Error ? error.message : String(error));
+    }
+    await files?.remove();
+    this.#options.settled({ ...outcome, ...stampsOf(this.since) });
+    this.#over.resolve();
+  }
+
+  async #run(files: CommandFiles): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
+    if (this.#abort !== undefined) return this.#abort;
+    const { timeoutMs = Infinity } = this.item;
+    const began = systemClock.monotonic();
+    let unlimit = this.#limit(timeoutMs);
+    try {
+      const group = this.#group = await this.#withRoom(() => this.#started(files));
+      if (this.#abort !== undefined) this.#stop();
+      const end = await group.ended;
+      unlimit();
+      await this.#clear(group);
+      await firstOf(group.drained, DRAIN_MS);
+      for (const cutter of Object.values(this.#cutters)) cutter.end();
+      group.release();
+      this.#group = undefined;
+      unlimit = this.#limit(Math.max(MIN_READ_MS, timeoutMs - (systemClock.monotonic() - began)));
+      const outcome = this.#outcome(end, files);
+      return await Promise.race([outcome, this.#aborted.promise.then(() => this.#abort!)]);
+    } catch (error) {
+      return this.#abort ?? Promise.reject(error);
+    } finally {
+      unlimit();
+    }
+  }
+
+  /** Ends the attempt when its time is over; the returned function takes that back. */
+  #limit(ms: number): () => void {
+    const { timeoutMs = 0 } = this.item;
+    if (ms === Infinity) return () => {};
+    return systemClock.after(ms, () => {
+      const limit = timeoutMs >= 1_000 ? `${timeoutMs / 1_000} s` : `${timeoutMs} ms`;
+      this.abort("timed_out", `it ran longer than its timeout of ${limit}`);
+    });
+  }
+
+  #withRoom<T>(act: () => Promise<T>): Promise<T> {
+    return withRoom(systemClock, act, () => this.#abort === undefined);
+  }
+
+  /** Starts the program. @throws {Error} If that can't be. */
+  async #started(files: CommandFiles): Promise<ProcessGroup> {
+    const group = this.#start(files);
+    if (group.pid !== 0) return group;
+    const { error } = await group.ended;
+    group.release();
+    throw error ?? new Error("The program could not be started");
+  }
+
+  #start(files: CommandFiles): ProcessGroup {
+    const { runtime, environment, item, mark } = this.#options;
+    const { command, cwd, env, stdin = "" } = this.#payload.c;
+    return runtime.startGroup({
+      command,
+      cwd: cwd === undefined ? runtime.cwd() : runtime.filePath(cwd),
+      env: {
+        ...environment,
+        ...env,
+        OUTRIDER_TASK: this.#payload.t,
+        OUTRIDER_ITERATION: String(item.iteration),
+        OUTRIDER_ATTEMPT: String(item.attempt),
+        ...files.environment,
+      },
+      stdin,
+      mark,
+      onOutput: (stream, bytes) => this.#cutters[stream].push(bytes),
+    });
+  }
+
+  #stop(): void {
+    this.#group?.signal("SIGTERM");
+    this.#cancelKill ??= systemClock.after(
+      this.#options.killGraceMs,
+      () => this.#group?.signal("SIGKILL"),
+    );
+  }
+
+  /** Waits until nothing of the group is left, and sees to it. */
+  async #clear(group: ProcessGroup): Promise<void> {
+    if (group.alive && this.#abort === undefined) {
+      this.#note(LEVEL.warn, "It ended and left processes behind: they are stopped");
+      this.#stop();
+    }
+    const until = systemClock.monotonic() + this.#options.killGraceMs + GONE_MS;
+    for (let ms = 1; group.alive; ms = Math.min(50, ms * 2)) {
+      if (systemClock.monotonic() > until) {
+        this.#note(
+          LEVEL.warn,
+          `Process group ${group.pid} is still there ${GONE_MS / 1_000} s after SIGKILL: it is left alone`,
+        );
+        break;
+      }
+      await new Promise<void>((later) => systemClock.after(ms, later));
+    }
+    this.#cancelKill?.();
+  }
+
+  async #outcome(
+    { code, signal }: ChildEnd,
+    files: CommandFiles,
+  ): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
+    const abort = this.#abort;
+    if (abort !== undefined && (abort.outcome === "timed_out" || code !== 0)) return abort;
+    const name = JSON.stringify(this.#payload.c.command[0]);
+    const last = this.#lastError === "" ? "" : `: ${this.#lastError}`;
+    if (signal !== undefined) return failure(`${name} was ended by ${signal}${last}`);
+    if (code !== 0) {
+      return {
+        ...failure(`${name} ended with exit code ${code}${last}`),
+        ...(code !== undefined && { code }),
+      };
+    }
+    const output = await this.#withRoom(() => readOutput(this.#options.runtime, files, this.#payload.t));
+    return "problem" in output
+      ? failure(output.problem)
+      : { outcome: "succeeded", ...(output.value !== undefined && { value: output.value }) };
+  }
+
+  #print(stream: "stdout" | "stderr", text: string): void {
+    if (stream === "stderr" && text.trim() !== "") this.#lastError = text.trim().slice(0, 500);
+    this.#options.printed({ stream: STREAM[stream], level: LEVEL.info, text });
+  }
+
+  #note(level: number, text: string): void {
+    this.#options.printed({ stream: STREAM.log, level, text });
+  }
+}
+
+function failure(message: string): { readonly outcome: "failed"; readonly error: ErrorData } {
+  return { outcome: "failed", error: { name: "CommandError", message } };
+}
+
+async function firstOf(event: Promise<unknown>, limitMs: number): Promise<void> {
+  let cancel: (() => void) | undefined;
+  const limit = new Promise<void>((done) => cancel = systemClock.after(limitMs, done));
+  await Promise.race([event, limit]);
+  cancel?.();
+}

@@ -1,0 +1,89 @@
+/**
+ * Owns what a program is given and gives in files: inputs, parameters, its value.
+ * Must not know how the program runs.
+ * Invariant: the folder is for this user alone, and gone when the attempt is over.
+ */
+import { readJson } from "../../pipeline/document/json_text.ts";
+import { MAX_VALUE_BYTES } from "../../base/limits.ts";
+import { decode, encode } from "../../model/value.ts";
+import type { Runtime } from "../../runtime/port.ts";
+
+/** The part of the runtime that programs need. */
+export type CommandRuntime = Pick<
+  Runtime,
+  | "startGroup"
+  | "newMark"
+  | "stopMarked"
+  | "makeTempFolder"
+  | "readText"
+  | "writeText"
+  | "remove"
+  | "list"
+  | "filePath"
+  | "cwd"
+>;
+
+/** Where a program's files are. */
+export interface CommandFiles {
+  /** The variables that name them. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly output: string;
+  remove(): Promise<void>;
+}
+
+/** Writes the files of an attempt. @param what `i`: inputs, `p`: parameters, as JSON values. */
+export async function makeFiles(
+  runtime: CommandRuntime,
+  { i = {}, p = {} }: { readonly i?: unknown; readonly p?: unknown },
+): Promise<CommandFiles> {
+  const folder = await runtime.makeTempFolder();
+  const [inputs, params, output] = ["inputs.json", "params.json", "output.json"].map((name) =>
+    `${folder}/${name}`
+  );
+  const remove = () => runtime.remove(folder).catch(() => {});
+  try {
+    await runtime.writeText(inputs!, `${JSON.stringify(i)}\n`);
+    await runtime.writeText(params!, `${JSON.stringify(p)}\n`);
+  } catch (error) {
+    await remove();
+    throw new Error(`Could not write the task's inputs to ${folder}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return {
+    environment: { OUTRIDER_INPUTS: inputs!, OUTRIDER_PARAMS: params!, OUTRIDER_OUTPUT: output! },
+    output: output!,
+    remove,
+  };
+}
+
+/** The value that a program has written, as JSON text; none if it wrote no file or an empty one. */
+export async function readOutput(
+  runtime: CommandRuntime,
+  { output }: CommandFiles,
+  task: string,
+): Promise<{ readonly value?: string } | { readonly problem: string }> {
+  let text: string;
+  try {
+    text = await runtime.readText(output, MAX_VALUE_BYTES);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "ENOENT") return {};
+    // No room now; whoever asks may ask again.
+    if (code === "EMFILE" || code === "ENFILE") throw error;
+    return { problem: `The value in OUTRIDER_OUTPUT can't be read: ${(error as Error).message}` };
+  }
+  if (text.trim() === "") return {};
+  const { problems } = readJson(text, "");
+  const [problem] = problems;
+  if (problem !== undefined) {
+    const place = problem.place === "" ? "" : `${problem.place}: `;
+    return { problem: `The value in OUTRIDER_OUTPUT can't be used, ${place}${problem.message}` };
+  }
+  try {
+    const value = encode(decode(text), task);
+    return value === undefined ? {} : { value };
+  } catch (error) {
+    return { problem: `The value in OUTRIDER_OUTPUT can't be used: ${(error as Error).message}` };
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Owns what a pool is given and told: where attempts come from, who hears of them, how many workers there may be. Types only.
+ * Must not know how attempts are handed out.
+ * Invariant: what was taken is settled once, or given back.
+ */
+import type { Thread } from "../runtime/port.ts";
+import type { CommandPort } from "./kinds/programs.ts";
+import type { Given, LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
+import type { WorkerData } from "./protocol.ts";
+import type { Seat } from "./seat.ts";
+
+/** What there is to do, in order. */
+export interface Supply {
+  /** Attempts that could start now. */
+  readonly ready: number;
+  /** Attempts that want a lane of their own. */
+  readonly readyAlone: number;
+  /** The next of those that want a lane of their own, if there is one. */
+  readonly alone: { readonly fresh: boolean } | undefined;
+  take(lane: number, options: { readonly max: number; readonly ready: number }): LaneItem[];
+  takeAlone(lane: number): LaneItem | undefined;
+  /** The next of those that are programs, which are lanes themselves. */
+  takeCommand(lane: number): LaneItem | undefined;
+  /** What may follow the last attempt offered to the lane. */
+  extend(lane: number, options: { readonly last: number; readonly max: number }): LaneItem[];
+  /** Called before time is spent, and when attempts have been taken, before a worker can see them. */
+  commit(): void;
+  /** The attempts never began; the last of a line comes first. */
+  giveBack(items: readonly LaneItem[]): void;
+}
+
+/** What hears of a run's attempts. */
+export interface PoolListener {
+  /** An attempt has been running since then (milliseconds since the epoch). Short ones settle without. */
+  began?(lane: number, item: LaneItem, since: number): void;
+  settled(lane: number, item: LaneItem, outcome: LaneOutcome): void;
+  printed(line: LaneLine): void;
+  progressed(lane: number, item: LaneItem, progress: { fraction: number; text?: string }): void;
+  /** A worker ended that was not told to; another takes its place. @param wrong What it told that can't be right. */
+  replaced(lane: number, wrong?: string): void;
+}
+
+/** How many workers a run may have, and how they are stopped. */
+export interface PoolOptions {
+  readonly workers: number;
+  readonly maxWorkers: number;
+  readonly killGraceMs: number;
+  readonly start: (data: WorkerData) => Thread;
+  /** A worker that was started before the run, the first one. Default: none. */
+  readonly early?: Seat | undefined;
+  readonly services: (lane: Given) => object;
+  readonly listener: PoolListener;
+  /** How programs are run. Default: there are none. */
+  readonly commands?: CommandPort;
+}

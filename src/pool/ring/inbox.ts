@@ -1,0 +1,282 @@
+/**
+ * Owns the way from a lane to its worker: a ring of slots in shared memory, each an attempt that is offered.
+ * Must not know what an attempt does.
+ * Invariant: an attempt is either claimed by the worker or revoked by the lane, never both; a compare-and-set decides.
+ *
+ * A slot:  claim i32 | task | iteration | attempt | flags | timeout in ms | payload offset | payload bytes
+ */
+
+import { add, compareExchange, exchange, Ints, load, notify, store, wait } from "../../base/primordials.ts";
+import { ALONE, BESIDE_TASKS, TextMemory } from "./text.ts";
+
+/** Attempts that a lane may offer at a time. */
+export const SLOTS = 1024;
+/** Room for the payloads of offered attempts. A payload over a quarter of it goes by message. */
+export const PAYLOAD_BYTES: number = 256 * 1024;
+export const MAX_PAYLOAD: number = PAYLOAD_BYTES / 4;
+
+/** Flags of an attempt. */
+export const Flag = { urgent: 1, fatal: 2, bulky: 4 } as const;
+
+/** Cells of the control array that the inbox uses. The lane writes HEAD and RELEASED, the worker the others. */
+const HEAD = 0, TAIL = 1, IDLE = 2, RELEASED = 3, CURRENT = 4;
+export const INBOX_CELLS = 5;
+
+const WORDS = 8;
+const Claim = { offered: 1, claimed: 2, revoked: 3 } as const;
+
+/** An attempt as it is offered. */
+export interface Offer {
+  readonly task: number;
+  readonly iteration: number;
+  readonly attempt: number;
+  readonly flags: number;
+  /** Milliseconds; 0 for none. */
+  readonly timeoutMs: number;
+  /** What the worker needs to know, as text; undefined when it goes by message. */
+  readonly payload: string | undefined;
+}
+
+/** An attempt as it is claimed. */
+export interface Claimed extends Offer {
+  /** Number of the offer on this lane. */
+  readonly seq: number;
+}
+
+/** The memory that both ends share. */
+export interface InboxMemory {
+  readonly cells: Int32Array;
+  readonly slots: SharedArrayBuffer;
+  readonly payloads: SharedArrayBuffer;
+  /** One cell: when the running attempt was claimed, by the worker's monotonic clock. */
+  readonly claimedAt: Float64Array;
+}
+
+/** New memory for an inbox. */
+export function inboxMemory(cells: Int32Array): InboxMemory {
+  return {
+    cells,
+    slots: new SharedArrayBuffer(SLOTS * WORDS * 4),
+    payloads: new SharedArrayBuffer(PAYLOAD_BYTES),
+    claimedAt: new Float64Array(new SharedArrayBuffer(8)),
+  };
+}
+
+/** The lane's end. It takes nothing on trust: what the worker's cells say is held to what can be. */
+export class InboxWriter {
+  readonly #cells: Int32Array;
+  readonly #slots: Int32Array;
+  readonly #texts: TextMemory;
+  readonly #claimedAt: Float64Array;
+  /** Where the payload of each offer not yet passed ends, oldest first. */
+  readonly #ends: number[] = [];
+  #oldest = 0;
+  #payloadHead = 0;
+  #payloadTail = 0;
+  #head = 0;
+  #passed = 0;
+  #wrong: string | undefined;
+
+  constructor({ cells, slots, payloads, claimedAt }: InboxMemory) {
+    this.#cells = cells;
+    this.#slots = new Ints(slots);
+    this.#texts = new TextMemory(payloads, ALONE);
+    this.#claimedAt = claimedAt;
+  }
+
+  /** The number that the next offer will have. */
+  get next(): number {
+    return this.#head;
+  }
+
+  /** How many offers the worker had passed when it was last looked: claimed, or found revoked. */
+  get passed(): number {
+    return this.#passed;
+  }
+
+  /** What can't be right about the worker's cells, if something was found. */
+  get wrong(): string | undefined {
+    return this.#wrong;
+  }
+
+  /** Looks where the worker is; returns the number of the attempt that runs. What it has told before can be read then. */
+  look(): number | undefined {
+    // In this order: the worker writes the one that runs first, and clears it only when its outcome is written.
+    const tail = load(this.#cells, TAIL);
+    const current = load(this.#cells, CURRENT);
+    if (tail < this.#passed || tail > this.#head) {
+      this.#wrong ??= `its inbox claims ${tail} of ${this.#head} offers`;
+    } else this.#passed = tail;
+    if (current < 0 || current > this.#head || current !== 0 && current < this.#passed) {
+      this.#wrong ??= `its inbox claims that offer ${current} of ${this.#head} runs`;
+      return undefined;
+    }
+    return current === 0 ? undefined : current - 1;
+  }
+
+  /** Whether the worker has claimed the offer. */
+  claimed(seq: number): boolean {
+    return load(this.#slots, (seq % SLOTS) * WORDS) === Claim.claimed;
+  }
+
+  /** Offers an attempt; false if there is no room for it now. */
+  offer(offer: Offer): boolean {
+    this.look();
+    this.#reclaim();
+    if (this.#head - this.#passed >= SLOTS) return false;
+    const offset = offer.payload === undefined ? 0 : this.#store(offer.payload);
+    if (offset < 0) return false;
+    const at = (this.#head % SLOTS) * WORDS;
+    const slots = this.#slots;
+    slots[at + 1] = offer.task;
+    slots[at + 2] = offer.iteration;
+    slots[at + 3] = offer.attempt;
+    slots[at + 4] = offer.flags;
+    slots[at + 5] = offer.timeoutMs;
+    slots[at + 6] = offset;
+    slots[at + 7] = this.#written;
+    this.#ends.push(this.#payloadHead);
+    store(slots, at, Claim.offered);
+    this.#head++;
+    store(this.#cells, HEAD, this.#head);
+    return true;
+  }
+
+  /** Wakes a worker that dozes; whether it sleeps and has to be woken by a message. Asked once after each batch of offers. */
+  mustWake(): boolean {
+    notify(this.#cells, HEAD);
+    return exchange(this.#cells, IDLE, 0) === 1;
+  }
+
+  /** Takes an offer back, more than once if need be; false if the worker has claimed it. */
+  revoke(seq: number): boolean {
+    if (seq < this.#passed) return false;
+    const at = (seq % SLOTS) * WORDS;
+    const before = compareExchange(this.#slots, at, Claim.offered, Claim.revoked);
+    return before === Claim.offered || before === Claim.revoked;
+  }
+
+  /** The number of the attempt that is running, if one is. */
+  get current(): number | undefined {
+    const current = load(this.#cells, CURRENT);
+    return current === 0 ? undefined : current - 1;
+  }
+
+  /** When the running attempt was claimed, by the worker's monotonic clock. */
+  get claimedAt(): number {
+    return this.#claimedAt[0]!;
+  }
+
+  /** Lets the worker go on that waits after an outcome that was no success: once for each. */
+  release(): void {
+    add(this.#cells, RELEASED, 1);
+  }
+
+  #written = 0;
+
+  /** Puts a payload into the ring; its offset, or -1 when there is no room. */
+  #store(payload: string): number {
+    const most = payload.length * 3;
+    let from = this.#payloadHead % PAYLOAD_BYTES;
+    let head = this.#payloadHead;
+    if (from + most > PAYLOAD_BYTES) {
+      head += PAYLOAD_BYTES - from;
+      from = 0;
+    }
+    if (head + most - this.#payloadTail > PAYLOAD_BYTES) return -1;
+    this.#written = this.#texts.write(payload, from);
+    this.#payloadHead = head + this.#written;
+    return from;
+  }
+
+  /** Frees the payloads of offers that the worker has passed. */
+  #reclaim(): void {
+    const passed = this.#passed - this.#oldest;
+    if (passed <= 0) return;
+    const ends = this.#ends.splice(0, passed);
+    this.#payloadTail = ends.at(-1) ?? this.#payloadTail;
+    this.#oldest += passed;
+  }
+}
+
+/** The worker's end. */
+export class InboxReader {
+  readonly #cells: Int32Array;
+  readonly #slots: Int32Array;
+  readonly #texts: TextMemory;
+  readonly #claimedAt: Float64Array;
+  #tail = 0;
+  /** Outcomes so far that were no success. */
+  #holds = 0;
+
+  constructor({ cells, slots, payloads, claimedAt }: InboxMemory) {
+    this.#cells = cells;
+    this.#slots = new Ints(slots);
+    this.#texts = new TextMemory(payloads, BESIDE_TASKS);
+    this.#claimedAt = claimedAt;
+  }
+
+  /** Whether there is nothing more to claim. */
+  get empty(): boolean {
+    return load(this.#cells, HEAD) === this.#tail;
+  }
+
+  /** Claims the next offer that was not revoked. @param now By the worker's monotonic clock. */
+  claim(now: number): Claimed | undefined {
+    while (!this.empty) {
+      const seq = this.#tail;
+      const at = (seq % SLOTS) * WORDS;
+      const got = compareExchange(this.#slots, at, Claim.offered, Claim.claimed) === Claim.offered;
+      const claimed = got ? this.#read(seq, at) : undefined;
+      if (got) {
+        this.#claimedAt[0] = now;
+        store(this.#cells, CURRENT, seq + 1);
+      }
+      this.#tail++;
+      store(this.#cells, TAIL, this.#tail);
+      if (claimed !== undefined) return claimed;
+    }
+    return undefined;
+  }
+
+  /** The claimed attempt has ended and its outcome is written. */
+  done(): void {
+    store(this.#cells, CURRENT, 0);
+  }
+
+  /** Stops claiming until the lane says go on. */
+  hold(): void {
+    this.#holds++;
+  }
+
+  get held(): boolean {
+    return load(this.#cells, RELEASED) !== this.#holds;
+  }
+
+  /** Blocks the thread for a moment, which a new offer cuts short: much cheaper than to be woken by a message. */
+  doze(ms: number): void {
+    wait(this.#cells, HEAD, this.#tail, ms);
+  }
+
+  /** Says that a message is needed to wake us; false if there is something to do after all. */
+  sleep(): boolean {
+    store(this.#cells, IDLE, 1);
+    if (this.empty || this.held) return true;
+    return exchange(this.#cells, IDLE, 0) === 0;
+  }
+
+  #read(seq: number, at: number): Claimed {
+    const slots = this.#slots;
+    const flags = slots[at + 4]!;
+    const from = slots[at + 6]!;
+    return {
+      seq,
+      task: slots[at + 1]!,
+      iteration: slots[at + 2]!,
+      attempt: slots[at + 3]!,
+      flags,
+      timeoutMs: slots[at + 5]!,
+      payload: (flags & Flag.bulky) !== 0 ? undefined : this.#texts.read(from, slots[at + 7]!),
+    };
+  }
+}

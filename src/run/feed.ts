@@ -1,0 +1,137 @@
+/**
+ * Owns the translation between tasks as schedule and journal name them and attempts as the pool does.
+ * Must not know how either side decides.
+ * Invariant: an attempt is in the journal before a worker can see it.
+ */
+import type { LogEntry } from "../journal/journal.ts";
+import { LEVELS, STREAMS } from "../model/record.ts";
+import type { Plan } from "../pipeline/plan/plan.ts";
+import type { LaneItem, LaneLine } from "../pool/lane.ts";
+import type { Supply } from "../pool/port.ts";
+import type { Source } from "../pool/protocol.ts";
+import { type Command, type Dispatch, Standing } from "../schedule/command.ts";
+import type { Schedule } from "../schedule/schedule.ts";
+
+/** What a supply is made of. */
+export interface SupplyParts {
+  readonly plan: Plan;
+  readonly schedule: Schedule;
+  /** JSON text of each task's last value. */
+  readonly values: readonly (string | undefined)[];
+  /** An attempt is about to be offered to a worker. */
+  dispatched(lane: number, dispatch: Dispatch): void;
+  /** The attempts of which `dispatched` told are about to become visible to a worker. */
+  commit(): void;
+  obey(commands: readonly Command[]): void;
+}
+
+/** The distinct places that a plan's functions come from, and which one each task has. */
+export function sourcesOf(plan: Plan): { readonly sources: Source[]; readonly sourceOf: Int32Array } {
+  const sources: Source[] = [];
+  // By module first: it may be long (`data:`), and a key with it in would be made and hashed for each task.
+  const known = new Map<string, Map<string, number>>();
+  const sourceOf = Int32Array.from(plan.tasks, ({ run }) => {
+    if (run === undefined || "command" in run) return -1;
+    const { module } = run;
+    let places = known.get(module);
+    if (places === undefined) known.set(module, places = new Map());
+    const place = "export" in run ? `e ${run.export}` : `p ${run.pipeline}`;
+    let index = places.get(place);
+    if (index === undefined) {
+      index =
+        sources.push("export" in run ? { module, export: run.export } : { module, pipeline: run.pipeline }) -
+        1;
+      places.set(place, index);
+    }
+    return index;
+  });
+  return { sources, sourceOf };
+}
+
+/** What the pool asks for, answered by the schedule. */
+export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
+  const { plan, schedule } = parts;
+  const asItem = (lane: number, dispatch: Dispatch): LaneItem => {
+    parts.dispatched(lane, dispatch);
+    const { task, iteration, attempt, urgent, fatal, follows } = dispatch;
+    return {
+      task,
+      iteration,
+      attempt,
+      urgent,
+      fatal,
+      follows,
+      timeoutMs: plan.tasks[dispatch.task]!.timeoutMs,
+      payload: payloadOf(parts, dispatch.task, sourceOf[dispatch.task]!),
+    };
+  };
+  return {
+    get ready() {
+      return schedule.readyCount;
+    },
+    get readyAlone() {
+      return schedule.readyAloneCount;
+    },
+    get alone() {
+      const head = schedule.headAlone;
+      return head === undefined ? undefined : { fresh: plan.tasks[head]!.fresh };
+    },
+    takeCommand: (lane) => {
+      const dispatch = schedule.takeAlone(lane, 2);
+      return dispatch === undefined ? undefined : asItem(lane, dispatch);
+    },
+    take: (lane, options) => schedule.take(lane, options).map((dispatch) => asItem(lane, dispatch)),
+    takeAlone: (lane) => {
+      const dispatch = schedule.takeAlone(lane);
+      return dispatch === undefined ? undefined : asItem(lane, dispatch);
+    },
+    extend: (lane, options) => schedule.extend(lane, options).map((dispatch) => asItem(lane, dispatch)),
+    commit: parts.commit,
+    giveBack: (items) => {
+      for (const { task } of items) parts.obey(schedule.giveBack(task));
+    },
+  };
+}
+
+/** See `Payload` in pool/protocol.ts. Written by hand: values are JSON text already. */
+function payloadOf({ plan, schedule, values }: SupplyParts, index: number, source: number): string {
+  const task = plan.tasks[index]!;
+  let inputs = "";
+  let locals = "";
+  for (const need of task.needs) {
+    // Such a need never has a value, also where the join does not mind that it is not satisfied.
+    if (need.on === "failure") continue;
+    if (schedule.standing(need.task) === Standing.dispatched) {
+      locals += `${locals && ","}[${JSON.stringify(need.as)},${need.task},${schedule.iteration(need.task)}]`;
+    } else if (schedule.outcome(need.task) === "succeeded" && values[need.task] !== undefined) {
+      inputs += `${inputs && ","}${JSON.stringify(need.as)}:${values[need.task]}`;
+    }
+  }
+  const command = task.run !== undefined && "command" in task.run
+    ? `"c":${JSON.stringify(task.run)}`
+    : undefined;
+  return `{${command ?? `"s":${source}`},"t":${JSON.stringify(task.name)}` +
+    (hasKeys(task.params) ? `,"p":${JSON.stringify(task.params)}` : "") +
+    (inputs && `,"i":{${inputs}}`) + (locals && `,"l":[${locals}]`) + "}";
+}
+
+function hasKeys(params: Readonly<Record<string, unknown>>): boolean {
+  for (const _ in params) return true;
+  return false;
+}
+
+/** A line that a worker tells of, as the log takes it. */
+export function entryOf(
+  { task, iteration, attempt, at, level, stream, text }: LaneLine,
+  plan: Plan | undefined,
+): LogEntry {
+  const known = plan?.tasks[task];
+  return {
+    at,
+    level: LEVELS[level]!,
+    from: "task",
+    ...(known === undefined ? {} : { task: known.name, iteration, attempt }),
+    stream: STREAMS[stream]!,
+    text,
+  };
+}

@@ -1,0 +1,64 @@
+/**
+ * Owns what the parts around a run (agent, HTTP end point) may see of it and do to it. Types only.
+ * Must not know how a run is carried out.
+ * Invariant: looking never changes anything; only the store, the events, `stop`, `cancel`, `pause` and `resume` do.
+ */
+import type { Execution, RunOptions } from "./execution.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { Level } from "../model/record.ts";
+import type { RunResult } from "../model/result.ts";
+import type { On, Outcome } from "../model/outcome.ts";
+import type { Plan } from "../pipeline/plan/plan.ts";
+import type { EventLog } from "../store/events.ts";
+import type { SharedStore } from "../store/store.ts";
+
+/** Where one task stands. */
+export interface TaskStanding {
+  readonly task: string;
+  readonly standing: "waiting" | "ready" | "dispatched" | "retrying" | "settled";
+  readonly iteration: number;
+  /** The last attempt that was dispatched in this iteration; 0 if none was. */
+  readonly attempt: number;
+  /** Of the last attempt that settled, in this or an earlier iteration. */
+  readonly outcome?: Outcome;
+  /** Why it was skipped, in words. */
+  readonly because?: string;
+  /** Needs that have not settled yet. */
+  readonly waitsFor: readonly { readonly task: string; readonly on: On }[];
+}
+
+/** Options of a run that are the agent's and the command line's, not a library user's. */
+export interface InnerOptions extends RunOptions {
+  /** Where to write. Default: memory. One that holds a run already is gone on with. */
+  readonly journal?: Journal;
+  /** The run's id. Default: a new one. A journal that holds a run keeps its id. */
+  readonly run?: string;
+  /** Repeat this task and what depends on it, and keep the rest of the run that the journal holds. */
+  readonly from?: string;
+  /** Environment of tasks' child processes, such as `OUTRIDER_URL`; asked for when the run begins. */
+  readonly environment?: () => Readonly<Record<string, string>>;
+  /** Calls of workers beside store and events, by name; see uplink's flags. */
+  readonly services?: Readonly<Record<string, (...args: never[]) => unknown>>;
+}
+
+/** A run with its parts. */
+export interface InspectedExecution extends Execution {
+  readonly journal: Journal;
+  readonly store: SharedStore;
+  readonly events: EventLog;
+  /** The plan, once it is loaded. */
+  readonly plan: Plan | undefined;
+  /** Settles when the plan is loaded and the run has begun; rejects with why it could not. */
+  readonly begun: Promise<Plan>;
+  /** Every task, in the plan's order; at most `limit` from `offset`. */
+  standings(offset?: number, limit?: number): TaskStanding[];
+  /** The result document so far. */
+  resultSoFar(): RunResult;
+  /** The same as JSON in pieces, which costs less. */
+  resultJson(): Iterable<string>;
+  /** Starts nothing new until `resume`; running tasks go on. */
+  pause(): void;
+  resume(): void;
+  /** Writes a line of the executor's to the combined log. */
+  note(level: Level, text: string): void;
+}

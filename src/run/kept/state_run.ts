@@ -1,0 +1,79 @@
+/**
+ * Owns a run of a person's that is kept in a state directory: which one goes on, which is begun, which is let go of.
+ * Must not know how a run is carried out or shown.
+ * Invariant: a run is closed only after its result has been shown; one that was begun and not closed is gone on with.
+ */
+import { systemClock } from "../../base/clock.ts";
+import type { InnerOptions } from "../inspection.ts";
+import { DEFAULT_LOG_BYTES } from "../../journal/memory/memory.ts";
+import { runtime } from "../../runtime/runtime.ts";
+import { type KeptRun, lossOf, StateDir, StateError } from "./state_dir.ts";
+
+/** What a person asked for. */
+export interface KeptRunOptions {
+  readonly folder: string;
+  /** Repeat this task, and what depends on it, in the run that is kept. */
+  readonly from: string | undefined;
+  /** Tells a person, in words. */
+  readonly note: (text: string) => void;
+}
+
+/**
+ * Carries out a run that is kept.
+ *
+ * @param carryOut Runs it with these options, and shows its result.
+ * @throws {StateError} If the directory can't be used, or there is no run to repeat a part of.
+ */
+export async function keptRun<T>(
+  { folder, from, note }: KeptRunOptions,
+  carryOut: (options: Pick<InnerOptions, "journal" | "from">) => Promise<T>,
+): Promise<T> {
+  const state = new StateDir(folder, { runtime, logBytes: DEFAULT_LOG_BYTES });
+  try {
+    const kept = await choose(state, { folder, from, note });
+    try {
+      const done = await carryOut({ journal: kept.journal, ...(from === undefined ? {} : { from }) });
+      await state.close(kept);
+      return done;
+    } catch (error) {
+      // Nothing has begun, so there is nothing to go on with.
+      if (kept.journal.states(0, 1).length === 0) await state.remove(kept);
+      throw error;
+    }
+  } finally {
+    await state.end();
+  }
+}
+
+/** The run to go on with or to begin; the closed ones before it are let go of. */
+async function choose(state: StateDir, { folder, from, note }: KeptRunOptions): Promise<KeptRun> {
+  const runs = await state.runs();
+  for (const { folder, because, setAside } of state.unread) {
+    note(
+      setAside
+        ? `A run could not be read (${because}). It is kept as ${folder}, and nothing of it counts any more`
+        : `${folder} is left as it is: ${because}`,
+    );
+  }
+  const last = runs.at(-1);
+  if (from !== undefined) {
+    if (last !== undefined && last.journal.states(0, 1).length > 0) return withLoss(last, note);
+    throw new StateError(
+      `There is no run in ${folder} to repeat a part of: run the pipeline with this --state-dir first`,
+    );
+  }
+  const open = runs.find((run) => !state.isClosed(run));
+  const kept = open ?? await state.begin({});
+  if (kept === undefined) throw new StateError(state.trouble ?? `Nothing can be kept in ${folder}`);
+  for (const run of runs) if (run !== kept && state.isClosed(run)) await state.remove(run);
+  return withLoss(kept, note);
+}
+
+/** Says what was lost of a run, also in its log. */
+function withLoss(kept: KeptRun, note: (text: string) => void): KeptRun {
+  const lost = lossOf(kept);
+  if (lost === undefined) return kept;
+  note(lost);
+  kept.journal.log({ at: systemClock.now(), level: "error", from: "executor", stream: "log", text: lost });
+  return kept;
+}

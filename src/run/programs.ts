@@ -1,0 +1,25 @@
+/**
+ * Owns what programs of the device are given when they run as tasks, before what the task itself says.
+ * Must not know how they are run.
+ * Invariant: no variable of Outrider's own configuration, its secrets least of all, gets to a program.
+ */
+import type { CommandPort } from "../pool/kinds/programs.ts";
+import { runtime } from "../runtime/runtime.ts";
+
+/** Variables of our own configuration. */
+const OURS = /^(?:OUTRIDER|NETUNICORN)_/;
+
+/** How the programs of a run are run. @param more Such as `OUTRIDER_URL`; asked for at each start. */
+export function commandPort(
+  run: string,
+  more: () => Readonly<Record<string, string>> = () => ({}),
+): CommandPort {
+  return {
+    runtime,
+    environment: () => {
+      const names = runtime.envNames().filter((name) => !OURS.test(name));
+      const inherited = Object.fromEntries(names.map((name) => [name, runtime.env(name)!]));
+      return { ...inherited, ...more(), OUTRIDER_RUN: run };
+    },
+  };
+}

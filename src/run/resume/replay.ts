@@ -1,0 +1,136 @@
+/**
+ * Owns what a journal tells of a run that was begun before: enough to go on with it.
+ * Must not go on with it (executor.ts does).
+ * Invariant: what is in the journal as finished stays finished.
+ */
+import type { Journal } from "../../journal/journal.ts";
+import type { StateRecord } from "../../model/record.ts";
+import { isFailure, type Outcome, type RunState } from "../../model/outcome.ts";
+import type { Plan } from "../../pipeline/plan/plan.ts";
+import type { Replayed } from "../../schedule/command.ts";
+import { edgesOf } from "../../schedule/edges.ts";
+
+/** A run as its journal has it. */
+export interface Past {
+  readonly run: string;
+  /** Hash of its plan. */
+  readonly plan: string;
+  readonly startedAt: number;
+  /** How it ended, if it did and nothing has begun it again since. */
+  readonly ended: RunState | undefined;
+  /** How many times in a row, up to now, its process has ended without one more outcome. */
+  readonly deaths: number;
+  readonly records: readonly StateRecord[];
+}
+
+/** A journal holds another run than the one that is to go on. */
+export class OtherPipelineError extends Error {
+  override name = "OtherPipelineError";
+  readonly code = "OUTRIDER_OTHER_PIPELINE";
+}
+
+/** `--from` names no task of the pipeline. */
+export class UnknownTaskError extends Error {
+  override name = "UnknownTaskError";
+  readonly code = "OUTRIDER_UNKNOWN_TASK";
+}
+
+const PAGE = 10_000;
+
+/** The run that a journal holds; `undefined` if it holds none. */
+export function pastOf(journal: Journal): Past | undefined {
+  const records: StateRecord[] = [];
+  for (
+    let page = journal.states(0, PAGE);
+    page.length > 0;
+    page = journal.states(records.at(-1)!.seq, PAGE)
+  ) {
+    for (const record of page) records.push(record);
+  }
+  const first = records.find((record) => record.type === "run.started");
+  if (first === undefined) return undefined;
+  let ended: RunState | undefined;
+  let deaths = 1;
+  for (const record of records) {
+    if (record.type === "run.ended") ended = record.state;
+    else if (record.type === "run.resumed") {
+      ended = undefined;
+      deaths++;
+    } else if (record.type === "attempt.settled" && record.reason !== "lost") deaths = 1;
+  }
+  return { run: first.run, plan: first.plan, startedAt: first.at, ended, deaths, records };
+}
+
+/** What the schedule is to be told of the past. @param again Tasks that are run anew. */
+export function historyOf({ records }: Past, plan: Plan, again: ReadonlySet<string>): Replayed[] {
+  const index = new Map(plan.tasks.map((task) => [task.name, task.index]));
+  let history: { readonly name: string; readonly told: Replayed }[] = [];
+  const forget = (tasks: ReadonlySet<string>) =>
+    history = history.filter(({ name, told }) => !("stopped" in told) && !tasks.has(name));
+  for (const record of records) {
+    if (record.type === "run.resumed" && record.again !== undefined) forget(new Set(record.again));
+    else if (record.type === "run.stopping") history.push({ name: "", told: { stopped: record.because } });
+    if (record.type !== "attempt.dispatched" && record.type !== "attempt.settled") continue;
+    const { task: name, iteration, attempt } = record;
+    const task = index.get(name);
+    if (task === undefined) continue;
+    const how = record.type === "attempt.dispatched"
+      ? {}
+      : { outcome: record.outcome, rerun: record.rerun === true };
+    history.push({ name, told: { task, iteration, attempt, ...how } });
+  }
+  if (again.size > 0) forget(again);
+  return history.map(({ told }) => told);
+}
+
+/**
+ * What is run anew with `--from`: the task and all that depends on it, with the loops that any of them is in; and likewise
+ * what was skipped, which has never run, and what failed and would stop the run again before it came to the task.
+ */
+export function anew(plan: Plan, { records }: Past, from: string): Set<string> {
+  const start = plan.tasks.find((task) => task.name === from);
+  if (start === undefined) {
+    throw new UnknownTaskError(
+      `There is no task ${JSON.stringify(from)} to repeat in ${plan.name}: name one of its tasks`,
+    );
+  }
+  const last = new Map<string, Outcome>();
+  for (const record of records) if (record.type === "attempt.settled") last.set(record.task, record.outcome);
+  const { fatal } = edgesOf(plan);
+  const open = [
+    start.index,
+    ...plan.tasks.filter(({ name, index }) => {
+      const outcome = last.get(name);
+      return outcome === "skipped" || (outcome !== undefined && isFailure(outcome) && fatal[index] === 1);
+    }).map(({ index }) => index),
+  ];
+  const found = new Set<number>();
+  for (let task = open.pop(); task !== undefined; task = open.pop()) {
+    if (found.has(task)) continue;
+    found.add(task);
+    for (const dependent of plan.tasks[task]!.dependents) open.push(dependent);
+    for (const loop of plan.loops) {
+      if (loop.body.includes(task)) { for (const each of loop.body) open.push(each); }
+    }
+  }
+  return new Set([...found].map((task) => plan.tasks[task]!.name));
+}
+
+/** A hash of all that matters of a plan, in hexadecimal. */
+export async function planHash(plan: Plan): Promise<string> {
+  // Each module once: that of a bundle holds all of its code.
+  const modules = [
+    ...new Set(plan.tasks.flatMap(({ run }) => run !== undefined && "module" in run ? run.module : [])),
+  ];
+  const numbers = new Map(modules.map((module, at) => [module, at]));
+  const tasks = plan.tasks.map((task) =>
+    task.run === undefined || !("module" in task.run)
+      ? task
+      : { ...task, run: { ...task.run, module: numbers.get(task.run.module) } }
+  );
+  const bytes = new TextEncoder().encode(
+    JSON.stringify([plan.name, plan.onFailure, modules, tasks, plan.loops]),
+  );
+  const hash = await crypto.subtle.digest("SHA-256", bytes);
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,114 @@
+/**
+ * Owns going on with a run that a journal holds: everything is brought to where it was, and what was in flight is lost.
+ * Must not start anything.
+ * Invariant: what had finished stays finished; what was in flight is recorded as `crashed` by `lost` before anything else.
+ */
+import type { Journal } from "../../journal/journal.ts";
+import type { StateEvent } from "../../model/record.ts";
+import { anew, historyOf, OtherPipelineError, type Past } from "./replay.ts";
+import type { Plan } from "../../pipeline/plan/plan.ts";
+import type { Command } from "../../schedule/command.ts";
+import { replay } from "../../schedule/replay.ts";
+import type { Schedule } from "../../schedule/schedule.ts";
+import type { EventLog } from "../../store/events.ts";
+import type { SharedStore } from "../../store/store.ts";
+
+/** A run whose process has ended so many times in a row, without one more outcome, is given up. */
+export const MAX_DEATHS = 3;
+
+/** What is brought back. */
+export interface Resumed {
+  readonly plan: Plan;
+  readonly journal: Journal;
+  readonly store: SharedStore;
+  readonly events: EventLog;
+  /** JSON text of each task's last value; filled in. */
+  readonly values: (string | undefined)[];
+}
+
+/** Where a run goes on. */
+export interface GoingOn {
+  readonly schedule: Schedule;
+  /** What there is to do before anything else. */
+  readonly commands: Command[];
+  /** Attempts that were in flight. */
+  readonly lost: number;
+  /** Why the run is given up, if it is. */
+  readonly givenUp: string | undefined;
+}
+
+/**
+ * Brings a new schedule, store and event log to where the journal says that they were.
+ *
+ * @param options `hash` of the plan; `from`: the task to repeat, with what depends on it; `at`: the time now.
+ * @throws {OtherPipelineError} If the journal holds a run of another plan.
+ * @throws {UnknownTaskError} If there is no task `from`.
+ * @throws {ReplayError} If the journal can't be that of a run of this plan.
+ */
+export function goOn(
+  parts: Resumed,
+  past: Past,
+  { hash, from, at }: { readonly hash: string; readonly from: string | undefined; readonly at: number },
+): GoingOn {
+  const { plan, journal } = parts;
+  if (past.plan !== hash) {
+    throw new OtherPipelineError(
+      `The journal holds run ${past.run} of another pipeline, or of another version of ${plan.name}: use another state directory, or remove what is in this one`,
+    );
+  }
+  const again = from === undefined ? new Set<string>() : anew(plan, past, from);
+  restore(parts, past, again);
+  const { schedule, commands: todo, inFlight } = replay(plan, historyOf(past, plan, again));
+  journal.append({
+    type: "run.resumed",
+    lost: inFlight.length,
+    ...(from === undefined ? {} : { again: [...again] }),
+  }, at);
+  const commands = [...todo];
+  const deaths = past.ended === undefined ? past.deaths : 0;
+  const givenUp = deaths >= MAX_DEATHS
+    ? `its process has ended ${deaths} times in a row without one more outcome`
+    : undefined;
+  for (const task of inFlight) {
+    commands.push(...lose(parts, schedule, { index: task, at, final: givenUp !== undefined }));
+  }
+  if (givenUp !== undefined) commands.push(...schedule.giveUp(givenUp));
+  return { schedule, commands, lost: inFlight.length, givenUp };
+}
+
+function restore(
+  { plan, store, events, values }: Resumed,
+  { records }: Past,
+  again: ReadonlySet<string>,
+): void {
+  const index = new Map(plan.tasks.map((task) => [task.name, task.index]));
+  for (const record of records) {
+    if (record.type !== "attempt.settled" || again.has(record.task)) continue;
+    const task = index.get(record.task);
+    if (task !== undefined) values[task] = record.value;
+  }
+  store.restore(records.filter((record) => record.type === "store.changed"));
+  events.restore(records.filter((record) => record.type === "event.emitted"));
+}
+
+/** Settles an attempt that was in flight when the process before ended. */
+function lose(
+  { plan, journal }: Resumed,
+  schedule: Schedule,
+  { index, at, final }: { readonly index: number; readonly at: number; readonly final: boolean },
+): Command[] {
+  const { name, onLost } = plan.tasks[index]!;
+  const rerun = !final && onLost === "rerun";
+  const settled: StateEvent = {
+    type: "attempt.settled",
+    task: name,
+    iteration: schedule.iteration(index),
+    attempt: schedule.attempt(index),
+    outcome: "crashed",
+    reason: "lost",
+    because: "the process that ran it ended",
+    ...(rerun ? { rerun: true } : {}),
+  };
+  journal.append(settled, at);
+  return rerun ? schedule.rerun(index) : schedule.settle(index, "crashed");
+}

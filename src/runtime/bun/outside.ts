@@ -1,0 +1,76 @@
+/**
+ * Owns what is Bun's own: its name, and how it serves an app; `exit` is the end of the thread there. It enforces no heap cap.
+ * Must not know the other adapters.
+ */
+import process from "node:process";
+import { nodeCompatible } from "../node_compat.ts";
+import type { Runtime } from "../port.ts";
+import type { Listen } from "../serve.ts";
+import type { Libc } from "../shield.ts";
+import { startWorkerThread } from "../worker_threads.ts";
+
+/** Bun behind the port. */
+export function bun(): Runtime {
+  return nodeCompatible({
+    name: "bun",
+    version: process.versions.bun ?? "unknown",
+    listen,
+    // A single executable has its script in a file system of its own, which nothing else can read.
+    self: () => {
+      const script = process.argv[1] ?? "";
+      const compiled = script === "" || /^(\/\$bunfs\/|[A-Z]:[\\/]~BUN)/.test(script);
+      return [process.execPath, ...process.execArgv, ...(compiled ? [] : [script])];
+    },
+    libc,
+    startThread: (options) => startWorkerThread(options),
+  });
+}
+
+/** What Bun adds to `import.meta`. */
+interface BunMeta {
+  require(name: "bun:ffi"): {
+    dlopen(path: string, symbols: Readonly<Record<string, object>>): { readonly symbols: Libc };
+  };
+}
+
+/** The C library, if it may be called. */
+function libc(): Libc | undefined {
+  try {
+    return (import.meta as unknown as BunMeta).require("bun:ffi").dlopen("libc.so.6", {
+      fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+      dup2: { args: ["i32", "i32"], returns: "i32" },
+      close: { args: ["i32"], returns: "i32" },
+    }).symbols;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The part of `Bun` that is used here. */
+interface BunServe {
+  serve(options: Readonly<Record<string, unknown>>): {
+    readonly address?: { readonly address: string; readonly port: number } | null;
+    stop(closeAll: boolean): Promise<void>;
+  };
+}
+
+/** Seconds; Bun's own 10 would end a request that is held for news. 255 is the most it takes. */
+const IDLE_S = 255;
+/** Above what any of our apps takes, so that the app is the one that refuses. */
+const MAX_BODY_BYTES: number = 512 * 1024 * 1024;
+
+const listen: Listen = async ({ fetch, connections: _, ...at }) => {
+  const { serve } = (globalThis as unknown as { readonly Bun: BunServe }).Bun;
+  const server = serve({
+    // Bun passes its server as a second argument, which an app may take for something else.
+    fetch: (request: Request) => fetch(request),
+    idleTimeout: IDLE_S,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    ...("path" in at ? { unix: at.path } : at),
+  });
+  return {
+    ...("hostname" in at && server.address && { at: server.address }),
+    shut: () => server.stop(false),
+    close: () => server.stop(true),
+  };
+};

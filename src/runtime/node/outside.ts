@@ -1,0 +1,88 @@
+/**
+ * Owns what is Node's own: its name, and how it serves an app; `exit` is the end of the thread there.
+ * Must not know the other adapters.
+ */
+import type { Server } from "node:http";
+import type { Socket } from "node:net";
+import process from "node:process";
+import { nodeCompatible } from "../node_compat.ts";
+import type { Runtime } from "../port.ts";
+import type { Listen } from "../serve.ts";
+import { startWorkerThread } from "../worker_threads.ts";
+
+/** Node behind the port. */
+export function node(): Runtime {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major < 22 || major === 22 && minor < 18) throw tooOld(process.versions.node);
+  return nodeCompatible({
+    name: "node",
+    version: process.versions.node,
+    listen,
+    // A single executable has itself where others have their script.
+    self: () => {
+      const script = process.argv[1];
+      const scripted = script !== undefined && script !== process.execPath;
+      return [process.execPath, ...process.execArgv, ...(scripted ? [script] : [])];
+    },
+    startThread: (options) => startWorkerThread(options),
+  });
+}
+
+/** Its stack is its message: nobody is helped by lines of ours. */
+function tooOld(version: string): Error {
+  const error = new Error(`Outrider needs Node 22.18 or newer, or Deno, or Bun; this is Node ${version}`);
+  error.stack = error.message;
+  return error;
+}
+
+/** Longer than any client keeps an idle connection, so that it is not closed under a request. */
+const KEEP_ALIVE_MS = 75_000;
+
+/** Who has not sent the head of a request by then is let go, milliseconds; and how often it is looked. Bodies are the app's. */
+const HEADERS = { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, requestTimeout: 0 };
+
+/** Beyond the bound the one goes that has been there longest without having asked for anything, or else the newest. */
+function limit(server: Server, connections: number): void {
+  const fresh = new Set<Socket>();
+  let count = 0;
+  server.on("request", ({ socket }: { readonly socket: Socket }) => void fresh.delete(socket));
+  server.on("connection", (socket: Socket) => {
+    fresh.add(socket);
+    count++;
+    socket.once("close", () => {
+      fresh.delete(socket);
+      count--;
+    });
+    if (count <= connections) return;
+    const [oldest = socket] = fresh;
+    if (oldest === socket) server.closeIdleConnections();
+    oldest.destroy();
+  });
+}
+
+const listen: Listen = async ({ fetch, connections, ...at }) => {
+  const { createAdaptorServer } = await import("@hono/node-server");
+  const options = { keepAliveTimeout: KEEP_ALIVE_MS, ...HEADERS };
+  const server = createAdaptorServer({
+    fetch,
+    overrideGlobalObjects: false,
+    serverOptions: options,
+  }) as Server;
+  await new Promise<void>((listening, failed) => {
+    server.once("error", failed);
+    // Its name for the address is another than everybody else's; one that it does not know it passes over in silence.
+    server.listen("path" in at ? at : { host: at.hostname, port: at.port }, listening);
+  });
+  limit(server, connections);
+  // A connection that can't be taken, for want of descriptors, is the client's loss and not ours.
+  server.on("error", () => {});
+  const address = server.address();
+  return {
+    ...(typeof address === "object" && address !== null && { at: address }),
+    close: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      }),
+  };
+};

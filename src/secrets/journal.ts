@@ -1,0 +1,77 @@
+/**
+ * Owns keeping secrets out of the combined log, a journal before a journal, and out of the records that leave the device.
+ * Must not know what the secrets are.
+ * Invariant: no line reaches the journal behind it with a secret in it, also not half of one in each of two lines: of a long
+ * one that was cut, or of base64 that is wrapped. No line waits for another.
+ */
+import type { Journal, LogEntry } from "../journal/journal.ts";
+import type { StateRecord } from "../model/record.ts";
+import type { RedactionStream, Redactor } from "./redactor.ts";
+
+/** A line this long may have been cut; what follows on the same stream belongs to it. In UTF-16 code units. */
+const CUT = 64 * 1024 - 1;
+/** Streams of output on which a secret may have begun that are remembered; beyond, the oldest is forgotten. */
+const MAX_OPEN = 1_000;
+
+/** The journal, with a log that holds no secrets. */
+export function redactingJournal(journal: Journal, redactor: Redactor): Journal {
+  if (redactor.idle) return journal;
+  const open = new Map<string, RedactionStream>();
+  let { count } = redactor;
+  let fresh = redactor.stream();
+  const textOf = (entry: LogEntry): string => {
+    if (redactor.count !== count) {
+      ({ count } = redactor);
+      fresh = redactor.stream();
+    }
+    const { text, task, iteration, attempt, stream } = entry;
+    const key = `${iteration} ${attempt} ${stream} ${task}`;
+    const going = open.get(key) ?? fresh;
+    const told = going.record(text, { cut: text.length >= CUT });
+    if (!going.open) open.delete(key);
+    else if (going === fresh) {
+      fresh = redactor.stream();
+      open.set(key, going);
+      if (open.size > MAX_OPEN) open.delete(open.keys().next().value!);
+    }
+    return told;
+  };
+  return {
+    append: (event, at) => journal.append(event, at),
+    log: (entry) => journal.log({ ...entry, text: textOf(entry) }),
+    states: (after, limit, options) => journal.states(after, limit, options),
+    logs: (after, limit, options) => journal.logs(after, limit, options),
+    watch: (watcher) => journal.watch(watcher),
+    ...(journal.commit !== undefined && { commit: () => journal.commit!() }),
+    flush: () => journal.flush(),
+    close: () => journal.close(),
+  };
+}
+
+/** What of a journal is told elsewhere: its values, errors and reasons are without secrets too. What is kept stays as it is. */
+export function toldOf(journal: Journal, redactor: Redactor | undefined): Journal {
+  if (redactor === undefined) return journal;
+  return {
+    append: (event, at) => journal.append(event, at),
+    log: (entry) => journal.log(entry),
+    states: (after, limit) => journal.states(after, limit).map((record) => toldRecord(record, redactor)),
+    logs: (after, limit) => journal.logs(after, limit),
+    watch: (watcher) => journal.watch(watcher),
+    ...(journal.commit !== undefined && { commit: () => journal.commit!() }),
+    flush: () => journal.flush(),
+    close: () => journal.close(),
+  };
+}
+
+/** Fields of records that hold JSON, whose numbers have to stay numbers. */
+const JSON_FIELDS: readonly string[] = ["value", "detail"];
+
+function toldRecord(record: StateRecord, redactor: Redactor): StateRecord {
+  const text = redactor.idle ? "" : JSON.stringify(record);
+  if (redactor.text(text) === text) return record;
+  const entries = Object.entries(record).map(([name, value]): [string, unknown] => {
+    const isJson = JSON_FIELDS.includes(name) && typeof value === "string";
+    return [name, isJson ? redactor.json(value) : redactor.value(value)];
+  });
+  return Object.fromEntries(entries) as unknown as StateRecord;
+}

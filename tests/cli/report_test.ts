@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { frame } from "../../src/cli/view/frame.ts";
+import { width } from "../../src/cli/view/measures.ts";
+import { plainPaint } from "../../src/cli/view/paint.ts";
+import { report } from "../../src/cli/view/report.ts";
+import type { AttemptResult } from "../../src/model/outcome.ts";
+import { pictureAt, resultOf, runningSince, snapshotOf, START } from "./fake.ts";
+
+const plain = { columns: 80, paint: plainPaint };
+
+function attempt(more: Partial<AttemptResult> = {}): AttemptResult {
+  return {
+    iteration: 0,
+    attempt: 1,
+    outcome: "succeeded",
+    startedAt: new Date(START).toISOString(),
+    endedAt: new Date(START + 300).toISOString(),
+    worker: 1,
+    ...more,
+  };
+}
+
+const skipped: AttemptResult = { iteration: 0, attempt: 0, outcome: "skipped", because: "cpu did not fail" };
+
+test("the report of a small run has a row for every task", () => {
+  const text = report(
+    resultOf("succeeded", {
+      cpu: [attempt({ value: { score: 1 } })],
+      network: [attempt({ outcome: "failed" }), attempt({ attempt: 2, value: "ok" })],
+      loop: [attempt(), attempt({ iteration: 1 }), attempt({ iteration: 2, value: new Uint8Array(3000) })],
+      cool: [skipped],
+    }),
+    plain,
+  );
+  assert.equal(
+    text,
+    `✓ cpu      succeeded  300 ms  {"score":1}
+✓ network  succeeded  300 ms  attempt 2 · "ok"
+✓ loop     succeeded  300 ms  3 iterations · "<3,000 bytes>"
+− cool     skipped            cpu did not fail
+
+device-check succeeded in 1.2 s: 3 succeeded, 1 skipped
+`,
+  );
+});
+
+test("failures are told with their message, the top of their stack and their causes", () => {
+  const error = {
+    name: "DiskError",
+    message: "no space\nleft at all",
+    stack: "DiskError: no space\n    at a (x.ts:1:1)\n    at b\n    at c\n    at d\n    at e",
+    cause: { name: "Error", message: "quota" },
+  };
+  const text = report(
+    resultOf("failed", {
+      disk: [attempt({ outcome: "failed" }), attempt({ attempt: 2, outcome: "failed", error })],
+    }),
+    plain,
+  );
+  assert.equal(
+    text,
+    `✗ disk  failed  300 ms  attempt 2 · DiskError: no space …
+
+✗ disk failed after 2 attempts: DiskError: no space
+    left at all
+    at a (x.ts:1:1)
+    at b
+    at c
+    at d
+    caused by Error: quota
+
+device-check failed in 1.2 s: 1 failed
+`,
+  );
+});
+
+test("crashes, timeouts and cancels have their reasons", () => {
+  const text = report(
+    resultOf("cancelled", {
+      a: [attempt({ outcome: "crashed", reason: "exit", code: 3 })],
+      b: [attempt({ outcome: "timed_out", because: "it took longer than 250ms" })],
+      c: [attempt({ outcome: "cancelled", because: "stopped by SIGINT" })],
+    }),
+    { ...plain, quiet: true },
+  );
+  assert.equal(
+    text,
+    `✗ a crashed: it ended its worker with exit code 3
+
+✗ b timed out: it took longer than 250ms
+
+device-check cancelled in 1.2 s: 1 timed out, 1 crashed, 1 cancelled
+`,
+  );
+});
+
+test("the report of a large run tells twenty failures and counts the rest", () => {
+  const tasks = Object.fromEntries(
+    Array.from({ length: 10_000 }, (_, at) => [
+      `t${at}`,
+      [attempt(at % 100 === 0 ? { outcome: "failed", error: { name: "Error", message: `no ${at}` } } : {})],
+    ]),
+  );
+  const lines = report(resultOf("failed", tasks), plain).split("\n");
+  assert.equal(lines[0], "✗ t0 failed: Error: no 0");
+  assert.equal(lines.filter((line) => line.startsWith("✗")).length, 20);
+  assert.ok(lines.includes("… and 80 more failures; --json and --log have them all"));
+  assert.equal(lines.at(-2), "device-check failed in 1.2 s: 9,900 succeeded, 100 failed");
+  assert.ok(lines.length < 60);
+});
+
+test("no row is wider than the terminal, and values can't wreck it", () => {
+  const text = report(
+    resultOf("succeeded", {
+      [`task ${"x".repeat(80)}`]: [attempt({ value: `\x1b[2J${"long ".repeat(500)}` })],
+    }),
+    { columns: 60, paint: plainPaint },
+  );
+  for (const line of text.split("\n").slice(0, 1)) assert.ok(width(line) <= 60, line);
+  assert.ok(!text.includes("\x1b"));
+});
+
+test("a run of no tasks says so", () => {
+  assert.equal(report(resultOf("succeeded", {}), plain), "device-check succeeded in 1.2 s: no tasks\n");
+});
+
+test("the live view shows how far the run is, what runs, and what comes next", () => {
+  const snapshot = snapshotOf({
+    tasks: 12,
+    counts: { waiting: 3, ready: 1, running: 2, succeeded: 5, failed: 1 },
+    running: [
+      runningSince(1_000, "disk", { attempt: 2 }),
+      runningSince(200, "cpu", { progress: { fraction: 0.455, text: "measuring" } }),
+    ],
+    next: ["net", "report"],
+  });
+  const lines = frame(pictureAt(START + 3_400, snapshot), { columns: 80, rows: 24, paint: plainPaint });
+  assert.deepEqual(lines, [
+    "device-check ━━━━━━━━━━━━──────────── 6 of 12 · 1 failed · 3.4 s",
+    "⠼ cpu       3.2 s  ━━━━──────  45 %  measuring",
+    "⠼ disk #2   2.4 s",
+    "  next: net, report, then 2 more",
+  ]);
+});
+
+test("the live view fits the terminal, however much runs", () => {
+  const running = Array.from({ length: 64 }, (_, at) => runningSince(at, `task ${at} ${"x".repeat(40)}`));
+  const snapshot = snapshotOf({
+    tasks: 100_000,
+    counts: {
+      waiting: 90_000,
+      running: 64,
+      succeeded: 9_900,
+      timed_out: 30,
+      crashed: 6,
+      skipped: 10,
+      retrying: 2,
+    },
+    running,
+    next: ["y".repeat(200)],
+  });
+  for (const [columns, rows] of [[80, 24], [120, 40], [40, 10], [20, 5], [10, 3], [1, 1]] as const) {
+    const lines = frame(pictureAt(START + 60_000, snapshot), {
+      columns,
+      rows,
+      paint: plainPaint,
+      notice: "Stopping",
+    });
+    assert.ok(lines.length <= Math.max(1, rows - 1), `${lines.length} lines in ${rows} rows`);
+    for (const line of lines) assert.ok(width(line) <= Math.max(1, columns - 1), `${columns}: ${line}`);
+  }
+  const wide = frame(pictureAt(START + 60_000, snapshot), { columns: 120, rows: 40, paint: plainPaint });
+  assert.match(wide[0]!, /9,946 of 100,000 · 36 failed · 2 to try again · 10 skipped · 1 min 00 s$/);
+  assert.equal(wide.length, 14);
+  assert.equal(wide[12], "  … 53 more running");
+});
+
+test("progress beyond its bounds does no harm", () => {
+  for (const fraction of [-1, 2, NaN, Infinity]) {
+    const running = [runningSince(0, "cpu", { progress: { fraction } })];
+    const [, line] = frame(snapshotOf({ running }), { columns: 80, rows: 24, paint: plainPaint });
+    assert.match(line!, /[━─]{10} ( {2}0|100) %$/);
+  }
+});

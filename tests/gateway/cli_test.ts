@@ -1,0 +1,55 @@
+/** `outrider gateway`: where its token comes from, and that no oversight opens it to others. */
+import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { runCli, startCli, withFiles } from "../rig.ts";
+
+const GATEWAY = ["gateway", "--port", "0", "--db", "g.db"];
+const ENV = { OUTRIDER_GATEWAY_TOKEN: "from-the-environment" };
+
+test("gateway: its token comes from the environment or a file, and is told nowhere", async () => {
+  await withFiles({ "token.txt": "from-a-file\n" }, async (cwd) => {
+    for (
+      const [token, args] of [["from-the-environment"], ["from-a-file", "--token-file", "token.txt"]].map(
+        ([first, ...rest]) => [first!, rest] as const,
+      )
+    ) {
+      const gateway = startCli([...GATEWAY, ...args], { cwd, env: ENV });
+      let printed = "";
+      gateway.child.stdout!.on("data", (piece: string) => printed += piece);
+      await gateway.says("with a token; Ctrl-C ends it");
+      const url = printed.trim();
+      const status = async (authorization: string) =>
+        (await fetch(`${url}/v1/runs`, { headers: { authorization } })).status;
+      assert.deepEqual(await Promise.all([status(`Bearer ${token}`), status("Bearer other")]), [200, 401]);
+      gateway.kill("SIGTERM");
+      const { code, stdout, stderr } = await gateway.ended;
+      assert.equal(code, 0, stderr);
+      assert.ok(!(stdout + stderr).includes(token));
+    }
+    assert.equal(statSync(join(cwd, "g.db")).mode & 0o077, 0);
+    // From now on the database holds a token, so that a start without one would let in who was kept out.
+    const open = await runCli(GATEWAY, { cwd });
+    assert.equal(open.code, 2);
+    assert.match(open.stderr, /holds tokens.*OUTRIDER_GATEWAY_TOKEN/);
+    assert.equal(open.stdout, "");
+  });
+});
+
+test("gateway: a token that can't be had is told, and other machines are let in with one alone", async () => {
+  await withFiles({ "empty.txt": "\n" }, async (cwd) => {
+    const cases: [RegExp, readonly string[], Readonly<Record<string, string>>][] = [
+      [/--token-file none\.txt can't be read/, ["--token-file", "none.txt"], {}],
+      [/The token is empty: leave OUTRIDER_GATEWAY_TOKEN unset/, ["--token-file", "empty.txt"], ENV],
+      [/--token and --token-file: one of them is enough/, ["--token", "a", "--token-file", "empty.txt"], {}],
+      [/--host 0\.0\.0\.0 lets other machines in/, ["--host", "0.0.0.0"], { OUTRIDER_GATEWAY_TOKEN: "" }],
+      [/--host 127\.0\.0\.1\.example\.org lets other machines in/, ["--host", "127.0.0.1.example.org"], {}],
+    ];
+    await Promise.all(cases.map(async ([message, args, env]) => {
+      const { code, stderr, stdout } = await runCli([...GATEWAY, ...args], { cwd, env });
+      assert.deepEqual([code, stdout], [2, ""], stderr);
+      assert.match(stderr, message);
+    }));
+  });
+});

@@ -1,0 +1,15 @@
+/** The journal in memory. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { memoryJournal } from "../../src/journal/memory/memory.ts";
+import { contract } from "./contract.ts";
+import { entryOf } from "./entries.ts";
+
+contract("memory", (options) => Promise.resolve(memoryJournal(options)));
+
+test("memory: the log's memory is let go as it is dropped, however much is written", () => {
+  const journal = memoryJournal({ logBytes: 10_000 });
+  for (let at = 0; at < 20_000; at++) journal.log(entryOf("x".repeat(100), at));
+  const records = journal.logs(0, 100_000);
+  assert.deepEqual([records.length, records[0]!.seq, records.at(-1)!.seq], [51, 19_950, 20_000]);
+});

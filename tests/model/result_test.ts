@@ -1,0 +1,104 @@
+/** The result document as a fold of state records. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { memoryJournal } from "../../src/journal/memory/memory.ts";
+import type { StateEvent } from "../../src/model/record.ts";
+import { ResultFold, resultToJson } from "../../src/model/result.ts";
+import { encode } from "../../src/model/value.ts";
+
+const START: StateEvent = {
+  type: "run.started",
+  run: "r1",
+  pipeline: "p",
+  runtime: "deno 2.9.6",
+  plan: "abc",
+};
+
+function settled(task: string, more: Partial<StateEvent & { type: "attempt.settled" }> = {}): StateEvent {
+  return { type: "attempt.settled", task, iteration: 0, attempt: 1, outcome: "succeeded", ...more };
+}
+
+function fold(...events: readonly StateEvent[]): ResultFold {
+  const journal = memoryJournal();
+  const result = new ResultFold();
+  journal.watch({ state: (record) => result.add(record) });
+  events.forEach((event, at) => journal.append(event, at * 1000));
+  return result;
+}
+
+test("a result holds every attempt in the order of settling, with values and times", () => {
+  const bytes = new Uint8Array([1, 2, 255]);
+  const result = fold(
+    START,
+    { type: "attempt.dispatched", task: "cpu", iteration: 0, attempt: 1, worker: 1 },
+    settled("cpu", {
+      outcome: "failed",
+      error: { name: "Error", message: "no" },
+      startedAt: 1,
+      endedAt: 2,
+      worker: 1,
+    }),
+    settled("cpu", { attempt: 2, value: encode({ raw: bytes }, "v")! }),
+    settled("cool", { attempt: 0, outcome: "skipped", because: "cpu did not fail" }),
+    { type: "run.ended", state: "succeeded" },
+  ).result();
+  assert.deepEqual(result, {
+    run: "r1",
+    pipeline: "p",
+    runtime: "deno 2.9.6",
+    state: "succeeded",
+    startedAt: "1970-01-01T00:00:00.000Z",
+    endedAt: "1970-01-01T00:00:05.000Z",
+    tasks: {
+      cpu: [
+        {
+          iteration: 0,
+          attempt: 1,
+          outcome: "failed",
+          error: { name: "Error", message: "no" },
+          startedAt: "1970-01-01T00:00:00.001Z",
+          endedAt: "1970-01-01T00:00:00.002Z",
+          worker: 1,
+        },
+        { iteration: 0, attempt: 2, outcome: "succeeded", value: { raw: bytes } },
+      ],
+      cool: [{ iteration: 0, attempt: 0, outcome: "skipped", because: "cpu did not fail" }],
+    },
+  });
+});
+
+test("both ways to JSON agree, and bytes are base64", () => {
+  const result = fold(
+    START,
+    settled("a", { value: encode({ raw: new Uint8Array([1]), "$": { $bytes: "mine" } }, "v")!, worker: 3 }),
+    settled("b"),
+    settled("__proto__", { value: "null" }),
+    settled("c", { outcome: "crashed", reason: "exit", code: 3 }),
+  );
+  const text = [...result.json()].join("");
+  assert.equal(resultToJson(result.result()), text);
+  const parsed = JSON.parse(text);
+  assert.deepEqual(parsed.tasks.a[0].value, { raw: { $bytes: "AQ==" }, "$": { $$bytes: "mine" } });
+  assert.equal("value" in parsed.tasks.b[0], false);
+  assert.deepEqual(Object.keys(parsed.tasks), ["a", "b", "__proto__", "c"]);
+  assert.equal(parsed.tasks.c[0].code, 3);
+  assert.equal(parsed.state, "running");
+});
+
+test("a resumed run is running again, and keeps what was settled before", () => {
+  const result = fold(START, settled("a"), { type: "run.ended", state: "cancelled" }, {
+    type: "run.resumed",
+    lost: 1,
+  });
+  assert.equal(result.result().state, "running");
+  assert.equal("endedAt" in result.result(), false);
+  assert.equal(result.attemptsBefore()["a"]!.length, 1);
+});
+
+test("what the fold gave out is the caller's, later records do not change it", () => {
+  const result = fold(START, settled("a"));
+  const before = result.attemptsBefore();
+  result.add({ seq: 3, at: 0, ...settled("a", { attempt: 2 }) } as Parameters<ResultFold["add"]>[0]);
+  assert.equal(before["a"]!.length, 1);
+  assert.equal(result.attemptsBefore()["a"]!.length, 2);
+});

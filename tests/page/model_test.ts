@@ -1,0 +1,195 @@
+/**
+ * Tests what the page makes of records: where tasks stand, and how the graph is placed.
+ */
+import assert from "node:assert/strict";
+import test from "node:test";
+import fc from "fast-check";
+import type { PagePipeline } from "../../src/page/data.ts";
+import { Slice, tellWhole } from "../../src/page/lines.ts";
+import { Model } from "../../src/page/model.ts";
+import { BOX_HEIGHT, layersOf, placeInLayers, type Sketch } from "../../src/page/place.ts";
+import { reasonOf } from "../../src/page/reason.ts";
+import { STANDING_NAMES } from "../../src/page/words.ts";
+import type { StateEvent, StateRecord } from "../../src/model/record.ts";
+
+function pipelineOf(...names: readonly string[]): PagePipeline {
+  return {
+    name: "p",
+    onFailure: "stop",
+    loops: [],
+    tasks: names.map((name, at) => ({
+      name,
+      kind: "task",
+      needs: at === 0 ? [] : [{ task: names[at - 1]!, on: "success" }],
+      join: "all",
+      attempts: 2,
+      allowFailure: false,
+    })),
+  };
+}
+
+function told(model: Model, ...events: readonly StateEvent[]): Model {
+  events.forEach((event) => {
+    const seq = model.seq + 1;
+    model.add({ seq, at: 1_000 + seq * 10, ...event } as StateRecord);
+  });
+  return model;
+}
+
+const dispatched = (task: string, worker = 1, attempt = 1): StateEvent => ({
+  type: "attempt.dispatched",
+  task,
+  worker,
+  iteration: 0,
+  attempt,
+});
+
+const settled = (task: string, more: object = {}): StateEvent => ({
+  type: "attempt.settled",
+  task,
+  iteration: 0,
+  attempt: 1,
+  outcome: "succeeded",
+  worker: 1,
+  startedAt: 1_001,
+  endedAt: 1_002,
+  ...more,
+});
+
+const standings = (model: Model) => model.tasks.map(({ name, standing }) => `${name} ${standing}`);
+
+test("of the tasks given to a worker the first one runs, and the next when it has ended", () => {
+  const model = told(
+    new Model({ id: "r", runtime: "x" }, pipelineOf("a", "b", "c")),
+    dispatched("a"),
+    dispatched("b"),
+  );
+  assert.deepEqual(standings(model), ["a running", "b queued", "c waiting"]);
+  told(model, settled("a"));
+  assert.deepEqual(standings(model), ["a succeeded", "b running", "c waiting"]);
+});
+
+test("an attempt that one worker gives back runs on the other, and is in one lane", () => {
+  const model = told(
+    new Model({ id: "r", runtime: "x" }, pipelineOf("a", "b")),
+    dispatched("a", 1),
+    dispatched("b", 1),
+    dispatched("b", 2),
+    settled("a"),
+    settled("b", { worker: 2 }),
+  );
+  assert.deepEqual([...model.lanes].map(([worker, lane]) => [worker, lane.map(({ task }) => task)]), [
+    [1, ["a"]],
+    [2, ["b"]],
+  ]);
+  assert.equal(model.tasks[1]!.attempts.length, 1);
+});
+
+test("a task that failed and is planned again is retrying, with both attempts in the end", () => {
+  const model = told(
+    new Model({ id: "r", runtime: "x" }, pipelineOf("a")),
+    dispatched("a"),
+    settled("a", { outcome: "failed", error: { name: "Error", message: "no" } }),
+    { type: "attempt.planned", task: "a", iteration: 0, attempt: 2, dueAt: 1_500 },
+  );
+  assert.deepEqual(standings(model), ["a retrying"]);
+  assert.match(reasonOf(model.tasks[0]!, model), /^again in .*; before: no$/);
+  told(model, dispatched("a", 1, 2), settled("a", { attempt: 2 }));
+  assert.deepEqual(model.tasks[0]!.attempts.map(({ outcome }) => outcome), ["failed", "succeeded"]);
+});
+
+test("a task says what it waits for, and why it was skipped", () => {
+  const model = told(new Model({ id: "r", runtime: "x" }, pipelineOf("a", "b")), dispatched("a"));
+  assert.equal(reasonOf(model.tasks[1]!, model), "for a");
+  told(model, settled("a", { outcome: "failed" }), {
+    type: "attempt.settled",
+    task: "b",
+    iteration: 0,
+    attempt: 0,
+    outcome: "skipped",
+    because: "a did not succeed",
+  });
+  assert.equal(reasonOf(model.tasks[1]!, model), "a did not succeed");
+});
+
+test("a resumed run forgets what was in flight and what is done again", () => {
+  const model = told(
+    new Model({ id: "r", runtime: "x" }, pipelineOf("a", "b")),
+    dispatched("a"),
+    settled("a"),
+    dispatched("b"),
+    { type: "run.resumed", lost: 1, again: ["a"] },
+  );
+  assert.deepEqual(standings(model), ["a waiting", "b waiting"]);
+  assert.equal(model.counts.waiting, 2);
+});
+
+test("the counts always add up to the number of tasks, whatever the records say", () => {
+  const names = ["a", "b", "c", "d"];
+  const event = fc.oneof(
+    fc.record({ task: fc.constantFrom(...names), worker: fc.nat(2) }).map(({ task, worker }) =>
+      dispatched(task, worker)
+    ),
+    fc.record({ task: fc.constantFrom(...names), worker: fc.nat(2) }).map(({ task, worker }) =>
+      settled(task, { worker })
+    ),
+    fc.constantFrom(...names).map((task): StateEvent => ({
+      type: "attempt.planned",
+      task,
+      iteration: 0,
+      attempt: 2,
+      dueAt: 5,
+    })),
+    fc.constantFrom(...names).map((task): StateEvent => ({ type: "run.resumed", lost: 0, again: [task] })),
+  );
+  fc.assert(fc.property(fc.array(event, { maxLength: 40 }), (events) => {
+    const model = told(new Model({ id: "r", runtime: "x" }, pipelineOf(...names)), ...events);
+    assert.equal(STANDING_NAMES.reduce((sum, name) => sum + model.counts[name], 0), names.length);
+    for (const task of model.tasks) {
+      const open = task.attempts.filter(({ outcome }) => outcome === undefined);
+      assert.ok(open.length <= 1, "a task has two attempts under way");
+    }
+  }));
+});
+
+const sketches: fc.Arbitrary<Sketch> = fc.integer({ min: 1, max: 120 }).chain((count) =>
+  fc.record({
+    widths: fc.array(fc.integer({ min: 40, max: 230 }), { minLength: count, maxLength: count }),
+    edges: fc.array(fc.tuple(fc.nat(count - 1), fc.nat(count - 1)), { maxLength: 200 }).map((pairs) =>
+      pairs.filter(([a, b]) => a !== b).map(([a, b]) => ({
+        from: Math.min(a, b),
+        to: Math.max(a, b),
+        kind: "success" as const,
+      }))
+    ),
+  })
+);
+
+test("in layers, every need lies before the task that has it, and no two boxes overlap", () => {
+  fc.assert(
+    fc.property(sketches, fc.constantFrom("TB" as const, "LR" as const), (sketch, direction) => {
+      const { middles, width, height, lines } = placeInLayers(sketch, direction);
+      const layers = layersOf(sketch);
+      for (const { from, to } of sketch.edges) assert.ok(layers[from]! < layers[to]!);
+      assert.equal(lines.length, sketch.edges.length);
+      const boxes = sketch.widths.map((wide, at) => ({ x: middles[2 * at]!, y: middles[2 * at + 1]!, wide }));
+      boxes.forEach((box, at) => {
+        assert.ok(box.x - box.wide / 2 >= 0 && box.x + box.wide / 2 <= width);
+        assert.ok(box.y - BOX_HEIGHT / 2 >= 0 && box.y + BOX_HEIGHT / 2 <= height);
+        for (const other of boxes.slice(at + 1)) {
+          assert.ok(
+            Math.abs(box.y - other.y) >= BOX_HEIGHT ||
+              Math.abs(box.x - other.x) >= (box.wide + other.wide) / 2,
+          );
+        }
+      });
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("lines are told whole, also where a text ends within one", async () => {
+  const lines: unknown[] = [];
+  const rest = await tellWhole('{"a":1}\n\n{"a":2}\n{"a"', new Slice(), (line) => lines.push(line));
+  assert.deepEqual([lines, rest], [[{ a: 1 }, { a: 2 }], '{"a"']);
+});

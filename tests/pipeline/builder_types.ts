@@ -1,0 +1,75 @@
+/** What the builder's types let through and what not; checked by the compiler in pipeline_builder_test.ts, never run. */
+import { pipeline } from "../../src/pipeline/builder/builder.ts";
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
+function same<A, B>(_: Same<A, B>): void {}
+
+const p = pipeline("types");
+const cpu = p.task("cpu", async () => ({ score: 1 }), { timeout: "10s" });
+const disk = p.task("disk", () => 12.5);
+const nothing = p.task("nothing", async () => {});
+const sync = p.task("sync", { cpu, disk });
+
+p.task("report", { cpu, d: disk, nothing, sync }, ({ inputs }) => {
+  same<typeof inputs.cpu, { score: number }>(true);
+  same<typeof inputs.d, number>(true);
+  same<typeof inputs.nothing, void>(true);
+  same<typeof inputs.sync, undefined>(true);
+  // @ts-expect-error: there is no need of this name
+  inputs.dsk;
+  // @ts-expect-error: what cpu returns has no such key
+  inputs.cpu.scor;
+  // @ts-expect-error: inputs can't be changed
+  inputs.d = 5;
+});
+
+// @ts-expect-error: no such task
+p.task("misspelt", { cpuu }, () => 1);
+// @ts-expect-error: a name is no handle
+p.task("named", { cpu: "cpu" }, () => 1);
+
+p.task("outcomes", { f: cpu.on("failure"), a: cpu.on("any"), s: disk.on("success") }, ({ inputs }) => {
+  same<typeof inputs.f, undefined>(true);
+  same<typeof inputs.a, { score: number } | undefined>(true);
+  same<typeof inputs.s, number>(true);
+});
+// @ts-expect-error: no such outcome
+cpu.on("failed");
+
+p.task("any", { cpu, disk }, ({ inputs }) => {
+  same<typeof inputs.cpu, { score: number } | undefined>(true);
+  same<typeof inputs.disk, number | undefined>(true);
+}, { join: "any" });
+
+p.task("after", [cpu, disk.on("any")], ({ inputs, iteration, attempt }) => {
+  same<typeof iteration, number>(true);
+  same<typeof attempt, number>(true);
+  // @ts-expect-error: an array only orders
+  inputs.cpu;
+});
+
+p.task("params", ({ params }) => {
+  same<typeof params.ms, number>(true);
+  // @ts-expect-error: no such param
+  params.sec;
+}, { params: { ms: 5 } });
+p.task("params with needs", { cpu }, ({ params, inputs }) => params.ms + inputs.cpu.score, {
+  params: { ms: 5 },
+});
+
+// @ts-expect-error: a misspelt option
+p.task("option", () => 1, { timeot: "10s" });
+// @ts-expect-error: a wrong word
+p.task("word", () => 1, { onLost: "retry" });
+// @ts-expect-error: a loop says how often
+p.loop({ from: cpu, to: cpu });
+p.loop({ from: cpu, to: cpu, times: 2, on: "failure" });
+// @ts-expect-error: a wrong word
+pipeline("x", { onFailure: "go on" });
+
+const lenient = pipeline("lenient", { onFailure: "continue" });
+const one = lenient.task("one", () => 1);
+lenient.task("two", { one, sure: one.on("success") }, ({ inputs }) => {
+  same<typeof inputs.one, number | undefined>(true);
+  same<typeof inputs.sure, number>(true);
+});

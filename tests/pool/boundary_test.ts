@@ -1,0 +1,516 @@
+/**
+ * What a worker may tell its lane, held to by the other end of its memory and its port: a thread in the test's hand. What can't
+ * be right ends the thread, and the attempt that runs has crashed; nothing is thrown, nothing hangs, nothing is settled twice.
+ */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { isJson } from "../../src/base/json.ts";
+import { InboxReader } from "../../src/pool/ring/inbox.ts";
+import { Lane, type LaneItem, type LaneLine, type LaneOutcome } from "../../src/pool/lane.ts";
+import { Kind, OUTBOX_BYTES, OutboxWriter } from "../../src/pool/ring/outbox.ts";
+import { BELL, type WorkerData } from "../../src/pool/protocol.ts";
+import { haltCell, newSeat } from "../../src/pool/seat.ts";
+import { STRAY, type Thread, type ThreadEnd } from "../../src/runtime/port.ts";
+
+/** Cells of the control array: the outbox's first, then the inbox's. */
+const Cell = {
+  outboxHead: 0,
+  outboxTail: 1,
+  bell: 2,
+  head: 3,
+  tail: 4,
+  idle: 5,
+  released: 6,
+  current: 7,
+} as const;
+
+/** A lane, and all that it tells, with its worker in the test's hand. */
+class Rig {
+  readonly data: WorkerData;
+  readonly inbox: InboxReader;
+  readonly outbox: OutboxWriter;
+  readonly lane: Lane;
+  readonly sent: unknown[] = [];
+  readonly settled: { readonly item: LaneItem; readonly outcome: LaneOutcome }[] = [];
+  readonly lines: LaneLine[] = [];
+  readonly progress: unknown[] = [];
+  readonly called: unknown[] = [];
+  readonly taken: LaneItem[] = [];
+  left: readonly LaneItem[] | undefined;
+  terminated = false;
+  readonly #told: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #heard: PromiseWithResolvers<void> = Promise.withResolvers();
+  #message: (message: unknown) => void = () => {};
+  #end: (end: ThreadEnd) => void = () => {};
+
+  constructor() {
+    const thread: Thread = {
+      postMessage: (message) => void this.sent.push(message),
+      onMessage: (listener) => void (this.#message = listener),
+      onEnd: (listener) => void (this.#end = listener),
+      terminate: () => {
+        this.terminated = true;
+        return Promise.resolve();
+      },
+      ref() {},
+    };
+    const seat = newSeat(1, haltCell(), () => thread);
+    this.data = seat.data;
+    this.inbox = new InboxReader(seat.data.inbox);
+    this.outbox = new OutboxWriter(seat.data.cells, seat.data.outbox, () => this.#message(BELL));
+    this.lane = new Lane({
+      seat,
+      killGraceMs: 1_000,
+      services: () => ({ get: (...args: unknown[]) => this.#called(args) }),
+      listener: {
+        began() {},
+        settled: (lane, item, outcome) => {
+          if (outcome.outcome !== "succeeded") this.taken.push(...lane.revoke());
+          this.settled.push({ item, outcome });
+          if (outcome.outcome !== "succeeded") lane.release();
+        },
+        printed: (_, line) => void this.lines.push(line),
+        progressed: (_, __, progress) => void this.progress.push(progress),
+        told: () => this.#told.resolve(),
+        ended: (_, left) => void (this.left = left),
+      },
+    });
+    this.outbox.ring();
+  }
+
+  /** A lane that can take attempts. Others may have to have their turn before its worker is heard. */
+  static async ready(): Promise<Rig> {
+    const rig = new Rig();
+    await rig.#told.promise;
+    return rig;
+  }
+
+  /** Resolves when a service was called. */
+  get heard(): Promise<void> {
+    return this.#heard.promise;
+  }
+
+  #called(args: unknown[]): void {
+    this.called.push(args);
+    this.#heard.resolve();
+  }
+
+  /** Offers so many attempts; each but the first follows the one before it if `follow`. */
+  offer(count: number, { timeoutMs, follow = false }: { timeoutMs?: number; follow?: boolean } = {}): void {
+    const items = Array.from({ length: count }, (_, task): LaneItem => ({
+      task,
+      iteration: 0,
+      attempt: 1,
+      urgent: false,
+      fatal: false,
+      follows: follow && task > 0,
+      timeoutMs,
+      payload: `{"s":0,"t":"t${task}"}`,
+    }));
+    assert.equal(this.lane.offer(items).length, 0);
+  }
+
+  /** Claims the next offer, as the worker's program does. */
+  claim(): number {
+    return this.inbox.claim(Date.now())!.seq;
+  }
+
+  tell(kind: number, fields: Partial<Parameters<OutboxWriter["write"]>[1]> = {}): void {
+    const at = performance.timeOrigin + performance.now();
+    this.outbox.write(kind, { a: 0, b: 0, c: 0, x: at, y: at, text: undefined, ...fields });
+  }
+
+  cell(cell: number, value: number): void {
+    Atomics.store(this.data.cells, cell, value);
+  }
+
+  says(message: unknown): void {
+    this.#message(message);
+  }
+
+  ends(end: Partial<ThreadEnd> = {}): void {
+    this.#end({ memory: false, code: 0, ...end });
+  }
+
+  /** What the only attempt that was running came to, after the thread has ended as it was told to. */
+  refused(): string {
+    this.lane.drain();
+    assert.ok(this.terminated, "the thread was not ended");
+    this.ends();
+    const lost = this.settled.filter(({ outcome }) => outcome.outcome === "crashed");
+    assert.equal(lost.length, 1, JSON.stringify(this.settled));
+    assert.equal(lost[0]!.outcome.reason, "lost");
+    return lost[0]!.outcome.because ?? "";
+  }
+}
+
+/** A lane whose worker runs the first of three attempts. */
+async function running(options: { timeoutMs?: number } = {}): Promise<Rig> {
+  const rig = await Rig.ready();
+  rig.offer(3, options);
+  rig.claim();
+  return rig;
+}
+
+const SUCCESS = 0, FAILURE = 1, TIMED_OUT = 2, CANCELLED = 3;
+
+/** Every way to tell what can't be right, by record or cell, with what is said of it. */
+const WRONG: Readonly<Record<string, readonly [(rig: Rig) => void, RegExp]>> = {
+  "zeros": [(rig) => rig.cell(Cell.outboxHead, 64), /claims 0 bytes/],
+  "a head that goes back": [(rig) => rig.cell(Cell.outboxHead, -8), /claims -8 bytes/],
+  "a head beyond the ring": [(rig) => rig.cell(Cell.outboxHead, OUTBOX_BYTES + 8), /claims \d+ bytes of/],
+  "a head in the midst of a record": [
+    (rig) => {
+      rig.tell(Kind.alive);
+      rig.cell(Cell.outboxHead, 16);
+    },
+    /claims 40 bytes/,
+  ],
+  "a length that is odd": [(rig) => patch(rig, 0, 41), /claims 41 bytes/],
+  "a length below 0": [(rig) => patch(rig, 0, -40), /claims -40 bytes/],
+  "a length beyond what is there": [(rig) => patch(rig, 0, 4_096), /claims 4096 bytes/],
+  "a text longer than its record": [(rig) => patch(rig, 9, 400), /text in its outbox claims 400/],
+  "a text of less than nothing": [(rig) => patch(rig, 9, -2), /text in its outbox claims -2/],
+  "a kind that there is not": [(rig) => rig.tell(99), /of the kind 99/],
+  "an outcome of an offer not claimed": [(rig) => rig.tell(Kind.outcome, { a: 1 }), /that it does not run/],
+  "an outcome of no offer": [(rig) => rig.tell(Kind.outcome, { a: 70_000 }), /that it does not run/],
+  "an outcome of the number -1": [(rig) => rig.tell(Kind.outcome, { a: -1 }), /that it does not run/],
+  "an outcome that there is not": [(rig) => rig.tell(Kind.outcome, { b: 4 }), /outcome that there is not/],
+  "an outcome below 0": [(rig) => rig.tell(Kind.outcome, { b: -1 }), /outcome that there is not/],
+  "a value that is no JSON": [(rig) => rig.tell(Kind.outcome, { b: SUCCESS, text: "{" }), /no JSON/],
+  "a value with something behind it": [
+    (rig) => rig.tell(Kind.outcome, { b: SUCCESS, text: '1},"s":0,"t":"t1"' }),
+    /no JSON/,
+  ],
+  "a value that is too deep": [
+    (rig) => rig.tell(Kind.outcome, { b: SUCCESS, text: "[".repeat(2_000) + "]".repeat(2_000) }),
+    /no JSON/,
+  ],
+  "a failure without an error": [(rig) => rig.tell(Kind.outcome, { b: FAILURE }), /without an error/],
+  "an error that is no JSON": [
+    (rig) => rig.tell(Kind.outcome, { b: FAILURE, text: "oops" }),
+    /without an error/,
+  ],
+  "an error that is none": [
+    (rig) => rig.tell(Kind.outcome, { b: FAILURE, text: '{"name":1}' }),
+    /without an error/,
+  ],
+  "a timeout where there is none": [(rig) => rig.tell(Kind.outcome, { b: TIMED_OUT }), /nothing led to/],
+  "a cancel that nobody asked for": [(rig) => rig.tell(Kind.outcome, { b: CANCELLED }), /nothing led to/],
+  "progress that is no number": [(rig) => rig.tell(Kind.progress, { x: NaN }), /no number from 0 to 1/],
+  "progress of another attempt": [(rig) => rig.tell(Kind.progress, { a: 1, x: 0.5 }), /that it does not run/],
+  "a line of no level": [(rig) => rig.tell(Kind.log, { y: 20, text: "" }), /of a kind that there is not/],
+  "a line of no number": [(rig) => rig.tell(Kind.log, { y: NaN, text: "" }), /of a kind that there is not/],
+  "a line without a text": [(rig) => rig.tell(Kind.log, { y: 5 }), /of a kind that there is not/],
+  "a line of an offer to come": [
+    (rig) => rig.tell(Kind.log, { a: 3, y: 5, text: "" }),
+    /of a kind that there is not/,
+  ],
+  "a text that never ends": [(rig) => rig.tell(Kind.chunk), /has no end/],
+  "its own failure": [(rig) => rig.tell(Kind.broken, { text: "Error: x" }), /its program failed: Error: x/],
+  "an attempt that is gone": [(rig) => rig.cell(Cell.current, 0), /without telling the outcome/],
+  "another attempt that runs": [(rig) => rig.cell(Cell.current, 2), /without telling the outcome/],
+  "an attempt to come that runs": [(rig) => rig.cell(Cell.current, 50), /claims that offer 50 of 3 runs/],
+  "a current below 0": [(rig) => rig.cell(Cell.current, -5), /claims that offer -5/],
+  "more offers than there were": [(rig) => rig.cell(Cell.tail, 1_000), /claims 1000 of 3 offers/],
+  "fewer offers than before": [
+    (rig) => {
+      rig.lane.drain();
+      rig.cell(Cell.tail, 0);
+    },
+    /claims 0 of 3 offers/,
+  ],
+};
+
+/** Writes a record and then another number into its header. */
+function patch({ outbox, data }: Rig, word: number, value: number): void {
+  outbox.write(Kind.log, { a: 0, b: 0, c: 0, x: 0, y: 5, text: "0123456789" });
+  new Int32Array(data.outbox)[word] = value;
+}
+
+test("what can't be right in memory ends the thread, and only the attempt that runs has crashed", async () => {
+  for (const [what, [wrong, because]] of Object.entries(WRONG)) {
+    const rig = await running();
+    wrong(rig);
+    assert.match(rig.refused(), because, what);
+    assert.equal(rig.settled[0]!.item.task, 0, what);
+    assert.deepEqual([...rig.taken, ...rig.left ?? []].map(({ task }) => task), [2, 1], what);
+  }
+});
+
+/** What comlink would obey, and what it would fall over. */
+const MESSAGES: readonly unknown[] = [
+  { id: "1", type: "APPLY", path: ["set"], argumentList: {} },
+  { id: "1", type: "APPLY", path: ["get"], argumentList: {} },
+  { id: "1", type: "APPLY", path: ["get"], argumentList: [null] },
+  { id: "1", type: "APPLY", path: ["get"], argumentList: [{ type: "HANDLER", name: "proxy", value: 1 }] },
+  { id: "1", type: "APPLY", path: ["get"], argumentList: [{ type: "HANDLER", name: "throw", value: {} }] },
+  { id: "1", type: "APPLY", path: ["get"], argumentList: Array(5).fill({ type: "RAW", value: 1 }) },
+  { id: "1", type: "APPLY", path: ["constructor"], argumentList: [] },
+  { id: "1", type: "APPLY", path: ["__proto__"], argumentList: [] },
+  { id: "1", type: "APPLY", path: ["get", "constructor"], argumentList: [] },
+  { id: "1", type: "APPLY", path: [["get"]], argumentList: [] },
+  { id: "1", type: "APPLY", path: "get", argumentList: [] },
+  { id: "1", type: "APPLY", path: [], argumentList: [] },
+  { id: "1", type: "SET", path: ["__proto__", "polluted"], value: { type: "RAW", value: 1 } },
+  { id: "1", type: "GET", path: ["get"] },
+  { id: "1", type: "CONSTRUCT", path: ["get"], argumentList: [] },
+  { id: "1", type: "ENDPOINT", path: [] },
+  { id: "1", type: "RELEASE", path: [] },
+  { id: "1", type: "RAW", value: 1 },
+  { id: 1, type: "APPLY", path: ["get"], argumentList: [] },
+  { id: "x".repeat(1_000), type: "APPLY", path: ["get"], argumentList: [] },
+  { type: "APPLY", path: ["get"], argumentList: [] },
+  {},
+  [],
+  null,
+  undefined,
+  "text",
+  10n,
+  0,
+  2,
+  BELL,
+  STRAY,
+  new Map(),
+  new Error("x"),
+];
+
+test("a message that the worker's program does not send ends the thread, and reaches nothing", async () => {
+  const before = Object.getOwnPropertyNames(Object.prototype).length;
+  for (const message of MESSAGES) {
+    const rig = await running();
+    rig.lane.drain();
+    rig.says(message);
+    assert.match(
+      rig.refused(),
+      /^it has .*; look for code that changes globals/,
+      JSON.stringify(String(message)),
+    );
+    assert.deepEqual(rig.called, []);
+  }
+  assert.equal(Object.getOwnPropertyNames(Object.prototype).length, before);
+  assert.equal((({}) as { polluted?: unknown }).polluted, undefined);
+});
+
+test("a call of a service is heard, and answers to what was asked", async () => {
+  const rig = await running();
+  rig.says({ id: "7", type: "APPLY", path: ["get"], argumentList: [{ type: "RAW", value: "key" }] });
+  await rig.heard;
+  assert.deepEqual(rig.called, [["key"]]);
+  const answer = rig.lane.ask((calls) => calls.describe("data:,"));
+  const { id } = rig.sent.find((message) => (message as { path?: unknown }).path !== undefined) as {
+    id: string;
+  };
+  rig.says({ id, type: "HANDLER", name: "throw", value: { isError: false, value: { toString: 1 } } });
+  await assert.rejects(answer, /^Error: Thrown: an object$/);
+  assert.equal(rig.terminated, false);
+  rig.says({ id, type: "RAW", value: 1 });
+  assert.match(rig.refused(), /answered what it was not asked/);
+});
+
+test("a flood of bells or of calls is refused", async () => {
+  const bells = await running();
+  bells.lane.drain();
+  for (let count = 0; count < 1_000; count++) bells.says(BELL);
+  assert.match(bells.refused(), /rung a bell/);
+  const calls = await running();
+  const call = { id: "7", type: "APPLY", path: ["get"], argumentList: [] };
+  for (let count = 0; count < 300_000 && !calls.terminated; count++) calls.says(call);
+  assert.match(calls.refused(), /calls faster/);
+});
+
+test("a bell for each time that something was told is none too many", async () => {
+  const rig = await Rig.ready();
+  for (let count = 0; count < 100; count++) {
+    rig.offer(1);
+    const seq = rig.claim();
+    rig.tell(Kind.outcome, { a: seq });
+    rig.inbox.done();
+    rig.outbox.ring();
+    if (count % 3 === 0) rig.lane.drain();
+  }
+  rig.lane.drain();
+  assert.equal(rig.terminated, false);
+  assert.equal(rig.settled.length, 100);
+});
+
+test("an outcome is told once", async () => {
+  const rig = await running();
+  rig.tell(Kind.outcome, { a: 0, text: "1" });
+  rig.tell(Kind.outcome, { a: 0, text: "2" });
+  rig.lane.drain();
+  rig.ends();
+  assert.equal(rig.settled.filter(({ item }) => item.task === 0).length, 1);
+  assert.equal(rig.settled[0]!.outcome.value, "1");
+  assert.ok(rig.terminated);
+});
+
+test("times that can't be are taken for the nearest that can", async () => {
+  for (const at of [NaN, Infinity, -Infinity, 1e300, -1e300, 0]) {
+    const rig = await running();
+    rig.data.inbox.claimedAt[0] = at;
+    rig.tell(Kind.log, { x: at, y: 5, text: "line" });
+    rig.tell(Kind.outcome, { x: at, y: at });
+    rig.lane.drain();
+    const { startedAt, endedAt } = rig.settled[0]!.outcome;
+    for (const time of [startedAt, endedAt, rig.lines[0]!.at]) {
+      assert.ok(!Number.isNaN(new Date(time).getTime()));
+    }
+    assert.ok(startedAt <= endedAt && endedAt <= Date.now() + 1_000);
+    rig.ends();
+  }
+});
+
+test("a line is in the name of an attempt that the worker was given, or nobody's", async () => {
+  const rig = await running();
+  rig.tell(Kind.log, { a: 0, y: 5, text: "mine" });
+  rig.tell(Kind.log, { a: -1, y: 5, text: "nobody's" });
+  rig.lane.drain();
+  assert.deepEqual(rig.lines.map(({ task, text }) => [task, text]), [[0, "mine"], [-1, "nobody's"]]);
+  assert.ok(rig.lane.given(({ task }) => task === 0) && !rig.lane.given(({ task }) => task === 9));
+  rig.ends();
+});
+
+test("an error that a worker tells keeps what an error has, and nothing else", async () => {
+  const rig = await running();
+  const text =
+    '{"name":"E","message":"m","stack":5,"__proto__":{"a":1},"cause":{"name":"C","message":"c"},"more":1}';
+  rig.tell(Kind.outcome, { b: FAILURE, text });
+  rig.lane.drain();
+  assert.deepEqual(rig.settled[0]!.outcome.error, {
+    name: "E",
+    message: "m",
+    cause: { name: "C", message: "c" },
+  });
+  rig.ends();
+});
+
+test("an attempt that is not claimed, or not known to who claimed it, does not wait for ever", async () => {
+  const deaf = await Rig.ready();
+  deaf.offer(2);
+  deaf.lane.inquire(0);
+  deaf.lane.inquire(5_000);
+  assert.deepEqual(deaf.sent.at(-1), { do: "answer", question: 1 });
+  assert.equal(deaf.terminated, false);
+  deaf.lane.inquire(8_000);
+  assert.ok(deaf.terminated);
+  deaf.ends();
+  assert.deepEqual([deaf.settled.length, deaf.left?.length], [0, 2]);
+
+  const gone = await running();
+  gone.lane.inquire(0);
+  gone.lane.inquire(5_000);
+  gone.tell(Kind.alive, { a: -1, b: 1 });
+  assert.match(gone.refused(), /let go of the attempt/);
+
+  const busy = await running();
+  for (let at = 0; at < 60_000; at += 1_000) {
+    busy.lane.inquire(at);
+    const asked = busy.sent.at(-1) as { question?: number } | undefined;
+    if (asked?.question !== undefined) busy.tell(Kind.alive, { a: 0, b: asked.question });
+    busy.lane.drain();
+  }
+  assert.equal(busy.terminated, false);
+  const asked = busy.sent.filter((message) => (message as { do?: string }).do === "answer");
+  assert.ok(asked.length > 5 && asked.length < 15, `asked ${asked.length} times`);
+  busy.ends();
+});
+
+/** Numbers that look random and are the same each time. */
+function dice(seed: number): (sides: number) => number {
+  let state = seed;
+  return (sides) => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return (state >>> 8) % sides;
+  };
+}
+
+test("whatever lies in memory and comes by the port, each attempt is settled once or given back, and nothing is thrown", async () => {
+  const seed = Date.now() % 1_000_000_000;
+  const roll = dice(seed);
+  for (let round = 0; round < 400; round++) {
+    const rig = await Rig.ready();
+    const follow = roll(2) === 0;
+    rig.offer(1 + roll(5), { follow, ...(roll(2) === 0 ? { timeoutMs: 60_000 } : {}) });
+    const count = rig.lane.outstanding;
+    if (roll(3) > 0) rig.claim();
+    const ints = new Int32Array(rig.data.outbox);
+    for (let harm = 0; harm < 1 + roll(6); harm++) {
+      const value = [0, 1, -1, 40, 64, 2 ** 31 - 1, -(2 ** 31), roll(200), roll(1e9)][roll(9)]!;
+      const what = roll(6);
+      if (what === 0) rig.cell(roll(8), value);
+      else if (what === 1) new Int32Array(rig.data.inbox.slots)[roll(48)] = value;
+      else if (what === 2) {
+        rig.tell(roll(10), { a: roll(6) - 1, b: roll(6) - 1, text: roll(2) === 0 ? "[1]" : undefined });
+      } else if (what === 3) ints[roll(60)] = value;
+      else if (what === 4) rig.says(MESSAGES[roll(MESSAGES.length)]);
+      else if (roll(2) === 0) rig.lane.drain();
+    }
+    rig.lane.drain();
+    rig.lane.abort("cancelled", "the test ends");
+    rig.ends();
+    const told = [...rig.settled.map(({ item }) => item), ...rig.taken, ...rig.left ?? []].map(({ task }) =>
+      task
+    );
+    assert.deepEqual(
+      told.sort(),
+      Array.from({ length: count }, (_, at) => at),
+      `seed ${seed}, round ${round}`,
+    );
+  }
+});
+
+test("whether a text is JSON is known without making anything of it", async () => {
+  const good = [
+    "0",
+    "-0",
+    "1.5e-7",
+    "true",
+    "null",
+    '""',
+    '"\\u00e9\\n\\""',
+    "[]",
+    "{}",
+    '[1,[2,{"a":{"b":[]}}],"ü"]',
+  ];
+  const bad = [
+    ...[
+      "",
+      " 1",
+      "1 ",
+      "01",
+      "1.",
+      "+1",
+      "nul",
+      "NaN",
+      "Infinity",
+      "'a'",
+      '"',
+      '"\\x"',
+      '"\n"',
+      "[",
+      "]",
+      "[1,]",
+    ],
+    ...[
+      "[,1]",
+      "{1:2}",
+      '{"a"}',
+      '{"a":}',
+      '{"a":1,}',
+      "1,2",
+      "[1]2",
+      "{}{}",
+      '"\\u12"',
+      "undefined",
+      "1".repeat(99),
+    ],
+  ];
+  for (const text of good) assert.ok(isJson(text, 10), text);
+  for (const text of bad) assert.ok(!isJson(text, 10), text);
+  assert.ok(isJson("[".repeat(10) + "]".repeat(10), 10) && !isJson("[".repeat(11) + "]".repeat(11), 10));
+  const value = {
+    list: Array.from({ length: 200 }, (_, at) => ({ at, text: String.fromCodePoint(at * 97) })),
+  };
+  assert.ok(isJson(JSON.stringify(value), 5));
+});

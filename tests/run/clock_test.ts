@@ -1,0 +1,134 @@
+/**
+ * Tests of runs during which the wall clock steps, by years forward and by an hour back: nothing that lasts notices, and
+ * what is told afterwards bears the new time.
+ */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { systemClock } from "../../src/base/clock.ts";
+import { clockOffset, WorkerClock } from "../../src/pool/worker_clock.ts";
+import { fixture, manifest, only, type Seen, start } from "./rig.ts";
+
+const STEPS = { "56 years forward": 56 * 365 * 86_400_000, "an hour back": -3_600_000 } as const;
+/** Far less than any step, far more than any of these runs takes. */
+const LONG_MS = 600_000;
+
+/** The wall clock of the executor's thread, set forward or back until it is set right. */
+class WallClock {
+  readonly #right = Date.now;
+
+  step(ms: number): void {
+    const right = this.#right;
+    Date.now = () => right() + ms;
+  }
+
+  right(): void {
+    Date.now = this.#right;
+  }
+}
+
+function took({ startedAt, endedAt }: { readonly startedAt?: string; readonly endedAt?: string }): number {
+  return Date.parse(endedAt!) - Date.parse(startedAt!);
+}
+
+/** Steps the clock when the first task says so, and runs to the end. */
+async function stepped(ms: number): Promise<Seen & { readonly stepAt: number }> {
+  const clock = new WallClock();
+  try {
+    const going = start(
+      manifest("clock", {
+        keeps: {},
+        lasts: { needs: ["keeps"], timeout: "20s" },
+        failsOnce: { needs: ["lasts"], retry: { attempts: 2, delay: "200ms" } },
+        waits: { needs: ["lasts"], timeout: "20s" },
+        looks: { needs: ["waits"], fresh: true },
+        hangs: { needs: ["looks"], timeout: "200ms", allowFailure: true },
+        beside: { needs: ["keeps"], allowFailure: true, export: "lasts", timeout: "20s" },
+      }),
+      { workers: 2 },
+    );
+    await going.says("before");
+    clock.step(ms);
+    const stepAt = Date.now();
+    const seen = await going.seen;
+    return { ...seen, stepAt };
+  } finally {
+    clock.right();
+  }
+}
+
+for (const [name, ms] of Object.entries(STEPS)) {
+  test(`clock: a step by ${name} while a run goes on changes no outcome and no duration`, async () => {
+    const { result, logs, states, stepAt, snapshot } = await stepped(ms);
+    assert.equal(result.state, "succeeded", JSON.stringify(result.tasks));
+    assert.equal(only(result, "waits").value, "TimeoutError");
+    assert.equal(only(result, "looks").value, 1);
+    assert.equal(only(result, "hangs").outcome, "timed_out");
+    assert.deepEqual(result.tasks["failsOnce"]!.map(({ outcome }) => outcome), ["failed", "succeeded"]);
+    for (const [task, least] of [["lasts", 290], ["waits", 290], ["hangs", 190]] as const) {
+      const ran = took(only(result, task));
+      assert.ok(ran >= least && ran < LONG_MS, `${task} ran ${ran} ms`);
+    }
+    assert.ok(snapshot.ranMs > 500 && snapshot.ranMs < LONG_MS, `the run took ${snapshot.ranMs} ms`);
+    const after = logs.filter(({ text }) => text === "after");
+    assert.equal(after.length, 2);
+    for (const { at } of after) assert.ok(Math.abs(Date.parse(at) - stepAt) < LONG_MS, at);
+    const ended = states.at(-1)!;
+    assert.ok(ended.type === "run.ended" && Math.abs(ended.at - stepAt) < LONG_MS);
+    // Each starts when what it needs has ended, on whichever worker.
+    const [lasts, waits, looks] = ["lasts", "waits", "looks"].map((task) => only(result, task));
+    assert.ok(Date.parse(waits!.startedAt!) >= Date.parse(lasts!.endedAt!));
+    assert.ok(Date.parse(looks!.startedAt!) >= Date.parse(waits!.endedAt!));
+    assert.ok(Math.abs(Date.parse(looks!.startedAt!) - stepAt) < LONG_MS);
+  });
+}
+
+test("clock: a step while a pipeline is loaded does no harm", async () => {
+  for (const ms of Object.values(STEPS)) {
+    const clock = new WallClock();
+    try {
+      const going = start(fixture("clock_pipeline"));
+      clock.step(ms);
+      assert.equal((await going.seen).result.state, "succeeded");
+    } finally {
+      clock.right();
+    }
+  }
+});
+
+test("clock: a worker's clock is found by its origin, and by what can't be otherwise where the wall clock stepped", () => {
+  const year = 365 * 86_400_000;
+  const wall = 1.7e12;
+  const times = (wallNow: number) => ({
+    startedAt: 1_000,
+    heardAt: 1_060,
+    wallOffset: [wallNow - 1_060, wall - 1_060],
+  });
+  // Its own count, begun 20 ms after its thread was started.
+  const its = { origin: wall - 40, reads: 35 };
+  assert.equal(clockOffset(its, times(wall)), 1_020);
+  assert.equal(clockOffset(its, times(wall + 56 * year)), 1_020);
+  // One count for all threads of the process.
+  assert.equal(clockOffset({ origin: wall - 1_060, reads: 1_055 }, times(wall)), 0);
+  assert.equal(clockOffset({ origin: wall - 1_060, reads: 1_055 }, times(wall - year)), 0);
+  // The step came before its thread was started: our newest anchor knows.
+  assert.equal(clockOffset({ origin: wall - 40 + year, reads: 35 }, times(wall + year)), 1_020);
+  // The step came while it started, and nothing fits: the moment of hearing, so that no timeout is early.
+  assert.equal(clockOffset({ origin: wall - 40 + 5 * year, reads: 35 }, times(wall + year)), 1_025);
+  // Found too late, it is put right by what is told later; a lie makes no moment that can't have been.
+  const clock = new WorkerClock(systemClock.monotonic() - 60);
+  assert.equal(clock.told({ origin: NaN, reads: 35 }), undefined);
+  const now = systemClock.monotonic();
+  const { start, end } = clock.span(36, { to: 36 + 100, now: now + 90 });
+  assert.ok(end === now + 90 && Math.abs(end - start - 100) < 1e-6);
+  const { start: next } = clock.span(36 + 100, { to: 36 + 101, now: now + 95 });
+  assert.ok(next >= end);
+  for (const at of [1e300, -1e300, NaN, Infinity]) {
+    const { start: from, end: to } = clock.span(at, { to: -at, now: now + 100 });
+    assert.ok(from <= to && from >= now - 70 && to <= now + 100, `${from} to ${to} of ${at}`);
+  }
+  assert.equal(clock.told({ origin: 1, reads: 1 }), "it has told its clock twice");
+  // A lie, or nonsense, stays between the bounds.
+  for (const origin of [NaN, Infinity, -Infinity, 0]) {
+    assert.equal(clockOffset({ origin, reads: 35 }, times(wall)), 1_025);
+  }
+});

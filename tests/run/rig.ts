@@ -1,0 +1,189 @@
+/**
+ * Owns how tests run pipelines on real workers and look at all that is told of them.
+ * Must not know what is tested.
+ * Invariant: a run that it starts has ended when its promise settles.
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import type { Execution, ExecutionEvent, RunOptions, RunSnapshot } from "../../src/run/execution.ts";
+import { run } from "../../src/run/run.ts";
+import type { Thread } from "../../src/runtime/port.ts";
+import { runtime } from "../../src/runtime/runtime.ts";
+import type { LogRecord, StateRecord } from "../../src/model/record.ts";
+import type { RunResult } from "../../src/model/result.ts";
+import type { Manifest, ManifestTask } from "../../src/pipeline/document/manifest.ts";
+import type { AttemptResult } from "../../src/model/outcome.ts";
+import type { Source } from "../../src/pipeline/load/load.ts";
+
+/** The runtime that the tests run on. */
+export const RUNTIME: "deno" | "node" | "bun" = "Deno" in globalThis
+  ? "deno"
+  : "Bun" in globalThis
+  ? "bun"
+  : "node";
+
+/** Threads that have been started and are not proven gone. */
+export const threads: Set<Thread> = new Set();
+let going = 0;
+
+const { startThread } = runtime;
+Object.assign(runtime, {
+  startThread(options: Parameters<typeof startThread>[0]) {
+    const thread = startThread(options);
+    threads.add(thread);
+    thread.onEnd(() => threads.delete(thread));
+    return thread;
+  },
+});
+
+/** URL of a module in fixtures/run. */
+export function fixture(name: string): string {
+  return new URL(`../fixtures/run/${name}.ts`, import.meta.url).href;
+}
+
+/** A task of a fixture: its export has the task's name unless `export` is given. */
+export type FixtureTask = Omit<ManifestTask, "run"> & { readonly export?: string };
+
+/** A pipeline of tasks that one fixture exports. */
+export function manifest(
+  name: string,
+  tasks: Readonly<Record<string, FixtureTask>>,
+  more: Partial<Manifest> = {},
+): Manifest {
+  const module = fixture(name);
+  return {
+    outrider: 1,
+    name: "test",
+    tasks: Object.fromEntries(
+      Object.entries(tasks).map((
+        [task, { export: exported = task, ...rest }],
+      ) => [task, { run: { module, export: exported }, ...rest }]),
+    ),
+    ...more,
+  };
+}
+
+/** All that a run told. */
+export interface Seen {
+  readonly result: RunResult;
+  readonly events: readonly ExecutionEvent[];
+  readonly states: readonly StateRecord[];
+  readonly logs: readonly LogRecord[];
+  readonly snapshot: RunSnapshot;
+}
+
+/** A run that is going on. */
+export interface Going {
+  readonly execution: Execution;
+  readonly seen: Promise<Seen>;
+  /** Resolves with the first event, of those so far or later, that fits; rejects if the run ends without. */
+  until(fits: (event: ExecutionEvent) => boolean): Promise<ExecutionEvent>;
+  /** Resolves when a task has logged this text. */
+  says(text: string): Promise<ExecutionEvent>;
+}
+
+/** Starts a run. */
+export function start(source: Source, options: RunOptions = {}): Going {
+  const execution = run(source, { killGraceMs: 200, ...options });
+  const events: ExecutionEvent[] = [];
+  const waiting = new Set<() => void>();
+  let over = false;
+  going++;
+  const seen = (async (): Promise<Seen> => {
+    try {
+      for await (const event of execution) {
+        events.push(event);
+        for (const look of waiting) look();
+      }
+      const result = await execution;
+      const logs = events.filter((event) => event.type === "log").map(({ type: _, ...record }) => record);
+      const states = events.filter((event): event is StateRecord => event.type !== "log" && "seq" in event);
+      return { result, events, states, logs, snapshot: execution.snapshot() };
+    } finally {
+      over = true;
+      for (const look of waiting) look();
+      if (--going === 0) assert.equal(threads.size, 0, "a worker is alive after its run has ended");
+    }
+  })();
+  seen.catch(() => {});
+  const until = (fits: (event: ExecutionEvent) => boolean) =>
+    new Promise<ExecutionEvent>((found, reject) => {
+      const look = () => {
+        const event = events.find(fits);
+        if (event === undefined && !over) return;
+        waiting.delete(look);
+        if (event !== undefined) found(event);
+        else reject(new Error("The run has ended without this event"));
+      };
+      waiting.add(look);
+      look();
+    });
+  const says = (text: string) => until((event) => event.type === "log" && event.text === text);
+  return { execution, seen, until, says };
+}
+
+/** Runs a pipeline to its end. */
+export function see(source: Source, options: RunOptions = {}): Promise<Seen> {
+  return start(source, options).seen;
+}
+
+/** The only attempt of a task. */
+export function only(result: RunResult, task: string): AttemptResult {
+  const attempts = result.tasks[task] ?? [];
+  assert.equal(attempts.length, 1, `${task} has ${attempts.length} attempts: ${JSON.stringify(attempts)}`);
+  return attempts[0]!;
+}
+
+/** Outcomes by task, the last attempt's. */
+export function outcomes(result: RunResult): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(result.tasks).map(([task, attempts]) => [task, attempts.at(-1)!.outcome]),
+  );
+}
+
+/** The texts that a task printed, in order. */
+export function printed(seen: Seen, task: string): string[] {
+  return seen.logs.filter((record) => record.task === task && record.from === "task").map(({ text }) => text);
+}
+
+/** Calls a function with the path of a new folder, and removes the folder. */
+export async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-run-"));
+  try {
+    return await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Whether a file that a task writes on and on stands still, which proves that its thread is gone. */
+export async function standsStill(file: string): Promise<boolean> {
+  const before = readFileSync(file, "utf8");
+  assert.notEqual(before, "", "the task has not written anything");
+  await new Promise((done) => setTimeout(done, 60));
+  return readFileSync(file, "utf8") === before;
+}
+
+/** Runs a script of fixtures/run in a process of its own, on the runtime that runs the test. */
+export function runScript(
+  name: string,
+  args: readonly string[] = [],
+): Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }> {
+  const before = RUNTIME === "deno" ? ["run", "-A", "--no-check"] : [];
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...before, fileURLToPath(fixture(name)), ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const text = { stdout: "", stderr: "" };
+    for (const stream of ["stdout", "stderr"] as const) {
+      child[stream].setEncoding("utf8").on("data", (piece: string) => text[stream] += piece);
+    }
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, ...text }));
+  });
+}

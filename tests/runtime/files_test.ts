@@ -1,0 +1,183 @@
+/** Files that somebody else has made, and a system without room: what is read, what waits, and what is said. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { symlinkSync, truncateSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import test from "node:test";
+import { withRoom } from "../../src/base/room.ts";
+import type { RunResult } from "../../src/model/result.ts";
+import { Command } from "../../src/pool/kinds/program.ts";
+import type { LaneOutcome } from "../../src/pool/lane.ts";
+import { runtime } from "../../src/runtime/runtime.ts";
+import { ROOT, withFiles } from "../rig.ts";
+import { only, see } from "../run/rig.ts";
+
+test("files: a FIFO, a device, a folder and more than the bound are refused at once, in words", () =>
+  withFiles({ text: "\uFEFFaé€😀", large: "" }, async (folder) => {
+    const path = (name: string) => join(folder, name);
+    execFileSync("mkfifo", [path("fifo")]);
+    symlinkSync("/dev/zero", path("endless"));
+    truncateSync(path("large"), 1024 ** 3);
+    await assert.rejects(runtime.readText(path("fifo")), /no regular file but a pipe/);
+    await assert.rejects(runtime.readText(path("endless")), /no regular file/);
+    await assert.rejects(runtime.readText(folder), { code: "EISDIR" });
+    await assert.rejects(runtime.readText(path("gone")), { code: "ENOENT" });
+    await assert.rejects(runtime.readText(path("large")), /has 1073741824 bytes, and no more than 268435456/);
+    await assert.rejects(runtime.readText(path("text"), 5), /no more than 5 bytes/);
+    assert.equal(await runtime.readText(path("text")), "\uFEFFaé€😀");
+    // A file whose size the system does not say.
+    if (process.platform === "linux") {
+      assert.match(await runtime.readText("/proc/self/status"), /^Name:/);
+      await assert.rejects(runtime.readText("/proc/self/status", 10), /no more than 10 bytes/);
+    }
+  }));
+
+test("files: a program's value is read from a regular file of bounded size alone", async () => {
+  const value = (script: string) => ({ run: { command: ["sh", "-c", script] }, timeout: "20s" });
+  const seen = await see({
+    outrider: 1,
+    name: "values",
+    onFailure: "continue",
+    tasks: {
+      fifo: value('mkfifo "$OUTRIDER_OUTPUT"'),
+      endless: value('ln -s /dev/zero "$OUTRIDER_OUTPUT"'),
+      // Beyond what any value may have, whichever characters it is of.
+      large: value('dd if=/dev/zero of="$OUTRIDER_OUTPUT" bs=1 count=0 seek=300000000 2> /dev/null'),
+    },
+  });
+  for (const task of ["fifo", "endless"]) {
+    const { outcome, error } = only(seen.result, task);
+    assert.equal(outcome, "failed");
+    assert.match(error!.message, /OUTRIDER_OUTPUT can't be read: it is no regular file/);
+  }
+  assert.match(only(seen.result, "large").error!.message, /it has 300000000 bytes, and no more than/);
+});
+
+test("files: a program whose value does not come within its timeout is timed out", async () => {
+  const ended = Promise.withResolvers<LaneOutcome>();
+  new Command({
+    lane: 1,
+    item: {
+      task: 0,
+      iteration: 0,
+      attempt: 1,
+      urgent: false,
+      fatal: false,
+      follows: false,
+      timeoutMs: 1_200,
+      payload: JSON.stringify({ t: "t", c: { command: ["true"] } }),
+    },
+    runtime: { ...runtime, readText: () => new Promise<string>(() => {}) },
+    environment: { PATH: process.env["PATH"]! },
+    killGraceMs: 10,
+    mark: runtime.newMark(),
+    printed: () => {},
+    settled: ended.resolve,
+  });
+  const outcome = await ended.promise;
+  assert.equal(outcome.outcome, "timed_out");
+  assert.match(outcome.because!, /longer than its timeout of 1.2 s/);
+});
+
+test("room: what finds no room is tried again until there is some, it is not wanted, or a minute is over", async () => {
+  let at = 0;
+  const clock = {
+    now: () => 0,
+    monotonic: () => at,
+    after(ms: number, act: () => void) {
+      at += ms;
+      queueMicrotask(act);
+      return () => {};
+    },
+  };
+  const none = (code: string) => new Error("outer", { cause: Object.assign(new Error("no room"), { code }) });
+  let tries = 0;
+  const third = await withRoom(
+    clock,
+    () => ++tries < 3 ? Promise.reject(none("EMFILE")) : Promise.resolve(tries),
+    () => true,
+  );
+  assert.equal(third, 3);
+  await assert.rejects(withRoom(clock, () => Promise.reject(none("EAGAIN")), () => true), /outer/);
+  assert.ok(at > 60_000 && at < 61_000, String(at));
+  at = 0;
+  await assert.rejects(withRoom(clock, () => Promise.reject(none("ENFILE")), () => false), /outer/);
+  await assert.rejects(withRoom(clock, () => Promise.reject(none("ENOENT")), () => true), /outer/);
+  assert.equal(at, 0);
+});
+
+test("room: with few file descriptors programs wait for their turn, and none is lost", () =>
+  withFiles({
+    "many.json": {
+      outrider: 1,
+      name: "many",
+      tasks: Object.fromEntries(
+        Array.from(
+          { length: 60 },
+          (_, at) => [`p${at}`, { run: { command: ["sh", "-c", "sleep 0.1; echo hi"] } }],
+        ),
+      ),
+    },
+  }, async (folder) => {
+    const before = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+    const cli = [
+      process.execPath,
+      ...before,
+      join(ROOT, "src/cli/main.ts"),
+      "run",
+      join(folder, "many.json"),
+      "--json",
+    ];
+    const group = runtime.startGroup({
+      command: ["sh", "-c", 'ulimit -n 100; exec "$@" > result.json', "sh", ...cli],
+      cwd: folder,
+      env: process.env as Record<string, string>,
+      stdin: "",
+      onOutput: () => {},
+    });
+    const { code } = await group.ended;
+    await group.drained;
+    group.release();
+    assert.equal(code, 0);
+    const { tasks } = JSON.parse(await runtime.readText(join(folder, "result.json"))) as RunResult;
+    assert.equal(Object.values(tasks).filter(([attempt]) => attempt!.outcome === "succeeded").length, 60);
+  }));
+
+test("room: without a file descriptor left a program can't be started, in words, and nothing is thrown", async () => {
+  if (process.platform !== "linux") return;
+  // The limit may be a million; what is to be proven is that the end of it is met, so a process of its own has a low one.
+  const script = `
+    import { openSync, closeSync } from "node:fs";
+    import { runtime } from ${JSON.stringify(new URL("../../src/runtime/runtime.ts", import.meta.url).href)};
+    await import(${JSON.stringify(new URL("../../src/runtime/files.ts", import.meta.url).href)});
+    const held = [];
+    const end = (code) => { for (const file of held) closeSync(file); console.log(code); process.exit(0); };
+    try { for (;;) held.push(openSync("/dev/null")); } catch {}
+    const group = runtime.startGroup({ command: ["sleep", "0"], cwd: "/", env: {}, stdin: "", onOutput() {} });
+    const memory = runtime.memoryBytes();
+    const thread = runtime.startThread({ code: "", data: {} });
+    const gone = await new Promise((end) => thread.onEnd(end));
+    const { error } = await group.ended;
+    const child = runtime.startSelf([], {});
+    const own = await child.ended;
+    end(JSON.stringify([error.message, memory === undefined || memory > 0, String(gone.error.code), own.error !== undefined]));
+  `;
+  await withFiles({ "full.mjs": script }, async (folder) => {
+    const before = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+    const out = execFileSync("sh", [
+      "-c",
+      'ulimit -n 100; exec "$@"',
+      "sh",
+      process.execPath,
+      ...before,
+      join(folder, "full.mjs"),
+    ], { encoding: "utf8" });
+    const [message, told, code, own] = JSON.parse(out) as [string, boolean, string, boolean];
+    assert.match(
+      message,
+      /^Could not start "sleep": the system has no room for another program \(EMFILE\): run fewer/,
+    );
+    assert.deepEqual([told, code, own], [true, "EMFILE", true]);
+  });
+});

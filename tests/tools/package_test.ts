@@ -1,0 +1,135 @@
+/**
+ * Tries the package as a user would: packs it, installs it in an empty folder without a network, and runs its command
+ * and its import on Deno, Node and Bun. Runs once, on Node (tools/test.ts).
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import test from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root: string = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A pipeline as a user writes it, beside the package. */
+const PIPELINE = `
+import { pipeline } from "outrider";
+const p = pipeline("sums");
+const one = p.task("one", () => 1);
+const two = p.task("two", async () => 2);
+p.task("sum", { one, two }, ({ inputs }) => {
+  const sum: number = inputs.one + inputs.two;
+  return { sum };
+});
+export default p;
+`;
+
+const PROGRAM = `
+import { run } from "outrider";
+import type { RunResult } from "outrider";
+import p from "../sums.ts";
+const result: RunResult = await run(p);
+console.log(JSON.stringify(result));
+`;
+
+/** How each runtime runs the installed command, and a program. */
+const RUNTIMES = {
+  deno: {
+    command: ["deno", "run", "-A", "node_modules/outrider/dist/cli.js"],
+    program: ["deno", "run", "-A"],
+  },
+  node: { command: ["npx", "--no-install", "outrider"], program: ["node"] },
+  bun: { command: ["bunx", "--bun", "--no-install", "outrider"], program: ["bun"] },
+} as const;
+
+/** The folder in which the package is installed; made when the first test asks for it. */
+let installed: { readonly folder: string; readonly files: readonly string[] } | undefined;
+
+function install(): { readonly folder: string; readonly files: readonly string[] } {
+  if (installed !== undefined) return installed;
+  const folder = mkdtempSync(join(tmpdir(), "outrider-package-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const packed = join(folder, "packed");
+  const user = join(folder, "user");
+  mkdirSync(packed);
+  mkdirSync(user);
+  run(["npm", "pack", "--silent", "--pack-destination", packed], root);
+  const [name] = readdirSync(packed);
+  const tarball = join(packed, name!);
+  const files = run(["tar", "-tzf", tarball], folder).trim().split("\n").map((path) =>
+    path.replace("package/", "")
+  );
+  writeFileSync(join(user, "package.json"), '{ "private": true, "type": "module" }\n');
+  writeFileSync(join(user, "sums.ts"), PIPELINE);
+  writeFileSync(join(user, "program.ts"), PROGRAM);
+  run(["npm", "install", "--offline", "--no-audit", "--no-fund", tarball], user);
+  installed = { folder: user, files };
+  return installed;
+}
+
+/** Runs a program and returns its stdout; its error has stderr too. */
+function run([program, ...args]: readonly string[], cwd: string): string {
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  return execFileSync(program!, args, {
+    cwd,
+    encoding: "utf8",
+    env: { ...env, PATH: `${join(root, "node_modules/.bin")}${delimiter}${env.PATH}` },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+function assertSummed(text: string, runtime: string): void {
+  const result = JSON.parse(text);
+  assert.equal(result.state, "succeeded");
+  assert.deepEqual(result.tasks.sum[0].value, { sum: 3 });
+  assert.ok(result.runtime.startsWith(`${runtime} `), `ran on ${result.runtime}`);
+}
+
+test("the package holds what it is to hold, and depends on nothing", () => {
+  const { folder, files } = install();
+  for (
+    const needed of ["README.md", "LICENSE", "CHANGELOG.md", "dist/THIRD_PARTY_LICENSES", "dist/mod.d.ts"]
+  ) {
+    assert.ok(files.includes(needed), `${needed} is missing in the package`);
+  }
+  assert.deepEqual(
+    files.filter((file) => !/^(dist\/.+|[A-Z]+(\.md)?|package\.json|docs\/[\w.]+\.json)$/.test(file)),
+    [],
+  );
+  assert.deepEqual(readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith(".")), [
+    "outrider",
+  ]);
+  const { dependencies, version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  assert.equal(dependencies, undefined, "move them to devDependencies: the build bundles them");
+  assert.equal(run(["npx", "--no-install", "outrider", "--version"], folder).trim(), version);
+});
+
+for (const [runtime, { command, program }] of Object.entries(RUNTIMES)) {
+  test(`the package's command runs a pipeline in TypeScript on ${runtime}`, () => {
+    assertSummed(run([...command, "run", "sums.ts", "--json"], install().folder), runtime);
+  });
+
+  test(`the package's import runs a pipeline in TypeScript on ${runtime}`, () => {
+    assertSummed(run([...program, "program.ts"], install().folder), runtime);
+  });
+}
+
+test("the package's types hold without those of any runtime", () => {
+  const { folder } = install();
+  writeFileSync(join(folder, "misspelt.ts"), PIPELINE.replace("inputs.two", "inputs.tow"));
+  const strict = [
+    "--strict",
+    "--exactOptionalPropertyTypes",
+    "--noUncheckedIndexedAccess",
+    "--isolatedModules",
+  ];
+  const module = ["--module", "nodenext", "--target", "es2024", "--lib", "es2024,dom", "--types", ""];
+  const tsc = ["tsc", "--noEmit", "--ignoreConfig", "--allowImportingTsExtensions", ...strict, ...module];
+  run([...tsc, "program.ts"], folder);
+  assert.throws(() => run([...tsc, "misspelt.ts"], folder), (error: Error & { stdout: string }) => {
+    assert.match(error.stdout, /^misspelt\.ts\(7,43\): error TS\d+: Property 'tow' does not exist/);
+    return true;
+  });
+});

@@ -1,0 +1,57 @@
+/**
+ * Owns the embedding of the worker's program: workers/task_worker.ts becomes the text in src/pool/worker_code.ts, so
+ * that an executable needs no file beside it. Run by `npm run build:worker`.
+ * Must not know what the program does.
+ * Invariant: the same sources give the same text, byte for byte, on every machine and runtime.
+ */
+import { writeFileSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { buildSync } from "esbuild";
+
+const root: string = fileURLToPath(new URL("..", import.meta.url));
+
+/** Where the text lives. */
+export const workerCodePath: string = fileURLToPath(new URL("../src/pool/worker_code.ts", import.meta.url));
+
+/** The worker's program as one module of JavaScript, and the files that went into it. */
+export function bundleWorker(): { readonly program: string; readonly inputs: readonly string[] } {
+  const { outputFiles, metafile } = buildSync({
+    absWorkingDir: root,
+    entryPoints: ["workers/task_worker.ts"],
+    bundle: true,
+    write: false,
+    metafile: true,
+    minify: true,
+    format: "esm",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    target: "es2024",
+    external: ["node:*"],
+    legalComments: "none",
+    charset: "ascii",
+    footer: { js: "//# sourceURL=outrider-worker" },
+  });
+  return { program: outputFiles[0]!.text, inputs: Object.keys(metafile.inputs) };
+}
+
+/** The text of src/pool/worker_code.ts for a program. */
+export function workerCodeFile(program: string): string {
+  return [
+    "/**",
+    " * Owns the text of the worker's program. Generated from workers/ by `npm run build:worker`; don't edit it.",
+    " * Invariant: it is what the sources in workers/ give (tests/workers/code_test.ts).",
+    " */",
+    "// deno-fmt-ignore-file",
+    "",
+    "/** The program that a worker runs, JavaScript source of a module. */",
+    `export const workerCode: string = ${JSON.stringify(program)};`,
+    "",
+  ].join("\n");
+}
+
+if (import.meta.main) {
+  const text = workerCodeFile(bundleWorker().program);
+  writeFileSync(workerCodePath, text);
+  process.stdout.write(`Wrote src/pool/worker_code.ts: ${text.length} bytes\n`);
+}
