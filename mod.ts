@@ -35,5 +35,6 @@ export type {
 } from "./src/pipeline/document/manifest.ts";
 export type { Source } from "./src/pipeline/load/load.ts";
 export type * from "./src/run/execution.ts";
+export type * from "./src/model/snapshot.ts";
 export type * from "./src/model/record.ts";
 export type { RunResult } from "./src/model/result.ts";

@@ -3,15 +3,18 @@
  * Must not know how a run is carried out, nor where journals are kept.
  * Invariant: once stopped, it has no request, timer or listener left.
  */
-import type { HttpCondition, HttpGateway } from "../http/port.ts";
+import type { HttpCondition, HttpGateway } from "../serving/serving.ts";
 import { CommandInbox } from "../uplink/instructions.ts";
 import type { LogRecord } from "../model/record.ts";
 import type { Gateway, Pulled } from "../uplink/gateway.ts";
 import type { UplinkError } from "../uplink/errors.ts";
 import { type HeartbeatLoop, type HeartbeatSnapshot, startHeartbeat } from "../uplink/heartbeat.ts";
-import type { Command, Life } from "../protocol/messages.ts";
+import type { Command } from "../protocol/messages.ts";
+import type { Life } from "../model/stream.ts";
 import type { Clock } from "../base/clock.ts";
-import type { LaneNumbers, Random, RecordSource } from "../uplink/port.ts";
+import type { RecordSource } from "../uplink/port.ts";
+import type { StreamNumbers } from "../model/stream.ts";
+import type { Random } from "../base/random.ts";
 import { type PullOptions, pullPipeline } from "../uplink/pull.ts";
 import { type Report, startReport } from "../uplink/report/report.ts";
 import { sleep } from "../base/wait.ts";
@@ -93,7 +96,7 @@ export class Link {
   }
 
   /** Records that wait to be sent. */
-  get spool(): LaneNumbers {
+  get spool(): StreamNumbers {
     const spool = { state: 0, log: 0 };
     for (const report of this.#reports.keys()) {
       const { pending } = report.status();

@@ -10,7 +10,7 @@ import type { Redactor } from "../secrets/redactor.ts";
 import type { StateDir } from "../run/kept/state_dir.ts";
 import type { Gateway } from "../uplink/gateway.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Random } from "../uplink/port.ts";
+import type { Random } from "../base/random.ts";
 
 /** The world of an agent. */
 export interface AgentPort {

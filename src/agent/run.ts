@@ -10,7 +10,7 @@ import { recordFailure } from "./failed.ts";
 import { pastOf } from "./finished.ts";
 import type { Config } from "../config/config.ts";
 import { flagCalls, noFlagCalls } from "../run/flags.ts";
-import type { HttpCondition } from "../http/port.ts";
+import type { HttpCondition } from "../serving/serving.ts";
 import type { InspectedExecution } from "../run/inspection.ts";
 import type { Journal } from "../journal/journal.ts";
 import { type Level, LEVELS } from "../model/record.ts";

@@ -5,7 +5,7 @@
  * kept out of the log either way.
  */
 import type { Config } from "../config/config.ts";
-import type { HttpCondition, HttpGateway, HttpState } from "../http/port.ts";
+import type { HttpCondition, HttpGateway, HttpState } from "../serving/serving.ts";
 import type { InspectedExecution } from "../run/inspection.ts";
 import type { Journal } from "../journal/journal.ts";
 import { redactingJournal } from "../secrets/journal.ts";

@@ -11,11 +11,12 @@ import { askLocalDirectly } from "../base/no_proxy.ts";
 import type { Config } from "../config/config.ts";
 import { inspectedRun } from "../run/run.ts";
 import type { Runtime } from "../runtime/port.ts";
+import { secretVariables } from "../config/serving.ts";
 import { redactorFor } from "../secrets/known.ts";
 import { StateDir } from "../run/kept/state_dir.ts";
 import type { Gateway } from "../uplink/gateway.ts";
 import { netunicornGateway } from "../uplink/dialects/netunicorn/netunicorn.ts";
-import { tokenIn } from "../base/token.ts";
+import { tokenIn } from "../protocol/token.ts";
 import { outriderGateway } from "../uplink/dialects/outrider.ts";
 
 /** What the command adds to the world. */
@@ -36,7 +37,11 @@ export async function startAgentHere(config: Config, surroundings: Surroundings)
   const { runtime, follow, waits, page, ...rest } = surroundings;
   const { version } = rest;
   const token = config.gateway?.token;
-  const redactor = redactorFor((name) => runtime.env(name), token === undefined ? [] : [token]);
+  const env = (name: string) => runtime.env(name);
+  const redactor = redactorFor(env, {
+    names: secretVariables(env),
+    more: token === undefined ? [] : [token],
+  });
   const note = (text: string) => rest.note(redactor.text(text));
   if (config.gateway !== undefined) askLocalDirectly(runtime, config.gateway.url);
   const state = config.stateDir === undefined

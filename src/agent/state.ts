@@ -3,7 +3,7 @@
  * Must not know what is done about it.
  * Invariant: what was set aside is told for as long as it is there.
  */
-import type { HttpCondition } from "../http/port.ts";
+import type { HttpCondition } from "../serving/serving.ts";
 import type { StateDir } from "../run/kept/state_dir.ts";
 
 /** Names that are shown; a person finds the others beside them. */

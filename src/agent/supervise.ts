@@ -12,7 +12,7 @@
 import type { Child, ChildEnd } from "../runtime/port.ts";
 import { Backoff } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Random } from "../uplink/port.ts";
+import type { Random } from "../base/random.ts";
 import { sleep } from "../base/wait.ts";
 
 /** Variable in which the child finds why the one before it ended. */

@@ -4,7 +4,7 @@
  * Invariant: a delay is never longer than `maxMs`, or than what the gateway asked for (at most an hour) plus `maxMs`.
  */
 import { leftOf } from "./clock.ts";
-import type { Random } from "../uplink/port.ts";
+import type { Random } from "./random.ts";
 
 /** First ceiling of the delay, milliseconds. */
 export const FIRST_MS = 500;

@@ -3,7 +3,9 @@
  * Must not know what the bytes are.
  * Invariant: nothing here reads or keeps more than it was given.
  */
-import type { Bytes } from "../uplink/port.ts";
+
+/** Bytes that `fetch` takes as a body. */
+export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Below this many bytes gzip's own frame costs more than it saves. */
 export const WORTH_GZIP = 256;

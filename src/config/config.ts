@@ -15,7 +15,7 @@ import {
 import type { Level } from "../model/record.ts";
 import { placeOf } from "./place.ts";
 import { exposure, isPlace } from "./serving.ts";
-import { checkToken, tokenIn } from "../base/token.ts";
+import { checkToken, tokenIn } from "../protocol/token.ts";
 
 /** How the agent is set up. Times in milliseconds. */
 export interface Config {

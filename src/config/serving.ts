@@ -30,6 +30,11 @@ export function servingSettings(env: (name: string) => string | undefined): Serv
   };
 }
 
+/** Variables whose values are secret: those that `OUTRIDER_SECRETS` names, with commas between, and ours that are. */
+export function secretVariables(env: (name: string) => string | undefined): readonly string[] {
+  return [...servingSettings(env).secrets, ...SECRET_VARIABLES];
+}
+
 /** Names with commas between. */
 export function namesOf(text: string): string[] {
   return text.split(",").map((name) => name.trim()).filter((name) => name !== "");

@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import type { Clock } from "../base/clock.ts";
 import { JsonMeter, MAX_JSON_DEPTH } from "../base/json_bounds.ts";
-import type { Bytes } from "../uplink/port.ts";
+import type { Bytes } from "../base/bytes.ts";
 import { Id } from "../protocol/schemas.ts";
 import { Refuse } from "./failure.ts";
 

@@ -4,7 +4,7 @@
  * Invariant: the stream goes no faster than it is read and holds one page; a reader that takes nothing is let go.
  */
 import { PAGE_SIZE, readerStream } from "../base/reader_stream.ts";
-import type { Lane } from "../uplink/port.ts";
+import type { Stream } from "../model/stream.ts";
 import type { Ctx, GatewayParts } from "./context.ts";
 import { Refuse } from "./failure.ts";
 import { isComplete } from "./ingest.ts";
@@ -21,7 +21,7 @@ const MOST = 1_000;
 interface Follow {
   readonly parts: GatewayParts;
   readonly run: string;
-  readonly lane: Lane;
+  readonly lane: Stream;
 }
 
 /** Answers with the records above `since`; with `follow`, until the run is over and all of it is here. */

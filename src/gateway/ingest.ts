@@ -6,7 +6,7 @@
  */
 import type { Batch, Parked, Rejected } from "../protocol/messages.ts";
 import { type ReadState, readState, wrongWithLog } from "./records.ts";
-import type { LaneNumbers } from "../uplink/port.ts";
+import type { StreamNumbers } from "../model/stream.ts";
 import type { Ingested, RecordRow, RunRow } from "./store.ts";
 
 /** What came of a batch. */
@@ -51,7 +51,7 @@ interface Piece {
 const MAX_LIVES = 20;
 
 /** The run as a batch's life takes it up; `undefined` if that life is over. */
-function inLife(row: RunRow, { life }: Batch): { row: RunRow; since?: LaneNumbers } | undefined {
+function inLife(row: RunRow, { life }: Batch): { row: RunRow; since?: StreamNumbers } | undefined {
   const [present, ...over] = row.lives;
   if (life === undefined || life.id === present) return { row };
   if (over.includes(life.id)) return undefined;

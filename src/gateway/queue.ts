@@ -11,7 +11,7 @@
  * | that run has ended, or it is named as known  | it is closed: never given to this executor again      |
  */
 import type { NewCommand, Withdrawn } from "../protocol/messages.ts";
-import type { Bytes } from "../uplink/port.ts";
+import type { Bytes } from "../base/bytes.ts";
 import { Refuse } from "./failure.ts";
 import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, NewHandout, RunRow } from "./store.ts";
 

@@ -6,7 +6,8 @@
 import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { Command, Flag, NewCommand, Parked } from "../protocol/messages.ts";
-import type { Bytes, Lane } from "../uplink/port.ts";
+import type { Bytes } from "../base/bytes.ts";
+import type { Stream } from "../model/stream.ts";
 import {
   answerOf,
   commandOf,
@@ -291,10 +292,10 @@ class SqliteStore implements GatewayStore {
     return records;
   }
 
-  missing(run: string, limit: number): (Parked & { readonly lane: Lane })[] {
+  missing(run: string, limit: number): (Parked & { readonly lane: Stream })[] {
     const sql = "SELECT * FROM missing WHERE run = ? ORDER BY lane, first LIMIT ?";
     return this.#all(sql, run, limit).map((row) => ({
-      lane: row["lane"] as Lane,
+      lane: row["lane"] as Stream,
       from: Number(row["first"]),
       to: Number(row["last"]),
       ...(row["status"] === null ? {} : { status: Number(row["status"]) }),

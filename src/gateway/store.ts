@@ -5,7 +5,8 @@
  */
 import type { RunState } from "../model/outcome.ts";
 import type { Command, Final, Flag, Heartbeat, NewCommand, Parked } from "../protocol/messages.ts";
-import type { Bytes, Lane, LaneNumbers } from "../uplink/port.ts";
+import type { Bytes } from "../base/bytes.ts";
+import type { Stream, StreamNumbers } from "../model/stream.ts";
 
 /** A bundle for an executor or a group. */
 export interface NewHandout {
@@ -69,7 +70,7 @@ export interface RunRow {
   readonly lastSeenAt: number;
   /** Its executor has announced silence. */
   readonly quiet: boolean;
-  readonly acknowledged: LaneNumbers;
+  readonly acknowledged: StreamNumbers;
   readonly final: Final | undefined;
   /** The hand-out that it carries out. */
   readonly handout?: string;
@@ -85,11 +86,11 @@ export interface RecordRow {
 
 /** Records and gaps that are new. */
 export interface Ingested {
-  readonly lane: Lane;
+  readonly lane: Stream;
   readonly records: readonly RecordRow[];
   readonly missing: readonly Parked[];
   /** What the run goes on from: what is kept above that, in both lanes, goes. */
-  readonly since?: LaneNumbers;
+  readonly since?: StreamNumbers;
 }
 
 /** A token as it is kept: never its text. */
@@ -159,7 +160,7 @@ export interface GatewayStore {
   records(
     run: string,
     read: {
-      readonly lane: Lane;
+      readonly lane: Stream;
       readonly after: number;
       readonly limit: number;
       /** Characters after which no further record is read; one is always read. Default: 8 Mi. */
@@ -167,7 +168,7 @@ export interface GatewayStore {
     },
   ): RecordRow[];
   /** The first of them, at most `limit`. */
-  missing(run: string, limit: number): (Parked & { readonly lane: Lane })[];
+  missing(run: string, limit: number): (Parked & { readonly lane: Stream })[];
 
   /**
    * Returns the command's number: the time in milliseconds, or the next one. So it is higher than any that was given out

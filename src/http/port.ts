@@ -4,7 +4,7 @@
  * Invariant: only the store, the events and `cancel` change anything.
  */
 import type { Clock } from "../base/clock.ts";
-import type { RunSnapshot } from "../run/execution.ts";
+import type { RunSnapshot } from "../model/snapshot.ts";
 import type { LogRecord, StateRecord } from "../model/record.ts";
 import type { On, Outcome } from "../model/outcome.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";

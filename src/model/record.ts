@@ -130,3 +130,9 @@ export type StateRecord = { readonly seq: number; readonly at: number } & StateE
 
 /** Something while it is put together. */
 export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** What holds the state records of a run, such as its journal. */
+export interface StateRecords {
+  /** Those with a number above `after`, oldest first, at most `limit`. */
+  states(after: number, limit: number): readonly StateRecord[];
+}

@@ -6,8 +6,7 @@
 import { isoTime } from "../base/clock.ts";
 import type { AttemptResult, RunState } from "./outcome.ts";
 import { decode, encode } from "./value.ts";
-import type { Journal } from "../journal/journal.ts";
-import type { Mutable, Settled, StateRecord } from "./record.ts";
+import type { Mutable, Settled, StateRecord, StateRecords } from "./record.ts";
 
 /** What a run comes to; printed by `outrider run --json` and reported to the gateway. */
 export interface RunResult {
@@ -95,11 +94,11 @@ export class ResultFold {
 
 /** The result that a journal holds so far; reading it again costs only what is new. */
 export class ResultReader {
-  readonly #journal: Pick<Journal, "states">;
+  readonly #journal: StateRecords;
   readonly #fold: ResultFold = new ResultFold();
   #read = 0;
 
-  constructor(journal: Pick<Journal, "states">) {
+  constructor(journal: StateRecords) {
     this.#journal = journal;
   }
 

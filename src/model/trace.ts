@@ -7,14 +7,13 @@
  * Format: "Trace Event Format" (docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU).
  */
 import { between } from "../base/clock.ts";
-import type { Journal } from "../journal/journal.ts";
-import type { Settled, StateRecord } from "./record.ts";
+import type { Settled, StateRecord, StateRecords } from "./record.ts";
 
 /** Records read at a time. */
 const PAGE = 5_000;
 
 /** The trace of a run that is over, in pieces. */
-export function* traceOf(journal: Journal): Generator<string> {
+export function* traceOf(journal: StateRecords): Generator<string> {
   yield '{"displayTimeUnit":"ms","traceEvents":[\n';
   yield JSON.stringify({ name: "process_name", ph: "M", pid: 1, args: { name: "outrider" } });
   const workers = new Set<number>();

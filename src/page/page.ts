@@ -4,14 +4,19 @@
  * Invariant: no script but the page's own can run in it, and nothing is asked of another host.
  */
 import { pageHashes, pageHtml } from "./code.ts";
-import type { HttpPage } from "../http/port.ts";
 
 const OWN =
   `default-src 'none'; script-src ${pageHashes.script}; style-src ${pageHashes.style}; img-src data:; ` +
   "worker-src blob:; base-uri 'none'; form-action 'none'";
 
+/** A document, and what a browser may let it do (Content-Security-Policy). */
+export interface PageDocument {
+  readonly html: string;
+  readonly policy: string;
+}
+
 /** The page that the end point serves at `/`. */
-export const page: HttpPage = {
+export const page: PageDocument = {
   html: pageHtml,
   policy: `${OWN}; connect-src 'self'; frame-ancestors 'none'`,
 };

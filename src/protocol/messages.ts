@@ -4,7 +4,7 @@
  * Invariant: a field is never renamed or given another meaning; new ones are optional.
  */
 import type { RunState } from "../model/outcome.ts";
-import type { Lane, LaneNumbers } from "../uplink/port.ts";
+import type { Life, Stream, StreamNumbers } from "../model/stream.ts";
 
 /** What a user may ask of an executor. */
 export type NewCommand =
@@ -67,7 +67,7 @@ export interface Heartbeat {
   readonly quiet?: boolean;
   readonly run?: HeartbeatRun;
   /** Records that wait to be sent. */
-  readonly spool: LaneNumbers & { readonly bytes?: number };
+  readonly spool: StreamNumbers & { readonly bytes?: number };
   readonly load?: { readonly cpu?: number; readonly memoryBytes?: number };
   /** Bytes sent to the gateway since the session began. */
   readonly sentBytes: number;
@@ -90,23 +90,13 @@ export interface Parked {
 /** How a run ended, and how many records each lane has. */
 export interface Final {
   readonly state: RunState;
-  readonly records: LaneNumbers;
-}
-
-/**
- * What one process makes of a run. When it dies while its disk is full, the next one goes on from what is on the disk, and
- * gives numbers once more that were sent already: what is above `since` of another life counts no longer.
- */
-export interface Life {
-  readonly id: string;
-  /** The last records that the process found when it began. */
-  readonly since: LaneNumbers;
+  readonly records: StreamNumbers;
 }
 
 /** Numbered records of one lane of one run, oldest first. */
 export interface Batch {
   readonly run: string;
-  readonly lane: Lane;
+  readonly lane: Stream;
   /** Absent where a run can't outlive its process. */
   readonly life?: Life;
   readonly records: readonly { readonly seq: number }[];
@@ -118,7 +108,7 @@ export interface Batch {
 
 /** A record that the gateway could not read. */
 export interface Rejected {
-  readonly lane: Lane;
+  readonly lane: Stream;
   readonly seq: number;
   readonly reason: string;
 }
@@ -132,7 +122,7 @@ export interface Commands {
 
 /** All records of a lane up to the number have been taken, or are known never to come. */
 export interface BatchReply extends Commands {
-  readonly acknowledged: LaneNumbers;
+  readonly acknowledged: StreamNumbers;
   readonly rejected: readonly Rejected[];
   /** Whether the gateway has the run's end. */
   readonly final: boolean;
@@ -253,9 +243,9 @@ export interface RunView {
   readonly startedAt?: string;
   readonly endedAt?: string;
   readonly lastSeenAt: string;
-  readonly acknowledged: LaneNumbers;
+  readonly acknowledged: StreamNumbers;
   /** Whether all records of the run are here. */
   readonly complete: boolean;
   /** Records that the executor set aside or the gateway could not read. */
-  readonly missing: readonly (Parked & { readonly lane: Lane })[];
+  readonly missing: readonly (Parked & { readonly lane: Stream })[];
 }

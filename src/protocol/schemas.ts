@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import type { RunState as State } from "../model/outcome.ts";
 import type * as m from "./messages.ts";
-import type { LaneNumbers } from "../uplink/port.ts";
+import type { StreamNumbers } from "../model/stream.ts";
 
 /** Header with the SHA-256 of a bundle's bytes, lower-case hexadecimal. */
 export const HASH_HEADER = "outrider-bundle-hash";
@@ -29,7 +29,7 @@ export const Seq: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValu
 export const Text = (length: number): Schema<string> => v.pipe(v.string(), v.maxLength(length));
 export const RunState: Schema<State> = v.picklist(["running", "succeeded", "failed", "cancelled"]);
 const LaneName = v.picklist(["state", "log"]);
-export const LaneCounts: Schema<LaneNumbers> = v.object({ state: Count, log: Count });
+export const LaneCounts: Schema<StreamNumbers> = v.object({ state: Count, log: Count });
 const Level = v.picklist(["debug", "info", "warn", "error", "critical"]);
 /** Milliseconds since the epoch, up to the end of the year 9999: what a date can be made of. */
 export const Stamp: Schema<number> = v.pipe(v.number(), v.minValue(0), v.maxValue(253_402_300_799_999));

@@ -1,10 +1,11 @@
 /**
  * Owns what a caller sees of a run: the execution, its events and its options. Types only.
- * Must not know how a run is carried out (executor.ts does).
+ * Must not know how a run is carried out (run.ts does).
  * Invariant: awaiting an execution never rejects because a task failed; that is an outcome.
  */
 import type { LogRecord, StateRecord } from "../model/record.ts";
 import type { RunResult } from "../model/result.ts";
+import type { RunSnapshot } from "../model/snapshot.ts";
 
 /** What an execution tells while it goes on: state records, log lines, and progress, which is not kept. */
 export type ExecutionEvent =
@@ -38,62 +39,6 @@ export type ExecutionEvent =
     /** What the task says of it. */
     readonly text?: string;
   };
-
-/** An attempt that is running now. */
-export interface RunningAttempt {
-  /** Name of the task. */
-  readonly task: string;
-  /** From 0; grows as a loop around the task goes round. */
-  readonly iteration: number;
-  /** From 1. */
-  readonly attempt: number;
-  /** Number of the worker that runs it, from 1. */
-  readonly worker: number;
-  /** Milliseconds since the epoch, as the wall clock stands now. */
-  readonly startedAt: number;
-  /** How long it has been running, milliseconds: whatever the wall clock did meanwhile. */
-  readonly ranMs: number;
-  /** What the task last told with `ctx.progress`: a fraction from 0 to 1, and a text. Absent until it does. */
-  readonly progress?: { readonly fraction: number; readonly text?: string };
-}
-
-/** A picture of a run at one moment; cheap enough to take ten times a second at 100,000 tasks. */
-export interface RunSnapshot {
-  /** The run's id. */
-  readonly run: string;
-  /** Name of the pipeline; empty until it has been loaded. */
-  readonly pipeline: string;
-  /** `running` until everything has ended and the workers are gone. */
-  readonly state: "running" | "succeeded" | "failed" | "cancelled";
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number;
-  /** How long it has been going on, milliseconds: whatever the wall clock did meanwhile. After its end, how long it took. */
-  readonly ranMs: number;
-  /** Tasks in the pipeline. */
-  readonly tasks: number;
-  /** Tasks by where they stand; `waiting` and `ready` have not started, `retrying` waits out a delay. */
-  readonly counts: Readonly<
-    Record<
-      | "waiting"
-      | "ready"
-      | "running"
-      | "retrying"
-      | "succeeded"
-      | "failed"
-      | "timed_out"
-      | "cancelled"
-      | "crashed"
-      | "skipped",
-      number
-    >
-  >;
-  /** The attempts that run now, at most one for each worker. */
-  readonly running: readonly RunningAttempt[];
-  /** Names of tasks that will start next, at most `limit` of them, in order. */
-  readonly next: readonly string[];
-  /** Workers that run something, that have nothing to do, and that are not ready yet. */
-  readonly workers: { readonly busy: number; readonly idle: number; readonly starting: number };
-}
 
 /** How a run is carried out. */
 export interface RunOptions {

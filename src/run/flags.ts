@@ -4,13 +4,30 @@
  * Invariant: every call settles; none outlives the signal.
  */
 import type { FlagCalls } from "../pool/protocol.ts";
-import type { Flags } from "../uplink/flags.ts";
+
+/** What is asked of those who keep the flags. */
+export interface SharedFlags {
+  entry(name: string, options: FlagLimits): Promise<{ readonly value?: unknown } | undefined>;
+  set(name: string, value: unknown, options: FlagLimits): Promise<number>;
+  increment(name: string, options: FlagLimits & { readonly by: number }): Promise<number>;
+  decrement(name: string, options: FlagLimits & { readonly by: number }): Promise<number>;
+  waitFor(
+    name: string,
+    predicate: (value: unknown) => boolean,
+    options: FlagLimits & { readonly timeoutMs: number },
+  ): Promise<unknown>;
+}
+
+/** How long a call may take. */
+interface FlagLimits {
+  readonly signal: AbortSignal;
+}
 
 /** Longest that one call waits, milliseconds; who wants to wait longer asks again. */
 const MAX_POLL_MS = 10_000;
 
 /** Flags behind a gateway. @param signal Aborted when the run is over. */
-export function flagCalls(flags: Flags, signal: AbortSignal): FlagCalls {
+export function flagCalls(flags: SharedFlags, signal: AbortSignal): FlagCalls {
   return {
     flagGet: async (name) => {
       const flag = await flags.entry(name, { signal });

@@ -5,7 +5,8 @@
  */
 import { between, systemClock } from "../base/clock.ts";
 import { takeEarly } from "./prewarm.ts";
-import type { Execution, ExecutionEvent, RunOptions, RunSnapshot } from "./execution.ts";
+import type { Execution, ExecutionEvent, RunOptions } from "./execution.ts";
+import type { RunSnapshot } from "../model/snapshot.ts";
 import type { InnerOptions, InspectedExecution, TaskStanding } from "./inspection.ts";
 import type { Journal } from "../journal/journal.ts";
 import { memoryJournal } from "../journal/memory/memory.ts";

@@ -372,7 +372,7 @@ function watchHeap(listener: HostListener): void {
  * anything can step in; there the name has to be in an import map or in node_modules.
  */
 export function provide(name: string, exports: Readonly<Record<string, unknown>>): void {
-  // Bundles look here, on every runtime (src/bundling.ts).
+  // Bundles look here, on every runtime (src/environment/bundling.ts).
   const key = `outrider.provided.${name}`;
   (globalThis as Record<string, unknown>)[key] = exports;
   const bun = (globalThis as { Bun?: { plugin(plugin: unknown): void } }).Bun;

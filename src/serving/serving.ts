@@ -26,10 +26,13 @@ import { isLoopback, type Place, placeOf, ServingError } from "../config/place.t
 import {
   exposure,
   isOperatorToken,
+  secretVariables,
   type ServingSettings,
   servingSettings,
   TOKEN_FORM,
 } from "../config/serving.ts";
+
+export type { HttpCondition, HttpGateway, HttpState } from "../http/port.ts";
 
 /** How long followers get to read the last of a run before they are cut off, milliseconds. */
 const FAREWELL_MS = 500;
@@ -125,7 +128,8 @@ class ServingAtWork implements Serving {
     this.#place = place;
     this.#settings = settings;
     this.#before = options.runtime.env("OUTRIDER_TOKEN") ?? "";
-    this.#secrets = options.redactor ?? redactorFor((name) => options.runtime.env(name));
+    const env = (name: string) => options.runtime.env(name);
+    this.#secrets = options.redactor ?? redactorFor(env, { names: secretVariables(env) });
     this.#redactor = this.#redactorNow();
   }
 

@@ -79,13 +79,6 @@ export function isContentRefused(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429 && !ABOUT_THE_WAY.has(status);
 }
 
-/** The token can't be sent as it is. */
-export class TokenError extends UplinkError {
-  override readonly code = "OUTRIDER_TOKEN";
-  override name = "TokenError";
-  override readonly transient = false;
-}
-
 /** The gateway's address can't be used. */
 export class AddressError extends UplinkError {
   override readonly code = "OUTRIDER_GATEWAY_ADDRESS";

@@ -16,7 +16,7 @@ import {
 } from "./errors.ts";
 import type { Flag, FlagOperation, FlagReply } from "../protocol/messages.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Random } from "./port.ts";
+import type { Random } from "../base/random.ts";
 import { sleep } from "../base/wait.ts";
 
 /** How long an operation is tried where nothing else is said, milliseconds. */

@@ -12,7 +12,8 @@ import type {
   Heartbeat,
   HeartbeatReply,
 } from "../protocol/messages.ts";
-import type { Bytes, Numbered } from "./port.ts";
+import type { Numbered } from "./port.ts";
+import type { Bytes } from "../base/bytes.ts";
 import type { Traffic } from "./http/wire.ts";
 
 /** Limits of one call. */

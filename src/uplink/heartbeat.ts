@@ -8,7 +8,7 @@ import type { CommandInbox } from "./instructions.ts";
 import { UplinkError } from "./errors.ts";
 import type { Heartbeat, HeartbeatReply } from "../protocol/messages.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Random } from "./port.ts";
+import type { Random } from "../base/random.ts";
 import { Bell } from "../base/wait.ts";
 
 /** Time between two heartbeats where nothing else is said, milliseconds. */

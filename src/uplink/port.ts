@@ -7,21 +7,6 @@
 /** `globalThis.fetch` fits as it is, and so does a Hono app's `request`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Bytes that `fetch` takes as a body. */
-export type Bytes = Uint8Array<ArrayBuffer>;
-
-/** A number from 0 up to, not including, 1. `Math.random` fits. */
-export type Random = () => number;
-
-/** The two lanes of the journal. State goes first. */
-export type Lane = "state" | "log";
-
-/** Numbers of the two lanes: the last record that something holds for. */
-export interface LaneNumbers {
-  readonly state: number;
-  readonly log: number;
-}
-
 /** A record as the uplink sees it. It is sent as its JSON, unread. */
 export interface Numbered {
   readonly seq: number;

@@ -7,7 +7,7 @@ import { Backoff } from "../base/backoff.ts";
 import type { Gateway, Pulled } from "./gateway.ts";
 import { UplinkError } from "./errors.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Random } from "./port.ts";
+import type { Random } from "../base/random.ts";
 import { sleep } from "../base/wait.ts";
 
 /** Highest ceiling of the delay while the gateway answers and has nothing yet, milliseconds. */

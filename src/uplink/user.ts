@@ -16,9 +16,11 @@ import type {
   Withdrawn,
 } from "../protocol/messages.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Bytes, Fetch, Random } from "./port.ts";
+import type { Fetch } from "./port.ts";
+import type { Bytes } from "../base/bytes.ts";
+import type { Random } from "../base/random.ts";
 import * as protocol from "../protocol/schemas.ts";
-import { linesOf } from "../base/lines.ts";
+import { linesOf } from "./http/lines.ts";
 import { sleep } from "../base/wait.ts";
 import { type Answer, type Call, isPage, jsonIn, page, refused, Wire } from "./http/wire.ts";
 

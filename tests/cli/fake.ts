@@ -5,7 +5,8 @@
 import { printing } from "../../src/base/harmless.ts";
 import type { CliRuntime } from "../../src/cli/line/context.ts";
 import type { Clock } from "../../src/base/clock.ts";
-import type { Execution, ExecutionEvent, RunningAttempt, RunSnapshot } from "../../src/run/execution.ts";
+import type { Execution, ExecutionEvent } from "../../src/run/execution.ts";
+import type { RunningAttempt, RunSnapshot } from "../../src/model/snapshot.ts";
 import type { LogRecord } from "../../src/model/record.ts";
 import type { RunResult } from "../../src/model/result.ts";
 import type { Output } from "../../src/runtime/port.ts";

@@ -4,7 +4,7 @@ import test from "node:test";
 import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { gzip } from "../../src/base/bytes.ts";
-import type { Bytes } from "../../src/uplink/port.ts";
+import type { Bytes } from "../../src/base/bytes.ts";
 import { HandClock, seeded } from "../uplink/rig.ts";
 
 const PIECE = 1_000;

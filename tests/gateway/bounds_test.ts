@@ -9,7 +9,7 @@ import { gatewayApp, type GatewayOptions } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { gzip } from "../../src/base/bytes.ts";
 import type { BatchReply } from "../../src/protocol/messages.ts";
-import type { Bytes } from "../../src/uplink/port.ts";
+import type { Bytes } from "../../src/base/bytes.ts";
 import { HandClock, settled } from "../uplink/rig.ts";
 
 const RECORDS = "/v1/executors/e/records";

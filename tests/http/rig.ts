@@ -4,7 +4,7 @@
  * Must not know what is tested.
  */
 import type { Hono } from "hono";
-import type { RunSnapshot } from "../../src/run/execution.ts";
+import type { RunSnapshot } from "../../src/model/snapshot.ts";
 import { httpApp } from "../../src/http/app.ts";
 import type { HttpOptions, HttpRun, HttpStanding } from "../../src/http/port.ts";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";

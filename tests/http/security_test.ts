@@ -10,11 +10,22 @@ import { HandRun, TOKEN, world } from "./rig.ts";
 test("http: only status, health, metrics, the description and the page need no token", async () => {
   const { refused, ask } = world({ page: { html: "x" } });
   const open = new Set(["/", ...OPERATIONS.filter(({ who }) => who === "anyone").map(({ path }) => path)]);
-  assert.deepEqual([...open].sort(), ["/", "/livez", "/metrics", "/openapi.json", "/readyz", "/status"]);
+  assert.deepEqual([...open].sort(), [
+    "/",
+    "/livez",
+    "/metrics",
+    "/openapi.json",
+    "/proof",
+    "/readyz",
+    "/status",
+  ]);
   for (const { path, method, who } of OPERATIONS) {
     const at = path.replace("{key}", "k");
     const init = { method: method.toUpperCase(), token: null };
-    if (who === "anyone") assert.equal((await ask(at, init)).status, 200, at);
+    // Who asks there proves that he knows the token, without sending it.
+    if (path === "/proof") {
+      assert.equal(await refused(`${at}?challenge=${"0".repeat(32)}`, init), "401 TOKEN");
+    } else if (who === "anyone") assert.equal((await ask(at, init)).status, 200, at);
     else {
       assert.equal(await refused(at, init), "401 TOKEN", at);
       assert.equal(await refused(at, { ...init, token: "wrong" }), "401 TOKEN", at);

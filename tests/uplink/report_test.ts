@@ -7,7 +7,7 @@ import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { GatewayStore } from "../../src/gateway/store.ts";
 import type { Gateway } from "../../src/uplink/gateway.ts";
 import type { UplinkError } from "../../src/uplink/errors.ts";
-import type { Lane } from "../../src/uplink/port.ts";
+import type { Stream } from "../../src/model/stream.ts";
 import { outriderGateway } from "../../src/uplink/dialects/outrider.ts";
 import { type Report, type ReportOptions, startReport } from "../../src/uplink/report/report.ts";
 import { Activity, Chaos, drive, FakeJournal, HandClock, type Harm, pass, seeded, settled } from "./rig.ts";
@@ -53,7 +53,7 @@ function world(seed = 1, harm: Harm = {}): World {
   return { clock, activity, store, chaos, gateway, journal, errors, report };
 }
 
-function kept(store: GatewayStore, lane: Lane): string[] {
+function kept(store: GatewayStore, lane: Stream): string[] {
   return store.records("r", { lane, after: 0, limit: 100_000 }).map(({ text }) => text);
 }
 

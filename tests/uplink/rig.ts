@@ -4,7 +4,10 @@
  * Invariant: nothing here waits for real time; a test that ends leaves nothing behind.
  */
 import type { Clock } from "../../src/base/clock.ts";
-import type { Bytes, Fetch, Lane, Numbered, Random, RecordSource } from "../../src/uplink/port.ts";
+import type { Fetch, Numbered, RecordSource } from "../../src/uplink/port.ts";
+import type { Bytes } from "../../src/base/bytes.ts";
+import type { Stream } from "../../src/model/stream.ts";
+import type { Random } from "../../src/base/random.ts";
 import { gzip } from "../../src/base/bytes.ts";
 
 /** A clock that stands still until it is moved. */
@@ -125,7 +128,7 @@ type Stored = Numbered & Record<string, unknown>;
 
 /** A journal in memory that counts how much of it is read at once. */
 export class FakeJournal implements RecordSource {
-  readonly lanes: Record<Lane, Stored[]> = { state: [], log: [] };
+  readonly lanes: Record<Stream, Stored[]> = { state: [], log: [] };
   readonly #watchers = new Set<Parameters<RecordSource["watch"]>[0]>();
   mostRead = 0;
   #trimmed = 0;
@@ -177,7 +180,7 @@ export class FakeJournal implements RecordSource {
     this.state({ type: "run.ended", state: "succeeded" });
   }
 
-  #read(lane: Lane, { after, limit }: { after: number; limit: number }): Stored[] {
+  #read(lane: Stream, { after, limit }: { after: number; limit: number }): Stored[] {
     const records = this.lanes[lane].slice(after, after + Math.max(0, limit));
     this.mostRead = Math.max(this.mostRead, records.length);
     return records;

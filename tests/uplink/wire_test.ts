@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { Backoff, retryAfterMs } from "../../src/base/backoff.ts";
 import { outriderGateway } from "../../src/uplink/dialects/outrider.ts";
 import { pullPipeline } from "../../src/uplink/pull.ts";
-import { checkToken } from "../../src/base/token.ts";
+import { checkToken } from "../../src/protocol/token.ts";
 import { userGateway } from "../../src/uplink/user.ts";
 import type { Fetch } from "../../src/uplink/port.ts";
 import { sha256 } from "../../src/base/bytes.ts";

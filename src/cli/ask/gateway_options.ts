@@ -4,7 +4,7 @@
  */
 import { systemClock } from "../../base/clock.ts";
 import { askLocalDirectly } from "../../base/no_proxy.ts";
-import { tokenIn } from "../../base/token.ts";
+import { tokenIn } from "../../protocol/token.ts";
 import { userGateway } from "../../uplink/user.ts";
 import type { UserGateway } from "../../uplink/user.ts";
 import type { CliRuntime } from "../line/context.ts";

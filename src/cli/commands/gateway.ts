@@ -50,7 +50,7 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
         import("../../gateway/sqlite.ts"),
         import("../../base/clock.ts"),
         import("../../runtime/runtime.ts"),
-        import("../../base/token.ts"),
+        import("../../protocol/token.ts"),
       ]);
   const given = await tokenOf(flags, runtime);
   const token = given === undefined ? undefined : checkToken(given, NAMES);

@@ -1,5 +1,5 @@
 /**
- * Owns the list of commands. To add one: a file `command_NAME.ts` that exports a `command`, and a line here.
+ * Owns the list of commands. To add one: a file `NAME.ts` that exports a `command`, and a line here.
  * Must not know what a command takes or does; its file is loaded only when it is asked for.
  */
 import type { Command, RouteMap } from "@stricli/core";

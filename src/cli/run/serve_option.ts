@@ -20,8 +20,9 @@ export interface ServedRun {
 /** Also a run that can't be asked keeps secrets out of its log. */
 async function unserved({ env }: CliRuntime): Promise<ServedRun> {
   const keep: ServedRun["keep"] = (execution) => execution;
-  const { SECRET_VARIABLES } = await import("../../config/serving.ts");
-  if (["OUTRIDER_SECRETS", ...SECRET_VARIABLES].every((name) => (env(name) ?? "") === "")) {
+  const { secretVariables } = await import("../../config/serving.ts");
+  const names = secretVariables(env);
+  if (names.every((name) => (env(name) ?? "") === "")) {
     return { options: (before) => before, keep, redactor: undefined };
   }
   const [{ redactorFor }, { redactingJournal }, { memoryJournal }] = await Promise.all([
@@ -29,7 +30,7 @@ async function unserved({ env }: CliRuntime): Promise<ServedRun> {
     import("../../secrets/journal.ts"),
     import("../../journal/memory/memory.ts"),
   ]);
-  const redactor = redactorFor(env);
+  const redactor = redactorFor(env, { names });
   return {
     options: (before) => ({
       ...before,

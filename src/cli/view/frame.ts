@@ -3,7 +3,7 @@
  * Must not know how lines get onto the screen.
  * Invariant: no line is wider than the terminal, and there are never more than fit above its last row.
  */
-import type { RunningAttempt, RunSnapshot } from "../../run/execution.ts";
+import type { RunningAttempt, RunSnapshot } from "../../model/snapshot.ts";
 import { harmless } from "../../base/harmless.ts";
 import { labelOf } from "./text_line.ts";
 import { count, fit, growing, pad, width } from "./measures.ts";

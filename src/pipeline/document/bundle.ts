@@ -1,6 +1,6 @@
 /**
  * Owns the form of a bundle: a pipeline with the code of its tasks in one JSON document, and the hash that covers both.
- * Must not know how code is bundled (src/bundling.ts), nor where a bundle comes from.
+ * Must not know how code is bundled (src/environment/bundling.ts), nor where a bundle comes from.
  * Invariant: nothing of a bundle is used unless its hash is that of its contents.
  */
 import { deeperThan } from "../../base/depth.ts";

@@ -13,7 +13,7 @@
  */
 import type { SqliteJournal } from "../../journal/disk/sqlite.ts";
 import type { Runtime } from "../../runtime/port.ts";
-import type { Life } from "../../protocol/messages.ts";
+import type { Life } from "../../model/stream.ts";
 
 /** Where a run's pipeline comes from. */
 export interface Origin {

@@ -1,6 +1,6 @@
 /**
  * Owns what a journal tells of a run that was begun before: enough to go on with it.
- * Must not go on with it (executor.ts does).
+ * Must not go on with it (run.ts does).
  * Invariant: what is in the journal as finished stays finished.
  */
 import type { Journal } from "../../journal/journal.ts";

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import type { CallOptions, FlagLine, Gateway, Pulled } from "../gateway.ts";
 import { BundleHashError, GatewayAnswerError, IdError } from "../errors.ts";
 import type { Batch, BatchReply, Heartbeat, HeartbeatReply } from "../../protocol/messages.ts";
-import type { Bytes } from "../port.ts";
+import type { Bytes } from "../../base/bytes.ts";
 import * as protocol from "../../protocol/schemas.ts";
 import { gzip, sha256, WORTH_GZIP } from "../../base/bytes.ts";
 import {

@@ -3,21 +3,22 @@
  * Must not know what is asked or which dialect is spoken.
  * Invariant: a call ends within its time limit, whatever the other end does, and holds at most `maxBytes` of the answer.
  */
+import { TokenError } from "../../protocol/token.ts";
 import { concealedAddress } from "../../base/concealed.ts";
 import type { Clock } from "../../base/clock.ts";
-import type { Bytes, Fetch } from "../port.ts";
+import type { Fetch } from "../port.ts";
+import type { Bytes } from "../../base/bytes.ts";
 import {
   AddressError,
   GatewayAnswerError,
   GatewayRefusedError,
   GatewayTimeoutError,
   StoppedError,
-  TokenError,
   UnreachableError,
   type UplinkError,
 } from "../errors.ts";
 import { retryAfterMs } from "../../base/backoff.ts";
-import { checkToken } from "../../base/token.ts";
+import { checkToken } from "../../protocol/token.ts";
 
 /** Longest answer that is read where nothing else is said, bytes. */
 export const MAX_ANSWER_BYTES: number = 1024 * 1024;

@@ -5,7 +5,8 @@
  */
 import { LaneSender } from "./stream.ts";
 import type { Batch, BatchReply, Final } from "../../protocol/messages.ts";
-import type { Lane, Numbered } from "../port.ts";
+import type { Numbered } from "../port.ts";
+import type { Stream } from "../../model/stream.ts";
 import {
   BATCH_LIMITS,
   type Report,
@@ -32,7 +33,7 @@ class RecordsReport implements Report {
   readonly drained: Promise<boolean>;
   readonly #options: ReportOptions;
   readonly #abort = new AbortController();
-  readonly #lanes: Readonly<Record<Lane, LaneSender>>;
+  readonly #lanes: Readonly<Record<Stream, LaneSender>>;
   readonly #running: Promise<unknown>;
   readonly #unwatch: () => void;
   #end: ReportEnd | undefined;
@@ -97,7 +98,7 @@ class RecordsReport implements Report {
   }
 
   #lane(
-    lane: Lane,
+    lane: Stream,
     { send, read }: { send: Send; read: (after: number, limit: number) => readonly Numbered[] },
   ): LaneSender {
     const { run, life, clock, random, source, from, limits, heard = () => Infinity } = this.#options;
@@ -133,7 +134,7 @@ class RecordsReport implements Report {
   }
 
   /** A reply tells of both lanes; what it says of the other counts if nothing of that lane was under way meanwhile. */
-  async #sent(sending: Promise<BatchReply>, other: Lane): Promise<BatchReply> {
+  async #sent(sending: Promise<BatchReply>, other: Stream): Promise<BatchReply> {
     const lane = this.#lanes[other];
     const { moves, idle } = lane;
     const reply = await sending;
@@ -141,7 +142,7 @@ class RecordsReport implements Report {
     return reply;
   }
 
-  #ready(lane: Lane): boolean {
+  #ready(lane: Stream): boolean {
     if (this.#options.quiet && !this.#end) return false;
     return lane === "state" || !(this.#lanes.state.pending || this.#final());
   }

@@ -7,9 +7,12 @@ import type { CommandInbox } from "../instructions.ts";
 import type { Gateway } from "../gateway.ts";
 import type { UplinkError } from "../errors.ts";
 import type { BatchLimits } from "./stream.ts";
-import type { Final, Life, Parked, Rejected } from "../../protocol/messages.ts";
+import type { Final, Parked, Rejected } from "../../protocol/messages.ts";
+import type { Life } from "../../model/stream.ts";
 import type { Clock } from "../../base/clock.ts";
-import type { Lane, LaneNumbers, Random, RecordSource } from "../port.ts";
+import type { RecordSource } from "../port.ts";
+import type { Stream, StreamNumbers } from "../../model/stream.ts";
+import type { Random } from "../../base/random.ts";
 
 /** Where the limits of batches stand if nothing else is said. */
 export const BATCH_LIMITS: BatchLimits = {
@@ -32,20 +35,20 @@ export interface ReportOptions {
   readonly source: RecordSource;
   readonly commands?: CommandInbox;
   /** What is known to have been acknowledged. Default 0: the first reply tells, so it need not be kept. */
-  readonly from?: LaneNumbers;
+  readonly from?: StreamNumbers;
   /** Sends nothing until the run is over. Default false. */
   readonly quiet?: boolean;
   readonly limits?: Partial<BatchLimits>;
   /** Bytes of log that are sent to a gateway that takes a run whole; older lines are dropped there. Default 4 MiB. */
   readonly wholeLogBytes?: number;
   /** The gateway has everything up to these numbers: the journal may forget log records up to there. */
-  readonly onAcknowledged?: (numbers: LaneNumbers) => void;
+  readonly onAcknowledged?: (numbers: StreamNumbers) => void;
   /** Heartbeats that the gateway has answered, 0 while it did not answer the last: then nothing is set aside. Default: it is always heard. */
   readonly heard?: () => number;
   /** Values go without saying more than that there were some, since they are too large for the way. In words. */
   readonly onLeftOut?: (what: string) => void;
   /** A record was refused and set aside. */
-  readonly onParked?: (lane: Lane, parked: Parked) => void;
+  readonly onParked?: (lane: Stream, parked: Parked) => void;
   /** Records that reached the gateway but could not be read there. */
   readonly onRejected?: (rejected: readonly Rejected[]) => void;
   readonly onError?: (error: UplinkError) => void;
@@ -60,9 +63,9 @@ export interface ReportEnd {
 
 /** Where a report stands. */
 export interface ReportStatus {
-  readonly acknowledged: LaneNumbers;
+  readonly acknowledged: StreamNumbers;
   /** Records that wait to be sent. */
-  readonly pending: LaneNumbers;
+  readonly pending: StreamNumbers;
   /** Records set aside because they were refused, or could not be read at the gateway. */
   readonly parked: number;
   /** Values left out because they were too large for the way. */

@@ -27,9 +27,12 @@ import {
   UplinkError,
 } from "../errors.ts";
 import { leanRecord } from "./lean.ts";
-import type { Batch, BatchReply, Final, Life, Parked } from "../../protocol/messages.ts";
+import type { Batch, BatchReply, Final, Parked } from "../../protocol/messages.ts";
+import type { Life } from "../../model/stream.ts";
 import type { Clock } from "../../base/clock.ts";
-import type { Lane, Numbered, Random } from "../port.ts";
+import type { Numbered } from "../port.ts";
+import type { Stream } from "../../model/stream.ts";
+import type { Random } from "../../base/random.ts";
 import { Bell, sleep } from "../../base/wait.ts";
 
 /** Records read from the journal at a time. */
@@ -54,7 +57,7 @@ export interface BatchLimits {
 export interface LaneOptions {
   readonly run: string;
   readonly life: Life | undefined;
-  readonly lane: Lane;
+  readonly lane: Stream;
   readonly from: number;
   read(after: number, limit: number): readonly Numbered[];
   flush(): Promise<void>;

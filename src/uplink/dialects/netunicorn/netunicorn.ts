@@ -22,7 +22,7 @@ import { netunicornFlags } from "./flags.ts";
 import { NetunicornLine } from "./client.ts";
 import { MAX_BUNDLE_BYTES } from "../outrider.ts";
 import type { Clock } from "../../../base/clock.ts";
-import type { Bytes } from "../../port.ts";
+import type { Bytes } from "../../../base/bytes.ts";
 import { sleep } from "../../../base/wait.ts";
 import { type Call, Wire, type WireOptions } from "../../http/wire.ts";
 

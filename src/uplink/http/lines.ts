@@ -3,8 +3,8 @@
  * Must not know what a line holds.
  * Invariant: at most one line and one chunk are held, and a stream that falls silent is given up.
  */
-import { GatewayAnswerError, GatewayTimeoutError, StoppedError, UnreachableError } from "../uplink/errors.ts";
-import type { Clock } from "./clock.ts";
+import { GatewayAnswerError, GatewayTimeoutError, StoppedError, UnreachableError } from "../errors.ts";
+import type { Clock } from "../../base/clock.ts";
 
 /** Limits of reading. */
 export interface LinesOptions {

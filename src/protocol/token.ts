@@ -3,7 +3,14 @@
  * Must not know where it came from or what it opens.
  * Invariant: a message about a token never shows any of it.
  */
-import { TokenError } from "../uplink/errors.ts";
+
+/** The token can't be sent as it is. */
+export class TokenError extends Error {
+  readonly code = "OUTRIDER_TOKEN";
+  override name = "TokenError";
+  /** The same request will not work later. */
+  readonly transient = false;
+}
 
 /** Longest token, characters. */
 export const MAX_TOKEN_LENGTH = 4096;
