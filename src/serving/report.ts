@@ -1,6 +1,6 @@
 /**
  * Owns the report of a finished run as one file: the page, with all of the run that it draws from.
- * Must not know how the page looks (http/page/ does), nor where the file lies.
+ * Must not know how the page looks (page/ does), nor where the file lies.
  * Invariant: what is left out for its size is said in its place.
  */
 import { reportHtml } from "../page/page.ts";

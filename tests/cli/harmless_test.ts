@@ -75,7 +75,7 @@ test("only the live view and the value of a key are printed as they are, and not
   const found: string[] = [];
   for (const name of readdirSync(root, { recursive: true, encoding: "utf8" }).sort()) {
     // The page is for a browser.
-    if (!name.endsWith(".ts") || /_code\.ts$|^http\/page\//.test(name)) continue;
+    if (!name.endsWith(".ts") || /code\.ts$|^page\//.test(name)) continue;
     const code = readFileSync(join(root, name), "utf8").replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
     if (/\b(stdout|stderr|out|err|output)\.raw\(/.test(code)) found.push(`${name}: raw`);
     if (/(?<!file)\.write\(\s*(json \?|`\$\{JSON\.)/.test(code)) found.push(`${name}: JSON as words`);
@@ -85,9 +85,9 @@ test("only the live view and the value of a key are printed as they are, and not
     }
   }
   assert.deepEqual(found, [
-    "cli/command_store.ts: raw",
-    "cli/paint.ts: coloured",
-    "cli/view_live.ts: raw",
+    "cli/commands/store.ts: raw",
+    "cli/view/live.ts: raw",
+    "cli/view/paint.ts: coloured",
   ]);
 });
 

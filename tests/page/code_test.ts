@@ -7,7 +7,7 @@ import test from "node:test";
 import { bundlePage, pageCodeFile, pageCodePath } from "../../tools/build_page.ts";
 import { page, reportHtml } from "../../src/page/page.ts";
 
-test("src/page/code.ts is what the sources in src/http/page/ give", () => {
+test("src/page/code.ts is what the sources in src/page/ give", () => {
   const committed = readFileSync(pageCodePath, "utf8");
   assert.ok(
     committed === pageCodeFile(bundlePage()),
