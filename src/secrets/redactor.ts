@@ -339,11 +339,9 @@ function withLines(secret: string): string[] {
 
 /** What is looked for, by spelling. */
 function spellingsOf(secrets: readonly string[]): Spelling[] {
-  const escaped = (text: string) => JSON.stringify(text).slice(1, -1);
   // Without its backslashes little may be left of a secret: then each depth of escaping is looked for as it is.
   const [bare, short] = partition(secrets, (secret) => unitsOf(secret, EscapeReader).length >= MIN_SECRET);
   const plain = [...secrets, ...short.flatMap((secret) => [escaped(secret), escaped(escaped(secret))])];
-  const packed = secrets.flatMap((secret) => [...new Set([secret, escaped(secret)])]);
   const encoded = secrets.flatMap((
     secret,
   ) => [secret, escaped(secret), encodeURIComponent(secret.toWellFormed())]);
@@ -361,7 +359,7 @@ function spellingsOf(secrets: readonly string[]): Spelling[] {
       only: /\\/,
     }],
     [encoded.map(bytesOf), { reader: (sink) => new PercentReader(sink), signs: "%+ ", only: /[%+]/ }],
-    [packed.flatMap(base64Cores), {
+    [secrets.flatMap(packedOf), {
       reader: (sink) => new Base64Reader(sink),
       signs: "\\%+/-_",
       overLines: true,
@@ -387,12 +385,21 @@ const MAX_HINTS = 100;
 /** Finds, in little time, the beginning of a secret, or what may lead to another spelling of one. */
 function hintOf(secrets: readonly string[]): RegExp | undefined {
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-  const packed = secrets.flatMap(base64Cores).map((core) =>
+  const packed = secrets.flatMap(packedOf).map((core) =>
     core.slice(0, HINT).map((unit) => letters[unit] ?? (unit === 62 ? "[+-]" : "[/_]")).join("")
   );
   const plain = secrets.map((secret) => secret.slice(0, HINT).replace(/[^A-Za-z0-9]/g, hexEscape));
   const hints = new Set([...plain, ...packed]);
   return hints.size > MAX_HINTS ? undefined : new RegExp(["[\\\\%+\n\r]", ...hints].join("|"));
+}
+
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
+
+/** What base64 has of a secret, as it is and as it stands in JSON. */
+function packedOf(secret: string): number[][] {
+  return [...new Set([secret, escaped(secret)])].flatMap(base64Cores);
 }
 
 function hexEscape(unit: string): string {

@@ -53,6 +53,25 @@ test("redaction: base64 of a text that holds a secret does not show it, wherever
   }
 });
 
+test("redaction: base64 of JSON does not show a secret, wherever JSON escapes it", () => {
+  for (
+    const secret of [
+      'a"bcdefghijkl',
+      '"abcdefghijkl',
+      "ab\\cdefghijkl",
+      "\u0001abcdefghijkl",
+      'abcdefghijk\n"l',
+    ]
+  ) {
+    const redactor = new Redactor([secret]);
+    for (const name of ["", "a", "ab", "abc"]) {
+      const text = base64(JSON.stringify({ [name]: secret }));
+      assert.ok(redactor.text(text).includes(REDACTED), text);
+      assert.ok(redactor.stream().record(text, { cut: false }).includes(REDACTED), text);
+    }
+  }
+});
+
 /** The longest prefix that can be decoded. */
 function safe(text: string): string {
   const plain = text.replace(/=+$/, "");
