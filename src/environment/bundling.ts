@@ -129,7 +129,7 @@ async function bundleCode(
   { base, name }: { readonly base: string; readonly name: string },
 ): Promise<string> {
   const esbuild = await loadEsbuild();
-  const folder = runtime.filePath(new URL("..", base).href);
+  const folder = runtime.filePath(new URL(".", base).href);
   try {
     const { outputFiles } = await esbuild.build({
       absWorkingDir: folder,

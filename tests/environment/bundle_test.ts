@@ -25,8 +25,8 @@ export const isTyped = (value: string): boolean => value.length > 0;
 const TASKS = `
 import { readFileSync } from "node:fs";
 import { sep } from "path";
-import { next } from "../shared.ts";
-import words from "../words.json" with { type: "json" };
+import { next } from "./shared.ts";
+import words from "./words.json" with { type: "json" };
 import { double } from "doubler";
 export const first = async () => ({ next: next(), words: words.length, double: double(21) });
 export default async () => typeof readFileSync + sep.length;
@@ -34,7 +34,7 @@ export const failing = async () => { throw new TypeError("on purpose"); };
 `;
 
 const MORE = `
-import { next } from "../shared.ts";
+import { next } from "./shared.ts";
 export const first = () => next();
 `;
 
@@ -58,7 +58,7 @@ const MANIFEST = {
 
 const TYPED = `
 import { pipeline, type TaskContext } from "outrider";
-import { isTyped } from "../shared.ts";
+import { isTyped } from "./shared.ts";
 const p = pipeline("typed");
 const one = p.task("one", () => 20);
 p.task("two", { one }, ({ inputs, params }: TaskContext<{ one: number }>) => inputs.one + (isTyped("x") ? 1 : 0) + Number(params.more ?? 0));
@@ -148,7 +148,7 @@ test("white space in the file does not matter, and a pipeline without code needs
 test("what can't be bundled is told with its place", async () => {
   const files = {
     "p.json": { outrider: 1, name: "p", tasks: { a: { run: { module: "./a.mjs", export: "a" } } } },
-    "a.mjs": 'export const a = () => import("../b.mjs");',
+    "a.mjs": 'export const a = () => import("./b.mjs");',
     "b.mjs": 'import { c } from "jsr:@std/none";\nimport "./nowhere.mjs";\nexport const b = c;',
   };
   await withFiles(files, async (folder) => {

@@ -60,8 +60,7 @@ test("the executable runs a JSON pipeline with TypeScript and JavaScript modules
       two: { run: { module: "./two.js", export: "two" }, needs: ["one"] },
     }),
     "one.ts": "export function one({ params }: { params: { by: number } }): number { return params.by + 1; }",
-    "two.js":
-      'import { factor } from "../factor.js"; export const two = ({ inputs }) => inputs.one * factor;',
+    "two.js": 'import { factor } from "./factor.js"; export const two = ({ inputs }) => inputs.one * factor;',
     "factor.js": "export const factor = 2;",
   });
   assert.equal(tasks.one?.[0]?.value, 21);

@@ -29,7 +29,7 @@ export default p;
 const PROGRAM = `
 import { run } from "outrider";
 import type { RunResult } from "outrider";
-import p from "../sums.ts";
+import p from "./sums.ts";
 const result: RunResult = await run(p);
 console.log(JSON.stringify(result));
 `;

@@ -90,7 +90,7 @@ function commandProblem(run: Readonly<Record<string, unknown>>, base: string): P
  * @returns The URL, or an error to be told.
  */
 export function folderOf(cwd: string | undefined, base: string): string | undefined | Error {
-  if (cwd === undefined) return base.startsWith("file:") ? new URL("..", base).href : undefined;
+  if (cwd === undefined) return base.startsWith("file:") ? new URL(".", base).href : undefined;
   const url = resolveModule(cwd.endsWith("/") ? cwd : `${cwd}/`, base);
   if (url instanceof Error || url.startsWith("file:")) return url;
   return new Error(`Can't run in ${show(cwd)}: a folder is a path or a file: URL`);
