@@ -68,7 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** By third party: the only places that may import it. */
 const CONFINED: Readonly<Record<string, RegExp>> = {
   // Schemas, configuration, and what reads messages of others.
-  "valibot": /^src\/(protocol|config|gateway|uplink)\/|^src\/pipeline\/(document|import)\/|schema\.ts$/,
+  "valibot": /^src\/(protocol|config|gateway|uplink)\/|^src\/pipeline\/(document|import|kinds)\/|schema\.ts$/,
   "comlink": /^(src\/pool|src\/runtime|workers)\//,
   "hono": /^src\/(http|gateway)\//,
   "esbuild": /^src\/environment\//,

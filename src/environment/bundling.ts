@@ -5,9 +5,11 @@
  */
 import type { Message, Plugin } from "esbuild";
 import { loadDocument } from "../run/loading.ts";
-import { type Bundle, BUNDLE_MODULE, makeBundle, MAX_CODE_BYTES } from "../pipeline/document/bundle.ts";
+import { type Bundle, makeBundle, MAX_CODE_BYTES } from "../pipeline/document/bundle.ts";
 import { moduleOf } from "../pipeline/load/data_url.ts";
-import type { Manifest, ManifestModuleRun, ManifestTask } from "../pipeline/document/manifest.ts";
+import type { Manifest, ManifestRun } from "../pipeline/document/manifest.ts";
+import type { BundleMaker } from "../pipeline/kinds/kind.ts";
+import { kindOf } from "../pipeline/kinds/list.ts";
 import { resolveModule } from "../pipeline/load/modules.ts";
 import { runtime } from "../runtime/runtime.ts";
 
@@ -37,8 +39,7 @@ export async function bundlePipeline(file: string): Promise<Bundle> {
 async function bundleManifest(file: string): Promise<Bundle> {
   const { document, base } = await loadDocument(file);
   const entry = new Entry(base);
-  const tasks = Object.entries(document.tasks).map(([name, task]) => [name, entry.task(task)] as const);
-  const manifest = { ...document, tasks: Object.fromEntries(tasks) } as Manifest;
+  const manifest = bundled(document, entry);
   if (entry.empty) return await makeBundle(manifest, "");
   return await makeBundle(manifest, await bundleCode(entry.text(), { base, name: document.name }));
 }
@@ -51,16 +52,24 @@ async function bundleModule(url: string): Promise<Bundle> {
   const code = await bundleCode(entry, { base: url, name });
   const module = moduleOf(code);
   const { document } = await loadDocument(module);
-  const tasks = Object.entries(document.tasks).map(([task, entry]) => {
-    const { run } = entry;
-    const own = run !== undefined && "module" in run && run.module === module;
-    return [task, own ? { ...entry, run: { ...run, module: BUNDLE_MODULE } } : entry] as const;
+  const own: BundleMaker = {
+    takeExport: (from, exported) => from === module ? exported : undefined,
+    takePipeline: (from) => from === module,
+  };
+  return await makeBundle(bundled(document, own), code);
+}
+
+/** The manifest as it stands in the bundle. */
+function bundled(document: Manifest, maker: BundleMaker): Manifest {
+  const tasks = Object.entries(document.tasks).map(([name, task]) => {
+    const run = task.run && kindOf(task.run).bundle(task.run, maker) as ManifestRun;
+    return [name, run === task.run ? task : { ...task, run }] as const;
   });
-  return await makeBundle({ ...document, tasks: Object.fromEntries(tasks) }, code);
+  return { ...document, tasks: Object.fromEntries(tasks) };
 }
 
 /** The module that imports all that the tasks run, and gives it names. */
-class Entry {
+class Entry implements BundleMaker {
   readonly #base: string;
   readonly #lines: string[] = [];
   /** Export of the bundle, by what it stands for. */
@@ -79,32 +88,24 @@ class Entry {
     return this.#lines.join("\n");
   }
 
-  /** The task as it stands in the bundle's manifest. */
-  task(task: ManifestTask): ManifestTask {
-    const { run } = task;
-    if (run === undefined || "command" in run) return task;
-    const url = resolveModule(run.module, this.#base);
-    if (typeof url !== "string" || url.startsWith("data:")) return task;
-    return { ...task, run: this.#run(run, JSON.stringify(runtime.filePath(url))) };
-  }
-
-  #run(run: ManifestModuleRun, path: string): ManifestModuleRun {
-    const { pipeline, export: exported = "default" } = run;
-    if (pipeline === undefined) return { module: BUNDLE_MODULE, export: this.#exported(path, exported) };
+  takePipeline(module: string, pipeline: string): boolean {
+    const path = this.#pathOf(module);
+    if (path === undefined) return false;
     const key = `pipeline ${pipeline} ${path}`;
-    if (!this.#names.has(key)) {
-      const name = this.#free(pipeline);
-      this.#names.set(key, name);
-      this.#lines.push(
-        `import * as ${name}_module from ${path};`,
-        `export const ${name} = Object.values(${name}_module).find((each) =>`,
-        `  typeof each?.functionOf === "function" && each.name === ${JSON.stringify(pipeline)});`,
-      );
-    }
-    return { ...run, module: BUNDLE_MODULE };
+    if (this.#names.has(key)) return true;
+    const name = this.#free(pipeline);
+    this.#names.set(key, name);
+    this.#lines.push(
+      `import * as ${name}_module from ${path};`,
+      `export const ${name} = Object.values(${name}_module).find((each) =>`,
+      `  typeof each?.functionOf === "function" && each.name === ${JSON.stringify(pipeline)});`,
+    );
+    return true;
   }
 
-  #exported(path: string, exported: string): string {
+  takeExport(module: string, exported: string): string | undefined {
+    const path = this.#pathOf(module);
+    if (path === undefined) return undefined;
     const key = `export ${exported} ${path}`;
     const known = this.#names.get(key);
     if (known !== undefined) return known;
@@ -112,6 +113,14 @@ class Entry {
     this.#names.set(key, name);
     this.#lines.push(`export { ${JSON.stringify(exported)} as ${name} } from ${path};`);
     return name;
+  }
+
+  /** A module's path, in quotes; none of one that is its own code. */
+  #pathOf(module: string): string | undefined {
+    const url = resolveModule(module, this.#base);
+    return typeof url !== "string" || url.startsWith("data:")
+      ? undefined
+      : JSON.stringify(runtime.filePath(url));
   }
 
   /** A name for an export that no other has. */

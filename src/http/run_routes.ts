@@ -3,6 +3,7 @@
  * Must not know how a run is carried out.
  */
 import { gathered } from "../base/reader_stream.ts";
+import { kindOf } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { answer } from "./answer.ts";
 import { readObject } from "./body.ts";
@@ -45,8 +46,7 @@ export function planJson(plan: Plan): string {
     onFailure: plan.onFailure,
     tasks: plan.tasks.map((task) => ({
       name: task.name,
-      kind: kindOf(task),
-      ...(task.run !== undefined && "command" in task.run && { command: task.run.command }),
+      ...work(task),
       needs: task.needs.map((need) => ({ task: name(need.task), on: need.on })),
       join: task.join,
       attempts: task.retry.attempts,
@@ -64,9 +64,11 @@ export function planJson(plan: Plan): string {
   });
 }
 
-function kindOf({ run }: PlanTask): "sync" | "command" | "task" {
-  if (run === undefined) return "sync";
-  return "command" in run ? "command" : "task";
+/** What is shown of what a task runs. */
+function work({ run }: PlanTask): Readonly<Record<string, unknown>> {
+  if (run === undefined) return { kind: "sync" };
+  const kind = kindOf(run);
+  return { kind: kind.name, ...kind.shown?.(run) };
 }
 
 function tasks(c: Ctx, parts: Parts): Response {

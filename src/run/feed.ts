@@ -5,6 +5,7 @@
  */
 import type { LogEntry } from "../journal/journal.ts";
 import { LEVELS, STREAMS } from "../model/record.ts";
+import { kindOf } from "../pipeline/kinds/list.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { LaneItem, LaneLine } from "../pool/lane.ts";
 import type { Supply } from "../pool/port.ts";
@@ -25,22 +26,27 @@ export interface SupplyParts {
   obey(commands: readonly Command[]): void;
 }
 
+/** The source of a task that is no function on a worker. */
+const NO_SOURCE = -1;
+
 /** The distinct places that a plan's functions come from, and which one each task has. */
 export function sourcesOf(plan: Plan): { readonly sources: Source[]; readonly sourceOf: Int32Array } {
   const sources: Source[] = [];
   // By module first: it may be long (`data:`), and a key with it in would be made and hashed for each task.
   const known = new Map<string, Map<string, number>>();
   const sourceOf = Int32Array.from(plan.tasks, ({ run }) => {
-    if (run === undefined || "command" in run) return -1;
-    const { module } = run;
+    const kind = run && kindOf(run);
+    if (kind === undefined || kind.place === "own") return NO_SOURCE;
+    const source = kind.source(run!);
+    const { module } = source;
     let places = known.get(module);
     if (places === undefined) known.set(module, places = new Map());
-    const place = "export" in run ? `e ${run.export}` : `p ${run.pipeline}`;
+    const place = "export" in source ? `e ${source.export}` : `p ${source.pipeline}`;
     let index = places.get(place);
     if (index === undefined) {
-      index =
-        sources.push("export" in run ? { module, export: run.export } : { module, pipeline: run.pipeline }) -
-        1;
+      index = sources.push(
+        "export" in source ? { module, export: source.export } : { module, pipeline: source.pipeline },
+      ) - 1;
       places.set(place, index);
     }
     return index;
@@ -107,10 +113,8 @@ function payloadOf({ plan, schedule, values }: SupplyParts, index: number, sourc
       inputs += `${inputs && ","}${JSON.stringify(need.as)}:${values[need.task]}`;
     }
   }
-  const command = task.run !== undefined && "command" in task.run
-    ? `"c":${JSON.stringify(task.run)}`
-    : undefined;
-  return `{${command ?? `"s":${source}`},"t":${JSON.stringify(task.name)}` +
+  const work = source === NO_SOURCE ? `"r":${JSON.stringify(task.run)}` : `"s":${source}`;
+  return `{${work},"t":${JSON.stringify(task.name)}` +
     (hasKeys(task.params) ? `,"p":${JSON.stringify(task.params)}` : "") +
     (inputs && `,"i":{${inputs}}`) + (locals && `,"l":[${locals}]`) + "}";
 }

@@ -20,6 +20,7 @@ import { goOn } from "./resume/resume.ts";
 import { Patience, retryWait } from "./timers.ts";
 import { load, type Source } from "../pipeline/load/load.ts";
 import type { RunState } from "../model/outcome.ts";
+import { kindOf } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { width } from "../pipeline/plan/width.ts";
 import type { Given, LaneItem, LaneOutcome } from "../pool/lane.ts";
@@ -307,7 +308,7 @@ class Run implements InspectedExecution {
       this.stop(asked);
     }
     this.#begun.resolve(plan);
-    const onWorkers = ({ run }: PlanTask) => run !== undefined && !("command" in run);
+    const onWorkers = ({ run }: PlanTask) => run !== undefined && kindOf(run).place !== "own";
     this.#pool.begin(supply, { run: this.run, width: width(plan, onWorkers), sources });
   }
 

@@ -5,6 +5,7 @@
  * Invariant: every need of the plan is in `now` of its task or in `exits` of exactly one loop.
  */
 import type { On } from "../model/outcome.ts";
+import { kindOf } from "../pipeline/kinds/list.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 
 /** An edge from a task to one that needs it. */
@@ -67,8 +68,9 @@ function traitsOf({ tasks, onFailure }: Plan): Pick<Edges, "fatal" | "alone" | "
   const inLine = new Uint8Array(tasks.length).fill(1);
   for (const { index, needs, allowFailure, run, fresh, onLost } of tasks) {
     if (allowFailure) fatal[index] = 0;
-    if (run !== undefined && "command" in run) alone[index] = 2;
-    else if (fresh || onLost === "fail") alone[index] = 1;
+    const place = run && kindOf(run).place;
+    if (place === "own") alone[index] = 2;
+    else if (place === "alone" || fresh || onLost === "fail") alone[index] = 1;
     if (alone[index] !== 0 || run === undefined) inLine[index] = 0;
     for (const { task, on } of needs) {
       if (on !== "success") fatal[task] = 0;

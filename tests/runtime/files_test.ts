@@ -66,7 +66,7 @@ test("files: a program whose value does not come within its timeout is timed out
       fatal: false,
       follows: false,
       timeoutMs: 1_200,
-      payload: JSON.stringify({ t: "t", c: { command: ["true"] } }),
+      payload: JSON.stringify({ t: "t", r: { command: ["true"] } }),
     },
     runtime: { ...runtime, readText: () => new Promise<string>(() => {}) },
     environment: { PATH: process.env["PATH"]! },

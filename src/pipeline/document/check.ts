@@ -8,6 +8,7 @@ import { durationProblem } from "../../model/duration.ts";
 import { isRecord, type Manifest } from "./manifest.ts";
 import { manifestSchema, taskSchema } from "./schema.ts";
 import { NameFinder } from "./name.ts";
+import { KINDS } from "../kinds/list.ts";
 import { placeOf, type Problem, show } from "../../model/problem.ts";
 
 type Issue = v.BaseIssue<unknown>;
@@ -113,11 +114,11 @@ function messageOfValue(issue: Issue): string {
     case "regex":
       return issue.message;
     default:
-      return `Must be ${KINDS[type] ?? `a ${type}`}; received ${show(input)}`;
+      return `Must be ${WORDS[type] ?? `a ${type}`}; received ${show(input)}`;
   }
 }
 
-const KINDS: Readonly<Record<string, string>> = {
+const WORDS: Readonly<Record<string, string>> = {
   string: "a string",
   number: "a number",
   boolean: "true or false",
@@ -148,10 +149,15 @@ function describe(key: Key | undefined): string {
     case "times":
       return "say how many more times the loop may run";
     case "module":
-      return 'say which file holds the function, such as "./tasks.ts", or which "command" to run';
+      return `say which file holds the function, such as "./tasks.ts", or which ${otherKinds()} to run`;
     default:
       return `the key ${JSON.stringify(key)} is needed here`;
   }
+}
+
+/** The keys of those kinds that would have been known by theirs. */
+function otherKinds(): string {
+  return KINDS.slice(0, -1).map(({ key }) => JSON.stringify(key)).join(" or ");
 }
 
 function unknownKey(key: string, parent: readonly Key[], owner: unknown): string {

@@ -1,6 +1,6 @@
 /**
  * Owns the schema of the JSON form of a pipeline.
- * Must not know how problems are told (manifest_check.ts), nor what names refer to (compile.ts).
+ * Must not know how problems are told (check.ts), what names refer to (compile.ts), nor what tasks run (kinds/).
  * Invariant: it describes exactly the type `Manifest`; docs/pipeline.schema.json is made from it.
  */
 import * as v from "valibot";
@@ -15,42 +15,10 @@ import type {
   ManifestRun,
   ManifestTask,
 } from "./manifest.ts";
-import { MAX_NAME_LENGTH } from "./name.ts";
+import { about, closed, maybe, name, record, type Schema } from "./shapes.ts";
+import { kindOf, KINDS } from "../kinds/list.ts";
 import type { On } from "../../model/outcome.ts";
 
-/** A schema of which only the result counts. */
-type Schema<T> = v.GenericSchema<unknown, T>;
-
-function about<T>(schema: Schema<T>, description: string): Schema<T> {
-  return v.pipe(schema, v.description(description)) as Schema<T>;
-}
-
-const REFUSE = v.custom<never>(() => false);
-
-/** valibot counts an array as an object. Refused here, it gives an issue of the type `custom`, and no other does. */
-function noArray<S extends v.GenericSchema>(schema: S): S {
-  return {
-    ...schema,
-    "~run": (dataset, config) => (Array.isArray(dataset.value) ? REFUSE : schema)["~run"](dataset, config),
-  };
-}
-
-/** An object in which a key that is not listed is a problem of its own (`strictObject` tells only the first). */
-function closed<E extends v.ObjectEntries>(
-  entries: E,
-): v.ObjectWithRestSchema<E, v.NeverSchema<undefined>, undefined> {
-  return noArray(v.objectWithRest(entries, v.never()));
-}
-
-function record<T>(schema: Schema<T>): Schema<Record<string, T>> {
-  return noArray(v.record(v.string(), schema)) as Schema<Record<string, T>>;
-}
-
-function maybe<T>(schema: Schema<T>, description: string): v.OptionalSchema<Schema<T>, undefined> {
-  return v.optional(about(schema, description));
-}
-
-const name = v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_NAME_LENGTH)) as Schema<string>;
 const text = v.pipe(v.string(), v.maxLength(LIMITS.description)) as Schema<string>;
 const flag = v.boolean() as Schema<boolean>;
 const on = v.picklist(["success", "failure", "any"]) as Schema<On>;
@@ -88,41 +56,8 @@ const need: Schema<string | ManifestNeed> = v.lazy((input) =>
   typeof input === "object" && input !== null ? needObject : name as Schema<string | ManifestNeed>
 );
 
-const moduleRun = closed({
-  module: about(
-    v.pipe(v.string(), v.minLength(1), v.maxLength(LIMITS.module)) as Schema<string>,
-    "A path relative to this file, an absolute path, or a file: or data: URL.",
-  ),
-  export: maybe(name, 'The exported function. Default: "default".'),
-  pipeline: maybe(name, "Written by the typed builder: the pipeline that the module makes."),
-  task: maybe(name, "Written by the typed builder: the task of that pipeline."),
-}) as Schema<ManifestRun>;
-
-/** What a system takes as an argument or a variable: anything but a NUL. */
-const argument = v.pipe(
-  v.string(),
-  v.maxLength(LIMITS.argument),
-  v.regex(/^[^\0]*$/, "Can't hold a NUL character"),
-) as Schema<string>;
-
-const commandRun = closed({
-  command: about(
-    v.pipe(v.array(argument), v.minLength(1), v.maxLength(LIMITS.arguments)) as Schema<string[]>,
-    "A program of the device and its arguments; no shell is involved. A program with a slash is relative to cwd.",
-  ),
-  cwd: maybe(
-    v.pipe(argument, v.minLength(1)) as Schema<string>,
-    "The folder it runs in, relative to this file. Default: this file's folder.",
-  ),
-  env: maybe(record(argument), "Variables laid over the executor's environment."),
-  stdin: maybe(
-    v.pipe(v.string(), v.maxLength(LIMITS.stdin)) as Schema<string>,
-    "Text written to its standard input, which is then closed.",
-  ),
-}) as Schema<ManifestRun>;
-
 const run: Schema<ManifestRun> = v.lazy((input) =>
-  typeof input === "object" && input !== null && "command" in input ? commandRun : moduleRun
+  kindOf(typeof input === "object" && input !== null ? input : {}).schema as Schema<ManifestRun>
 );
 
 /** A schema that chooses by the value's type; see {@linkcode CHOICES}. */
@@ -141,7 +76,7 @@ export const CHOICES: ReadonlyMap<v.GenericSchema, Choice> = new Map([
     options: [durationText, durationMs] as v.GenericSchema[],
   }],
   [need as v.GenericSchema, { name: "need", options: [name, needObject] as v.GenericSchema[] }],
-  [run as v.GenericSchema, { name: "run", options: [moduleRun, commandRun] as v.GenericSchema[] }],
+  [run as v.GenericSchema, { name: "run", options: KINDS.map(({ schema }) => schema).reverse() }],
 ]);
 
 const retry = closed({

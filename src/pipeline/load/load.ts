@@ -6,11 +6,13 @@
 import { isBundle, openBundle } from "../document/bundle.ts";
 import { examine, sourceOf } from "../plan/compile.ts";
 import { readJson } from "../document/json_text.ts";
-import { type ExportUse, resolveModule } from "./modules.ts";
+
+import { resolveModule } from "./modules.ts";
 import { NameFinder } from "../document/name.ts";
 import { overlayParams } from "../document/params.ts";
 import type { Manifest } from "../document/manifest.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { ExportUse } from "../plan/runs.ts";
 import { PipelineError, type Problem } from "../../model/problem.ts";
 import { isPipeline, type PipelineLike } from "../builder/registry.ts";
 

@@ -7,19 +7,15 @@ import { type Draft, readDraft } from "../builder/draft.ts";
 import { parseDuration } from "../../model/duration.ts";
 import { readLoops } from "./loops.ts";
 import { checkManifest, tasksOf } from "../document/check.ts";
-import {
-  isRecord,
-  LIMITS,
-  type Manifest,
-  type ManifestRetry,
-  type ManifestTask,
-} from "../document/manifest.ts";
-import { checkModules, type ExportUse, folderOf } from "../load/modules.ts";
+import { isRecord, LIMITS, type Manifest, type ManifestRetry } from "../document/manifest.ts";
+import { kindOf } from "../kinds/list.ts";
+import type { Surroundings } from "../kinds/kind.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "../document/params.ts";
-import type { Plan, PlanLoop, PlanRetry, PlanTask, Run } from "./plan.ts";
+import type { Plan, PlanLoop, PlanRetry, PlanTask } from "./plan.ts";
 import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
 import { rank } from "./rank.ts";
+import { checkRuns, type ExportUse, surroundings } from "./runs.ts";
 
 /** What an examination of a manifest finds. */
 export interface Examination {
@@ -57,19 +53,20 @@ export function examine(document: unknown, base: string): Examination {
   const { draft, problems: naming } = readDraft(document, tasks);
   const { sequence, cycles } = order(draft.needs);
   const loops = readLoops(draft, sequence);
-  const modules = checkModules(tasks, base);
+  const around = surroundings(base);
+  const runs = checkRuns(tasks, around);
   const problems = [
     ...shape.problems,
     ...naming,
     ...cycles.map((cycle) => tellCycle(draft, cycle)),
     ...loops.problems,
-    ...modules.problems,
+    ...runs.problems,
     ...checkParams(tasks),
   ];
-  const { uses } = modules;
+  const { uses } = runs;
   if (problems.length > 0 || shape.manifest === undefined) return { problems, uses };
   return {
-    plan: build(shape.manifest, { draft, sequence, modules: modules.urls, loops: loops.loops, base }),
+    plan: build(shape.manifest, { draft, sequence, around, loops: loops.loops }),
     problems,
     uses,
   };
@@ -96,12 +93,11 @@ function tellCycle({ names, needs }: Draft, { path, task, need }: Cycle): Proble
 interface Parts {
   readonly draft: Draft;
   readonly sequence: readonly number[];
-  readonly modules: ReadonlyMap<string, string>;
-  readonly base: string;
+  readonly around: Surroundings;
   readonly loops: ReturnType<typeof readLoops>["loops"];
 }
 
-function build(manifest: Manifest, { draft, sequence, modules, loops, base }: Parts): Plan {
+function build(manifest: Manifest, { draft, sequence, around, loops }: Parts): Plan {
   const place = new Int32Array(sequence.length);
   sequence.forEach((written, index) => place[written] = index);
   const dependents: number[][] = sequence.map(() => []);
@@ -114,7 +110,7 @@ function build(manifest: Manifest, { draft, sequence, modules, loops, base }: Pa
     return {
       index,
       name,
-      run: runOf(task, modules, base),
+      run: task.run && kindOf(task.run).resolve(task.run, around),
       needs: draft.needs[written]!.map(({ task, on, as }) => ({ task: place[task]!, on, as })),
       dependents: dependents[index]!,
       join: task.join ?? "all",
@@ -157,22 +153,4 @@ function retryOf(retry: ManifestRetry | undefined): PlanRetry {
     maxDelayMs: parseDuration(retry.maxDelay ?? "1m"),
     jitter: retry.jitter ?? 0.2,
   };
-}
-
-function runOf({ run }: ManifestTask, modules: ReadonlyMap<string, string>, base: string): Run | undefined {
-  if (run === undefined) return undefined;
-  if ("command" in run) {
-    const { command, cwd, env, stdin } = run;
-    const folder = folderOf(cwd, base);
-    return {
-      command,
-      ...(typeof folder === "string" && { cwd: folder }),
-      ...(env !== undefined && { env }),
-      ...(stdin !== undefined && { stdin }),
-    };
-  }
-  const module = modules.get(run.module)!;
-  return run.pipeline === undefined
-    ? { module, export: run.export ?? "default" }
-    : { module, pipeline: run.pipeline, task: run.task! };
 }

@@ -5,26 +5,6 @@
  */
 import type { On } from "../../model/outcome.ts";
 
-/** What a task runs. A task without one is a sync point. */
-export type Run =
-  /** An exported function of a module; `module` is an absolute `file:` or `data:` URL in a plan. */
-  | { readonly module: string; readonly export: string }
-  /** A function given to the typed builder: the task of this name of the pipeline that the module makes. */
-  | { readonly module: string; readonly pipeline: string; readonly task: string }
-  | CommandRun;
-
-/** A program of the device, run without a shell. */
-export interface CommandRun {
-  /** The program and its arguments; at least the program. A program with a slash is relative to `cwd`. */
-  readonly command: readonly string[];
-  /** `file:` URL of the folder that it runs in; absent: the executor's working directory. */
-  readonly cwd?: string;
-  /** Laid over the executor's environment. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Written to its standard input, which is then closed. */
-  readonly stdin?: string;
-}
-
 /** An edge of the plan. */
 export interface PlanNeed {
   /** Index of the task that is needed. */
@@ -49,7 +29,8 @@ export interface PlanRetry {
 export interface PlanTask {
   readonly index: number;
   readonly name: string;
-  readonly run: Run | undefined;
+  /** What it runs, as its kind says (kinds/). A task without is a sync point. */
+  readonly run: object | undefined;
   readonly needs: readonly PlanNeed[];
   /** Indexes of the tasks that need this one, each once for each need, ascending. */
   readonly dependents: readonly number[];
@@ -86,7 +67,6 @@ export interface Plan {
   readonly onFailure: "stop" | "continue";
   /** Whether records go to the gateway while the run goes on. */
   readonly report: boolean;
-  /** Pipeline-wide parameters, overlaid by each task's own and by `--param`. */
   readonly tasks: readonly PlanTask[];
   /** Loops, an inner one before the loop around it. Two loops are disjoint or one holds the other. */
   readonly loops: readonly PlanLoop[];

@@ -5,7 +5,7 @@
  * stopped.
  */
 import { systemClock } from "../../base/clock.ts";
-import type { CommandRun } from "../../pipeline/plan/plan.ts";
+import type { ProgramRun } from "../../pipeline/kinds/program.ts";
 import { withRoom } from "../../base/room.ts";
 import type { ErrorData } from "../../model/outcome.ts";
 import type { ChildEnd, ProcessGroup } from "../../runtime/port.ts";
@@ -32,7 +32,7 @@ export interface CommandOptions {
 
 /** What an attempt's payload says; see supply.ts. */
 interface Payload {
-  readonly c: CommandRun;
+  readonly r: ProgramRun;
   readonly t: string;
   readonly p?: unknown;
   readonly i?: unknown;
@@ -153,7 +153,7 @@ export class Command {
 
   #start(files: CommandFiles): ProcessGroup {
     const { runtime, environment, item, mark } = this.#options;
-    const { command, cwd, env, stdin = "" } = this.#payload.c;
+    const { command, cwd, env, stdin = "" } = this.#payload.r;
     return runtime.startGroup({
       command,
       cwd: cwd === undefined ? runtime.cwd() : runtime.filePath(cwd),
@@ -205,7 +205,7 @@ export class Command {
   ): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
     const abort = this.#abort;
     if (abort !== undefined && (abort.outcome === "timed_out" || code !== 0)) return abort;
-    const name = JSON.stringify(this.#payload.c.command[0]);
+    const name = JSON.stringify(this.#payload.r.command[0]);
     const last = this.#lastError === "" ? "" : `: ${this.#lastError}`;
     if (signal !== undefined) return failure(`${name} was ended by ${signal}${last}`);
     if (code !== 0) {

@@ -6,6 +6,7 @@
 import type { Journal } from "../../journal/journal.ts";
 import type { StateRecord } from "../../model/record.ts";
 import { isFailure, type Outcome, type RunState } from "../../model/outcome.ts";
+import { kindOf } from "../../pipeline/kinds/list.ts";
 import type { Plan } from "../../pipeline/plan/plan.ts";
 import type { Replayed } from "../../schedule/command.ts";
 import { edgesOf } from "../../schedule/edges.ts";
@@ -119,17 +120,19 @@ export function anew(plan: Plan, { records }: Past, from: string): Set<string> {
 /** A hash of all that matters of a plan, in hexadecimal. */
 export async function planHash(plan: Plan): Promise<string> {
   // Each module once: that of a bundle holds all of its code.
-  const modules = [
-    ...new Set(plan.tasks.flatMap(({ run }) => run !== undefined && "module" in run ? run.module : [])),
-  ];
-  const numbers = new Map(modules.map((module, at) => [module, at]));
-  const tasks = plan.tasks.map((task) =>
-    task.run === undefined || !("module" in task.run)
-      ? task
-      : { ...task, run: { ...task.run, module: numbers.get(task.run.module) } }
-  );
+  const numbers = new Map<string, number>();
+  const tasks = plan.tasks.map((task) => {
+    const { run } = task;
+    const kind = run && kindOf(run);
+    if (kind === undefined || kind.place === "own") return task;
+    const { module } = kind.source(run!);
+    if ((run as { readonly module?: unknown }).module !== module) return task;
+    let number = numbers.get(module);
+    if (number === undefined) numbers.set(module, number = numbers.size);
+    return { ...task, run: { ...run, module: number } };
+  });
   const bytes = new TextEncoder().encode(
-    JSON.stringify([plan.name, plan.onFailure, modules, tasks, plan.loops]),
+    JSON.stringify([plan.name, plan.onFailure, [...numbers.keys()], tasks, plan.loops]),
   );
   const hash = await crypto.subtle.digest("SHA-256", bytes);
   return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");

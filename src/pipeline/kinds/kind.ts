@@ -1,0 +1,74 @@
+/**
+ * Owns what a kind of task is: all that a pipeline has to know of what its tasks run. Types only.
+ * Must not know which kinds there are (list.ts), nor how one is run (pool/).
+ * Invariant: what differs from kind to kind is asked of the kind; nothing else looks into a task's `run`.
+ */
+import type { GenericSchema } from "valibot";
+import type { Problem } from "../../model/problem.ts";
+
+/** Where what is written in a pipeline is resolved. */
+export interface Surroundings {
+  /** The `file:` URL that relative paths start at. */
+  readonly base: string;
+  /** Absolute URL of a module as written, or an error to be told. */
+  resolve(module: string): string | Error;
+}
+
+/** The export of a module. */
+export interface ModuleExport {
+  readonly module: string;
+  readonly export: string;
+}
+
+/** Where a worker finds the function of a task: an export, or a pipeline that the module makes. */
+export type FunctionSource = ModuleExport | { readonly module: string; readonly pipeline: string };
+
+/** Who makes a bundle, as a kind sees it. */
+export interface BundleMaker {
+  /** Takes an export into the bundle's code. @returns Its name there; `undefined`: the module stays where it is. */
+  takeExport(module: string, exported: string): string | undefined;
+  /** Takes a pipeline into the bundle's code. @returns Whether it is there now. */
+  takePipeline(module: string, pipeline: string): boolean;
+}
+
+/** What is the same wherever a kind's tasks run. */
+interface Described<Written extends object, Planned extends object> {
+  /** The key of `run` that says that it is of this kind. */
+  readonly key: string;
+  /** What the local end point calls it. */
+  readonly name: string;
+  /** The shape of `run`. */
+  readonly schema: GenericSchema;
+  /**
+   * What is wrong that the shape does not show, each with its place in `run`.
+   *
+   * @param run As written: its shape may be wrong, which is told elsewhere.
+   */
+  problems(run: Readonly<Record<string, unknown>>, around: Surroundings): readonly Problem[];
+  /** The function that must be there for the task to run, if that is to be looked up. @param run As for `problems`. */
+  wants?(run: Readonly<Record<string, unknown>>): ModuleExport | undefined;
+  /** What stands in the plan, of a `run` without problems. It has the kind's key. */
+  resolve(run: Written, around: Surroundings): Planned;
+  /** What stands in a bundle. */
+  bundle(run: Written, maker: BundleMaker): Written;
+  /** What the local end point shows of it besides its name. */
+  shown?(run: Planned): Readonly<Record<string, unknown>>;
+}
+
+/** A kind whose tasks are functions on workers. */
+export interface WorkerKind<Written extends object = object, Planned extends object = object>
+  extends Described<Written, Planned> {
+  /** `line`: they may stand in one worker's line; `alone`: nothing is before one on its worker, nothing after it. */
+  readonly place: "line" | "alone";
+  /** The function to call; tasks with the same one may be given the same object. */
+  source(run: Planned): FunctionSource;
+}
+
+/** A kind whose tasks run in no worker: one of `pool/kinds/` has the same key and runs them. */
+export interface OwnKind<Written extends object = object, Planned extends object = object>
+  extends Described<Written, Planned> {
+  readonly place: "own";
+}
+
+/** A kind of task. */
+export type Kind = WorkerKind | OwnKind;
