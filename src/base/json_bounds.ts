@@ -25,19 +25,26 @@ const WORDS: ReadonlyMap<number, string> = new Map(
 /** Measures JSON in pieces of its UTF-8, while they come. What is no JSON is measured too; the parser will say so. */
 export class JsonMeter {
   readonly #maxNodes: number;
+  readonly #maxKeys: number;
   #nodes = 0;
+  #keys = 0;
   #depth = 0;
   #inString = false;
   #escaped = false;
 
-  /** @param maxNodes Most values that may be in it. Commas and opening brackets are counted: a list counts twice at most. */
-  constructor(maxNodes: number) {
+  /**
+   * @param maxNodes Most values that may be in it. Commas and opening brackets are counted: a list counts twice at most.
+   * @param maxKeys Most keys of objects: where all are different, each costs as much as many values.
+   */
+  constructor(maxNodes: number, maxKeys: number = Infinity) {
     this.#maxNodes = maxNodes;
+    this.#maxKeys = maxKeys;
   }
 
   /** Takes the next piece; says what there is too much of, if so. */
-  take(bytes: Uint8Array): "depth" | "nodes" | undefined {
+  take(bytes: Uint8Array): "depth" | "nodes" | "keys" | undefined {
     let [nodes, depth, inString, escaped] = [this.#nodes, this.#depth, this.#inString, this.#escaped];
+    let keys = this.#keys;
     for (let at = 0; at < bytes.length; at++) {
       const byte = bytes[at]!;
       if (inString) {
@@ -46,13 +53,16 @@ export class JsonMeter {
         else if (byte === QUOTE) inString = false;
       } else if (byte === QUOTE) inString = true;
       else if (byte === COMMA) nodes++;
+      else if (byte === COLON) keys++;
       else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
         nodes++;
         if (++depth > MAX_JSON_DEPTH) return "depth";
       } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--;
       if (nodes > this.#maxNodes) return "nodes";
+      if (keys > this.#maxKeys) return "keys";
     }
     [this.#nodes, this.#depth, this.#inString, this.#escaped] = [nodes, depth, inString, escaped];
+    this.#keys = keys;
     return undefined;
   }
 }

@@ -32,7 +32,12 @@ function admitLocal(request: Request, hosts: readonly string[]): void {
     );
   }
   const origin = request.headers.get("origin");
-  if (origin !== null && origin !== `http://${host}` && origin !== `https://${host}`) {
+  const site = request.headers.get("sec-fetch-site") ?? "none";
+  const foreign = origin === null
+    // An image or a link of a page names no origin, and asking for a pipeline takes it.
+    ? site !== "none" && site !== "same-origin"
+    : origin !== `http://${host}` && origin !== `https://${host}`;
+  if (foreign) {
     throw new Refuse(403, "ORIGIN", "This gateway has no tokens and takes nothing from web pages");
   }
 }

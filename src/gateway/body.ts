@@ -8,7 +8,7 @@ import * as v from "valibot";
 import type { Clock } from "../base/clock.ts";
 import { JsonMeter, MAX_JSON_DEPTH } from "../base/json_bounds.ts";
 import type { Bytes } from "../base/bytes.ts";
-import { Id } from "../protocol/schemas.ts";
+import { ExecutorId, Id } from "../protocol/schemas.ts";
 import { Refuse } from "./failure.ts";
 
 /** How much of a body is still read and dropped once the request is refused, bytes. */
@@ -24,6 +24,8 @@ const HELD_BYTES = 512 * 1024 * 1024;
 const LARGE_BYTES = 1024 * 1024;
 /** Most values in one body's JSON, those in lists and objects included. The largest batch of records has a fifth of it. */
 const MAX_NODES = 500_000;
+/** Most keys in it: 5,000 records have 20 each at most. Half a million different ones hold up everybody for seconds. */
+const MAX_KEYS = 150_000;
 
 /** A body as it is wanted. */
 export interface JsonWanted<T> {
@@ -74,7 +76,7 @@ export class Intake {
    * @throws {Refuse} As `bytes`; 400 if it is none or too deep, 413 if it has too many values, 422 if it has another shape.
    */
   async json<T>(request: Request, { schema, maxBytes }: JsonWanted<T>): Promise<T> {
-    const meter = new JsonMeter(MAX_NODES);
+    const meter = new JsonMeter(MAX_NODES, MAX_KEYS);
     const bytes = await this.bytes(request, maxBytes, (piece) => {
       const much = meter.take(piece);
       if (much === "depth") {
@@ -82,6 +84,9 @@ export class Intake {
       }
       if (much === "nodes") {
         throw new Refuse(413, "TOO_LARGE", `The body has more than ${MAX_NODES} values: send less at a time`);
+      }
+      if (much === "keys") {
+        throw new Refuse(413, "TOO_LARGE", `The body has more than ${MAX_KEYS} keys: send less at a time`);
       }
     });
     let body: unknown;
@@ -253,7 +258,7 @@ export const FIRST = { abortEarly: true } as const;
  * @throws {Refuse} 422 if it can't be one.
  */
 export function checkedId(what: string, value: string | undefined): string {
-  const result = v.safeParse(Id, value);
+  const result = v.safeParse(what === "executor" ? ExecutorId : Id, value);
   if (result.success) return result.output;
   const shown = JSON.stringify(value?.slice(0, 200) ?? null);
   throw new Refuse(422, "ID", `The ${what} can't be ${shown}: ${problems(result.issues, "it")}`);

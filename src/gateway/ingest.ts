@@ -5,6 +5,7 @@
  * below it changes nothing; the records of two lives are never mixed.
  */
 import type { Batch, Parked, Rejected } from "../protocol/messages.ts";
+import { MAX_REASON } from "../protocol/schemas.ts";
 import { type ReadState, readState, wrongWithLog } from "./records.ts";
 import type { StreamNumbers } from "../model/stream.ts";
 import type { Ingested, RecordRow, RunRow } from "./store.ts";
@@ -91,13 +92,14 @@ export function ingest(
       ? readState(piece.record)
       : wrongWithLog(piece.record) ?? { type: "other" as const };
     if (typeof read === "string") {
-      const reason = `Could not be read: ${read}`.slice(0, 500);
+      const reason = `Could not be read: ${read}`.slice(0, MAX_REASON);
       rejected.push({ lane, seq: piece.to, reason });
       missing.push({ from: piece.to, to: piece.to, reason });
       continue;
     }
     if (read.type === "attempt.settled" && read.record.valueLeftOut !== undefined) {
-      missing.push({ from: piece.to, to: piece.to, reason: `A value of ${read.record.valueLeftOut}` });
+      const reason = `A value of ${read.record.valueLeftOut}`.slice(0, MAX_REASON);
+      missing.push({ from: piece.to, to: piece.to, reason });
     }
     records.push({ seq: piece.to, text: JSON.stringify(piece.record) });
     row = after(row, read);

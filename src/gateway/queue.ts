@@ -11,6 +11,7 @@
  * | that run has ended, or it is named as known  | it is closed: never given to this executor again      |
  */
 import type { NewCommand, Withdrawn } from "../protocol/messages.ts";
+import { GROUP } from "../protocol/schemas.ts";
 import type { Bytes } from "../base/bytes.ts";
 import { Refuse } from "./failure.ts";
 import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, NewHandout, RunRow } from "./store.ts";
@@ -18,8 +19,7 @@ import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, NewHandout, Ru
 /** Most hand-outs that wait for one executor, or that one group keeps. */
 export const MAX_QUEUE = 100;
 
-const GROUP = "group:";
-const EVERYONE = "group:all";
+const EVERYONE = `${GROUP}all`;
 
 /** What became of a submitted bundle. */
 export interface Queued {
@@ -155,10 +155,18 @@ export function next(
     const last = handoutOf(store, known);
     if (last !== undefined) close(store, last, { ...deliveryOf(store, last, executor), at });
     const targets = targetsOf(executor, groups);
-    const [row] = store.openHandouts(targets, { executor, known: last?.version ?? 0, limit: 1 });
-    if (row === undefined) return undefined;
-    store.putDelivery(deliveryOf(store, row, executor));
-    return { bytes: store.bundle(row.hash)!, hash: row.hash, id: row.id, tag: tagOf(row) };
+    for (
+      const row of store.openHandouts(targets, { executor, known: last?.version ?? 0, limit: MAX_QUEUE })
+    ) {
+      const bytes = store.bundle(row.hash);
+      if (bytes === undefined) {
+        store.endHandout(row.version, { how: "withdrawn", at, because: "The gateway has lost its bundle" });
+        continue;
+      }
+      store.putDelivery(deliveryOf(store, row, executor));
+      return { bytes, hash: row.hash, id: row.id, tag: tagOf(row) };
+    }
+    return undefined;
   });
 }
 

@@ -5,13 +5,16 @@
  * gateway takes today, counts as not known. A run of which nothing is known is sent anew by its executor.
  */
 import * as v from "valibot";
-import type { Command, Flag } from "../protocol/messages.ts";
+import type { Command, Flag, RunView } from "../protocol/messages.ts";
 import {
+  Command as CommandSchema,
   Count,
+  ExecutorId,
   Final,
   Heartbeat as HeartbeatSchema,
   Id,
   LaneCounts,
+  Missing,
   Name,
   RunState,
   Seq,
@@ -50,18 +53,28 @@ const KeptRun = v.object({
   handout: v.exactOptional(Id),
   lives: v.fallback(v.array(Id), []),
 });
+const HandoutEnded: v.GenericSchema<unknown, HandoutEnd["how"] | null> = v.nullable(
+  v.picklist(["done", "withdrawn", "replaced"]),
+);
+const KeptToken = v.object({
+  kind: v.picklist(["user", "executor", "both"]),
+  executor: v.nullable(Id),
+  experiment: v.nullable(Id),
+});
 const KeptRival = v.object({ session: Id, at: Stamp });
 
-/** A run. */
-export function runOf(row: Row): RunRow {
+/** A run; one under a name that nobody can ask for counts as none. */
+export function runOf(row: Row): RunRow | undefined {
+  if (!v.is(Id, row["run"]) || !v.is(Id, row["executor"])) return undefined;
   const [run, executor, now] = [String(row["run"]), String(row["executor"]), stampOf(row["seen"])];
   const kept = v.safeParse(KeptRun, parsedOr(row["row"], undefined), FIRST);
   const none = newRun(run, { executor, now });
   return kept.success ? { ...none, ...kept.output } : none;
 }
 
-/** An executor. */
-export function executorOf(row: Row): ExecutorRow {
+/** An executor; one under a name that nobody can ask for counts as none. */
+export function executorOf(row: Row): ExecutorRow | undefined {
+  if (!v.is(ExecutorId, row["id"])) return undefined;
   const heartbeat = v.safeParse(HeartbeatSchema, parsedOr(row["heartbeat"], undefined), FIRST);
   const over = v.safeParse(v.array(Id), parsedOr(row["over"], undefined), FIRST);
   const rival = v.safeParse(KeptRival, parsedOr(row["rival"], undefined), FIRST);
@@ -75,9 +88,11 @@ export function executorOf(row: Row): ExecutorRow {
   };
 }
 
-/** A hand-out. */
-export function handoutOf(row: Row): HandoutRow {
-  const how = row["ended"] as HandoutEnd["how"] | null;
+/** A hand-out; one that can't be listed counts as none. */
+export function handoutOf(row: Row): HandoutRow | undefined {
+  const how = v.safeParse(HandoutEnded, row["ended"]);
+  if (!v.is(Id, row["id"]) || !v.is(Seq, row["version"]) || !how.success) return undefined;
+  const end = how.output;
   return {
     id: String(row["id"]),
     version: numberOf(row["version"]),
@@ -85,7 +100,9 @@ export function handoutOf(row: Row): HandoutRow {
     hash: String(row["hash"]),
     pipeline: textOf(row["pipeline"]),
     at: stampOf(row["at"]),
-    ended: how === null ? undefined : { how, at: stampOf(row["ended_at"]), because: textOf(row["because"]) },
+    ended: end === null
+      ? undefined
+      : { how: end, at: stampOf(row["ended_at"]), because: textOf(row["because"]) },
   };
 }
 
@@ -117,19 +134,29 @@ export function answerOf(row: Row): FlagAnswer | undefined {
 export function commandOf(row: Row): Command | undefined {
   const command = parsedOr(row["command"], undefined);
   if (typeof command !== "object" || command === null) return undefined;
-  return { ...command, id: numberOf(row["id"]) } as Command;
+  const kept = v.safeParse(CommandSchema, { ...command, id: row["id"] }, FIRST);
+  return kept.success ? kept.output : undefined;
 }
 
-/** A token. */
+/** What is missing of a run. */
+export function missingOf(row: Row): RunView["missing"][number] | undefined {
+  const { lane, first, last, status, reason } = row;
+  const told = { lane, from: first, to: last, reason, ...(status === null ? {} : { status }) };
+  const kept = v.safeParse(Missing, told, FIRST);
+  return kept.success ? kept.output : undefined;
+}
+
+/** A token. One that does not say what it is for opens nothing: no text has its hash. */
 export function tokenOf(row: Row): TokenRow {
+  const kept = v.safeParse(KeptToken, row, FIRST);
   const groups = v.safeParse(v.array(Id), parsedOr(row["executor_groups"], undefined), FIRST);
   return {
     name: String(row["name"]),
-    kind: row["kind"] as TokenRow["kind"],
-    executor: row["executor"] === null ? undefined : String(row["executor"]),
-    experiment: row["experiment"] === null ? undefined : String(row["experiment"]),
+    kind: kept.success ? kept.output.kind : "executor",
+    executor: kept.success ? kept.output.executor ?? undefined : undefined,
+    experiment: kept.success ? kept.output.experiment ?? undefined : undefined,
     groups: groups.success ? groups.output : [],
-    hash: String(row["hash"]),
+    hash: kept.success ? String(row["hash"]) : "",
   };
 }
 

@@ -15,6 +15,7 @@ import {
   executorOf,
   flagOf,
   handoutOf,
+  missingOf,
   type Row,
   runOf,
   tokenOf,
@@ -130,7 +131,7 @@ class SqliteStore implements GatewayStore {
         pipeline ?? null,
         at,
       );
-      return handoutOf(row!);
+      return handoutOf(row!)!;
     });
   }
 
@@ -154,7 +155,7 @@ class SqliteStore implements GatewayStore {
       executor,
       known,
       limit,
-    ).map(handoutOf);
+    ).flatMap((row) => handoutOf(row) ?? []);
   }
 
   handouts(targets: readonly string[] | undefined, limit: number): HandoutRow[] {
@@ -163,7 +164,7 @@ class SqliteStore implements GatewayStore {
       `SELECT * FROM handouts ${where} ORDER BY version DESC LIMIT ?`,
       ...targets ?? [],
       limit,
-    ).map(handoutOf);
+    ).flatMap((row) => handoutOf(row) ?? []);
   }
 
   endHandout(version: number, { how, at, because }: HandoutEnd): void {
@@ -186,7 +187,8 @@ class SqliteStore implements GatewayStore {
   }
 
   bundle(hash: string): Bytes | undefined {
-    return this.#get("SELECT bytes FROM bundles WHERE hash = ?", hash)?.["bytes"] as Bytes | undefined;
+    const bytes = this.#get("SELECT bytes FROM bundles WHERE hash = ?", hash)?.["bytes"];
+    return bytes instanceof Uint8Array ? bytes as Bytes : undefined;
   }
 
   delivery(executor: string, version: number): DeliveryRow | undefined {
@@ -214,7 +216,7 @@ class SqliteStore implements GatewayStore {
   }
 
   executors(): ExecutorRow[] {
-    return this.#all("SELECT * FROM executors ORDER BY id").map(executorOf);
+    return this.#all("SELECT * FROM executors ORDER BY id").flatMap((row) => executorOf(row) ?? []);
   }
 
   putExecutor(row: ExecutorRow): void {
@@ -237,8 +239,9 @@ class SqliteStore implements GatewayStore {
     return row && runOf(row);
   }
 
-  runs(limit: number): RunRow[] {
-    return this.#all("SELECT * FROM runs ORDER BY seen DESC, run LIMIT ?", limit).map(runOf);
+  runs(limit: number, executor?: string): RunRow[] {
+    const sql = "SELECT * FROM runs WHERE ?2 IS NULL OR executor = ?2 ORDER BY seen DESC, run LIMIT ?1";
+    return this.#all(sql, limit, executor ?? null).flatMap((row) => runOf(row) ?? []);
   }
 
   putRun(row: RunRow): void {
@@ -294,13 +297,7 @@ class SqliteStore implements GatewayStore {
 
   missing(run: string, limit: number): (Parked & { readonly lane: Stream })[] {
     const sql = "SELECT * FROM missing WHERE run = ? ORDER BY lane, first LIMIT ?";
-    return this.#all(sql, run, limit).map((row) => ({
-      lane: row["lane"] as Stream,
-      from: Number(row["first"]),
-      to: Number(row["last"]),
-      ...(row["status"] === null ? {} : { status: Number(row["status"]) }),
-      reason: String(row["reason"]),
-    }));
+    return this.#all(sql, run, limit).flatMap((row) => missingOf(row) ?? []);
   }
 
   addCommand(executor: string, command: NewCommand, at: number): number {
@@ -439,7 +436,11 @@ class SqliteStore implements GatewayStore {
 
   #statement(sql: string): StatementSync {
     let statement = this.#statements.get(sql);
-    if (!statement) this.#statements.set(sql, statement = this.#db.prepare(sql));
+    if (!statement) {
+      this.#statements.set(sql, statement = this.#db.prepare(sql));
+      // One number beyond 2^53 would throw, and with it the whole list.
+      statement.setReadBigInts(true);
+    }
     return statement;
   }
 
@@ -448,12 +449,18 @@ class SqliteStore implements GatewayStore {
   }
 
   #get(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#statement(sql).get(...values) as Row | undefined;
+    const row = this.#statement(sql).get(...values) as Row | undefined;
+    return row && withNumbers(row);
   }
 
   #all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#statement(sql).all(...values) as Row[];
+    return (this.#statement(sql).all(...values) as Row[]).map(withNumbers);
   }
+}
+
+function withNumbers(row: Row): Row {
+  for (const name in row) if (typeof row[name] === "bigint") row[name] = Number(row[name]);
+  return row;
 }
 
 function marksOf(values: readonly string[]): string {

@@ -151,8 +151,8 @@ export interface GatewayStore {
   putExecutor(row: ExecutorRow): void;
 
   run(run: string): RunRow | undefined;
-  /** Newest first. */
-  runs(limit: number): RunRow[];
+  /** Newest first; of all, or of one executor. */
+  runs(limit: number, executor?: string): RunRow[];
   putRun(row: RunRow): void;
   /** Keeps what came for a run, all at once and durably. */
   ingest(row: RunRow, ingested: Ingested): void;

@@ -4,7 +4,6 @@
  * Invariant: nothing here waits for an executor; what is asked of one is kept until it is heard.
  */
 import type { Hono } from "hono";
-import { gathered } from "../base/reader_stream.ts";
 import type { NewCommand } from "../protocol/messages.ts";
 import { NewCommand as CommandSchema, NewToken } from "../protocol/schemas.ts";
 import { requireUser } from "./access.ts";
@@ -36,8 +35,7 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
   });
   app.get("/v1/runs", (c) => {
     requireUser(c);
-    const executor = c.req.query("executor");
-    const rows = store.runs(MAX_RUNS).filter((row) => executor === undefined || row.executor === executor);
+    const rows = store.runs(MAX_RUNS, c.req.query("executor"));
     const sight = { store, lease: leaseOf(parts), maxMissing: LISTED_MISSING };
     return c.json({ runs: rows.map((row) => runView(row, sight)) });
   });
@@ -46,7 +44,7 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
     const row = runOf(c, parts);
     return streamed(c, parts, {
       type: "application/json",
-      texts: () => gathered(resultJson(row, store)),
+      texts: (gone) => resultJson(row, { store, clock: parts.clock, gone }),
     });
   });
   app.get("/v1/runs/:run/logs", (c) => ndjsonOf(c, { parts, run: runOf(c, parts).run, lane: "log" }));

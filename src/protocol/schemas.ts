@@ -19,10 +19,18 @@ export const MAX_WAIT_MS = 60_000;
 
 type Schema<T> = v.GenericSchema<unknown, T>;
 
-/** Ids of executors, experiments, runs and groups, names of flags. */
+/** What stands before the name of a group where bundles are handed in. */
+export const GROUP = "group:";
+/** Ids of experiments, runs and groups, names of flags and tokens. `.` and `..` can't stand in a path. */
 export const Id: Schema<string> = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z0-9_.:@-]{1,128}$/, "Must be 1 to 128 characters out of A-Z a-z 0-9 _ . : @ -"),
+  v.regex(/^(?!\.\.?$)/, "Must not be . or .."),
+);
+/** Ids of executors: none of them is what a group is handed things by. */
+export const ExecutorId: Schema<string> = v.pipe(
+  Id,
+  v.check((id) => !id.startsWith(GROUP), `Must not begin with ${GROUP}, which names groups`),
 );
 export const Count: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 export const Seq: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -112,7 +120,11 @@ export const HeartbeatReply: Schema<m.HeartbeatReply> = v.looseObject({
   rival: v.exactOptional(Id),
 });
 
-const Parked = v.object({ from: Seq, to: Seq, status: v.exactOptional(Count), reason: Text(500) });
+/** Longest reason for which a record is missing, characters. */
+export const MAX_REASON = 500;
+const Parked = v.object({ from: Seq, to: Seq, status: v.exactOptional(Count), reason: Text(MAX_REASON) });
+/** What a run lacks, as users see it. */
+export const Missing: Schema<m.RunView["missing"][number]> = v.object({ ...Parked.entries, lane: LaneName });
 
 export const Final: Schema<m.Final> = v.object({ state: RunState, records: LaneCounts });
 
@@ -212,7 +224,7 @@ export const RunView: Schema<m.RunView> = v.object({
   lastSeenAt: v.string(),
   acknowledged: LaneCounts,
   complete: v.boolean(),
-  missing: v.array(v.object({ ...Parked.entries, lane: LaneName })),
+  missing: v.array(Missing),
 });
 
 /** An executor's token to be made. */
@@ -236,7 +248,7 @@ export const NewToken: Schema<NewToken> = v.variant("kind", [
   v.object({
     kind: v.literal("executor"),
     name: Id,
-    executor: v.exactOptional(Id),
+    executor: v.exactOptional(ExecutorId),
     experiment: v.exactOptional(Id),
     groups: v.exactOptional(v.pipe(v.array(Id), v.maxLength(16))),
   }),

@@ -374,6 +374,26 @@ test("gateway: a token opens what it was made for: no flags and no groups unless
   );
 });
 
+test("gateway: no executor is called what a group is, no id can't stand in a path, and a bad token opens nothing", async () => {
+  const store = sqliteGatewayStore(":memory:");
+  const tokens = new Tokens(store);
+  const w = world({ store, tokens });
+  const user = await tokens.make({ name: "u", kind: "user" });
+  const device = await tokens.make({ name: "d", kind: "executor" });
+  const as = (token: string, path: string, init: RequestInit = {}) =>
+    w.ask(path, { ...init, headers: { authorization: `Bearer ${token}` } });
+  assert.equal((await as(user, "/v1/bundles?to=group:lab", { method: "POST", body: "b" })).status, 201);
+  const pulled = await as(device, "/v1/executors/group:lab/pipeline");
+  assert.equal(pulled.status, 422);
+  assert.match(await pulled.text(), /which names groups/);
+  assert.deepEqual(store.executors(), []);
+  const make = (body: unknown) => as(user, "/v1/tokens", { method: "POST", body: JSON.stringify(body) });
+  assert.equal((await make({ kind: "executor", name: "g", executor: "group:lab" })).status, 422);
+  assert.equal((await make({ kind: "user", name: ".." })).status, 422);
+  await tokens.put({ name: "bad", kind: "admin" as "user" }, "a token");
+  assert.equal((await as("a token", "/v1/runs")).status, 401);
+});
+
 test("gateway: a database that holds tokens is not opened to everybody", () => {
   const store = sqliteGatewayStore(":memory:");
   store.putToken({
@@ -398,6 +418,10 @@ test("gateway: without tokens it takes nothing from another name or another page
   assert.equal((await from("http://[::1]:80/v1/runs")).status, 200);
   assert.equal((await from("http://localhost:80/v1/runs", { origin: "http://evil.test" })).status, 403);
   assert.equal((await from("http://localhost:80/v1/runs", { origin: "null" })).status, 403);
+  // An image in a page: it names no origin, and would take a pipeline.
+  const image = { "sec-fetch-site": "cross-site" };
+  assert.equal((await from("http://localhost:80/v1/executors/e/pipeline", image)).status, 403);
+  assert.equal((await from("http://localhost:80/v1/runs", { "sec-fetch-site": "none" })).status, 200);
 });
 
 test("gateway: bad input is told as JSON that says what to do; a small bomb does not go off", async () => {

@@ -5,8 +5,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import test from "node:test";
+import * as v from "valibot";
 import { gatewayApp, type GatewayOptions } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
+import { newRun } from "../../src/gateway/ingest.ts";
+import {
+  ExecutorQueue,
+  ExecutorView,
+  HandoutView,
+  HeartbeatReply,
+  RunView,
+} from "../../src/protocol/schemas.ts";
 import { gzip } from "../../src/base/bytes.ts";
 import type { BatchReply } from "../../src/protocol/messages.ts";
 import type { Bytes } from "../../src/base/bytes.ts";
@@ -51,7 +60,7 @@ test("gateway: a bomb of many values or of many brackets is refused before anybo
   for (const node of ["{},", '{"seq":1},', "0,", "[],"]) {
     const { status, bytes, error } = await w.packed(head + node.repeat(1_000_000));
     assert.deepEqual([status, error.code], [413, "TOO_LARGE"]);
-    assert.match(error.message, /more than 500000 values: send less at a time/);
+    assert.match(error.message, /more than (500000 values|150000 keys): send less at a time/);
     assert.ok(bytes < 200_000);
   }
   for (const text of [`${head}${"[".repeat(1_000_000)}`, `${head}${'{"a":'.repeat(100_000)}`]) {
@@ -60,6 +69,131 @@ test("gateway: a bomb of many values or of many brackets is refused before anybo
     assert.match(error.message, /nested more than 512 deep/);
   }
   assert.deepEqual(w.store.runs(9), []);
+});
+
+test("gateway: a body of many different keys, which would hold up all others for seconds, is refused unparsed", async () => {
+  const w = world();
+  const keys = (count: number) => Array.from({ length: count }, (_, at) => `"k${at}":1`).join(",");
+  const batch = (count: number) => `{"run":"r","lane":"state","records":[{"seq":1,${keys(count)}}]}`;
+  const { status, error } = await w.packed(batch(150_000));
+  assert.deepEqual([status, error.code], [413, "TOO_LARGE"]);
+  assert.match(error.message, /more than 150000 keys: send less at a time/);
+  // Colons in texts are no keys.
+  const text = `{"run":"r","lane":"log","records":[${
+    JSON.stringify({ seq: 1, ...LINE, text: ":".repeat(200_000) })
+  }]}`;
+  assert.equal((await w.packed(text)).status, 200);
+  // As many as executors may send at once.
+  const line = { ...LINE, task: "t", iteration: 1, attempt: 1, dropped: { count: 0, bytes: 0 } };
+  const more = Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`new${at}`, at]));
+  const records = Array.from({ length: 5_000 }, (_, at) => ({ seq: at + 1, ...line, ...more }));
+  assert.equal((await w.send(records, { run: "s", lane: "log" })).acknowledged.log, 5_000);
+});
+
+test("gateway: while the result of a long run is put together, others have their turn", async () => {
+  const w = world();
+  const records = Array.from(
+    { length: 3_000 },
+    (_, at) => ({ seq: at + 1, at: 2, ...settled(`t${at % 9}`, 1) }),
+  );
+  await w.send(records);
+  const body = (await w.ask("/v1/runs/r/result")).text();
+  while (w.clock.timers === 0) await new Promise((next) => setTimeout(next, 0));
+  assert.equal((await w.send([STARTED], { run: "other" })).acknowledged.state, 1);
+  let over = false;
+  const whole = body.finally(() => over = true);
+  while (!over) {
+    w.clock.step(w.clock.now());
+    await new Promise((next) => setTimeout(next, 0));
+  }
+  const { tasks } = JSON.parse(await whole) as { tasks: Record<string, unknown[]> };
+  assert.equal(Object.values(tasks).flat().length, 3_000);
+});
+
+test("gateway: what is told of a gap is never longer than users take, and no run is hidden by another's", async () => {
+  const w = world();
+  const left = { seq: 1, at: 2, ...settled("a", 1), valueLeftOut: "x".repeat(500) };
+  await w.send([left]);
+  const { runs } = await (await w.ask("/v1/runs")).json() as { runs: unknown[] };
+  assert.ok(v.is(v.array(RunView), runs));
+  w.store.atomically(() => {
+    for (let at = 0; at < 1_001; at++) w.store.putRun(newRun(`n${at}`, { executor: "loud", now: 1e6 + at }));
+  });
+  const mine = await (await w.ask("/v1/runs?executor=e")).json() as { runs: { run: string }[] };
+  assert.deepEqual(mine.runs.map(({ run }) => run), ["r"]);
+});
+
+test("gateway: whatever one row of the database holds, lists are lists that users can read", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-gateway-"));
+  const file = join(folder, "g.db");
+  const beat = {
+    session: "s",
+    version: 1,
+    outrider: "0",
+    runtime: "t",
+    state: "idle",
+    sentBytes: 0,
+    seen: 0,
+  };
+  const columns: Record<string, readonly string[]> = {
+    handouts: ["id", "target", "hash", "pipeline", "at", "ended", "ended_at", "because"],
+    deliveries: ["executor", "run", "closed"],
+    executors: ["id", "first_seen", "last_seen", "heartbeat", "over", "rival"],
+    runs: ["run", "executor", "row", "seen"],
+    missing: ["lane", "first", "last", "status", "reason"],
+    records: ["lane", "seq", "text"],
+    commands: ["id", "executor", "command"],
+    flags: ["name", "value", "version"],
+    bundles: ["hash", "bytes"],
+  };
+  const values = ["1152921504606846976", "-1", "1e300", "''", "'a b'", "'{}'", "x'ff'"];
+  try {
+    const db = new DatabaseSync(file);
+    const whole = world({ store: sqliteGatewayStore(file) });
+    const ask = async <T>(schema: v.GenericSchema<unknown, T>, path: string, init?: RequestInit) => {
+      const answer = await whole.ask(path, init);
+      const text = await answer.text();
+      assert.ok(answer.status === 200 || answer.status === 404, `${path}: ${answer.status} ${text}`);
+      if (answer.status === 200) assert.ok(v.is(schema, JSON.parse(text)), `${path}: ${text}`);
+    };
+    for (const run of ["r", "s"]) {
+      await whole.send([STARTED], { run, parked: [{ from: 2, to: 3, reason: "x" }] });
+    }
+    for (const to of ["e", "group:all"]) {
+      await whole.ask(`/v1/bundles?to=${to}`, { method: "POST", body: "b" });
+    }
+    await whole.ask("/v1/executors/e/pipeline");
+    for (const at of ["e", "f"]) await whole.post(`/v1/executors/${at}/commands`, { type: "pause" });
+    await whole.ask("/v1/experiments/x/flags/n", { method: "PUT", body: '{"value":1}' });
+    for (const [table, names] of Object.entries(columns)) {
+      for (const name of names) {
+        for (const value of values) {
+          try {
+            const first = `(SELECT min(${name}) FROM ${table})`;
+            db.exec(`UPDATE ${table} SET ${name} = ${value} WHERE ${name} IS ${first}`);
+          } catch {
+            // The table itself does not take it.
+          }
+          const heartbeat = { ...beat, spool: { state: 0, log: 0 } };
+          await ask(v.object({ executors: v.array(ExecutorView) }), "/v1/executors");
+          await ask(v.object({ runs: v.array(RunView) }), "/v1/runs");
+          await ask(v.object({ handouts: v.array(HandoutView) }), "/v1/handouts");
+          await ask(ExecutorQueue, "/v1/executors/e");
+          await ask(v.looseObject({}), "/v1/runs/r/result");
+          await ask(v.looseObject({ flags: v.array(v.looseObject({})) }), "/v1/experiments/x/flags");
+          for (const at of ["e", "f"]) {
+            const init = { method: "POST", body: JSON.stringify(heartbeat) };
+            await ask(HeartbeatReply, `/v1/executors/${at}/heartbeat`, init);
+          }
+          assert.ok([200, 204].includes((await whole.ask("/v1/executors/e/pipeline")).status));
+        }
+      }
+    }
+    db.close();
+    whole.store.close();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("gateway: a large list of records of another shape is refused by its first, in few words", async () => {

@@ -132,6 +132,17 @@ class World {
   }
 }
 
+test("queue: a hand-out whose bundle is gone leaves the queue, told, and does not hold up the next", async () => {
+  const w = new World();
+  const { hash } = await w.submit("lost");
+  await w.submit("next");
+  const { store } = w;
+  const bundle = store.bundle.bind(store);
+  Object.defineProperty(store, "bundle", { value: (of: string) => of === hash ? undefined : bundle(of) });
+  assert.deepEqual(await new Device(w, "pi").doAll(), ["next"]);
+  assert.deepEqual(await w.queue(), ["lost withdrawn", "next done"]);
+});
+
 test("queue: what is submitted to an executor that is away waits, and is given in order, each once", async () => {
   const w = new World();
   for (const [at, text] of ["a", "b", "c"].entries()) {
@@ -337,7 +348,7 @@ test("queue: in a database of before there was one, what an executor was given i
     for (const [version, target] of [[4, "pi"], [7, "group:all"]] as const) {
       insert.run(version, target, `h${version}`);
     }
-    db.exec("INSERT INTO bundles VALUES ('h4', 'four'), ('h7', 'seven')");
+    db.exec("INSERT INTO bundles VALUES ('h4', CAST('four' AS BLOB)), ('h7', CAST('seven' AS BLOB))");
     db.close();
     const w = new World(sqliteGatewayStore(file));
     const pi = new Device(w, "pi");
