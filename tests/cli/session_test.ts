@@ -182,5 +182,5 @@ test("a defect says what, where and what to do, and is no bare stack", () => {
       /\nThis is a defect of Outrider, not of your pipeline. Please report it together with these lines.\n$/,
     );
   }
-  assert.match(tell(new TypeError("x"), { args: [], runtime }).text, /\n {2}at .*cli_session_test/);
+  assert.match(tell(new TypeError("x"), { args: [], runtime }).text, /\n {2}at .*session_test/);
 });
