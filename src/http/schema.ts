@@ -5,6 +5,7 @@
  */
 import { OUTCOMES } from "../model/outcome.ts";
 import * as v from "valibot";
+import { KINDS } from "../pipeline/kinds/list.ts";
 import { Refuse } from "./failure.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -146,7 +147,7 @@ const plan = v.object({
   onFailure: v.picklist(["stop", "continue"]),
   tasks: v.array(v.object({
     name: v.string(),
-    kind: v.picklist(["sync", "command", "task"]),
+    kind: v.picklist(["sync", ...KINDS.map(({ name }) => name)]),
     command: v.optional(v.array(v.string())),
     needs: v.array(need),
     join: v.picklist(["all", "any"]),

@@ -9,7 +9,8 @@ import type { On } from "../model/outcome.ts";
 /** One task, as `GET /pipeline` has it. */
 export interface PageTask {
   readonly name: string;
-  readonly kind: "task" | "command" | "sync";
+  /** `sync`, or the name of a kind of task. */
+  readonly kind: string;
   readonly needs: readonly { readonly task: string; readonly on: On }[];
   readonly join: "all" | "any";
   readonly attempts: number;

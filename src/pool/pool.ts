@@ -4,9 +4,9 @@
  * Invariant: there is never something ready and a warm lane without anything to do, once `feed` has returned.
  */
 import { between, systemClock } from "../base/clock.ts";
-import { type Commands, commandsOf } from "./kinds/programs.ts";
 import { haltCell, newSeat, type Seat } from "./seat.ts";
 import { Lane, type LaneItem, type LaneLine, type LaneListener, type LaneOutcome } from "./lane.ts";
+import { type OwnLanes, ownLanesOf } from "./own.ts";
 import type { WorkerSetup } from "./protocol.ts";
 import type { PoolOptions, Supply } from "./port.ts";
 
@@ -52,14 +52,14 @@ export class Pool implements LaneListener {
   #pollMs = MIN_POLL_MS;
   #seen: Map<Lane, number | undefined> = new Map();
 
-  /** Programs, which are lanes of their own. */
-  readonly commands: Commands | undefined;
+  /** Attempts that run in no worker, which are lanes of their own. */
+  readonly own: OwnLanes | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#early = options.early;
     this.#halt = options.early?.data.halt ?? haltCell();
-    this.commands = commandsOf(options, () => this.feed());
+    this.own = ownLanesOf(options, () => this.feed());
   }
 
   /** Lanes that are there. */
@@ -93,7 +93,7 @@ export class Pool implements LaneListener {
     this.#feeding = true;
     // What has just been told is made to outlive the process before time is spent on what comes next.
     supply.commit();
-    this.#ids = this.commands?.feed(supply, this.#ids) ?? this.#ids;
+    this.#ids = this.own?.feed(supply, this.#ids) ?? this.#ids;
     this.#feedAlone(supply);
     this.#feedIdle(supply);
     this.#lengthen(supply);
@@ -121,7 +121,7 @@ export class Pool implements LaneListener {
   cancelAll(because: string): void {
     this.#cancelled = because;
     for (const lane of this.lanes) lane.abort("cancelled", because);
-    this.commands?.cancelAll(because);
+    this.own?.cancelAll(because);
   }
 
   /** Reads what the workers have told. */
@@ -136,7 +136,7 @@ export class Pool implements LaneListener {
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
     const all = [...this.lanes, ...(this.#reserve === undefined ? [] : [this.#reserve])];
-    await Promise.all([...all.map((lane) => lane.end()), this.commands?.close()]);
+    await Promise.all([...all.map((lane) => lane.end()), this.own?.close()]);
   }
 
   settled(lane: Lane, item: LaneItem, outcome: LaneOutcome): void {

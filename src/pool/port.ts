@@ -4,8 +4,9 @@
  * Invariant: what was taken is settled once, or given back.
  */
 import type { Thread } from "../runtime/port.ts";
-import type { CommandPort } from "./kinds/programs.ts";
+import type { RunnerPort } from "./kinds/runner.ts";
 import type { Given, LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
+import type { OwnItem } from "./own.ts";
 import type { WorkerData } from "./protocol.ts";
 import type { Seat } from "./seat.ts";
 
@@ -19,8 +20,8 @@ export interface Supply {
   readonly alone: { readonly fresh: boolean } | undefined;
   take(lane: number, options: { readonly max: number; readonly ready: number }): LaneItem[];
   takeAlone(lane: number): LaneItem | undefined;
-  /** The next of those that are programs, which are lanes themselves. */
-  takeCommand(lane: number): LaneItem | undefined;
+  /** The next of those that run in no worker, which are lanes themselves. */
+  takeOwn(lane: number): OwnItem | undefined;
   /** What may follow the last attempt offered to the lane. */
   extend(lane: number, options: { readonly last: number; readonly max: number }): LaneItem[];
   /** Called before time is spent, and when attempts have been taken, before a worker can see them. */
@@ -50,6 +51,6 @@ export interface PoolOptions {
   readonly early?: Seat | undefined;
   readonly services: (lane: Given) => object;
   readonly listener: PoolListener;
-  /** How programs are run. Default: there are none. */
-  readonly commands?: CommandPort;
+  /** What attempts that run in no worker are given. Default: there are none. */
+  readonly own?: RunnerPort;
 }

@@ -82,9 +82,10 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       const head = schedule.headAlone;
       return head === undefined ? undefined : { fresh: plan.tasks[head]!.fresh };
     },
-    takeCommand: (lane) => {
+    takeOwn: (lane) => {
       const dispatch = schedule.takeAlone(lane, 2);
-      return dispatch === undefined ? undefined : asItem(lane, dispatch);
+      if (dispatch === undefined) return undefined;
+      return { kind: kindOf(plan.tasks[dispatch.task]!.run!).key, item: asItem(lane, dispatch) };
     },
     take: (lane, options) => schedule.take(lane, options).map((dispatch) => asItem(lane, dispatch)),
     takeAlone: (lane) => {

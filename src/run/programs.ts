@@ -3,17 +3,17 @@
  * Must not know how they are run.
  * Invariant: no variable of Outrider's own configuration, its secrets least of all, gets to a program.
  */
-import type { CommandPort } from "../pool/kinds/programs.ts";
+import type { RunnerPort } from "../pool/kinds/runner.ts";
 import { runtime } from "../runtime/runtime.ts";
 
 /** Variables of our own configuration. */
 const OURS = /^(?:OUTRIDER|NETUNICORN)_/;
 
-/** How the programs of a run are run. @param more Such as `OUTRIDER_URL`; asked for at each start. */
-export function commandPort(
+/** What tasks of a run that run in no worker are given. @param more Such as `OUTRIDER_URL`; asked for at each start. */
+export function runnerPort(
   run: string,
   more: () => Readonly<Record<string, string>> = () => ({}),
-): CommandPort {
+): RunnerPort {
   return {
     runtime,
     environment: () => {

@@ -13,7 +13,7 @@ import { memoryJournal } from "../journal/memory/memory.ts";
 import type { Level } from "../model/record.ts";
 import { ResultReader, type RunResult } from "../model/result.ts";
 import { noFlagCalls } from "./flags.ts";
-import { commandPort } from "./programs.ts";
+import { runnerPort } from "./programs.ts";
 import { loadPort } from "./loading.ts";
 import { type Past, pastOf, planHash } from "./resume/replay.ts";
 import { goOn } from "./resume/resume.ts";
@@ -209,7 +209,7 @@ class Run implements InspectedExecution {
           data,
           ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
         }),
-      commands: commandPort(this.run, this.#options.environment),
+      own: runnerPort(this.run, this.#options.environment),
       services: (lane) => ({
         ...this.#storeService(lane),
         ...noFlagCalls(),

@@ -54,7 +54,7 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
     running,
     next: plan === undefined || schedule === undefined ? [] : nextOf(plan, schedule, limit),
     workers: {
-      busy: lanes.filter((lane) => lane.outstanding > 0).length + (pool.commands?.views.length ?? 0),
+      busy: lanes.filter((lane) => lane.outstanding > 0).length + (pool.own?.views.length ?? 0),
       idle: lanes.filter((lane) => lane.warm && lane.outstanding === 0).length,
       starting: lanes.filter((lane) => lane.starting).length,
     },
@@ -94,7 +94,7 @@ function nextOf(plan: Plan, schedule: Schedule, limit: number): string[] {
 function runningOf({ plan, pool, progress }: Pictured): RunningAttempt[] {
   const now = systemClock.monotonic();
   const ahead = stampOffset();
-  return [...pool.lanes, ...pool.commands?.views ?? []].flatMap((lane) => {
+  return [...pool.lanes, ...pool.own?.views ?? []].flatMap((lane) => {
     const running = lane.running;
     if (running === undefined) return [];
     const { task, iteration, attempt } = running.item;

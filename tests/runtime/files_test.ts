@@ -7,7 +7,7 @@ import process from "node:process";
 import test from "node:test";
 import { withRoom } from "../../src/base/room.ts";
 import type { RunResult } from "../../src/model/result.ts";
-import { Command } from "../../src/pool/kinds/program.ts";
+import { Program } from "../../src/pool/kinds/program.ts";
 import type { LaneOutcome } from "../../src/pool/lane.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { ROOT, withFiles } from "../rig.ts";
@@ -56,7 +56,7 @@ test("files: a program's value is read from a regular file of bounded size alone
 
 test("files: a program whose value does not come within its timeout is timed out", async () => {
   const ended = Promise.withResolvers<LaneOutcome>();
-  new Command({
+  new Program({
     lane: 1,
     item: {
       task: 0,

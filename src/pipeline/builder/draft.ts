@@ -1,6 +1,6 @@
 /**
  * Owns the reading of names: which task each need and loop of a manifest refers to.
- * Must not know whether the manifest's shape is right (manifest_check.ts); it reads what it can and skips the rest.
+ * Must not know whether the manifest's shape is right (check.ts); it reads what it can and skips the rest.
  * Invariant: every index in a draft is that of a task; what refers to nothing is a problem.
  */
 import { isRecord, LIMITS } from "../document/manifest.ts";

@@ -9,28 +9,22 @@ import type { ProgramRun } from "../../pipeline/kinds/program.ts";
 import { withRoom } from "../../base/room.ts";
 import type { ErrorData } from "../../model/outcome.ts";
 import type { ChildEnd, ProcessGroup } from "../../runtime/port.ts";
-import { type CommandFiles, type CommandRuntime, makeFiles, readOutput } from "./program_files.ts";
+import { makeFiles, type ProgramFiles, type ProgramRuntime, readOutput } from "./program_files.ts";
 import { LineCutter } from "./program_lines.ts";
+import type { AttemptOptions, OwnAttempt } from "./runner.ts";
 import { type LaneItem, type LaneOutcome, stampsOf } from "../lane.ts";
 import type { AbortOutcome } from "../protocol.ts";
 
 /** What a program is run with. */
-export interface CommandOptions {
-  readonly lane: number;
-  readonly item: LaneItem;
-  readonly runtime: CommandRuntime;
+export interface ProgramOptions extends AttemptOptions {
+  readonly runtime: ProgramRuntime;
   /** The environment, before the task's own. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly killGraceMs: number;
   /** The mark of the run's programs. */
   readonly mark: string;
-  readonly printed: (
-    line: { readonly stream: number; readonly level: number; readonly text: string },
-  ) => void;
-  readonly settled: (outcome: LaneOutcome) => void;
 }
 
-/** What an attempt's payload says; see supply.ts. */
+/** What an attempt's payload says; see run/feed.ts. */
 interface Payload {
   readonly r: ProgramRun;
   readonly t: string;
@@ -48,12 +42,12 @@ const LEVEL = { info: 1, warn: 2 } as const;
 const STREAM = { log: 0, stdout: 1, stderr: 2 } as const;
 
 /** One program, seen from outside. */
-export class Command {
+export class Program implements OwnAttempt {
   readonly id: number;
   readonly item: LaneItem;
   /** When it began, by the monotonic clock. */
   readonly since: number = systemClock.monotonic();
-  readonly #options: CommandOptions;
+  readonly #options: ProgramOptions;
   readonly #payload: Payload;
   readonly #cutters: Readonly<Record<"stdout" | "stderr", LineCutter>>;
   readonly #over: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -64,7 +58,7 @@ export class Command {
   #cancelKill: (() => void) | undefined;
   #lastError = "";
 
-  constructor(options: CommandOptions) {
+  constructor(options: ProgramOptions) {
     this.#options = options;
     this.id = options.lane;
     this.item = options.item;
@@ -90,7 +84,7 @@ export class Command {
   }
 
   async #carryOut(): Promise<void> {
-    let files: CommandFiles | undefined;
+    let files: ProgramFiles | undefined;
     let outcome: Omit<LaneOutcome, "startedAt" | "endedAt">;
     try {
       files = await this.#withRoom(() => makeFiles(this.#options.runtime, this.#payload));
@@ -103,7 +97,7 @@ export class Command {
     this.#over.resolve();
   }
 
-  async #run(files: CommandFiles): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
+  async #run(files: ProgramFiles): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
     if (this.#abort !== undefined) return this.#abort;
     const { timeoutMs = Infinity } = this.item;
     const began = systemClock.monotonic();
@@ -143,7 +137,7 @@ export class Command {
   }
 
   /** Starts the program. @throws {Error} If that can't be. */
-  async #started(files: CommandFiles): Promise<ProcessGroup> {
+  async #started(files: ProgramFiles): Promise<ProcessGroup> {
     const group = this.#start(files);
     if (group.pid !== 0) return group;
     const { error } = await group.ended;
@@ -151,7 +145,7 @@ export class Command {
     throw error ?? new Error("The program could not be started");
   }
 
-  #start(files: CommandFiles): ProcessGroup {
+  #start(files: ProgramFiles): ProcessGroup {
     const { runtime, environment, item, mark } = this.#options;
     const { command, cwd, env, stdin = "" } = this.#payload.r;
     return runtime.startGroup({
@@ -201,7 +195,7 @@ export class Command {
 
   async #outcome(
     { code, signal }: ChildEnd,
-    files: CommandFiles,
+    files: ProgramFiles,
   ): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
     const abort = this.#abort;
     if (abort !== undefined && (abort.outcome === "timed_out" || code !== 0)) return abort;

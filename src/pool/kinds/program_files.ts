@@ -9,7 +9,7 @@ import { decode, encode } from "../../model/value.ts";
 import type { Runtime } from "../../runtime/port.ts";
 
 /** The part of the runtime that programs need. */
-export type CommandRuntime = Pick<
+export type ProgramRuntime = Pick<
   Runtime,
   | "startGroup"
   | "newMark"
@@ -24,7 +24,7 @@ export type CommandRuntime = Pick<
 >;
 
 /** Where a program's files are. */
-export interface CommandFiles {
+export interface ProgramFiles {
   /** The variables that name them. */
   readonly environment: Readonly<Record<string, string>>;
   readonly output: string;
@@ -33,9 +33,9 @@ export interface CommandFiles {
 
 /** Writes the files of an attempt. @param what `i`: inputs, `p`: parameters, as JSON values. */
 export async function makeFiles(
-  runtime: CommandRuntime,
+  runtime: ProgramRuntime,
   { i = {}, p = {} }: { readonly i?: unknown; readonly p?: unknown },
-): Promise<CommandFiles> {
+): Promise<ProgramFiles> {
   const folder = await runtime.makeTempFolder();
   const [inputs, params, output] = ["inputs.json", "params.json", "output.json"].map((name) =>
     `${folder}/${name}`
@@ -59,8 +59,8 @@ export async function makeFiles(
 
 /** The value that a program has written, as JSON text; none if it wrote no file or an empty one. */
 export async function readOutput(
-  runtime: CommandRuntime,
-  { output }: CommandFiles,
+  runtime: ProgramRuntime,
+  { output }: ProgramFiles,
   task: string,
 ): Promise<{ readonly value?: string } | { readonly problem: string }> {
   let text: string;

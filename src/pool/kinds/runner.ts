@@ -1,0 +1,56 @@
+/**
+ * Owns what the pool asks of a kind of task that runs in no worker. Types only.
+ * Must not know which kinds there are (list.ts), nor what a task of one is.
+ * Invariant: each attempt that is started settles once, and is over when nothing of it is left.
+ */
+import type { Runtime } from "../../runtime/port.ts";
+import type { LaneItem, LaneOutcome } from "../lane.ts";
+import type { AbortOutcome } from "../protocol.ts";
+
+/** What kinds need of the outside. */
+export interface RunnerPort {
+  readonly runtime: Runtime;
+  /** The environment that processes get, before what the task itself says. */
+  environment(): Readonly<Record<string, string>>;
+}
+
+/** What an attempt is run with. */
+export interface AttemptOptions {
+  /** It is a lane of its own, with this number. */
+  readonly lane: number;
+  /** Its payload is JSON: `{"r": what the plan has of it, "t": task, "p": params, "i": {input: value}}`. */
+  readonly item: LaneItem;
+  readonly killGraceMs: number;
+  readonly printed: (
+    line: { readonly stream: number; readonly level: number; readonly text: string },
+  ) => void;
+  /** To be told once, and not before `start` has returned. */
+  readonly settled: (outcome: LaneOutcome) => void;
+}
+
+/** An attempt, seen from outside. It keeps to the timeout of its item by itself. */
+export interface OwnAttempt {
+  readonly id: number;
+  readonly item: LaneItem;
+  /** When it began, by the monotonic clock. */
+  readonly since: number;
+  /** Settles when nothing of it is left and its outcome is told. */
+  readonly over: Promise<void>;
+  /** Stops it. */
+  abort(outcome: AbortOutcome, because: string): void;
+}
+
+/** Runs the attempts of one kind in one run. */
+export interface Runner {
+  start(options: AttemptOptions): OwnAttempt;
+  /** Called once, when all that it started is over: what it kept for them ends here. */
+  close(): Promise<void>;
+}
+
+/** How tasks of a kind are run. */
+export interface RunnerKind {
+  /** The key of the kind in pipeline/kinds/. */
+  readonly key: string;
+  /** Called at the first attempt of the kind in a run. */
+  open(port: RunnerPort): Runner;
+}
