@@ -200,10 +200,11 @@ export class Line {
   /** Imports the module and fetches what is missing, then runs the task. */
   #prepare(attempt: Attempt): void {
     const { modules } = this.#parts;
-    const found = scope.run(attempt, () => modules.find(attempt.payload.s, attempt.task), undefined);
+    const { s: source } = attempt.payload;
+    const prepared = scope.run(attempt, () => modules.prepare(source, attempt.task), undefined);
     then(
-      found,
-      (task) => this.#goOn(() => this.#fetch(attempt, task, 0)),
+      prepared,
+      () => this.#goOn(() => this.#fetch(attempt, modules.ready(source, attempt.task)!, 0)),
       (error) => this.#goOn(() => this.#fail(attempt, error)),
     );
   }
@@ -233,11 +234,16 @@ export class Line {
       return this.#fail(attempt, error);
     }
     if (!isPromise(value)) return this.#succeed(attempt, value);
-    then(
-      value as Promise<unknown>,
-      (result) => this.#goOn(() => this.#succeed(attempt, result)),
-      (error) => this.#goOn(() => this.#fail(attempt, error)),
-    );
+    try {
+      then(
+        value,
+        (result) => this.#goOn(() => this.#succeed(attempt, result)),
+        (error) => this.#goOn(() => this.#fail(attempt, error)),
+      );
+    } catch (error) {
+      // One that is frozen, and can't be waited for.
+      return this.#fail(attempt, error);
+    }
     return LATER;
   }
 

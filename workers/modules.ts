@@ -3,7 +3,18 @@
  * Must not know attempts.
  * Invariant: a module is imported once for the life of the worker.
  */
-import { defineProperty, ownOf, PromisePrototype, put, SafeMap } from "../src/base/primordials.ts";
+import {
+  ArrayPrototype,
+  defineProperty,
+  deleteProperty,
+  ObjectPrototype,
+  ownOf,
+  PlainPromise,
+  PromisePrototype,
+  put,
+  SafeMap,
+  species,
+} from "../src/base/primordials.ts";
 import type { Source } from "../src/pool/protocol.ts";
 import { isPipeline, type PipelineLike, pipelinesMade } from "../src/pipeline/builder/registry.ts";
 
@@ -25,8 +36,20 @@ export class Modules {
     return this.#exported[source] ?? this.#pipelines[source]?.functionOf(task) as AnyTask | undefined;
   }
 
-  /** The function, imported if need be. */
-  async find(source: number, task: string): Promise<AnyTask> {
+  /**
+   * Imports what `ready` needs. It gives out nothing itself: whatever a promise is settled with is asked for a `then`, which
+   * a task may have put into prototypes.
+   */
+  async prepare(source: number, task: string): Promise<void> {
+    const putBack = restoreLanguage();
+    try {
+      await this.#prepare(source, task);
+    } finally {
+      putBack();
+    }
+  }
+
+  async #prepare(source: number, task: string): Promise<void> {
     const from = this.#sources[source]!;
     if ("export" in from) {
       const found = (await importModule(from.module))[from.export];
@@ -34,17 +57,15 @@ export class Modules {
         throw new TypeError(`Module ${from.module} has no function "${from.export}": it is ${typeof found}`);
       }
       this.#exported[source] = found as AnyTask;
-      return found as AnyTask;
+      return;
     }
     const pipeline = await pipelineOf(from.module, from.pipeline);
     this.#pipelines[source] = pipeline;
-    const found = pipeline.functionOf(task);
-    if (found === undefined) {
+    if (pipeline.functionOf(task) === undefined) {
       throw new TypeError(
         `Pipeline "${from.pipeline}" in ${from.module} has no function for the task "${task}"`,
       );
     }
-    return found as AnyTask;
   }
 }
 
@@ -139,27 +160,46 @@ async function importModule(module: string): Promise<Record<string, unknown>> {
   }
 }
 
-/** What the runtimes' loaders use as it is at the moment, and what it was. */
-const LOADERS: readonly (readonly [key: "then" | "constructor", whole: PropertyDescriptor])[] = [
-  ["then", ownOf(PromisePrototype, "then")!],
-  ["constructor", ownOf(PromisePrototype, "constructor")!],
+/** A property that the runtimes' loaders use as it is at the moment. */
+interface Part {
+  readonly on: object;
+  readonly key: PropertyKey;
+  /** What it was; nothing: there was none. */
+  readonly whole: PropertyDescriptor | undefined;
+}
+
+const LOADERS: readonly Part[] = [
+  partOf(PromisePrototype, "then"),
+  partOf(PromisePrototype, "constructor"),
+  partOf(PlainPromise, species),
+  partOf(ObjectPrototype, "then"),
+  partOf(ArrayPrototype, "then"),
 ];
+
+function partOf(on: object, key: PropertyKey): Part {
+  return { on, key, whole: ownOf(on, key) };
+}
 
 /** Lets a module be imported also when a task has changed what promises are; the returned function takes that back. */
 function restoreLanguage(): () => void {
   const changed: (PropertyDescriptor | undefined)[] = [];
   for (let at = 0; at < LOADERS.length; at++) {
-    const key = LOADERS[at]![0];
-    const whole = LOADERS[at]![1];
-    const now = ownOf(PromisePrototype, key);
-    put(changed, at, now?.value === whole.value ? undefined : now);
-    if (changed[at] !== undefined) defineProperty(PromisePrototype, key, whole);
+    const { on, key, whole } = LOADERS[at]!;
+    const now = ownOf(on, key);
+    put(changed, at, now?.value === whole?.value && now?.get === whole?.get ? undefined : now);
+    if (changed[at] !== undefined) setTo(whole, on, key);
   }
   return () => {
     for (let at = 0; at < LOADERS.length; at++) {
-      if (changed[at] !== undefined) defineProperty(PromisePrototype, LOADERS[at]![0], changed[at]!);
+      const { on, key } = LOADERS[at]!;
+      if (changed[at] !== undefined) setTo(changed[at], on, key);
     }
   };
+}
+
+function setTo(whole: PropertyDescriptor | undefined, on: object, key: PropertyKey): void {
+  if (whole === undefined) deleteProperty(on, key);
+  else defineProperty(on, key, whole);
 }
 
 /** Who could not import it is this program, whose name is a `data:` URL of many thousand characters. */

@@ -42,8 +42,11 @@ export const getOwnPropertySymbols: typeof Object.getOwnPropertySymbols = Object
 export const defineProperty: typeof Object.defineProperty = Object.defineProperty;
 export const create: typeof Object.create = Object.create;
 export const ownOf: typeof Object.getOwnPropertyDescriptor = Object.getOwnPropertyDescriptor;
+export const deleteProperty: typeof Reflect.deleteProperty = Reflect.deleteProperty;
 export const ObjectPrototype: object = Object.prototype;
+export const ArrayPrototype: object = Array.prototype;
 export const PromisePrototype: object = Promise.prototype;
+export const species: typeof Symbol.species = Symbol.species;
 
 /** Constructors. */
 export const PlainPromise: PromiseConstructor = Promise;
@@ -53,11 +56,32 @@ export const Bytes: Uint8ArrayConstructor = Uint8Array;
 export const Ints: Int32ArrayConstructor = Int32Array;
 export const Floats: Float64ArrayConstructor = Float64Array;
 
-export const then = uncurry(Promise.prototype.then) as <T>(
+const settled = uncurry(Promise.prototype.then) as <T>(
   promise: PromiseLike<T>,
   fulfilled: (value: T) => void,
   rejected: (error: unknown) => void,
 ) => void;
+
+/** It makes one more promise, for which it asks whose constructor the promise names; a task may have had a say in that. */
+export function then<T>(
+  promise: PromiseLike<T>,
+  fulfilled: (value: T) => void,
+  rejected: (error: unknown) => void,
+): void {
+  // Named by itself, none is asked for.
+  if (!isPlain(promise)) {
+    defineProperty(promise, "constructor", { __proto__: null, value: undefined } as object);
+  }
+  settled(promise, fulfilled, rejected);
+}
+
+function isPlain(promise: object): boolean {
+  try {
+    return promise.constructor === PlainPromise && PlainPromise[species] === PlainPromise;
+  } catch {
+    return false;
+  }
+}
 
 export const charCodeAt: (text: string, at: number) => number = uncurry(String.prototype.charCodeAt);
 export const slice: (text: string, from: number, to?: number) => string = uncurry(String.prototype.slice);

@@ -83,6 +83,35 @@ test("what a task adds to prototypes is nobody's input and no message", async ()
   assert.deepEqual(only(result, "stores").value, { n: 1 });
 });
 
+test("a task that makes promises of all objects is nobody's outcome but its own", async () => {
+  const { result } = await see(
+    manifest("vandal", {
+      makesThenable: {},
+      throwsAfter: { needs: ["makesThenable"] },
+      fine: { needs: [{ task: "throwsAfter", on: "failure" }] },
+    }, { onFailure: "continue" }),
+    ONE,
+  );
+  assert.equal(only(result, "throwsAfter").error?.message, "the task's own error");
+  assert.equal(only(result, "fine").value, "fine");
+});
+
+test("a promise of whatever class is waited for; one that can't be fails its task, and no other", async () => {
+  const { result } = await see(
+    manifest("vandal", {
+      subclass: { export: "oddPromise", params: { how: "subclass" } },
+      named: { export: "oddPromise", params: { how: "constructor" } },
+      frozen: { export: "oddPromise", params: { how: "frozen" } },
+      fine: { needs: [{ task: "frozen", on: "failure" }] },
+    }, { onFailure: "continue" }),
+    ONE,
+  );
+  assert.equal(only(result, "subclass").value, "odd");
+  assert.equal(only(result, "named").value, "odd");
+  assert.equal(only(result, "frozen").outcome, "failed");
+  assert.equal(only(result, "fine").value, "fine");
+});
+
 test("a task finds no way to the executor but its ctx", async () => {
   const { result } = await see(manifest("vandal", { looksAround: {}, sendsAsLibrariesDo: {} }), ONE);
   assert.deepEqual(only(result, "looksAround").value, { data: [], again: [] });
