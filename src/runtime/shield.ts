@@ -2,7 +2,8 @@
  * Owns keeping stdout for what this program itself prints: what anybody else in the process writes to it past every capture (a
  * child that inherits it, foreign code), reaches stderr meanwhile.
  * Must not know what is printed, nor how a runtime calls the C library; each adapter passes that in.
- * Invariant: after the returned function every descriptor is what it was, and none more is open.
+ * Invariant: after the returned function every descriptor is what it was, and none more is open; what was closed meanwhile, and
+ * opened again as something else, is left alone.
  */
 import { readdirSync, readlinkSync } from "node:fs";
 
@@ -22,9 +23,11 @@ export function shieldStdout(libc: Libc | undefined): () => void {
   const kept = places.length === 0 ? -1 : libc!.fcntl(1, DUPLICATE, 3);
   if (kept < 0) return () => {};
   for (const place of places) libc!.dup2(2, place);
+  const stderr = target(2);
   return () => {
     if (places.length === 0) return;
-    for (const place of places) libc!.dup2(kept, place);
+    // Deno closes its other one with the thread that made it, and the number may be a thread's event loop by now.
+    for (const place of places) if (place === 1 || target(place) === stderr) libc!.dup2(kept, place);
     libc!.close(kept);
     places = [];
   };
@@ -36,19 +39,19 @@ export function shieldStdout(libc: Libc | undefined): () => void {
  */
 function descriptorsOfStdout(): number[] {
   try {
-    const leadsTo = (descriptor: number | string) => readlinkSync(`/proc/self/fd/${descriptor}`);
-    const stdout = leadsTo(1);
-    if (stdout.startsWith("/dev/") || stdout === leadsTo(2)) return [];
-    const isStdout = (name: string) => {
-      try {
-        return leadsTo(name) === stdout;
-      } catch {
-        // The one that the folder was read with.
-        return false;
-      }
-    };
-    return readdirSync("/proc/self/fd").filter(isStdout).map(Number);
+    const stdout = target(1);
+    if (stdout === undefined || stdout.startsWith("/dev/") || stdout === target(2)) return [];
+    return readdirSync("/proc/self/fd").map(Number).filter((place) => target(place) === stdout);
   } catch {
     return [];
+  }
+}
+
+/** What a descriptor leads to; nothing for one that is not open, as the one that the folder was read with. */
+function target(descriptor: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    return undefined;
   }
 }
