@@ -16,6 +16,7 @@ import type { Config } from "../config/config.ts";
 import { DEFAULT_PIPELINE } from "../config/schema.ts";
 import { pastOf } from "./finished.ts";
 import type { AgentEndPoint, AgentView } from "./serving.ts";
+import { JournalError } from "../journal/errors.ts";
 import type { Level } from "../model/record.ts";
 import type { Source } from "../pipeline/load/load.ts";
 import { toldOf } from "../secrets/journal.ts";
@@ -227,13 +228,24 @@ class AgentAtWork implements Agent {
   /** Reports a run that is over, beside whatever else there is to do. */
   async #reportLeft(kept: KeptRun): Promise<void> {
     const journal = toldOf(kept.journal, this.#port.redactor);
-    const left = pastOf(journal, this.#link!.gateway.report.kind);
+    let left;
+    try {
+      left = pastOf(journal, this.#link!.gateway.report.kind);
+    } catch (error) {
+      return this.#sayUnreadable(kept.folder, unreadableOf(error));
+    }
     if (left === undefined) return await this.#port.state!.remove(kept);
-    const report = this.#link!.report(left.run, journal, { handout: kept.origin.tag, life: kept.life });
+    const report = this.#link!.report(left.run, journal, {
+      handout: kept.origin.tag,
+      life: kept.life,
+      onMissing: () => this.#port.state!.keepRefused(kept),
+    });
     report.end(left.end);
     const drained = await Promise.race([report.drained, this.#over.promise.then(() => false)]);
     await this.#link!.drop(report);
-    this.#sayMissing(left.run, report);
+    this.#sayMissing(left.run, report, kept);
+    const { unreadable } = report.status();
+    if (unreadable !== undefined) this.#sayUnreadable(kept.folder, unreadable);
     if (!drained) return;
     this.#port.state!.reported(kept);
     await this.#port.state!.remove(kept);
@@ -386,17 +398,30 @@ class AgentAtWork implements Agent {
     const drained = await Promise.race([report.drained, this.#over.promise.then(() => false)]);
     if (!drained) this.#sayLeft(report.status().pending, kept);
     await this.#link.drop(report);
-    this.#sayMissing(run.id, report);
+    this.#sayMissing(run.id, report, kept);
+    const unreadable = report.status().unreadable ?? run.unreadable;
+    if (unreadable !== undefined) this.#sayUnreadable(kept?.folder ?? `run ${run.id}`, unreadable);
     if (drained && kept !== undefined) this.#port.state?.reported(kept);
   }
 
-  /** What was set aside is lost to the gateway: no run of which something is missing passes for a good one. */
-  #sayMissing(run: string, report: Report): void {
-    const { parked, leftOut } = report.status();
-    if (parked + leftOut === 0) return;
+  /** The disk may give it back: the next start tries again. */
+  #sayUnreadable(what: string, because: string): void {
     this.#incomplete = true;
+    this.#port.note(`Of ${what} the gateway has not all, since it could not be read: ${because}`);
+  }
+
+  /** What was set aside is lost to the gateway: no run of which something is missing passes for a good one. */
+  #sayMissing(run: string, report: Report, kept: KeptRun | undefined): void {
+    const { parked, leftOut } = report.status();
+    const before = kept !== undefined && this.#port.state?.isRefused(kept) === true;
+    if (parked + leftOut === 0 && !before) return;
+    this.#incomplete = true;
+    const what = parked + leftOut > 0
+      ? `${parked} records were set aside, ${leftOut} values left out; why is said above`
+      : "it refused something that a process before sent";
+    const where = kept === undefined ? "" : ", and its folder is kept as .refused";
     this.#port.note(
-      `The gateway will not have all of run ${run}: ${parked} records were set aside, ${leftOut} values left out; why is said above. The exit code says so too`,
+      `The gateway will not have all of run ${run}: ${what}. The exit code says so too${where}`,
     );
   }
 
@@ -546,6 +571,12 @@ class AgentAtWork implements Agent {
     const { sentBytes, receivedBytes, requests } = gateway.traffic;
     note(`Sent ${sentBytes} bytes to ${gateway.url} in ${requests} requests, received ${receivedBytes}`);
   }
+}
+
+/** Why a journal can't be read, in words; all else is a defect. */
+function unreadableOf(error: unknown): string {
+  if (error instanceof JournalError) return error.message;
+  throw error;
 }
 
 function messageOf(error: unknown): string {

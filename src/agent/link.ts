@@ -7,7 +7,7 @@ import type { HttpCondition, HttpGateway } from "../serving/serving.ts";
 import { CommandInbox } from "../uplink/instructions.ts";
 import type { LogRecord } from "../model/record.ts";
 import type { Gateway, Pulled } from "../uplink/gateway.ts";
-import type { UplinkError } from "../uplink/errors.ts";
+import { SourceError, type UplinkError } from "../uplink/errors.ts";
 import { type HeartbeatLoop, type HeartbeatSnapshot, startHeartbeat } from "../uplink/heartbeat.ts";
 import type { Command } from "../protocol/messages.ts";
 import type { Life } from "../model/stream.ts";
@@ -134,7 +134,8 @@ export class Link {
     }
     if (this.#rival !== undefined) found.push({ code: "executor_twice", message: TWICE });
     for (const [report, source] of this.#reports) {
-      const { acknowledged, parked, leftOut } = report.status();
+      const { acknowledged, parked, leftOut, unreadable } = report.status();
+      if (unreadable !== undefined) found.push({ code: "journal_unreadable", message: unreadable });
       const [first] = source.logs(acknowledged.log, 1) as readonly Partial<LogRecord>[];
       if (first?.dropped !== undefined) {
         const lines = first.seq! - acknowledged.log;
@@ -192,12 +193,13 @@ export class Link {
     return pulled;
   }
 
-  /** Starts to report a run. @param about `handout`: tag of what it carries out; `life`: which of its histories this is, if it is kept. */
+  /** Starts to report a run. @param about `handout`: tag of what it carries out; `life`: which of its histories this is, if it is kept; `onMissing`: the gateway will not have all of it. */
   report(
     run: string,
     source: RecordSource,
-    { quiet = false, handout, life }: {
+    { quiet = false, handout, life, onMissing = () => {} }: {
       readonly quiet?: boolean;
+      readonly onMissing?: () => void;
       readonly handout?: string | undefined;
       readonly life?: Life | undefined;
     } = {},
@@ -214,13 +216,20 @@ export class Link {
       ...(handout === undefined ? {} : { handout }),
       heard: () => this.#heartbeat.heard,
       onAcknowledged: () => this.#heard(report),
-      onLeftOut: note,
+      onLeftOut: (what) => {
+        onMissing();
+        note(what);
+      },
       ...(life === undefined ? {} : { life }),
-      onParked: (lane, { from, to, reason }) =>
-        note(`Records ${from} to ${to} of the ${lane} are set aside: ${reason}`),
-      onRejected: (rejected) =>
-        note(`The gateway could not read ${rejected.length} records: ${rejected[0]?.reason}`),
-      onError: (error) => this.#failed(report, error),
+      onParked: (lane, { from, to, reason }) => {
+        onMissing();
+        note(`Records ${from} to ${to} of the ${lane} are set aside: ${reason}`);
+      },
+      onRejected: (rejected) => {
+        onMissing();
+        note(`The gateway could not read ${rejected.length} records: ${rejected[0]?.reason}`);
+      },
+      onError: (error) => error instanceof SourceError ? this.#say(error) : this.#failed(report, error),
     });
     this.#reports.set(report, source);
     return report;
@@ -274,9 +283,13 @@ export class Link {
   }
 
   /** Each kind of trouble is told once, until all is well. */
-  #failed(by: unknown, error: UplinkError): void {
+  #say(error: UplinkError): void {
     if (!this.#told.has(error.code)) this.#options.note(`${error.message}; trying again`);
     this.#told.add(error.code);
+  }
+
+  #failed(by: unknown, error: UplinkError): void {
+    this.#say(error);
     this.#failing.delete(by);
     this.#failing.set(by, error.message);
   }

@@ -12,6 +12,7 @@ import type { Config } from "../config/config.ts";
 import { flagCalls, noFlagCalls } from "../run/flags.ts";
 import type { HttpCondition } from "../serving/serving.ts";
 import type { InspectedExecution } from "../run/inspection.ts";
+import { JournalError } from "../journal/errors.ts";
 import type { Journal } from "../journal/journal.ts";
 import { type Level, LEVELS } from "../model/record.ts";
 import { memoryJournal } from "../journal/memory/memory.ts";
@@ -55,6 +56,7 @@ export class AgentRun {
   readonly #over: AbortController = new AbortController();
   readonly #redactor: Redactor;
   #report: Report | undefined;
+  #unreadable: string | undefined;
   #trouble: string | undefined;
 
   constructor(source: Source, options: AgentRunOptions) {
@@ -93,6 +95,11 @@ export class AgentRun {
   /** The report of the run, once it has begun or could not begin. */
   get report(): Report | undefined {
     return this.#report;
+  }
+
+  /** Why its result could not be read, in words: then the report ends without it. */
+  get unreadable(): string | undefined {
+    return this.#unreadable;
   }
 
   stop(because: string): void {
@@ -164,8 +171,7 @@ export class AgentRun {
       link?.quiet(quiet);
       this.#report = link?.report(this.id, this.#told, {
         quiet,
-        handout: this.handout,
-        life: this.#options.kept?.life,
+        ...this.#origin,
       });
       link?.beat();
     } catch (error) {
@@ -173,15 +179,28 @@ export class AgentRun {
     }
     try {
       const { state } = await this.#execution;
-      return this.#end(state, link);
+      return await this.#end(state, link);
     } finally {
       link?.quiet(false);
     }
   }
 
-  #end(state: RunState, link: Link | undefined): Ending {
-    this.#report?.end({ state, ...this.#wholeResult(link) });
+  async #end(state: RunState, link: Link | undefined): Promise<Ending> {
+    try {
+      this.#report?.end({ state, ...this.#wholeResult(link) });
+    } catch (error) {
+      if (!(error instanceof JournalError)) throw error;
+      this.#unreadable = error.message;
+      await this.#report?.stop();
+    }
     return { state };
+  }
+
+  /** What a report is told of where the run comes from and is kept. */
+  get #origin(): NonNullable<Parameters<Link["report"]>[2]> {
+    const { kept, port } = this.#options;
+    if (kept === undefined) return { handout: this.handout };
+    return { handout: this.handout, life: kept.life, onMissing: () => port.state?.keepRefused(kept) };
   }
 
   /** What the gateway gets of the journal. */
@@ -213,7 +232,7 @@ export class AgentRun {
     const because = error instanceof Error ? error.message : String(error);
     const { runtime, clock } = port;
     await recordFailure(this.#journal, { run: this.id, runtime, at: clock.now(), because, state });
-    this.#report = link?.report(this.id, this.#told, { handout: this.handout, life: kept?.life });
+    this.#report = link?.report(this.id, this.#told, this.#origin);
     const left = pastOf(this.#told, link?.gateway.report.kind);
     if (left !== undefined) this.#report?.end(left.end);
     if (kept?.origin.tag !== undefined) port.note(because);

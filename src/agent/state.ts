@@ -16,6 +16,11 @@ export function stateConditions(state: StateDir | undefined): readonly HttpCondi
   return [
     ...told("set_aside", state.aside, "could not be read and are kept: look at them, then remove them"),
     ...told(
+      "kept_refused",
+      state.refused,
+      "are runs that the gateway did not take all of: look at them, then remove them",
+    ),
+    ...told(
       "left_alone",
       left.map(({ folder, because }) => `${folder} (${because})`),
       "could not be read and are left as they are",

@@ -57,9 +57,12 @@ export function harmlessText(text: string, colour: boolean = false): string {
   return without.replace(CONTROL, picture);
 }
 
-/** Text with its lines after the first set in, so that none passes for a line of its own. */
+/** Text with its lines after the first set in, so that none passes for a line of its own; those that are already stay so. */
 export function indented(text: string): string {
-  return text.trimEnd().replaceAll(/\r?\n|\r/g, "\n    ");
+  return text.trimEnd().replaceAll(
+    /(?:\r?\n|\r)( {2})?/g,
+    (_, isSetIn?: string) => isSetIn === undefined ? "\n    " : "\n  ",
+  );
 }
 
 /** JSON, harmless: what a terminal would obey in a string is escaped, and what is no string can hold none of it. */

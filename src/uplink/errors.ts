@@ -112,6 +112,12 @@ export class FlagConflictError extends FlagError {
   override name = "FlagConflictError";
 }
 
+/** The records that are to be sent can't be read at the moment: it is the disk, and neither we nor the gateway. */
+export class SourceError extends UplinkError {
+  override readonly code = "OUTRIDER_JOURNAL_UNREADABLE";
+  override name = "SourceError";
+}
+
 /** The uplink was told to stop while something was under way. */
 export class StoppedError extends UplinkError {
   override readonly code = "OUTRIDER_STOPPED";

@@ -284,6 +284,15 @@ test("records that the gateway refuses are told, and the exit code is no 0; what
       world.notes.join("\n"),
       /will not have all of run \S+: 1 records were set aside, 0 values left out/,
     );
+    world.network.stands = undefined;
+    await world.user.submit(await bundleOf("p", { one: {} }), "pi");
+    assert.equal(await world.until(world.agent({ stateDir }).ended), 0);
+    const kept = readdirSync(join(stateDir, "runs")).filter((name) => name.endsWith(".refused"));
+    assert.equal(kept.length, 1);
+    const last = world.agent({ stateDir }, { follow: true });
+    await world.when(() => world.view?.conditions().some(({ code }) => code === "kept_refused") === true);
+    last.stop("enough", 0);
+    await world.until(last.ended);
   }));
 
 test("a gateway is told no secrets: not in values, errors or the log", () =>

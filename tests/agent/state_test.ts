@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { bundleText, makeBundle } from "../../src/pipeline/document/bundle.ts";
 import { inspectedRun } from "../../src/run/run.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { StateDir } from "../../src/run/kept/state_dir.ts";
@@ -262,4 +263,31 @@ test("what a state directory holds is for this user alone", () =>
     agent.stop("enough");
     agent.stop("at once");
     await world.until(agent.ended);
+  }));
+
+test("a journal that can't be read any more in the midst of a run ends no agent, is told, and the next run is run", () =>
+  inWorld(async (world, stateDir) => {
+    const code = "export default ({ params }) => params.letter.repeat(200_000);";
+    const big = Array.from({ length: 40 }, (_, at) => [`t${at}`, {
+      run: { module: "bundle:" },
+      params: { letter: String.fromCharCode(97 + at % 26) },
+    }]);
+    const manifest = { outrider: 1 as const, name: "big", tasks: Object.fromEntries(big) };
+    const text = bundleText(await makeBundle(manifest as never, code));
+    await world.user.submit(new TextEncoder().encode(text), "pi");
+    world.network.stands = (path) =>
+      path.endsWith("/records") ? new Response("busy", { status: 503 }) : undefined;
+    const agent = world.agent({ stateDir }, { follow: true, free: true });
+    const file = join(stateDir, "runs", "000001", "journal.db");
+    await world.when(() => fs.existsSync(file) && fs.statSync(file).size > 3_000_000);
+    await world.when(() => world.view?.state() === "idle");
+    fs.truncateSync(file, 8_192);
+    world.network.stands = undefined;
+    await world.when(() => world.notes.some((note) => /has not all, since it could not be read/.test(note)));
+    await world.user.submit(await bundleOf("good", { one: {} }), "pi");
+    await world.when(async () =>
+      (await world.user.runs()).some(({ pipeline, complete }) => pipeline === "good" && complete)
+    );
+    agent.stop("enough", 0);
+    assert.equal(await world.until(agent.ended), 1);
   }));

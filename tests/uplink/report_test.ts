@@ -6,6 +6,7 @@ import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { GatewayStore } from "../../src/gateway/store.ts";
 import type { Gateway } from "../../src/uplink/gateway.ts";
+import { JournalError } from "../../src/journal/errors.ts";
 import type { UplinkError } from "../../src/uplink/errors.ts";
 import type { Stream } from "../../src/model/stream.ts";
 import { outriderGateway } from "../../src/uplink/dialects/outrider.ts";
@@ -503,5 +504,37 @@ test("uplink: a report that is stopped leaves nobody waiting", async () => {
   await pass(5000, w);
   await report.stop();
   assert.deepEqual([await report.final, await report.drained], [false, false]);
+  assert.equal(w.clock.timers, 0);
+});
+
+test("uplink: records that the disk does not give are asked for again; where it never does, the report ends and says why", async () => {
+  const w = world();
+  w.journal.fill(5);
+  let refusals = 0;
+  const source = {
+    states: (after: number, limit: number) => {
+      if (refusals-- > 0) throw new JournalError("DISK", "The disk does not give it");
+      return w.journal.states(after, limit);
+    },
+    logs: (after: number, limit: number) => w.journal.logs(after, limit),
+    watch: (watcher: Parameters<FakeJournal["watch"]>[0]) => w.journal.watch(watcher),
+  };
+  refusals = 4;
+  const report = w.report({ source });
+  assert.equal(report.status().unreadable, "The disk does not give it");
+  report.end({ state: "succeeded" });
+  assert.equal(await drive(report.drained, w), true);
+  await report.stop();
+  assertAllKept(w);
+  assert.equal(report.status().unreadable, undefined);
+
+  refusals = Infinity;
+  const never = w.report({ source });
+  never.end({ state: "succeeded" });
+  assert.equal(await drive(never.drained, w), false);
+  assert.equal(await never.final, false);
+  assert.equal(never.status().unreadable, "The disk does not give it");
+  assert.ok(w.errors.length < 20, `${w.errors.length} readings`);
+  await never.stop();
   assert.equal(w.clock.timers, 0);
 });

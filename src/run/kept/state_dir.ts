@@ -10,6 +10,7 @@
  *                   pipeline.json    the bundle, if it came from a gateway
  *                   journal.db …
  *   DIR/runs/000001.damaged          what could not be read
+ *   DIR/runs/000001.refused          what the gateway did not take all of, the newest
  */
 import type { SqliteJournal } from "../../journal/disk/sqlite.ts";
 import type { Runtime } from "../../runtime/port.ts";
@@ -94,6 +95,10 @@ const UNREMEMBERED = 2;
 const REPORTED = "reported";
 /** Cursor that says that a run is kept for a person to look at when all is done for it. */
 const SPOILED = "spoiled";
+/** Cursor that says so of one that the gateway did not take all of. */
+const REFUSED = "refused";
+/** Runs of which something was refused are kept, the newest so many. */
+const MAX_REFUSED = 20;
 /** Cursor that counts the processes that took up a run. */
 const STARTS = "starts";
 /** The same, as of the last process that came to read the whole pipeline. */
@@ -110,6 +115,7 @@ export class StateDir {
   readonly #open: Set<KeptRun> = new Set();
   readonly #unread: Unread[] = [];
   #aside: readonly string[] = [];
+  #refused: readonly string[] = [];
   #unlock: (() => void) | undefined;
   #memory: Memory = {};
   /** Whether `agent.json` has what is remembered. */
@@ -133,6 +139,11 @@ export class StateDir {
   /** Paths of what was ever set aside and is still there. */
   get aside(): readonly string[] {
     return this.#aside.map((name) => `${this.#path}/runs/${name}`);
+  }
+
+  /** Paths of runs that the gateway did not take all of, and that are still there. */
+  get refused(): readonly string[] {
+    return this.#refused.map((name) => `${this.#path}/runs/${name}`);
   }
 
   /** What the disk refuses beside the journals, in words. It is tried again with whatever is written next. */
@@ -175,6 +186,7 @@ export class StateDir {
     for (const name of await this.#told(() => this.#runtime.list(`${this.#path}/runs`))) {
       if (/^\d+$/.test(name)) await this.#openAgain(name, runs);
       else if (name.includes(".damaged")) this.#aside = [...this.#aside, name];
+      else if (name.includes(".refused")) this.#refused = [...this.#refused, name];
       else this.#leave(`${this.#path}/runs/${name}`, "it is none of Outrider's", {});
     }
     for (const { journal, origin } of runs) {
@@ -273,14 +285,25 @@ export class StateDir {
     journal.setCursor(SPOILED, 1);
   }
 
-  /** Lets go of a run for good; one that was spoiled is set aside. Where the disk refuses, the next start does it. */
+  /** Something of a run was refused by the gateway, and is nowhere else: it is kept when all else is done for it. */
+  keepRefused({ journal }: KeptRun): void {
+    journal.setCursor(REFUSED, 1);
+  }
+
+  /** Whether something of a run was ever refused. */
+  isRefused({ journal }: KeptRun): boolean {
+    return journal.cursor(REFUSED) > 0;
+  }
+
+  /** Lets go of a run for good; one that was spoiled, or of which something was refused, is set aside. Where the disk refuses, the next start does it. */
   async remove(run: KeptRun): Promise<void> {
     // Its folder is what tells which pipeline was the last, as long as nothing else does.
     if (!await this.makeGood()) return;
-    const spoiled = run.journal.cursor(SPOILED) > 0;
+    const [spoiled, refused] = [run.journal.cursor(SPOILED) > 0, this.isRefused(run)];
     this.#open.delete(run);
     await run.journal.close();
     if (spoiled) await this.setAside(run.folder);
+    else if (refused) await this.#setRefusedAside(run.folder);
     else await this.#tried(() => this.#runtime.remove(run.folder));
   }
 
@@ -291,16 +314,33 @@ export class StateDir {
       this.#open.delete(open);
       await open.journal.close();
     }
-    const moved = await this.#tried(async () => {
+    const name = await this.#moveAside(folder, "damaged");
+    if (name === undefined) return folder;
+    this.#aside = [...this.#aside, name];
+    return `${this.#path}/runs/${name}`;
+  }
+
+  /** Keeps a run that the gateway did not take all of, and lets go of the oldest of that kind. */
+  async #setRefusedAside(folder: string): Promise<void> {
+    const name = await this.#moveAside(folder, "refused");
+    if (name === undefined) return;
+    const all = [...this.#refused, name].sort();
+    for (const old of all.slice(0, -MAX_REFUSED)) {
+      await this.#tried(() => this.#runtime.remove(`${this.#path}/runs/${old}`));
+    }
+    this.#refused = all.slice(-MAX_REFUSED);
+  }
+
+  /** Gives a folder a name that says what is the matter with it; `undefined` if the disk refuses. */
+  #moveAside(folder: string, what: string): Promise<string | undefined> {
+    return this.#tried(async () => {
       const names = await this.#runtime.list(`${this.#path}/runs`);
-      const plain = `${folder.slice(folder.lastIndexOf("/") + 1)}.damaged`;
+      const plain = `${folder.slice(folder.lastIndexOf("/") + 1)}.${what}`;
       let name = plain;
       for (let copy = 2; names.includes(name); copy++) name = `${plain}-${copy}`;
       await this.#runtime.rename(folder, `${this.#path}/runs/${name}`);
-      this.#aside = [...this.#aside, name];
-      return `${this.#path}/runs/${name}`;
+      return name;
     });
-    return moved ?? folder;
   }
 
   /** Writes what could not be written before; returns whether nothing is left of that. */

@@ -5,6 +5,7 @@
  */
 import { LaneSender } from "./stream.ts";
 import type { Batch, BatchReply, Final } from "../../protocol/messages.ts";
+import { SourceError } from "../errors.ts";
 import type { Numbered } from "../port.ts";
 import type { Stream } from "../../model/stream.ts";
 import {
@@ -24,6 +25,18 @@ export function startReport(options: ReportOptions): Report {
   if (report.kind === "whole") return reportWhole(options, (whole, limits) => report.send(whole, limits));
   const more = options.handout === undefined ? {} : { handout: options.handout };
   return new RecordsReport(options, (batch, limits) => report.send({ ...batch, ...more }, limits));
+}
+
+/** Reads as the source does; what its disk refuses is an error of the uplink's. */
+function reading(read: (after: number, limit: number) => readonly Numbered[]): typeof read {
+  return (after, limit) => {
+    try {
+      return read(after, limit);
+    } catch (error) {
+      if (!(error instanceof Error && error.name === "JournalError")) throw error;
+      throw new SourceError(error.message, { cause: error });
+    }
+  };
 }
 
 type Send = (batch: Batch, limits: { timeoutMs: number; signal?: AbortSignal }) => Promise<BatchReply>;
@@ -48,14 +61,14 @@ class RecordsReport implements Report {
     this.#options = options;
     const { source } = options;
     this.#lanes = {
-      state: this.#lane("state", { send, read: (after, limit) => source.states(after, limit) }),
-      log: this.#lane("log", { send, read: (after, limit) => source.logs(after, limit) }),
+      state: this.#lane("state", { send, read: reading((after, limit) => source.states(after, limit)) }),
+      log: this.#lane("log", { send, read: reading((after, limit) => source.logs(after, limit)) }),
     };
     this.#unwatch = source.watch({
       state: (record) => this.#lanes.state.appended(record.seq),
       log: (record) => this.#lanes.log.appended(record.seq),
     });
-    this.#running = Promise.all([this.#lanes.state.run(), this.#lanes.log.run()]);
+    this.#running = Promise.all([this.#run("state"), this.#run("log")]);
     this.final = this.#orDefect(new Promise((resolve) => this.#settleFinal = resolve));
     this.drained = this.#orDefect(new Promise((resolve) => this.#settleDrained = resolve));
   }
@@ -73,6 +86,7 @@ class RecordsReport implements Report {
       pending: { state: state.last - state.acknowledged, log: log.last - log.acknowledged },
       parked: this.#parked,
       leftOut: this.#leftOut,
+      unreadable: state.unreadable ?? log.unreadable,
       lastError: this.#lastError,
     };
   }
@@ -86,6 +100,15 @@ class RecordsReport implements Report {
     this.#unwatch();
     this.#abort.abort();
     await this.#running;
+    this.#settleFinal(false);
+    this.#settleDrained(false);
+  }
+
+  /** A lane that ends before it is told to can't read its records: the gateway will not have all of them from here. */
+  async #run(lane: Stream): Promise<void> {
+    await this.#lanes[lane].run();
+    if (this.#abort.signal.aborted) return;
+    this.#abort.abort();
     this.#settleFinal(false);
     this.#settleDrained(false);
   }

@@ -70,6 +70,8 @@ export interface ReportStatus {
   readonly parked: number;
   /** Values left out because they were too large for the way. */
   readonly leftOut: number;
+  /** Why the records can't be read at the moment, in words. */
+  readonly unreadable: string | undefined;
   readonly lastError: string | undefined;
 }
 
@@ -77,9 +79,9 @@ export interface ReportStatus {
 export interface Report {
   /** The run is over: sends what is left, then the end, without collecting any more. */
   end(end: ReportEnd): void;
-  /** Resolves to `true` once the gateway has the end of the run, to `false` if the report was stopped before. */
+  /** Resolves to `true` once the gateway has the end of the run, to `false` if the report was stopped before, or its records can't be read. */
   readonly final: Promise<boolean>;
-  /** Resolves to `true` once the gateway has the end and all of the log, to `false` if the report was stopped before. */
+  /** Resolves to `true` once the gateway has the end and all of the log, to `false` likewise. */
   readonly drained: Promise<boolean>;
   status(): ReportStatus;
   /** The gateway was just heard, by a heartbeat say: does not wait out a pause that the network was to blame for. */

@@ -15,6 +15,7 @@
  * | any other 4xx of the gateway's own, many records | halved, to find the one that is meant |
  * | a 4xx of the gateway's own, one record | set aside: told in the next batch, never sent again; at a 413 its value first |
  * | 413 of another's, one record | the same, once two heartbeats were answered since: all else gets through |
+ * | nothing, since the records can't be read | back-off; after so many in a row the lane is given up |
  * | any of them while heartbeats get no answer | back-off: nothing is set aside on the word of what stands between |
  */
 import { Backoff } from "../../base/backoff.ts";
@@ -23,6 +24,7 @@ import {
   GatewayAnswerError,
   GatewayRefusedError,
   GatewayTimeoutError,
+  SourceError,
   UnreachableError,
   UplinkError,
 } from "../errors.ts";
@@ -42,6 +44,9 @@ const SLOWEST = 2;
 /** Pause after a refusal, so that a run of bad records is no storm of requests, milliseconds. */
 const REFUSED_PAUSE_MS = 100;
 
+/** Readings in a row that fail before the records count as unreadable: some minutes. */
+const MAX_UNREAD = 10;
+
 /** Limits of a batch. */
 export interface BatchLimits {
   readonly records: number;
@@ -59,6 +64,7 @@ export interface LaneOptions {
   readonly life: Life | undefined;
   readonly lane: Stream;
   readonly from: number;
+  /** @throws {SourceError} If that can't be read now. */
   read(after: number, limit: number): readonly Numbered[];
   flush(): Promise<void>;
   send(batch: Batch, options: CallOptions): Promise<BatchReply>;
@@ -95,7 +101,10 @@ export class LaneSender {
   readonly #online = new Bell();
   #hurried = false;
   #acknowledged: number;
-  #last: number;
+  /** `undefined` as long as nobody could read what there is. */
+  #last: number | undefined;
+  /** Why the records can't be read, and how often in a row that was. */
+  #unread: { readonly because: string; readonly times: number } | undefined;
   #maxRecords: number;
   #parked: Parked[] = [];
   /** Numbers of records that go without their values. */
@@ -109,8 +118,8 @@ export class LaneSender {
     this.#options = options;
     this.#backoff = new Backoff(options);
     this.#acknowledged = options.from;
-    this.#last = lastOf(options.read, options.from);
     this.#maxRecords = options.limits.records;
+    this.#reading(() => this.#last = lastOf(options.read, options.from));
   }
 
   /** All records up to this number have been taken. */
@@ -120,12 +129,17 @@ export class LaneSender {
 
   /** Number of the journal's last record. */
   get last(): number {
-    return this.#last;
+    return this.#last ?? this.#acknowledged;
   }
 
   /** Whether records wait to be sent. */
   get pending(): boolean {
-    return this.#last > this.#acknowledged;
+    return this.#last === undefined || this.#last > this.#acknowledged;
+  }
+
+  /** Why the records can't be read at the moment, in words. */
+  get unreadable(): string | undefined {
+    return this.#unread?.because;
   }
 
   /** Batches that have set out. */
@@ -147,7 +161,7 @@ export class LaneSender {
 
   /** A record was appended. */
   appended(seq: number): void {
-    this.#last = Math.max(this.#last, seq);
+    if (this.#last !== undefined) this.#last = Math.max(this.#last, seq);
     this.#news.ring();
   }
 
@@ -168,11 +182,16 @@ export class LaneSender {
     this.#online.ring();
   }
 
-  /** Sends until the signal is aborted. */
+  /** Sends until the signal is aborted, or the records can't be read for too long: then `unreadable` says why. */
   async run(): Promise<void> {
-    const { signal } = this.#options;
+    const { clock, signal } = this.#options;
     while (!signal.aborted) {
-      const taken = this.#options.ready() ? this.#take() : undefined;
+      const taken = this.#options.ready() ? this.#reading(() => this.#take()) : undefined;
+      if (this.#unread !== undefined) {
+        if (this.#unread.times >= MAX_UNREAD) return;
+        await sleep(clock, this.#backoff.next(), signal);
+        continue;
+      }
       if (taken === undefined) {
         await this.#news.wait(signal);
         await this.#linger();
@@ -189,9 +208,24 @@ export class LaneSender {
     await this.#hurry.wait(signal, { clock, ms: limits.lingerMs });
   }
 
+  /** What a disk may refuse to read now, and give again. */
+  #reading<T>(read: () => T): T | undefined {
+    try {
+      const found = read();
+      this.#unread = undefined;
+      return found;
+    } catch (error) {
+      if (!(error instanceof SourceError)) throw error;
+      this.#unread = { because: error.message, times: 1 + (this.#unread?.times ?? 0) };
+      this.#options.onError(error);
+      return undefined;
+    }
+  }
+
   /** The next batch, or `undefined` if there is nothing to say. */
   #take(): Taken | undefined {
-    const { run, life, lane, limits } = this.#options;
+    const { run, life, lane, limits, read, from } = this.#options;
+    this.#last ??= lastOf(read, from);
     const records: Numbered[] = [];
     let bytes = 0;
     let after = this.#acknowledged;
@@ -258,7 +292,7 @@ export class LaneSender {
   #taken(batch: Batch, reply: BatchReply): void {
     const before = this.#acknowledged;
     const named = reply.acknowledged[batch.lane];
-    const now = Math.min(named, this.#last);
+    const now = Math.min(named, this.last);
     this.#acknowledged = now;
     this.#parked = this.#parked.filter((range) => range.to > now);
     this.#options.onReply(reply);

@@ -62,6 +62,7 @@ class WholeReport implements Report {
       pending: { state: left, log: 0 },
       parked: 0,
       leftOut: this.#leftOut,
+      unreadable: undefined,
       lastError: this.#lastError,
     };
   }
