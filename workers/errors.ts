@@ -12,6 +12,9 @@ const MAX_CAUSES = 8;
 /** Longest message or stack kept, in UTF-16 code units. */
 const MAX_TEXT: number = 32 * 1024;
 
+/** Most of a stack that is looked at. */
+const MAX_STACK: number = 2 * MAX_TEXT;
+
 /** What stands in the place of what can't be read. */
 const UNREADABLE = "Thrown: something that can't be read";
 /** Lines of a stack that are not the task's. */
@@ -58,7 +61,9 @@ function isErrorLike(thrown: unknown): thrown is Error {
   return typeof thrown === "object" && thrown !== null && "name" in thrown && "message" in thrown;
 }
 
-function withoutOurs(stack: string): string {
+function withoutOurs(whole: string): string {
+  // A message of any length stands at its start; what is kept is in what is looked at.
+  const stack = slice(whole, 0, MAX_STACK);
   let kept = "";
   for (let from = 0; from <= stack.length;) {
     const end = indexOf(stack, "\n", from);

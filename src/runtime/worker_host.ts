@@ -27,7 +27,7 @@ import { END, type ThreadData } from "./port.ts";
 import { intoBun } from "./bun/children.ts";
 import { intoDeno } from "./deno/children.ts";
 import { intoNode } from "./node/children.ts";
-import { define } from "./replace.ts";
+import { define, type Properties, wrap } from "./replace.ts";
 import { Children } from "./children.ts";
 import { bytesOf, captureFiles } from "./worker_files.ts";
 
@@ -279,18 +279,45 @@ function captureStreams(listener: HostListener): void {
   captureFiles(write);
 }
 
-function captureErrors(listener: HostListener): void {
-  process.on(
-    "uncaughtException",
-    (error: unknown) => listener.uncaught(error, scope.owner(), "exception"),
-  );
-  if (!("Deno" in globalThis)) {
-    process.on(
-      "unhandledRejection",
-      (error: unknown) => listener.uncaught(error, scope.owner(), "rejection"),
-    );
-    return;
+/** An event of the process, and who hears of it. */
+type Heard = readonly [event: string, hear: (error: unknown) => void];
+
+/**
+ * Hears of events also when a library takes away all listeners that it finds, as those do that put their own in their place:
+ * else the next error would be the thread's end, whoever's attempt runs there.
+ */
+function keepHearing(heard: readonly Heard[]): void {
+  type Emitter = Record<"on" | "listeners", (event: string, hear?: unknown) => unknown[]>;
+  const { on, listeners } = process as unknown as Emitter;
+  const hear = () => {
+    for (const [event, each] of heard) {
+      if (!apply(listeners, process, [event]).includes(each)) apply(on, process, [event, each]);
+    }
+  };
+  hear();
+  for (const name of ["removeAllListeners", "removeListener", "off"]) {
+    wrap(process as unknown as Properties, name, (original) => (...args) => {
+      original(...args);
+      hear();
+      return process;
+    });
   }
+  if ("_fatalException" in process) {
+    // Node calls what is here for each error; without its own, the whole process ends.
+    const own = process._fatalException;
+    Object.defineProperty(process, "_fatalException", { get: () => own, set() {}, configurable: false });
+  }
+}
+
+function captureErrors(listener: HostListener): void {
+  const heard: Heard[] = [
+    ["uncaughtException", (error) => listener.uncaught(error, scope.owner(), "exception")],
+  ];
+  if (!("Deno" in globalThis)) {
+    heard.push(["unhandledRejection", (error) => listener.uncaught(error, scope.owner(), "rejection")]);
+  }
+  keepHearing(heard);
+  if (!("Deno" in globalThis)) return;
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     listener.uncaught(event.reason, scope.owner(), "rejection");

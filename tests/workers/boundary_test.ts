@@ -3,11 +3,13 @@
  * What a worker may tell is held to in boundary_lane_test.ts.
  */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import test from "node:test";
 import type { Manifest } from "../../src/pipeline/document/manifest.ts";
 import type { WorkerData } from "../../src/pool/protocol.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { names } from "../fixtures/run/vandal.ts";
+import { runCli, withFiles } from "../rig.ts";
 import { manifest, only, RUNTIME, see, type Seen, start } from "../run/rig.ts";
 
 const ONE = { workers: 1, maxWorkers: 1 };
@@ -110,6 +112,25 @@ test("a promise of whatever class is waited for; one that can't be fails its tas
   assert.equal(only(result, "named").value, "odd");
   assert.equal(only(result, "frozen").outcome, "failed");
   assert.equal(only(result, "fine").value, "fine");
+});
+
+test("a task that takes away all listeners of the process keeps no error from its task", async () => {
+  const pipeline = manifest("vandal", {
+    deafens: {},
+    throwsLater: { needs: ["deafens"], timeout: "20s" },
+  }, { onFailure: "continue" });
+  await withFiles({ "p.json": pipeline }, async (folder) => {
+    const { stdout } = await runCli(["run", join(folder, "p.json"), "--json", "--max-workers", "1"]);
+    const { outcome, error } = only(JSON.parse(stdout), "throwsLater");
+    assert.deepEqual([outcome, error?.message], ["failed", "the task's own error"]);
+  });
+});
+
+test("an error of any length is told, cut, within its task's time", async () => {
+  const { result } = await see(manifest("vandal", { throwsMuch: { timeout: "20s" } }), ONE);
+  const { outcome, error } = only(result, "throwsMuch");
+  assert.deepEqual([outcome, error?.name], ["failed", "RangeError"]);
+  assert.match(error!.message, /^x{32768}… \(\d+ more characters\)$/);
 });
 
 test("a task finds no way to the executor but its ctx", async () => {
