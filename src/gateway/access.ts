@@ -21,7 +21,12 @@ export async function admit(c: Ctx, { tokens, hosts }: GatewayParts): Promise<vo
 
 /** A page in a browser could reach a gateway without tokens by another name for its address, or by a form. */
 function admitLocal(request: Request, hosts: readonly string[]): void {
-  const { host, hostname } = new URL(request.url);
+  const url = URL.parse(request.url);
+  // Deno makes an address of whatever stands in Host.
+  if (url === null) {
+    throw new Refuse(400, "HOST", "The request's Host is no host: ask the gateway by its address");
+  }
+  const { host, hostname } = url;
   const known = hostname === "localhost" || /^[\d.]+$/.test(hostname) || hostname.startsWith("[") ||
     hosts.includes(hostname);
   if (!known) {

@@ -60,9 +60,16 @@ export class Intake {
     const body = request.body as ReadableStream<Bytes>;
     if (encoding === "identity") return await this.#whole(body, { maxBytes, look });
     const unpacking = new DecompressionStream("gzip");
-    const fed = feed(body, unpacking.writable);
+    // Packed bytes of which nothing comes out could go on for ever.
+    let left = maxBytes;
+    const fed = feed(body, unpacking.writable, (bytes) => {
+      left -= bytes;
+      if (left < 0) throw tooLarge(maxBytes);
+    });
     try {
       return await this.#whole(unpacking.readable, { maxBytes, look });
+    } catch (error) {
+      throw left < 0 ? tooLarge(maxBytes) : error;
     } finally {
       // Where it was refused, this is what ends the feeding.
       unpacking.readable.cancel().catch(() => {});
@@ -114,7 +121,7 @@ export class Intake {
         const { value } = part;
         length += value.length;
         if (length > maxBytes) {
-          throw new Refuse(413, "TOO_LARGE", `The body has more than ${maxBytes} bytes: send less at a time`);
+          throw tooLarge(maxBytes);
         }
         this.#hold(value.length, length);
         pace.came(value.length);
@@ -195,6 +202,10 @@ class Pace {
   }
 }
 
+function tooLarge(maxBytes: number): Refuse {
+  return new Refuse(413, "TOO_LARGE", `The body has more than ${maxBytes} bytes: send less at a time`);
+}
+
 function tooSlow(): Refuse {
   return new Refuse(
     408,
@@ -208,13 +219,18 @@ function brokenOff(): never {
 }
 
 /** Gives a body to a stream that unpacks it, as fast as that is read. A failure comes out of its other end. */
-async function feed(body: ReadableStream<Bytes>, into: WritableStream<BufferSource>): Promise<void> {
+async function feed(
+  body: ReadableStream<Bytes>,
+  into: WritableStream<BufferSource>,
+  count: (bytes: number) => void,
+): Promise<void> {
   const reader = body.getReader();
   const writer = into.getWriter();
   try {
     for (;;) {
       const part = await reader.read();
       if (part.done) break;
+      count(part.value.length);
       for (let at = 0; at < part.value.length; at += SLICE_BYTES) {
         await writer.write(part.value.subarray(at, at + SLICE_BYTES));
       }

@@ -418,6 +418,10 @@ test("gateway: without tokens it takes nothing from another name or another page
   assert.equal((await from("http://[::1]:80/v1/runs")).status, 200);
   assert.equal((await from("http://localhost:80/v1/runs", { origin: "http://evil.test" })).status, 403);
   assert.equal((await from("http://localhost:80/v1/runs", { origin: "null" })).status, 403);
+  // What a server makes of a Host that is none.
+  const strange = new Request("http://localhost:80/v1/runs");
+  Object.defineProperty(strange, "url", { value: "http://a b[/v1/runs" });
+  assert.equal((await w.app.fetch(strange)).status, 400);
   // An image in a page: it names no origin, and would take a pipeline.
   const image = { "sec-fetch-site": "cross-site" };
   assert.equal((await from("http://localhost:80/v1/executors/e/pipeline", image)).status, 403);

@@ -90,6 +90,25 @@ test("gateway: a body of many different keys, which would hold up all others for
   assert.equal((await w.send(records, { run: "s", lane: "log" })).acknowledged.log, 5_000);
 });
 
+test("gateway: a packed body of which nothing comes out ends at the same size as others", async () => {
+  const w = world({ maxBatchBytes: 1_000_000 });
+  // Stored blocks without a byte in them, after the head of a gzip.
+  const piece = new Uint8Array(50_000).map((_, at) => [0, 0, 0, 0xff, 0xff][at % 5]!);
+  let sent = 0;
+  const body = new ReadableStream<Bytes>({
+    start: (controller) => controller.enqueue(new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3])),
+    pull(controller) {
+      if (sent++ < 500) controller.enqueue(piece);
+      else controller.close();
+    },
+  }, { highWaterMark: 0 });
+  const headers = { "content-encoding": "gzip" };
+  const init = { method: "POST", body, headers, duplex: "half" };
+  const answer = await w.app.fetch(new Request(`http://127.0.0.1:9${RECORDS}`, init));
+  assert.equal(answer.status, 413);
+  assert.match(await answer.text(), /more than 1000000 bytes/);
+});
+
 test("gateway: while the result of a long run is put together, others have their turn", async () => {
   const w = world();
   const records = Array.from(
