@@ -173,6 +173,7 @@ class AgentAtWork implements Agent {
     this.#known = state.known;
     this.#paused = state.paused;
     if (this.#paused) {
+      this.#link?.pause(true);
       this.#port.note(
         "Paused, as before it was started anew: nothing new starts until the gateway resumes it",
       );
@@ -484,6 +485,7 @@ class AgentAtWork implements Agent {
   /** Kept before the gateway is told that the command was seen, so that it outlives this process. */
   #pause(on: boolean): void {
     this.#paused = on;
+    this.#link?.pause(on);
     void this.#port.state?.pause(on);
   }
 

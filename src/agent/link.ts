@@ -55,6 +55,9 @@ export class Link {
   /** Codes of the trouble that a person has been told of. */
   readonly #told: Set<string> = new Set();
   #missedBeats = 0;
+  /** Whether it is to keep silent, which has to wait while the executor is paused. */
+  #silent: boolean;
+  #paused = false;
   /** Another session that speaks as this executor, by the last reply. */
   #rival: string | undefined;
   /** Resolves the farewell, once a heartbeat that was made after it was asked for has been replied to. */
@@ -64,6 +67,7 @@ export class Link {
     const { gateway, clock, random, quiet, heartbeatMs } = options;
     this.gateway = gateway;
     this.#options = options;
+    this.#silent = quiet;
     this.#heardAt = clock.monotonic();
     this.#unlisten = this.#inbox.listen(options.onCommand);
     this.#heartbeat = startHeartbeat({
@@ -164,7 +168,14 @@ export class Link {
 
   /** Keeps silent, or breaks the silence. */
   quiet(on: boolean): void {
-    this.#heartbeat.quiet(on);
+    this.#silent = on;
+    this.#heartbeat.quiet(on && !this.#paused);
+  }
+
+  /** Who keeps silent hears nothing, and would never be told to go on: a pause breaks the silence. */
+  pause(on: boolean): void {
+    this.#paused = on;
+    this.quiet(this.#silent);
   }
 
   /** Asks for the pipeline after `known` until there is one that is not done, or the signal is aborted. */

@@ -224,6 +224,26 @@ test("quiet: one heartbeat says so, then nothing is sent until the run is over",
     assert.equal((await world.user.run(await onlyRun(world))).complete, true);
   }));
 
+test("quiet: who is paused is silent only once it is resumed, and so hears of that, over a restart too", () =>
+  inWorld(async (world, stateDir) => {
+    const first = world.agent({ stateDir }, { follow: true, free: true });
+    await world.when(() => world.view?.state() === "idle");
+    await world.user.command("pi", { type: "pause" });
+    await world.when(() => world.view?.state() === "paused");
+    first.stop("enough", 0);
+    await world.until(first.ended);
+    await world.user.submit(await bundleOf("still", { one: {} }, { report: false }), "pi");
+    const agent = world.agent({ stateDir, quiet: true }, { follow: true, free: true });
+    await world.when(async () => {
+      const [executor] = await world.user.executors();
+      return executor?.state === "paused" && executor.heartbeat?.run !== undefined;
+    });
+    await world.user.command("pi", { type: "resume" });
+    await world.when(async () => (await world.user.runs()).some(({ complete }) => complete));
+    agent.stop("enough", 0);
+    await world.until(agent.ended);
+  }));
+
 test("devices meet at a flag", () =>
   inWorld(async (world) => {
     await world.user.submit(await bundleOf("meeting", { meet: {} }), "group:all");

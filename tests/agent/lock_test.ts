@@ -86,6 +86,7 @@ test("a lock has one holder, is free when that lets go, and bears a file of anyt
       (await lockFile(join(folder, name)))!();
     }
     await assert.rejects(lockFile(join(folder, "none", "lock")), { name: "JournalError" });
+    await assert.rejects(lockFile(folder), { name: "JournalError", message: /is no file/ });
   });
 });
 

@@ -291,3 +291,26 @@ test("a journal that can't be read any more in the midst of a run ends no agent,
     agent.stop("enough", 0);
     assert.equal(await world.until(agent.ended), 1);
   }));
+
+test("what lies where a journal's files should be and is no file is set aside: nothing is waited for or read without end", () =>
+  inWorld(async (world, stateDir) => {
+    const odd: readonly [string, (path: string) => void][] = [
+      ["journal.db", (path) => fs.mkdirSync(path)],
+      ["journal.db", (path) => fs.symlinkSync("/dev/zero", path)],
+      ["journal.db.tail-a", (path) => fs.mkdirSync(path)],
+      ["journal.db.tail-b", (path) => fs.symlinkSync("/dev/zero", path)],
+    ];
+    for (const [at, [name, make]] of odd.entries()) {
+      await leftBehind(stateDir, { one: {} });
+      const folder = join(stateDir, "runs", "000001");
+      fs.rmSync(join(folder, name), { force: true });
+      make(join(folder, name));
+      const agent = world.agent({ stateDir }, { follow: true });
+      await world.when(() => complete(world, at + 1));
+      const aside = fs.readdirSync(join(stateDir, "runs")).filter((found) => found.includes(".damaged"));
+      assert.equal(aside.length, 1, name);
+      agent.stop("enough", 0);
+      await world.until(agent.ended);
+      fs.rmSync(stateDir, { recursive: true });
+    }
+  }));

@@ -21,7 +21,10 @@ export async function lockFile(path: string): Promise<(() => void) | undefined> 
   } catch (error) {
     const { code } = journalError(path, error);
     if (code === "LOCKED") return undefined;
-    if (code !== "CORRUPT") throw journalError(path, error);
+    // What is no file at all is nobody's lock, and stays what it is.
+    if (code !== "CORRUPT" || !fs.statSync(path, { throwIfNoEntry: false })?.isFile()) {
+      throw journalError(path, error);
+    }
   }
   // Nobody holds it, or that would have been said first; what is in it is of no use.
   fs.truncateSync(path);

@@ -8,6 +8,7 @@ import fs from "node:fs";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import { clearTimeout, setTimeout } from "node:timers";
+import { JournalError } from "../errors.ts";
 import type { Checksum, Database, JournalClock, JournalDisk, JournalFile } from "./port.ts";
 
 /** Timers of which none keeps the process alive. Their times are the journal's own, and short. */
@@ -28,6 +29,7 @@ export async function systemDisk(): Promise<JournalDisk> {
     openFile,
     openDatabase(path) {
       makeOurs(path);
+      for (const beside of ["-wal", "-journal"]) mustBeFile(path + beside);
       return new DatabaseSync(path) as unknown as Database;
     },
     keepCopy,
@@ -47,8 +49,17 @@ function makeOurs(path: string): void {
     fs.closeSync(fs.openSync(path, "wx", 0o600));
   } catch (error) {
     if ((error as { readonly code?: unknown }).code !== "EEXIST") throw error;
+    mustBeFile(path);
     if ((fs.statSync(path).mode & 0o077) !== 0) fs.chmodSync(path, 0o600);
   }
+}
+
+/** Whoever opens or reads something else may wait for ever, or get bytes without end. */
+function mustBeFile(path: string): void {
+  const found = fs.statSync(path, { throwIfNoEntry: false });
+  if (found === undefined && fs.lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
+  if (found?.isFile()) return;
+  throw new JournalError("CORRUPT", `${path} is no file: move it away to start anew, it is left as it is`);
 }
 
 function keepCopy(path: string): void {
@@ -77,6 +88,7 @@ function seal(bytes: Uint8Array, length: number): number {
 }
 
 function openFile(path: string): JournalFile {
+  mustBeFile(path);
   const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
   return {
     read: () => fs.readFileSync(path),
