@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { StateDir } from "../../src/run/kept/state_dir.ts";
+import { runtime } from "../../src/runtime/runtime.ts";
 import test from "node:test";
 import { lockFile } from "../../src/journal/disk/lock.ts";
 import { type CliProcess, runCli, startCli, withFiles } from "../rig.ts";
@@ -89,6 +91,38 @@ test("a lock has one holder, is free when that lets go, and bears a file of anyt
     await assert.rejects(lockFile(folder), { name: "JournalError", message: /is no file/ });
   });
 });
+
+test("a state directory on a full disk has one holder too, and one that had no room for its lock takes it later", () =>
+  withFiles({}, async (folder) => {
+    const path = join(folder, "state");
+    let full = true;
+    const refusing = () =>
+      full
+        ? Promise.reject(Object.assign(new Error("ENOSPC: no space left"), { code: "ENOSPC" }))
+        : undefined;
+    const onFull = {
+      list: (folder: string) => runtime.list(folder),
+      remove: (path: string) => runtime.remove(path),
+      rename: (from: string, to: string) => runtime.rename(from, to),
+      readText: (path: string) => runtime.readText(path),
+      makeFolder: (path: string, mode?: number) => refusing() ?? runtime.makeFolder(path, mode),
+      writeText: (path: string, text: string, mode?: number) =>
+        refusing() ?? runtime.writeText(path, text, mode),
+    };
+    const at = (world: typeof onFull) => new StateDir(path, { runtime: world, logBytes: 1_000_000 });
+    const early = at(onFull);
+    assert.equal(await early.lock(), true);
+    full = false;
+    await early.makeGood();
+    await runtime.makeFolder(path);
+    await early.makeGood();
+    full = true;
+    const late = at(onFull);
+    assert.equal(await late.lock(), false);
+    await early.end();
+    assert.equal(await late.lock(), true);
+    await late.end();
+  }));
 
 test("a second agent and a run are refused, a supervised one waits and goes on once the first is killed", () =>
   withPlace(async ({ cwd, agent, began }) => {

@@ -117,6 +117,8 @@ export class StateDir {
   #aside: readonly string[] = [];
   #refused: readonly string[] = [];
   #unlock: (() => void) | undefined;
+  /** There was no room for a lock yet. */
+  #lockless = false;
   #memory: Memory = {};
   /** Whether `agent.json` has what is remembered. */
   #saved = true;
@@ -159,15 +161,20 @@ export class StateDir {
   async lock(): Promise<boolean> {
     if (this.#unlock !== undefined) return true;
     const { lockFile } = await import("../../journal/disk/lock.ts");
-    try {
-      await this.#tryOut();
-      this.#unlock = await this.#told(() => lockFile(`${this.#path}/lock`));
-      return this.#unlock !== undefined;
-    } catch (error) {
-      // Where nothing can be made there is nothing to share either.
+    const isFull = (error: unknown): boolean => {
       if (error instanceof StateError && error.full) return true;
       throw error;
+    };
+    const full = await this.#tryOut().then(() => false, isFull);
+    try {
+      // A full disk may hold a lock all the same, and another process has it.
+      this.#unlock = await this.#told(() => lockFile(`${this.#path}/lock`));
+      this.#lockless = false;
+    } catch (error) {
+      // Where none can be made there is nothing to share either; it is made as soon as there is room.
+      this.#lockless = full || isFull(error);
     }
+    return this.#lockless || this.#unlock !== undefined;
   }
 
   /**
@@ -345,6 +352,7 @@ export class StateDir {
 
   /** Writes what could not be written before; returns whether nothing is left of that. */
   async makeGood(): Promise<boolean> {
+    if (this.#lockless) await this.#tried(() => this.lock());
     if (this.#saved) return true;
     const memory = this.#memory;
     const written = await this.#tried(async () => {
@@ -359,6 +367,7 @@ export class StateDir {
   async end(): Promise<void> {
     for (const { journal } of this.#open) await journal.close();
     this.#open.clear();
+    this.#lockless = false;
     this.#unlock?.();
     this.#unlock = undefined;
   }
