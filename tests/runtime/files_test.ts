@@ -1,6 +1,6 @@
 /** Files that somebody else has made, and a system without room: what is read, what waits, and what is said. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { symlinkSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -165,14 +165,21 @@ test("room: without a file descriptor left a program can't be started, in words,
   `;
   await withFiles({ "full.mjs": script }, async (folder) => {
     const before = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
-    const out = execFileSync("sh", [
+    const limited = [
       "-c",
       'ulimit -n 100; exec "$@"',
       "sh",
       process.execPath,
       ...before,
       join(folder, "full.mjs"),
-    ], { encoding: "utf8" });
+    ];
+    let tried = spawnSync("sh", limited, { encoding: "utf8" });
+    // Deno's own threads panic now and then when they find no descriptor, whoever has taken them.
+    for (let again = 0; again < 9 && /panicked at/.test(tried.stderr); again++) {
+      tried = spawnSync("sh", limited, { encoding: "utf8" });
+    }
+    assert.equal(tried.status, 0, tried.stderr);
+    const out = tried.stdout;
     const [message, told, code, own] = JSON.parse(out) as [string, boolean, string, boolean];
     assert.match(
       message,
