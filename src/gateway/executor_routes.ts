@@ -16,8 +16,8 @@ import { linked, next } from "./queue.ts";
 import type { ExecutorRow, GatewayStore, RunRow } from "./store.ts";
 import { hasRival, type Lease, leaseOf } from "./views.ts";
 
-/** Largest heartbeat, bytes: they are small and of constant size. */
-const MAX_HEARTBEAT_BYTES = 64 * 1024;
+/** Largest heartbeat, bytes: they are small and of constant size, and the last one of each executor is kept. */
+const MAX_HEARTBEAT_BYTES = 16 * 1024;
 /** Sessions of an executor that are remembered as over. */
 const MAX_SESSIONS = 8;
 

@@ -40,6 +40,9 @@ const ANSWERS_MS = 3_600_000;
 /** How many of them are kept for one experiment, and after how many more they are counted. */
 const MAX_ANSWERS = 100_000;
 const COUNTED = 1000;
+/** Executors that are remembered, and after how many new ones they are counted. */
+const MAX_EXECUTORS = 10_000;
+const COUNTED_EXECUTORS = 100;
 /** Hand-outs that are over and still listed. */
 const MAX_ENDED = 1000;
 /** Most text of records that is read at a time, characters. */
@@ -111,6 +114,7 @@ class SqliteStore implements GatewayStore {
   #depth = 0;
   #durable = true;
   #answers = 0;
+  #newExecutors = 0;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -221,7 +225,7 @@ class SqliteStore implements GatewayStore {
 
   putExecutor(row: ExecutorRow): void {
     const heartbeat = row.heartbeat === undefined ? null : JSON.stringify(row.heartbeat);
-    this.#lazily(() =>
+    this.#lazily(() => {
       this.#run(
         "INSERT OR REPLACE INTO executors VALUES (?, ?, ?, ?, ?, ?)",
         row.id,
@@ -230,8 +234,13 @@ class SqliteStore implements GatewayStore {
         heartbeat,
         JSON.stringify(row.over),
         row.rival === undefined ? null : JSON.stringify(row.rival),
-      )
-    );
+      );
+      if (row.firstSeenAt !== row.lastSeenAt || this.#newExecutors++ % COUNTED_EXECUTORS > 0) return;
+      this.#run(
+        `DELETE FROM executors WHERE id IN
+         (SELECT id FROM executors ORDER BY last_seen DESC LIMIT -1 OFFSET ${MAX_EXECUTORS})`,
+      );
+    });
   }
 
   run(run: string): RunRow | undefined {

@@ -148,6 +148,7 @@ export interface GatewayStore {
 
   executor(id: string): ExecutorRow | undefined;
   executors(): ExecutorRow[];
+  /** About 10,000 are kept, those that were heard last. */
   putExecutor(row: ExecutorRow): void;
 
   run(run: string): RunRow | undefined;

@@ -4,7 +4,7 @@
  * Invariant: nothing here waits for an executor; what is asked of one is kept until it is heard.
  */
 import type { Hono } from "hono";
-import type { NewCommand } from "../protocol/messages.ts";
+import type { ExecutorView, NewCommand } from "../protocol/messages.ts";
 import { NewCommand as CommandSchema, NewToken } from "../protocol/schemas.ts";
 import { requireUser } from "./access.ts";
 import { checkedId } from "./body.ts";
@@ -19,13 +19,15 @@ const MAX_SMALL_BYTES = 16 * 1024;
 const MAX_RUNS = 1000;
 /** Gaps of one run that a list tells. */
 const LISTED_MISSING = 10;
+/** Longest heartbeat that a list tells, characters of its JSON. */
+const LISTED_HEARTBEAT = 4096;
 
 /** Adds the routes. */
 export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
   const { store } = parts;
   app.get("/v1/executors", (c) => {
     requireUser(c);
-    return c.json({ executors: store.executors().map((row) => executorView(row, leaseOf(parts))) });
+    return c.json({ executors: store.executors().map((row) => listed(executorView(row, leaseOf(parts)))) });
   });
   app.post("/v1/executors/:executor/commands", async (c) => {
     requireUser(c);
@@ -57,6 +59,11 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
     if (!dropped) throw new Refuse(404, "NO_TOKEN", `There is no token ${c.req.param("name")}`);
     return c.body(null, 204);
   });
+}
+
+/** An executor in a list of thousands: one long heartbeat after the other would make it more than a user can load. */
+function listed({ heartbeat, ...view }: ExecutorView): ExecutorView {
+  return heartbeat && JSON.stringify(heartbeat).length <= LISTED_HEARTBEAT ? { ...view, heartbeat } : view;
 }
 
 function runOf(c: Ctx, { store }: GatewayParts): RunRow {

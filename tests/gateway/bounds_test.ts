@@ -90,6 +90,41 @@ test("gateway: a body of many different keys, which would hold up all others for
   assert.equal((await w.send(records, { run: "s", lane: "log" })).acknowledged.log, 5_000);
 });
 
+test("gateway: executors that one token makes up by the thousand leave a list that users can load", async () => {
+  const w = world();
+  const beat = {
+    session: "s",
+    version: 1,
+    outrider: "0",
+    runtime: "t",
+    state: "idle",
+    sentBytes: 0,
+    seen: 0,
+  };
+  const small = { ...beat, spool: { state: 0, log: 0 } };
+  const path = "/v1/executors/long/heartbeat";
+  assert.equal((await w.post(path, { ...small, more: "x".repeat(20_000) })).status, 413);
+  assert.equal((await w.post(path, { ...small, more: "x".repeat(10_000) })).status, 200);
+  assert.equal((await w.post("/v1/executors/e/heartbeat", small)).status, 200);
+  const list = async () =>
+    (await (await w.ask("/v1/executors")).json() as { executors: { id: string; heartbeat?: unknown }[] })
+      .executors;
+  assert.deepEqual((await list()).map(({ id, heartbeat }) => [id, heartbeat !== undefined]), [
+    ["e", true],
+    ["long", false],
+  ]);
+  w.store.atomically(() => {
+    for (let at = 0; at < 10_200; at++) {
+      const seen = { firstSeenAt: at, lastSeenAt: at, heartbeat: undefined, over: [], rival: undefined };
+      w.store.putExecutor({ id: `made-up-${at}`, ...seen });
+    }
+  });
+  const left = w.store.executors().map(({ id }) => id);
+  assert.ok(left.length < 10_200);
+  assert.ok(left.includes("e"), "who was heard last is kept");
+  assert.ok(!left.includes("made-up-0"));
+});
+
 test("gateway: a packed body of which nothing comes out ends at the same size as others", async () => {
   const w = world({ maxBatchBytes: 1_000_000 });
   // Stored blocks without a byte in them, after the head of a gzip.
