@@ -3,6 +3,7 @@
  * Must not know where the values are kept.
  * Invariant: every wait ends: by what is waited for, by its time, or with the attempt.
  */
+import { unlessAborted } from "../src/base/wait.ts";
 import { min, monotonic } from "../src/base/primordials.ts";
 import type { Flags, WaitOptions } from "../src/model/context.ts";
 import { parseDuration } from "../src/model/duration.ts";
@@ -56,22 +57,4 @@ async function waitFor<T>(remote: FlagCalls, wait: Wait<T>): Promise<T> {
 
 function valueOf<T>(text: string | undefined): T | undefined {
   return text === undefined ? undefined : decode(text) as Value as T;
-}
-
-function unlessAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort);
-    const settle = async (): Promise<void> => {
-      try {
-        resolve(await answer);
-      } catch (error) {
-        reject(error);
-      } finally {
-        signal.removeEventListener("abort", abort);
-      }
-    };
-    void settle();
-  });
 }

@@ -3,6 +3,7 @@
  * Must not know attempts.
  * Invariant: a module is imported once for the life of the worker.
  */
+import { messageOf } from "../src/base/message.ts";
 import {
   ArrayPrototype,
   defineProperty,
@@ -85,7 +86,7 @@ export async function exportsOf(
         exports: Object.keys(exported).filter((name) => typeof exported[name] === "function"),
       }];
     } catch (error) {
-      return [module, { error: error instanceof Error ? error.message : String(error) }];
+      return [module, { error: messageOf(error) }];
     }
   }));
   return Object.fromEntries(found);

@@ -9,12 +9,13 @@
  *   the file, if there is one ────────────┼─▶ run ─▶ report ─▶ close ─▶ exit code, or the next one
  *   the gateway, asked until there is one ┘
  */
+import { messageOf } from "../base/message.ts";
 import { Link } from "./link.ts";
 import type { Agent, AgentPort } from "./port.ts";
 import { AgentRun, type Ending } from "./run.ts";
 import type { Config } from "../config/config.ts";
 import { DEFAULT_PIPELINE } from "../config/schema.ts";
-import { pastOf } from "./finished.ts";
+import { finishedOf } from "./finished.ts";
 import type { AgentEndPoint, AgentView } from "./serving.ts";
 import { JournalError } from "../journal/errors.ts";
 import type { Level } from "../model/record.ts";
@@ -231,7 +232,7 @@ class AgentAtWork implements Agent {
     const journal = toldOf(kept.journal, this.#port.redactor);
     let left;
     try {
-      left = pastOf(journal, this.#link!.gateway.report.kind);
+      left = finishedOf(journal, this.#link!.gateway.report.kind);
     } catch (error) {
       return this.#sayUnreadable(kept.folder, unreadableOf(error));
     }
@@ -579,10 +580,6 @@ class AgentAtWork implements Agent {
 function unreadableOf(error: unknown): string {
   if (error instanceof JournalError) return error.message;
   throw error;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** A bundle or manifest as an object; what can't be read is left to the loader, which says what is wrong. */

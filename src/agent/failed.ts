@@ -3,7 +3,7 @@
  * Must not know why, nor who is told.
  * Invariant: a run that is over stays as it ended.
  */
-import { pastOf } from "./finished.ts";
+import { finishedOf } from "./finished.ts";
 import type { Journal } from "../journal/journal.ts";
 
 /** A run that could not be carried out. */
@@ -19,7 +19,7 @@ export interface FailedRun {
 
 /** Ends a run in its journal, which may be empty. */
 export async function recordFailure(journal: Journal, failed: FailedRun): Promise<void> {
-  if (pastOf(journal) !== undefined) return;
+  if (finishedOf(journal) !== undefined) return;
   const { run, runtime, at, because, state } = failed;
   if (journal.states(0, 1).length === 0) {
     journal.append({ type: "run.started", run, pipeline: "unknown", runtime, plan: "" }, at);

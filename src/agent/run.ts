@@ -3,11 +3,12 @@
  * Must not know where the pipeline came from, nor what is done after the run.
  * Invariant: `ended` settles once and never rejects but for a defect; a run that could not begin is reported as failed.
  */
+import { messageOf } from "../base/message.ts";
 import type { AgentPort } from "./port.ts";
 import type { AgentEndPoint } from "./serving.ts";
 import type { Link } from "./link.ts";
 import { recordFailure } from "./failed.ts";
-import { pastOf } from "./finished.ts";
+import { finishedOf } from "./finished.ts";
 import type { Config } from "../config/config.ts";
 import { flagCalls, noFlagCalls } from "../run/flags.ts";
 import type { HttpCondition } from "../serving/serving.ts";
@@ -226,14 +227,14 @@ export class AgentRun {
     link?.quiet(false);
     // It may have been cancelled as it was being loaded.
     const state = this.#execution.snapshot(0).state === "cancelled" ? "cancelled" : "failed";
-    if (this.#journal.states(0, 1).length > 0 && pastOf(this.#journal) === undefined) {
+    if (this.#journal.states(0, 1).length > 0 && finishedOf(this.#journal) === undefined) {
       return { state, error, keep: true };
     }
-    const because = error instanceof Error ? error.message : String(error);
+    const because = messageOf(error);
     const { runtime, clock } = port;
     await recordFailure(this.#journal, { run: this.id, runtime, at: clock.now(), because, state });
     this.#report = link?.report(this.id, this.#told, this.#origin);
-    const left = pastOf(this.#told, link?.gateway.report.kind);
+    const left = finishedOf(this.#told, link?.gateway.report.kind);
     if (left !== undefined) this.#report?.end(left.end);
     if (kept?.origin.tag !== undefined) port.note(because);
     return { state, error };

@@ -4,6 +4,7 @@
  * Invariant: the agent goes on without an end point, unless the operator named an address that can't be had; secrets are
  * kept out of the log either way.
  */
+import { messageOf } from "../base/message.ts";
 import type { Config } from "../config/config.ts";
 import type { HttpCondition, HttpGateway, HttpState } from "../serving/serving.ts";
 import type { InspectedExecution } from "../run/inspection.ts";
@@ -90,7 +91,7 @@ export async function serveAgent(
     note(`Serving status, store, events and logs at ${serving.url}`);
     return page === undefined ? serving : withPage(serving, page);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     if (address !== "") throw new ServingError(`OUTRIDER_SERVE: ${why}, or write off`, { cause: error });
     note(`${why}. The agent goes on without its end point: OUTRIDER_SERVE names another address, or off`);
     return unserved(redactor);

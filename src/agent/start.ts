@@ -3,6 +3,7 @@
  * Must not know how the agent works.
  * Invariant: nothing is asked of the network before the agent does.
  */
+import { sleep } from "../base/wait.ts";
 import { startAgent } from "./agent.ts";
 import type { Agent, AgentPort } from "./port.ts";
 import { serveAgent } from "./serving.ts";
@@ -88,7 +89,7 @@ export async function startAgentHere(config: Config, surroundings: Surroundings)
 async function whenFree(state: StateDir, told: () => void): Promise<void> {
   for (let tries = 0; !await state.lock(); tries++) {
     if (tries === 0) told();
-    await new Promise<void>((later) => systemClock.after(FREE_MS, later));
+    await sleep(systemClock, FREE_MS);
   }
 }
 

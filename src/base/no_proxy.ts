@@ -8,6 +8,8 @@
  * tasks start inherits them.
  */
 
+import { isLoopback } from "./loopback.ts";
+
 /** This machine, as each runtime reads it. */
 const LOCAL: readonly string[] = ["localhost", "127.0.0.1", "::1", "[::1]", "127.0.0.0/8"];
 /** The second is what many programs read alone. */
@@ -22,7 +24,7 @@ export interface Environment {
 /** From now on requests to an address go there directly if it is this machine's own, also by one of its rarer names. */
 export function askLocalDirectly(environment: Environment, url: string): void {
   const { hostname = "" } = URL.parse(url) ?? {};
-  if (/^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname)) askDirectly(environment, hostname);
+  if (isLoopback(hostname)) askDirectly(environment, hostname);
 }
 
 /** From now on requests to this machine, and to `host`, go there directly. */

@@ -5,12 +5,14 @@
  * as long as the token is too long to be guessed.
  */
 
+import { hex, randomHex } from "./bytes.ts";
+
 /** Who proves: what asks, or what answers. */
 export type Side = "client" | "executor";
 
 /** A challenge that was not there before: 32 hexadecimal digits. */
 export function newChallenge(): string {
-  return hexOf(crypto.getRandomValues(new Uint8Array(16)));
+  return randomHex(16);
 }
 
 /** Whether a text can be a challenge. */
@@ -23,11 +25,7 @@ export async function proofOf(token: string, side: Side, challenge: string): Pro
   const encoder = new TextEncoder();
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   const key = await crypto.subtle.importKey("raw", encoder.encode(token), algorithm, false, ["sign"]);
-  return hexOf(
+  return hex(
     new Uint8Array(await crypto.subtle.sign("HMAC", key, encoder.encode(`outrider ${side} ${challenge}`))),
   );
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -5,6 +5,7 @@
  * Invariant: the wait has a limit; then the failure is passed on as it is.
  */
 import type { Clock } from "./clock.ts";
+import { sleep } from "./wait.ts";
 
 /** The codes by which a system says that it has no room now. */
 const CROWDED: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "EAGAIN"]);
@@ -22,7 +23,7 @@ export async function withRoom<T>(clock: Clock, act: () => Promise<T>, wanted: (
     } catch (error) {
       if (!isCrowded(error) || !wanted() || clock.monotonic() > until) throw error;
     }
-    await new Promise<void>((later) => clock.after(ms, later));
+    await sleep(clock, ms);
   }
 }
 

@@ -3,6 +3,7 @@
  * Must not know what any of it is used for, nor read files itself.
  * Invariant: either a whole configuration or every problem at once; a secret is in no message.
  */
+import { messageOf } from "../base/message.ts";
 import { concealedAddress } from "../base/concealed.ts";
 import {
   aboutVariable,
@@ -179,7 +180,7 @@ async function tokenOf(
     if (path !== undefined) return tokenIn(await port.readText(path));
     return given === undefined ? undefined : checkToken(given);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     problems.push(
       `${name}: ${
         path !== undefined && !isTokenError(error) ? `Can't read ${JSON.stringify(path)}: ` : ""

@@ -32,8 +32,3 @@ export function placeOf(text: string): Place {
   const hostname = match[1]!.replace(/^\[|\]$/g, "");
   return { hostname: hostname === "" ? "127.0.0.1" : hostname, port };
 }
-
-/** Whether only this machine reaches an address. */
-export function isLoopback(hostname: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(hostname);
-}

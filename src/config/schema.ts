@@ -4,7 +4,7 @@
  * Invariant: a variable that is not in here is not read.
  */
 import * as v from "valibot";
-import type { Level } from "../model/record.ts";
+import { type Level, LEVELS } from "../model/record.ts";
 import { durationProblem, parseDuration } from "../model/duration.ts";
 import { isHostName, isOperatorToken, isPlace, namesOf, TOKEN_FORM } from "./serving.ts";
 import { Id } from "../protocol/schemas.ts";
@@ -44,7 +44,7 @@ const address = v.pipe(
   v.check((value) => /^https?:$/.test(URL.parse(value)?.protocol ?? ""), "Write it as https://HOST:PORT"),
 );
 const level = v.picklist(
-  ["debug", "info", "warn", "error", "critical"],
+  LEVELS,
   "Write debug, info, warn, error or critical",
 );
 const quiet = v.pipe(

@@ -3,7 +3,8 @@
  * Must not know who serves, nor what the rest of the configuration says.
  * Invariant: the schema of the agent's configuration and the end point read each of them by the same function.
  */
-import { isLoopback, type Place, placeOf } from "./place.ts";
+import { isLoopback } from "../base/loopback.ts";
+import { type Place, placeOf } from "./place.ts";
 
 /** What the environment says of an end point, whoever serves it. */
 export interface ServingSettings {

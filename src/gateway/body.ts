@@ -6,8 +6,8 @@
  */
 import * as v from "valibot";
 import type { Clock } from "../base/clock.ts";
-import { JsonMeter, MAX_JSON_DEPTH } from "../base/json_bounds.ts";
-import type { Bytes } from "../base/bytes.ts";
+import { JsonMeter, MAX_JSON_DEPTH } from "../base/json.ts";
+import { type Bytes, joined } from "../base/bytes.ts";
 import { ExecutorId, Id } from "../protocol/schemas.ts";
 import { Refuse } from "./failure.ts";
 
@@ -241,16 +241,6 @@ async function feed(
   } finally {
     reader.releaseLock();
   }
-}
-
-function joined(chunks: readonly Uint8Array[], length: number): Bytes {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 /**

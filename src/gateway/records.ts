@@ -3,9 +3,10 @@
  * Must not know what is done with them.
  * Invariant: a record of a type that is not known here is taken, so that an older gateway serves a newer executor.
  */
+import { AUTHORS, LEVELS, type Settled, STREAMS } from "../model/record.ts";
 import * as v from "valibot";
-import { type ErrorData, type Outcome, OUTCOMES } from "../model/outcome.ts";
-import { isJson } from "../base/json_bounds.ts";
+import { CRASH_REASONS, type ErrorData, OUTCOMES, type RunState as State } from "../model/outcome.ts";
+import { isJson } from "../base/json.ts";
 import { Name, RunState, Stamp, Text } from "../protocol/schemas.ts";
 import { FIRST, problems } from "./body.ts";
 
@@ -30,7 +31,7 @@ const RunStarted: Schema<RunStarted> = v.looseObject({ ...Base, pipeline: Name, 
 /** The last record of a run. */
 export interface RunEnded {
   readonly at: number;
-  readonly state: "running" | "succeeded" | "failed" | "cancelled";
+  readonly state: State;
   readonly tookMs?: number;
 }
 const RunEnded: Schema<RunEnded> = v.looseObject({
@@ -50,19 +51,7 @@ const RunResumed: Schema<RunResumed> = v.looseObject({
 });
 
 /** How an attempt ended. */
-export interface AttemptSettled {
-  readonly task: string;
-  readonly iteration: number;
-  readonly attempt: number;
-  readonly outcome: Outcome;
-  readonly value?: string;
-  readonly error?: ErrorData;
-  readonly reason?: "exit" | "memory" | "lost";
-  readonly code?: number;
-  readonly because?: string;
-  readonly startedAt?: number;
-  readonly endedAt?: number;
-  readonly worker?: number;
+export interface AttemptSettled extends Omit<Settled, "rerun"> {
   /** The value was too large for the way here, in words. */
   readonly valueLeftOut?: string;
 }
@@ -79,7 +68,7 @@ const AttemptSettled: Schema<AttemptSettled> = v.looseObject({
   outcome: v.picklist(OUTCOMES),
   value: v.exactOptional(Json),
   error: v.exactOptional(ErrorShape),
-  reason: v.exactOptional(v.picklist(["exit", "memory", "lost"])),
+  reason: v.exactOptional(v.picklist(CRASH_REASONS)),
   code: v.exactOptional(v.pipe(v.number(), v.safeInteger())),
   because: v.exactOptional(Words),
   startedAt: v.exactOptional(Stamp),
@@ -96,9 +85,9 @@ const AnyState: Schema<{ readonly type: string; readonly at: number }> = v.loose
 const Log: Schema<unknown> = v.looseObject({
   seq: Whole,
   at: Text(64),
-  level: v.picklist(["debug", "info", "warn", "error", "critical"]),
-  from: v.picklist(["executor", "task"]),
-  stream: v.picklist(["log", "stdout", "stderr"]),
+  level: v.picklist(LEVELS),
+  from: v.picklist(AUTHORS),
+  stream: v.picklist(STREAMS),
   text: v.string(),
   task: v.exactOptional(Name),
   iteration: v.exactOptional(Whole),

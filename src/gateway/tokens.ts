@@ -5,7 +5,7 @@
  * One process at a time owns the tokens of a store.
  */
 import type { GatewayStore, TokenRow } from "./store.ts";
-import { sha256 } from "../base/bytes.ts";
+import { randomHex, sha256 } from "../base/bytes.ts";
 
 /** A token to be made. */
 export interface TokenOptions {
@@ -33,8 +33,7 @@ export class Tokens {
 
   /** Makes a token of 256 random bits; returns its text, which is not kept. One of the same name is replaced. */
   async make(options: TokenOptions): Promise<string> {
-    const bytes = crypto.getRandomValues(new Uint8Array(32));
-    const text = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const text = randomHex(32);
     await this.put(options, text);
     return text;
   }
@@ -64,7 +63,7 @@ export class Tokens {
 }
 
 function hashOf(text: string): Promise<string> {
-  return sha256(new TextEncoder().encode(text));
+  return sha256(text);
 }
 
 /** Whether two texts of the same length are the same, in time that tells nothing. */

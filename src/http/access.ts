@@ -4,6 +4,8 @@
  * Invariant: no page of another origin, whatever name it reaches this address by, gets past `admit`; nobody without a
  * token gets past `requireToken`. Comparing a token takes the same time however much of it is right.
  */
+import { isLoopback } from "../base/loopback.ts";
+import { show } from "../model/problem.ts";
 import { Refuse } from "./failure.ts";
 import type { HttpLimits } from "./port.ts";
 
@@ -16,8 +18,8 @@ export interface Gate {
   tokens(): readonly string[];
 }
 
-/** Names that always mean this machine; a Unix socket's clients say `localhost`. */
-const LOCAL = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
+/** The port of a host; in an IPv6 address without brackets none can be told. */
+const PORT = /(?<=^[^:]*|\]):\d{1,5}$/;
 const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
 const MAX_HOST = 300;
@@ -27,7 +29,8 @@ const MAX_AUTHORIZATION = 1_024;
 export function admit(request: Request, { hosts, anyAddress, limits }: Gate): void {
   const { headers, url } = request;
   const host = headers.get("host") ?? hostOf(url);
-  if (!LOCAL.test(host) && !(anyAddress && ADDRESS.test(host)) && !named(host, hosts)) {
+  // Names that always mean this machine; a Unix socket's clients say `localhost`.
+  if (!isLoopback(host.replace(PORT, "")) && !(anyAddress && ADDRESS.test(host)) && !named(host, hosts)) {
     throw new Refuse(421, "HOST", {
       message: `This end point is not asked as ${show(host)}: use its address, or localhost`,
     });
@@ -99,8 +102,4 @@ function named(host: string, hosts: readonly string[]): boolean {
 /** Where there is no Host header (HTTP/1.0, a test), the URL has it. */
 function hostOf(url: string): string {
   return new URL(url).host;
-}
-
-function show(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

@@ -3,10 +3,11 @@
  * Must not know what it means.
  * Invariant: never more than the limit is held, however much is sent and however slowly.
  */
-import { JsonMeter, MAX_JSON_DEPTH } from "../base/json_bounds.ts";
+import { joined } from "../base/bytes.ts";
+import { JsonMeter, MAX_JSON_DEPTH } from "../base/json.ts";
 import { systemClock } from "../base/clock.ts";
 import { readJson } from "../pipeline/document/json_text.ts";
-import { toBase64 } from "../model/value.ts";
+import { toBase64 } from "../base/base64.ts";
 import { TYPE } from "./answer.ts";
 import { Refuse } from "./failure.ts";
 import type { HttpLimits } from "./port.ts";
@@ -178,16 +179,6 @@ export function parseJson(text: string): unknown {
 
 function noJson(why: string): Refuse {
   return new Refuse(400, "JSON", { message: `The body can't be read, ${why}` });
-}
-
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 function brokenOff(): Refuse {

@@ -4,6 +4,7 @@
  * Invariant: a reader that comes back with the last number it has seen misses nothing that is still kept, and is told of
  * what is not.
  */
+import { Bell } from "../base/wait.ts";
 import { PAGE_SIZE } from "../base/reader_stream.ts";
 import { answer } from "./answer.ts";
 import { readObject } from "./body.ts";
@@ -12,7 +13,7 @@ import type { HttpEvent, HttpEvents, HttpRun } from "./port.ts";
 import { Query } from "./query.ts";
 import { checkEvent } from "./schema.ts";
 import { lastSeen } from "./since.ts";
-import { Bell, type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
+import { type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
 
 /** Events read at a time. */
 const PAGE = 256;
@@ -58,11 +59,11 @@ interface Following {
 
 async function* texts(
   run: HttpRun,
-  { opened, gate }: Parts,
+  { opened, clock, gate }: Parts,
   { format, since, following, type, gone }: Following,
 ): AsyncGenerator<string, void, undefined> {
   const { events } = run;
-  const bell = new Bell();
+  const bell = new Bell({ keeps: true });
   const unfollow = ringAtEnd(run, bell);
   const stop = events.watch(type, () => bell.ring());
   try {
@@ -79,7 +80,7 @@ async function* texts(
       at = Math.max(at, upTo);
       if (more) continue;
       if (!following || over) return;
-      if (!await bell.wait(gate.limits.aliveMs, gone)) {
+      if (!await bell.wait(gone, { clock, ms: gate.limits.aliveMs })) {
         if (gone.aborted) return;
         yield "";
       }

@@ -4,13 +4,14 @@
  * Invariant: following costs the run next to nothing: a reader is woken once for many lines, reads pages, and rests between
  * them while the run goes on. A page is bounded in characters: a reader that reads nothing holds no more than one.
  */
+import { Bell, sleep } from "../base/wait.ts";
 import { PAGE_SIZE } from "../base/reader_stream.ts";
-import type { Level, LogRecord, StateRecord } from "../model/record.ts";
+import { LEVELS, type LogRecord, type StateRecord } from "../model/record.ts";
 import type { Ctx, Parts, Route } from "./parts.ts";
 import type { HttpRun } from "./port.ts";
 import { Query } from "./query.ts";
 import { lastSeen } from "./since.ts";
-import { Bell, type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
+import { type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
 
 /** Most records read at a time. */
 const PAGE = 500;
@@ -23,9 +24,6 @@ const REST_FACTOR = 20;
 const MOST_REST_MS = 200;
 /** Rest when the run has written in the meantime, milliseconds: what reads at the other end needs a core too. */
 const BUSY_REST_MS = 100;
-
-/** Levels, least severe first. */
-const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "critical"];
 
 /** The routes. */
 export function logRoutes(parts: Parts): Route[] {
@@ -97,7 +95,7 @@ async function* texts<R extends { readonly seq: number }>(
 ): AsyncGenerator<string, void, undefined> {
   const { run, following, watch } = source;
   const { aliveMs } = gate.limits;
-  const bell = new Bell();
+  const bell = new Bell({ keeps: true });
   const unfollow = ringAtEnd(run, bell);
   /** Whether something is written, or the run ends, within so many milliseconds. */
   const rung = async (ms: number) => {
@@ -106,7 +104,7 @@ async function* texts<R extends { readonly seq: number }>(
       stop();
       bell.ring();
     });
-    const heard = await bell.wait(ms, gone);
+    const heard = await bell.wait(gone, { clock, ms });
     stop();
     return heard;
   };
@@ -136,14 +134,14 @@ async function* texts<R extends { readonly seq: number }>(
       if (some && following && !over && spentMs >= REST_AFTER_MS) {
         const busy = await rung(Math.min(MOST_REST_MS, spentMs * REST_FACTOR));
         spentMs = 0;
-        if (busy && !run.over) await new Bell().wait(BUSY_REST_MS, gone);
+        if (busy && !run.over) await sleep(clock, BUSY_REST_MS, gone);
         if (gone.aborted) return;
-      } else if (some && text === "") await new Bell().wait(0, gone);
+      } else if (some && text === "") await sleep(clock, 0, gone);
       if (some) continue;
       if (!following || over) return;
       const heard = await rung(Math.max(50, aliveMs - (clock.monotonic() - quietSince)));
       if (gone.aborted) return;
-      if (heard) await new Bell().wait(GATHER_MS, gone);
+      if (heard) await sleep(clock, GATHER_MS, gone);
       else if (clock.monotonic() - quietSince >= aliveMs) {
         yield "";
         quietSince = clock.monotonic();

@@ -3,6 +3,7 @@
  * Must not know how a route is carried out.
  * Invariant: every route of the app is here, and nothing else is (held by a test).
  */
+import { LEVELS } from "../model/record.ts";
 
 /** One parameter. */
 export interface Parameter {
@@ -292,7 +293,7 @@ export const OPERATIONS: readonly Operation[] = [
       query("task", "Only lines of this task"),
       query("level", "Least level. Default debug", {
         type: "string",
-        enum: ["debug", "info", "warn", "error", "critical"],
+        enum: LEVELS,
       }),
       FOLLOW,
       LAST_EVENT_ID,

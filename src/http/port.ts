@@ -4,9 +4,8 @@
  * Invariant: only the store, the events and `cancel` change anything.
  */
 import type { Clock } from "../base/clock.ts";
-import type { RunSnapshot } from "../model/snapshot.ts";
+import type { RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import type { LogRecord, StateRecord } from "../model/record.ts";
-import type { On, Outcome } from "../model/outcome.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { Opened } from "./opened.ts";
 
@@ -84,17 +83,6 @@ export interface HttpJournal {
   watch(watcher: { state?(record: StateRecord): void; log?(record: LogRecord): void }): () => void;
 }
 
-/** Where one task stands. */
-export interface HttpStanding {
-  readonly task: string;
-  readonly standing: "waiting" | "ready" | "dispatched" | "retrying" | "settled";
-  readonly iteration: number;
-  readonly attempt: number;
-  readonly outcome?: Outcome;
-  readonly because?: string;
-  readonly waitsFor: readonly { readonly task: string; readonly on: On }[];
-}
-
 /** A run as the end point sees it. */
 export interface HttpRun {
   readonly run: string;
@@ -108,7 +96,7 @@ export interface HttpRun {
   /** Settles when it is over; never rejects. */
   readonly whenOver: Promise<void>;
   snapshot(limit?: number): RunSnapshot;
-  standings(offset?: number, limit?: number): HttpStanding[];
+  standings(offset?: number, limit?: number): TaskStanding[];
   /** The result document so far, in pieces. */
   resultJson(): Iterable<string>;
   cancel(because: string): void;

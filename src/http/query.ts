@@ -4,6 +4,7 @@
  * Invariant: what is there is either taken or refused with the parameter's name; a parameter that a route does not know is
  * refused too.
  */
+import { show } from "../model/problem.ts";
 import { durationProblem, parseDuration } from "../model/duration.ts";
 import { Refuse } from "./failure.ts";
 
@@ -82,8 +83,4 @@ export class Query {
 
 function bad(name: string, problem: string): Refuse {
   return new Refuse(400, "QUERY", { message: `The parameter ${show(name)} ${problem}` });
-}
-
-function show(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

@@ -3,7 +3,8 @@
  * Must not know routes.
  * Invariant: what a route takes is checked against a schema here, and the OpenAPI document is made of the same schemas.
  */
-import { OUTCOMES } from "../model/outcome.ts";
+import { AUTHORS, LEVELS, STREAMS } from "../model/record.ts";
+import { ONS, OUTCOMES, RUN_STATES } from "../model/outcome.ts";
 import * as v from "valibot";
 import { KINDS } from "../pipeline/kinds/list.ts";
 import { Refuse } from "./failure.ts";
@@ -11,9 +12,9 @@ import { Refuse } from "./failure.ts";
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const time = v.pipe(v.string(), v.isoTimestamp(), v.description("ISO 8601 in UTC"));
 const ms = v.pipe(v.number(), v.minValue(0), v.description("Milliseconds"));
-const on = v.picklist(["success", "failure", "any"]);
+const on = v.picklist(ONS);
 const outcome = v.picklist(OUTCOMES);
-const runState = v.picklist(["running", "succeeded", "failed", "cancelled"]);
+const runState = v.picklist(RUN_STATES);
 
 function about<S extends v.GenericSchema>(
   schema: S,
@@ -201,12 +202,12 @@ export const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
   LogRecord: v.object({
     seq: count,
     at: time,
-    level: v.picklist(["debug", "info", "warn", "error", "critical"]),
-    from: v.picklist(["executor", "task"]),
+    level: v.picklist(LEVELS),
+    from: v.picklist(AUTHORS),
     task: v.optional(v.string()),
     iteration: v.optional(count),
     attempt: v.optional(count),
-    stream: v.picklist(["log", "stdout", "stderr"]),
+    stream: v.picklist(STREAMS),
     text: v.string(),
     dropped: v.optional(v.object({ count, bytes: count })),
   }),

@@ -4,8 +4,9 @@
  * Invariant: it holds no value and no line of a log, and no secret; making it takes at most a twentieth of the time, however
  * often it is asked for and however large the pipeline is.
  */
+import type { TaskStanding } from "../model/snapshot.ts";
 import { isoTime, systemClock } from "../base/clock.ts";
-import type { HttpOptions, HttpRun, HttpStanding } from "./port.ts";
+import type { HttpOptions, HttpRun } from "./port.ts";
 
 /** Most tasks in each list; the counts say how many there are. */
 export const LISTED = 50;
@@ -119,7 +120,7 @@ function first(count: number): number {
 }
 
 function sort(
-  { task, standing, outcome, because, waitsFor }: HttpStanding,
+  { task, standing, outcome, because, waitsFor }: TaskStanding,
   { waiting, skipped }: { readonly waiting: object[]; readonly skipped: object[] },
 ): void {
   if (standing === "waiting" && waiting.length < LISTED) {

@@ -3,8 +3,9 @@
  * Must not know how the store keeps what it is given.
  * Invariant: a version is an ETag and an ETag a version; what is refused has changed nothing.
  */
+import { show } from "../model/problem.ts";
 import { dateOf } from "../base/clock.ts";
-import { fromBase64 } from "../model/value.ts";
+import { fromBase64 } from "../base/base64.ts";
 import { answer, empty, TYPE } from "./answer.ts";
 import { parseJson, readObject, readValue } from "./body.ts";
 import { ifMatch, ifNoneMatch, matchesNone } from "./conditions.ts";
@@ -135,7 +136,7 @@ function textOf(value: string): string {
 }
 
 function gone(key: string, version: number): never {
-  const shown = JSON.stringify(key.length > 60 ? `${key.slice(0, 60)}…` : key);
+  const shown = show(key);
   throw new Refuse(404, "NO_KEY", {
     message: `There is no key ${shown}: set it, or wait for it with ?wait=30s&since=${version}`,
     headers: { "outrider-version": String(version) },

@@ -4,11 +4,12 @@
  * Invariant: a reader ends with the newest value of every key, however slow it is; what it has not read of a key that
  * changes again is replaced, so that no more is held than there are keys.
  */
+import { Bell } from "../base/wait.ts";
 import { PAGE_SIZE } from "../base/reader_stream.ts";
 import type { Ctx, Parts } from "./parts.ts";
 import type { HttpChange, HttpRun, HttpStore } from "./port.ts";
 import type { Query } from "./query.ts";
-import { Bell, type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
+import { type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
 
 /** Keys listed at a time. */
 const PAGE = 500;
@@ -20,7 +21,7 @@ export function watchStore(c: Ctx, parts: Parts, query: Query): Response {
   const initial = query.flag("initial") ?? true;
   const format = formatOf(c.req.raw.headers.get("accept"), ["sse", "ndjson"]);
   const pending = new Map<string, HttpChange>();
-  const bell = new Bell();
+  const bell = new Bell({ keeps: true });
   return streamed(c, parts, {
     format,
     listen: () => {
@@ -56,7 +57,7 @@ interface Watch {
 
 async function* changes(
   { run, pending, bell, format, gone }: Watch,
-  { opened, gate }: Parts,
+  { opened, clock, gate }: Parts,
 ): AsyncGenerator<string, void, undefined> {
   for (;;) {
     const { over } = run;
@@ -72,7 +73,7 @@ async function* changes(
     }
     if (text !== "") continue;
     if (over) return;
-    if (!await bell.wait(gate.limits.aliveMs, gone)) {
+    if (!await bell.wait(gone, { clock, ms: gate.limits.aliveMs })) {
       if (gone.aborted) return;
       yield "";
     }

@@ -4,8 +4,8 @@
  * Invariant: a stream goes no faster than it is read; when it is over, however that came, nothing of it is left: no place,
  * no timer and no listener.
  */
-import { systemClock } from "../base/clock.ts";
 import { readerStream } from "../base/reader_stream.ts";
+import type { Bell } from "../base/wait.ts";
 import { answer, TYPE } from "./answer.ts";
 import { Refuse } from "./failure.ts";
 import type { Ctx, Parts } from "./parts.ts";
@@ -13,35 +13,6 @@ import type { HttpRun } from "./port.ts";
 
 /** The formats in which something that goes on can be told. */
 export type Format = "sse" | "ndjson" | "text";
-
-/** Tells one reader that there is something; a ring that comes before the wait is not lost. */
-export class Bell {
-  #rung = false;
-  #wake: (() => void) | undefined;
-
-  ring(): void {
-    this.#rung = true;
-    this.#wake?.();
-  }
-
-  /** Resolves at a ring (`true`), after `ms` or when the signal is aborted (`false`). */
-  wait(ms: number, signal: AbortSignal): Promise<boolean> {
-    return new Promise((done) => {
-      const over = () => {
-        cancel();
-        signal.removeEventListener("abort", over);
-        this.#wake = undefined;
-        const rung = this.#rung;
-        this.#rung = false;
-        done(rung);
-      };
-      const cancel = systemClock.after(ms, over);
-      if (this.#rung || signal.aborted) return over();
-      signal.addEventListener("abort", over);
-      this.#wake = over;
-    });
-  }
-}
 
 /** Bells of those who follow a run, which ring when it is over. A run that lasts for months has seen many come and go. */
 const following: WeakMap<HttpRun, Set<Bell>> = new WeakMap();

@@ -3,6 +3,7 @@
  * Must not know when they are thrown.
  * Invariant: the message says which file, and what a person can do.
  */
+import { messageOf } from "../base/message.ts";
 
 /** What can be wrong with a journal on disk. */
 export type JournalErrorCode =
@@ -59,7 +60,7 @@ const OTHER: (typeof KINDS)[number] = [
 /** The journal's error for whatever was thrown. */
 export function journalError(path: string, error: unknown): JournalError {
   if (error instanceof JournalError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const [, code, advice] = KINDS.find(([words]) => words.test(message)) ?? OTHER;
   return new JournalError(code, `The journal ${path} can't be used (${message}), ${advice}`, {
     cause: error,

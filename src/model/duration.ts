@@ -4,6 +4,8 @@
  * Invariant: what it returns is finite, not negative, and fits a timer of every runtime.
  */
 
+import { quoted } from "../base/message.ts";
+
 /** Longest duration, in milliseconds (24 days): more does not fit the 31 bits that a timer has. */
 export const MAX_DURATION_MS: number = 24 * 24 * 3_600_000;
 
@@ -51,6 +53,6 @@ function milliseconds(text: unknown): number {
 }
 
 function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (typeof value === "string") return quoted(value);
   return typeof value === "number" ? String(value) : `A ${value === null ? "null" : typeof value}`;
 }

@@ -27,8 +27,17 @@ export const OUTCOMES: readonly Outcome[] = [
 /** How a run stands or ended. */
 export type RunState = "running" | "succeeded" | "failed" | "cancelled";
 
+/** All of them. */
+export const RUN_STATES: readonly RunState[] = ["running", "succeeded", "failed", "cancelled"];
+
+/** Why an attempt crashed. */
+export const CRASH_REASONS: readonly NonNullable<AttemptResult["reason"]>[] = ["exit", "memory", "lost"];
+
 /** On which outcome of the task before a need is satisfied. */
 export type On = "success" | "failure" | "any";
+
+/** All of them. */
+export const ONS: readonly On[] = ["success", "failure", "any"];
 
 /** What an error leaves behind when it crosses a thread: plain data. */
 export interface ErrorData {

@@ -3,6 +3,7 @@
  * Must not know what can be wrong.
  * Invariant: a `PipelineError` has at least one problem.
  */
+import { quoted } from "../base/message.ts";
 import { harmlessText } from "../base/harmless.ts";
 
 /** One thing that is wrong with a pipeline. */
@@ -63,7 +64,7 @@ export function placeOf(parent: string, key: string | number): string {
 
 /** A value in a message, short. */
 export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (typeof value === "string") return quoted(value);
   if (Array.isArray(value)) return "an array";
   if (value === null || typeof value !== "object") {
     return typeof value === "function" ? "a function" : String(value);

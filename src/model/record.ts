@@ -14,6 +14,9 @@ export const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "crit
 /** Ways by which a line of the log came: the logger, or a stream of the task's. */
 export const STREAMS: readonly LogRecord["stream"][] = ["log", "stdout", "stderr"];
 
+/** Who writes lines of the log. */
+export const AUTHORS: readonly LogRecord["from"][] = ["executor", "task"];
+
 /** One line of the combined log. `at` is ISO 8601 in UTC. */
 export interface LogRecord {
   /** From 1, in order. */
@@ -130,6 +133,17 @@ export type StateRecord = { readonly seq: number; readonly at: number } & StateE
 
 /** Something while it is put together. */
 export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** State records read at a time. */
+const PAGE = 10_000;
+
+/** All state records with a number above `after`, oldest first, also those that come while they are read. */
+export function* statesOf(records: StateRecords, after: number = 0): Generator<StateRecord> {
+  for (let page = records.states(after, PAGE); page.length > 0;) {
+    for (const record of page) yield record;
+    page = records.states(page.at(-1)!.seq, PAGE);
+  }
+}
 
 /** What holds the state records of a run, such as its journal. */
 export interface StateRecords {

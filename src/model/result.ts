@@ -6,7 +6,7 @@
 import { isoTime } from "../base/clock.ts";
 import type { AttemptResult, RunState } from "./outcome.ts";
 import { decode, encode } from "./value.ts";
-import type { Mutable, Settled, StateRecord, StateRecords } from "./record.ts";
+import { type Mutable, type Settled, type StateRecord, type StateRecords, statesOf } from "./record.ts";
 
 /** What a run comes to; printed by `outrider run --json` and reported to the gateway. */
 export interface RunResult {
@@ -27,9 +27,6 @@ export interface RunResult {
   /** Every attempt of every task, in the order in which they settled. */
   readonly tasks: Readonly<Record<string, readonly AttemptResult[]>>;
 }
-
-/** Records read at a time. */
-const PAGE = 10_000;
 
 /** The document but for its tasks. */
 type Head = Omit<RunResult, "tasks">;
@@ -104,12 +101,11 @@ export class ResultReader {
 
   /** Everything that is in the journal now. */
   read(): ResultFold {
-    for (;;) {
-      const page = this.#journal.states(this.#read, PAGE);
-      if (page.length === 0) return this.#fold;
-      for (const record of page) this.#fold.add(record);
-      this.#read = page.at(-1)!.seq;
+    for (const record of statesOf(this.#journal, this.#read)) {
+      this.#fold.add(record);
+      this.#read = record.seq;
     }
+    return this.#fold;
   }
 }
 

@@ -2,6 +2,7 @@
  * Owns what a picture of a run shows. Types only.
  * Must not know who takes it, nor who looks at it.
  */
+import type { On, Outcome, RunState } from "./outcome.ts";
 
 /** An attempt that is running now. */
 export interface RunningAttempt {
@@ -28,7 +29,7 @@ export interface RunSnapshot {
   /** Name of the pipeline; empty until it has been loaded. */
   readonly pipeline: string;
   /** `running` until everything has ended and the workers are gone. */
-  readonly state: "running" | "succeeded" | "failed" | "cancelled";
+  readonly state: RunState;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   /** How long it has been going on, milliseconds: whatever the wall clock did meanwhile. After its end, how long it took. */
@@ -57,4 +58,22 @@ export interface RunSnapshot {
   readonly next: readonly string[];
   /** Workers that run something, that have nothing to do, and that are not ready yet. */
   readonly workers: { readonly busy: number; readonly idle: number; readonly starting: number };
+}
+
+/** Where one task stands. */
+export interface TaskStanding {
+  /** Its name. */
+  readonly task: string;
+  /** `waiting` for needs, `ready` to start, `dispatched` to a worker, `retrying` after a delay, or `settled`. */
+  readonly standing: "waiting" | "ready" | "dispatched" | "retrying" | "settled";
+  /** From 0; higher in a loop. */
+  readonly iteration: number;
+  /** The last attempt that was dispatched in this iteration; 0 if none was. */
+  readonly attempt: number;
+  /** Of the last attempt that settled, in this or an earlier iteration. */
+  readonly outcome?: Outcome;
+  /** Why it was skipped, in words. */
+  readonly because?: string;
+  /** Needs that have not settled yet. */
+  readonly waitsFor: readonly { readonly task: string; readonly on: On }[];
 }

@@ -7,21 +7,16 @@
  * Format: "Trace Event Format" (docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU).
  */
 import { between } from "../base/clock.ts";
-import type { Settled, StateRecord, StateRecords } from "./record.ts";
-
-/** Records read at a time. */
-const PAGE = 5_000;
+import { type Settled, type StateRecord, type StateRecords, statesOf } from "./record.ts";
 
 /** The trace of a run that is over, in pieces. */
 export function* traceOf(journal: StateRecords): Generator<string> {
   yield '{"displayTimeUnit":"ms","traceEvents":[\n';
   yield JSON.stringify({ name: "process_name", ph: "M", pid: 1, args: { name: "outrider" } });
   const workers = new Set<number>();
-  for (let page = journal.states(0, PAGE); page.length > 0; page = journal.states(page.at(-1)!.seq, PAGE)) {
-    for (const record of page) {
-      const events = eventsOf(record, workers);
-      if (events.length > 0) yield events.map((event) => `,\n${JSON.stringify(event)}`).join("");
-    }
+  for (const record of statesOf(journal)) {
+    const events = eventsOf(record, workers);
+    if (events.length > 0) yield events.map((event) => `,\n${JSON.stringify(event)}`).join("");
   }
   yield "\n]}\n";
 }

@@ -7,15 +7,10 @@
  * The text of a value is its JSON, with bytes as `{"$bytes": "<base64>"}`. An object of the caller's that has a single
  * key of the form `$bytes`, `$$bytes`, … gets one more `$` in the text, so that the two never meet.
  */
+import { fromBase64, toBase64 } from "../base/base64.ts";
 import { bytesBeyond, MAX_VALUE_BYTES } from "../base/limits.ts";
 import {
-  apply,
-  byteLength,
-  Bytes,
-  charCodeAt,
   exec,
-  fromBinary,
-  fromCharCode,
   getOwnPropertySymbols,
   getPrototypeOf,
   indexOf,
@@ -23,13 +18,11 @@ import {
   isBytes,
   isFinite,
   keys,
-  min,
   ObjectPrototype,
   parse,
   put,
   slice,
   stringify,
-  toBinary,
 } from "../base/primordials.ts";
 
 /** What a task may return, put into the store or send with an event. */
@@ -210,28 +203,4 @@ function eachOf<From, To>(list: readonly From[], change: (item: From) => To): To
   const changed: To[] = [];
   for (let at = 0; at < list.length; at++) put(changed, at, change(list[at]!));
   return changed;
-}
-
-/** How many bytes become text at a time: more are more arguments than a call may have. */
-const PIECE = 8192;
-
-/** Base64 of bytes. */
-export function toBase64(bytes: Uint8Array): string {
-  let text = "";
-  const length = byteLength(bytes);
-  for (let from = 0; from < length; from += PIECE) {
-    const codes: number[] = [];
-    const to = min(length, from + PIECE);
-    for (let at = from; at < to; at++) codes[at - from] = bytes[at]!;
-    text += apply(fromCharCode, undefined, codes);
-  }
-  return fromBinary(text);
-}
-
-/** Bytes of base64. */
-export function fromBase64(text: string): Uint8Array {
-  const binary = toBinary(text);
-  const bytes = new Bytes(binary.length);
-  for (let at = 0; at < binary.length; at++) bytes[at] = charCodeAt(binary, at);
-  return bytes;
 }

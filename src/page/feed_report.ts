@@ -4,7 +4,7 @@
  * Invariant: a large file is read in slices; the page can be used while it is.
  */
 import type { LogRecord, StateRecord } from "../model/record.ts";
-import { LEVELS } from "./levels.ts";
+import { LEVELS } from "../model/record.ts";
 import type { Feed, LogFilter, PageEntry, PageEvent, PagePipeline, Sink } from "./data.ts";
 import { Slice, tellWhole } from "./lines.ts";
 
@@ -63,7 +63,7 @@ export class ReportFeed implements Feed {
   }
 
   followLog({ task, level }: LogFilter, tell: (record: LogRecord) => void, signal: AbortSignal): void {
-    const least = LEVELS.indexOf(level);
+    const least = LEVELS.findIndex((each) => each === level);
     void each("outrider-logs", (line) => {
       const record = line as LogRecord;
       const wanted = record.dropped !== undefined ||

@@ -7,7 +7,7 @@ import type { LogRecord } from "../model/record.ts";
 import type { Feed } from "./data.ts";
 import { h, painter, setText } from "./dom.ts";
 import { Grid } from "./grid.ts";
-import { LEVELS } from "./levels.ts";
+import { LEVELS } from "../model/record.ts";
 import { brief, counted, timeOfDay } from "./words.ts";
 
 /** Most lines that are held. */

@@ -3,6 +3,7 @@
  * Must not know how it is drawn, nor where records come from.
  * Invariant: a record costs the same, however many tasks there are; after each, the counts add up to the number of tasks.
  */
+import type { RunState } from "../model/outcome.ts";
 import { between } from "../base/clock.ts";
 import type { Settled, StateRecord } from "../model/record.ts";
 import type { PagePipeline, PageRunning, PageTask } from "./data.ts";
@@ -35,7 +36,7 @@ export interface TaskView extends Omit<PageTask, "attempts"> {
 }
 
 /** How the run stands. */
-export type RunView = "running" | "stopping" | "succeeded" | "failed" | "cancelled";
+export type RunView = RunState | "stopping";
 
 /** The model. */
 export class Model {

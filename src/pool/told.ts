@@ -3,7 +3,7 @@
  * Must not know where they come from.
  * Invariant: what it gives out has the shape that its type says; what it can't is nothing, and never thrown.
  */
-import { isJson } from "../base/json.ts";
+import { isPlainJson } from "../base/json.ts";
 import type { ErrorData } from "../model/outcome.ts";
 import { bytesBeyond, MAX_VALUE_BYTES } from "../base/limits.ts";
 import { MAX_DEPTH } from "../model/value.ts";
@@ -42,5 +42,5 @@ export function within(at: number, { from, to }: { readonly from: number; readon
 export function isValueText(text: string): boolean {
   if (bytesBeyond(text, MAX_VALUE_BYTES) !== undefined) return false;
   // Bytes are one level more in the text.
-  return isJson(text, MAX_DEPTH + 1);
+  return isPlainJson(text, MAX_DEPTH + 1);
 }

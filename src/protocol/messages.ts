@@ -4,6 +4,7 @@
  * Invariant: a field is never renamed or given another meaning; new ones are optional.
  */
 import type { RunState } from "../model/outcome.ts";
+import type { Level } from "../model/record.ts";
 import type { Life, Stream, StreamNumbers } from "../model/stream.ts";
 
 /** What a user may ask of an executor. */
@@ -14,7 +15,7 @@ export type NewCommand =
   | { readonly type: "withdraw"; readonly handout: string; readonly because?: string }
   | { readonly type: "pause" }
   | { readonly type: "resume" }
-  | { readonly type: "logLevel"; readonly level: "debug" | "info" | "warn" | "error" | "critical" }
+  | { readonly type: "logLevel"; readonly level: Level }
   /** Time between heartbeats, milliseconds, 1,000 to 3,600,000. */
   | { readonly type: "interval"; readonly ms: number };
 

@@ -3,8 +3,9 @@
  * Must not know of HTTP clients, servers or databases.
  * Invariant: unknown fields are let through, so that either end may be the older one.
  */
+import { LEVELS } from "../model/record.ts";
 import * as v from "valibot";
-import type { RunState as State } from "../model/outcome.ts";
+import { RUN_STATES, type RunState as State } from "../model/outcome.ts";
 import type * as m from "./messages.ts";
 import type { StreamNumbers } from "../model/stream.ts";
 
@@ -35,10 +36,10 @@ export const ExecutorId: Schema<string> = v.pipe(
 export const Count: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 export const Seq: Schema<number> = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 export const Text = (length: number): Schema<string> => v.pipe(v.string(), v.maxLength(length));
-export const RunState: Schema<State> = v.picklist(["running", "succeeded", "failed", "cancelled"]);
+export const RunState: Schema<State> = v.picklist(RUN_STATES);
 const LaneName = v.picklist(["state", "log"]);
 export const LaneCounts: Schema<StreamNumbers> = v.object({ state: Count, log: Count });
-const Level = v.picklist(["debug", "info", "warn", "error", "critical"]);
+const Level = v.picklist(LEVELS);
 /** Milliseconds since the epoch, up to the end of the year 9999: what a date can be made of. */
 export const Stamp: Schema<number> = v.pipe(v.number(), v.minValue(0), v.maxValue(253_402_300_799_999));
 /** Names of pipelines and tasks. */
@@ -189,8 +190,6 @@ export const ExecutorView: Schema<m.ExecutorView> = v.object({
   rival: v.exactOptional(v.object({ session: Id, lastSeenAt: v.string() })),
 });
 
-const RUN_STATES = ["running", "succeeded", "failed", "cancelled", "lost"] as const;
-
 export const HandoutView: Schema<m.HandoutView> = v.object({
   id: Id,
   to: v.string(),
@@ -199,7 +198,7 @@ export const HandoutView: Schema<m.HandoutView> = v.object({
   hash: v.string(),
   version: Seq,
   at: v.string(),
-  state: v.picklist(["waiting", "taken", "done", "withdrawn", "replaced", ...RUN_STATES]),
+  state: v.picklist(["waiting", "taken", "done", "withdrawn", "replaced", ...RUN_STATES, "lost"]),
   run: v.exactOptional(Id),
   because: v.exactOptional(v.string()),
 });
@@ -217,7 +216,7 @@ export const RunView: Schema<m.RunView> = v.object({
   pipeline: v.exactOptional(v.string()),
   runtime: v.exactOptional(v.string()),
   handout: v.exactOptional(Id),
-  state: v.picklist(RUN_STATES),
+  state: v.picklist([...RUN_STATES, "lost"]),
   version: Seq,
   startedAt: v.exactOptional(v.string()),
   endedAt: v.exactOptional(v.string()),

@@ -3,29 +3,14 @@
  * Must not know how a run is carried out.
  * Invariant: looking never changes anything; only the store, the events, `stop`, `cancel`, `pause` and `resume` do.
  */
+import type { TaskStanding } from "../model/snapshot.ts";
 import type { Execution, RunOptions } from "./execution.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Level } from "../model/record.ts";
 import type { RunResult } from "../model/result.ts";
-import type { On, Outcome } from "../model/outcome.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { EventLog } from "../store/events.ts";
 import type { SharedStore } from "../store/store.ts";
-
-/** Where one task stands. */
-export interface TaskStanding {
-  readonly task: string;
-  readonly standing: "waiting" | "ready" | "dispatched" | "retrying" | "settled";
-  readonly iteration: number;
-  /** The last attempt that was dispatched in this iteration; 0 if none was. */
-  readonly attempt: number;
-  /** Of the last attempt that settled, in this or an earlier iteration. */
-  readonly outcome?: Outcome;
-  /** Why it was skipped, in words. */
-  readonly because?: string;
-  /** Needs that have not settled yet. */
-  readonly waitsFor: readonly { readonly task: string; readonly on: On }[];
-}
 
 /** Options of a run that are the agent's and the command line's, not a library user's. */
 export interface InnerOptions extends RunOptions {

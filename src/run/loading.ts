@@ -3,6 +3,7 @@
  * Must not know what a plan is used for.
  * Invariant: nothing of a pipeline's code is evaluated in this thread.
  */
+import { messageOf } from "../base/message.ts";
 import { systemClock } from "../base/clock.ts";
 import {
   type Loaded,
@@ -57,10 +58,6 @@ function exportsIn(told: unknown, modules: readonly string[]): Record<string, Mo
     }
     return [module, { error: typeof error === "string" ? error : "it was not looked at" }];
   }));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Loads and checks a pipeline without running it. @throws {PipelineError} With every problem at once. */

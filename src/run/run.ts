@@ -6,8 +6,8 @@
 import { between, systemClock } from "../base/clock.ts";
 import { takeEarly } from "./prewarm.ts";
 import type { Execution, ExecutionEvent, RunOptions } from "./execution.ts";
-import type { RunSnapshot } from "../model/snapshot.ts";
-import type { InnerOptions, InspectedExecution, TaskStanding } from "./inspection.ts";
+import type { RunSnapshot, TaskStanding } from "../model/snapshot.ts";
+import type { InnerOptions, InspectedExecution } from "./inspection.ts";
 import type { Journal } from "../journal/journal.ts";
 import { memoryJournal } from "../journal/memory/memory.ts";
 import type { Level } from "../model/record.ts";
@@ -15,7 +15,7 @@ import { ResultReader, type RunResult } from "../model/result.ts";
 import { noFlagCalls } from "./flags.ts";
 import { runnerPort } from "./programs.ts";
 import { loadPort } from "./loading.ts";
-import { type Past, pastOf, planHash } from "./resume/replay.ts";
+import { planHash, type RecordedPast, recordedPast } from "./resume/replay.ts";
 import { goOn } from "./resume/resume.ts";
 import { Patience, retryWait } from "./timers.ts";
 import { load, type Source } from "../pipeline/load/load.ts";
@@ -64,7 +64,7 @@ class Run implements InspectedExecution {
   readonly begun: Promise<Plan>;
   readonly #begun: PromiseWithResolvers<Plan> = Promise.withResolvers();
   readonly #options: InnerOptions;
-  readonly #past: Past | undefined;
+  readonly #past: RecordedPast | undefined;
   readonly #results: ResultReader;
   readonly #pool: Pool;
   readonly #ended: PromiseWithResolvers<RunState> = Promise.withResolvers();
@@ -88,7 +88,7 @@ class Run implements InspectedExecution {
     this.#options = options;
     this.journal = options.journal ?? memoryJournal();
     this.#results = new ResultReader(this.journal);
-    this.#past = options.journal === undefined ? undefined : pastOf(this.journal);
+    this.#past = options.journal === undefined ? undefined : recordedPast(this.journal);
     this.run = this.#past?.run ?? options.run ?? crypto.randomUUID();
     this.#startedAt = this.#past?.startedAt ?? now();
     this.#since = systemClock.monotonic() - between(this.#startedAt, now());
@@ -326,7 +326,7 @@ class Run implements InspectedExecution {
     return schedule;
   }
 
-  #goOn(past: Past, hash: string): Schedule {
+  #goOn(past: RecordedPast, hash: string): Schedule {
     const { journal, store, events } = this;
     const parts = { plan: this.#plan!, journal, store, events, values: this.#values };
     const { schedule, commands, lost, givenUp } = goOn(parts, past, {

@@ -4,8 +4,7 @@
  * Invariant: a snapshot costs one step for each task, and never waits.
  */
 import { stampOffset, systemClock } from "../base/clock.ts";
-import type { RunningAttempt, RunSnapshot } from "../model/snapshot.ts";
-import type { TaskStanding } from "./inspection.ts";
+import type { RunningAttempt, RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import { OUTCOMES, type RunState } from "../model/outcome.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { Pool } from "../pool/pool.ts";

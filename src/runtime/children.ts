@@ -5,6 +5,7 @@
  * Invariant: who starts no process pays nothing; a way to start one that can't be stepped into goes on as it is
  * (docs/runtimes.md has them).
  */
+import { within } from "../base/wait.ts";
 import { systemClock } from "../base/clock.ts";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -40,7 +41,6 @@ const DRAIN_MS = 1_000;
 export const STREAMS = ["stdout", "stderr"] as const;
 
 const { openSync, closeSync, rmSync, readSync, fstatSync } = fs;
-const { after } = systemClock;
 
 /** The children of one thread. */
 export class Children {
@@ -70,7 +70,7 @@ export class Children {
   async #clear(): Promise<boolean> {
     const some = await stopOffspring(this.#port.mark);
     if (this.#reading.size > 0) {
-      await Promise.race([Promise.all(this.#reading), new Promise<void>((done) => after(DRAIN_MS, done))]);
+      await within(systemClock, DRAIN_MS, Promise.all(this.#reading));
     }
     this.#clearing = undefined;
     if (!this.#some) this.#port.cleared();

@@ -6,6 +6,7 @@
  *
  * Used on both sides of a thread; what it needs it takes before a task can change it.
  */
+import { sleep } from "../base/wait.ts";
 import fs from "node:fs";
 import process from "node:process";
 import { systemClock } from "../base/clock.ts";
@@ -23,7 +24,7 @@ const MAX_LOOK_MS = 50;
 
 const { readdirSync, readFileSync } = fs;
 const { kill, pid: own } = process;
-const { after, monotonic } = systemClock;
+const { monotonic } = systemClock;
 
 /** Stops what has the mark: signal, grace, kill. Resolves to whether there was any, when none is left. */
 export async function stopOffspring(mark: string): Promise<boolean> {
@@ -32,7 +33,7 @@ export async function stopOffspring(mark: string): Promise<boolean> {
   signal(left, "SIGTERM");
   const since = monotonic();
   for (let ms = 2; left.length > 0; ms = Math.min(MAX_LOOK_MS, ms * 2)) {
-    await new Promise<void>((done) => after(ms, done));
+    await sleep(systemClock, ms);
     left = offspring(mark);
     const passedMs = monotonic() - since;
     if (passedMs > GRACE_MS) signal(left, "SIGKILL");

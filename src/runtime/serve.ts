@@ -3,6 +3,7 @@
  * Must not know how a runtime listens; each adapter passes that in.
  * Invariant: nothing is served at another address than was asked for.
  */
+import { messageOf } from "../base/message.ts";
 import { isIP } from "node:net";
 import { descriptorLimit, openDescriptors, roomFor } from "./descriptors.ts";
 import { type Door, Doors } from "./doors.ts";
@@ -121,7 +122,7 @@ function hostOf(hostname: string): string {
 function explained(error: unknown, place: Place): ServeError {
   const where = "path" in place ? place.path : `${place.hostname}, port ${place.port}`;
   const { code } = error as { readonly code?: string };
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const advice = code === "EADDRINUSE"
     ? "another process has it: end that one, or choose another"
     : code === "EACCES" || code === "EPERM"

@@ -3,6 +3,8 @@
  * Must not know what the program in the thread does, except that it holds the lock it is told to hold.
  * Invariant: `onEnd` is called once, and only when the thread is gone; `gone` says how that is known.
  */
+import { sleep, within } from "../base/wait.ts";
+import { toBase64 } from "../base/base64.ts";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { systemClock } from "../base/clock.ts";
 import { needDescriptors } from "./descriptors.ts";
@@ -68,7 +70,7 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
   const freed = async () => {
     while (!over) {
       await stopOffspring(mark);
-      await new Promise<void>((later) => systemClock.after(HELD_UP_MS, later));
+      await sleep(systemClock, HELD_UP_MS);
     }
   };
   const early: unknown[] = [];
@@ -109,7 +111,7 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
       if (Atomics.load(children, 0) === 1) void freed();
       if (itself !== undefined) {
         port.postMessage(END);
-        await within(started ? itself.runningMs : itself.startingMs, ended.promise);
+        await within(systemClock, started ? itself.runningMs : itself.startingMs, ended.promise);
       }
       await worker.terminate();
       await ended.promise;
@@ -135,25 +137,11 @@ function unstarted(error: unknown): Thread {
   };
 }
 
-async function within(limitMs: number, event: Promise<unknown>): Promise<void> {
-  let cancel: (() => void) | undefined;
-  const limit = new Promise<void>((done) => cancel = systemClock.after(limitMs, done));
-  await Promise.race([event, limit]);
-  cancel?.();
-}
-
 let encoded: { readonly code: string; readonly text: string } | undefined;
 
 /** Base64 of the program, made once: every worker runs the same one. */
 function base64(code: string): string {
-  if (encoded?.code !== code) {
-    const bytes = new TextEncoder().encode(code);
-    let text = "";
-    for (let at = 0; at < bytes.length; at += 8192) {
-      text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-    }
-    encoded = { code, text: btoa(text) };
-  }
+  if (encoded?.code !== code) encoded = { code, text: toBase64(new TextEncoder().encode(code)) };
   return encoded.text;
 }
 

@@ -15,7 +15,7 @@ import {
   type Sink,
   sixtyFour,
 } from "../base/spellings.ts";
-import { toBase64 } from "../model/value.ts";
+import { toBase64 } from "../base/base64.ts";
 
 /** Stands in the place of a secret. */
 export const REDACTED = "[secret]";

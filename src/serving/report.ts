@@ -7,7 +7,7 @@ import { reportHtml } from "../page/page.ts";
 import { planJson } from "../http/run_routes.ts";
 import type { InspectedExecution } from "../run/inspection.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { LogRecord } from "../model/record.ts";
+import { type LogRecord, statesOf } from "../model/record.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import { toldOf } from "../secrets/journal.ts";
 import type { Redactor } from "../secrets/redactor.ts";
@@ -49,15 +49,13 @@ function headOf(run: string, journal: Journal, plan: Plan): string {
 
 /** All but changes of the store, whose end is told apart. */
 function* recordsOf(journal: Journal): Generator<string> {
-  for (let page = journal.states(0, PAGE); page.length > 0; page = journal.states(page.at(-1)!.seq, PAGE)) {
-    for (const record of page) {
-      if (record.type === "store.changed") continue;
-      if (record.type === "attempt.settled" && record.value !== undefined) {
-        yield JSON.stringify({ ...record, value: bounded(record.value) });
-      } else if (record.type === "event.emitted" && record.detail !== undefined) {
-        yield JSON.stringify({ ...record, detail: bounded(record.detail) });
-      } else yield JSON.stringify(record);
-    }
+  for (const record of statesOf(journal)) {
+    if (record.type === "store.changed") continue;
+    if (record.type === "attempt.settled" && record.value !== undefined) {
+      yield JSON.stringify({ ...record, value: bounded(record.value) });
+    } else if (record.type === "event.emitted" && record.detail !== undefined) {
+      yield JSON.stringify({ ...record, detail: bounded(record.detail) });
+    } else yield JSON.stringify(record);
   }
 }
 

@@ -4,6 +4,7 @@
  * Invariant: an address that others can reach is not taken without a token of the operator's; each run has a token of its
  * own, which no log holds.
  */
+import { messageOf } from "../base/message.ts";
 import { askDirectly } from "../base/no_proxy.ts";
 import { systemClock } from "../base/clock.ts";
 import { httpApp } from "../http/app.ts";
@@ -22,7 +23,10 @@ import { redactingJournal } from "../secrets/journal.ts";
 import type { Redactor } from "../secrets/redactor.ts";
 import type { Runtime, Served } from "../runtime/port.ts";
 import { redactorFor } from "../secrets/known.ts";
-import { isLoopback, type Place, placeOf, ServingError } from "../config/place.ts";
+import { randomHex } from "../base/bytes.ts";
+import { isLoopback } from "../base/loopback.ts";
+import { sleep } from "../base/wait.ts";
+import { type Place, placeOf, ServingError } from "../config/place.ts";
 import {
   exposure,
   isOperatorToken,
@@ -33,6 +37,9 @@ import {
 } from "../config/serving.ts";
 
 export type { HttpCondition, HttpGateway, HttpState } from "../http/port.ts";
+
+/** Of a new token: 256 random bits. */
+const TOKEN_BYTES = 32;
 
 /** How long followers get to read the last of a run before they are cut off, milliseconds. */
 const FAREWELL_MS = 500;
@@ -110,7 +117,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
 }
 
 class ServingAtWork implements Serving {
-  token: string = newToken();
+  token: string = randomHex(TOKEN_BYTES);
   readonly #options: ServingOptions;
   readonly #place: Place;
   readonly #settings: ServingSettings;
@@ -193,7 +200,7 @@ class ServingAtWork implements Serving {
   }
 
   async renew(): Promise<void> {
-    this.token = newToken();
+    this.token = randomHex(TOKEN_BYTES);
     this.#redactor = this.#redactorNow();
     await this.#tell();
   }
@@ -207,7 +214,7 @@ class ServingAtWork implements Serving {
     const followed = this.#opened.count > 0;
     await this.#opened.idle(FAREWELL_MS);
     // An answer that is broken off loses what its reader has not read yet, so the last bytes get time to leave.
-    if (followed) await new Promise<void>((left) => systemClock.after(LEAVING_MS, left));
+    if (followed) await sleep(systemClock, LEAVING_MS);
     await this.#served?.close();
     await this.#untell();
   }
@@ -227,7 +234,7 @@ class ServingAtWork implements Serving {
       await runtime.writeText(file, `${JSON.stringify(content)}\n`, 0o600);
     } catch (error) {
       // A disk that is full, say: the run and the end point go on.
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#options.note?.(
         `${file} can't be written (${why}): commands find this end point by --url ${this.url} alone`,
       );
@@ -277,10 +284,4 @@ function viewOf(execution: InspectedExecution): HttpRun {
     resultJson: () => execution.resultJson(),
     cancel: (because) => execution.cancel(because),
   };
-}
-
-/** 256 random bits. */
-function newToken(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(32));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

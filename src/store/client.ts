@@ -3,6 +3,7 @@
  * Must not know how calls travel, nor anything of the main thread but types.
  * Invariant: every wait ends: by what is waited for, by its time, or with the attempt.
  */
+import { unlessAborted } from "../base/wait.ts";
 import { max, min } from "../base/primordials.ts";
 import type { Entry, EventRecord, Events, SetOptions, Store, WaitOptions } from "../model/context.ts";
 import { parseDuration } from "../model/duration.ts";
@@ -220,23 +221,4 @@ function timeLimit(options: ClientOptions & WaitOptions, what: string): TimeLimi
       signal.removeEventListener("abort", forward);
     },
   };
-}
-
-/** The answer, unless the signal is aborted before. (Promise.race would hold every answer as long as the signal lives.) */
-function unlessAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort);
-    const settle = async (): Promise<void> => {
-      try {
-        resolve(await call(answer));
-      } catch (error) {
-        reject(error);
-      } finally {
-        signal.removeEventListener("abort", abort);
-      }
-    };
-    void settle();
-  });
 }

@@ -3,6 +3,7 @@
  * Must not know who asks (a worker, HTTP), nor where changes are recorded.
  * Invariant: a key's version grows by one with each change, over deletion and expiry too, and is never used again.
  */
+import { quoted } from "../base/message.ts";
 import { between, type Clock, leftOf, systemClock } from "../base/clock.ts";
 import { StoreError } from "./errors.ts";
 import { KeyIndex, type KeyPage } from "./keys.ts";
@@ -360,6 +361,5 @@ export class SharedStore {
 }
 
 function show(key: unknown): string {
-  if (typeof key !== "string") return key === null ? "null" : typeof key;
-  return JSON.stringify(key.length > 60 ? `${key.slice(0, 60)}…` : key);
+  return typeof key === "string" ? quoted(key) : key === null ? "null" : typeof key;
 }

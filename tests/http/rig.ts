@@ -6,7 +6,8 @@
 import type { Hono } from "hono";
 import type { RunSnapshot } from "../../src/model/snapshot.ts";
 import { httpApp } from "../../src/http/app.ts";
-import type { HttpOptions, HttpRun, HttpStanding } from "../../src/http/port.ts";
+import type { HttpOptions, HttpRun } from "../../src/http/port.ts";
+import type { TaskStanding } from "../../src/model/snapshot.ts";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import type { Journal } from "../../src/journal/journal.ts";
 import { ResultFold } from "../../src/model/result.ts";
@@ -50,7 +51,7 @@ export class HandRun implements HttpRun {
   readonly whenOver: Promise<void> = this.#ended.promise;
   readonly cancelled: string[] = [];
   progressText = "half way";
-  standing: HttpStanding[] = [
+  standing: TaskStanding[] = [
     { task: "first", standing: "dispatched", iteration: 0, attempt: 1, waitsFor: [] },
     {
       task: "second",
@@ -98,7 +99,7 @@ export class HandRun implements HttpRun {
     };
   }
 
-  standings(offset = 0, limit: number = Infinity): HttpStanding[] {
+  standings(offset = 0, limit: number = Infinity): TaskStanding[] {
     return this.standing.slice(offset, offset + limit);
   }
 

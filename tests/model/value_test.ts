@@ -3,15 +3,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { bytesBeyond, MAX_BATCH_BYTES, MAX_VALUE_BYTES } from "../../src/base/limits.ts";
 import fc from "fast-check";
-import {
-  decode,
-  encode,
-  fromBase64,
-  MAX_DEPTH,
-  toBase64,
-  type Value,
-  ValueError,
-} from "../../src/model/value.ts";
+import { fromBase64, toBase64 } from "../../src/base/base64.ts";
+import { decode, encode, MAX_DEPTH, type Value, ValueError } from "../../src/model/value.ts";
 
 const key = fc.oneof(
   fc.string(),

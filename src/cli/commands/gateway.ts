@@ -8,7 +8,7 @@ import type { Command } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
 import type { Runtime } from "../../runtime/port.ts";
-import { isLoopback } from "../../config/place.ts";
+import { isLoopback } from "../../base/loopback.ts";
 import { wholeNumber } from "../line/options.ts";
 
 /** Most connections at a time: executors keep one each. */

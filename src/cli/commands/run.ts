@@ -7,7 +7,7 @@ import type { Command } from "@stricli/core";
 import { indented } from "../../base/harmless.ts";
 import type { RunOptions } from "../../run/execution.ts";
 import type { InnerOptions } from "../../run/inspection.ts";
-import type { Level } from "../../model/record.ts";
+import { type Level, LEVELS } from "../../model/record.ts";
 import type { CliContext } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
 import { duration, mergeParams, param, wholeNumber } from "../line/options.ts";
@@ -218,7 +218,7 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
       },
       logLevel: {
         kind: "enum",
-        values: ["debug", "info", "warn", "error", "critical"],
+        values: LEVELS,
         default: "info",
         brief: "Least level of the log lines shown; --log always has them all",
       },

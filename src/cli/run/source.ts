@@ -2,6 +2,7 @@
  * Owns the first look at a FILE on the command line, so that a wrong path is told in words.
  * Must not know what is in the file.
  */
+import { messageOf } from "../../base/message.ts";
 import type { CliRuntime } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
 
@@ -48,7 +49,7 @@ export async function writeTarget(
 
 /** The reason that the system gives, without the call and the path that it adds. */
 export function reason(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return message.replace(/^[A-Z]+: /, "").replace(/,? \w+ '.*$/, "");
 }
 

@@ -3,6 +3,7 @@
  * Must not know how code is bundled (src/environment/bundling.ts), nor where a bundle comes from.
  * Invariant: nothing of a bundle is used unless its hash is that of its contents.
  */
+import { sha256 } from "../../base/bytes.ts";
 import { deeperThan } from "../../base/depth.ts";
 import { moduleOf } from "../load/data_url.ts";
 import { isRecord, LIMITS, type Manifest, TOO_DEEP } from "./manifest.ts";
@@ -97,8 +98,6 @@ function missing(place: string, received: unknown): Problem {
 }
 
 /** Of a fixed form, so that white space in the file does not matter. */
-async function hashOf(manifest: Manifest, code: string): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify([manifest, code]));
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+function hashOf(manifest: Manifest, code: string): Promise<string> {
+  return sha256(JSON.stringify([manifest, code]));
 }

@@ -17,11 +17,11 @@ import type {
 } from "./manifest.ts";
 import { about, closed, maybe, name, record, type Schema } from "./shapes.ts";
 import { kindOf, KINDS } from "../kinds/list.ts";
-import type { On } from "../../model/outcome.ts";
+import { type On, ONS } from "../../model/outcome.ts";
 
 const text = v.pipe(v.string(), v.maxLength(LIMITS.description)) as Schema<string>;
 const flag = v.boolean() as Schema<boolean>;
-const on = v.picklist(["success", "failure", "any"]) as Schema<On>;
+const on = v.picklist(ONS) as Schema<On>;
 const durationText = v.pipe(
   v.string(),
   v.regex(DURATION),

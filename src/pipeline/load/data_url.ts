@@ -4,14 +4,11 @@
  * Invariant: the URLs it gives are in base64, since Bun finds no exports in a `data:` URL that is not.
  */
 
+import { toBase64 } from "../../base/base64.ts";
+
 /** The `data:` URL of a module's JavaScript. */
 export function moduleOf(code: string): string {
-  const bytes = new TextEncoder().encode(code);
-  let binary = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    binary += String.fromCharCode(...bytes.subarray(at, at + 8192));
-  }
-  return `data:text/javascript;base64,${btoa(binary)}`;
+  return `data:text/javascript;base64,${toBase64(new TextEncoder().encode(code))}`;
 }
 
 /** The same `data:` URL in base64. @returns What is wrong with it, as an error to be told, if it can't be read. */

@@ -12,6 +12,7 @@
  *   DIR/runs/000001.damaged          what could not be read
  *   DIR/runs/000001.refused          what the gateway did not take all of, the newest
  */
+import { messageOf } from "../../base/message.ts";
 import type { SqliteJournal } from "../../journal/disk/sqlite.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import type { Life } from "../../model/stream.ts";
@@ -493,7 +494,7 @@ export class StateDir {
 
   #error(error: unknown): StateError {
     const { code, name } = (error ?? {}) as { readonly code?: unknown; readonly name?: unknown };
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     if (name === "JournalError") return new StateError(message, error);
     const advice = code === "EACCES" || code === "EROFS" || code === "EPERM"
       ? "it can't be written: give the user who runs this the right to write there, or choose another state directory"

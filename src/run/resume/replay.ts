@@ -3,24 +3,18 @@
  * Must not go on with it (run.ts does).
  * Invariant: what is in the journal as finished stays finished.
  */
+import { sha256 } from "../../base/bytes.ts";
 import type { Journal } from "../../journal/journal.ts";
+import { type Past, pastOf } from "../../model/past.ts";
 import type { StateRecord } from "../../model/record.ts";
-import { isFailure, type Outcome, type RunState } from "../../model/outcome.ts";
+import { isFailure, type Outcome } from "../../model/outcome.ts";
 import { kindOf } from "../../pipeline/kinds/list.ts";
 import type { Plan } from "../../pipeline/plan/plan.ts";
 import type { Replayed } from "../../schedule/command.ts";
 import { edgesOf } from "../../schedule/edges.ts";
 
 /** A run as its journal has it. */
-export interface Past {
-  readonly run: string;
-  /** Hash of its plan. */
-  readonly plan: string;
-  readonly startedAt: number;
-  /** How it ended, if it did and nothing has begun it again since. */
-  readonly ended: RunState | undefined;
-  /** How many times in a row, up to now, its process has ended without one more outcome. */
-  readonly deaths: number;
+export interface RecordedPast extends Past {
   readonly records: readonly StateRecord[];
 }
 
@@ -36,34 +30,15 @@ export class UnknownTaskError extends Error {
   readonly code = "OUTRIDER_UNKNOWN_TASK";
 }
 
-const PAGE = 10_000;
-
 /** The run that a journal holds; `undefined` if it holds none. */
-export function pastOf(journal: Journal): Past | undefined {
+export function recordedPast(journal: Journal): RecordedPast | undefined {
   const records: StateRecord[] = [];
-  for (
-    let page = journal.states(0, PAGE);
-    page.length > 0;
-    page = journal.states(records.at(-1)!.seq, PAGE)
-  ) {
-    for (const record of page) records.push(record);
-  }
-  const first = records.find((record) => record.type === "run.started");
-  if (first === undefined) return undefined;
-  let ended: RunState | undefined;
-  let deaths = 1;
-  for (const record of records) {
-    if (record.type === "run.ended") ended = record.state;
-    else if (record.type === "run.resumed") {
-      ended = undefined;
-      deaths++;
-    } else if (record.type === "attempt.settled" && record.reason !== "lost") deaths = 1;
-  }
-  return { run: first.run, plan: first.plan, startedAt: first.at, ended, deaths, records };
+  const past = pastOf(journal, (record) => records.push(record));
+  return past && { ...past, records };
 }
 
 /** What the schedule is to be told of the past. @param again Tasks that are run anew. */
-export function historyOf({ records }: Past, plan: Plan, again: ReadonlySet<string>): Replayed[] {
+export function historyOf({ records }: RecordedPast, plan: Plan, again: ReadonlySet<string>): Replayed[] {
   const index = new Map(plan.tasks.map((task) => [task.name, task.index]));
   let history: { readonly name: string; readonly told: Replayed }[] = [];
   const forget = (tasks: ReadonlySet<string>) =>
@@ -88,7 +63,7 @@ export function historyOf({ records }: Past, plan: Plan, again: ReadonlySet<stri
  * What is run anew with `--from`: the task and all that depends on it, with the loops that any of them is in; and likewise
  * what was skipped, which has never run, and what failed and would stop the run again before it came to the task.
  */
-export function anew(plan: Plan, { records }: Past, from: string): Set<string> {
+export function anew(plan: Plan, { records }: RecordedPast, from: string): Set<string> {
   const start = plan.tasks.find((task) => task.name === from);
   if (start === undefined) {
     throw new UnknownTaskError(
@@ -118,7 +93,7 @@ export function anew(plan: Plan, { records }: Past, from: string): Set<string> {
 }
 
 /** A hash of all that matters of a plan, in hexadecimal. */
-export async function planHash(plan: Plan): Promise<string> {
+export function planHash(plan: Plan): Promise<string> {
   // Each module once: that of a bundle holds all of its code.
   const numbers = new Map<string, number>();
   const tasks = plan.tasks.map((task) => {
@@ -131,9 +106,5 @@ export async function planHash(plan: Plan): Promise<string> {
     if (number === undefined) numbers.set(module, number = numbers.size);
     return { ...task, run: { ...run, module: number } };
   });
-  const bytes = new TextEncoder().encode(
-    JSON.stringify([plan.name, plan.onFailure, [...numbers.keys()], tasks, plan.loops]),
-  );
-  const hash = await crypto.subtle.digest("SHA-256", bytes);
-  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return sha256(JSON.stringify([plan.name, plan.onFailure, [...numbers.keys()], tasks, plan.loops]));
 }

@@ -5,7 +5,7 @@
  */
 import type { Journal } from "../../journal/journal.ts";
 import type { StateEvent } from "../../model/record.ts";
-import { anew, historyOf, OtherPipelineError, type Past } from "./replay.ts";
+import { anew, historyOf, OtherPipelineError, type RecordedPast } from "./replay.ts";
 import type { Plan } from "../../pipeline/plan/plan.ts";
 import type { Command } from "../../schedule/command.ts";
 import { replay } from "../../schedule/replay.ts";
@@ -47,7 +47,7 @@ export interface GoingOn {
  */
 export function goOn(
   parts: Resumed,
-  past: Past,
+  past: RecordedPast,
   { hash, from, at }: { readonly hash: string; readonly from: string | undefined; readonly at: number },
 ): GoingOn {
   const { plan, journal } = parts;
@@ -78,7 +78,7 @@ export function goOn(
 
 function restore(
   { plan, store, events, values }: Resumed,
-  { records }: Past,
+  { records }: RecordedPast,
   again: ReadonlySet<string>,
 ): void {
   const index = new Map(plan.tasks.map((task) => [task.name, task.index]));

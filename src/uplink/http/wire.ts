@@ -7,7 +7,7 @@ import { TokenError } from "../../protocol/token.ts";
 import { concealedAddress } from "../../base/concealed.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Fetch } from "../port.ts";
-import type { Bytes } from "../../base/bytes.ts";
+import { type Bytes, joined } from "../../base/bytes.ts";
 import {
   AddressError,
   GatewayAnswerError,
@@ -275,16 +275,6 @@ function redirected(name: string, response: Response): GatewayAnswerError {
 
 function discard(response: Response): void {
   response.body?.cancel().catch(() => {});
-}
-
-function joined(chunks: readonly Uint8Array[], length: number): Bytes {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 /** The words of a refusal, if a body has the form in which a dialect refuses. */

@@ -318,7 +318,8 @@ export class LaneSender {
       this.#maxRecords = Math.max(1, Math.floor(count / 2));
     }
     if (error instanceof UnreachableError || error instanceof GatewayTimeoutError) {
-      return await this.#online.wait(signal, { clock, ms: this.#backoff.next() });
+      await this.#online.wait(signal, { clock, ms: this.#backoff.next() });
+      return;
     }
     const [record] = batch.records;
     const goesOn = refused && (count > 1 || this.#isToBlame(record!, error));

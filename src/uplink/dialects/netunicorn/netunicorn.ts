@@ -13,7 +13,7 @@
  * The base64 holds JSON in UTF-8: `{"outrider": 1, "heartbeat": …}` on the way, `{"outrider": 1, "result": …, "log": […]}`
  * at the end.
  */
-import { fromBase64, toBase64 } from "../../../model/value.ts";
+import { fromBase64, toBase64 } from "../../../base/base64.ts";
 import { sha256 } from "../../../base/bytes.ts";
 import type { CallOptions, Gateway, Pulled, Whole } from "../../gateway.ts";
 import { GatewayAnswerError, GatewayTimeoutError } from "../../errors.ts";

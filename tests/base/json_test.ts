@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { isJson, JsonMeter, MAX_JSON_DEPTH } from "../../src/base/json_bounds.ts";
+import { isJson, JsonMeter, MAX_JSON_DEPTH } from "../../src/base/json.ts";
 
 function parses(text: string): boolean {
   try {
