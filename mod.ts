@@ -16,7 +16,8 @@ export { run } from "./src/run/library.ts";
 export { Pipeline, pipeline } from "./src/pipeline/builder/builder.ts";
 export type * from "./src/pipeline/builder/types.ts";
 export type * from "./src/model/context.ts";
-export type * from "./src/model/outcome.ts";
+export type { JournalErrorCode, OutriderErrorCode, StoreErrorCode } from "./src/model/error_code.ts";
+export type { AttemptResult, ErrorData, On, Outcome, RunState } from "./src/model/outcome.ts";
 export { PipelineError, type Problem } from "./src/model/problem.ts";
 export type { PipelineLike } from "./src/pipeline/builder/registry.ts";
 export { type Value, ValueError } from "./src/model/value.ts";
@@ -35,6 +36,6 @@ export type {
 } from "./src/pipeline/document/manifest.ts";
 export type { Source } from "./src/pipeline/load/load.ts";
 export type * from "./src/run/execution.ts";
-export type * from "./src/model/snapshot.ts";
-export type * from "./src/model/record.ts";
+export type { RunningAttempt, RunSnapshot } from "./src/model/snapshot.ts";
+export type { AttemptKey, Level, LogRecord, Settled, StateEvent, StateRecord } from "./src/model/record.ts";
 export type { RunResult } from "./src/model/result.ts";

@@ -16,9 +16,6 @@ import { root } from "./suites.ts";
 
 const SHEBANG = "#!/usr/bin/env node\n";
 
-/** Packages that stay outside, with the reason; a user who wants what needs them installs them. */
-const EXTERNAL: readonly string[] = [];
-
 /** Makes the package's files in a folder, which is emptied first. */
 export function build(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
@@ -33,7 +30,6 @@ export function build(folder: string): void {
     format: "esm",
     platform: "node",
     target: "node22.18",
-    external: [...EXTERNAL],
     legalComments: "none",
     metafile: true,
     logLevel: "warning",

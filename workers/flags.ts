@@ -3,6 +3,7 @@
  * Must not know where the values are kept.
  * Invariant: every wait ends: by what is waited for, by its time, or with the attempt.
  */
+import { WAIT_MS } from "../src/defaults.ts";
 import { unlessAborted } from "../src/base/wait.ts";
 import { min, monotonic } from "../src/base/primordials.ts";
 import type { Flags, WaitOptions } from "../src/model/context.ts";
@@ -11,7 +12,6 @@ import { decode, encode, type Value } from "../src/model/value.ts";
 import type { FlagCalls } from "../src/pool/protocol.ts";
 import { TimeoutError } from "../src/store/errors.ts";
 
-const DEFAULT_WAIT = "30s";
 /** How long one call waits, milliseconds. */
 const POLL_MS = 10_000;
 
@@ -38,7 +38,7 @@ interface Wait<T> extends WaitOptions {
 }
 
 async function waitFor<T>(remote: FlagCalls, wait: Wait<T>): Promise<T> {
-  const { name, predicate, signal, timeout = DEFAULT_WAIT } = wait;
+  const { name, predicate, signal, timeout = WAIT_MS } = wait;
   const until = monotonic() + parseDuration(timeout);
   let text = await unlessAborted(signal, remote.flagGet(name));
   for (;;) {

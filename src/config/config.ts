@@ -3,6 +3,7 @@
  * Must not know what any of it is used for, nor read files itself.
  * Invariant: either a whole configuration or every problem at once; a secret is in no message.
  */
+import { HEARTBEAT_MS, KILL_GRACE_MS, LOG_BYTES, LOG_LEVEL, STOP_GRACE_MS } from "../defaults.ts";
 import { messageOf } from "../base/message.ts";
 import { concealedAddress } from "../base/concealed.ts";
 import {
@@ -211,16 +212,16 @@ function configOf(
     },
     pipeline: values.OUTRIDER_PIPELINE,
     stateDir: values.OUTRIDER_STATE_DIR,
-    heartbeatMs: values.OUTRIDER_HEARTBEAT ?? 10_000,
+    heartbeatMs: values.OUTRIDER_HEARTBEAT ?? HEARTBEAT_MS,
     workers: values.OUTRIDER_WORKERS,
     maxWorkers: values.OUTRIDER_MAX_WORKERS,
     workerMemoryMiB: values.OUTRIDER_WORKER_MEMORY,
     keepAlive: values.OUTRIDER_KEEP_ALIVE ?? { ms: Infinity, then: "finish" },
-    spoolBytes: values.OUTRIDER_SPOOL_BYTES ?? 64 * 1024 ** 2,
-    logLevel: values.OUTRIDER_LOG_LEVEL ?? "debug",
+    spoolBytes: values.OUTRIDER_SPOOL_BYTES ?? LOG_BYTES,
+    logLevel: values.OUTRIDER_LOG_LEVEL ?? LOG_LEVEL,
     quiet: values.OUTRIDER_QUIET ?? false,
-    stopGraceMs: values.OUTRIDER_STOP_GRACE ?? 10_000,
-    killGraceMs: values.OUTRIDER_KILL_GRACE ?? 2_000,
+    stopGraceMs: values.OUTRIDER_STOP_GRACE ?? STOP_GRACE_MS,
+    killGraceMs: values.OUTRIDER_KILL_GRACE ?? KILL_GRACE_MS,
     serve: values.OUTRIDER_SERVE === "off" ? undefined : values.OUTRIDER_SERVE ?? "",
   };
 }

@@ -2,6 +2,7 @@
  * Owns how the address of the end point is written.
  * Must not know how it is served.
  */
+import { HOSTNAME } from "../defaults.ts";
 
 /** The end point can't be served as it was asked for. */
 export class ServingError extends Error {
@@ -30,5 +31,5 @@ export function placeOf(text: string): Place {
     );
   }
   const hostname = match[1]!.replace(/^\[|\]$/g, "");
-  return { hostname: hostname === "" ? "127.0.0.1" : hostname, port };
+  return { hostname: hostname === "" ? HOSTNAME : hostname, port };
 }

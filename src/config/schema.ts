@@ -3,6 +3,17 @@
  * Must not know where values come from, nor what they are used for.
  * Invariant: a variable that is not in here is not read.
  */
+import {
+  HEARTBEAT_MS,
+  HOSTNAME,
+  inMebibytes,
+  inSeconds,
+  KILL_GRACE_MS,
+  LOG_BYTES,
+  LOG_LEVEL,
+  MAX_WORKERS,
+  STOP_GRACE_MS,
+} from "../defaults.ts";
 import * as v from "valibot";
 import { type Level, LEVELS } from "../model/record.ts";
 import { durationProblem, parseDuration } from "../model/duration.ts";
@@ -164,7 +175,7 @@ const VARIABLES = v.object({
   OUTRIDER_HEARTBEAT: variable(duration("1s", "1h"), {
     about: "Time between two heartbeats, ± 20 %",
     form: "duration",
-    fallback: "10s",
+    fallback: inSeconds(HEARTBEAT_MS),
   }),
   OUTRIDER_KEEP_ALIVE: variable(keepAlive, {
     about:
@@ -175,7 +186,7 @@ const VARIABLES = v.object({
   OUTRIDER_SPOOL_BYTES: variable(bytes, {
     about: "Most log that is kept for the gateway; the oldest goes first, results never",
     form: "bytes, `KiB`, `MiB`, `GiB`",
-    fallback: "64MiB",
+    fallback: inMebibytes(LOG_BYTES),
   }),
   OUTRIDER_QUIET: variable(quiet, {
     about: "`until-done`: nothing is sent while a run goes on, but for one heartbeat that says so",
@@ -185,7 +196,7 @@ const VARIABLES = v.object({
   OUTRIDER_LOG_LEVEL: variable(level, {
     about: "Least level of log records that are kept, sent and shown",
     form: "`debug` `info` `warn` `error` `critical`",
-    fallback: "debug",
+    fallback: LOG_LEVEL,
   }),
   OUTRIDER_WORKERS: variable(whole(1, 1024), {
     about: "Workers at the start",
@@ -195,7 +206,7 @@ const VARIABLES = v.object({
   OUTRIDER_MAX_WORKERS: variable(whole(1, 1024), {
     about: "Workers at the most",
     form: "1 to 1024",
-    fallback: "64",
+    fallback: `${MAX_WORKERS}`,
   }),
   OUTRIDER_WORKER_MEMORY: variable(whole(8, 1_048_576), {
     about: "Heap cap for one worker, where the runtime enforces one",
@@ -205,17 +216,17 @@ const VARIABLES = v.object({
   OUTRIDER_STOP_GRACE: variable(duration("0s", "24h"), {
     about: "What running tasks, and then the report, get to end after a first SIGTERM",
     form: "duration",
-    fallback: "10s",
+    fallback: inSeconds(STOP_GRACE_MS),
   }),
   OUTRIDER_KILL_GRACE: variable(duration("0s", "1h"), {
     about: "What a task gets between being told to stop and being terminated",
     form: "duration",
-    fallback: "2s",
+    fallback: inSeconds(KILL_GRACE_MS),
   }),
   OUTRIDER_SERVE: variable(serve, {
     about: "Where the agent answers: status, store, events, log, metrics, a page ([http.md](http.md))",
     form: "`HOST:PORT`, `unix:PATH` or `off`",
-    fallback: "any free port of 127.0.0.1",
+    fallback: `any free port of ${HOSTNAME}`,
   }),
   OUTRIDER_SERVE_TOKEN: variable(serveToken, {
     about: "Token that lets in beside each run's own; needed for an address that others can reach",

@@ -4,6 +4,7 @@
  * Invariant: following costs the run next to nothing: a reader is woken once for many lines, reads pages, and rests between
  * them while the run goes on. A page is bounded in characters: a reader that reads nothing holds no more than one.
  */
+import { LOG_LEVEL } from "../defaults.ts";
 import { Bell, sleep } from "../base/wait.ts";
 import { PAGE_SIZE } from "../base/reader_stream.ts";
 import { LEVELS, type LogRecord, type StateRecord } from "../model/record.ts";
@@ -37,7 +38,7 @@ function logs(c: Ctx, parts: Parts): Response {
   const query = new Query(c.req.url, ["since", "task", "level", "follow"]);
   const run = parts.run();
   const task = query.text("task");
-  const least = LEVELS.indexOf(query.word("level", LEVELS) ?? "debug");
+  const least = LEVELS.indexOf(query.word("level", LEVELS) ?? LOG_LEVEL);
   const format = formatOf(c.req.raw.headers.get("accept"), ["ndjson", "text", "sse"]);
   const wanted = (record: LogRecord) =>
     record.dropped !== undefined ||

@@ -3,22 +3,8 @@
  * Must not know when they are thrown.
  * Invariant: the message says which file, and what a person can do.
  */
+import type { JournalErrorCode } from "../model/error_code.ts";
 import { messageOf } from "../base/message.ts";
-
-/** What can be wrong with a journal on disk. */
-export type JournalErrorCode =
-  /** Another process has it open. */
-  | "LOCKED"
-  /** It is damaged, or no journal. */
-  | "CORRUPT"
-  /** It was written by a newer Outrider. */
-  | "NEWER_VERSION"
-  /** The directory or a file in it can't be written. */
-  | "NOT_WRITABLE"
-  /** The disk is full. */
-  | "DISK_FULL"
-  /** Anything else that the disk refuses. */
-  | "DISK";
 
 /** A journal that can't be opened or read. */
 export class JournalError extends Error {

@@ -200,11 +200,6 @@ export class Lane {
     return this.#items.size;
   }
 
-  /** Attempts that may still be offered. */
-  get room(): number {
-    return SLOTS - this.#items.size;
-  }
-
   /** The attempt that runs now, and since when by the monotonic clock. */
   get running(): { readonly item: LaneItem; readonly seq: number; readonly since: number } | undefined {
     const seq = this.#inbox.current;

@@ -7,7 +7,6 @@ import type { TaskStanding } from "../model/snapshot.ts";
 import type { Execution, RunOptions } from "./execution.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Level } from "../model/record.ts";
-import type { RunResult } from "../model/result.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { EventLog } from "../store/events.ts";
 import type { SharedStore } from "../store/store.ts";
@@ -37,9 +36,7 @@ export interface InspectedExecution extends Execution {
   readonly begun: Promise<Plan>;
   /** Every task, in the plan's order; at most `limit` from `offset`. */
   standings(offset?: number, limit?: number): TaskStanding[];
-  /** The result document so far. */
-  resultSoFar(): RunResult;
-  /** The same as JSON in pieces, which costs less. */
+  /** The result document so far, as JSON in pieces. */
   resultJson(): Iterable<string>;
   /** Starts nothing new until `resume`; running tasks go on. */
   pause(): void;

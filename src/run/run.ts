@@ -3,6 +3,7 @@
  * Must not decide what runs next (schedule/) nor where (pool/), only carry the one to the other.
  * Invariant: what happened is in the journal before anything follows from it.
  */
+import { KILL_GRACE_MS, MAX_WORKERS, STOP_GRACE_MS } from "../defaults.ts";
 import { between, systemClock } from "../base/clock.ts";
 import { takeEarly } from "./prewarm.ts";
 import type { Execution, ExecutionEvent, RunOptions } from "./execution.ts";
@@ -128,7 +129,7 @@ class Run implements InspectedExecution {
   stop(because: string): void {
     if (this.#stopAsked !== undefined || this.#state !== "running" || this.#schedule?.ended) return;
     this.#stopAsked = because;
-    const graceMs = this.#options.stopGraceMs ?? 10_000;
+    const graceMs = this.#options.stopGraceMs ?? STOP_GRACE_MS;
     if (this.#schedule === undefined) return this.#patience.limitLoading(graceMs, because);
     this.note("info", `Stopping: ${because}. Nothing new starts; running tasks may end`);
     this.journal.append({ type: "run.stopping", because, state: "cancelled" }, now());
@@ -139,7 +140,7 @@ class Run implements InspectedExecution {
 
   cancel(because: string): void {
     this.stop(because);
-    const { killGraceMs = 2_000 } = this.#options;
+    const { killGraceMs = KILL_GRACE_MS } = this.#options;
     if (this.#schedule === undefined) this.#patience.limitLoading(killGraceMs, because);
     this.#pool.cancelAll(because);
   }
@@ -158,10 +159,6 @@ class Run implements InspectedExecution {
 
   standings(offset = 0, limit = Infinity): TaskStanding[] {
     return standingsOf(this.#pictured(), { offset, limit });
-  }
-
-  resultSoFar(): RunResult {
-    return this.#results.read().result();
   }
 
   resultJson(): Iterable<string> {
@@ -196,7 +193,7 @@ class Run implements InspectedExecution {
   }
 
   #makePool(): Pool {
-    const { maxWorkers = 64, killGraceMs = 2_000, workerMemoryMiB } = this.#options;
+    const { maxWorkers = MAX_WORKERS, killGraceMs = KILL_GRACE_MS, workerMemoryMiB } = this.#options;
     const max = Math.max(maxWorkers, this.#options.workers ?? 1, 1);
     return new Pool({
       workers: Math.min(max, this.#options.workers ?? runtime.cores),

@@ -70,18 +70,6 @@ export class Schedule {
     return this.#readyAlone.size;
   }
 
-  get dispatchedCount(): number {
-    return this.#lanes.size;
-  }
-
-  get settledCount(): number {
-    return this.#settled;
-  }
-
-  get retryingCount(): number {
-    return this.#delayed.size;
-  }
-
   get ended(): boolean {
     return this.#ended;
   }

@@ -3,6 +3,7 @@
  * Must not know how calls travel, nor anything of the main thread but types.
  * Invariant: every wait ends: by what is waited for, by its time, or with the attempt.
  */
+import { WAIT_MS } from "../defaults.ts";
 import { unlessAborted } from "../base/wait.ts";
 import { max, min } from "../base/primordials.ts";
 import type { Entry, EventRecord, Events, SetOptions, Store, WaitOptions } from "../model/context.ts";
@@ -12,9 +13,6 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { revive, StoreError, TimeoutError } from "./errors.ts";
 import type { Emitter, EventPage, StoredEvent } from "./events.ts";
 import type { StoreService } from "./rpc.ts";
-
-/** How long a wait lasts when nothing else is said, in milliseconds. */
-const DEFAULT_WAIT_MS = 30_000;
 
 /** How long one call waits, in milliseconds. */
 const POLL_MS = 10_000;
@@ -203,7 +201,7 @@ interface TimeLimit {
 }
 
 function timeLimit(options: ClientOptions & WaitOptions, what: string): TimeLimit {
-  const { signal, clock = systemClock, timeout = DEFAULT_WAIT_MS } = options;
+  const { signal, clock = systemClock, timeout = WAIT_MS } = options;
   const ms = parseDuration(timeout);
   const until = clock.monotonic() + ms;
   const controller = new AbortController();

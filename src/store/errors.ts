@@ -1,8 +1,10 @@
 /**
  * Owns the errors of the store and the events.
- * Must not know who asks; it runs on the main thread and in workers alike, so it imports nothing.
+ * Must not know who asks; it runs on the main thread and in workers alike, so it imports types alone.
  * Invariant: name and code say the same, so that the code is still known when only name and message cross a thread.
  */
+
+import type { StoreErrorCode } from "../model/error_code.ts";
 
 /** What can be wrong, with the name that the error has. */
 const NAMES = {
@@ -25,10 +27,7 @@ const NAMES = {
   /** An option or argument of the wrong kind or out of range. */
   BAD_ARGUMENT: "BadArgumentError",
   TOO_MANY_WAITS: "TooManyWaitsError",
-} as const;
-
-/** Codes of a {@linkcode StoreError}. */
-export type StoreErrorCode = keyof typeof NAMES;
+} as const satisfies Readonly<Record<StoreErrorCode, string>>;
 
 /** Something that the store or the events refuse; nothing has been changed. */
 export class StoreError extends Error {

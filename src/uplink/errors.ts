@@ -3,10 +3,11 @@
  * Must not know what is done about them; `transient` only says whether the same request may work later.
  * Invariant: no message ever holds a token.
  */
+import type { OutriderErrorCode } from "../model/error_code.ts";
 
 /** Whatever goes wrong between us and the gateway. */
 export class UplinkError extends Error {
-  readonly code: string = "OUTRIDER_UPLINK";
+  readonly code: OutriderErrorCode = "OUTRIDER_UPLINK";
   override name = "UplinkError";
   /** Whether the same request may be taken later. */
   readonly transient: boolean = true;
@@ -101,7 +102,7 @@ export class BundleHashError extends UplinkError {
 
 /** A flag was changed by someone else, or a dialect can't hold the value. */
 export class FlagError extends UplinkError {
-  override readonly code: string = "OUTRIDER_FLAG";
+  override readonly code: OutriderErrorCode = "OUTRIDER_FLAG";
   override name = "FlagError";
   override readonly transient = false;
 }

@@ -3,6 +3,7 @@
  * Must not know how a run goes, nor wait for anything else that is being sent.
  * Invariant: at most one heartbeat is under way, and it is given up after its time limit.
  */
+import { HEARTBEAT_MS } from "../defaults.ts";
 import type { Gateway } from "./gateway.ts";
 import type { CommandInbox } from "./instructions.ts";
 import { UplinkError } from "./errors.ts";
@@ -11,8 +12,6 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { Bell } from "../base/wait.ts";
 
-/** Time between two heartbeats where nothing else is said, milliseconds. */
-export const INTERVAL_MS = 10_000;
 /** Share by which each interval varies, so that a thousand executors do not speak at once. */
 export const JITTER = 0.2;
 
@@ -66,7 +65,7 @@ export class HeartbeatLoop {
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
-    this.#intervalMs = options.intervalMs ?? INTERVAL_MS;
+    this.#intervalMs = options.intervalMs ?? HEARTBEAT_MS;
     this.#quiet = options.quiet ?? false;
     this.#unlisten = options.commands.listen((command) => {
       if (command.type !== "interval") return;
@@ -159,7 +158,7 @@ export class HeartbeatLoop {
       seen: commands.seen,
       ...(commands.storage === undefined ? {} : { storage: commands.storage }),
     };
-    const timeoutMs = Math.min(this.#options.timeoutMs ?? INTERVAL_MS, this.#intervalMs);
+    const timeoutMs = Math.min(this.#options.timeoutMs ?? HEARTBEAT_MS, this.#intervalMs);
     try {
       const reply = await gateway.beat(heartbeat, { timeoutMs, signal: this.#abort.signal });
       if (reply === undefined) return onUnsent?.();

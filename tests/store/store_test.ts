@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import type { StoreErrorCode } from "../../src/store/errors.ts";
+import type { StoreErrorCode } from "../../src/model/error_code.ts";
 import { SharedStore, type StoreChanged, type StoreOptions } from "../../src/store/store.ts";
 import { HandClock } from "./hand_clock.ts";
 

@@ -3,6 +3,7 @@
  * Must not know what the gateway does.
  * Invariant: other machines are let in only with a token; no message shows any of it.
  */
+import { GATEWAY_PORT, HOSTNAME } from "../../defaults.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
@@ -97,14 +98,14 @@ export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>(
       port: {
         kind: "parsed",
         parse: wholeNumber(0, 65_535),
-        default: "8410",
+        default: `${GATEWAY_PORT}`,
         placeholder: "N",
         brief: "Port; 0 for any that is free",
       },
       host: {
         kind: "parsed",
         parse: String,
-        default: "127.0.0.1",
+        default: HOSTNAME,
         placeholder: "ADDRESS",
         brief: "Address to listen on",
       },
@@ -143,7 +144,7 @@ what stands behind --token is shown to every user of this machine in its list of
 this machine is let in, and a database that holds tokens is not served.`,
     customUsage: [
       "[--port N] [--db FILE] [--token-file FILE]",
-      { input: "--token-file token", brief: "on this machine, http://127.0.0.1:8410" },
+      { input: "--token-file token", brief: `on this machine, http://${HOSTNAME}:${GATEWAY_PORT}` },
       { input: "--host 0.0.0.0 --token-file token", brief: "for other machines too; put TLS in front of it" },
     ],
   },

@@ -2,6 +2,7 @@
  * Owns `outrider run`: its options, and what they mean for a run.
  * Must not know how a run is carried out or shown.
  */
+import { inSeconds, KILL_GRACE_MS, MAX_WORKERS, STOP_GRACE_MS } from "../../defaults.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import { indented } from "../../base/harmless.ts";
@@ -121,7 +122,7 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
         parse: wholeNumber(1, 1024),
         optional: true,
         placeholder: "N",
-        brief: "At most N workers (default: 64)",
+        brief: `At most N workers (default: ${MAX_WORKERS})`,
       },
       param: {
         kind: "parsed",
@@ -178,14 +179,14 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
       killGrace: {
         kind: "parsed",
         parse: duration,
-        default: "2s",
+        default: inSeconds(KILL_GRACE_MS),
         placeholder: "TIME",
         brief: "What a task gets between being told to stop and being terminated: 250ms, 2s, 1m",
       },
       stopGrace: {
         kind: "parsed",
         parse: duration,
-        default: "10s",
+        default: inSeconds(STOP_GRACE_MS),
         placeholder: "TIME",
         brief: "What running tasks get to end after the first Ctrl-C",
       },

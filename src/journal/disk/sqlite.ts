@@ -3,18 +3,19 @@
  * Must not know how the journal works once it is open (disk_journal.ts does).
  * Invariant: it opens all files or none.
  */
+import { LOG_BYTES } from "../../defaults.ts";
 import { Archive } from "./archive.ts";
 import type { JournalFile } from "./port.ts";
 import { closeQuietly, DiskJournal, type SqliteJournal, type SqliteJournalOptions } from "./journal.ts";
 import { journalError } from "../errors.ts";
-import { DEFAULT_LOG_BYTES } from "../memory/memory.ts";
+
 import { checksum, idleTimers, systemDisk } from "./system.ts";
 import { Tails } from "./tails.ts";
 
 export type { SqliteJournal, SqliteJournalOptions };
 
 const DEFAULTS = {
-  logBytes: DEFAULT_LOG_BYTES,
+  logBytes: LOG_BYTES,
   syncMs: 50,
   tailBytes: 4 << 20,
   retryMs: 1000,

@@ -3,15 +3,13 @@
  * Must not know what records mean, nor who reads them.
  * Invariant: state records are never dropped; where log records were, one gap record stands in their place.
  */
+import { LOG_BYTES } from "../../defaults.ts";
 import type { Journal, JournalWatcher, LogEntry } from "../journal.ts";
 import { LogLane } from "../disk/log_stream.ts";
 import type { LogRecord, StateEvent, StateRecord } from "../../model/record.ts";
 import { StateLane, stateRecord } from "../disk/state_stream.ts";
 import { Latest } from "../superseded.ts";
 import { Watchers } from "../watchers.ts";
-
-/** Default bound of the log lane, in bytes: 64 MiB. */
-export const DEFAULT_LOG_BYTES: number = 64 * 1024 * 1024;
 
 /** Limits of a journal. */
 export interface JournalOptions {
@@ -26,7 +24,7 @@ export interface JournalOptions {
  */
 export function memoryJournal(options: JournalOptions = {}): Journal {
   const states = new StateLane();
-  const lane = new LogLane(options.logBytes ?? DEFAULT_LOG_BYTES);
+  const lane = new LogLane(options.logBytes ?? LOG_BYTES);
   const watchers = new Watchers();
   const latest = new Latest();
   return {

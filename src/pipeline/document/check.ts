@@ -73,11 +73,6 @@ function messageOf(issue: Issue, path: readonly Key[]): string {
     return `Must be 1, the version of this form; received ${show(input)}`;
   }
   if (DURATION_KEYS.has(key)) return durationProblem(input) ?? `Must be above 0; received ${show(input)}`;
-  if (issue.type === "union") {
-    return `Must be a task's name or an object such as {"task": "a", "on": "failure"}; received ${
-      show(input)
-    }`;
-  }
   if (path.at(-2) === "needs" && typeof input !== "string") {
     return `Must be a task's name or an object such as {"task": "a", "on": "failure"}; received ${
       show(input)

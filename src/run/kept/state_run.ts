@@ -3,9 +3,10 @@
  * Must not know how a run is carried out or shown.
  * Invariant: a run is closed only after its result has been shown; one that was begun and not closed is gone on with.
  */
+import { LOG_BYTES } from "../../defaults.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { InnerOptions } from "../inspection.ts";
-import { DEFAULT_LOG_BYTES } from "../../journal/memory/memory.ts";
+
 import { runtime } from "../../runtime/runtime.ts";
 import { type KeptRun, lossOf, StateDir, StateError } from "./state_dir.ts";
 
@@ -28,7 +29,7 @@ export async function keptRun<T>(
   { folder, from, note }: KeptRunOptions,
   carryOut: (options: Pick<InnerOptions, "journal" | "from">) => Promise<T>,
 ): Promise<T> {
-  const state = new StateDir(folder, { runtime, logBytes: DEFAULT_LOG_BYTES });
+  const state = new StateDir(folder, { runtime, logBytes: LOG_BYTES });
   try {
     const kept = await choose(state, { folder, from, note });
     try {
