@@ -132,6 +132,57 @@ const WALL_DIFFERENCE_USED: Readonly<Record<string, string>> = {
   "workers/line.ts": "a worker knows monotonic time alone, its own",
 };
 
+/** Names that several rooms export, by why they may. No name joins them without a reason, and what is unique again leaves. */
+const SHARED_NAMES: Readonly<Record<string, readonly string[]>> = {
+  "the end point and the gateway answer alike, and neither imports the other": [
+    "Ctx",
+    "OPERATIONS",
+    "Refuse",
+    "admit",
+    "errorBody",
+    "openApiDocument",
+    "sameText",
+    "streamed",
+  ],
+  "a schema has the name of what it describes": ["Batch", "Command", "Flag", "RunState", "RunView"],
+  "the page runs in a browser and has words of its own": [
+    "Attempt",
+    "Child",
+    "Link",
+    "Sink",
+    "Standing",
+    "counted",
+    "page",
+    "reasonOf",
+    "span",
+    "timeOfDay",
+  ],
+  "the language's own functions keep their names": ["exchange", "load"],
+  "two things, each the plain word of its room; the next who renames one takes it off this list": [
+    "Answer",
+    "Flags",
+    "Gate",
+    "Kind",
+    "Lane",
+    "LaneOptions",
+    "Line",
+    "LineParts",
+    "Lines",
+    "MAX_LINE",
+    "MAX_WAIT_MS",
+    "OUTCOMES",
+    "Output",
+    "Place",
+    "ReportOptions",
+    "STREAMS",
+    "Source",
+    "Surroundings",
+    "placeOf",
+    "width",
+  ],
+};
+const EXPORTED = /^export (?:(?:declare|abstract|async) )*(?:class|const|function\*?|interface|type) (\w+)/gm;
+
 /** A source file with what it imports: paths of ours, relative to the repository, or names of modules. */
 interface Source {
   readonly path: string;
@@ -267,6 +318,17 @@ test("nothing imports what lies outside of mod.ts, src/ and workers/", () => {
     )
   );
   assert.deepEqual(found, []);
+});
+
+test("a name that is exported means one thing in all rooms, or has a reason to mean more", () => {
+  const rooms = new Map<string, Set<string>>();
+  for (const { path, text } of sources()) {
+    for (const [, name] of text.matchAll(EXPORTED)) {
+      rooms.set(name!, (rooms.get(name!) ?? new Set()).add(roomOf(path)));
+    }
+  }
+  const shared = [...rooms].filter(([, { size }]) => size > 1).map(([name]) => name).sort();
+  assert.deepEqual(shared, Object.values(SHARED_NAMES).flat().sort());
 });
 
 test("no file imports itself by way of others", () => {

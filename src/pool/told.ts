@@ -34,7 +34,7 @@ function errorIn(parsed: unknown, depth: number): ErrorData | undefined {
 }
 
 /** A time within bounds; they count for what is no number too. */
-export function within(at: number, { from, to }: { readonly from: number; readonly to: number }): number {
+export function clamped(at: number, { from, to }: { readonly from: number; readonly to: number }): number {
   return at >= from && at <= to ? at : at < from ? from : to;
 }
 

@@ -11,7 +11,7 @@
  */
 import { stampOffset, systemClock } from "../base/clock.ts";
 import { monotonic } from "../base/primordials.ts";
-import { within } from "./told.ts";
+import { clamped } from "./told.ts";
 
 /** How far the origins of two threads are off, at most, milliseconds. */
 const SLACK_MS = 2;
@@ -41,7 +41,7 @@ export function clockOffset(
     offset >= least - SLACK_MS && offset <= most + SLACK_MS
   );
   // Otherwise the moment counts at which we heard: late rather than early, for the sake of timeouts.
-  return fitting === undefined ? most : within(fitting, { from: least, to: most });
+  return fitting === undefined ? most : clamped(fitting, { from: least, to: most });
 }
 
 /** What a worker tells of its clock. Bun names moments before the year 2000 wrongly, so that the wall clock is asked too. */
@@ -86,7 +86,7 @@ export class WorkerClock {
     const moment = at + (this.#offset ?? 0);
     // So it was found too late: what has been read has happened.
     if (moment > now && this.#offset !== undefined) this.#offset = Math.max(this.#least, now - at);
-    return within(moment, { from: this.#startedAt, to: now });
+    return clamped(moment, { from: this.#startedAt, to: now });
   }
 
   /** The two moments of an attempt that has ended, each worker's attempts one after the other. */
