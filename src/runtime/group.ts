@@ -7,6 +7,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
+import type { Readable } from "node:stream";
+import { systemClock } from "../base/clock.ts";
 import { descriptorLimit, needDescriptors } from "./descriptors.ts";
 import { guard } from "./guard.ts";
 import { marksWith, OURS } from "./marks.ts";
@@ -15,6 +17,15 @@ import type { ChildEnd, GroupOptions, ProcessGroup } from "./port.ts";
 
 /** Most file descriptors that are left to the rest of the process. */
 const MAX_RESERVE = 32;
+
+/** Output is handed on in pieces of this size. */
+const PIECE_BYTES = 4096;
+/** After this long the thread is left to others, milliseconds. */
+const WORK_MS = 4;
+/** What takes less is nothing to rest after, milliseconds. */
+const SHORT_MS = 1;
+/** How long others are left alone, milliseconds. */
+const REST_MS = 4;
 
 /** Starts a program. That it could not be started is told by `ended`. */
 export function startGroup({ command, cwd, env, stdin, mark, onOutput }: GroupOptions): ProcessGroup {
@@ -38,16 +49,20 @@ export function startGroup({ command, cwd, env, stdin, mark, onOutput }: GroupOp
   });
   const { pid } = child;
   if (pid !== undefined) guard.add(pid);
+  let released = false;
+  const handed: (() => Promise<void>)[] = [];
   // Without a file descriptor left, there is a child without streams, and the error comes later.
   for (const stream of ["stdout", "stderr"] as const) {
-    child[stream]?.on("data", (bytes: Uint8Array) => onOutput(stream, bytes));
-    child[stream]?.on("error", () => {});
+    const output = child[stream];
+    if (output === null || output === undefined) continue;
+    handed.push(inTurns(output, { hear: (bytes) => onOutput(stream, bytes), released: () => released }));
+    output.on("error", () => {});
   }
   // A program that does not read its input may be gone before all of it is written.
   child.stdin?.on("error", () => {});
   child.stdin?.end(stdin);
   const drained = new Promise<void>((done) => {
-    child.on("close", () => done());
+    child.on("close", () => void Promise.all(handed.map((all) => all())).then(() => done()));
     child.on("error", () => done());
   });
   return {
@@ -59,10 +74,41 @@ export function startGroup({ command, cwd, env, stdin, mark, onOutput }: GroupOp
       return pid !== undefined && groupLives(pid);
     },
     release() {
+      released = true;
       if (pid !== undefined) guard.remove(pid);
       for (const stream of ["stdout", "stderr", "stdin"] as const) child[stream]?.destroy();
     },
   };
+}
+
+/**
+ * Hands on what a stream gives, and leaves the thread to others in between where that takes long: a program that prints
+ * millions of short lines is not to make the ends of all others be noticed after their timeouts. The returned function tells
+ * when all that the stream has given is handed on.
+ */
+function inTurns(
+  stream: Readable,
+  { hear, released }: { readonly hear: (bytes: Uint8Array) => void; readonly released: () => boolean },
+): () => Promise<void> {
+  const rest = async () => {
+    stream.pause();
+    await new Promise<void>((rested) => systemClock.after(REST_MS, rested));
+  };
+  const handOn = async (bytes: Uint8Array) => {
+    let since = systemClock.monotonic();
+    for (let at = 0; at < bytes.length && !released(); at += PIECE_BYTES) {
+      hear(bytes.subarray(at, at + PIECE_BYTES));
+      if (systemClock.monotonic() - since < WORK_MS) continue;
+      await rest();
+      since = systemClock.monotonic();
+    }
+    if (systemClock.monotonic() - since >= SHORT_MS) await rest();
+    stream.resume();
+  };
+  // On Bun one that rests may give what it had read already, and end.
+  let handed = Promise.resolve();
+  stream.on("data", (bytes: Uint8Array) => handed = handed.then(() => handOn(bytes)));
+  return () => handed;
 }
 
 function neverStarted(error: Error): ProcessGroup {

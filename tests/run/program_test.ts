@@ -272,6 +272,20 @@ test("command: programs and worker tasks run side by side, and hand each other v
   assert.deepEqual(printed(seen, "last"), ['{"worker":42}']);
 });
 
+test("command: one that prints without end makes no other late", async () => {
+  const quick = { sh: "echo 1 > $OUTRIDER_OUTPUT", timeout: "4s" };
+  const names = ["a", "b", "c", "d", "e"];
+  const { result } = await see(
+    scripts({
+      floods: { sh: "yes", timeout: "5s" },
+      ...Object.fromEntries(names.map((name) => [name, quick])),
+    }),
+    { maxWorkers: 8 },
+  );
+  assert.equal(only(result, "floods").outcome, "timed_out");
+  for (const name of names) assert.equal(only(result, name).outcome, "succeeded", name);
+});
+
 test("command: at most as many programs as there may be workers run at a time, the others wait", () =>
   withFolder(async (folder) => {
     const sh = `echo + >> ${folder}/log; sleep 0.05; echo - >> ${folder}/log`;
