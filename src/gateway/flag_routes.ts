@@ -172,7 +172,9 @@ function applied(name: string, { flag, operation }: Apply): FlagAnswer {
         );
       }
       const after = operation.op === "increment" ? before + operation.by : before - operation.by;
-      if (Number.isFinite(after)) return next(after);
+      // Beyond 2^53 a count of one would change nothing and be told as done.
+      const whole = Number.isInteger(before) && Number.isInteger(operation.by);
+      if (whole ? Number.isSafeInteger(after) : Number.isFinite(after)) return next(after);
       throw new Refuse(
         409,
         "FLAG_RANGE",

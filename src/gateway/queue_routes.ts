@@ -62,13 +62,15 @@ function executor(c: Ctx, parts: GatewayParts): Response {
 function handouts(c: Ctx, parts: GatewayParts): Response {
   requireUser(c);
   const { store } = parts;
-  const views = handoutViews(store.handouts(undefined, MAX_OF_ALL), {
+  const executor = c.req.query("executor");
+  const only = executor === undefined ? undefined : store.executor(executor);
+  const targets = executor === undefined ? undefined : targetsOf(executor, only?.heartbeat?.groups ?? []);
+  const views = handoutViews(store.handouts(targets, MAX_OF_ALL), {
     store,
     lease: leaseOf(parts),
-    executors: store.executors(),
+    executors: executor === undefined ? store.executors() : only === undefined ? [] : [only],
     limit: MAX_OF_ALL,
   });
-  const executor = c.req.query("executor");
   return c.json({ handouts: views.filter((view) => executor === undefined || view.executor === executor) });
 }
 

@@ -37,7 +37,7 @@ export interface RunEnded {
 const RunEnded: Schema<RunEnded> = v.looseObject({
   ...Base,
   state: RunState,
-  tookMs: v.exactOptional(v.number()),
+  tookMs: v.exactOptional(v.pipe(v.number(), v.finite(), v.minValue(0))),
 });
 
 /** A run that goes on, perhaps with tasks that are run anew. */

@@ -175,6 +175,13 @@ test("gateway: what is told of a gap is never longer than users take, and no run
   });
   const mine = await (await w.ask("/v1/runs?executor=e")).json() as { runs: { run: string }[] };
   assert.deepEqual(mine.runs.map(({ run }) => run), ["r"]);
+  const handout = { bytes: new Uint8Array(1), hash: "h", pipeline: undefined, at: 1 };
+  w.store.atomically(() => {
+    w.store.addHandout({ ...handout, target: "e" });
+    for (let at = 0; at < 1_000; at++) w.store.addHandout({ ...handout, target: "loud" });
+  });
+  const list = await (await w.ask("/v1/handouts?executor=e")).json() as { handouts: { to: string }[] };
+  assert.deepEqual(list.handouts.map(({ to }) => to), ["e"]);
 });
 
 test("gateway: whatever one row of the database holds, lists are lists that users can read", async () => {
@@ -487,6 +494,10 @@ test("gateway: flags are bounded in number and size, and counting past all numbe
   const over = await w.post("/v1/experiments/y/flags/n", { op: "increment", id: "1", by: 1e308 });
   assert.equal(over.status, 409);
   assert.equal(w.store.flag("y", "n")?.value, 1e308);
+  const count = { op: "increment", id: "2", by: 1 };
+  await w.ask("/v1/experiments/y/flags/m", { method: "PUT", body: '{"value":9007199254740991}' });
+  assert.equal((await w.post("/v1/experiments/y/flags/m", count)).status, 409);
+  assert.equal(w.store.flag("y", "m")?.version, 1);
   await put("f2", large);
   const typed = await w.post(`${path}/f2`, { op: "increment", id: "2", by: 1 });
   assert.equal(typed.status, 409);
