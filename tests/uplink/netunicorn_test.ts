@@ -319,6 +319,27 @@ test("uplink: netUnicorn: a result that a proxy finds too large goes without log
   assert.ok(sizes.length <= 8, `${sizes}`);
 });
 
+test("uplink: netUnicorn: a small result that a proxy calls too large waits, and comes whole", async () => {
+  const w = world();
+  let refusals = 6;
+  const gateway = netunicornGateway({
+    url: "http://gateway.test",
+    executor: "dev ice",
+    clock: w.clock,
+    fetch: (url, init) =>
+      refusals-- > 0 ? Promise.resolve(new Response("big", { status: 413 })) : w.chaos.fetch(url, init),
+  });
+  const report = startReport({
+    ...{ gateway, clock: w.clock, random: Math.random, run: "r", source: new FakeJournal() },
+  });
+  const tasks = { one: [{ iteration: 0, attempt: 1, outcome: "succeeded", value: "kept" }] };
+  report.end({ state: "succeeded", result: { run: "r", state: "succeeded", tasks } });
+  assert.equal(await drive(report.drained, w), true);
+  const { result } = w.there.stored("dev ice") as { result: { tasks: typeof tasks } };
+  assert.equal(result.tasks.one[0]?.value, "kept");
+  assert.equal(report.status().leftOut, 0);
+});
+
 test("uplink: netUnicorn: while a proxy refuses the result, the back-off grows, nothing is told to be back, and the gateway counts as out of reach", async () => {
   const w = world();
   w.there.resultTrouble = 413;

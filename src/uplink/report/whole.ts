@@ -92,9 +92,8 @@ class WholeReport implements Report {
         if (signal.aborted) return;
         this.#lastError = error.message;
         this.#options.onError?.(error);
-        if (error instanceof GatewayRefusedError && (!error.transient || error.tooLarge)) {
-          size = smaller(whole);
-        }
+        const refused = error instanceof GatewayRefusedError && (!error.transient || error.tooLarge);
+        if (refused && (error.own || whole.length > FITS)) size = smaller(whole);
         const ms = backoff.next(error.retryAfterMs);
         // Only the network's pauses are over when the gateway is heard: what it refuses, it refuses again.
         const network = error instanceof UnreachableError || error instanceof GatewayTimeoutError;
@@ -125,6 +124,9 @@ class WholeReport implements Report {
     this.#settle(true);
   }
 }
+
+/** What is no longer fits everywhere, in characters: who says otherwise and is no gateway does not mean the size. */
+const FITS = 16_384;
 
 /** Longest JSON of the parts, characters. */
 interface Size {
