@@ -27,7 +27,7 @@ function admitLocal(request: Request, hosts: readonly string[]): void {
     throw new Refuse(400, "HOST", "The request's Host is no host: ask the gateway by its address");
   }
   const { host, hostname } = url;
-  const known = hostname === "localhost" || /^[\d.]+$/.test(hostname) || hostname.startsWith("[") ||
+  const known = hostname === "localhost" || /^\d+(\.\d+){3}$/.test(hostname) || hostname.startsWith("[") ||
     hosts.includes(hostname);
   if (!known) {
     throw new Refuse(

@@ -1,7 +1,7 @@
 /**
  * Owns what serving an app is about on every runtime: the address it has, and what a failure means.
  * Must not know how a runtime listens; each adapter passes that in.
- * Invariant: nothing is served at another address than was asked for.
+ * Invariant: nothing is served at another address than was asked for, and no app gets a request whose address is none.
  */
 import { messageOf } from "../base/message.ts";
 import { isIP } from "node:net";
@@ -35,8 +35,9 @@ const SPARE = 16;
 /** Serves an app by means of `listen`. */
 export async function serveWith(
   listen: Listen,
-  { fetch, connections: wanted = CONNECTIONS, ...options }: ServeOptions,
+  { fetch: app, connections: wanted = CONNECTIONS, ...options }: ServeOptions,
 ): Promise<Served> {
+  const fetch = addressed(app);
   const place = "path" in options
     ? options
     : { hostname: options.hostname ?? "127.0.0.1", port: options.port };
@@ -57,6 +58,16 @@ export async function serveWith(
     port,
     close: () => closed ??= doors.close(),
   };
+}
+
+/** Runtimes make the address of the Host header, whatever stands in it; on Bun it may be a path alone. */
+function addressed(app: AppFetch): AppFetch {
+  return (request) =>
+    URL.canParse(request.url)
+      ? app(request)
+      : new Response("The Host header is missing or no host: send the address that is asked\n", {
+        status: 400,
+      });
 }
 
 /**
@@ -126,7 +137,7 @@ function explained(error: unknown, place: Place): ServeError {
   const advice = code === "EADDRINUSE"
     ? "another process has it: end that one, or choose another"
     : code === "EACCES" || code === "EPERM"
-    ? "this user may not use it: choose another, such as a port above 1023"
+    ? `this user may not use it: choose another${"path" in place ? " path" : ", such as a port above 1023"}`
     : `${message}: choose another address`;
   return new ServeError(`Could not listen on ${where}: ${advice}`, { cause: error });
 }

@@ -4,7 +4,7 @@
  * Invariant: nothing is ever removed but a socket that nobody listens on, and our own. A dead one is taken out of the way
  * first, looked at there again, and put back if another process has put a live one in its place in that very moment.
  */
-import { type BigIntStats, chmodSync, linkSync, lstatSync, renameSync, rmSync } from "node:fs";
+import { type BigIntStats, chmodSync, linkSync, lstatSync, renameSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
@@ -37,6 +37,12 @@ export async function listenAtPath<Server extends { close(): Promise<void> }>(
   if (bytes > MAX_PATH) {
     throw new ServeError(
       `Could not listen on ${path}: it has ${bytes} bytes, a socket's path has at most ${MAX_PATH}: choose a shorter one`,
+    );
+  }
+  // Runtimes say different things of it, Node that it may not be used.
+  if (!statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory()) {
+    throw new ServeError(
+      `Could not listen on ${path}: there is no folder ${dirname(path)}: make it, or choose another path`,
     );
   }
   await makeFree(path);

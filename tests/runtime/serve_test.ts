@@ -78,6 +78,42 @@ test("the gateway and the end point are served on 127.0.0.1 alone", async () => 
   });
 });
 
+/** The first line of the answer to a request as it is written here; empty if there is none. */
+function answerTo(port: number, head: string): Promise<string> {
+  return new Promise((answer) => {
+    let text = "";
+    const socket = connect({ host: "127.0.0.1", port }, () => socket.write(`${head}\r\n\r\n`));
+    socket.on("data", (piece) => {
+      text += piece;
+      if (text.includes("\r\n")) socket.destroy();
+    });
+    socket.on("error", () => {}).on("close", () => answer(text.split("\r\n")[0]!));
+  });
+}
+
+test("a Host that is none, or no Host at all, is refused, and no defect of the gateway or the end point", async () => {
+  await withFiles({}, async (folder) => {
+    const defects: unknown[] = [];
+    const store = sqliteGatewayStore(":memory:");
+    const app = gatewayApp({ store, clock: systemClock, onDefect: (error) => void defects.push(error) });
+    const gateway = await runtime.serve({ fetch: app.fetch, port: 0 });
+    const serving = await startServing({ runtime, version: "0", stateDir: folder });
+    const hosts = ["[", "[::1", "%zz", "a:b", ":80", "1.2.3.4.5", "256.256.256.256", "..", "xn--", "a b"];
+    const heads = hosts.map((host) => `GET /v1/runs HTTP/1.1\r\nHost: ${host}\r\nConnection: close`);
+    const answers: string[] = [];
+    for (const port of [gateway.port, Number(new URL(serving.url).port)]) {
+      for (const head of heads) answers.push(await answerTo(port, head));
+    }
+    const hostless = await answerTo(gateway.port, "GET /v1/runs HTTP/1.0");
+    await serving.close();
+    await gateway.close();
+    store.close();
+    assert.deepEqual(answers.filter((answer) => !/^HTTP\/1\.1 4\d\d /.test(answer)), []);
+    assert.doesNotMatch(hostless, /^HTTP\/1\.\d 5/);
+    assert.deepEqual(defects, []);
+  });
+});
+
 test("a server that the system put at another address is closed again, and that is an error", async () => {
   for (
     const [asked, got] of [["127.0.0.1", "0.0.0.0"], ["127.0.0.1", "::"], ["localhost", "0.0.0.0"]] as const

@@ -43,6 +43,16 @@ async function refused(path: string, message: RegExp): Promise<void> {
   await assert.rejects(runtime.serve({ fetch: hello, path }), { code: "OUTRIDER_SERVE", message });
 }
 
+test("a socket's path in a folder that is not there is refused in the same words everywhere", async () => {
+  await withFiles({ "file": "" }, async (folder) => {
+    for (const name of ["none", "file"]) {
+      const path = join(folder, name, "o.sock");
+      await refused(path, new RegExp(`there is no folder .*${name}: make it, or choose another path$`));
+    }
+    assert.deepEqual(readdirSync(folder), ["file"]);
+  });
+});
+
 test("a file, a folder and a link at a socket's path are left as they are, and the error says so", async () => {
   await withFiles({ "file.sock": "precious", "empty.sock": "" }, async (folder) => {
     const at = (name: string) => join(folder, name);
