@@ -2,6 +2,7 @@
  * Owns how the address of the end point is written.
  * Must not know how it is served.
  */
+import { concealedAddress } from "../base/concealed.ts";
 import { HOSTNAME } from "../defaults.ts";
 
 /** The end point can't be served as it was asked for. */
@@ -26,7 +27,7 @@ export function placeOf(text: string): Place {
   if (match === null || port > 65_535) {
     throw new ServingError(
       `Can't serve on ${
-        JSON.stringify(text.slice(0, 100))
+        JSON.stringify(concealedAddress(text.slice(0, 1_000)).slice(0, 100))
       }: write HOST:PORT such as 127.0.0.1:8080, or unix:/path/to/socket`,
     );
   }

@@ -83,7 +83,11 @@ test("secrets: what is wrong with an option or a file of parameters is told with
       const args of [
         ["run", "p.json", "--params", join(folder, "params.json")],
         ["run", "p.json", "--param", `=${SECRET}`],
+        ["run", "p.json", "--param", `key:${SECRET}`],
         ["results", "--token", SECRET, "--token", SECRET],
+        ["results", "--gateway", `http://u:${SECRET}@h`, "--gateway", `http://h?token=${SECRET}`],
+        ["status", "--url", "http://h", `http://u:${SECRET}@h`],
+        ["run", join(folder, "params.json"), "--serve", `http://u:${SECRET}@h`],
       ]
     ) {
       const { code, stdout, stderr } = await runCli(args);

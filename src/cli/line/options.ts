@@ -35,7 +35,7 @@ export function param(input: string): Param {
   const at = input.indexOf("=");
   // What stands behind the sign may be a secret.
   if (at === 0) throw new TypeError('"=…" is not of the form key=value');
-  if (at < 0) throw new TypeError(`${JSON.stringify(clipped(input))} is not of the form key=value`);
+  if (at < 0) throw new TypeError(`${JSON.stringify(nameIn(input))} is not of the form key=value`);
   const text = input.slice(at + 1);
   try {
     return [input.slice(0, at), JSON.parse(text) as unknown];
@@ -44,8 +44,10 @@ export function param(input: string): Param {
   }
 }
 
-function clipped(text: string): string {
-  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+/** What of a parameter without a sign can be its name: another sign may stand before its value. */
+function nameIn(input: string): string {
+  const [name] = /^[\w.-]{0,40}/.exec(input)!;
+  return name.length < input.length ? `${name}…` : name;
 }
 
 /** Parameters from a file's text and from the command line; the latter win. */

@@ -4,6 +4,7 @@
  */
 import { ArgumentScannerError, formatMessageForArgumentScannerError, text_en } from "@stricli/core";
 import type { ApplicationText } from "@stricli/core";
+import { concealedAddress } from "../../base/concealed.ts";
 
 /**
  * The texts of the argument parser, in our grammar.
@@ -48,17 +49,20 @@ function parsingProblem(error: unknown): string {
       `--${externalFlagName}: ${JSON.stringify(input)} is none of ${values.join(", ")}`,
     UnsatisfiedFlagError: ({ externalFlagName }) => `--${externalFlagName}: A value is missing after it`,
     UnexpectedPositionalError: ({ expectedCount, input }) =>
-      `There is an argument too many: ${JSON.stringify(input)}, after ${
+      `There is an argument too many: ${shown(input)}, after ${
         expectedCount === 1 ? "the one" : `the ${expectedCount}`
       } expected`,
     UnsatisfiedPositionalError: ({ placeholder }) => `${placeholder} is missing`,
     UnexpectedFlagError: ({ externalFlagName, previousInput, input }) =>
       `--${externalFlagName} is given twice${
         // A value that is a secret is not shown, nor which it is.
-        externalFlagName === "token"
-          ? ""
-          : `: ${JSON.stringify(previousInput)} and ${JSON.stringify(input)}`}`,
+        externalFlagName === "token" ? "" : `: ${shown(previousInput)} and ${shown(input)}`}`,
   });
+}
+
+/** What was received; an address without what is secret in it. */
+function shown(input: string): string {
+  return JSON.stringify(concealedAddress(input));
 }
 
 function dashed(names: readonly string[]): readonly string[] {
