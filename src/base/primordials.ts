@@ -37,6 +37,7 @@ export const random: typeof Math.random = Math.random;
 export const fromCharCode: typeof String.fromCharCode = String.fromCharCode;
 export const hasOwn: typeof Object.hasOwn = Object.hasOwn;
 export const keys: typeof Object.keys = Object.keys;
+export const setPrototypeOf: typeof Object.setPrototypeOf = Object.setPrototypeOf;
 export const getPrototypeOf: typeof Object.getPrototypeOf = Object.getPrototypeOf;
 export const getOwnPropertySymbols: typeof Object.getOwnPropertySymbols = Object.getOwnPropertySymbols;
 export const defineProperty: typeof Object.defineProperty = Object.defineProperty;

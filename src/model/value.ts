@@ -10,17 +10,22 @@
 import { fromBase64, toBase64 } from "../base/base64.ts";
 import { bytesBeyond, MAX_VALUE_BYTES } from "../base/limits.ts";
 import {
+  ArrayPrototype,
+  create,
   exec,
   getOwnPropertySymbols,
   getPrototypeOf,
+  hasOwn,
   indexOf,
   isArray,
   isBytes,
   isFinite,
   keys,
   ObjectPrototype,
+  ownOf,
   parse,
   put,
+  setPrototypeOf,
   slice,
   stringify,
 } from "../base/primordials.ts";
@@ -73,11 +78,28 @@ const TooLong = RangeError;
 
 function written(value: unknown, name: string): string {
   try {
-    return stringify(value);
+    return stringify(isSpoilt() ? bare(value) : value);
   } catch (error) {
     if (error instanceof TooLong) throw tooLarge(name, "is too long to be written");
     throw error;
   }
+}
+
+/** Whether somebody has given all objects or all arrays another form in JSON: none of theirs. */
+function isSpoilt(): boolean {
+  return hasOwn(ObjectPrototype, "toJSON") || hasOwn(ArrayPrototype, "toJSON");
+}
+
+/** The same value made of what inherits nothing. */
+function bare(value: unknown): unknown {
+  if (value === null || typeof value !== "object") return value;
+  if (isArray(value)) return setPrototypeOf(eachOf(value, bare), null);
+  const copy = create(null) as object;
+  const names = keys(value);
+  for (let at = 0; at < names.length; at++) {
+    put(copy, names[at]!, bare((value as Record<string, unknown>)[names[at]!]));
+  }
+  return copy;
 }
 
 function tooLarge(name: string, what: string): ValueError {
@@ -133,9 +155,13 @@ function inspectObject(value: object, path: string, depth: number): boolean {
   return special;
 }
 
-/** JSON would ask it for another form of it. */
+/** JSON would ask it for another form of it. One that all objects or all arrays were given is not its own, see `bare`. */
 function refuseOwnForm(value: object, path: string): void {
-  if (typeof (value as { toJSON?: unknown }).toJSON !== "function") return;
+  const form = (value as { toJSON?: unknown }).toJSON;
+  if (typeof form !== "function") return;
+  if (form === ownOf(ObjectPrototype, "toJSON")?.value || form === ownOf(ArrayPrototype, "toJSON")?.value) {
+    return;
+  }
   throw new ValueError(`${path}.toJSON is a function: a value is JSON or a Uint8Array`);
 }
 

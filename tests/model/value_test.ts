@@ -137,3 +137,19 @@ test("bytes of a text are counted as an encoder has them", () => {
   }));
   assert.equal(bytesBeyond("\ud800\ud800\udc00\udc00", 1), 10);
 });
+
+test("a form in JSON that all objects or all arrays were given changes no value, and is no reason to refuse one", () => {
+  const value = { a: [1, { b: "two" }], c: new Uint8Array([1]) };
+  const text = encode(value, "v");
+  for (const prototype of [Object.prototype, Array.prototype]) {
+    Object.defineProperty(prototype, "toJSON", { configurable: true, writable: true, value: () => "forged" });
+    try {
+      assert.equal(encode(value, "v"), text);
+      assert.throws(() => encode({ a: { toJSON: () => 1 } }, "v"), {
+        message: /^v\.a\.toJSON is a function/,
+      });
+    } finally {
+      delete (prototype as { toJSON?: unknown }).toJSON;
+    }
+  }
+});
