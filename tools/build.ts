@@ -93,7 +93,7 @@ function declarations(folder: string): void {
     const code = text.replace(/\/\*[\s\S]*?\*\//g, "");
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text.replace(/(from\s*"\.[^"]*|import\("\.[^"]*)\.ts"/g, '$1.js"'));
-    for (const [, name] of code.matchAll(/(?:from|import\()\s*"([^"]+)"/g)) {
+    for (const [, name] of code.matchAll(/(?:\bfrom\s+|\bimport\()"([^"]+)"/g)) {
       if (!name!.startsWith(".")) {
         throw new Error(`The types in ${path} need "${name}": keep it out of the interface`);
       }
