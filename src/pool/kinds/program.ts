@@ -5,6 +5,7 @@
  * stopped.
  */
 import { systemClock } from "../../base/clock.ts";
+import { sleep, within } from "../../base/wait.ts";
 import type { ProgramRun } from "../../pipeline/kinds/program.ts";
 import { withRoom } from "../../base/room.ts";
 import type { ErrorData } from "../../model/outcome.ts";
@@ -108,7 +109,7 @@ export class Program implements OwnAttempt {
       const end = await group.ended;
       unlimit();
       await this.#clear(group);
-      await firstOf(group.drained, DRAIN_MS);
+      await within(systemClock, DRAIN_MS, group.drained);
       for (const cutter of Object.values(this.#cutters)) cutter.end();
       group.release();
       this.#group = undefined;
@@ -188,7 +189,7 @@ export class Program implements OwnAttempt {
         );
         break;
       }
-      await new Promise<void>((later) => systemClock.after(ms, later));
+      await sleep(systemClock, ms);
     }
     this.#cancelKill?.();
   }
@@ -226,11 +227,4 @@ export class Program implements OwnAttempt {
 
 function failure(message: string): { readonly outcome: "failed"; readonly error: ErrorData } {
   return { outcome: "failed", error: { name: "CommandError", message } };
-}
-
-async function firstOf(event: Promise<unknown>, limitMs: number): Promise<void> {
-  let cancel: (() => void) | undefined;
-  const limit = new Promise<void>((done) => cancel = systemClock.after(limitMs, done));
-  await Promise.race([event, limit]);
-  cancel?.();
 }
