@@ -21,7 +21,7 @@ export interface FailedRun {
 export async function recordFailure(journal: Journal, failed: FailedRun): Promise<void> {
   if (finishedOf(journal) !== undefined) return;
   const { run, runtime, at, because, state } = failed;
-  if (journal.states(0, 1).length === 0) {
+  if (journal.last().states === 0) {
     journal.append({ type: "run.started", run, pipeline: "unknown", runtime, plan: "" }, at);
   }
   journal.log({ at, level: "error", from: "executor", stream: "log", text: because });

@@ -14,7 +14,7 @@ import { flagCalls, noFlagCalls } from "../run/flags.ts";
 import type { HttpCondition } from "../serving/serving.ts";
 import type { InspectedExecution } from "../run/inspection.ts";
 import { JournalError } from "../journal/errors.ts";
-import type { Journal } from "../journal/journal.ts";
+import { type Journal, journalBefore } from "../journal/journal.ts";
 import { type Level, LEVELS } from "../model/record.ts";
 import { memoryJournal } from "../journal/memory/memory.ts";
 import type { RunState } from "../model/outcome.ts";
@@ -244,14 +244,7 @@ export class AgentRun {
 /** The journal, without log records below a level that may change. */
 function withLevel(journal: Journal, level: () => Level): Journal {
   let last = 0;
-  return {
-    append: (event, at) => journal.append(event, at),
+  return journalBefore(journal, {
     log: (entry) => LEVELS.indexOf(entry.level) < LEVELS.indexOf(level()) ? last : last = journal.log(entry),
-    states: (after, limit, options) => journal.states(after, limit, options),
-    logs: (after, limit, options) => journal.logs(after, limit, options),
-    watch: (watcher) => journal.watch(watcher),
-    commit: () => journal.commit?.(),
-    flush: () => journal.flush(),
-    close: () => journal.close(),
-  };
+  });
 }

@@ -6,11 +6,9 @@
  */
 import { between } from "../base/clock.ts";
 import { OUTCOMES } from "../model/outcome.ts";
-import type { StateRecord } from "../model/record.ts";
+import { type StateRecord, statesOf } from "../model/record.ts";
 import { Histogram } from "./histogram.ts";
 import type { HttpOptions, HttpRun } from "./port.ts";
-
-const PAGE = 5_000;
 
 /** Seconds. */
 const DURATIONS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800, 3_600];
@@ -65,11 +63,9 @@ export class Metrics {
   #fold(): void {
     if (this.#run === undefined) return;
     this.#ranMs = this.#run.snapshot(0).ranMs;
-    for (;;) {
-      const page = this.#run.journal.states(this.#read, PAGE);
-      for (const record of page) this.#add(record);
-      this.#read = page.at(-1)?.seq ?? this.#read;
-      if (page.length < PAGE) return;
+    for (const record of statesOf(this.#run.journal, this.#read)) {
+      this.#add(record);
+      this.#read = record.seq;
     }
   }
 

@@ -14,6 +14,12 @@ export interface JournalWatcher {
   log?(record: LogRecord): void;
 }
 
+/** Numbers of the newest records; 0 where there is none. */
+export interface LastRecords {
+  readonly states: number;
+  readonly logs: number;
+}
+
 /** How much is read at a time, beside the number of records. */
 export interface ReadOptions {
   /**
@@ -33,6 +39,8 @@ export interface Journal {
   states(after: number, limit: number, options?: ReadOptions): StateRecord[];
   /** Log records with a number above `after`, oldest first, at most `limit`; a gap record where some were dropped. */
   logs(after: number, limit: number, options?: ReadOptions): LogRecord[];
+  /** Numbers of the newest records, dropped or not. */
+  last(): LastRecords;
   /** Tells the watcher of every record from now on, until the returned function is called. */
   watch(watcher: JournalWatcher): () => void;
   /**
@@ -43,4 +51,20 @@ export interface Journal {
   /** Resolves when everything appended so far is as durable as this journal can make it. */
   flush(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A journal before another one: what is not its own goes to that. */
+export function journalBefore(journal: Journal, own: Partial<Journal>): Journal {
+  return {
+    append: (event, at) => journal.append(event, at),
+    log: (entry) => journal.log(entry),
+    states: (after, limit, options) => journal.states(after, limit, options),
+    logs: (after, limit, options) => journal.logs(after, limit, options),
+    last: () => journal.last(),
+    watch: (watcher) => journal.watch(watcher),
+    commit: () => journal.commit?.(),
+    flush: () => journal.flush(),
+    close: () => journal.close(),
+    ...own,
+  };
 }

@@ -139,10 +139,15 @@ const PAGE = 10_000;
 
 /** All state records with a number above `after`, oldest first, also those that come while they are read. */
 export function* statesOf(records: StateRecords, after: number = 0): Generator<StateRecord> {
-  for (let page = records.states(after, PAGE); page.length > 0;) {
-    for (const record of page) yield record;
-    page = records.states(page.at(-1)!.seq, PAGE);
-  }
+  for (const page of pagesOf((after) => records.states(after, PAGE), after)) yield* page;
+}
+
+/** What is read of numbered records with a number above `after`, a page at a time, until nothing more is there. */
+export function* pagesOf<T extends { readonly seq: number }>(
+  read: (after: number) => readonly T[],
+  after: number = 0,
+): Generator<readonly T[]> {
+  for (let page = read(after); page.length > 0; page = read(page.at(-1)!.seq)) yield page;
 }
 
 /** What holds the state records of a run, such as its journal. */

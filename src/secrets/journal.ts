@@ -4,7 +4,7 @@
  * Invariant: no line reaches the journal behind it with a secret in it, also not half of one in each of two lines: of a long
  * one that was cut, or of base64 that is wrapped. No line waits for another.
  */
-import type { Journal, LogEntry } from "../journal/journal.ts";
+import { type Journal, journalBefore, type LogEntry } from "../journal/journal.ts";
 import type { StateRecord } from "../model/record.ts";
 import type { RedactionStream, Redactor } from "./redactor.ts";
 
@@ -36,31 +36,16 @@ export function redactingJournal(journal: Journal, redactor: Redactor): Journal 
     }
     return told;
   };
-  return {
-    append: (event, at) => journal.append(event, at),
-    log: (entry) => journal.log({ ...entry, text: textOf(entry) }),
-    states: (after, limit, options) => journal.states(after, limit, options),
-    logs: (after, limit, options) => journal.logs(after, limit, options),
-    watch: (watcher) => journal.watch(watcher),
-    ...(journal.commit !== undefined && { commit: () => journal.commit!() }),
-    flush: () => journal.flush(),
-    close: () => journal.close(),
-  };
+  return journalBefore(journal, { log: (entry) => journal.log({ ...entry, text: textOf(entry) }) });
 }
 
 /** What of a journal is told elsewhere: its values, errors and reasons are without secrets too. What is kept stays as it is. */
 export function toldOf(journal: Journal, redactor: Redactor | undefined): Journal {
   if (redactor === undefined) return journal;
-  return {
-    append: (event, at) => journal.append(event, at),
-    log: (entry) => journal.log(entry),
-    states: (after, limit) => journal.states(after, limit).map((record) => toldRecord(record, redactor)),
-    logs: (after, limit) => journal.logs(after, limit),
-    watch: (watcher) => journal.watch(watcher),
-    ...(journal.commit !== undefined && { commit: () => journal.commit!() }),
-    flush: () => journal.flush(),
-    close: () => journal.close(),
-  };
+  return journalBefore(journal, {
+    states: (after, limit, options) =>
+      journal.states(after, limit, options).map((record) => toldRecord(record, redactor)),
+  });
 }
 
 /** Fields of records that hold JSON, whose numbers have to stay numbers. */

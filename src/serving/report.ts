@@ -7,7 +7,7 @@ import { reportHtml } from "../page/page.ts";
 import { planJson } from "../http/run_routes.ts";
 import type { InspectedExecution } from "../run/inspection.ts";
 import type { Journal } from "../journal/journal.ts";
-import { type LogRecord, statesOf } from "../model/record.ts";
+import { type LogRecord, pagesOf, statesOf } from "../model/record.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import { toldOf } from "../secrets/journal.ts";
 import type { Redactor } from "../secrets/redactor.ts";
@@ -60,15 +60,11 @@ function* recordsOf(journal: Journal): Generator<string> {
 }
 
 function* logsOf(journal: Journal): Generator<string> {
-  let last = 0;
-  for (let page = journal.logs(0, PAGE); page.length > 0; page = journal.logs(last, PAGE)) {
-    last = page.at(-1)!.seq;
-  }
-  let after = Math.max(0, last - MAX_REPORT_LINES);
-  for (let page = journal.logs(after, PAGE); page.length > 0; page = journal.logs(after, PAGE)) {
-    if (after > 0 && after === last - MAX_REPORT_LINES) yield JSON.stringify(leftOut(after, page[0]!));
+  let out = Math.max(0, journal.last().logs - MAX_REPORT_LINES);
+  for (const page of pagesOf((after) => journal.logs(after, PAGE), out)) {
+    if (out > 0) yield JSON.stringify(leftOut(out, page[0]!));
+    out = 0;
     for (const record of page) yield JSON.stringify(record);
-    after = page.at(-1)!.seq;
   }
 }
 

@@ -77,6 +77,17 @@ export function contract(name: string, open: Open): void {
     });
   });
 
+  test(`${name}: the numbers of the newest records are had without reading, also of those that were dropped`, async () => {
+    await using(await open({ logBytes: 100 }), async (journal) => {
+      assert.deepEqual(journal.last(), { states: 0, logs: 0 });
+      journal.append(stateOf("a"), 0);
+      for (const text of ["one", "two"]) journal.log(entryOf(text));
+      assert.deepEqual(journal.last(), { states: 1, logs: 2 });
+      await journal.flush();
+      assert.deepEqual(journal.last(), { states: 1, logs: 2 });
+    });
+  });
+
   test(`${name}: watchers are told in order until they leave, and one that throws harms nobody`, async () => {
     await using(await open(), (journal) => {
       const seen: string[] = [];

@@ -11,7 +11,7 @@ import { isoTime } from "../../base/clock.ts";
 import type { Archive, Dropped, Most } from "./archive.ts";
 import type { JournalClock, JournalDisk, JournalFile } from "./port.ts";
 import { journalError } from "../errors.ts";
-import type { Journal, JournalWatcher, LogEntry, ReadOptions } from "../journal.ts";
+import type { Journal, JournalWatcher, LastRecords, LogEntry, ReadOptions } from "../journal.ts";
 import type { Lines } from "./text_lines.ts";
 import { gapRecord, logSize } from "./log_stream.ts";
 import type { JournalOptions } from "../memory/memory.ts";
@@ -166,6 +166,10 @@ export class DiskJournal implements SqliteJournal {
     });
     for (const text of texts) records.push(JSON.parse(text) as LogRecord);
     return records;
+  }
+
+  last(): LastRecords {
+    return { states: this.#states.last, logs: this.#logs.last };
   }
 
   watch(watcher: JournalWatcher): () => void {

@@ -4,7 +4,7 @@
  * Invariant: state records are never dropped; where log records were, one gap record stands in their place.
  */
 import { LOG_BYTES } from "../../defaults.ts";
-import type { Journal, JournalWatcher, LogEntry } from "../journal.ts";
+import type { Journal, JournalWatcher, LastRecords, LogEntry } from "../journal.ts";
 import { LogLane } from "../disk/log_stream.ts";
 import type { LogRecord, StateEvent, StateRecord } from "../../model/record.ts";
 import { StateLane, stateRecord } from "../disk/state_stream.ts";
@@ -48,6 +48,9 @@ export function memoryJournal(options: JournalOptions = {}): Journal {
     },
     logs(after: number, limit: number): LogRecord[] {
       return lane.read(after, limit);
+    },
+    last(): LastRecords {
+      return { states: states.last, logs: lane.last };
     },
     watch(watcher: JournalWatcher): () => void {
       return watchers.add(watcher);

@@ -280,7 +280,7 @@ export class StateDir {
 
   /** The gateway has all of a run. */
   reported({ journal }: KeptRun): void {
-    journal.setCursor(REPORTED, journal.states(0, 1).length + 1);
+    journal.setCursor(REPORTED, 1);
   }
 
   /** Whether the gateway has all of a run. */
@@ -408,7 +408,7 @@ export class StateDir {
       origin = originOf(found);
       const run = await this.#opened(folder, { origin: origin ?? {}, existing: true });
       if (origin !== undefined) return void runs.push(run);
-      const empty = run.journal.states(0, 1).length === 0 && !names.includes("origin.json");
+      const empty = run.journal.last().states === 0 && !names.includes("origin.json");
       await this.#release(run);
       if (empty) return await this.#forget(folder);
       await this.#setAsideNow(folder, `${folder}/origin.json is missing or damaged`, {});

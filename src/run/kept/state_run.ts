@@ -38,7 +38,7 @@ export async function keptRun<T>(
       return done;
     } catch (error) {
       // Nothing has begun, so there is nothing to go on with.
-      if (kept.journal.states(0, 1).length === 0) await state.remove(kept);
+      if (kept.journal.last().states === 0) await state.remove(kept);
       throw error;
     }
   } finally {
@@ -58,7 +58,7 @@ async function choose(state: StateDir, { folder, from, note }: KeptRunOptions): 
   }
   const last = runs.at(-1);
   if (from !== undefined) {
-    if (last !== undefined && last.journal.states(0, 1).length > 0) return withLoss(last, note);
+    if (last !== undefined && last.journal.last().states > 0) return withLoss(last, note);
     throw new StateError(
       `There is no run in ${folder} to repeat a part of: run the pipeline with this --state-dir first`,
     );

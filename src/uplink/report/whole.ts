@@ -5,6 +5,7 @@
  * without its value. What is too large for the way goes without log first, then without its largest values.
  */
 import { isoTime } from "../../base/clock.ts";
+import { pagesOf } from "../../model/record.ts";
 import { Backoff } from "../../base/backoff.ts";
 import type { CallOptions, Whole } from "../gateway.ts";
 import { GatewayRefusedError, GatewayTimeoutError, UnreachableError, UplinkError } from "../errors.ts";
@@ -156,11 +157,8 @@ function lastRecords(read: (after: number) => readonly Numbered[], maxBytes: num
   let bytes = 0;
   let first = 0;
   let dropped = 0;
-  for (let after = 0;;) {
-    const chunk = read(after);
-    if (chunk.length === 0) break;
-    for (const record of chunk) {
-      after = record.seq;
+  for (const page of pagesOf(read)) {
+    for (const record of page) {
       const size = JSON.stringify(record).length;
       kept.push({ record, size });
       bytes += size;
