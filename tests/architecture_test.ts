@@ -162,11 +162,9 @@ const SHARED_NAMES: Readonly<Record<string, readonly string[]>> = {
     "Answer",
     "Flags",
     "Gate",
-    "Kind",
     "Lane",
     "LaneOptions",
     "Line",
-    "LineParts",
     "Lines",
     "MAX_LINE",
     "MAX_WAIT_MS",
@@ -175,10 +173,8 @@ const SHARED_NAMES: Readonly<Record<string, readonly string[]>> = {
     "Place",
     "ReportOptions",
     "STREAMS",
-    "Source",
     "Surroundings",
     "placeOf",
-    "width",
   ],
 };
 const EXPORTED = /^export (?:(?:declare|abstract|async) )*(?:class|const|function\*?|interface|type) (\w+)/gm;

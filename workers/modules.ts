@@ -16,7 +16,7 @@ import {
   SafeMap,
   species,
 } from "../src/base/primordials.ts";
-import type { Source } from "../src/pool/protocol.ts";
+import type { FunctionSource } from "../src/pipeline/kinds/kind.ts";
 import { isPipeline, type PipelineLike, pipelinesMade } from "../src/pipeline/builder/registry.ts";
 
 /** A task's function, whatever its inputs are. */
@@ -24,11 +24,11 @@ export type AnyTask = (context: unknown) => unknown;
 
 /** Functions by source and task, once their modules are imported. */
 export class Modules {
-  #sources: readonly Source[] = [];
+  #sources: readonly FunctionSource[] = [];
   readonly #exported: (AnyTask | undefined)[] = [];
   readonly #pipelines: (PipelineLike | undefined)[] = [];
 
-  setup(sources: readonly Source[]): void {
+  setup(sources: readonly FunctionSource[]): void {
     this.#sources = sources;
   }
 

@@ -6,6 +6,7 @@
  */
 import type { Endpoint } from "comlink";
 import type { AttemptResult, Outcome } from "../model/outcome.ts";
+import type { FunctionSource } from "../pipeline/kinds/kind.ts";
 import type { InboxMemory } from "./ring/inbox.ts";
 
 /** What a worker is started with. */
@@ -20,17 +21,13 @@ export interface WorkerData {
   readonly halt: Int32Array;
 }
 
-/** Where the functions of a run's tasks are. */
-export type Source =
-  | { readonly module: string; readonly export: string }
-  | { readonly module: string; readonly pipeline: string };
-
 /** What a worker needs to know before its first attempt. */
 export interface WorkerSetup {
   readonly run: string;
   /** How many attempts there can be on workers at the same time. */
   readonly width: number;
-  readonly sources: readonly Source[];
+  /** Where the functions of its tasks are. */
+  readonly sources: readonly FunctionSource[];
 }
 
 /** What a lane calls in its worker. */

@@ -5,11 +5,11 @@
  */
 import type { LogEntry } from "../journal/journal.ts";
 import { LEVELS, STREAMS } from "../model/record.ts";
+import type { FunctionSource } from "../pipeline/kinds/kind.ts";
 import { kindOf } from "../pipeline/kinds/list.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { LaneItem, LaneLine } from "../pool/lane.ts";
 import type { Supply } from "../pool/port.ts";
-import type { Source } from "../pool/protocol.ts";
 import { type Command, type Dispatch, Standing } from "../schedule/command.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 
@@ -30,8 +30,8 @@ export interface SupplyParts {
 const NO_SOURCE = -1;
 
 /** The distinct places that a plan's functions come from, and which one each task has. */
-export function sourcesOf(plan: Plan): { readonly sources: Source[]; readonly sourceOf: Int32Array } {
-  const sources: Source[] = [];
+export function sourcesOf(plan: Plan): { readonly sources: FunctionSource[]; readonly sourceOf: Int32Array } {
+  const sources: FunctionSource[] = [];
   // By module first: it may be long (`data:`), and a key with it in would be made and hashed for each task.
   const known = new Map<string, Map<string, number>>();
   const sourceOf = Int32Array.from(plan.tasks, ({ run }) => {

@@ -23,7 +23,7 @@ import { load, type Source } from "../pipeline/load/load.ts";
 import type { RunState } from "../model/outcome.ts";
 import { kindOf } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
-import { width } from "../pipeline/plan/width.ts";
+import { widthOf } from "../pipeline/plan/width.ts";
 import type { Given, LaneItem, LaneOutcome } from "../pool/lane.ts";
 import { Pool } from "../pool/pool.ts";
 import { workerCode } from "../pool/worker_code.ts";
@@ -306,7 +306,7 @@ class Run implements InspectedExecution {
     }
     this.#begun.resolve(plan);
     const onWorkers = ({ run }: PlanTask) => run !== undefined && kindOf(run).place !== "own";
-    this.#pool.begin(supply, { run: this.run, width: width(plan, onWorkers), sources });
+    this.#pool.begin(supply, { run: this.run, width: widthOf(plan, onWorkers), sources });
   }
 
   #start(hash: string): Schedule {

@@ -16,7 +16,7 @@ const MAX_LOOKED_AT = 16;
 const FEW_NEEDS = 16;
 
 /** What lines are made from; all of it changes as the run goes on. */
-export interface LineParts {
+export interface LineFacts {
   readonly plan: Plan;
   readonly edges: Edges;
   readonly states: TaskStates;
@@ -30,7 +30,7 @@ export class Lines {
   readonly #states: TaskStates;
   readonly #lanes: Lanes;
 
-  constructor({ plan, edges, states, lanes }: LineParts) {
+  constructor({ plan, edges, states, lanes }: LineFacts) {
     this.#plan = plan;
     this.#edges = edges;
     this.#states = states;

@@ -4,7 +4,7 @@ import test from "node:test";
 import fc from "fast-check";
 import { compile } from "../../src/pipeline/plan/compile.ts";
 import type { Plan, PlanTask } from "../../src/pipeline/plan/plan.ts";
-import { width } from "../../src/pipeline/plan/width.ts";
+import { widthOf } from "../../src/pipeline/plan/width.ts";
 import type { Command } from "../../src/schedule/command.ts";
 import { Schedule } from "../../src/schedule/schedule.ts";
 import { type Dice, dice } from "../schedule/dice.ts";
@@ -42,22 +42,22 @@ function mostAtOnce(plan: Plan, roll: Dice): number {
 }
 
 test("width: a chain is one wide, a diamond two, and what needs nothing as many as there are", () => {
-  assert.equal(width(planOf({ a: [], b: ["a"], c: ["b"] }), runs), 1);
-  assert.equal(width(planOf({ a: [], b: ["a"], c: ["a"], d: ["b", "c"] }), runs), 2);
-  assert.equal(width(planOf({ a: [], b: [], c: [] }), runs), 3);
-  assert.equal(width(planOf({ a: [], b: [] }), () => false), 0);
+  assert.equal(widthOf(planOf({ a: [], b: ["a"], c: ["b"] }), runs), 1);
+  assert.equal(widthOf(planOf({ a: [], b: ["a"], c: ["a"], d: ["b", "c"] }), runs), 2);
+  assert.equal(widthOf(planOf({ a: [], b: [], c: [] }), runs), 3);
+  assert.equal(widthOf(planOf({ a: [], b: [] }), () => false), 0);
 });
 
 test("width: a loop around a chain is one wide", () => {
   const looped = planOf({ a: [], b: ["a"] }, { loops: [{ from: "b", to: "a", times: 2 }] });
-  assert.equal(width(looped, runs), 1);
+  assert.equal(widthOf(looped, runs), 1);
 });
 
 test("width: never do more run at once, whatever the joins, loops, retries and failures", () => {
   fc.assert(
     fc.property(plans(), fc.integer(), (plan, seed) => {
       const most = mostAtOnce(plan, dice(seed));
-      assert.ok(most <= width(plan, runs), `${most} ran at once, of ${width(plan, runs)}`);
+      assert.ok(most <= widthOf(plan, runs), `${most} ran at once, of ${widthOf(plan, runs)}`);
     }),
     { numRuns: 1000 },
   );

@@ -7,7 +7,7 @@ import type { GenericSchema } from "valibot";
 import type { Problem } from "../../model/problem.ts";
 
 /** Where what is written in a pipeline is resolved. */
-export interface Surroundings {
+export interface Whereabouts {
   /** The `file:` URL that relative paths start at. */
   readonly base: string;
   /** Absolute URL of a module as written, or an error to be told. */
@@ -44,11 +44,11 @@ interface Described<Written extends object, Planned extends object> {
    *
    * @param run As written: its shape may be wrong, which is told elsewhere.
    */
-  problems(run: Readonly<Record<string, unknown>>, around: Surroundings): readonly Problem[];
+  problems(run: Readonly<Record<string, unknown>>, around: Whereabouts): readonly Problem[];
   /** The function that must be there for the task to run, if that is to be looked up. @param run As for `problems`. */
   wants?(run: Readonly<Record<string, unknown>>): ModuleExport | undefined;
   /** What stands in the plan, of a `run` without problems. It has the kind's key. */
-  resolve(run: Written, around: Surroundings): Planned;
+  resolve(run: Written, around: Whereabouts): Planned;
   /** What stands in a bundle. */
   bundle(run: Written, maker: BundleMaker): Written;
   /** What the local end point shows of it besides its name. */
@@ -71,4 +71,4 @@ export interface OwnKind<Written extends object = object, Planned extends object
 }
 
 /** A kind of task. */
-export type Kind = WorkerKind | OwnKind;
+export type TaskKind = WorkerKind | OwnKind;

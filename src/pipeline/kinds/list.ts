@@ -3,18 +3,18 @@
  * Must not know what is in a kind.
  * Invariant: no key is a key of two kinds.
  */
-import type { Kind } from "./kind.ts";
+import type { TaskKind } from "./kind.ts";
 import { moduleKind } from "./module.ts";
 import { programKind } from "./program.ts";
 
 /** All kinds. What has none of the keys is of the last one, which says what is missing. */
-export const KINDS: readonly Kind[] = [
+export const KINDS: readonly TaskKind[] = [
   programKind,
   moduleKind,
 ];
 
 /** The kind of what a task runs, in a manifest or in a plan. */
-export function kindOf(run: object): Kind {
+export function kindOf(run: object): TaskKind {
   for (const kind of KINDS) if (kind.key in run) return kind;
   return KINDS.at(-1)!;
 }

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { type Problem, show } from "../../model/problem.ts";
 import { isRecord, LIMITS, type ManifestCommandRun } from "../document/manifest.ts";
 import { about, closed, maybe, record, type Schema } from "../document/shapes.ts";
-import type { OwnKind, Surroundings } from "./kind.ts";
+import type { OwnKind, Whereabouts } from "./kind.ts";
 
 /** A program as it stands in a plan. */
 export interface ProgramRun {
@@ -67,7 +67,7 @@ export const programKind: OwnKind<ManifestCommandRun, ProgramRun> = {
   shown: ({ command }) => ({ command }),
 };
 
-function problemOf(run: Readonly<Record<string, unknown>>, around: Surroundings): Problem | undefined {
+function problemOf(run: Readonly<Record<string, unknown>>, around: Whereabouts): Problem | undefined {
   const { command, cwd, env } = run;
   if (Array.isArray(command) && command[0] === "") {
     return { place: "command[0]", message: "Can't be empty: name the program" };
@@ -88,7 +88,7 @@ function problemOf(run: Readonly<Record<string, unknown>>, around: Surroundings)
  *
  * @returns The URL, or an error to be told.
  */
-function folderOf(cwd: string | undefined, { base, resolve }: Surroundings): string | undefined | Error {
+function folderOf(cwd: string | undefined, { base, resolve }: Whereabouts): string | undefined | Error {
   if (cwd === undefined) return base.startsWith("file:") ? new URL(".", base).href : undefined;
   const url = resolve(cwd.endsWith("/") ? cwd : `${cwd}/`);
   if (url instanceof Error || url.startsWith("file:")) return url;

@@ -9,13 +9,13 @@ import { readLoops } from "./loops.ts";
 import { checkManifest, tasksOf } from "../document/check.ts";
 import { isRecord, LIMITS, type Manifest, type ManifestRetry } from "../document/manifest.ts";
 import { kindOf } from "../kinds/list.ts";
-import type { Surroundings } from "../kinds/kind.ts";
+import type { Whereabouts } from "../kinds/kind.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "../document/params.ts";
 import type { Plan, PlanLoop, PlanRetry, PlanTask } from "./plan.ts";
 import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
 import { rank } from "./rank.ts";
-import { checkRuns, type ExportUse, surroundings } from "./runs.ts";
+import { checkRuns, type ExportUse, whereabouts } from "./runs.ts";
 
 /** What an examination of a manifest finds. */
 export interface Examination {
@@ -53,7 +53,7 @@ export function examine(document: unknown, base: string): Examination {
   const { draft, problems: naming } = readDraft(document, tasks);
   const { sequence, cycles } = order(draft.needs);
   const loops = readLoops(draft, sequence);
-  const around = surroundings(base);
+  const around = whereabouts(base);
   const runs = checkRuns(tasks, around);
   const problems = [
     ...shape.problems,
@@ -93,7 +93,7 @@ function tellCycle({ names, needs }: Draft, { path, task, need }: Cycle): Proble
 interface Parts {
   readonly draft: Draft;
   readonly sequence: readonly number[];
-  readonly around: Surroundings;
+  readonly around: Whereabouts;
   readonly loops: ReturnType<typeof readLoops>["loops"];
 }
 

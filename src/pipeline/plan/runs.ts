@@ -5,7 +5,7 @@
  */
 import { placeOf, type Problem } from "../../model/problem.ts";
 import { isRecord } from "../document/manifest.ts";
-import type { Surroundings } from "../kinds/kind.ts";
+import type { Whereabouts } from "../kinds/kind.ts";
 import { kindOf } from "../kinds/list.ts";
 import { resolveModule } from "../load/modules.ts";
 
@@ -29,7 +29,7 @@ export interface Runs {
 }
 
 /** Where a manifest lies. Each module is looked at once: there may be many tasks of one, and its URL may be its code. */
-export function surroundings(base: string): Surroundings {
+export function whereabouts(base: string): Whereabouts {
   const known = new Map<string, string | Error>();
   return {
     base,
@@ -42,7 +42,7 @@ export function surroundings(base: string): Surroundings {
 }
 
 /** Checks what tasks run. @param tasks The entries of a manifest's `tasks`. */
-export function checkRuns(tasks: readonly [string, unknown][], around: Surroundings): Runs {
+export function checkRuns(tasks: readonly [string, unknown][], around: Whereabouts): Runs {
   const uses = new Map<string, ExportUse>();
   const problems: Problem[] = [];
   for (const [name, task] of tasks) {

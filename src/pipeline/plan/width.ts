@@ -14,7 +14,7 @@ import type { Plan, PlanTask } from "./plan.ts";
  *
  * @param counts Whether a task is of that kind.
  */
-export function width({ tasks }: Plan, counts: (task: PlanTask) => boolean): number {
+export function widthOf({ tasks }: Plan, counts: (task: PlanTask) => boolean): number {
   const path = new Int32Array(tasks.length);
   const ends = new Uint8Array(tasks.length).fill(1);
   let paths = 0;
