@@ -14,6 +14,8 @@ export interface Clock {
   now(): number;
   /** Time since some moment in the past, of this thread alone: it never steps, and says nothing to another thread. */
   monotonic(): number;
+  /** What is added to a monotonic time to make it a stamp, as the wall clock stands now. */
+  stampOffset(): number;
   /** Calls `fn` once after at least about `ms`, never before this returns; the returned function cancels it. */
   after(ms: number, fn: () => void): () => void;
 }
@@ -28,6 +30,7 @@ export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: wallTime,
   monotonic,
+  stampOffset,
   after(ms, fn) {
     let set: ReturnType<typeof setTimeout>;
     const wait = (left: number): void => {

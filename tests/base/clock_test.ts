@@ -33,6 +33,12 @@ function aMoment(): void {
   while (performance.now() < until);
 }
 
+test("a monotonic time and what the clock says of it make a stamp", () => {
+  const before = Date.now();
+  const stamp = systemClock.monotonic() + systemClock.stampOffset();
+  assert.ok(stamp >= before - 25 && stamp <= Date.now() + 25, `${stamp} is not ${before}`);
+});
+
 test("clock: a step of the wall clock is in the next stamps, and in nothing that lasts", () => {
   for (const step of [56 * YEAR_MS, -3_600_000, -56 * YEAR_MS, 250]) {
     const before = systemClock.monotonic();

@@ -62,6 +62,10 @@ export class FakeClock implements Clock {
     return this.time;
   }
 
+  stampOffset(): number {
+    return this.ahead;
+  }
+
   after(ms: number, fn: () => void): () => void {
     const timer = { due: this.time + ms, fn };
     this.timers.add(timer);

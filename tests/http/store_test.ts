@@ -88,6 +88,7 @@ test("http: a key goes after its time", async () => {
   const clock = {
     now: () => at,
     monotonic: () => at,
+    stampOffset: () => 0,
     after: (_ms: number, fn: () => void) => {
       timers.push(fn);
       return () => {};

@@ -85,6 +85,7 @@ test("room: what finds no room is tried again until there is some, it is not wan
   const clock = {
     now: () => 0,
     monotonic: () => at,
+    stampOffset: () => 0,
     after(ms: number, act: () => void) {
       at += ms;
       queueMicrotask(act);

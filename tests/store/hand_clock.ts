@@ -23,6 +23,10 @@ export class HandClock implements Clock {
     return this.#now;
   }
 
+  stampOffset(): number {
+    return this.#wall;
+  }
+
   after(ms: number, fn: () => void): () => void {
     const timer = { at: this.#now + ms, fn };
     this.#timers.push(timer);

@@ -26,6 +26,8 @@ export class HandClock implements Clock {
 
   readonly monotonic = (): number => this.#now;
 
+  readonly stampOffset = (): number => this.#ahead;
+
   readonly after = (ms: number, fn: () => void): () => void => {
     const id = this.#next++;
     this.#timers.set(id, { at: this.#now + Math.max(0, ms), fn });
