@@ -144,7 +144,6 @@ const SHARED_NAMES: Readonly<Record<string, readonly string[]>> = {
     "sameText",
     "streamed",
   ],
-  "a schema has the name of what it describes": ["Batch", "Command", "Flag", "RunState", "RunView"],
   "the page runs in a browser and has words of its own": [
     "Attempt",
     "Child",

@@ -28,7 +28,7 @@ import { MAX_DEATHS } from "../run/resume/resume.ts";
 import { type KeptRun, lossOf, type Unread } from "../run/kept/state_dir.ts";
 import type { Report } from "../uplink/report/report.ts";
 import type { HeartbeatSnapshot } from "../uplink/heartbeat.ts";
-import type { Command, ExecutorState, HeartbeatRun } from "../protocol/messages.ts";
+import type { ExecutorState, HeartbeatRun, Instruction } from "../protocol/messages.ts";
 
 /** There is nothing to run, and nobody to ask. */
 export class NoPipelineError extends Error {
@@ -448,7 +448,7 @@ class AgentAtWork implements Agent {
     void this.ended?.then(cancel, cancel);
   }
 
-  #obey(command: Command): void {
+  #obey(command: Instruction): void {
     const run = this.#run;
     switch (command.type) {
       case "cancel":

@@ -9,7 +9,7 @@ import type { LogRecord } from "../model/record.ts";
 import type { Gateway, Pulled } from "../uplink/gateway.ts";
 import { SourceError, type UplinkError } from "../uplink/errors.ts";
 import { type HeartbeatLoop, type HeartbeatSnapshot, startHeartbeat } from "../uplink/heartbeat.ts";
-import type { Command } from "../protocol/messages.ts";
+import type { Instruction } from "../protocol/messages.ts";
 import type { Life } from "../model/stream.ts";
 import type { Clock } from "../base/clock.ts";
 import type { RecordSource } from "../uplink/port.ts";
@@ -33,7 +33,7 @@ export interface LinkOptions {
   readonly heartbeatMs: number;
   readonly quiet: boolean;
   readonly snapshot: () => Omit<HeartbeatSnapshot, "spool">;
-  readonly onCommand: (command: Command) => void;
+  readonly onCommand: (command: Instruction) => void;
   /** Tells a person. */
   readonly note: (text: string) => void;
 }

@@ -18,7 +18,7 @@ import * as v from "valibot";
 import { type Level, LEVELS } from "../model/record.ts";
 import { durationProblem, parseDuration } from "../model/duration.ts";
 import { isHostName, isOperatorToken, isPlace, namesOf, TOKEN_FORM } from "./serving.ts";
-import { Id } from "../protocol/schemas.ts";
+import { Id } from "../protocol/words.ts";
 
 /** What is done when the gateway has been out of reach for too long. */
 export type KeepAliveAction = "finish" | "stop" | "cancel";

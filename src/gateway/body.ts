@@ -8,7 +8,7 @@ import * as v from "valibot";
 import type { Clock } from "../base/clock.ts";
 import { JsonMeter, MAX_JSON_DEPTH } from "../base/json.ts";
 import { type Bytes, joined } from "../base/bytes.ts";
-import { ExecutorId, Id } from "../protocol/schemas.ts";
+import { ExecutorId, Id } from "../protocol/words.ts";
 import { Refuse } from "./failure.ts";
 
 /** How much of a body is still read and dropped once the request is refused, bytes. */

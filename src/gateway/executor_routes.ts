@@ -4,8 +4,8 @@
  * Invariant: records are kept before they are acknowledged.
  */
 import type { Hono } from "hono";
-import type { Heartbeat } from "../protocol/messages.ts";
-import { Batch, HANDOUT_HEADER, HASH_HEADER, Heartbeat as HeartbeatSchema } from "../protocol/schemas.ts";
+import { Heartbeat, RecordBatch } from "../protocol/messages.ts";
+import { HANDOUT_HEADER, HASH_HEADER } from "../protocol/words.ts";
 import { requireExecutor, requireGroups } from "./access.ts";
 import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
@@ -59,7 +59,7 @@ function pipeline(c: Ctx, { store, heard, clock }: GatewayParts): Response {
 async function heartbeat(c: Ctx, parts: GatewayParts): Promise<Response> {
   const { store, heard, clock, intake } = parts;
   const executor = executorOf(c);
-  const body = await intake.json(c.req.raw, { schema: HeartbeatSchema, maxBytes: MAX_HEARTBEAT_BYTES });
+  const body = await intake.json(c.req.raw, { schema: Heartbeat, maxBytes: MAX_HEARTBEAT_BYTES });
   const now = clock.now();
   const row = store.atomically(() => {
     const row = withHeartbeat(seen(executor, { store, heard, now }), { heartbeat: body, now, heard });
@@ -136,7 +136,7 @@ function seenRun(
 async function records(c: Ctx, parts: GatewayParts): Promise<Response> {
   const { store, heard, clock, bells, intake, maxBatchBytes } = parts;
   const executor = executorOf(c);
-  const batch = await intake.json(c.req.raw, { schema: Batch, maxBytes: maxBatchBytes });
+  const batch = await intake.json(c.req.raw, { schema: RecordBatch, maxBytes: maxBatchBytes });
   const now = clock.now();
   const { row, rejected, changed } = store.atomically(() => {
     seen(executor, { store, heard, now });

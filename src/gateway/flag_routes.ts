@@ -4,8 +4,8 @@
  * Invariant: an operation is done once, however often it comes, and its answer is the same each time.
  */
 import type { Hono } from "hono";
-import type { Flag, FlagOperation } from "../protocol/messages.ts";
-import { FlagOperation as OperationSchema, FlagValue, MAX_WAIT_MS } from "../protocol/schemas.ts";
+import { FlagOperation, FlagValue, type SharedFlag } from "../protocol/messages.ts";
+import { MAX_WAIT_MS } from "../protocol/words.ts";
 import { requireExperiment } from "./access.ts";
 import { MAX_FLAG_BYTES } from "../base/limits.ts";
 import { checkedId } from "./body.ts";
@@ -82,7 +82,7 @@ async function put(c: Ctx, { store, bells, intake }: GatewayParts): Promise<Resp
 
 async function change(c: Ctx, { store, clock, bells, intake }: GatewayParts): Promise<Response> {
   const named = namedIn(c);
-  const operation = await intake.json(c.req.raw, { schema: OperationSchema, maxBytes: MAX_FLAG_BYTES });
+  const operation = await intake.json(c.req.raw, { schema: FlagOperation, maxBytes: MAX_FLAG_BYTES });
   const { experiment, name } = named;
   // Ids of operations on different flags do not meet.
   const id = `${name}/${operation.id}`;
@@ -106,13 +106,13 @@ async function change(c: Ctx, { store, clock, bells, intake }: GatewayParts): Pr
 }
 
 interface Keep {
-  readonly before: Flag | undefined;
+  readonly before: SharedFlag | undefined;
   readonly store: GatewayStore;
   readonly experiment: string;
 }
 
 /** @throws {Refuse} 413 if the flags of the experiment came to more than they may. */
-function keep(flag: Flag, { before, store, experiment }: Keep): void {
+function keep(flag: SharedFlag, { before, store, experiment }: Keep): void {
   store.putFlag(experiment, flag);
   if (before !== undefined && bytesOf(flag) <= bytesOf(before)) return;
   const { count, bytes } = store.flagsSize(experiment);
@@ -124,7 +124,7 @@ function keep(flag: Flag, { before, store, experiment }: Keep): void {
   );
 }
 
-function bytesOf({ value }: Flag): number {
+function bytesOf({ value }: SharedFlag): number {
   return new TextEncoder().encode(JSON.stringify(value ?? null)).length;
 }
 
@@ -140,15 +140,20 @@ function withValue(answer: FlagAnswer, operation: FlagOperation): FlagAnswer {
   return { ...answer, flag: { ...answer.flag, value: operation.value } };
 }
 
+interface Applied {
+  readonly flag: SharedFlag | undefined;
+  readonly done: boolean;
+}
+
 interface Apply {
-  readonly flag: Flag | undefined;
+  readonly flag: SharedFlag | undefined;
   readonly operation: FlagOperation;
 }
 
 /** What an operation makes of a flag. */
-function applied(name: string, { flag, operation }: Apply): FlagAnswer {
+function applied(name: string, { flag, operation }: Apply): Applied {
   const version = flag?.version ?? 0;
-  const next = (value: unknown): FlagAnswer => ({ flag: { name, value, version: version + 1 }, done: true });
+  const next = (value: unknown): Applied => ({ flag: { name, value, version: version + 1 }, done: true });
   switch (operation.op) {
     case "set":
       return operation.ifVersion === undefined || operation.ifVersion === version
@@ -166,7 +171,7 @@ function applied(name: string, { flag, operation }: Apply): FlagAnswer {
         throw new Refuse(
           409,
           "FLAG_TYPE",
-          `Flag ${name} is ${
+          `SharedFlag ${name} is ${
             JSON.stringify(before).slice(0, 100)
           }, which is no number to count: set it first`,
         );

@@ -4,8 +4,8 @@
  * Invariant: within one life of the run, the acknowledged number of a lane never falls and never passes a hole, and what is
  * below it changes nothing; the records of two lives are never mixed.
  */
-import type { Batch, Parked, Rejected } from "../protocol/messages.ts";
-import { MAX_REASON } from "../protocol/schemas.ts";
+import type { Parked, RecordBatch, Rejected } from "../protocol/messages.ts";
+import { MAX_REASON } from "../protocol/words.ts";
 import { type ReadState, readState, wrongWithLog } from "./records.ts";
 import type { StreamNumbers } from "../model/stream.ts";
 import type { Ingested, RecordRow, RunRow } from "./store.ts";
@@ -52,7 +52,7 @@ interface Piece {
 const MAX_LIVES = 20;
 
 /** The run as a batch's life takes it up; `undefined` if that life is over. */
-function inLife(row: RunRow, { life }: Batch): { row: RunRow; since?: StreamNumbers } | undefined {
+function inLife(row: RunRow, { life }: RecordBatch): { row: RunRow; since?: StreamNumbers } | undefined {
   const [present, ...over] = row.lives;
   if (life === undefined || life.id === present) return { row };
   if (over.includes(life.id)) return undefined;
@@ -69,7 +69,7 @@ function inLife(row: RunRow, { life }: Batch): { row: RunRow; since?: StreamNumb
 /** Takes a batch in. */
 export function ingest(
   known: RunRow,
-  { batch, now }: { readonly batch: Batch; readonly now: number },
+  { batch, now }: { readonly batch: RecordBatch; readonly now: number },
 ): IngestResult {
   const { lane } = batch;
   const lived = inLife(known, batch);
@@ -112,7 +112,7 @@ export function ingest(
   return { row: { ...ended, version }, ingested, rejected, changed };
 }
 
-function piecesOf(batch: Batch): Piece[] {
+function piecesOf(batch: RecordBatch): Piece[] {
   const pieces: Piece[] = (batch.parked ?? []).map((parked) => ({
     from: parked.from,
     to: parked.to,
@@ -147,7 +147,7 @@ function after(row: RunRow, read: ReadState): RunRow {
 }
 
 /** A run that went on after its end has more records than a late message of that end knows of. */
-function withFinal(row: RunRow, { final }: Batch): RunRow {
+function withFinal(row: RunRow, { final }: RecordBatch): RunRow {
   if (!final || row.final || final.records.state < row.acknowledged.state) return row;
   const state = row.state === "running" ? final.state : row.state;
   return { ...row, final, state, endedAt: row.endedAt ?? row.lastSeenAt };

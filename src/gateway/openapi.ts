@@ -5,17 +5,18 @@
  */
 import { toJsonSchema } from "@valibot/to-json-schema";
 import type { GenericSchema } from "valibot";
-import * as protocol from "../protocol/schemas.ts";
+import * as protocol from "../protocol/messages.ts";
+import { HANDOUT_HEADER, HASH_HEADER, Id } from "../protocol/words.ts";
 
 /** Schemas that the document names. */
 const SCHEMAS: Readonly<Record<string, GenericSchema>> = {
   Heartbeat: protocol.Heartbeat,
   HeartbeatReply: protocol.HeartbeatReply,
-  Command: protocol.Command,
-  NewCommand: protocol.NewCommand,
-  Batch: protocol.Batch,
+  Command: protocol.Instruction,
+  NewCommand: protocol.NewInstruction,
+  Batch: protocol.RecordBatch,
   BatchReply: protocol.BatchReply,
-  Flag: protocol.Flag,
+  Flag: protocol.SharedFlag,
   FlagOperation: protocol.FlagOperation,
   FlagReply: protocol.FlagReply,
   FlagValue: protocol.FlagValue,
@@ -24,7 +25,7 @@ const SCHEMAS: Readonly<Record<string, GenericSchema>> = {
   Withdrawn: protocol.Withdrawn,
   ExecutorView: protocol.ExecutorView,
   ExecutorQueue: protocol.ExecutorQueue,
-  RunView: protocol.RunView,
+  RunView: protocol.ReportedRun,
   NewToken: protocol.NewToken,
   TokenMade: protocol.TokenMade,
   ErrorReply: protocol.ErrorReply,
@@ -70,8 +71,7 @@ export const OPERATIONS: readonly Operation[] = [
     query: { group: "A group that the executor is in; may be given up to 16 times" },
     answers: {
       200: {
-        what:
-          `The bundle; its SHA-256 in ${protocol.HASH_HEADER}, its id in ${protocol.HANDOUT_HEADER}, its name in ETag`,
+        what: `The bundle; its SHA-256 in ${HASH_HEADER}, its id in ${HANDOUT_HEADER}, its name in ETag`,
         is: "bytes",
       },
       204: NOTHING,
@@ -299,7 +299,7 @@ function operationOf({ path, summary, who, query, body, answers }: Operation): J
     name,
     in: "path",
     required: true,
-    schema: schemaOf(protocol.Id),
+    schema: schemaOf(Id),
   }));
   const inQuery = Object.entries(query ?? {}).map(([name, description]) => ({
     name,

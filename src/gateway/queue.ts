@@ -10,8 +10,8 @@
  * | a run that names it has begun                | that run is its result                                |
  * | that run has ended, or it is named as known  | it is closed: never given to this executor again      |
  */
-import type { NewCommand, Withdrawn } from "../protocol/messages.ts";
-import { GROUP } from "../protocol/schemas.ts";
+import type { NewInstruction, Withdrawn } from "../protocol/messages.ts";
+import { GROUP } from "../protocol/words.ts";
 import type { Bytes } from "../base/bytes.ts";
 import { Refuse } from "./failure.ts";
 import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, NewHandout, RunRow } from "./store.ts";
@@ -223,7 +223,7 @@ export function withdraw(
       if (closed) continue;
       if (run === undefined) taken.push(executor);
       else runs.push(run);
-      const command: NewCommand = run === undefined
+      const command: NewInstruction = run === undefined
         ? { type: "withdraw", handout: tagOf(row), because }
         : { type: "cancel", run, because };
       store.addCommand(executor, command, at);

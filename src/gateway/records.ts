@@ -7,7 +7,7 @@ import { AUTHORS, LEVELS, type Settled, STREAMS } from "../model/record.ts";
 import * as v from "valibot";
 import { CRASH_REASONS, type ErrorData, OUTCOMES, type RunState as State } from "../model/outcome.ts";
 import { isJson } from "../base/json.ts";
-import { Name, RunState, Stamp, Text } from "../protocol/schemas.ts";
+import { Name, Stamp, StateOfRun, Text } from "../protocol/words.ts";
 import { FIRST, problems } from "./body.ts";
 
 type Schema<T> = v.GenericSchema<unknown, T>;
@@ -36,7 +36,7 @@ export interface RunEnded {
 }
 const RunEnded: Schema<RunEnded> = v.looseObject({
   ...Base,
-  state: RunState,
+  state: StateOfRun,
   tookMs: v.exactOptional(v.pipe(v.number(), v.finite(), v.minValue(0))),
 });
 

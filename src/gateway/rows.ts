@@ -5,22 +5,15 @@
  * gateway takes today, counts as not known. A run of which nothing is known is sent anew by its executor.
  */
 import * as v from "valibot";
-import type { Command, Flag, RunView } from "../protocol/messages.ts";
 import {
-  Command as CommandSchema,
-  Count,
-  ExecutorId,
   Final,
-  Heartbeat as HeartbeatSchema,
-  Id,
-  LaneCounts,
+  Heartbeat,
+  Instruction,
   Missing,
-  Name,
-  RunState,
-  Seq,
-  Stamp,
-  Text,
-} from "../protocol/schemas.ts";
+  type ReportedRun,
+  type SharedFlag,
+} from "../protocol/messages.ts";
+import { Count, ExecutorId, Id, LaneCounts, Name, Seq, Stamp, StateOfRun, Text } from "../protocol/words.ts";
 import { FIRST } from "./body.ts";
 import { newRun } from "./ingest.ts";
 import type {
@@ -43,7 +36,7 @@ function known<T>(schema: v.GenericSchema<unknown, T>): v.GenericSchema<unknown,
 const KeptRun = v.object({
   pipeline: known(Name),
   runtime: known(Text(128)),
-  state: RunState,
+  state: StateOfRun,
   version: Seq,
   startedAt: known(Stamp),
   endedAt: known(Stamp),
@@ -75,7 +68,7 @@ export function runOf(row: Row): RunRow | undefined {
 /** An executor; one under a name that nobody can ask for counts as none. */
 export function executorOf(row: Row): ExecutorRow | undefined {
   if (!v.is(ExecutorId, row["id"])) return undefined;
-  const heartbeat = v.safeParse(HeartbeatSchema, parsedOr(row["heartbeat"], undefined), FIRST);
+  const heartbeat = v.safeParse(Heartbeat, parsedOr(row["heartbeat"], undefined), FIRST);
   const over = v.safeParse(v.array(Id), parsedOr(row["over"], undefined), FIRST);
   const rival = v.safeParse(KeptRival, parsedOr(row["rival"], undefined), FIRST);
   return {
@@ -117,7 +110,7 @@ export function deliveryOf(row: Row): DeliveryRow {
 }
 
 /** A flag. */
-export function flagOf(row: Row): Flag {
+export function flagOf(row: Row): SharedFlag {
   return {
     name: String(row["name"]),
     value: parsedOr(row["value"], null),
@@ -131,15 +124,15 @@ export function answerOf(row: Row): FlagAnswer | undefined {
 }
 
 /** A command. */
-export function commandOf(row: Row): Command | undefined {
+export function commandOf(row: Row): Instruction | undefined {
   const command = parsedOr(row["command"], undefined);
   if (typeof command !== "object" || command === null) return undefined;
-  const kept = v.safeParse(CommandSchema, { ...command, id: row["id"] }, FIRST);
+  const kept = v.safeParse(Instruction, { ...command, id: row["id"] }, FIRST);
   return kept.success ? kept.output : undefined;
 }
 
 /** What is missing of a run. */
-export function missingOf(row: Row): RunView["missing"][number] | undefined {
+export function missingOf(row: Row): ReportedRun["missing"][number] | undefined {
   const { lane, first, last, status, reason } = row;
   const told = { lane, from: first, to: last, reason, ...(status === null ? {} : { status }) };
   const kept = v.safeParse(Missing, told, FIRST);

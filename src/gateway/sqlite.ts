@@ -5,7 +5,7 @@
  */
 import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import type { Command, Flag, NewCommand, Parked } from "../protocol/messages.ts";
+import type { Instruction, NewInstruction, Parked, SharedFlag } from "../protocol/messages.ts";
 import type { Bytes } from "../base/bytes.ts";
 import type { Stream } from "../model/stream.ts";
 import {
@@ -309,7 +309,7 @@ class SqliteStore implements GatewayStore {
     return this.#all(sql, run, limit).flatMap((row) => missingOf(row) ?? []);
   }
 
-  addCommand(executor: string, command: NewCommand, at: number): number {
+  addCommand(executor: string, command: NewInstruction, at: number): number {
     const row = this.#get(
       `INSERT INTO commands (id, executor, command)
        VALUES (max(?, 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'commands'), 0)), ?, ?) RETURNING id`,
@@ -320,7 +320,7 @@ class SqliteStore implements GatewayStore {
     return Number(row?.["id"]);
   }
 
-  commands(executor: string, seen: number): Command[] {
+  commands(executor: string, seen: number): Instruction[] {
     const rows = this.#all(
       "SELECT id, command FROM commands WHERE executor = ? ORDER BY id LIMIT 100",
       executor,
@@ -331,12 +331,12 @@ class SqliteStore implements GatewayStore {
     return rows.filter((row) => Number(row["id"]) > seen).flatMap((row) => commandOf(row) ?? []);
   }
 
-  flag(experiment: string, name: string): Flag | undefined {
+  flag(experiment: string, name: string): SharedFlag | undefined {
     const row = this.#get("SELECT * FROM flags WHERE experiment = ? AND name = ?", experiment, name);
     return row && flagOf(row);
   }
 
-  flags(experiment: string): Flag[] {
+  flags(experiment: string): SharedFlag[] {
     return this.#all("SELECT * FROM flags WHERE experiment = ? ORDER BY name", experiment).map(flagOf);
   }
 
@@ -346,7 +346,7 @@ class SqliteStore implements GatewayStore {
     return { count: Number(row?.["n"]), bytes: Number(row?.["bytes"]) };
   }
 
-  putFlag(experiment: string, flag: Flag): void {
+  putFlag(experiment: string, flag: SharedFlag): void {
     const value = JSON.stringify(flag.value ?? null);
     this.#run("INSERT OR REPLACE INTO flags VALUES (?, ?, ?, ?)", experiment, flag.name, value, flag.version);
   }

@@ -4,7 +4,14 @@
  * Invariant: every call is whole: it is kept, all of it, when it returns, or it throws and nothing was.
  */
 import type { RunState } from "../model/outcome.ts";
-import type { Command, Final, Flag, Heartbeat, NewCommand, Parked } from "../protocol/messages.ts";
+import type {
+  Final,
+  Heartbeat,
+  Instruction,
+  NewInstruction,
+  Parked,
+  SharedFlag,
+} from "../protocol/messages.ts";
 import type { Bytes } from "../base/bytes.ts";
 import type { Stream, StreamNumbers } from "../model/stream.ts";
 
@@ -112,7 +119,7 @@ export interface TokenRow {
  * kept again: the flag of one that set it has no value here.
  */
 export interface FlagAnswer {
-  readonly flag: Flag | undefined;
+  readonly flag: (Omit<SharedFlag, "value"> & Partial<Pick<SharedFlag, "value">>) | undefined;
   readonly done: boolean;
 }
 
@@ -175,15 +182,15 @@ export interface GatewayStore {
    * Returns the command's number: the time in milliseconds, or the next one. So it is higher than any that was given out
    * before, be it by another storage, or by this one before it was put back from a copy.
    */
-  addCommand(executor: string, command: NewCommand, at: number): number;
+  addCommand(executor: string, command: NewInstruction, at: number): number;
   /** Commands with a number above `seen`, oldest first; those up to it are forgotten. */
-  commands(executor: string, seen: number): Command[];
+  commands(executor: string, seen: number): Instruction[];
 
-  flag(experiment: string, name: string): Flag | undefined;
-  flags(experiment: string): Flag[];
+  flag(experiment: string, name: string): SharedFlag | undefined;
+  flags(experiment: string): SharedFlag[];
   /** How many flags an experiment has, and the bytes of all their values. */
   flagsSize(experiment: string): { readonly count: number; readonly bytes: number };
-  putFlag(experiment: string, flag: Flag): void;
+  putFlag(experiment: string, flag: SharedFlag): void;
   /** The answer that the operation was given before. */
   flagAnswer(experiment: string, operation: string): FlagAnswer | undefined;
   /** `at`: by the monotonic clock. Kept for an hour that the gateway runs, whatever the time of day. */

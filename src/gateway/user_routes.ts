@@ -4,8 +4,7 @@
  * Invariant: nothing here waits for an executor; what is asked of one is kept until it is heard.
  */
 import type { Hono } from "hono";
-import type { ExecutorView, NewCommand } from "../protocol/messages.ts";
-import { NewCommand as CommandSchema, NewToken } from "../protocol/schemas.ts";
+import { type ExecutorView, NewInstruction, NewToken } from "../protocol/messages.ts";
 import { requireUser } from "./access.ts";
 import { checkedId } from "./body.ts";
 import type { Ctx, Env, GatewayParts } from "./context.ts";
@@ -32,7 +31,7 @@ export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
   app.post("/v1/executors/:executor/commands", async (c) => {
     requireUser(c);
     const executor = checkedId("executor", c.req.param("executor"));
-    const command = await parts.intake.json(c.req.raw, { schema: CommandSchema, maxBytes: MAX_SMALL_BYTES });
+    const command = await parts.intake.json(c.req.raw, { schema: NewInstruction, maxBytes: MAX_SMALL_BYTES });
     return c.json({ id: store.addCommand(executor, command, parts.clock.now()) }, 202);
   });
   app.get("/v1/runs", (c) => {
@@ -78,7 +77,7 @@ async function cancel(c: Ctx, parts: GatewayParts): Promise<Response> {
   const { run, executor, state } = runOf(c, parts);
   if (state !== "running") throw new Refuse(409, "RUN_OVER", `Run ${run} is over: it ${state}`);
   const because = c.req.query("because") ?? "Cancelled by the user at the gateway";
-  const command: NewCommand = { type: "cancel", run, because: because.slice(0, 1000) };
+  const command: NewInstruction = { type: "cancel", run, because: because.slice(0, 1000) };
   return await Promise.resolve(
     c.json({ id: parts.store.addCommand(executor, command, parts.clock.now()) }, 202),
   );

@@ -4,7 +4,7 @@
  * Invariant: "lost" is never kept, only seen: whatever is heard later, at once, makes it untrue.
  */
 import { isoTime } from "../base/clock.ts";
-import type { ExecutorView, HandoutView, RunView } from "../protocol/messages.ts";
+import type { ExecutorView, HandoutView, ReportedRun } from "../protocol/messages.ts";
 import type { GatewayParts } from "./context.ts";
 import { executorName, type Heard, rivalName, runName } from "./heard.ts";
 import { isComplete } from "./ingest.ts";
@@ -55,7 +55,7 @@ export interface RunSight {
 }
 
 /** A run as users see it. */
-export function runView(row: RunRow, { store, lease, maxMissing = 1000 }: RunSight): RunView {
+export function runView(row: RunRow, { store, lease, maxMissing = 1000 }: RunSight): ReportedRun {
   const limit = silenceOf(store.executor(row.executor), lease);
   const lost = row.state === "running" && !row.quiet && lease.heard.silentMs(runName(row.run)) > limit;
   return {

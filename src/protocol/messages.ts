@@ -1,252 +1,340 @@
 /**
- * Owns the types of what goes over the wire in Outrider's own dialect; protocol.ts has a schema for each.
- * Must not know of HTTP, nor of what checks them.
- * Invariant: a field is never renamed or given another meaning; new ones are optional.
+ * Owns what goes over the wire in Outrider's own dialect, each message once: a schema, which both ends and the OpenAPI
+ * document read, and the type of what it describes. Who needs the types alone imports them as types.
+ * Must not know of HTTP clients, servers or databases.
+ * Invariant: a field is never renamed or given another meaning, and new ones are optional; unknown fields are let through, so
+ * that either end may be the older one.
  */
-import type { RunState } from "../model/outcome.ts";
-import type { Level } from "../model/record.ts";
-import type { Life, Stream, StreamNumbers } from "../model/stream.ts";
+import * as v from "valibot";
+import { RUN_STATES } from "../model/outcome.ts";
+import {
+  Count,
+  ExecutorId,
+  Id,
+  Interval,
+  LaneCounts,
+  LaneName,
+  LevelName,
+  MAX_BATCH_RECORDS,
+  MAX_REASON,
+  Name,
+  Seq,
+  StateOfRun,
+  Tag,
+  Text,
+} from "./words.ts";
+
+/** What a schema describes. What fields a message may have beside those that are known is nobody's business. */
+type Told<S extends v.GenericSchema> = Fixed<v.InferOutput<S>>;
+type Fixed<T> = T extends readonly (infer Each)[] ? readonly Fixed<Each>[]
+  : T extends object
+    ? { readonly [K in keyof T as string extends K ? unknown extends T[K] ? never : K : K]: Fixed<T[K]> }
+  : T;
+
+const because = { because: v.exactOptional(Text(1000)) };
+
+/** What may be asked of an executor. */
+const cancel = { type: v.literal("cancel"), run: Id, ...because };
+const stop = { type: v.literal("stop"), ...because };
+/** What was handed out under this tag is not to be run; if it is running, it is cancelled. */
+const withdraw = { type: v.literal("withdraw"), handout: Tag, ...because };
+const pause = { type: v.literal("pause") };
+const resume = { type: v.literal("resume") };
+const logLevel = { type: v.literal("logLevel"), level: LevelName };
+const interval = { type: v.literal("interval"), ms: Interval };
+const id = { id: Seq };
 
 /** What a user may ask of an executor. */
-export type NewCommand =
-  | { readonly type: "cancel"; readonly run: string; readonly because?: string }
-  | { readonly type: "stop"; readonly because?: string }
-  /** What was handed out under this tag is not to be run; if it is running, it is cancelled. */
-  | { readonly type: "withdraw"; readonly handout: string; readonly because?: string }
-  | { readonly type: "pause" }
-  | { readonly type: "resume" }
-  | { readonly type: "logLevel"; readonly level: Level }
-  /** Time between heartbeats, milliseconds, 1,000 to 3,600,000. */
-  | { readonly type: "interval"; readonly ms: number };
+export const NewInstruction = v.variant("type", [
+  v.object(cancel),
+  v.object(stop),
+  v.object(withdraw),
+  v.object(pause),
+  v.object(resume),
+  v.object(logLevel),
+  v.object(interval),
+]);
+export type NewInstruction = Told<typeof NewInstruction>;
 
-/** A command with its number. Numbers only grow; an executor says which it has seen. */
-export type Command = NewCommand & { readonly id: number };
+/** The same with its number. Numbers only grow; an executor says which it has seen. */
+export const Instruction = v.variant("type", [
+  v.object({ ...id, ...cancel }),
+  v.object({ ...id, ...stop }),
+  v.object({ ...id, ...withdraw }),
+  v.object({ ...id, ...pause }),
+  v.object({ ...id, ...resume }),
+  v.object({ ...id, ...logLevel }),
+  v.object({ ...id, ...interval }),
+]);
+export type Instruction = Told<typeof Instruction>;
 
-/** A command as it comes: perhaps of a type that this version does not know. */
-export interface AnyCommand {
-  readonly id: number;
-  readonly type: string;
-}
+/** An instruction as it comes: perhaps of a type that this version does not know, and then passed over. */
+const AnyInstruction = v.looseObject({ id: Seq, type: v.string() });
+export type AnyInstruction = Told<typeof AnyInstruction>;
+
+/** What every reply to an executor may carry. */
+const carried = {
+  commands: v.exactOptional(v.array(AnyInstruction)),
+  /** Names the gateway's storage: another one numbers its commands anew. */
+  storage: v.exactOptional(Id),
+};
 
 /** What an executor is doing. */
-export type ExecutorState = "idle" | "running" | "paused" | "stopping";
+const EXECUTOR_STATES = ["idle", "running", "paused", "stopping"] as const;
+export type ExecutorState = typeof EXECUTOR_STATES[number];
 
 /** What a heartbeat tells of the run. */
-export interface HeartbeatRun {
-  readonly id: string;
-  readonly pipeline: string;
+const HeartbeatRun = v.looseObject({
+  id: Id,
+  pipeline: Name,
   /** Tag of the hand-out that it carries out. */
-  readonly handout?: string;
-  readonly state: RunState;
+  handout: v.exactOptional(Tag),
+  state: StateOfRun,
   /** Tasks in the pipeline. */
-  readonly tasks: number;
+  tasks: Count,
   /** Tasks by where they stand. */
-  readonly counts: Readonly<Record<string, number>>;
+  counts: v.record(Text(32), Count),
   /** Attempts running now. */
-  readonly running: number;
-  /** Names of the first few of them, at most 8. */
-  readonly names: readonly string[];
-}
+  running: Count,
+  /** Names of the first few of them. */
+  names: v.pipe(v.array(Text(128)), v.maxLength(8)),
+});
+export type HeartbeatRun = Told<typeof HeartbeatRun>;
 
 /** Small and of constant size, whatever the run is like. */
-export interface Heartbeat {
+export const Heartbeat = v.looseObject({
   /** One life of the executor's process. */
-  readonly session: string;
+  session: Id,
   /** Grows by one with each heartbeat of a session, so that a late one does not undo a newer one. */
-  readonly version: number;
+  version: Seq,
   /** Version of Outrider. */
-  readonly outrider: string;
+  outrider: Text(64),
   /** Name and version, such as `deno 2.9.6`. */
-  readonly runtime: string;
-  readonly experiment?: string;
-  /** At most 16. */
-  readonly groups?: readonly string[];
-  readonly state: ExecutorState;
+  runtime: Text(64),
+  experiment: v.exactOptional(Id),
+  groups: v.exactOptional(v.pipe(v.array(Id), v.maxLength(16))),
+  state: v.picklist(EXECUTOR_STATES),
   /** Time to the next heartbeat, milliseconds, about. */
-  readonly intervalMs?: number;
+  intervalMs: v.exactOptional(v.pipe(Count, v.maxValue(3_600_000))),
   /** Nothing more will be heard until the run is over: silence is no reason for worry. */
-  readonly quiet?: boolean;
-  readonly run?: HeartbeatRun;
+  quiet: v.exactOptional(v.boolean()),
+  run: v.exactOptional(HeartbeatRun),
   /** Records that wait to be sent. */
-  readonly spool: StreamNumbers & { readonly bytes?: number };
-  readonly load?: { readonly cpu?: number; readonly memoryBytes?: number };
+  spool: v.looseObject({ state: Count, log: Count, bytes: v.exactOptional(Count) }),
+  load: v.exactOptional(
+    v.looseObject({
+      cpu: v.exactOptional(v.pipe(v.number(), v.finite())),
+      memoryBytes: v.exactOptional(Count),
+    }),
+  ),
   /** Bytes sent to the gateway since the session began. */
-  readonly sentBytes: number;
+  sentBytes: Count,
   /** Highest command seen. */
-  readonly seen: number;
+  seen: Count,
   /** The gateway's storage that `seen` is a number of. */
-  readonly storage?: string;
+  storage: v.exactOptional(Id),
   /** The other session that the last reply told of: only who lives beside it can have heard. */
-  readonly rival?: string;
-}
-
-/** Numbers that will never come, both ends included, and why. */
-export interface Parked {
-  readonly from: number;
-  readonly to: number;
-  readonly status?: number;
-  readonly reason: string;
-}
-
-/** How a run ended, and how many records each lane has. */
-export interface Final {
-  readonly state: RunState;
-  readonly records: StreamNumbers;
-}
-
-/** Numbered records of one lane of one run, oldest first. */
-export interface Batch {
-  readonly run: string;
-  readonly lane: Stream;
-  /** Absent where a run can't outlive its process. */
-  readonly life?: Life;
-  readonly records: readonly { readonly seq: number }[];
-  /** Tag of the hand-out that the run carries out. */
-  readonly handout?: string;
-  readonly parked?: readonly Parked[];
-  readonly final?: Final;
-}
-
-/** A record that the gateway could not read. */
-export interface Rejected {
-  readonly lane: Stream;
-  readonly seq: number;
-  readonly reason: string;
-}
-
-/** What every reply to an executor carries. */
-export interface Commands {
-  readonly commands?: readonly AnyCommand[];
-  /** Names the gateway's storage: another one numbers its commands anew. */
-  readonly storage?: string;
-}
-
-/** All records of a lane up to the number have been taken, or are known never to come. */
-export interface BatchReply extends Commands {
-  readonly acknowledged: StreamNumbers;
-  readonly rejected: readonly Rejected[];
-  /** Whether the gateway has the run's end. */
-  readonly final: boolean;
-}
+  rival: v.exactOptional(Id),
+});
+export type Heartbeat = Told<typeof Heartbeat>;
 
 /** What an executor gets for its heartbeat. */
-export interface HeartbeatReply extends Commands {
+export const HeartbeatReply = v.looseObject({
+  ...carried,
   /** Another session that speaks as the same executor. */
-  readonly rival?: string;
-}
+  rival: v.exactOptional(Id),
+});
+export type HeartbeatReply = Told<typeof HeartbeatReply>;
 
-/** A value that all executors of an experiment and the user share. `value` is any JSON value. */
-export interface Flag {
-  readonly name: string;
-  readonly value?: unknown;
+/** Numbers that will never come, both ends included, and why. */
+const Parked = v.object({ from: Seq, to: Seq, status: v.exactOptional(Count), reason: Text(MAX_REASON) });
+export type Parked = Told<typeof Parked>;
+
+/** What a run lacks, as users see it: records that the executor set aside or the gateway could not read. */
+export const Missing = v.object({ ...Parked.entries, lane: LaneName });
+export type Missing = Told<typeof Missing>;
+
+/** How a run ended, and how many records each lane has. */
+export const Final = v.object({ state: StateOfRun, records: LaneCounts });
+export type Final = Told<typeof Final>;
+
+/** Numbered records of one lane of one run, oldest first. */
+export const RecordBatch = v.looseObject({
+  run: Id,
+  lane: LaneName,
+  /** Absent where a run can't outlive its process. */
+  life: v.exactOptional(v.looseObject({ id: Id, since: LaneCounts })),
+  records: v.pipe(v.array(v.looseObject({ seq: Seq })), v.maxLength(MAX_BATCH_RECORDS)),
+  /** Tag of the hand-out that the run carries out. */
+  handout: v.exactOptional(Tag),
+  parked: v.exactOptional(v.pipe(v.array(Parked), v.maxLength(1000))),
+  final: v.exactOptional(Final),
+});
+export type RecordBatch = Told<typeof RecordBatch>;
+
+/** A record that the gateway could not read. */
+const Rejected = v.object({ lane: LaneName, seq: Seq, reason: v.string() });
+export type Rejected = Told<typeof Rejected>;
+
+/** All records of a lane up to the number have been taken, or are known never to come. */
+export const BatchReply = v.looseObject({
+  acknowledged: LaneCounts,
+  rejected: v.array(Rejected),
+  /** Whether the gateway has the run's end. */
+  final: v.boolean(),
+  ...carried,
+});
+export type BatchReply = Told<typeof BatchReply>;
+
+/** A value that all executors of an experiment and the user share: any JSON value. */
+export const SharedFlag = v.object({
+  name: Id,
+  value: v.unknown(),
   /** Grows by one with each change. */
-  readonly version: number;
-}
+  version: Seq,
+});
+export type SharedFlag = Told<typeof SharedFlag>;
 
 /** What to do to a flag. `id` makes it happen once, however often it is sent. */
-export type FlagOperation =
-  | { readonly op: "set"; readonly id: string; readonly value?: unknown; readonly ifVersion?: number }
-  | { readonly op: "increment" | "decrement"; readonly id: string; readonly by: number }
+export const FlagOperation = v.variant("op", [
+  v.object({ op: v.literal("set"), id: Id, value: v.unknown(), ifVersion: v.exactOptional(Count) }),
+  v.object({ op: v.literal("increment"), id: Id, by: v.pipe(v.number(), v.finite()) }),
+  v.object({ op: v.literal("decrement"), id: Id, by: v.pipe(v.number(), v.finite()) }),
   /** Sets `value` if the present one equals `expected` (absent: if there is none). */
-  | { readonly op: "compare"; readonly id: string; readonly expected?: unknown; readonly value?: unknown };
+  v.object({ op: v.literal("compare"), id: Id, expected: v.exactOptional(v.unknown()), value: v.unknown() }),
+]);
+export type FlagOperation = Told<typeof FlagOperation>;
 
 /** The flag after the operation; `done` is false where a condition did not hold. */
-export interface FlagReply {
-  readonly flag?: Flag;
-  readonly done: boolean;
+export const FlagReply = v.object({ flag: v.exactOptional(SharedFlag), done: v.boolean() });
+export type FlagReply = Told<typeof FlagReply>;
+
+/** What a flag is set to, whatever it was. */
+export const FlagValue = v.object({ value: v.unknown() });
+
+/** What every refusal is. */
+export const ErrorReply = v.object({
+  error: v.object({ code: v.pipe(v.string(), v.regex(/^[A-Z][A-Z0-9_]*$/)), message: v.string() }),
+});
+
+/** The words of a refusal, if it is a gateway's. What a proxy or a login page says has another form. */
+export function reasonIn(body: unknown): string | undefined {
+  const { success, output } = v.safeParse(ErrorReply, body);
+  return success ? output.error.message : undefined;
 }
 
 /** What a user gets for a bundle. */
-export interface Submitted {
+export const Submitted = v.object({
   /** SHA-256 of the bytes. */
-  readonly hash: string;
-  readonly bytes: number;
-  readonly to: string;
-  readonly version: number;
+  hash: v.string(),
+  bytes: Count,
+  to: v.string(),
+  version: Seq,
   /** Names it in the queue. */
-  readonly id?: string;
+  id: v.exactOptional(Id),
   /** What is to be carried out before it. */
-  readonly before?: number;
+  before: v.exactOptional(Count),
   /** Known executors that it is for. */
-  readonly executors?: number;
+  executors: v.exactOptional(Count),
   /** What it has replaced. */
-  readonly replaced?: readonly string[];
-}
-
-/** Where a hand-out stands with one executor; the states of its run, once there is one. */
-export type HandoutState =
-  /** In the queue. */
-  | "waiting"
-  /** The executor has been given it; nothing is heard of its run yet. */
-  | "taken"
-  /** The executor has done with it, and did not tell by which run: it is of an older version. */
-  | "done"
-  | "withdrawn"
-  | "replaced"
-  | RunView["state"];
-
-/** What was handed to a gateway for an executor, as users see it. Times are ISO 8601 in UTC. */
-export interface HandoutView {
-  readonly id: string;
-  /** The executor, or the group. */
-  readonly to: string;
-  /** Absent for a group of which no executor is known. */
-  readonly executor?: string;
-  readonly pipeline?: string;
-  readonly hash: string;
-  readonly version: number;
-  readonly at: string;
-  readonly state: HandoutState;
-  readonly run?: string;
-  readonly because?: string;
-}
-
-/** What became of a hand-out that was withdrawn. */
-export interface Withdrawn {
-  readonly id: string;
-  /** Runs of it that are being cancelled. */
-  readonly runs: readonly string[];
-  /** Executors that have it and of whose runs nothing is heard yet. */
-  readonly taken: readonly string[];
-}
+  replaced: v.exactOptional(v.array(Id)),
+});
+export type Submitted = Told<typeof Submitted>;
 
 /** An executor as users see it. Times are ISO 8601 in UTC. */
-export interface ExecutorView {
-  readonly id: string;
+export const ExecutorView = v.object({
+  id: Id,
   /** `lost`: silent for longer than its lease. */
-  readonly state: ExecutorState | "lost";
-  readonly firstSeenAt: string;
-  readonly lastSeenAt: string;
-  readonly heartbeat?: Heartbeat;
+  state: v.picklist([...EXECUTOR_STATES, "lost"]),
+  firstSeenAt: v.string(),
+  lastSeenAt: v.string(),
+  heartbeat: v.exactOptional(Heartbeat),
   /** Another session speaks as this executor: two devices have one id. */
-  readonly rival?: { readonly session: string; readonly lastSeenAt: string };
-}
+  rival: v.exactOptional(v.object({ session: Id, lastSeenAt: v.string() })),
+});
+export type ExecutorView = Told<typeof ExecutorView>;
+
+/**
+ * What was handed to a gateway for an executor, as users see it. Times are ISO 8601 in UTC. States before those of its run:
+ * `waiting` in the queue; `taken` by the executor, of whose run nothing is heard yet; `done` by an executor of an older
+ * version, which did not tell by which run.
+ */
+export const HandoutView = v.object({
+  id: Id,
+  /** The executor, or the group. */
+  to: v.string(),
+  /** Absent for a group of which no executor is known. */
+  executor: v.exactOptional(Id),
+  pipeline: v.exactOptional(v.string()),
+  hash: v.string(),
+  version: Seq,
+  at: v.string(),
+  state: v.picklist(["waiting", "taken", "done", "withdrawn", "replaced", ...RUN_STATES, "lost"]),
+  run: v.exactOptional(Id),
+  because: v.exactOptional(v.string()),
+});
+export type HandoutView = Told<typeof HandoutView>;
+
+/** What became of a hand-out that was withdrawn. */
+export const Withdrawn = v.object({
+  id: Id,
+  /** Runs of it that are being cancelled. */
+  runs: v.array(Id),
+  /** Executors that have it and of whose runs nothing is heard yet. */
+  taken: v.array(Id),
+});
+export type Withdrawn = Told<typeof Withdrawn>;
 
 /** One executor with its queue, the oldest first. */
-export interface ExecutorQueue {
+export const ExecutorQueue = v.object({
   /** Absent where it was never seen. */
-  readonly executor?: ExecutorView;
-  readonly handouts: readonly HandoutView[];
-}
+  executor: v.exactOptional(ExecutorView),
+  handouts: v.array(HandoutView),
+});
+export type ExecutorQueue = Told<typeof ExecutorQueue>;
 
-/** A run as users see it. Times are ISO 8601 in UTC. */
-export interface RunView {
-  readonly run: string;
-  readonly executor: string;
-  readonly pipeline?: string;
-  readonly runtime?: string;
+/** A run at a gateway, as users see it. Times are ISO 8601 in UTC. */
+export const ReportedRun = v.object({
+  run: Id,
+  executor: Id,
+  pipeline: v.exactOptional(v.string()),
+  runtime: v.exactOptional(v.string()),
   /** The hand-out that it carries out. */
-  readonly handout?: string;
+  handout: v.exactOptional(Id),
   /** `lost`: its executor is silent; a result that comes late still replaces it. */
-  readonly state: RunState | "lost";
+  state: v.picklist([...RUN_STATES, "lost"]),
   /** Grows with every change. */
-  readonly version: number;
-  readonly startedAt?: string;
-  readonly endedAt?: string;
-  readonly lastSeenAt: string;
-  readonly acknowledged: StreamNumbers;
+  version: Seq,
+  startedAt: v.exactOptional(v.string()),
+  endedAt: v.exactOptional(v.string()),
+  lastSeenAt: v.string(),
+  acknowledged: LaneCounts,
   /** Whether all records of the run are here. */
-  readonly complete: boolean;
-  /** Records that the executor set aside or the gateway could not read. */
-  readonly missing: readonly (Parked & { readonly lane: Stream })[];
-}
+  complete: v.boolean(),
+  missing: v.array(Missing),
+});
+export type ReportedRun = Told<typeof ReportedRun>;
+
+const None = v.exactOptional(v.never("A user's token opens everything: leave this out"));
+/**
+ * A token to be made. A user's opens everything, so that one which says what it is for would promise what it does not keep.
+ * An executor's speaks for one executor (default: any), opens the flags of one experiment (default: none), and the bundles of
+ * its groups beside `all`.
+ */
+export const NewToken = v.variant("kind", [
+  v.object({ kind: v.literal("user"), name: Id, executor: None, experiment: None, groups: None }),
+  v.object({
+    kind: v.literal("executor"),
+    /** What the token is listed and withdrawn by. */
+    name: Id,
+    executor: v.exactOptional(ExecutorId),
+    experiment: v.exactOptional(Id),
+    groups: v.exactOptional(v.pipe(v.array(Id), v.maxLength(16))),
+  }),
+]);
+export type NewToken = Told<typeof NewToken>;
+export type ExecutorToken = Extract<NewToken, { readonly kind: "executor" }>;
+
+/** A token just made; its text is shown this once. */
+export const TokenMade = v.object({ name: Id, token: v.string() });
+export type TokenMade = Told<typeof TokenMade>;

@@ -14,7 +14,7 @@ import {
   StoppedError,
   UplinkError,
 } from "./errors.ts";
-import type { Flag, FlagOperation, FlagReply } from "../protocol/messages.ts";
+import type { FlagOperation, FlagReply, SharedFlag } from "../protocol/messages.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { sleep } from "../base/wait.ts";
@@ -46,7 +46,7 @@ export interface Flags {
   /** The value, or `undefined` if there is no such flag. */
   get(name: string, options?: FlagOptions): Promise<unknown>;
   /** The value with its version. */
-  entry(name: string, options?: FlagOptions): Promise<Flag | undefined>;
+  entry(name: string, options?: FlagOptions): Promise<SharedFlag | undefined>;
   /** With `ifVersion` only if the flag has this version (0: only if there is none), else a `FlagConflictError`. Resolves to the new version. */
   set(name: string, value: unknown, options?: FlagOptions & { readonly ifVersion?: number }): Promise<number>;
   /** Adds to a number (a missing flag counts as 0); resolves to the sum. */
@@ -79,7 +79,7 @@ export function createFlags(options: FlagsOptions): Flags {
       const reply = await line.change(name, { op: "set", id: id(), value, ...condition }, limits);
       if (reply.done) return reply.flag?.version ?? 1;
       throw new FlagConflictError(
-        `Flag ${name} has version ${
+        `SharedFlag ${name} has version ${
           reply.flag?.version ?? 0
         }, not ${ifVersion}: read it again and decide anew`,
       );
@@ -102,7 +102,7 @@ class FlagCalls {
     this.#options = options;
   }
 
-  read(name: string, limits: FlagOptions): Promise<Flag | undefined> {
+  read(name: string, limits: FlagOptions): Promise<SharedFlag | undefined> {
     const { flags } = this.#options.gateway;
     return this.#retried(limits, {
       what: `read flag ${name}`,
@@ -148,7 +148,7 @@ class FlagCalls {
       else after ??= 0;
       if (deadline() <= 0) {
         throw new GatewayTimeoutError(
-          `Flag ${name} did not become what was waited for within ${
+          `SharedFlag ${name} did not become what was waited for within ${
             limits.timeoutMs ?? FLAG_TIMEOUT_MS
           } ms: it is ${flag ? JSON.stringify(flag.value) : "not set"}`,
         );

@@ -4,13 +4,13 @@
  * Invariant: a call that resolves was taken by the gateway; one that rejects does so with an UplinkError.
  */
 import type {
-  Batch,
   BatchReply,
-  Flag,
   FlagOperation,
   FlagReply,
   Heartbeat,
   HeartbeatReply,
+  RecordBatch,
+  SharedFlag,
 } from "../protocol/messages.ts";
 import type { Numbered } from "./port.ts";
 import type { Bytes } from "../base/bytes.ts";
@@ -50,7 +50,7 @@ export interface FlagLine {
   read(
     name: string,
     options: CallOptions & { readonly after?: number; readonly waitMs?: number },
-  ): Promise<Flag | undefined>;
+  ): Promise<SharedFlag | undefined>;
   change(name: string, operation: FlagOperation, options: CallOptions): Promise<FlagReply>;
   /** Whether a change may be sent again when it is unknown whether it was taken. */
   readonly repeatable: boolean;
@@ -70,7 +70,7 @@ export interface Gateway {
   beat(heartbeat: Heartbeat, options: CallOptions): Promise<HeartbeatReply | undefined>;
   /** How runs are reported: as numbered records, or whole at their end. */
   readonly report:
-    | { readonly kind: "records"; send(batch: Batch, options: CallOptions): Promise<BatchReply> }
+    | { readonly kind: "records"; send(batch: RecordBatch, options: CallOptions): Promise<BatchReply> }
     | { readonly kind: "whole"; send(whole: Whole, options: CallOptions): Promise<void> };
   readonly flags: FlagLine;
 }

@@ -4,14 +4,14 @@
  * Invariant: `seen` never falls as long as the gateway's storage is the same; another one numbers its commands anew.
  */
 import * as v from "valibot";
-import type { AnyCommand, Command } from "../protocol/messages.ts";
-import * as protocol from "../protocol/schemas.ts";
+import type { AnyInstruction, Instruction } from "../protocol/messages.ts";
+import * as protocol from "../protocol/messages.ts";
 
 /** Takes commands from any reply and hands each on once. */
 export class CommandInbox {
   #seen = 0;
   #storage: string | undefined;
-  readonly #listeners = new Set<(command: Command) => void>();
+  readonly #listeners = new Set<(command: Instruction) => void>();
 
   /** Number of the last command taken; sent with each heartbeat, so that the gateway stops repeating it. */
   get seen(): number {
@@ -24,7 +24,7 @@ export class CommandInbox {
   }
 
   /** Calls the listener for every command from now on, until the returned function is called. */
-  listen(listener: (command: Command) => void): () => void {
+  listen(listener: (command: Instruction) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -34,13 +34,13 @@ export class CommandInbox {
    *
    * @param storage The gateway's storage that they are numbered by, if it says.
    */
-  take(commands: readonly AnyCommand[] = [], storage?: string): void {
+  take(commands: readonly AnyInstruction[] = [], storage?: string): void {
     if (storage !== this.#storage) this.#seen = 0;
     this.#storage = storage;
     for (const command of [...commands].sort((a, b) => a.id - b.id)) {
       if (command.id <= this.#seen) continue;
       this.#seen = command.id;
-      const known = v.safeParse(protocol.Command, command);
+      const known = v.safeParse(protocol.Instruction, command);
       if (!known.success) continue;
       for (const listener of this.#listeners) listener(known.output);
     }

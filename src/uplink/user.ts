@@ -10,16 +10,17 @@ import type {
   ExecutorQueue,
   ExecutorView,
   HandoutView,
-  NewCommand,
-  RunView,
+  NewInstruction,
+  ReportedRun,
   Submitted,
   Withdrawn,
 } from "../protocol/messages.ts";
+import * as protocol from "../protocol/messages.ts";
+import { Id } from "../protocol/words.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Fetch } from "./port.ts";
 import type { Bytes } from "../base/bytes.ts";
 import type { Random } from "../base/random.ts";
-import * as protocol from "../protocol/schemas.ts";
 import { linesOf } from "./http/lines.ts";
 import { sleep } from "../base/wait.ts";
 import { type Answer, type Call, isPage, jsonIn, page, refused, Wire } from "./http/wire.ts";
@@ -32,7 +33,7 @@ const MAX_RESULT_BYTES = 1024 * 1024 * 1024;
 
 /** What of an answer tells that it is a gateway's: a login page may be JSON too. */
 const Asked = v.looseObject({ id: v.number() });
-const Result = v.looseObject({ run: protocol.Id, tasks: v.looseObject({}) });
+const Result = v.looseObject({ run: Id, tasks: v.looseObject({}) });
 const Numbered = v.looseObject({ seq: v.pipe(v.number(), v.safeInteger(), v.minValue(1)) });
 
 /** What a user's client needs. */
@@ -74,15 +75,15 @@ export interface UserGateway {
   withdraw(handout: string, because?: string): Promise<Withdrawn>;
   executors(): Promise<readonly ExecutorView[]>;
   executor(executor: string): Promise<ExecutorQueue>;
-  runs(executor?: string): Promise<readonly RunView[]>;
-  run(run: string): Promise<RunView>;
+  runs(executor?: string): Promise<readonly ReportedRun[]>;
+  run(run: string): Promise<ReportedRun>;
   /** The result document, or what there is of it so far. */
   result(run: string): Promise<unknown>;
   /** Records of the combined log, as they came. */
   logs(run: string, options?: LogOptions): AsyncGenerator<Record<string, unknown>>;
   cancel(run: string, because?: string): Promise<void>;
   /** Asks something of an executor, in the reply to its next heartbeat. */
-  command(executor: string, command: NewCommand): Promise<void>;
+  command(executor: string, command: NewInstruction): Promise<void>;
   /** Makes a token for an executor, an experiment and groups; resolves to its text, shown this once. */
   executorToken(name: string, what?: Omit<protocol.ExecutorToken, "kind" | "name">): Promise<string>;
 }
@@ -119,9 +120,9 @@ export function userGateway(options: UserOptions): UserGateway {
     executor: (executor) => client.get(`/v1/executors/${id(executor)}`, protocol.ExecutorQueue),
     runs: async (executor) => {
       const query = executor === undefined ? "" : `?executor=${id(executor)}`;
-      return (await client.get(`/v1/runs${query}`, v.object({ runs: v.array(protocol.RunView) }))).runs;
+      return (await client.get(`/v1/runs${query}`, v.object({ runs: v.array(protocol.ReportedRun) }))).runs;
     },
-    run: (run) => client.get(`/v1/runs/${id(run)}`, protocol.RunView),
+    run: (run) => client.get(`/v1/runs/${id(run)}`, protocol.ReportedRun),
     result: (run) => client.get(`/v1/runs/${id(run)}/result`, Result),
     logs: (run, more) => client.follow(`/v1/runs/${id(run)}/logs`, more ?? {}),
     async cancel(run, because) {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import type { RunView } from "../../src/protocol/messages.ts";
+import type { ReportedRun } from "../../src/protocol/messages.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { bundleText, makeBundle } from "../../src/pipeline/document/bundle.ts";
 import { userGateway } from "../../src/uplink/user.ts";
@@ -30,7 +30,7 @@ async function submit(world: AgentWorld, name: string, to = "pi"): Promise<strin
 }
 
 /** The runs that are over and here, the oldest first. */
-async function done(world: AgentWorld): Promise<RunView[]> {
+async function done(world: AgentWorld): Promise<ReportedRun[]> {
   const runs = (await world.user.runs()).filter(({ complete }) => complete);
   return runs.sort((a, b) => a.startedAt! < b.startedAt! ? -1 : 1);
 }

@@ -6,7 +6,7 @@ import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { sameText, Tokens } from "../../src/gateway/tokens.ts";
 import type { StateRecord } from "../../src/model/record.ts";
 import { ResultFold } from "../../src/model/result.ts";
-import type { Batch, BatchReply, Heartbeat, RunView } from "../../src/protocol/messages.ts";
+import type { BatchReply, Heartbeat, RecordBatch, ReportedRun } from "../../src/protocol/messages.ts";
 import { Activity, HandClock, pass, settled } from "../uplink/rig.ts";
 
 const BEAT: Heartbeat = {
@@ -29,7 +29,7 @@ function world(more: Partial<GatewayOptions> = {}) {
     await app.request(`http://127.0.0.1:9${path}`, init);
   const post = (path: string, body: unknown) => ask(path, { method: "POST", body: JSON.stringify(body) });
   const json = async <T>(path: string) => await (await ask(path)).json() as T;
-  const send = async (batch: Partial<Batch>, executor = "e") => {
+  const send = async (batch: Partial<RecordBatch>, executor = "e") => {
     const whole = { run: "r", lane: "state", records: [], ...batch };
     return await (await post(`/v1/executors/${executor}/records`, whole)).json() as BatchReply;
   };
@@ -92,7 +92,7 @@ test("gateway: records make a run, its result and its log", async () => {
   await w.send({ lane: "log", records: [line(1), line(2)] });
   const final = { state: "succeeded" as const, records: { state: 3, log: 2 } };
   assert.equal((await w.send({ final })).final, true);
-  const run = await w.json<RunView>("/v1/runs/r");
+  const run = await w.json<ReportedRun>("/v1/runs/r");
   assert.equal(run.state, "succeeded");
   assert.equal(run.complete, true);
   const attempt = { iteration: 0, attempt: 1, outcome: "succeeded", value: { $bytes: "AQI=" } };
@@ -113,14 +113,14 @@ test("gateway: records make a run, its result and its log", async () => {
 test("gateway: duplicates change nothing, holes are not passed, versions only grow", async () => {
   const w = world();
   await w.send({ records: [STARTED, DONE] });
-  const { version } = await w.json<RunView>("/v1/runs/r");
+  const { version } = await w.json<ReportedRun>("/v1/runs/r");
   const changed = { ...DONE, value: "2" };
   assert.equal((await w.send({ records: [STARTED, changed] })).acknowledged.state, 2);
-  assert.equal((await w.json<RunView>("/v1/runs/r")).version, version);
+  assert.equal((await w.json<ReportedRun>("/v1/runs/r")).version, version);
   assert.equal((await w.send({ records: [{ ...ENDED, seq: 4 }] })).acknowledged.state, 2);
-  assert.equal((await w.json<RunView>("/v1/runs/r")).state, "running");
+  assert.equal((await w.json<ReportedRun>("/v1/runs/r")).state, "running");
   assert.equal((await w.send({ records: [ENDED] })).acknowledged.state, 3);
-  assert.ok((await w.json<RunView>("/v1/runs/r")).version > version);
+  assert.ok((await w.json<ReportedRun>("/v1/runs/r")).version > version);
   assert.match(JSON.stringify(await w.json("/v1/runs/r/result")), /AQI=/);
 });
 
@@ -130,7 +130,7 @@ test("gateway: a record that can't be read is told, kept as missing, and blocks 
   assert.equal(reply.acknowledged.state, 3);
   assert.equal(reply.rejected.length, 1);
   assert.match(reply.rejected[0]!.reason, /outcome/);
-  const run = await w.json<RunView>("/v1/runs/r");
+  const run = await w.json<ReportedRun>("/v1/runs/r");
   assert.equal(run.state, "succeeded");
   assert.deepEqual(run.missing.map(({ lane, from, to }) => ({ lane, from, to })), [{
     lane: "state",
@@ -153,7 +153,7 @@ test("gateway: parked ranges and gap records let what is behind them pass", asyn
 test("gateway: a silent executor is lost with its run; a late result overrides it", async () => {
   const w = world();
   await w.post("/v1/executors/e/heartbeat", BEAT);
-  const state = async () => (await w.json<RunView>("/v1/runs/r")).state;
+  const state = async () => (await w.json<ReportedRun>("/v1/runs/r")).state;
   assert.equal(await state(), "running");
   await pass(44_000, w);
   assert.equal(await state(), "running");
@@ -171,9 +171,9 @@ test("gateway: an executor that speaks more rarely has a longer lease", async ()
   const w = world();
   await w.post("/v1/executors/e/heartbeat", { ...BEAT, intervalMs: 60_000 });
   await pass(200_000, w);
-  assert.equal((await w.json<RunView>("/v1/runs/r")).state, "running");
+  assert.equal((await w.json<ReportedRun>("/v1/runs/r")).state, "running");
   await pass(60_000, w);
-  assert.equal((await w.json<RunView>("/v1/runs/r")).state, "lost");
+  assert.equal((await w.json<ReportedRun>("/v1/runs/r")).state, "lost");
 });
 
 test("gateway: a heartbeat that comes late undoes nothing newer, of this session or one before", async () => {
@@ -193,11 +193,11 @@ test("gateway: a heartbeat never ends or revives a run; records do", async () =>
   const w = world();
   await w.send({ records: [STARTED, DONE, ENDED] });
   await w.post("/v1/executors/e/heartbeat", BEAT);
-  assert.equal((await w.json<RunView>("/v1/runs/r")).state, "succeeded");
+  assert.equal((await w.json<ReportedRun>("/v1/runs/r")).state, "succeeded");
   const final = { state: "succeeded" as const, records: { state: 3, log: 0 } };
   await w.send({ final });
   await w.send({ records: [{ seq: 4, at: 4000, type: "run.resumed", lost: 0 } as never] });
-  assert.equal((await w.json<RunView>("/v1/runs/r")).state, "running");
+  assert.equal((await w.json<ReportedRun>("/v1/runs/r")).state, "running");
   assert.equal((await w.send({ final })).final, false);
 });
 

@@ -10,14 +10,14 @@ import { gatewayApp, type GatewayOptions } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { newRun } from "../../src/gateway/ingest.ts";
 import {
+  type BatchReply,
   ExecutorQueue,
   ExecutorView,
   HandoutView,
   HeartbeatReply,
-  RunView,
-} from "../../src/protocol/schemas.ts";
+  ReportedRun,
+} from "../../src/protocol/messages.ts";
 import { gzip } from "../../src/base/bytes.ts";
-import type { BatchReply } from "../../src/protocol/messages.ts";
 import type { Bytes } from "../../src/base/bytes.ts";
 import { HandClock, settled } from "../uplink/rig.ts";
 
@@ -169,7 +169,7 @@ test("gateway: what is told of a gap is never longer than users take, and no run
   const left = { seq: 1, at: 2, ...settled("a", 1), valueLeftOut: "x".repeat(500) };
   await w.send([left]);
   const { runs } = await (await w.ask("/v1/runs")).json() as { runs: unknown[] };
-  assert.ok(v.is(v.array(RunView), runs));
+  assert.ok(v.is(v.array(ReportedRun), runs));
   w.store.atomically(() => {
     for (let at = 0; at < 1_001; at++) w.store.putRun(newRun(`n${at}`, { executor: "loud", now: 1e6 + at }));
   });
@@ -237,7 +237,7 @@ test("gateway: whatever one row of the database holds, lists are lists that user
           }
           const heartbeat = { ...beat, spool: { state: 0, log: 0 } };
           await ask(v.object({ executors: v.array(ExecutorView) }), "/v1/executors");
-          await ask(v.object({ runs: v.array(RunView) }), "/v1/runs");
+          await ask(v.object({ runs: v.array(ReportedRun) }), "/v1/runs");
           await ask(v.object({ handouts: v.array(HandoutView) }), "/v1/handouts");
           await ask(ExecutorQueue, "/v1/executors/e");
           await ask(v.looseObject({}), "/v1/runs/r/result");

@@ -4,7 +4,7 @@ import test from "node:test";
 import fc from "fast-check";
 import { ingest, isComplete, newRun } from "../../src/gateway/ingest.ts";
 import type { RunRow } from "../../src/gateway/store.ts";
-import type { Batch } from "../../src/protocol/messages.ts";
+import type { RecordBatch } from "../../src/protocol/messages.ts";
 import { settled } from "../uplink/rig.ts";
 
 const LAST = 40;
@@ -25,7 +25,7 @@ function recordOf(seq: number): { seq: number } {
 
 function batchOf(
   { from, count, parked }: { from: number; count: number; parked: number | undefined },
-): Batch {
+): RecordBatch {
   const records = Array.from({ length: count }, (_, at) => from + at)
     .filter((seq) => seq <= LAST && seq !== parked).map(recordOf);
   const ranges = parked === undefined ? {} : { parked: [{ from: parked, to: parked, reason: "no" }] };
@@ -79,14 +79,14 @@ test("gateway: a gap record that lies about its size can't make a hole pass or t
 });
 
 test("gateway: a new life takes up the run where it says, and what comes late of the one before changes nothing", () => {
-  const of = (id: string, state: number, numbers: readonly number[]): Batch => ({
+  const of = (id: string, state: number, numbers: readonly number[]): RecordBatch => ({
     run: "r",
     lane: "state",
     life: { id, since: { state, log: 0 } },
     records: numbers.map(recordOf),
   });
   let row: RunRow = newRun("r", { executor: "e", now: 0 });
-  const take = (batch: Batch) => {
+  const take = (batch: RecordBatch) => {
     const result = ingest(row, { batch, now: 0 });
     row = result.row;
     return result;

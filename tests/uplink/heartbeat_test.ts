@@ -5,7 +5,7 @@ import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { CommandInbox } from "../../src/uplink/instructions.ts";
 import { type HeartbeatOptions, type HeartbeatSnapshot, startHeartbeat } from "../../src/uplink/heartbeat.ts";
-import type { Command } from "../../src/protocol/messages.ts";
+import type { Instruction } from "../../src/protocol/messages.ts";
 import { outriderGateway } from "../../src/uplink/dialects/outrider.ts";
 import type { Fetch } from "../../src/uplink/port.ts";
 import { Activity, Chaos, HandClock, pass, seeded } from "./rig.ts";
@@ -32,7 +32,7 @@ function world(fetch?: Fetch) {
   const options = { url: "http://localhost", executor: "e", fetch: watched, clock, gzip: activity.gzip };
   const gateway = outriderGateway(options);
   const commands = new CommandInbox();
-  const taken: Command[] = [];
+  const taken: Instruction[] = [];
   commands.listen((command) => taken.push(command));
   const start = (more: Partial<HeartbeatOptions> = {}) =>
     startHeartbeat({
@@ -136,7 +136,7 @@ test("uplink: a command whose reply was lost comes again", async () => {
 
 test("uplink: a command that this version does not know is passed over, not repeated, and blocks nothing", () => {
   const inbox = new CommandInbox();
-  const taken: Command[] = [];
+  const taken: Instruction[] = [];
   inbox.listen((command) => taken.push(command));
   inbox.take([{ id: 7, type: "dance" }, { id: 5, type: "pause" }, { id: 9, type: "resume" }]);
   inbox.take([{ id: 9, type: "resume" }]);

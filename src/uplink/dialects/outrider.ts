@@ -6,9 +6,10 @@
 import * as v from "valibot";
 import type { CallOptions, FlagLine, Gateway, Pulled } from "../gateway.ts";
 import { BundleHashError, GatewayAnswerError, IdError } from "../errors.ts";
-import type { Batch, BatchReply, Heartbeat, HeartbeatReply } from "../../protocol/messages.ts";
+import type { BatchReply, Heartbeat, HeartbeatReply, RecordBatch } from "../../protocol/messages.ts";
+import * as protocol from "../../protocol/messages.ts";
+import { HANDOUT_HEADER, HASH_HEADER, Id } from "../../protocol/words.ts";
 import type { Bytes } from "../../base/bytes.ts";
-import * as protocol from "../../protocol/schemas.ts";
 import { gzip, sha256, WORTH_GZIP } from "../../base/bytes.ts";
 import {
   type Answer,
@@ -67,7 +68,7 @@ export function outriderGateway(options: OutriderOptions): Gateway {
       ask.post(`${executor}/heartbeat`, heartbeat, { ...limits, schema: BeatReply }),
     report: {
       kind: "records",
-      send: (batch: Batch, limits): Promise<BatchReply> =>
+      send: (batch: RecordBatch, limits): Promise<BatchReply> =>
         ask.post(`${executor}/records`, batch, { ...limits, schema: protocol.BatchReply }),
     },
     flags: flagLine(ask, options.experiment ?? "default"),
@@ -81,7 +82,7 @@ function checkIds({ executor, experiment, groups }: OutriderOptions): void {
     ...(groups ?? []).map((group): [string, string] => ["A group", group]),
   ];
   for (const [what, id] of named) {
-    if (id === undefined || v.safeParse(protocol.Id, id).success) continue;
+    if (id === undefined || v.safeParse(Id, id).success) continue;
     throw new IdError(
       `${what} is ${
         JSON.stringify(id.slice(0, 200))
@@ -175,11 +176,11 @@ async function pull(ask: Asker, { path, known, limits, options }: PullAsk): Prom
   const name = ask.wire.name(call);
   if (answer.status !== 200) throw ask.refused(call, answer);
   if (isPage(answer)) throw new GatewayAnswerError(page(name, answer));
-  const named = answer.headers.get(protocol.HASH_HEADER);
+  const named = answer.headers.get(HASH_HEADER);
   const hash = await sha256(answer.bytes);
   if (named === null) {
     throw new GatewayAnswerError(
-      `${name} was answered without ${protocol.HASH_HEADER}, so the bundle can't be checked: check OUTRIDER_GATEWAY`,
+      `${name} was answered without ${HASH_HEADER}, so the bundle can't be checked: check OUTRIDER_GATEWAY`,
     );
   }
   if (named !== hash) {
@@ -193,7 +194,7 @@ async function pull(ask: Asker, { path, known, limits, options }: PullAsk): Prom
     bytes: answer.bytes,
     hash,
     tag: answer.headers.get("etag") ?? `"${hash}"`,
-    ...(answer.headers.has(protocol.HANDOUT_HEADER) && { unique: true }),
+    ...(answer.headers.has(HANDOUT_HEADER) && { unique: true }),
   };
 }
 
@@ -211,7 +212,7 @@ function flagLine(ask: Asker, experiment: string): FlagLine {
       const answer = await ask.wire.call(call);
       if (answer.status === 204) return undefined;
       if (answer.status !== 200) throw ask.refused(call, answer);
-      return read(ask.wire.name(call), answer, protocol.Flag);
+      return read(ask.wire.name(call), answer, protocol.SharedFlag);
     },
   };
 }

@@ -4,7 +4,7 @@
  * Invariant: log records wait while state records do, and nothing but an acknowledgement makes a record count as sent.
  */
 import { LaneSender } from "./stream.ts";
-import type { Batch, BatchReply, Final } from "../../protocol/messages.ts";
+import type { BatchReply, Final, RecordBatch } from "../../protocol/messages.ts";
 import { SourceError } from "../errors.ts";
 import type { Numbered } from "../port.ts";
 import type { Stream } from "../../model/stream.ts";
@@ -39,7 +39,7 @@ function reading(read: (after: number, limit: number) => readonly Numbered[]): t
   };
 }
 
-type Send = (batch: Batch, limits: { timeoutMs: number; signal?: AbortSignal }) => Promise<BatchReply>;
+type Send = (batch: RecordBatch, limits: { timeoutMs: number; signal?: AbortSignal }) => Promise<BatchReply>;
 
 class RecordsReport implements Report {
   readonly final: Promise<boolean>;

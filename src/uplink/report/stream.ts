@@ -29,7 +29,7 @@ import {
   UplinkError,
 } from "../errors.ts";
 import { leanRecord } from "./lean.ts";
-import type { Batch, BatchReply, Final, Parked } from "../../protocol/messages.ts";
+import type { BatchReply, Final, Parked, RecordBatch } from "../../protocol/messages.ts";
 import type { Life } from "../../model/stream.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Numbered } from "../port.ts";
@@ -67,7 +67,7 @@ export interface LaneOptions {
   /** @throws {SourceError} If that can't be read now. */
   read(after: number, limit: number): readonly Numbered[];
   flush(): Promise<void>;
-  send(batch: Batch, options: CallOptions): Promise<BatchReply>;
+  send(batch: RecordBatch, options: CallOptions): Promise<BatchReply>;
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
@@ -86,7 +86,7 @@ export interface LaneOptions {
 }
 
 interface Taken {
-  readonly batch: Batch;
+  readonly batch: RecordBatch;
   readonly bytes: number;
   /** There may be more. */
   readonly full: boolean;
@@ -289,7 +289,7 @@ export class LaneSender {
     }
   }
 
-  #taken(batch: Batch, reply: BatchReply): void {
+  #taken(batch: RecordBatch, reply: BatchReply): void {
     const before = this.#acknowledged;
     const named = reply.acknowledged[batch.lane];
     const now = Math.min(named, this.last);
@@ -309,7 +309,7 @@ export class LaneSender {
     );
   }
 
-  async #failed(batch: Batch, error: UplinkError): Promise<void> {
+  async #failed(batch: RecordBatch, error: UplinkError): Promise<void> {
     const { clock, signal } = this.#options;
     this.#options.onError(error);
     const count = batch.records.length;

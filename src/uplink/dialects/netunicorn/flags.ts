@@ -6,7 +6,7 @@
  */
 import type { CallOptions, FlagLine } from "../../gateway.ts";
 import { FlagError, GatewayAnswerError, StoppedError, UplinkError } from "../../errors.ts";
-import type { Flag, FlagOperation } from "../../../protocol/messages.ts";
+import type { FlagOperation, SharedFlag } from "../../../protocol/messages.ts";
 import type { NetunicornLine } from "./client.ts";
 import { sleep } from "../../../base/wait.ts";
 import type { Answer, Call } from "../../http/wire.ts";
@@ -92,7 +92,7 @@ function valuesOf(name: string, value: unknown): FlagValues {
     return { int_value: Number(value) };
   }
   throw new FlagError(
-    `Flag ${name} can't hold ${
+    `SharedFlag ${name} can't hold ${
       JSON.stringify(value)
     }: netUnicorn's gateway takes strings and whole numbers of 32 bits`,
   );
@@ -120,12 +120,12 @@ function valuesIn(answer: Answer, call: string): FlagValues | null {
   }
 }
 
-function flagOf(name: string, value: string | number | null | undefined): Flag {
+function flagOf(name: string, value: string | number | null | undefined): SharedFlag {
   return { name, value: value ?? 0, version: 1 };
 }
 
 /** The number after it was counted, also under a text. Counting is over, so that failures may only lead to more reading. */
-async function counted(line: NetunicornLine, at: Place): Promise<Flag> {
+async function counted(line: NetunicornLine, at: Place): Promise<SharedFlag> {
   const { name, limits: { signal, timeoutMs } } = at;
   const until = line.clock.now() + timeoutMs;
   for (;;) {
