@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { publicSurface, SNAPSHOT } from "../tools/api.ts";
-import { root } from "../tools/suites.ts";
+import { root } from "../tools/program.ts";
 
 test("what mod.ts exports is what the snapshot says", () => {
   assert.equal(

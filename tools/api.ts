@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { root } from "./suites.ts";
+import { root } from "./program.ts";
 
 /** Where the snapshot is. */
 export const SNAPSHOT: string = join(root, "tests/api.snapshot");

@@ -12,7 +12,7 @@ import process from "node:process";
 import { buildSync } from "esbuild";
 import { bundlePage } from "./build_page.ts";
 import { bundleWorker } from "./build_worker.ts";
-import { root } from "./suites.ts";
+import { root } from "./program.ts";
 
 const SHEBANG = "#!/usr/bin/env node\n";
 

@@ -4,9 +4,12 @@
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { allTests, root } from "./suites.ts";
+import { inLanes, type Job } from "./lanes.ts";
+import { root, runProgram } from "./program.ts";
+import { allTests } from "./suites.ts";
 
 /** A command line, or a function that lists what is wrong. */
 interface Check {
@@ -20,6 +23,9 @@ const SOURCE_TESTS: readonly string[] = [
   "tests/workers/code_test.ts",
   "tests/page/code_test.ts",
 ];
+
+/** A check that is not over by then has failed. */
+const CHECK_LIMIT_MS = 5 * 60_000;
 
 function checks(files: readonly string[]): Check[] {
   const sources = files.filter((file) => file.endsWith(".ts"));
@@ -39,30 +45,22 @@ function checks(files: readonly string[]): Check[] {
   ];
 }
 
-/** Runs all checks, prints how each one went, and returns how many have failed. */
-export function check(): number {
-  let failed = 0;
-  for (const { name, run } of checks(committable())) {
-    const started = Date.now();
-    const wrong = typeof run === "function" ? run().join("\n") : output(run);
-    if (wrong !== "") failed++;
+/** All checks, each as a job that prints how it went and tells of a failure. */
+export function checkJobs(failed: () => void): Job[] {
+  return checks(committable()).map(({ name, run }) => async () => {
+    const started = performance.now();
+    const wrong = typeof run === "function" ? run().join("\n") : await output(run);
+    if (wrong !== "") failed();
     if (wrong !== "") process.stdout.write(`${wrong.trimEnd()}\n`);
-    const seconds = ((Date.now() - started) / 1000).toFixed(1);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
     process.stdout.write(`${wrong === "" ? "ok     " : "FAILED "} ${name} in ${seconds} s\n`);
-  }
-  return failed;
+  });
 }
 
 /** What a command printed if it failed, else nothing. */
-function output([program, ...args]: readonly string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(program!, args, {
-    cwd: root,
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-    env: { ...process.env, NO_COLOR: "1" },
-  });
-  if (status === 0) return "";
-  return `${stdout ?? ""}${stderr ?? ""}` || `${program} has failed: ${error?.message ?? `code ${status}`}`;
+async function output(command: readonly string[]): Promise<string> {
+  const { code, output } = await runProgram(command, { limitMs: CHECK_LIMIT_MS });
+  return code === 0 ? "" : output || `${command[0]} has failed: code ${code}`;
 }
 
 /** Files that are in git, or would be with the next `git add`. */
@@ -100,4 +98,6 @@ function registryAddresses(files: readonly string[]): string[] {
   });
 }
 
-if (import.meta.main) process.exitCode = check() === 0 ? 0 : 1;
+if (import.meta.main) {
+  await inLanes(checkJobs(() => void (process.exitCode = 1)), availableParallelism());
+}

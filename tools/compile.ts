@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { build } from "./build.ts";
-import { root } from "./suites.ts";
+import { root } from "./program.ts";
 
 const COMMANDS: Readonly<Record<string, (entry: string, file: string) => string[]>> = {
   // No configuration and no npm: nothing of the folder it is built in may get in.

@@ -1,21 +1,18 @@
 /**
- * Owns the running of the tests on Deno, Node and Bun, one after the other, and the count of what passed.
- * Must not know what the tests test.
+ * Owns the running of one file of tests on Deno, Node or Bun, and the count of what passed.
+ * Must not know what the tests test, nor what else runs meanwhile.
  * Invariant: a runtime that ends badly counts at least one failure, also when it named none.
  */
-import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
-import { fileURLToPath } from "node:url";
+import { root, runProgram } from "./program.ts";
 
 /** What runs tests. */
 export type RuntimeName = "deno" | "node" | "bun";
 
-/** How a suite ended. */
-export interface SuiteResult {
-  readonly runtime: RuntimeName;
+/** How a file's tests ended. */
+export interface FileResult {
   readonly passed: number;
   readonly failed: number;
   /** Names of all tests that ran, without signs. */
@@ -36,17 +33,14 @@ export interface LeftOut {
 /** All three, in the order in which they run. */
 export const runtimes: readonly RuntimeName[] = ["deno", "node", "bun"];
 
-/** A suite that has not ended by then is killed, and counts as failed. */
-const SUITE_LIMIT_MS = 15 * 60_000;
+/** A file that has not ended by then is killed, and counts as failed. */
+const FILE_LIMIT_MS = 10 * 60_000;
 
 /** Where tests note that they were left out. */
 const LEFT_OUT = "left_out.ndjson";
 
 /** Limit for one test, where the runtime has one. */
 const TEST_LIMIT_MS = 240_000;
-
-/** The repository's folder. */
-export const root: string = fileURLToPath(new URL("..", import.meta.url));
 
 /** Paths of all tests, relative to the repository. */
 export function allTests(): string[] {
@@ -56,17 +50,24 @@ export function allTests(): string[] {
     .sort();
 }
 
-/** Runs test files on one runtime. */
-export async function runSuite(runtime: RuntimeName, files: readonly string[]): Promise<SuiteResult> {
+/** Runs a file of tests on one runtime. @param env Laid over the environment. */
+export async function runFile(
+  runtime: RuntimeName,
+  file: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<FileResult> {
   const folder = mkdtempSync(join(tmpdir(), "outrider-suite-"));
   const report = join(folder, "report.xml");
-  const started = Date.now();
+  const started = performance.now();
   try {
-    const { code, output } = await captured(commandFor(runtime, report), { files, folder });
+    const { code, output } = await runProgram([...commandFor(runtime, report), `./${file}`], {
+      limitMs: FILE_LIMIT_MS,
+      env: { ...env, OUTRIDER_TESTS_LEFT_OUT: join(folder, LEFT_OUT) },
+    });
     const { passed, ...counted } = count(report, code);
     const leftOut = leftOutIn(folder);
-    const seconds = (Date.now() - started) / 1000;
-    return { runtime, output, seconds, leftOut, passed: passed - leftOut.length, ...counted };
+    const seconds = (performance.now() - started) / 1000;
+    return { output, seconds, leftOut, passed: passed - leftOut.length, ...counted };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -77,9 +78,9 @@ function commandFor(runtime: RuntimeName, report: string): string[] {
     case "deno":
       return ["deno", "test", "-A", "--no-check", "--reporter=dot", `--junit-path=${report}`];
     case "node":
+      // Without `--test`, which would start a second process for the file.
       return [
         "node",
-        "--test",
         `--test-timeout=${TEST_LIMIT_MS}`,
         "--test-reporter=dot",
         "--test-reporter-destination=stdout",
@@ -98,45 +99,6 @@ function commandFor(runtime: RuntimeName, report: string): string[] {
   }
 }
 
-/** Runs a program in a process group of its own, so that nothing of it is left when it has to be killed. */
-function captured(
-  command: readonly string[],
-  { files, folder }: { readonly files: readonly string[]; readonly folder: string },
-): Promise<{ code: number; output: string }> {
-  const [program, ...args] = [...command, ...files.map((file) => `./${file}`)];
-  const child = spawn(program!, args, {
-    cwd: root,
-    detached: true,
-    // Tests start Node on our sources hundreds of times: stripped and compiled once, that takes half the time.
-    env: {
-      ...process.env,
-      NODE_COMPILE_CACHE: join(folder, "compiled"),
-      OUTRIDER_TESTS_LEFT_OUT: join(folder, LEFT_OUT),
-      NO_COLOR: "1",
-      FORCE_COLOR: undefined,
-    },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const chunks: Uint8Array[] = [];
-  child.stdout.on("data", (chunk) => chunks.push(chunk));
-  child.stderr.on("data", (chunk) => chunks.push(chunk));
-  const kill = () => process.kill(-child.pid!, "SIGKILL");
-  const stop = () => (kill(), process.exit(130));
-  process.on("SIGINT", stop).on("SIGTERM", stop);
-  const limit = setTimeout(() => {
-    chunks.push(new TextEncoder().encode(`\nNot over after ${SUITE_LIMIT_MS / 60_000} minutes: killed\n`));
-    kill();
-  }, SUITE_LIMIT_MS);
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => {
-      clearTimeout(limit);
-      process.off("SIGINT", stop).off("SIGTERM", stop);
-      resolve({ code: code ?? 1, output: Buffer.concat(chunks).toString() });
-    });
-  });
-}
-
 /** What tests/system.ts has noted of the tests that it left out. */
 function leftOutIn(folder: string): LeftOut[] {
   const file = join(folder, LEFT_OUT);
@@ -145,7 +107,7 @@ function leftOutIn(folder: string): LeftOut[] {
 }
 
 /** Counts the cases of a JUnit report; all three runtimes write one. */
-function count(report: string, code: number): Pick<SuiteResult, "passed" | "failed" | "names"> {
+function count(report: string, code: number): Pick<FileResult, "passed" | "failed" | "names"> {
   let text = "";
   try {
     text = readFileSync(report, "utf8");

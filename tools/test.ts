@@ -7,18 +7,14 @@
  *
  * Invariant: a test that runs on one runtime runs on all three, but for those that start the others themselves.
  */
-import process from "node:process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  allTests,
-  type LeftOut,
-  root,
-  runSuite,
-  type RuntimeName,
-  runtimes,
-  type SuiteResult,
-} from "./suites.ts";
+import process from "node:process";
+import { SEED } from "../tests/seed.ts";
+import { inLanes, type Job } from "./lanes.ts";
+import { root } from "./program.ts";
+import { allTests, type FileResult, type LeftOut, runFile, type RuntimeName, runtimes } from "./suites.ts";
 
 /** Tests that start all three runtimes themselves, or a browser, and take long; they run once, on Node. */
 const ONCE: readonly string[] = [
@@ -26,6 +22,18 @@ const ONCE: readonly string[] = [
   "tests/tools/compile_test.ts",
   "tests/page/page_test.ts",
 ];
+
+/** Tests that hold time itself to something: nothing runs beside them. */
+const ALONE: readonly string[] = [];
+
+/** Those that take longest begin first, so that none of them is left over when all else is done. */
+const LONG: readonly string[] = [
+  "tests/agent/kill_test.ts",
+  "tests/agent/process_test.ts",
+];
+
+/** One file more than there are cores runs at a time, since they also wait: for what they start, and for what they stop. */
+const LANES: number = availableParallelism() + 1;
 
 /** How many tests passed and failed, and which were left out because a program of the system is missing. */
 export interface Counts {
@@ -39,8 +47,12 @@ const PACKAGES: Readonly<Record<string, string>> = JSON.parse(
   readFileSync(join(root, "tests/programs.json"), "utf8"),
 );
 
-/** Runs what the arguments name, all if there are none, and prints how each suite went. */
-export async function test(args: readonly string[]): Promise<Counts> {
+/**
+ * Runs what the arguments name, all if there are none, and prints how each suite went.
+ *
+ * @param beside What else there is to do meanwhile.
+ */
+export async function test(args: readonly string[], beside: readonly Job[] = []): Promise<Counts> {
   const named = args.map((arg) => arg.replace(/^\.\//, ""));
   const onRuntimes = runtimes.filter((name) => named.includes(name));
   const files = allTests().filter((file) => named.includes(file));
@@ -49,24 +61,72 @@ export async function test(args: readonly string[]): Promise<Counts> {
     process.stdout.write(`There is no such test or runtime: ${unknown.join(", ")}\n`);
     return { passed: 0, failed: unknown.length, leftOut: [] };
   }
-  return await runSuites(
+  const suites = suitesOf(
     onRuntimes.length > 0 ? onRuntimes : runtimes,
     files.length > 0 ? files : allTests(),
   );
+  process.stdout.write(`Chance begins with ${SEED}: OUTRIDER_TEST_SEED=${SEED} repeats it\n`);
+  // Tests start Node on our sources hundreds of times: stripped and compiled once, that takes half the time.
+  const compiled = mkdtempSync(join(tmpdir(), "outrider-compiled-"));
+  const run = (suite: Suite, file: string) =>
+    runIn(suite, file, { NODE_COMPILE_CACHE: compiled, OUTRIDER_TEST_SEED: String(SEED) });
+  const jobs = (asked: (file: string) => boolean) => jobsOf(suites, asked, run);
+  try {
+    await inLanes(jobs((file) => ALONE.includes(file)), 1);
+    await inLanes([...beside, ...jobs((file) => !ALONE.includes(file))], LANES);
+  } finally {
+    rmSync(compiled, { recursive: true, force: true });
+  }
+  return countsOf(suites);
 }
 
-async function runSuites(chosen: readonly RuntimeName[], files: readonly string[]): Promise<Counts> {
+/** Files of tests on one runtime. */
+interface Suite {
+  readonly label: string;
+  readonly runtime: RuntimeName;
+  /** Those that run on all. */
+  readonly everywhere: boolean;
+  readonly files: readonly string[];
+  readonly results: FileResult[];
+}
+
+function suitesOf(chosen: readonly RuntimeName[], files: readonly string[]): Suite[] {
   const everywhere = files.filter((file) => !ONCE.includes(file));
   const once = files.filter((file) => ONCE.includes(file));
-  const results: SuiteResult[] = [];
-  for (const runtime of everywhere.length > 0 ? chosen : []) {
-    results.push(show(runtime, await runSuite(runtime, everywhere)));
+  const suites = chosen.map((runtime): Suite => (
+    { label: runtime, runtime, everywhere: true, files: everywhere, results: [] }
+  ));
+  if (chosen.includes("node")) {
+    suites.unshift({ label: "once", runtime: "node", everywhere: false, files: once, results: [] });
   }
-  const missing = reportMissing(results);
-  if (once.length > 0 && chosen.includes("node")) results.push(show("once", await runSuite("node", once)));
+  return suites.filter(({ files }) => files.length > 0);
+}
+
+/** The files that are asked for, those first that take longest. */
+function jobsOf(
+  suites: readonly Suite[],
+  asked: (file: string) => boolean,
+  run: (suite: Suite, file: string) => Promise<void>,
+): Job[] {
+  const jobs = suites.flatMap((suite) =>
+    suite.files.filter(asked).map((file) => ({ file, job: () => run(suite, file) }))
+  );
+  const first = jobs.filter(({ file }) => LONG.includes(file));
+  return [...first, ...jobs.filter(({ file }) => !LONG.includes(file))].map(({ job }) => job);
+}
+
+async function runIn(suite: Suite, file: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const result = await runFile(suite.runtime, file, env);
+  suite.results.push(result);
+  if (result.failed > 0) process.stdout.write(`${file} on ${suite.runtime}:\n${result.output.trimEnd()}\n`);
+  if (suite.results.length === suite.files.length) show(suite);
+}
+
+function countsOf(suites: readonly Suite[]): Counts {
+  const results = suites.flatMap(({ results }) => results);
   return {
     passed: results.reduce((sum, { passed }) => sum + passed, 0),
-    failed: results.reduce((sum, { failed }) => sum + failed, missing),
+    failed: results.reduce((sum, { failed }) => sum + failed, reportMissing(suites)),
     leftOut: results.flatMap(({ leftOut }) => leftOut),
   };
 }
@@ -79,24 +139,31 @@ export function sumOf({ passed, failed, leftOut }: Counts): string {
     (leftOut.length === 0 ? "" : `, ${leftOut.length} skipped: ${words.join(", ")}`);
 }
 
-function show(label: string, result: SuiteResult): SuiteResult {
-  const { passed, failed, leftOut, output, seconds } = result;
-  if (failed > 0) process.stdout.write(`${output.trimEnd()}\n`);
+function show({ label, results }: Suite): void {
+  const sum = (of: (result: FileResult) => number) => results.reduce((all, each) => all + of(each), 0);
+  const [passed, failed, leftOut] = [
+    sum((file) => file.passed),
+    sum((file) => file.failed),
+    sum((file) => file.leftOut.length),
+  ];
   const state = failed === 0 ? `ok      ${passed} tests` : `FAILED  ${failed} of ${passed + failed} tests`;
-  const without = leftOut.length === 0 ? "" : `, ${leftOut.length} left out`;
-  process.stdout.write(`${label.padEnd(8)}${state} in ${seconds.toFixed(1)} s${without}\n`);
-  return result;
+  const without = leftOut === 0 ? "" : `, ${leftOut} left out`;
+  const seconds = sum((file) => file.seconds).toFixed(1);
+  process.stdout.write(`${label.padEnd(8)}${state}, files of ${seconds} s${without}\n`);
 }
 
 /** Tests that ran on one runtime and not on another, which is how a silently lost file shows. */
-function reportMissing(results: readonly SuiteResult[]): number {
-  if (results.some(({ failed }) => failed > 0)) return 0;
-  const all = new Set(results.flatMap(({ names }) => names));
+function reportMissing(suites: readonly Suite[]): number {
+  const ran = suites.filter(({ everywhere }) => everywhere);
+  if (ran.some(({ results }) => results.some(({ failed }) => failed > 0))) return 0;
+  const namesOf = ({ results }: Suite) => results.flatMap(({ names }) => names);
+  const all = new Set(ran.flatMap(namesOf));
   let missing = 0;
-  for (const { runtime, names } of results) {
-    const lost = [...all].filter((name) => !names.includes(name));
+  for (const suite of ran) {
+    const names = new Set(namesOf(suite));
+    const lost = [...all].filter((name) => !names.has(name));
     missing += lost.length;
-    for (const name of lost) process.stdout.write(`${runtime} has not run the test "${name}"\n`);
+    for (const name of lost) process.stdout.write(`${suite.runtime} has not run the test "${name}"\n`);
   }
   return missing;
 }

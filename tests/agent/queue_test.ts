@@ -12,6 +12,7 @@ import { bundleText, makeBundle } from "../../src/pipeline/document/bundle.ts";
 import { userGateway } from "../../src/uplink/user.ts";
 import { AgentWorld, bundleOf } from "./rig.ts";
 import { runCli, startCli, urlOf, withFiles } from "../rig.ts";
+import { SEED } from "../seed.ts";
 import { seeded } from "../uplink/rig.ts";
 
 async function inWorld(use: (world: AgentWorld, stateDir: string) => Promise<void>): Promise<void> {
@@ -226,8 +227,7 @@ async function napping(name: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 test(`queue: each of ${PIPELINES} pipelines runs once and in order, over ${KILLS} kills of agent and gateway`, async () => {
-  const seed = Date.now() % 1_000_000;
-  const random = seeded(seed);
+  const random = seeded(SEED);
   const names = Array.from({ length: PIPELINES }, (_, at) => `p${at}`);
   await withFiles({}, async (cwd) => {
     let port = "0";
@@ -265,15 +265,15 @@ test(`queue: each of ${PIPELINES} pipelines runs once and in order, over ${KILLS
       assert.deepEqual(
         list.map(({ pipeline, state }) => `${pipeline} ${state}`),
         names.map((name) => `${name} succeeded`),
-        `seed ${seed}`,
+        `seed ${SEED}`,
       );
-      assert.equal(new Set(list.map(({ handout }) => handout)).size, PIPELINES, `seed ${seed}`);
+      assert.equal(new Set(list.map(({ handout }) => handout)).size, PIPELINES, `seed ${SEED}`);
       const lines = readFileSync(join(cwd, "proof.txt"), "utf8").trimEnd().split("\n");
       const proof = [...new Set(lines)];
       assert.deepEqual(
         proof,
         list.map(({ pipeline, run }) => `${pipeline} ${run}`),
-        `one run each, seed ${seed}`,
+        `one run each, seed ${SEED}`,
       );
       const { stdout } = await runCli(["executors", "pi"], { cwd, env });
       assert.deepEqual(

@@ -14,6 +14,7 @@ import { assertExplained, contract } from "./contract.ts";
 import { entryOf, stateOf } from "./entries.ts";
 import { FaultyDisk, makeDirectory } from "./faulty_disk.ts";
 import { HandClock } from "../store/hand_clock.ts";
+import { SEED } from "../seed.ts";
 import { seeded } from "../uplink/rig.ts";
 
 /** A tail so short that lines move into the database all the time. */
@@ -587,10 +588,9 @@ test("whatever a disk refuses at random moments, what it took is whole after kil
 });
 
 test("whatever is damaged at random, what is read is what was written, and what is missing is said", async () => {
-  const seed = Number(process.env["OUTRIDER_TEST_SEED"] ?? Date.now() % 1_000_000);
-  const random = seeded(seed);
+  const random = seeded(SEED);
   for (let round = 0; round < DAMAGES; round++) {
-    const words = `seed ${seed}, round ${round}`;
+    const words = `seed ${SEED}, round ${round}`;
     const { disk, clock, journal } = await rig({ tailBytes: 20_000 });
     const records = 50 + Math.floor(random() * 150);
     for (let at = 1; at <= records; at++) {
