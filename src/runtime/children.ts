@@ -38,7 +38,7 @@ const CHUNK_BYTES: number = 64 * 1024;
 const DRAIN_MS = 1_000;
 
 /** Names of a child's streams. */
-export const STREAMS = ["stdout", "stderr"] as const;
+export const CHILD_STREAMS = ["stdout", "stderr"] as const;
 
 const { openSync, closeSync, rmSync, readSync, fstatSync } = fs;
 

@@ -4,6 +4,7 @@
  * Invariant: numbers run from 1 without gaps; who asks for events that are no longer kept is told how many he missed.
  */
 import { type Clock, systemClock } from "../base/clock.ts";
+import { Queue } from "../base/queue.ts";
 import { StoreError } from "./errors.ts";
 import { Listeners } from "./listeners.ts";
 import { valueText } from "./text.ts";
@@ -85,9 +86,8 @@ export class EventLog {
   readonly limits: EventLimits;
   readonly #clock: Clock;
   readonly #onChange: (event: EventEmitted, at: number) => void;
-  /** Events `#first` to `last`; those before `#head` are already forgotten. */
-  #events: StoredEvent[] = [];
-  #head = 0;
+  /** The newest events that are kept. */
+  readonly #events: Queue<StoredEvent> = new Queue();
   #last = 0;
   #size = 0;
   readonly #listeners: Listeners<StoredEvent> = new Listeners();
@@ -107,7 +107,7 @@ export class EventLog {
 
   /** Events and characters that are kept, and waits that are open. */
   stats(): { readonly events: number; readonly size: number; readonly waits: number } {
-    return { events: this.#events.length - this.#head, size: this.#size, waits: this.#waits.size };
+    return { events: this.#events.length, size: this.#size, waits: this.#waits.size };
   }
 
   /** Publishes an event; returns its number. */
@@ -128,12 +128,12 @@ export class EventLog {
   /** Events of the type (`"*"`: of all types) after number `since`, at most `limit` (1 to 10,000, default 256). */
   read(type: string, since: number, limit: number = 256): EventPage {
     checkLimit(limit);
-    const kept = this.#last - (this.#events.length - this.#head);
+    const kept = this.#last - this.#events.length;
     const missed = Math.max(0, kept - Math.max(0, since));
     const events: StoredEvent[] = [];
     let upTo = Math.max(since, kept);
     for (let size = 0; upTo < this.#last && events.length < limit && size < PAGE_SIZE; upTo++) {
-      const event = this.#events[this.#head + upTo - kept]!;
+      const event = this.#events.at(upTo - kept);
       if (type !== "*" && event.type !== type) continue;
       events.push(event);
       size += sizeOf(event);
@@ -174,17 +174,8 @@ export class EventLog {
     this.#events.push(event);
     this.#last = event.id;
     this.#size += sizeOf(event);
-    while (this.#events.length - this.#head > this.limits.count || this.#size > this.limits.size) {
-      this.#dropOldest();
-    }
-  }
-
-  #dropOldest(): void {
-    this.#size -= sizeOf(this.#events[this.#head]!);
-    this.#events[this.#head++] = undefined as unknown as StoredEvent;
-    if (this.#head > 1024 && this.#head * 2 > this.#events.length) {
-      this.#events = this.#events.slice(this.#head);
-      this.#head = 0;
+    while (this.#events.length > this.limits.count || this.#size > this.limits.size) {
+      this.#size -= sizeOf(this.#events.shift());
     }
   }
 

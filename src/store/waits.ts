@@ -10,11 +10,11 @@ import { StoreError } from "./errors.ts";
 export const MAX_WAITS = 10_000;
 
 /** Longest wait, in milliseconds (24 days). Longer ones end then, as any wait whose time is over. */
-export const MAX_WAIT_MS: number = 24 * 24 * 3_600_000;
+export const LONGEST_WAIT_MS: number = 24 * 24 * 3_600_000;
 
 /** One wait. */
 export interface Wait<T> {
-  /** 0 to `MAX_WAIT_MS`; beyond it, `MAX_WAIT_MS`. With 0 it does not wait at all. */
+  /** 0 to `LONGEST_WAIT_MS`; beyond it, `LONGEST_WAIT_MS`. With 0 it does not wait at all. */
   readonly timeoutMs: number;
   /** Aborting it rejects the wait with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -63,7 +63,7 @@ export class Waits {
       const giveUp = (): void => end(() => resolve(wait.otherwise()));
       const abort = (): void => end(() => reject(signal!.reason));
       this.#open.add(giveUp);
-      const cancelTimer = this.#clock.after(Math.min(timeoutMs, MAX_WAIT_MS), giveUp);
+      const cancelTimer = this.#clock.after(Math.min(timeoutMs, LONGEST_WAIT_MS), giveUp);
       const stopListening = wait.listen((value) => end(() => resolve(value)));
       signal?.addEventListener("abort", abort);
     });

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import type { Journal } from "../../src/journal/journal.ts";
-import { logSize } from "../../src/journal/disk/log_stream.ts";
+import { logSize } from "../../src/journal/log_records.ts";
 import type { JournalOptions } from "../../src/journal/memory/memory.ts";
 import type { LogRecord, StateEvent, StateRecord } from "../../src/model/record.ts";
 import { SharedStore, type StoreChanged } from "../../src/store/store.ts";

@@ -88,6 +88,20 @@ test("a journal goes on where it was closed: records, numbers, cursors, gap", as
   });
 });
 
+test("a record of the log that was dropped before the database had it keeps its number when the journal is closed", async () => {
+  await inDirectory(async (file) => {
+    const first = await openSqliteJournal(file, { logBytes: 200 });
+    assert.equal(first.log(entryOf("x".repeat(1000), 7)), 1);
+    const logs = first.logs(0, 9);
+    await first.close();
+    const again = await openSqliteJournal(file, { logBytes: 200 });
+    assert.deepEqual(again.recovered, { states: 0, logs: 1, fromTail: 0 });
+    assert.deepEqual(again.logs(0, 9), logs);
+    assert.equal(again.log(entryOf("next")), 2);
+    await again.close();
+  });
+});
+
 test("records are out of the process when the turn ends, a dispatch at once", async () => {
   const { disk, journal } = await rig();
   const tail = (): string => fs.readFileSync(`${disk.journal}.tail-a`, "utf8");

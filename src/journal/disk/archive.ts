@@ -5,8 +5,8 @@
  */
 import type { Checksum, Database } from "./port.ts";
 import { JournalError } from "../errors.ts";
-import type { Line, Lines } from "./text_lines.ts";
-import { damagedLine } from "./log_stream.ts";
+import type { TextLine, TextLines } from "./text_lines.ts";
+import { damagedLine } from "../log_records.ts";
 
 /** 2: rows have a checksum; those of version 1 have none. */
 const VERSION = 2;
@@ -60,8 +60,8 @@ interface Row {
 
 /** What goes into the database at once. */
 export interface Batch {
-  readonly states: Lines;
-  readonly logs: Lines;
+  readonly states: TextLines;
+  readonly logs: TextLines;
   /** New texts of state records that were saved before. */
   readonly replaced: ReadonlyMap<number, string>;
   readonly cursors: ReadonlyMap<string, number>;
@@ -351,8 +351,8 @@ function lastOf(rows: readonly object[], before: number, table: string): number 
   return last;
 }
 
-function* rowsOf(lines: Lines, limit: number): Generator<LogRow & { readonly text: string }> {
-  let texts: Line[] = [];
+function* rowsOf(lines: TextLines, limit: number): Generator<LogRow & { readonly text: string }> {
+  let texts: TextLine[] = [];
   let length = 0;
   for (let seq = lines.first; seq <= lines.last; seq++) {
     const line = lines.at(seq);

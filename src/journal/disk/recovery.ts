@@ -4,8 +4,8 @@
  * Invariant: what it returns is consecutive; what it leaves out, it reports.
  */
 import type { Archive, Dropped } from "./archive.ts";
-import { Lines } from "./text_lines.ts";
-import { logSize } from "./log_stream.ts";
+import { TextLines } from "./text_lines.ts";
+import { logSize } from "../log_records.ts";
 import type { LogRecord, StateRecord } from "../../model/record.ts";
 import type { TailContent, Tails } from "./tails.ts";
 
@@ -15,7 +15,7 @@ export interface Recovered {
   readonly states: number;
   /** Number of the last log record. */
   readonly logs: number;
-  /** Records of both lanes that the process before had not moved into the database; 0 after an orderly end. */
+  /** Records of both streams that the process before had not moved into the database; 0 after an orderly end. */
   readonly fromTail: number;
   /** What could not be used, in words. */
   readonly lost?: string;
@@ -24,8 +24,8 @@ export interface Recovered {
 /** Everything that a journal starts with. */
 export interface Start {
   readonly recovered: Recovered;
-  readonly states: Lines;
-  readonly logs: Lines;
+  readonly states: TextLines;
+  readonly logs: TextLines;
   readonly logSize: number;
   readonly cursors: Map<string, number>;
   readonly dropped: Dropped;
@@ -40,11 +40,11 @@ export function recover(archive: Archive, tails: Tails, gone: readonly string[] 
   const stateTexts = new Map<number, string>();
   const logTexts = new Map<number, string>();
   const cursors = archive.cursors();
-  for (const { lane, value, text } of found) {
-    if (lane === "c") {
+  for (const { kind, value, text } of found) {
+    if (kind === "c") {
       const { name, seq } = value as { name: string; seq: number };
       cursors.set(name, Math.max(seq, cursors.get(name) ?? 0));
-    } else (lane === "s" ? stateTexts : logTexts).set((value as { seq: number }).seq, text);
+    } else (kind === "s" ? stateTexts : logTexts).set((value as { seq: number }).seq, text);
   }
   const states = consecutive(stateTexts, archive.lastState);
   const logs = newestLogs(logTexts, archive);
@@ -80,7 +80,7 @@ function tornBytes(contents: readonly TailContent[]): string[] {
   return problems;
 }
 
-function missing(texts: ReadonlyMap<number, string>, states: Lines): string[] {
+function missing(texts: ReadonlyMap<number, string>, states: TextLines): string[] {
   const unusable = [...texts.keys()].filter((seq) => seq > states.last).length;
   return unusable === 0
     ? []
@@ -88,8 +88,8 @@ function missing(texts: ReadonlyMap<number, string>, states: Lines): string[] {
 }
 
 /** State records from the one after the database's last, up to the first that is missing. */
-function consecutive(texts: ReadonlyMap<number, string>, last: number): Lines {
-  const lines = new Lines(last + 1);
+function consecutive(texts: ReadonlyMap<number, string>, last: number): TextLines {
+  const lines = new TextLines(last + 1);
   for (let text = texts.get(last + 1); text !== undefined; text = texts.get(lines.last + 1)) {
     lines.push({ text, size: 0, at: (JSON.parse(text) as StateRecord).at });
   }
@@ -100,7 +100,7 @@ function consecutive(texts: ReadonlyMap<number, string>, last: number): Lines {
 function newestLogs(
   texts: ReadonlyMap<number, string>,
   archive: Archive,
-): { readonly logs: Lines; readonly logSize: number; readonly dropped: Dropped } {
+): { readonly logs: TextLines; readonly logSize: number; readonly dropped: Dropped } {
   const newest = Math.max(archive.lastLog, ...maxOf(texts));
   let first = newest + 1;
   while (first - 1 > archive.lastLog && texts.has(first - 1)) first--;
@@ -111,7 +111,7 @@ function newestLogs(
     }
     dropped = { ...dropped, count: first - 1 };
   }
-  const logs = new Lines(first);
+  const logs = new TextLines(first);
   let size = 0;
   for (let seq = first; seq <= newest; seq++) {
     const record = JSON.parse(texts.get(seq)!) as LogRecord;

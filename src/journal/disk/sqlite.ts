@@ -1,16 +1,17 @@
 /**
  * Owns the opening of a journal on disk: which files, which defaults, and what a failure means.
- * Must not know how the journal works once it is open (disk_journal.ts does).
+ * Must not know how the journal works once it is open (journal.ts does).
  * Invariant: it opens all files or none.
  */
 import { LOG_BYTES } from "../../defaults.ts";
 import { Archive } from "./archive.ts";
 import type { JournalFile } from "./port.ts";
-import { closeQuietly, DiskJournal, type SqliteJournal, type SqliteJournalOptions } from "./journal.ts";
+import { DiskJournal, type SqliteJournal, type SqliteJournalOptions } from "./journal.ts";
 import { journalError } from "../errors.ts";
 
 import { checksum, idleTimers, systemDisk } from "./system.ts";
 import { Tails } from "./tails.ts";
+import { closeQuietly } from "./upkeep.ts";
 
 export type { SqliteJournal, SqliteJournalOptions };
 
@@ -53,11 +54,13 @@ export async function openSqliteJournal(
       tails: new Tails(file(names[0]), file(names[1]), checksum),
       main: file(path),
       wal: file(`${path}-wal`),
-      gone: gone.map((name) => `${name} is missing, with the newest records in it`),
-      keepTail: (which: number) => disk.keepCopy(names[which]!),
     };
     disk.syncDirectoryOf(path);
-    return new DiskJournal(files, limits);
+    return new DiskJournal({
+      files,
+      gone: gone.map((name) => `${name} is missing, with the newest records in it`),
+      keepTail: (which) => disk.keepCopy(names[which]!),
+    }, limits);
   } catch (error) {
     for (const each of opened) closeQuietly(each);
     throw journalError(path, error);

@@ -1,6 +1,6 @@
 /**
  * Owns the two tail files: lines that have left the process and are not in the database for certain.
- * Must not know what a line says, only its lane.
+ * Must not know what a line says, only its kind.
  * Invariant: a line that was written is in one of the two files until the database has it on disk; a line that is read is
  * the one that was written.
  *
@@ -12,11 +12,11 @@
 import type { Checksum, JournalFile } from "./port.ts";
 
 /** What a line is: a state record, a log record, a cursor. */
-export type Lane = "s" | "l" | "c";
+export type LineKind = "s" | "l" | "c";
 
 /** What was found in a tail file. */
 export interface TailContent {
-  readonly lines: readonly { readonly lane: Lane; readonly value: unknown; readonly text: string }[];
+  readonly lines: readonly { readonly kind: LineKind; readonly value: unknown; readonly text: string }[];
   /** Bytes up to the end of the last good line. */
   readonly goodBytes: number;
   /** Bytes after it: a line that was torn or damaged, and what follows. */
@@ -137,16 +137,16 @@ function parse(bytes: Uint8Array, checksum: Checksum): TailContent {
   return { lines, goodBytes: good, tornBytes, damaged };
 }
 
-const LANES: Readonly<Record<string, Lane>> = { S: "s", L: "l", C: "c", s: "s", l: "l", c: "c" };
+const KINDS: Readonly<Record<string, LineKind>> = { S: "s", L: "l", C: "c", s: "s", l: "l", c: "c" };
 
 function lineOf(text: string): TailContent["lines"][number] | undefined {
-  const lane = LANES[text.charAt(0)];
-  if (lane === undefined) return undefined;
+  const kind = KINDS[text.charAt(0)];
+  if (kind === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text.slice(1));
     const { seq, name } = (value ?? {}) as { readonly seq?: unknown; readonly name?: unknown };
-    const whole = Number.isSafeInteger(seq) && (lane !== "c" || typeof name === "string");
-    return whole ? { lane, value, text: text.slice(1) } : undefined;
+    const whole = Number.isSafeInteger(seq) && (kind !== "c" || typeof name === "string");
+    return whole ? { kind, value, text: text.slice(1) } : undefined;
   } catch {
     return undefined;
   }

@@ -1,11 +1,12 @@
 /**
- * Owns a queue of numbered lines: what the database does not have yet.
+ * Owns numbered lines of text: what the database does not have yet.
  * Must not know what a line says.
- * Invariant: numbers run from `first` to `last` without gaps; taking from the front costs the same however long it is.
+ * Invariant: numbers run from `first` to `last` without gaps.
  */
+import { Queue } from "../../base/queue.ts";
 
 /** A record as JSON. */
-export interface Line {
+export interface TextLine {
   readonly text: string;
   /** What it counts for against a bound, in bytes. */
   readonly size: number;
@@ -14,9 +15,8 @@ export interface Line {
 }
 
 /** Lines with consecutive numbers. */
-export class Lines {
-  #lines: (Line | undefined)[] = [];
-  #head = 0;
+export class TextLines {
+  readonly #lines: Queue<TextLine> = new Queue();
   #first: number;
 
   /** @param first Number of the first line that will be pushed. */
@@ -31,39 +31,33 @@ export class Lines {
 
   /** Number of the newest line; `first - 1` when there is none. */
   get last(): number {
-    return this.#first + this.#lines.length - this.#head - 1;
+    return this.#first + this.#lines.length - 1;
   }
 
   /** Appends a line; returns its number. */
-  push(line: Line): number {
+  push(line: TextLine): number {
     this.#lines.push(line);
     return this.last;
   }
 
   /** The line of a number from `first` to `last`. */
-  at(seq: number): Line {
-    return this.#lines[this.#head + seq - this.#first]!;
+  at(seq: number): TextLine {
+    return this.#lines.at(seq - this.#first);
   }
 
-  /** Puts another line in the place of one, if it is still there. */
-  replace(seq: number, line: Line): void {
-    if (seq >= this.#first) this.#lines[this.#head + seq - this.#first] = line;
+  /** Puts another line in the place of one that is there. */
+  put(seq: number, line: TextLine): void {
+    this.#lines.put(seq - this.#first, line);
   }
 
   /** Takes the oldest line off. */
-  shift(): Line {
-    const line = this.#lines[this.#head]!;
-    this.#lines[this.#head++] = undefined;
+  shift(): TextLine {
     this.#first++;
-    if (this.#head > 1024 && this.#head * 2 > this.#lines.length) {
-      this.#lines = this.#lines.slice(this.#head);
-      this.#head = 0;
-    }
-    return line;
+    return this.#lines.shift();
   }
 
-  /** Takes all lines up to a number off. */
-  shiftTo(seq: number): void {
-    while (this.#first <= seq && this.#first <= this.last) this.shift();
+  /** Takes all lines off. */
+  clear(): void {
+    while (this.#lines.length > 0) this.shift();
   }
 }

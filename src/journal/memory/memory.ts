@@ -5,9 +5,9 @@
  */
 import { LOG_BYTES } from "../../defaults.ts";
 import type { Journal, JournalWatcher, LastRecords, LogEntry } from "../journal.ts";
-import { LogLane } from "../disk/log_stream.ts";
+import { LogStream } from "./log_stream.ts";
 import type { LogRecord, StateEvent, StateRecord } from "../../model/record.ts";
-import { StateLane, stateRecord } from "../disk/state_stream.ts";
+import { stateRecord, StateStream } from "./state_stream.ts";
 import { Latest } from "../superseded.ts";
 import { Watchers } from "../watchers.ts";
 
@@ -23,8 +23,8 @@ export interface JournalOptions {
  * @returns The journal. It keeps the events given to it as they are: they may not be changed afterwards.
  */
 export function memoryJournal(options: JournalOptions = {}): Journal {
-  const states = new StateLane();
-  const lane = new LogLane(options.logBytes ?? LOG_BYTES);
+  const states = new StateStream();
+  const logs = new LogStream(options.logBytes ?? LOG_BYTES);
   const watchers = new Watchers();
   const latest = new Latest();
   return {
@@ -38,8 +38,8 @@ export function memoryJournal(options: JournalOptions = {}): Journal {
       return seq;
     },
     log(entry: LogEntry): number {
-      const seq = lane.push(entry);
-      if (watchers.some) watchers.log(() => lane.record(seq, entry));
+      const seq = logs.push(entry);
+      if (watchers.some) watchers.log(() => logs.record(seq, entry));
       return seq;
     },
     // Records are shared, not copied, so that a bound on their size would save nothing.
@@ -47,10 +47,10 @@ export function memoryJournal(options: JournalOptions = {}): Journal {
       return states.read(after, limit);
     },
     logs(after: number, limit: number): LogRecord[] {
-      return lane.read(after, limit);
+      return logs.read(after, limit);
     },
     last(): LastRecords {
-      return { states: states.last, logs: lane.last };
+      return { states: states.last, logs: logs.last };
     },
     watch(watcher: JournalWatcher): () => void {
       return watchers.add(watcher);

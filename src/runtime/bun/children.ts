@@ -3,9 +3,9 @@
  * Must not know what becomes of the children (children.ts does).
  */
 import { type Anything, define, type Properties, wrap } from "../replace.ts";
-import { captured, type Children, type Inherited, STREAMS } from "../children.ts";
+import { captured, CHILD_STREAMS, type Children, type Inherited } from "../children.ts";
 
-type StreamName = (typeof STREAMS)[number];
+type StreamName = (typeof CHILD_STREAMS)[number];
 type ShellOutput = Readonly<Record<StreamName, Uint8Array>>;
 type Shell = Promise<ShellOutput> & { quiet(on?: boolean): Shell };
 
@@ -17,7 +17,7 @@ export function intoBun(children: Children): void {
     const { call, inherited } = prepared(children, args, { stderr: "inherit", instead: () => "pipe" });
     const child = original(...call) as Properties;
     for (const [at, to] of inherited) {
-      const name = STREAMS[at - 1]!;
+      const name = CHILD_STREAMS[at - 1]!;
       const stream = child[name] as AsyncIterable<Uint8Array>;
       children.read(to, async (piece) => {
         for await (const chunk of stream) piece(chunk);
@@ -77,7 +77,7 @@ function intoShell(bun: Properties, children: Children): void {
     quiet.call(this, true);
     const tell = (output: ShellOutput) => {
       if (silent.has(this)) return;
-      for (const name of STREAMS) if (output[name]?.length > 0) children.write(name, output[name]);
+      for (const name of CHILD_STREAMS) if (output[name]?.length > 0) children.write(name, output[name]);
     };
     then.call(this, tell, tell);
     return then.apply(this, args);

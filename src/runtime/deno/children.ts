@@ -6,7 +6,7 @@
 import { intoPrototype } from "../node/children.ts";
 import { MARK } from "../offspring.ts";
 import { define, type Properties, wrap } from "../replace.ts";
-import { type Children, STREAMS } from "../children.ts";
+import { CHILD_STREAMS, type Children } from "../children.ts";
 
 /** What `node:child_process` asks for before each start. */
 const ASKED = "NODE_V8_COVERAGE";
@@ -14,7 +14,7 @@ const ASKED = "NODE_V8_COVERAGE";
 interface Prepared {
   readonly options: Deno.CommandOptions;
   /** Those that would have been inherited. */
-  readonly streams: readonly (typeof STREAMS)[number][];
+  readonly streams: readonly (typeof CHILD_STREAMS)[number][];
 }
 
 /** Steps in. */
@@ -72,7 +72,7 @@ function commandOf(children: Children): unknown {
 
 function prepared(children: Children, given: Deno.CommandOptions, fallback: "inherit" | "piped"): Prepared {
   children.begin();
-  const streams = STREAMS.filter((name) => (given[name] ?? fallback) === "inherit");
+  const streams = CHILD_STREAMS.filter((name) => (given[name] ?? fallback) === "inherit");
   const options: Properties = { ...given, env: { ...given.env, [MARK]: children.marks } };
   for (const name of streams) options[name] = "piped";
   return { options, streams };

@@ -6,7 +6,7 @@ import nodeModule from "node:module";
 import process from "node:process";
 import { MARK } from "../offspring.ts";
 import { type Anything, define, type Properties, wrap } from "../replace.ts";
-import { captured, type Children, STREAMS } from "../children.ts";
+import { captured, CHILD_STREAMS, type Children } from "../children.ts";
 
 type Readable = { on(event: string, listener: (chunk: unknown) => void): void };
 type NodeChild = Properties & { readonly stdio?: (Readable | null)[] };
@@ -71,7 +71,7 @@ export function intoPrototype(children: Children): void {
       if (stream == null) continue;
       children.read(to, (piece) => until(stream, piece));
       this.stdio![at] = null;
-      this[STREAMS[at - 1]!] = null;
+      this[CHILD_STREAMS[at - 1]!] = null;
     }
     return result;
   });

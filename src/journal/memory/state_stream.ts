@@ -1,5 +1,5 @@
 /**
- * Owns the state lane in memory. Most records are a dispatch, or an outcome with nothing out of the ordinary: those are kept
+ * Owns the stream of states in memory. Most records are a dispatch, or an outcome with nothing out of the ordinary: those are kept
  * in columns, since an object for each would be copied by the garbage collector again and again while a run goes on.
  * Must not know what records mean.
  * Invariant: a record comes back as it was given, with its number and its time.
@@ -34,7 +34,7 @@ interface Block {
 type Event<Type extends StateEvent["type"]> = Extract<StateEvent, { readonly type: Type }>;
 
 /** State events and their times, numbered from 1. */
-export class StateLane {
+export class StateStream {
   readonly #blocks: Block[] = [];
   readonly #whole: Map<number, StateEvent> = new Map();
   /** The newest number, 0 when there is none. */
