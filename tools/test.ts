@@ -134,7 +134,9 @@ function countsOf(suites: readonly Suite[]): Counts {
 /** `N passed, N failed`, and what was left out for want of which program. */
 export function sumOf({ passed, failed, leftOut }: Counts): string {
   const missing = [...new Set(leftOut.flatMap(({ missing }) => missing))].sort();
-  const words = missing.map((program) => `no ${program} (apt install ${PACKAGES[program] ?? program})`);
+  const words = missing.map((what) =>
+    what in PACKAGES ? `no ${what} (apt install ${PACKAGES[what]})` : `no ${what}`
+  );
   return `${passed} passed, ${failed} failed` +
     (leftOut.length === 0 ? "" : `, ${leftOut.length} skipped: ${words.join(", ")}`);
 }

@@ -171,7 +171,7 @@ function applied(name: string, { flag, operation }: Apply): Applied {
         throw new Refuse(
           409,
           "FLAG_TYPE",
-          `SharedFlag ${name} is ${
+          `Flag ${name} is ${
             JSON.stringify(before).slice(0, 100)
           }, which is no number to count: set it first`,
         );

@@ -79,7 +79,7 @@ export function createFlags(options: FlagsOptions): Flags {
       const reply = await line.change(name, { op: "set", id: id(), value, ...condition }, limits);
       if (reply.done) return reply.flag?.version ?? 1;
       throw new FlagConflictError(
-        `SharedFlag ${name} has version ${
+        `Flag ${name} has version ${
           reply.flag?.version ?? 0
         }, not ${ifVersion}: read it again and decide anew`,
       );
@@ -148,7 +148,7 @@ class FlagCalls {
       else after ??= 0;
       if (deadline() <= 0) {
         throw new GatewayTimeoutError(
-          `SharedFlag ${name} did not become what was waited for within ${
+          `Flag ${name} did not become what was waited for within ${
             limits.timeoutMs ?? FLAG_TIMEOUT_MS
           } ms: it is ${flag ? JSON.stringify(flag.value) : "not set"}`,
         );

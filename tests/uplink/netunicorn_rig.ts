@@ -46,9 +46,9 @@ export class NetunicornGateway {
     this.executors.set(executor, { pipeline, result: null, state: null, finished: false });
   }
 
-  /** What an executor's stored result holds. */
+  /** What an executor's stored result holds behind the pickle. */
   stored(executor: string): Record<string, unknown> {
-    return JSON.parse(new TextDecoder().decode(this.executors.get(executor)?.result ?? undefined));
+    return jsonBehind(this.executors.get(executor)?.result ?? new Uint8Array());
   }
 
   /** Resolves after the first request from which on the condition holds. */
@@ -144,6 +144,11 @@ export class NetunicornGateway {
     this.flags.set(key, { ...row, int_value: row.int_value + by });
     return json(null);
   }
+}
+
+/** The JSON of a result, which is its last line. */
+export function jsonBehind(result: Uint8Array): Record<string, unknown> {
+  return JSON.parse(new TextDecoder().decode(result).split("\n").at(-1)!);
 }
 
 interface Asked {

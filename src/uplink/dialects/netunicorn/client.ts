@@ -41,18 +41,18 @@ export class NetunicornLine {
     return renamed(refused(this.name(call), answer, { now: this.clock.now(), reasonIn }));
   }
 
-  /** Sends JSON, or nothing, and expects 200 and JSON: FastAPI answers `null` where there is nothing to say. */
+  /** Sends JSON, or nothing, and expects 200 and `null`: that is what FastAPI makes of a route that returns nothing. */
   async post(path: string, body: unknown, limits: CallOptions): Promise<void> {
     const bytes = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body));
     const headers = { "content-type": "application/json" };
     const call: Call = { method: "POST", path, ...limits, ...(bytes ? { body: bytes, headers } : {}) };
     const answer = await this.ask(call, [200]);
-    if (jsonIn(answer) !== undefined) return;
+    if (jsonIn(answer) === null) return;
     throw renamed(
       new GatewayAnswerError(
         `${
           this.name(call)
-        } was answered with something that is no JSON: check that OUTRIDER_GATEWAY is the address of a gateway`,
+        } was answered with something else than null, which netUnicorn's gateway answers: check that OUTRIDER_GATEWAY is the address of a gateway`,
       ),
     );
   }

@@ -9,7 +9,7 @@ import { FlagError, GatewayAnswerError, StoppedError, UplinkError } from "../../
 import type { FlagOperation, SharedFlag } from "../../../protocol/messages.ts";
 import type { NetunicornLine } from "./client.ts";
 import { sleep } from "../../../base/wait.ts";
-import type { Answer, Call } from "../../http/wire.ts";
+import { type Answer, type Call, jsonIn } from "../../http/wire.ts";
 
 /** PostgreSQL's INT, in which the numbers are. */
 const MIN_NUMBER = -(2 ** 31);
@@ -21,6 +21,12 @@ const READ_AGAIN_MS = 500;
 interface FlagValues {
   readonly text_value?: string | null;
   readonly int_value?: number | null;
+}
+
+/** Both that a flag of netUnicorn's holds, where both say something. */
+interface TextAndNumber {
+  readonly text: string;
+  readonly number: number;
 }
 
 interface Place {
@@ -41,7 +47,7 @@ export function netunicornFlags(line: NetunicornLine, experiment: string): FlagL
     waits: false,
     async read(name, limits) {
       const values = await valuesAt(line, place(name, limits));
-      return values && flagOf(name, values.text_value ?? values.int_value);
+      return values && flagOf(name, valueIn(values));
     },
     async change(name, operation, limits) {
       const at = place(name, limits);
@@ -86,16 +92,34 @@ function checkOperation(name: string, operation: FlagOperation): void {
   }
 }
 
+/** A text, a number, or both as `{text, number}`. */
 function valuesOf(name: string, value: unknown): FlagValues {
-  if (typeof value === "string" && isText(value)) return { text_value: value };
-  if (Number.isInteger(value) && Number(value) >= MIN_NUMBER && Number(value) <= MAX_NUMBER) {
-    return { int_value: Number(value) };
+  const both = typeof value === "object" && value !== null &&
+    Object.keys(value).sort().join() === "number,text";
+  const { text, number } = (both ? value : {}) as Record<keyof TextAndNumber, unknown>;
+  if (typeof text === "string" && typeof number === "number" && canHold(text) && canHold(number)) {
+    return { text_value: text, int_value: number };
+  }
+  if (!both && canHold(value)) {
+    return typeof value === "string" ? { text_value: value } : { int_value: Number(value) };
   }
   throw new FlagError(
-    `SharedFlag ${name} can't hold ${
+    `Flag ${name} can't hold ${
       JSON.stringify(value)
-    }: netUnicorn's gateway takes strings and whole numbers of 32 bits`,
+    }: netUnicorn's gateway takes strings and whole numbers of 32 bits, or both as {text, number}`,
   );
+}
+
+function canHold(value: unknown): boolean {
+  if (typeof value === "string") return isText(value);
+  return Number.isInteger(value) && Number(value) >= MIN_NUMBER && Number(value) <= MAX_NUMBER;
+}
+
+/** The text or the number; both where there is a text and the number is another than that of a flag nobody has counted. */
+function valueIn({ text_value: text, int_value: number }: FlagValues): string | number | TextAndNumber {
+  const counted = number ?? 0;
+  if (typeof text !== "string") return counted;
+  return counted === 0 ? text : { text, number: counted };
 }
 
 async function valuesAt(
@@ -113,15 +137,24 @@ async function valuesAt(
 }
 
 function valuesIn(answer: Answer, call: string): FlagValues | null {
-  try {
-    return JSON.parse(new TextDecoder().decode(answer.bytes)) as FlagValues | null;
-  } catch (cause) {
-    throw new GatewayAnswerError(`${call} was answered with something that is no JSON`, { cause });
-  }
+  const told = jsonIn(answer);
+  if (told === undefined) throw new GatewayAnswerError(`${call} was answered with something that is no JSON`);
+  if (answer.status !== 200 || isFlag(told)) return told as FlagValues | null;
+  throw new GatewayAnswerError(
+    `${call} was answered with something that is no flag of netUnicorn's: check that NETUNICORN_GATEWAY_ENDPOINT is the address of a gateway`,
+  );
 }
 
-function flagOf(name: string, value: string | number | null | undefined): SharedFlag {
-  return { name, value: value ?? 0, version: 1 };
+/** Whether an answer is a flag, or says that there is none. */
+function isFlag(told: unknown): boolean {
+  if (told === null) return true;
+  const { text_value: text = null, int_value: number = null } = told as FlagValues;
+  return (typeof text === "string" || text === null) && (Number.isInteger(number) || number === null) &&
+    (text !== null || number !== null);
+}
+
+function flagOf(name: string, value: unknown): SharedFlag {
+  return { name, value, version: 1 };
 }
 
 /** The number after it was counted, also under a text. Counting is over, so that failures may only lead to more reading. */
@@ -130,7 +163,7 @@ async function counted(line: NetunicornLine, at: Place): Promise<SharedFlag> {
   const until = line.clock.now() + timeoutMs;
   for (;;) {
     try {
-      return flagOf(name, (await valuesAt(line, at))?.int_value);
+      return flagOf(name, (await valuesAt(line, at))?.int_value ?? 0);
     } catch (error) {
       if (error instanceof StoppedError || !(error instanceof UplinkError)) throw error;
       if (line.clock.now() + READ_AGAIN_MS >= until) {

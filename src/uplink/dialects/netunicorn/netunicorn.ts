@@ -10,8 +10,7 @@
  * | heartbeat, result | `POST /api/v1/executor/result` `{executor_id, results: base64, state}`: 1 executing, 3 finished |
  * | flags | `GET/POST /api/v1/experiment/{id}/flag/{name}`, `POST …/increment`, `POST …/decrement`, `{text_value, int_value}` |
  *
- * The base64 holds JSON in UTF-8: `{"outrider": 1, "heartbeat": …}` on the way, `{"outrider": 1, "result": …, "log": […]}`
- * at the end.
+ * The base64 holds what netUnicorn's client reads, and behind it our own JSON; see result.ts.
  */
 import { fromBase64, toBase64 } from "../../../base/base64.ts";
 import { sha256 } from "../../../base/bytes.ts";
@@ -20,6 +19,7 @@ import { GatewayAnswerError, GatewayTimeoutError } from "../../errors.ts";
 import type { Heartbeat, HeartbeatReply } from "../../../protocol/messages.ts";
 import { netunicornFlags } from "./flags.ts";
 import { NetunicornLine } from "./client.ts";
+import { heartbeatBytes, resultBytes } from "./result.ts";
 import { MAX_BUNDLE_BYTES } from "../outrider.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Bytes } from "../../../base/bytes.ts";
@@ -91,7 +91,7 @@ class Results {
     const run = heartbeat.run?.id;
     if (run === undefined || run === this.#finished) return undefined;
     try {
-      const sent = await this.#write({ outrider: 1, heartbeat }, { ...limits, state: EXECUTING, run });
+      const sent = await this.#write(() => heartbeatBytes(heartbeat), { ...limits, state: EXECUTING, run });
       return sent ? {} : undefined;
     } catch (error) {
       if (error instanceof GatewayTimeoutError) this.#strayUntil = this.#clock.monotonic() + STRAY_MS;
@@ -100,9 +100,9 @@ class Results {
   }
 
   /** A heartbeat that was given up may overtake the result, and would replace it: then the result is sent once more. */
-  async finish({ run, result, log }: Whole, limits: CallOptions): Promise<void> {
-    this.#finished = run;
-    const write = () => this.#write({ outrider: 1, result, log }, { ...limits, state: FINISHED, run });
+  async finish(whole: Whole, limits: CallOptions): Promise<void> {
+    const run = this.#finished = whole.run;
+    const write = () => this.#write(() => resultBytes(whole), { ...limits, state: FINISHED, run });
     await write();
     const strayMs = this.#strayUntil - this.#clock.monotonic();
     if (strayMs <= 0) return;
@@ -111,12 +111,11 @@ class Results {
   }
 
   /** Resolves to whether it was sent. */
-  #write(content: unknown, { state, run, ...limits }: WriteOptions): Promise<boolean> {
+  #write(content: () => Bytes, { state, run, ...limits }: WriteOptions): Promise<boolean> {
     const before = this.#last;
     const sent = before.catch(() => {}).then(async () => {
       if (state === EXECUTING && run === this.#finished) return false;
-      const results = toBase64(new TextEncoder().encode(JSON.stringify(content)));
-      const body = { executor_id: this.#executor, results, state };
+      const body = { executor_id: this.#executor, results: toBase64(content()), state };
       await this.#line.post("/api/v1/executor/result", body, limits);
       return true;
     });
