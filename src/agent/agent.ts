@@ -25,7 +25,7 @@ import { recordFailure } from "./failed.ts";
 import { stateConditions } from "./state.ts";
 import { OtherPipelineError } from "../run/resume/replay.ts";
 import { MAX_DEATHS } from "../run/resume/resume.ts";
-import { type KeptRun, lossOf, type Unread } from "../run/kept/state_dir.ts";
+import { type KeptRun, lossOf, type Unread } from "../run/kept/kept_run.ts";
 import type { Report } from "../uplink/report/report.ts";
 import type { HeartbeatSnapshot } from "../uplink/heartbeat.ts";
 import type { ExecutorState, HeartbeatRun, Instruction } from "../protocol/messages.ts";

@@ -21,7 +21,7 @@ import type { RunState } from "../model/outcome.ts";
 import type { Source } from "../pipeline/load/load.ts";
 import { toldOf } from "../secrets/journal.ts";
 import type { Redactor } from "../secrets/redactor.ts";
-import { type KeptRun, lossOf } from "../run/kept/state_dir.ts";
+import { type KeptRun, lossOf } from "../run/kept/kept_run.ts";
 import { createFlags } from "../uplink/flags.ts";
 import type { HeartbeatRun } from "../protocol/messages.ts";
 import type { Report } from "../uplink/report/report.ts";

@@ -8,7 +8,9 @@ import { systemClock } from "../../base/clock.ts";
 import type { InnerOptions } from "../inspection.ts";
 
 import { runtime } from "../../runtime/runtime.ts";
-import { type KeptRun, lossOf, StateDir, StateError } from "./state_dir.ts";
+import { type KeptRun, lossOf } from "./kept_run.ts";
+import { StateDir } from "./state_dir.ts";
+import { StateError } from "./state_disk.ts";
 
 /** What a person asked for. */
 export interface KeptRunOptions {

@@ -1,0 +1,90 @@
+/**
+ * Owns what outlives a process of the agent beside its runs: `DIR/agent.json`.
+ * Must not know what a run is.
+ * Invariant: what the disk did not take is known all the same, and is written with what is written next.
+ */
+import type { StateDisk } from "./state_disk.ts";
+
+/** What is in the file. */
+interface Facts {
+  /** Tag of the last pipeline from a gateway that was closed. */
+  readonly known?: string;
+  /** Tags of those closed, the newest last. */
+  readonly done?: readonly string[];
+  readonly paused?: boolean;
+}
+
+/** Tags that are remembered: as many as a gateway keeps for an executor, so that an older copy of it repeats none. */
+const MAX_DONE = 100;
+
+/** The memory of an agent. */
+export class Memory {
+  readonly #disk: StateDisk;
+  readonly #file: string;
+  #facts: Facts = {};
+  /** Whether the file has it all. */
+  #saved = true;
+
+  constructor(disk: StateDisk) {
+    this.#disk = disk;
+    this.#file = `${disk.path}/agent.json`;
+  }
+
+  /** Tag of the last pipeline from a gateway that was closed, or that can't be read. */
+  get known(): string | undefined {
+    return this.#facts.known;
+  }
+
+  /** Whether the agent was told to start nothing new. */
+  get paused(): boolean {
+    return this.#facts.paused === true;
+  }
+
+  /** Whether the pipeline with this tag was closed lately. */
+  wasClosed(tag: string): boolean {
+    return this.#facts.done?.includes(tag) === true;
+  }
+
+  /** Reads the file; what can't be read counts for nothing. */
+  async load(): Promise<void> {
+    this.#facts = factsOf(await this.#disk.read(this.#file).catch(() => undefined));
+  }
+
+  pause(on: boolean): void {
+    this.#note({ paused: on });
+  }
+
+  /** A pipeline from a gateway is not to be run again. @param last It is the last that was handed out. */
+  closed({ tag }: { readonly tag?: string }, last: boolean = true): void {
+    const { known, done = [] } = this.#facts;
+    if (tag === undefined || tag === known || done.includes(tag)) return;
+    this.#note({ ...(last && { known: tag }), done: [...done, tag].slice(-MAX_DONE) });
+  }
+
+  /** Writes what is not written yet; returns whether nothing is left of that. */
+  async save(): Promise<boolean> {
+    if (this.#saved) return true;
+    const facts = this.#facts;
+    const written = await this.#disk.tried(async () => {
+      await this.#disk.write(this.#file, `${JSON.stringify(facts)}\n`);
+      return true;
+    });
+    // Something may have been noted meanwhile.
+    if (written) this.#saved = this.#facts === facts;
+    return this.#saved;
+  }
+
+  #note(change: Facts): void {
+    this.#facts = { ...this.#facts, ...change };
+    this.#saved = false;
+  }
+}
+
+function factsOf(found: Readonly<Record<string, unknown>> | undefined): Facts {
+  const { known, done, paused } = found ?? {};
+  return {
+    ...(typeof known === "string" && { known }),
+    ...(Array.isArray(done) && { done: done.filter((tag) => typeof tag === "string").slice(-MAX_DONE) }),
+    ...(typeof paused === "boolean" && { paused }),
+  };
+}
