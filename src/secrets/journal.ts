@@ -6,7 +6,8 @@
  */
 import { type Journal, journalBefore, type LogEntry } from "../journal/journal.ts";
 import type { StateRecord } from "../model/record.ts";
-import type { RedactionStream, Redactor } from "./redactor.ts";
+import type { Redactor } from "./redactor.ts";
+import type { RedactionStream } from "./stream.ts";
 
 /** A line this long may have been cut; what follows on the same stream belongs to it. In UTF-16 code units. */
 const CUT = 64 * 1024 - 1;

@@ -4,7 +4,9 @@ import fc from "fast-check";
 import test from "node:test";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import { redactingJournal } from "../../src/secrets/journal.ts";
-import { MIN_SECRET, REDACTED, Redactor } from "../../src/secrets/redactor.ts";
+import { Redactor } from "../../src/secrets/redactor.ts";
+import { MIN_SECRET } from "../../src/secrets/spelling.ts";
+import { REDACTED } from "../../src/secrets/stream.ts";
 
 const SECRET = 'pä"ss/w\\rd +%~ü!';
 
