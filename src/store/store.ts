@@ -4,8 +4,10 @@
  * Invariant: a key's version grows by one with each change, over deletion and expiry too, and is never used again.
  */
 import { quoted } from "../base/message.ts";
-import { between, type Clock, leftOf, systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { DeletedKeys } from "./deleted.ts";
 import { StoreError } from "./errors.ts";
+import { Expiries, type Expiry } from "./expiries.ts";
 import { KeyIndex, type KeyPage } from "./keys.ts";
 import { Listeners } from "./listeners.ts";
 import { sameValue, valueText } from "./text.ts";
@@ -34,12 +36,6 @@ export interface StoredEntry {
   readonly version: number;
   /** When the key goes, as the wall clock stood at the write (milliseconds since the epoch): a stamp, nothing is timed by it. */
   readonly expiresAt?: number;
-}
-
-/** When a key goes: by the monotonic clock, and as a stamp. */
-interface Expiry {
-  readonly until: number;
-  readonly at: number;
 }
 
 /** A change of a key; without a value it is gone. */
@@ -78,25 +74,22 @@ export interface WaitForChange {
 /** What all tasks of a run share. Every method throws a `StoreError` where it refuses. */
 export class SharedStore {
   readonly limits: StoreLimits;
-  readonly #clock: Clock;
   readonly #onChange: (event: StoreChanged) => void;
   readonly #entries: Map<string, StoredEntry> = new Map();
   readonly #keys: KeyIndex = new KeyIndex();
-  /** Versions of deleted keys, the one deleted longest ago first. */
-  readonly #deleted: Map<string, number> = new Map();
-  /** Highest version of a deleted key that is no longer remembered by itself. */
-  #forgotten = 0;
-  /** Of each key that expires: when, and what cancels its timer. */
-  readonly #expiries: Map<string, Expiry & { readonly cancel: () => void }> = new Map();
+  readonly #deleted: DeletedKeys;
+  readonly #expiries: Expiries;
   readonly #listeners: Listeners<StoreChange> = new Listeners();
   readonly #waits: Waits;
   #size = 0;
 
   constructor(options: StoreOptions = {}) {
     this.limits = { ...STORE_LIMITS, ...options.limits };
-    this.#clock = options.clock ?? systemClock;
     this.#onChange = options.onChange ?? (() => {});
-    this.#waits = new Waits(this.#clock);
+    const { clock = systemClock } = options;
+    this.#deleted = new DeletedKeys(this.limits.deleted);
+    this.#expiries = new Expiries(clock);
+    this.#waits = new Waits(clock);
   }
 
   /** Keys, characters of keys and values, and waits that are open. */
@@ -113,7 +106,7 @@ export class SharedStore {
   /** The version of a key: of its last change, also if that was its deletion; 0 if there never was such a key. */
   version(key: string): number {
     this.#checkKey(key);
-    return this.#present(key)?.version ?? this.#deleted.get(key) ?? 0;
+    return this.#present(key)?.version ?? this.#deleted.version(key) ?? 0;
   }
 
   /** Writes a value; returns the new version. A write without expiry ends an expiry set before. */
@@ -128,7 +121,7 @@ export class SharedStore {
       );
     }
     this.#checkVersion(key, ifVersion);
-    return this.#write(key, text, expiresInMs === undefined ? undefined : this.#expiryIn(expiresInMs));
+    return this.#write(key, text, expiresInMs === undefined ? undefined : this.#expiries.after(expiresInMs));
   }
 
   /** Deletes a key; returns whether there was one. */
@@ -170,7 +163,7 @@ export class SharedStore {
         `${show(key)} can't be incremented from ${before} by ${String(by)}: the sum must be a finite number`,
       );
     }
-    return { value, version: this.#write(key, JSON.stringify(value), this.#expiries.get(key)) };
+    return { value, version: this.#write(key, JSON.stringify(value), this.#expiries.of(key)) };
   }
 
   /** Writes only if the present value equals `expected` (`undefined`: if there is no such key); returns whether it did. */
@@ -215,7 +208,6 @@ export class SharedStore {
    * A change that was superseded has no value any more: its place is taken by the one that follows.
    */
   restore(changes: Iterable<StoreChange & { readonly at?: number }>): void {
-    const now = this.#clock.now();
     for (const { key, value, version, expiresAt, at = -Infinity } of changes) {
       const change = {
         key,
@@ -223,32 +215,22 @@ export class SharedStore {
         ...(value !== undefined && { value }),
         ...(expiresAt !== undefined && { expiresAt }),
       };
-      const left = expiresAt === undefined ? 0 : leftOf(expiresAt, { now, most: between(at, expiresAt) });
-      this.#apply(
-        change,
-        expiresAt === undefined ? undefined : { until: this.#clock.monotonic() + left, at: expiresAt },
-      );
+      this.#apply(change, expiresAt === undefined ? undefined : this.#expiries.restored(expiresAt, at));
     }
     this.#sweep();
   }
 
   /** Ends all waits and timers; the values stay. */
   close(): void {
-    for (const { cancel } of this.#expiries.values()) cancel();
-    this.#expiries.clear();
+    this.#expiries.close();
     this.#waits.close();
   }
 
   /** The entry, unless its time is over, whether or not its timer has noticed. */
   #present(key: string): StoredEntry | undefined {
-    const expiry = this.#expiries.get(key);
-    if (expiry === undefined || expiry.until > this.#clock.monotonic()) return this.#entries.get(key);
+    if (!this.#expiries.isOver(key)) return this.#entries.get(key);
     this.#remove(key);
     return undefined;
-  }
-
-  #expiryIn(ms: number): Expiry {
-    return { until: this.#clock.monotonic() + ms, at: Math.floor(this.#clock.now() + ms) };
   }
 
   #write(key: string, value: string, expiry: Expiry | undefined): number {
@@ -263,7 +245,7 @@ export class SharedStore {
   }
 
   #nextVersion(key: string): number {
-    return (this.#entries.get(key)?.version ?? this.#deleted.get(key) ?? this.#forgotten) + 1;
+    return (this.#entries.get(key)?.version ?? this.#deleted.last(key)) + 1;
   }
 
   #change(change: StoreChange, expiry?: Expiry): void {
@@ -276,40 +258,23 @@ export class SharedStore {
     const { key, value, version } = change;
     const before = this.#entries.get(key);
     if (before !== undefined) this.#size -= key.length + before.value.length;
-    this.#expiries.get(key)?.cancel();
     this.#expiries.delete(key);
     this.#deleted.delete(key);
     if (value === undefined) {
       this.#entries.delete(key);
       this.#keys.delete(key);
-      this.#bury(key, version);
+      this.#deleted.add(key, version);
     } else {
       this.#size += key.length + value.length;
       this.#entries.set(key, change as StoredEntry);
       if (before === undefined) this.#keys.add(key);
-      if (expiry !== undefined) this.#arm(key, expiry);
+      if (expiry !== undefined) this.#expiries.set(key, expiry, () => void this.#present(key));
     }
-  }
-
-  #bury(key: string, version: number): void {
-    this.#deleted.set(key, version);
-    if (this.#deleted.size <= this.limits.deleted) return;
-    const [oldest, last] = this.#deleted.entries().next().value!;
-    this.#deleted.delete(oldest);
-    this.#forgotten = Math.max(this.#forgotten, last);
-  }
-
-  #arm(key: string, { until, at }: Expiry): void {
-    const cancel = this.#clock.after(until - this.#clock.monotonic(), () => {
-      // A timer may be early.
-      if (this.#present(key) !== undefined) this.#arm(key, { until, at });
-    });
-    this.#expiries.set(key, { until, at, cancel });
   }
 
   /** Removes all keys whose time is over. */
   #sweep(): void {
-    for (const key of [...this.#expiries.keys()]) this.#present(key);
+    for (const key of this.#expiries.keys()) this.#present(key);
   }
 
   #checkKey(key: string): void {
