@@ -26,21 +26,61 @@ const { setTimeout, clearTimeout } = globalThis;
 /** Longest time that timers of all runtimes can hold, milliseconds; beyond it they fire at once. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 
-/** The real clock. Waits longer than a timer can hold are waited in several; NaN and less than 0 are 0. */
-export const systemClock: Clock = {
-  now: wallTime,
-  monotonic,
-  stampOffset,
-  after(ms, fn) {
-    let set: ReturnType<typeof setTimeout>;
-    const wait = (left: number): void => {
-      const part = timerMs(left);
-      set = setTimeout(() => left > part ? wait(left - part) : fn(), part);
-    };
-    wait(ms);
-    return () => clearTimeout(set);
-  },
-};
+/** How often it is looked whether the wall clock has stepped, at most, milliseconds. */
+const LOOK_MS = 1;
+/** A difference below this is no step: wall clocks are coarse on some systems, and are slewed. Milliseconds. */
+const STEP_MS = 20;
+
+/**
+ * A clock of this thread that takes the wall time from there. Its stamps are monotonic time plus an anchor: between two
+ * steps they have fractions of a millisecond and never go back. Once the wall clock has stepped, it is anchored anew, at
+ * most about a millisecond later.
+ */
+export function clockBy(wallTime: () => number): Clock {
+  /** Wall time less monotonic time. */
+  let anchor = performance.timeOrigin;
+  let lookAt = -Infinity;
+  const look = (before: number): void => {
+    const wall = wallTime();
+    const then = monotonic();
+    lookAt = then + LOOK_MS;
+    // This thread may have been put aside between the two clocks: no step, as long as some moment in between fits.
+    if (wall < before + anchor - STEP_MS || wall > then + anchor + STEP_MS) anchor = wall - then;
+  };
+  return {
+    now() {
+      const at = monotonic();
+      if (at >= lookAt) look(at);
+      return at + anchor;
+    },
+    monotonic,
+    after,
+    stampOffset() {
+      const at = monotonic();
+      if (at >= lookAt) look(at);
+      return anchor;
+    },
+  };
+}
+
+/** Waits longer than a timer can hold are waited in several; NaN and less than 0 are 0. */
+function after(ms: number, fn: () => void): () => void {
+  let set: ReturnType<typeof setTimeout>;
+  const wait = (left: number): void => {
+    const part = timerMs(left);
+    set = setTimeout(() => left > part ? wait(left - part) : fn(), part);
+  };
+  wait(ms);
+  return () => clearTimeout(set);
+}
+
+/** The real clock. */
+export const systemClock: Clock = clockBy(() => Date.now());
+
+/** What is added to a monotonic time of `systemClock` to make it a stamp, as the wall clock stands now. */
+export function stampOffset(): number {
+  return systemClock.stampOffset();
+}
 
 /** Calls `tick` every `ms` until the returned function is called; a late tick puts off those after it. */
 export function every(clock: Clock, ms: number, tick: () => void): () => void {
@@ -58,40 +98,6 @@ export function every(clock: Clock, ms: number, tick: () => void): () => void {
 /** A time that a timer of any runtime can hold, milliseconds: the one clamp for timers that are not `systemClock`'s. */
 export function timerMs(ms: number): number {
   return Math.min(Math.max(ms, 0) || 0, MAX_TIMER_MS);
-}
-
-/** How often it is looked whether the wall clock has stepped, at most, milliseconds. */
-const LOOK_MS = 1;
-/** A difference below this is no step: wall clocks are coarse on some systems, and are slewed. Milliseconds. */
-const STEP_MS = 20;
-
-/** Wall time less monotonic time. */
-let anchor = performance.timeOrigin;
-let lookAt = -Infinity;
-
-/**
- * The wall time as monotonic time plus an anchor: between two steps it has fractions of a millisecond and never goes back.
- * Once the wall clock has stepped, it is anchored anew, at most about a millisecond later.
- */
-function wallTime(): number {
-  const at = monotonic();
-  if (at >= lookAt) look(at);
-  return at + anchor;
-}
-
-/** What is added to a monotonic time of `systemClock` to make it a stamp, as the wall clock stands now. */
-export function stampOffset(): number {
-  const at = monotonic();
-  if (at >= lookAt) look(at);
-  return anchor;
-}
-
-function look(before: number): void {
-  const wall = Date.now();
-  const after = monotonic();
-  lookAt = after + LOOK_MS;
-  // This thread may have been put aside between the two clocks: no step, as long as some moment in between fits.
-  if (wall < before + anchor - STEP_MS || wall > after + anchor + STEP_MS) anchor = wall - after;
 }
 
 /**

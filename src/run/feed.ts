@@ -12,13 +12,13 @@ import type { LaneItem, LaneLine } from "../pool/lane.ts";
 import type { Supply } from "../pool/port.ts";
 import { type Command, type Dispatch, Standing } from "../schedule/command.ts";
 import type { Schedule } from "../schedule/schedule.ts";
+import type { Values } from "./values.ts";
 
 /** What a supply is made of. */
 export interface SupplyParts {
   readonly plan: Plan;
   readonly schedule: Schedule;
-  /** JSON text of each task's last value. */
-  readonly values: readonly (string | undefined)[];
+  readonly values: Values;
   /** An attempt is about to be offered to a worker. */
   dispatched(lane: number, dispatch: Dispatch): void;
   /** The attempts of which `dispatched` told are about to become visible to a worker. */
@@ -110,8 +110,9 @@ function payloadOf({ plan, schedule, values }: SupplyParts, index: number, sourc
     if (need.on === "failure") continue;
     if (schedule.standing(need.task) === Standing.dispatched) {
       locals += `${locals && ","}[${JSON.stringify(need.as)},${need.task},${schedule.iteration(need.task)}]`;
-    } else if (schedule.outcome(need.task) === "succeeded" && values[need.task] !== undefined) {
-      inputs += `${inputs && ","}${JSON.stringify(need.as)}:${values[need.task]}`;
+    } else if (schedule.outcome(need.task) === "succeeded") {
+      const value = values.of(need.task);
+      if (value !== undefined) inputs += `${inputs && ","}${JSON.stringify(need.as)}:${value}`;
     }
   }
   const work = source === NO_SOURCE ? `"r":${JSON.stringify(task.run)}` : `"s":${source}`;

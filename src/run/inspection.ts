@@ -10,6 +10,7 @@ import type { Level } from "../model/record.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { EventLog } from "../store/events.ts";
 import type { SharedStore } from "../store/store.ts";
+import type { World } from "./world.ts";
 
 /** Options of a run that are the agent's and the command line's, not a library user's. */
 export interface InnerOptions extends RunOptions {
@@ -21,6 +22,8 @@ export interface InnerOptions extends RunOptions {
   readonly from?: string;
   /** Environment of tasks' child processes, such as `OUTRIDER_URL`; asked for when the run begins. */
   readonly environment?: () => Readonly<Record<string, string>>;
+  /** Time, chance and the runtime. Default: the real ones. */
+  readonly world?: World;
   /** Calls of workers beside store and events, by name; see uplink's flags. */
   readonly services?: Readonly<Record<string, (...args: never[]) => unknown>>;
 }

@@ -4,7 +4,7 @@
  * Invariant: nothing of a pipeline's code is evaluated in this thread.
  */
 import { messageOf } from "../base/message.ts";
-import { systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import {
   type Loaded,
   type LoadOptions,
@@ -17,33 +17,44 @@ import type { Plan } from "../pipeline/plan/plan.ts";
 import { Pool } from "../pool/pool.ts";
 import { workerCode } from "../pool/worker_code.ts";
 import type { Lane } from "../pool/lane.ts";
-import { runtime } from "../runtime/runtime.ts";
+import { PipelineError } from "../model/problem.ts";
+import { realWorld, type World } from "./world.ts";
 
 /** How long the modules of a pipeline may take to load, in milliseconds. */
 const LOAD_MS = 60_000;
 
+/** What loading is done with. */
+export type LoadWorld = Pick<World, "clock" | "runtime">;
+
+/** Who is asked about modules. */
+interface Asked {
+  readonly clock: Clock;
+  readonly lane: () => Lane;
+}
+
 /** What loading asks, answered by the lane's worker. The lane is asked for only if there is a module to look at. */
-export function loadPort(lane: () => Lane): LoadPort {
+export function loadPort({ clock, runtime }: LoadWorld, lane: () => Lane): LoadPort {
+  const asked = { clock, lane };
   return {
     fileUrl: runtime.fileUrl,
     readText: (url) => runtime.readText(runtime.filePath(url)),
-    describe: (module) => limited(lane(), module, (calls) => calls.describe(module)),
-    exportsOf: (modules) => modules.length === 0 ? Promise.resolve({}) : exportsOf(lane, modules),
+    describe: (module) => limited(asked, module, (calls) => calls.describe(module)),
+    exportsOf: (modules) => modules.length === 0 ? Promise.resolve({}) : exportsOf(asked, modules),
   };
 }
 
 /** Asks for all at once; if the worker does not survive that, one by one, to tell which module it is. */
 async function exportsOf(
-  lane: () => Lane,
+  asked: Asked,
   modules: readonly string[],
 ): Promise<Record<string, ModuleExports>> {
   try {
-    return exportsIn(await limited(lane(), modules.join(", "), (calls) => calls.exportsOf(modules)), modules);
+    return exportsIn(await limited(asked, modules.join(", "), (calls) => calls.exportsOf(modules)), modules);
   } catch (error) {
     const [module] = modules;
     if (modules.length === 1) return { [module!]: { error: messageOf(error) } };
     const found: Record<string, ModuleExports> = {};
-    for (const module of modules) Object.assign(found, await exportsOf(lane, [module]));
+    for (const module of modules) Object.assign(found, await exportsOf(asked, [module]));
     return found;
   }
 }
@@ -61,31 +72,44 @@ function exportsIn(told: unknown, modules: readonly string[]): Record<string, Mo
 }
 
 /** Loads and checks a pipeline without running it. @throws {PipelineError} With every problem at once. */
-export async function loadPlan(source: Source, options: LoadOptions = {}): Promise<Plan> {
-  return (await loadDocument(source, options)).plan;
+export async function loadPlan(
+  source: Source,
+  options: LoadOptions = {},
+  world: LoadWorld = realWorld,
+): Promise<Plan> {
+  return (await loadDocument(source, options, world)).plan;
 }
 
 /** As `loadPlan`, with the document that the plan was made of. */
-export async function loadDocument(source: Source, options: LoadOptions = {}): Promise<Loaded> {
+export async function loadDocument(
+  source: Source,
+  options: LoadOptions = {},
+  world: LoadWorld = realWorld,
+): Promise<Loaded> {
   const pool = new Pool({
     workers: 1,
     maxWorkers: 1,
     killGraceMs: 0,
-    start: (data) => runtime.startThread({ code: workerCode, data }),
+    start: (data) => world.runtime.startThread({ code: workerCode, data }),
     services: () => ({}),
     listener: { settled() {}, printed() {}, progressed() {}, replaced() {} },
   });
   try {
-    return await loadWhole(source, loadPort(() => pool.first()), options);
+    return await loadWhole(source, loadPort(world, () => pool.first()), options);
   } finally {
     await pool.close();
   }
 }
 
 /** The lane's answer; a worker that does not answer is ended. */
-async function limited<T>(lane: Lane, what: string, question: Parameters<typeof lane.ask<T>>[0]): Promise<T> {
+async function limited<T>(
+  { clock, lane: laneOf }: Asked,
+  what: string,
+  question: Parameters<typeof Lane.prototype.ask<T>>[0],
+): Promise<T> {
+  const lane = laneOf();
   const limit = Promise.withResolvers<never>();
-  const cancel = systemClock.after(LOAD_MS, () => {
+  const cancel = clock.after(LOAD_MS, () => {
     limit.reject(
       new Error(
         `Loading ${what} takes longer than ${LOAD_MS / 1_000} s: look for code that waits at its top level`,
@@ -97,5 +121,46 @@ async function limited<T>(lane: Lane, what: string, question: Parameters<typeof 
     return await Promise.race([lane.ask(question), limit.promise]);
   } finally {
     cancel();
+  }
+}
+
+/** The loading of one run's pipeline, which a stop gives an end. */
+export class Loading {
+  readonly #clock: Clock;
+  readonly #limit: PromiseWithResolvers<never> = Promise.withResolvers();
+  #cancelLimit: () => void = () => {};
+  #stopped: string | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Why the run is to stop, if it is. */
+  get stopped(): string | undefined {
+    return this.#stopped;
+  }
+
+  /** The run is to stop: what is being read gets no longer than this. The first reason counts, and the last limit. */
+  stop(because: string, ms: number): void {
+    this.#stopped ??= because;
+    this.#cancelLimit();
+    this.#cancelLimit = this.#clock.after(ms, () => {
+      const message = `It was still being loaded when the run was stopped (${because})`;
+      this.#limit.reject(new PipelineError([{ place: "", message }]));
+    });
+  }
+
+  /** What was read, unless a stop has ended that before. */
+  async loaded<T>(reading: Promise<T>): Promise<T> {
+    try {
+      return await Promise.race([reading, this.#limit.promise]);
+    } finally {
+      this.end();
+    }
+  }
+
+  /** Nothing is waited for any more. */
+  end(): void {
+    this.#cancelLimit();
   }
 }

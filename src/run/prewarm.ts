@@ -6,20 +6,21 @@
  */
 import { haltCell, newSeat, type Seat } from "../pool/seat.ts";
 import { workerCode } from "../pool/worker_code.ts";
-import { runtime } from "../runtime/runtime.ts";
+import { realWorld } from "./world.ts";
 
 let early: Seat | undefined;
 
 /** Starts a worker for the run that comes. It does not keep the process alive before that run has it. */
 export function startEarly(): void {
-  early = newSeat(1, haltCell(), (data) => runtime.startThread({ code: workerCode, data }));
+  early = newSeat(1, haltCell(), (data) => realWorld.runtime.startThread({ code: workerCode, data }));
   early.thread.ref(false);
 }
 
 /**
  * The worker that was started early, if there is one; from here on it is the caller's to end.
  *
- * @param fits Whether it will do: it has the environment that there was when it started, and no cap for its heap.
+ * @param fits Whether it will do: it is of the real world, has the environment that there was when it started, and no cap for its
+ * heap.
  */
 export function takeEarly(fits: boolean): Seat | undefined {
   const taken = early;

@@ -4,14 +4,14 @@
  * Invariant: no variable of Outrider's own configuration, its secrets least of all, gets to a program.
  */
 import type { RunnerPort } from "../pool/kinds/runner.ts";
-import { runtime } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/port.ts";
 
 /** Variables of our own configuration. */
 const OURS = /^(?:OUTRIDER|NETUNICORN)_/;
 
 /** What tasks of a run that run in no worker are given. @param more Such as `OUTRIDER_URL`; asked for at each start. */
 export function runnerPort(
-  run: string,
+  { run, runtime }: { readonly run: string; readonly runtime: Runtime },
   more: () => Readonly<Record<string, string>> = () => ({}),
 ): RunnerPort {
   return {

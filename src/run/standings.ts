@@ -3,7 +3,7 @@
  * Must not change anything.
  * Invariant: a snapshot costs one step for each task, and never waits.
  */
-import { stampOffset, systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { RunningAttempt, RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import { OUTCOMES, type RunState } from "../model/outcome.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
@@ -14,6 +14,7 @@ import type { Progress } from "./watching.ts";
 
 /** The parts of a run that a picture is taken of. */
 export interface Pictured {
+  readonly clock: Clock;
   readonly run: string;
   readonly state: RunState;
   readonly startedAt: number;
@@ -90,9 +91,9 @@ function nextOf(plan: Plan, schedule: Schedule, limit: number): string[] {
   return [...next, ...waiting].map((index) => plan.tasks[index]!.name);
 }
 
-function runningOf({ plan, pool, progress }: Pictured): RunningAttempt[] {
-  const now = systemClock.monotonic();
-  const ahead = stampOffset();
+function runningOf({ clock, plan, pool, progress }: Pictured): RunningAttempt[] {
+  const now = clock.monotonic();
+  const ahead = clock.stampOffset();
   return [...pool.lanes, ...pool.own?.views ?? []].flatMap((lane) => {
     const running = lane.running;
     if (running === undefined) return [];

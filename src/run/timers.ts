@@ -1,11 +1,10 @@
 /**
- * Owns how long a run waits: before it tries a task again, for tasks to end after a stop, and for a pipeline to be read
- * once its run has been stopped.
- * Must not know what is waited for.
+ * Owns what a run at work waits for: the next attempt of a task that failed, and the end of tasks after a stop.
+ * Must not know what is done then.
  * Invariant: after `end` no timer is left.
  */
-import { systemClock } from "../base/clock.ts";
-import { PipelineError } from "../model/problem.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
 import type { PlanTask } from "../pipeline/plan/plan.ts";
 
 /** How long to wait after the attempt with this number, in milliseconds. @param random From 0 to 1. */
@@ -15,45 +14,36 @@ export function retryWait(retry: PlanTask["retry"], attempt: number, random: num
 }
 
 /** The timers of one run. */
-export class Patience {
+export class Timers {
+  readonly #clock: Clock;
+  readonly #random: Random;
   /** What cancels each timer. */
-  readonly #timers: Set<() => void> = new Set();
-  readonly #loading: PromiseWithResolvers<never> = Promise.withResolvers();
-  #cancelGrace: () => void = () => {};
+  readonly #set: Set<() => void> = new Set();
+
+  constructor({ clock, random }: { readonly clock: Clock; readonly random: Random }) {
+    this.#clock = clock;
+    this.#random = random;
+  }
 
   /** Acts after a while. */
   after(ms: number, act: () => void): void {
-    const cancel = systemClock.after(ms, () => {
-      this.#timers.delete(cancel);
+    const cancel = this.#clock.after(ms, () => {
+      this.#set.delete(cancel);
       act();
     });
-    this.#timers.add(cancel);
+    this.#set.add(cancel);
   }
 
-  /** Acts when the grace is over; there is one at a time. */
-  grace(ms: number, act: () => void): void {
-    this.#cancelGrace();
-    this.#cancelGrace = systemClock.after(ms, act);
-  }
-
-  /** The run was stopped while its pipeline is read: that gets as long as a task would. */
-  limitLoading(ms: number, because: string): void {
-    this.grace(ms, () => {
-      const message = `It was still being loaded when the run was stopped (${because})`;
-      this.#loading.reject(new PipelineError([{ place: "", message }]));
-    });
-  }
-
-  /** What was read, unless the patience for that is over before. */
-  async loaded<T>(reading: Promise<T>): Promise<T> {
-    const read = await Promise.race([reading, this.#loading.promise]);
-    this.#cancelGrace();
-    return read;
+  /** Acts when the wait after an attempt is over. @returns How long that is, milliseconds. */
+  afterRetry(retry: PlanTask["retry"], attempt: number, act: () => void): number {
+    const ms = retryWait(retry, attempt, this.#random());
+    this.after(ms, act);
+    return ms;
   }
 
   /** Forgets all that was to be done. */
   end(): void {
-    this.#cancelGrace();
-    for (const cancel of this.#timers) cancel();
+    for (const cancel of this.#set) cancel();
+    this.#set.clear();
   }
 }

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import {
   between,
+  clockBy,
   dateOf,
   isoTime,
   leftOf,
@@ -15,17 +16,6 @@ import {
 } from "../../src/base/clock.ts";
 
 const YEAR_MS = 365 * 86_400_000;
-
-/** With the wall clock set forward or back; it is set right again afterwards. */
-function stepped(ms: number, act: () => void): void {
-  const right = Date.now;
-  Date.now = () => right() + ms;
-  try {
-    act();
-  } finally {
-    Date.now = right;
-  }
-}
 
 /** Long enough for a step to be noticed. */
 function aMoment(): void {
@@ -41,16 +31,34 @@ test("a monotonic time and what the clock says of it make a stamp", () => {
 
 test("clock: a step of the wall clock is in the next stamps, and in nothing that lasts", () => {
   for (const step of [56 * YEAR_MS, -3_600_000, -56 * YEAR_MS, 250]) {
-    const before = systemClock.monotonic();
-    stepped(step, () => {
+    let stepped = 0;
+    const wall = () => Date.now() + stepped;
+    const clock = clockBy(wall);
+    clock.now();
+    const before = clock.monotonic();
+    for (stepped of [step, 0]) {
       aMoment();
-      assert.ok(Math.abs(systemClock.now() - Date.now()) < 100, `after a step of ${step}`);
-      const passed = systemClock.monotonic() - before;
-      assert.ok(passed >= 3 && passed < 60_000, `${passed} ms passed at a step of ${step}`);
-    });
-    aMoment();
-    assert.ok(Math.abs(systemClock.now() - Date.now()) < 100);
+      assert.ok(Math.abs(clock.now() - wall()) < 100, `after a step of ${step}`);
+      assert.ok(Math.abs(clock.monotonic() + clock.stampOffset() - wall()) < 100, `after a step of ${step}`);
+    }
+    const passed = clock.monotonic() - before;
+    assert.ok(passed >= 3 && passed < 60_000, `${passed} ms passed at a step of ${step}`);
   }
+});
+
+test("clock: what is too little for a step moves no stamp: the wall clock is coarse, or is slewed", () => {
+  let slewed = 0;
+  const clock = clockBy(() => Math.floor(performance.timeOrigin + performance.now()) + slewed);
+  clock.now();
+  const anchor = clock.stampOffset();
+  for (slewed of [15, -15, 0]) {
+    aMoment();
+    clock.now();
+    assert.equal(clock.stampOffset(), anchor);
+  }
+  slewed = 30;
+  aMoment();
+  assert.ok(clock.stampOffset() - anchor > 20 && clock.stampOffset() - anchor < 40);
 });
 
 test("clock: between two steps stamps never go back, and have fractions", () => {
@@ -58,6 +66,7 @@ test("clock: between two steps stamps never go back, and have fractions", () => 
   const stamps = Array.from({ length: 10_000 }, () => systemClock.now());
   for (const [at, stamp] of stamps.entries()) assert.ok(at === 0 || stamp >= stamps[at - 1]!);
   assert.ok(stamps.some((stamp) => !Number.isInteger(stamp)));
+  assert.ok(Math.abs(systemClock.now() - Date.now()) < 100);
 });
 
 test("clock: a timer takes any number, none makes it hot or fires before its time", async () => {

@@ -10,11 +10,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import type { Execution, ExecutionEvent, RunOptions } from "../../src/run/execution.ts";
+import type { ExecutionEvent } from "../../src/run/execution.ts";
+import type { InnerOptions, InspectedExecution } from "../../src/run/inspection.ts";
 import type { RunSnapshot } from "../../src/model/snapshot.ts";
-import { run } from "../../src/run/run.ts";
+import { inspectedRun } from "../../src/run/run.ts";
+import { realWorld, type World } from "../../src/run/world.ts";
+import type { WorkerData } from "../../src/pool/protocol.ts";
 import type { Thread } from "../../src/runtime/port.ts";
-import { runtime } from "../../src/runtime/runtime.ts";
 import type { LogRecord, StateRecord } from "../../src/model/record.ts";
 import type { RunResult } from "../../src/model/result.ts";
 import type { Manifest, ManifestTask } from "../../src/pipeline/document/manifest.ts";
@@ -31,16 +33,27 @@ export const RUNTIME: "deno" | "node" | "bun" = "Deno" in globalThis
 /** Threads that have been started and are not proven gone. */
 export const threads: Set<Thread> = new Set();
 let going = 0;
+let sharedLast: WorkerData | undefined;
 
-const { startThread } = runtime;
-Object.assign(runtime, {
-  startThread(options: Parameters<typeof startThread>[0]) {
-    const thread = startThread(options);
-    threads.add(thread);
-    thread.onEnd(() => threads.delete(thread));
-    return thread;
+/** What the last thread that was started shares with its lane. */
+export function lastShared(): WorkerData {
+  return sharedLast!;
+}
+
+/** The real world, in which threads are counted. */
+export const world: World = {
+  ...realWorld,
+  runtime: {
+    ...realWorld.runtime,
+    startThread(options) {
+      const thread = realWorld.runtime.startThread(options);
+      sharedLast = options.data as WorkerData;
+      threads.add(thread);
+      thread.onEnd(() => threads.delete(thread));
+      return thread;
+    },
   },
-});
+};
 
 /** URL of a module in fixtures/run. */
 export function fixture(name: string): string {
@@ -80,7 +93,7 @@ export interface Seen {
 
 /** A run that is going on. */
 export interface Going {
-  readonly execution: Execution;
+  readonly execution: InspectedExecution;
   readonly seen: Promise<Seen>;
   /** Resolves with the first event, of those so far or later, that fits; rejects if the run ends without. */
   until(fits: (event: ExecutionEvent) => boolean): Promise<ExecutionEvent>;
@@ -89,8 +102,8 @@ export interface Going {
 }
 
 /** Starts a run. */
-export function start(source: Source, options: RunOptions = {}): Going {
-  const execution = run(source, { killGraceMs: 200, ...options });
+export function start(source: Source, options: InnerOptions = {}): Going {
+  const execution = inspectedRun(source, { killGraceMs: 200, world, ...options });
   const events: ExecutionEvent[] = [];
   const waiting = new Set<() => void>();
   let over = false;
@@ -129,7 +142,7 @@ export function start(source: Source, options: RunOptions = {}): Going {
 }
 
 /** Runs a pipeline to its end. */
-export function see(source: Source, options: RunOptions = {}): Promise<Seen> {
+export function see(source: Source, options: InnerOptions = {}): Promise<Seen> {
   return start(source, options).seen;
 }
 

@@ -45,9 +45,9 @@ test("a slow reader, and one who comes after the end, get every record", async (
 });
 
 test("who leaves the loop early leaves the run going", async () => {
-  const execution = run(EXAMPLE, { workers: 2 });
+  const { execution, seen } = start(EXAMPLE, { workers: 2 });
   for await (const event of execution) if (event.type === "run.started") break;
-  const result = await execution;
+  const { result } = await seen;
   assert.equal(result.state, "succeeded");
   assert.equal(threads.size, 0);
 });

@@ -7,22 +7,11 @@ import { join } from "node:path";
 import test from "node:test";
 import type { Manifest } from "../../src/pipeline/document/manifest.ts";
 import type { WorkerData } from "../../src/pool/protocol.ts";
-import { runtime } from "../../src/runtime/runtime.ts";
 import { names } from "../fixtures/run/vandal.ts";
 import { runCli, withFiles } from "../rig.ts";
-import { manifest, only, RUNTIME, see, type Seen, start } from "../run/rig.ts";
+import { lastShared, manifest, only, RUNTIME, see, type Seen, start } from "../run/rig.ts";
 
 const ONE = { workers: 1, maxWorkers: 1 };
-
-/** What the last thread that was started shares with its lane. */
-let shared: WorkerData | undefined;
-const { startThread } = runtime;
-Object.assign(runtime, {
-  startThread(options: Parameters<typeof startThread>[0]) {
-    shared = options.data as WorkerData;
-    return startThread(options);
-  },
-});
 
 /** One vandal, and who comes after it on the same worker. */
 function afterVandal(what: string, lies: boolean): Manifest {
@@ -172,7 +161,7 @@ test("zeros in the outbox, cells that lie: the attempt has crashed, the others r
       ONE,
     );
     await going.until((event) => event.type === "attempt.started");
-    harm(shared!);
+    harm(lastShared());
     const { result } = await going.seen;
     const { outcome, reason, because } = only(result, "hangs");
     assert.deepEqual([outcome, reason], ["crashed", "lost"], what);
@@ -191,7 +180,7 @@ test("a cell that says without a reason that nothing is to start stops nothing f
     ONE,
   );
   await going.until((event) => event.type === "attempt.started");
-  Atomics.store(shared!.halt, 0, 1);
+  Atomics.store(lastShared().halt, 0, 1);
   const { result } = await going.seen;
   assert.equal(only(result, "after").outcome, "succeeded");
 });

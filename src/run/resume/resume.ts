@@ -12,6 +12,7 @@ import { replay } from "../../schedule/replay.ts";
 import type { Schedule } from "../../schedule/schedule.ts";
 import type { EventLog } from "../../store/events.ts";
 import type { SharedStore } from "../../store/store.ts";
+import type { Values } from "../values.ts";
 
 /** A run whose process has ended so many times in a row, without one more outcome, is given up. */
 export const MAX_DEATHS = 3;
@@ -22,8 +23,7 @@ export interface Resumed {
   readonly journal: Journal;
   readonly store: SharedStore;
   readonly events: EventLog;
-  /** JSON text of each task's last value; filled in. */
-  readonly values: (string | undefined)[];
+  readonly values: Values;
 }
 
 /** Where a run goes on. */
@@ -85,7 +85,7 @@ function restore(
   for (const record of records) {
     if (record.type !== "attempt.settled" || again.has(record.task)) continue;
     const task = index.get(record.task);
-    if (task !== undefined) values[task] = record.value;
+    if (task !== undefined) values.settle(task, record.value);
   }
   store.restore(records.filter((record) => record.type === "store.changed"));
   events.restore(records.filter((record) => record.type === "event.emitted"));

@@ -1,0 +1,46 @@
+/**
+ * Owns what a run is made of before anybody knows its pipeline: what is written, what is shared, what came before.
+ * Must not know how it is carried out.
+ * Invariant: a journal that holds a run already is that run's, and keeps its id.
+ */
+import type { Journal } from "../journal/journal.ts";
+import { memoryJournal } from "../journal/memory/memory.ts";
+import { ResultReader } from "../model/result.ts";
+import { EventLog } from "../store/events.ts";
+import { SharedStore } from "../store/store.ts";
+import type { InnerOptions } from "./inspection.ts";
+import { type RecordedPast, recordedPast } from "./resume/replay.ts";
+import { Stopwatch } from "./stopwatch.ts";
+import { realWorld, type World } from "./world.ts";
+
+/** The parts of one run. */
+export interface RunParts {
+  readonly run: string;
+  readonly options: InnerOptions;
+  readonly world: World;
+  readonly journal: Journal;
+  readonly store: SharedStore;
+  readonly events: EventLog;
+  readonly results: ResultReader;
+  /** What the journal told of the run when it was given. */
+  readonly past: RecordedPast | undefined;
+  readonly stopwatch: Stopwatch;
+}
+
+/** Makes the parts of a run. */
+export function partsOf(options: InnerOptions): RunParts {
+  const { journal = memoryJournal(), world = realWorld } = options;
+  const { clock } = world;
+  const past = options.journal === undefined ? undefined : recordedPast(journal);
+  return {
+    run: past?.run ?? options.run ?? world.newId(),
+    options,
+    world,
+    journal,
+    store: new SharedStore({ clock, onChange: (event) => void journal.append(event, clock.now()) }),
+    events: new EventLog({ clock, onChange: (event, at) => void journal.append(event, at) }),
+    results: new ResultReader(journal),
+    past,
+    stopwatch: new Stopwatch(clock, past?.startedAt),
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * Owns how what a run does is written into its journal: tasks by their names, each record with its time.
+ * Must not know why anything happens, nor what follows from it.
+ * Invariant: it writes at once, so that what happened is in the journal before anything follows from it.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { Plan } from "../pipeline/plan/plan.ts";
+import type { LaneItem, LaneOutcome } from "../pool/lane.ts";
+import type { Command, Dispatch } from "../schedule/command.ts";
+
+/** What is written, and where. */
+export interface RecorderParts {
+  readonly plan: Plan;
+  readonly journal: Journal;
+  readonly clock: Clock;
+}
+
+/** Writes the records of one run at work. */
+export class Recorder {
+  readonly #plan: Plan;
+  readonly #journal: Journal;
+  readonly #clock: Clock;
+
+  constructor({ plan, journal, clock }: RecorderParts) {
+    this.#plan = plan;
+    this.#journal = journal;
+    this.#clock = clock;
+  }
+
+  /** An attempt is about to be offered to a worker. */
+  dispatched(worker: number, { task, iteration, attempt }: Dispatch): void {
+    this.#journal.append(
+      { type: "attempt.dispatched", task: this.#name(task), iteration, attempt, worker },
+      this.#clock.now(),
+    );
+  }
+
+  /** The attempts of which `dispatched` told are about to become visible to a worker. */
+  commit(): void {
+    this.#journal.commit?.();
+  }
+
+  /** An attempt has ended on a worker. */
+  settled(worker: number, { task, iteration, attempt }: LaneItem, settled: LaneOutcome): void {
+    this.#journal.append(
+      { type: "attempt.settled", task: this.#name(task), iteration, attempt, worker, ...settled },
+      settled.endedAt,
+    );
+  }
+
+  /** A task has ended that needed no worker. */
+  passed({ task, iteration, attempt, outcome, because }: Extract<Command, { type: "record" }>): void {
+    const at = this.#clock.now();
+    this.#journal.append({
+      type: "attempt.settled",
+      task: this.#name(task),
+      iteration,
+      attempt,
+      outcome,
+      ...(because === undefined ? { startedAt: at, endedAt: at } : { because }),
+    }, at);
+  }
+
+  /** Another attempt follows. @param waitMs How long after now. */
+  planned({ task, iteration, attempt }: Extract<Command, { type: "delay" }>, waitMs: number): void {
+    const at = this.#clock.now();
+    this.#journal.append(
+      {
+        type: "attempt.planned",
+        task: this.#name(task),
+        iteration,
+        attempt: attempt + 1,
+        dueAt: at + waitMs,
+      },
+      at,
+    );
+  }
+
+  /** The run was asked to stop. */
+  stopping(because: string): void {
+    const at = this.#clock.now();
+    const text = `Stopping: ${because}. Nothing new starts; running tasks may end`;
+    this.#journal.log({ at, level: "info", from: "executor", stream: "log", text });
+    this.#journal.append({ type: "run.stopping", because, state: "cancelled" }, at);
+  }
+
+  #name(task: number): string {
+    return this.#plan.tasks[task]!.name;
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Owns what the workers of a run are: how many, on which threads, and what they may ask.
+ * Must not know what they are given to do.
+ * Invariant: a worker emits in the name of the attempts that it was given, and of no other.
+ */
+import { KILL_GRACE_MS, MAX_WORKERS } from "../defaults.ts";
+import type { Given, LaneItem } from "../pool/lane.ts";
+import { Pool } from "../pool/pool.ts";
+import type { PoolListener } from "../pool/port.ts";
+import type { LaneCalls } from "../pool/protocol.ts";
+import { workerCode } from "../pool/worker_code.ts";
+import { StoreError } from "../store/errors.ts";
+import type { Emitter } from "../store/events.ts";
+import { type StoreService, storeService } from "../store/rpc.ts";
+import { noFlagCalls } from "./flags.ts";
+import type { RunParts } from "./parts.ts";
+import { takeEarly } from "./prewarm.ts";
+import { runnerPort } from "./programs.ts";
+
+/** Who hears of what the workers do, and what they are told. */
+export interface WorkersOptions {
+  readonly listener: PoolListener;
+  /** What a worker may ask beside the store, the events and the flags. */
+  readonly calls: { readonly [Call in keyof LaneCalls]: (...args: Parameters<LaneCalls[Call]>) => unknown };
+  /** The name of a task, once the plan is known. */
+  readonly nameOf: (task: number) => string;
+}
+
+/** The pool of a run; it has no worker yet. */
+export function poolOf(parts: RunParts, { listener, calls, nameOf }: WorkersOptions): Pool {
+  const { options, world: { runtime } } = parts;
+  const { maxWorkers = MAX_WORKERS, killGraceMs = KILL_GRACE_MS, workerMemoryMiB, environment } = options;
+  const max = Math.max(maxWorkers, options.workers ?? 1, 1);
+  const plain = workerMemoryMiB === undefined && environment === undefined && options.world === undefined;
+  return new Pool({
+    workers: Math.min(max, options.workers ?? runtime.cores),
+    maxWorkers: max,
+    killGraceMs,
+    early: takeEarly(plain),
+    start: (data) =>
+      runtime.startThread({
+        code: workerCode,
+        data,
+        ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
+      }),
+    own: runnerPort({ run: parts.run, runtime }, environment),
+    services: (lane) => ({
+      ...storeCalls(parts, lane, nameOf),
+      ...noFlagCalls(),
+      ...options.services,
+      ...calls,
+    }),
+    listener,
+  });
+}
+
+/** The store and the events, for one worker. */
+function storeCalls(
+  { store, events }: RunParts,
+  lane: Given,
+  nameOf: (task: number) => string,
+): StoreService {
+  const service = storeService(store, events);
+  const of = (from: Emitter) => (item: LaneItem) =>
+    nameOf(item.task) === from.task && item.iteration === from.iteration && item.attempt === from.attempt;
+  return {
+    ...service,
+    emit: (type, detail, from) =>
+      typeof from === "object" && from !== null && !lane.given(of(from))
+        ? Promise.reject(new StoreError("BAD_ARGUMENT", "from must be an attempt of this worker"))
+        : service.emit(type, detail, from),
+  };
+}
