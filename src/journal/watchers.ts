@@ -3,6 +3,7 @@
  * Must not know what records mean.
  * Invariant: a watcher that throws is a defect of its own; it never reaches the one who appends, nor the next watcher.
  */
+import { apart } from "../base/apart.ts";
 import type { JournalWatcher } from "./journal.ts";
 import type { LogRecord, StateRecord } from "../model/record.ts";
 
@@ -25,7 +26,7 @@ export class Watchers {
   state(make: () => StateRecord): void {
     let record: StateRecord | undefined;
     for (const watcher of this.#watchers) {
-      if (watcher.state) guard(() => watcher.state!(record ??= make()));
+      if (watcher.state) apart(() => watcher.state!(record ??= make()));
     }
   }
 
@@ -33,7 +34,7 @@ export class Watchers {
   log(make: () => LogRecord): void {
     let record: LogRecord | undefined;
     for (const watcher of this.#watchers) {
-      if (watcher.log) guard(() => watcher.log!(record ??= make()));
+      if (watcher.log) apart(() => watcher.log!(record ??= make()));
     }
   }
 
@@ -53,15 +54,4 @@ function bound(watcher: JournalWatcher): JournalWatcher {
     ...(watcher.state && { state: (record: StateRecord) => watcher.state!(record) }),
     ...(watcher.log && { log: (record: LogRecord) => watcher.log!(record) }),
   };
-}
-
-/** Hands what is thrown to the process, not to the caller. */
-function guard(tell: () => void): void {
-  try {
-    tell();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
 }

@@ -206,7 +206,6 @@ function timeLimit(options: ClientOptions & WaitOptions, what: string): TimeLimi
   const until = clock.monotonic() + ms;
   const controller = new AbortController();
   const forward = (): void => controller.abort(signal.reason);
-  if (signal.aborted) forward();
   signal.addEventListener("abort", forward);
   const cancel = clock.after(ms, () => {
     controller.abort(new TimeoutError(`${what} within ${typeof timeout === "number" ? `${ms}ms` : timeout}`));

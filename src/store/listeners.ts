@@ -3,6 +3,7 @@
  * Must not know what a change is.
  * Invariant: all listeners are told of all changes in the same order, also when a listener makes one.
  */
+import { apart } from "../base/apart.ts";
 
 /** Listeners of one topic, or of all. */
 export class Listeners<T> {
@@ -33,20 +34,10 @@ export class Listeners<T> {
     if (this.#telling) return;
     this.#telling = true;
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      const listeners = [...(this.#topics.get(next.topic) ?? []), ...this.#all];
-      for (const listener of listeners) guard(listener, next.item);
+      const { topic, item } = next;
+      const listeners = [...(this.#topics.get(topic) ?? []), ...this.#all];
+      for (const listener of listeners) apart(() => listener(item));
     }
     this.#telling = false;
-  }
-}
-
-/** Hands what is thrown to the process, not to the one who made the change. */
-function guard<T>(listener: (item: T) => void, item: T): void {
-  try {
-    listener(item);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
   }
 }

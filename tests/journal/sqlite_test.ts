@@ -44,9 +44,9 @@ async function opened(options: SqliteJournalOptions): Promise<SqliteJournal> {
 contract("sqlite", (options) => opened({ ...options }));
 contract("sqlite with a short tail", (options) => opened({ ...options, ...SHORT }));
 
-/** Lets all work on the disk that is due end. */
+/** Lets all work on the disk that is due end: a `FaultyDisk` answers within the turn. */
 async function settle(): Promise<void> {
-  for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setTimeout(resolve));
+  for (let steps = 0; steps < 50; steps++) await Promise.resolve();
 }
 
 interface Rig {
