@@ -11,6 +11,8 @@ import { fileURLToPath } from "node:url";
 const root: string = fileURLToPath(new URL("..", import.meta.url));
 
 const PORT = "src/runtime/port.ts";
+/** The text of a program that is made of other sources. */
+const GENERATED = "src/pool/worker_code.ts";
 const FLOOR: readonly string[] = ["model", "base"];
 
 /**
@@ -103,9 +105,9 @@ const RAW_TIME_USED: readonly { readonly where: RegExp; readonly what: RegExp; r
     why: "timers that hold no process; constants",
   },
   {
-    where: /^src\/runtime\/worker_host\.ts$/,
-    what: /performance\.now|setI/,
-    why: "console.time; constants",
+    where: /^src\/runtime\/deno\/inside\.ts$/,
+    what: /setInterval/,
+    why: "looks at the heap of a worker that has no clock yet; a constant",
   },
   {
     where: /^src\/pool\/worker_clock\.ts$/,
@@ -298,6 +300,22 @@ test("only runtime/, the wiring and the command line choose a runtime", () => {
     /^(mod\.ts|src\/(runtime|run|serving|agent|environment|cli)\/.+|workers\/.+)$/.test(path)
       ? []
       : imports.filter((to) => adapters.test(to)).map((to) => `may not import the adapter ${to}`)
+  );
+  assert.deepEqual(found, []);
+});
+
+/** What asks which runtime this is. Whatever differs by that is in `runtime/NAME/`, chosen in one place. */
+const ASKS_RUNTIME =
+  /"(?:Deno|Bun)" in\b|\btypeof (?:Deno|Bun)\b|\bruntime\.name\s*[!=]==|\bversions\.(?:bun|deno)\b|\bglobalThis\.(?:Deno|Bun)\b/g;
+
+test("only the choice of the runtime asks which one it is", () => {
+  for (const asks of ['"Deno" in globalThis', "typeof Bun", 'runtime.name === "deno"', "globalThis.Bun"]) {
+    assert.ok(asks.match(ASKS_RUNTIME), asks);
+  }
+  const found = breaches(({ path, text }) =>
+    /^src\/runtime\/(deno|node|bun)\//.test(path) || path === GENERATED
+      ? []
+      : [...text.matchAll(ASKS_RUNTIME)].map(([what]) => `asks ${what}`)
   );
   assert.deepEqual(found, []);
 });

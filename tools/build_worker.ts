@@ -14,11 +14,22 @@ const root: string = fileURLToPath(new URL("..", import.meta.url));
 /** Where the text lives. */
 export const workerCodePath: string = fileURLToPath(new URL("../src/pool/worker_code.ts", import.meta.url));
 
-/** The worker's program as one module of JavaScript, and the files that went into it. */
-export function bundleWorker(): { readonly program: string; readonly inputs: readonly string[] } {
+/** A program as one module of JavaScript, and the files that went into it. */
+interface Bundled {
+  readonly program: string;
+  readonly inputs: readonly string[];
+}
+
+/** The worker's program. */
+export function bundleWorker(): Bundled {
+  return bundleProgram("workers/task_worker.ts");
+}
+
+/** A program for a worker. @param entry Its module, relative to the repository. */
+export function bundleProgram(entry: string): Bundled {
   const { outputFiles, metafile } = buildSync({
     absWorkingDir: root,
-    entryPoints: ["workers/task_worker.ts"],
+    entryPoints: [entry],
     bundle: true,
     write: false,
     metafile: true,

@@ -1,7 +1,7 @@
 /**
  * Owns the processes that a task's code starts, by whichever interface of the runtime: each gets the thread's mark, what it
  * would print past us is read instead, and none outlives its attempt.
- * Must not know attempts, what becomes of what is read, nor the interfaces of the runtimes (children_*.ts do).
+ * Must not know attempts, what becomes of what is read, nor the interfaces of the runtimes (NAME/children.ts do).
  * Invariant: who starts no process pays nothing; a way to start one that can't be stepped into goes on as it is
  * (docs/runtimes.md has them).
  */

@@ -1,6 +1,6 @@
 /**
  * Owns what Deno, Node and Bun do alike, through the part of Node's interface that all three have.
- * Must not know which of them runs it; what differs is passed in by deno.ts, node.ts and bun.ts.
+ * Must not know which of them runs it; what differs is passed in by NAME/outside.ts.
  * Invariant: no file is ever left half written.
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";

@@ -178,7 +178,7 @@ export interface SocketRequest {
 
 /** All that the product asks of a runtime. */
 export interface Runtime {
-  readonly name: "deno" | "node" | "bun";
+  readonly name: string;
   readonly version: string;
   /** Logical cores, at least 1. */
   readonly cores: number;

@@ -1,16 +1,14 @@
 /**
- * Owns what a task writes to our outputs as to files: descriptors 1 and 2, `/dev/stdout` and its like, and the files that
- * are Deno's and Bun's own.
+ * Owns what a task writes to our outputs as to files: descriptors 1 and 2, `/dev/stdout` and its like, by `node:fs`, which
+ * all runtimes have; and what the files that are a runtime's own need for the same.
  * Must not know whose text it is.
  * Invariant: a file of any other name or number is written as ever.
  */
 import fs from "node:fs";
 import nodeModule from "node:module";
-import { define, type Properties, wrap } from "./replace.ts";
+import type { StreamName, Write } from "./inside_port.ts";
+import { wrap } from "./replace.ts";
 
-type StreamName = "stdout" | "stderr";
-/** Takes a text or bytes; returns the number of bytes. */
-type Write = (stream: StreamName, chunk: unknown) => number;
 type Callback = (error: null, ...results: unknown[]) => void;
 
 const NAMES =
@@ -19,14 +17,8 @@ const NAMES =
 /** Descriptors of ours that a task has opened by a name. They are of a file that takes all and keeps nothing. */
 const opened: Map<unknown, StreamName> = new Map();
 
-/** Leads what is written to our outputs to `write`. */
-export function captureFiles(write: Write): void {
-  captureFs(write);
-  captureDeno(write);
-  captureBun(write);
-}
-
-function streamOf(file: unknown): StreamName | undefined {
+/** Which of our outputs a file is, named by its descriptor, path or URL. */
+export function streamOf(file: unknown): StreamName | undefined {
   if (typeof file === "number") return file === 1 ? "stdout" : file === 2 ? "stderr" : opened.get(file);
   const path = file instanceof URL ? file.pathname : String(file);
   const match = path.length > 40 ? null : NAMES.exec(path);
@@ -34,7 +26,12 @@ function streamOf(file: unknown): StreamName | undefined {
   return match[1] ?? match[3] ?? match[5] ? "stdout" : "stderr";
 }
 
-function captureFs(write: Write): void {
+/**
+ * Leads what is written to our outputs by `node:fs` to `write`.
+ *
+ * @param promises Whether `node:fs/promises` is stepped into as well.
+ */
+export function captureFs(write: Write, { promises }: { readonly promises: boolean }): void {
   const { openSync } = fs;
   const open = (stream: StreamName): number => {
     const file = openSync("/dev/null", "w");
@@ -52,8 +49,7 @@ function captureFs(write: Write): void {
   for (const name of ["writeFile", "appendFile"] as const) {
     instead(fs, `${name}Sync`, (stream, args) => void write(stream, args[1]));
     instead(fs, name, (stream, args) => (write(stream, args[1]), callBack(args)));
-    // Bun loads these only now, which takes longer than all else here, and knows them by a name that can't be replaced.
-    if ("Bun" in globalThis) continue;
+    if (!promises) continue;
     instead(fs.promises, name, (stream, args) => Promise.resolve(void write(stream, args[1])));
   }
   for (const name of ["close", "closeSync"]) {
@@ -66,7 +62,7 @@ function captureFs(write: Write): void {
 }
 
 /** Calls `act` in the place of a method whose first argument is one of our outputs. */
-function instead(
+export function instead(
   target: object,
   name: string,
   act: (stream: StreamName, args: readonly unknown[]) => unknown,
@@ -98,57 +94,8 @@ export function bytesOf(chunk: unknown): Uint8Array {
   return new TextEncoder().encode(String(chunk));
 }
 
-function captureDeno(write: Write): void {
-  if (!("Deno" in globalThis)) return;
-  const capture = (file: object, stream: StreamName) => {
-    define(file, "write", (chunk: Uint8Array) => Promise.resolve(write(stream, chunk)));
-    define(file, "writeSync", (chunk: Uint8Array) => write(stream, chunk));
-    Object.defineProperty(file, "writable", {
-      get: () => new WritableStream({ write: (chunk) => void write(stream, chunk) }),
-      configurable: true,
-    });
-    return file;
-  };
-  for (const stream of ["stdout", "stderr"] as const) capture(Deno[stream], stream);
-  const { openSync } = Deno;
-  const open = (stream: StreamName) => capture(openSync("/dev/null", { write: true }), stream);
-  instead(Deno, "openSync", open);
-  instead(Deno, "open", (stream) => Promise.resolve(open(stream)));
-  for (const name of ["writeFile", "writeTextFile"]) {
-    instead(Deno, `${name}Sync`, (stream, args) => void write(stream, args[1]));
-    instead(Deno, name, async (stream, args) => void write(stream, await whole(args[1])));
-  }
-}
-
-function captureBun(write: Write): void {
-  const bun = (globalThis as { Bun?: Properties }).Bun;
-  if (bun === undefined) return;
-  const streams = new WeakMap<object, StreamName>();
-  const sink = (stream: StreamName) => ({
-    write: (chunk: unknown) => write(stream, chunk),
-    flush: () => 0,
-    end: () => 0,
-    ref() {},
-    unref() {},
-  });
-  const capture = (file: object, stream: StreamName) => {
-    streams.set(file, stream);
-    define(file, "writer", () => sink(stream));
-    return file;
-  };
-  for (const stream of ["stdout", "stderr"] as const) capture(bun[stream] as object, stream);
-  wrap(bun, "file", (original) => (...args) => {
-    const stream = streamOf(args[0]);
-    return stream === undefined ? original(...args) : capture(original(...args) as object, stream);
-  });
-  wrap(bun, "write", (original) => async (...args) => {
-    const stream = streams.get(args[0] as object) ?? streamOf(args[0]);
-    return stream === undefined ? await original(...args) : write(stream, await whole(args[1]));
-  });
-}
-
 /** What is written, once it is all there: a text, bytes, a blob, a stream. */
-async function whole(what: unknown): Promise<unknown> {
+export async function whole(what: unknown): Promise<unknown> {
   if (typeof what === "string" || what instanceof Uint8Array) return what;
   return new Uint8Array(await new Response(what as BodyInit).arrayBuffer());
 }
