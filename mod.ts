@@ -17,7 +17,7 @@ export { Pipeline, pipeline } from "./src/pipeline/builder/builder.ts";
 export type * from "./src/pipeline/builder/types.ts";
 export type * from "./src/model/context.ts";
 export type { JournalErrorCode, OutriderErrorCode, StoreErrorCode } from "./src/model/error_code.ts";
-export type { AttemptResult, ErrorData, On, Outcome, RunState } from "./src/model/outcome.ts";
+export type { AttemptResult, ErrorData, ErrorFrame, On, Outcome, RunState } from "./src/model/outcome.ts";
 export { PipelineError, type Problem } from "./src/model/problem.ts";
 export type { PipelineLike } from "./src/pipeline/builder/registry.ts";
 export { type Value, ValueError } from "./src/model/value.ts";
@@ -29,6 +29,8 @@ export type {
   ManifestLoop,
   ManifestModuleRun,
   ManifestNeed,
+  ManifestPythonOptions,
+  ManifestPythonRun,
   ManifestRetry,
   ManifestRun,
   ManifestTask,

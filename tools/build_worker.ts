@@ -4,12 +4,33 @@
  * Must not know what the program does.
  * Invariant: the same sources give the same text, byte for byte, on every machine and runtime.
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
 
 const root: string = fileURLToPath(new URL("..", import.meta.url));
+
+/** Where the text of the runner for Python lives, and what it is made of. */
+export const pythonCodePath: string = fileURLToPath(
+  new URL("../src/pool/kinds/python_code.ts", import.meta.url),
+);
+const pythonRunner: URL = new URL("../workers/python/runner.py", import.meta.url);
+
+/** The text of src/pool/kinds/python_code.ts. */
+export function pythonCodeFile(): string {
+  return [
+    "/**",
+    " * Owns the text of the runner for Python. Generated from workers/python/ by `npm run build:worker`; don't edit it.",
+    " * Invariant: it is what workers/python/runner.py is (tests/workers/code_test.ts).",
+    " */",
+    "// deno-fmt-ignore-file",
+    "",
+    "/** The program that runs functions of Python modules. */",
+    `export const pythonCode: string = ${JSON.stringify(readFileSync(pythonRunner, "utf8"))};`,
+    "",
+  ].join("\n");
+}
 
 /** Where the text lives. */
 export const workerCodePath: string = fileURLToPath(new URL("../src/pool/worker_code.ts", import.meta.url));
@@ -65,4 +86,7 @@ if (import.meta.main) {
   const text = workerCodeFile(bundleWorker().program);
   writeFileSync(workerCodePath, text);
   process.stdout.write(`Wrote src/pool/worker_code.ts: ${text.length} bytes\n`);
+  const python = pythonCodeFile();
+  writeFileSync(pythonCodePath, python);
+  process.stdout.write(`Wrote src/pool/kinds/python_code.ts: ${python.length} bytes\n`);
 }

@@ -47,8 +47,24 @@ export interface ErrorData {
   readonly message: string;
   /** The stack as text, where there is one. */
   readonly stack?: string;
+  /** Where it was, the outermost first; of languages whose stacks are no one-line frames. */
+  readonly frames?: readonly ErrorFrame[];
+  /** What was added to it on its way (Python's `add_note`). */
+  readonly notes?: readonly string[];
   /** The error behind it. */
   readonly cause?: ErrorData;
+}
+
+/** A place in a stack. */
+export interface ErrorFrame {
+  /** Path of the file. */
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** Name of the function. */
+  readonly function: string;
+  /** The line of code; empty where it is not known. */
+  readonly code: string;
 }
 
 /** One attempt in a result. Times are ISO 8601 in UTC. */

@@ -6,13 +6,17 @@
 import { systemClock } from "../base/clock.ts";
 import { RUNNERS } from "./kinds/list.ts";
 import type { OwnAttempt, Runner, RunnerPort } from "./kinds/runner.ts";
-import type { LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
+import type { Given, LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
+import { KeptLanes, type KeptSupply } from "./process/kept.ts";
 
 /** What hears of these attempts. */
 export interface OwnListener {
   began?(lane: number, item: LaneItem, since: number): void;
   settled(lane: number, item: LaneItem, outcome: LaneOutcome): void;
   printed(line: LaneLine): void;
+  progressed(lane: number, item: LaneItem, progress: { fraction: number; text?: string }): void;
+  /** There may be room in a process. */
+  free(): void;
 }
 
 /** An attempt that runs in no worker, and the key of its kind. */
@@ -22,14 +26,16 @@ export interface OwnItem {
 }
 
 /** Where they come from. */
-export interface OwnSupply {
+export interface OwnSupply extends KeptSupply {
   takeOwn(lane: number): OwnItem | undefined;
-  commit(): void;
 }
 
 /** How they are run. */
 export interface OwnOptions extends RunnerPort {
+  /** So many processes that are kept are started at once. */
+  readonly base: number;
   readonly max: number;
+  readonly services: (given: Given) => object;
   readonly killGraceMs: number;
   readonly listener: OwnListener;
 }
@@ -44,17 +50,34 @@ export interface OwnView {
 export class OwnLanes {
   readonly #options: OwnOptions;
   readonly #running: Map<number, OwnAttempt> = new Map();
+  /** Processes that run one attempt after the other. */
+  readonly kept: KeptLanes;
   /** By the key of the kind; there is none before its first attempt. */
   readonly #runners: Map<string, Runner> = new Map();
   #closing: Promise<void> | undefined;
 
   constructor(options: OwnOptions) {
     this.#options = options;
+    const { listener } = options;
+    this.kept = new KeptLanes({
+      ...options,
+      listener: {
+        began: (lane, item, since) => listener.began?.(lane, item, since),
+        settled: (lane, item, outcome) => listener.settled(lane, item, outcome),
+        printed: (item, line) => this.#print(item, line),
+        progressed: (lane, item, progress) => listener.progressed(lane, item, progress),
+        free: () => listener.free(),
+      },
+    });
   }
 
   /** Those that run. */
   get views(): readonly OwnView[] {
-    return Array.from(this.#running.values(), ({ id, item, since }) => ({ id, running: { item, since } }));
+    const alone = Array.from(
+      this.#running.values(),
+      ({ id, item, since }) => ({ id, running: { item, since } }),
+    );
+    return [...alone, ...this.kept.views];
   }
 
   /** Runs what there is, as far as there is room. @param lane The last lane's number; returns the one that is last then. */
@@ -67,17 +90,16 @@ export class OwnLanes {
       supply.commit();
       this.#start(last, taken);
     }
-    return last;
+    return this.kept.feed(supply, last);
   }
 
   #start(lane: number, { kind, item }: OwnItem): void {
     const { killGraceMs, listener } = this.#options;
-    const { task, iteration, attempt } = item;
     const started = this.#runner(kind).start({
       lane,
       item,
       killGraceMs,
-      printed: (line) => listener.printed({ task, iteration, attempt, at: systemClock.now(), ...line }),
+      printed: (line) => this.#print(item, line),
       settled: (outcome) => {
         this.#running.delete(lane);
         listener.settled(lane, item, outcome);
@@ -85,6 +107,10 @@ export class OwnLanes {
     });
     this.#running.set(lane, started);
     listener.began?.(lane, item, systemClock.now());
+  }
+
+  #print({ task, iteration, attempt }: LaneItem, line: Pick<LaneLine, "stream" | "level" | "text">): void {
+    this.#options.listener.printed({ task, iteration, attempt, at: systemClock.now(), ...line });
   }
 
   #runner(kind: string): Runner {
@@ -97,6 +123,7 @@ export class OwnLanes {
 
   cancelAll(because: string): void {
     for (const attempt of this.#running.values()) attempt.abort("cancelled", because);
+    this.kept.cancelAll(because);
   }
 
   /** Stops all; resolves when they are gone. */
@@ -106,26 +133,35 @@ export class OwnLanes {
 
   async #close(): Promise<void> {
     this.cancelAll("the run has ended");
-    await Promise.all(Array.from(this.#running.values(), (attempt) => attempt.over));
+    await Promise.all([
+      ...Array.from(this.#running.values(), (attempt) => attempt.over),
+      this.kept.close(),
+    ]);
     await Promise.all(Array.from(this.#runners.values(), (runner) => runner.close()));
   }
 }
 
 /** The lanes of a pool beside its workers, if it may have any. @param feed Called when there is room again. */
 export function ownLanesOf(
-  { own, listener, killGraceMs, maxWorkers: max }: {
+  { own, listener, killGraceMs, workers: base, maxWorkers: max, services }: {
     readonly own?: RunnerPort;
-    readonly listener: OwnListener;
+    readonly listener: Omit<OwnListener, "free">;
     readonly killGraceMs: number;
+    readonly workers: number;
     readonly maxWorkers: number;
+    readonly services: (given: Given) => object;
   },
   feed: () => void,
 ): OwnLanes | undefined {
   return own && new OwnLanes({
     ...own,
+    base,
     max,
     killGraceMs,
+    services,
     listener: {
+      free: feed,
+      progressed: (lane, item, progress) => listener.progressed(lane, item, progress),
       began: (lane, item, since) => listener.began?.(lane, item, since),
       printed: (line) => listener.printed(line),
       settled: (lane, item, outcome) => {

@@ -7,11 +7,12 @@ import type { Thread } from "../runtime/port.ts";
 import type { RunnerPort } from "./kinds/runner.ts";
 import type { Given, LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
 import type { OwnItem } from "./own.ts";
+import type { KeptSupply } from "./process/kept.ts";
 import type { WorkerData } from "./protocol.ts";
 import type { Seat } from "./seat.ts";
 
 /** What there is to do, in order. */
-export interface Supply {
+export interface Supply extends KeptSupply {
   /** Attempts that could start now. */
   readonly ready: number;
   /** Attempts that want a lane of their own. */

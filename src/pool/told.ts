@@ -4,12 +4,14 @@
  * Invariant: what it gives out has the shape that its type says; what it can't is nothing, and never thrown.
  */
 import { isPlainJson } from "../base/json.ts";
-import type { ErrorData } from "../model/outcome.ts";
+import type { ErrorData, ErrorFrame } from "../model/outcome.ts";
 import { bytesBeyond, MAX_VALUE_BYTES } from "../base/limits.ts";
 import { MAX_DEPTH } from "../model/value.ts";
 
 /** How many errors there may be in a chain of causes. */
 const MAX_CAUSES = 16;
+/** How many frames and notes one may have. */
+const MAX_FRAMES = 100;
 
 /** The error of a text that the worker made of one. */
 export function errorOf(text: string): ErrorData | undefined {
@@ -20,17 +22,31 @@ export function errorOf(text: string): ErrorData | undefined {
   }
 }
 
-function errorIn(parsed: unknown, depth: number): ErrorData | undefined {
+/** The error in what was parsed; nothing if there is none. */
+export function errorIn(parsed: unknown, depth: number): ErrorData | undefined {
   if (typeof parsed !== "object" || parsed === null || depth > MAX_CAUSES) return undefined;
-  const { name, message, stack, cause } = parsed as Readonly<Record<string, unknown>>;
+  const { name, message, stack, frames, notes, cause } = parsed as Readonly<Record<string, unknown>>;
   if (typeof name !== "string" || typeof message !== "string") return undefined;
   const behind = Object.hasOwn(parsed, "cause") ? errorIn(cause, depth + 1) : undefined;
   return {
     name,
     message,
     ...(typeof stack === "string" ? { stack } : {}),
+    ...(Array.isArray(frames) ? { frames: frames.slice(0, MAX_FRAMES).flatMap(frameIn) } : {}),
+    ...(Array.isArray(notes) ? { notes: notes.slice(0, MAX_FRAMES).filter(isText) } : {}),
     ...(behind === undefined ? {} : { cause: behind }),
   };
+}
+
+function frameIn(parsed: unknown): readonly ErrorFrame[] {
+  if (typeof parsed !== "object" || parsed === null) return [];
+  const { file, line, function: name, code } = parsed as Readonly<Record<string, unknown>>;
+  if (!isText(file) || !Number.isSafeInteger(line) || !isText(name) || !isText(code)) return [];
+  return [{ file, line: line as number, function: name, code }];
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }
 
 /** A time within bounds; they count for what is no number too. */

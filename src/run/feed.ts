@@ -36,7 +36,7 @@ export function sourcesOf(plan: Plan): { readonly sources: FunctionSource[]; rea
   const known = new Map<string, Map<string, number>>();
   const sourceOf = Int32Array.from(plan.tasks, ({ run }) => {
     const kind = run && kindOf(run);
-    if (kind === undefined || kind.place === "own") return NO_SOURCE;
+    if (kind === undefined || !("source" in kind)) return NO_SOURCE;
     const source = kind.source(run!);
     const { module } = source;
     let places = known.get(module);
@@ -68,8 +68,14 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       fatal,
       follows,
       timeoutMs: plan.tasks[dispatch.task]!.timeoutMs,
-      payload: payloadOf(parts, dispatch.task, sourceOf[dispatch.task]!),
+      payload: payloadOf(parts, dispatch.task, workOf(dispatch.task)),
     };
+  };
+  const workOf = (index: number) => {
+    const { run } = plan.tasks[index]!;
+    if (sourceOf[index] !== NO_SOURCE) return `"s":${sourceOf[index]},`;
+    // Those in processes that are kept get it in the form that their runner wants.
+    return kindOf(run!).place === "kept" ? "" : `"r":${JSON.stringify(run)},`;
   };
   return {
     get ready() {
@@ -88,6 +94,19 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       return { kind: kindOf(plan.tasks[dispatch.task]!.run!).key, item: asItem(lane, dispatch) };
     },
     take: (lane, options) => schedule.take(lane, options).map((dispatch) => asItem(lane, dispatch)),
+    get kept() {
+      const head = schedule.headKept;
+      if (head === undefined) return undefined;
+      const { run, fresh } = plan.tasks[head]!;
+      return { kind: kindOf(run!).key, run: run!, fresh };
+    },
+    get readyKept() {
+      return schedule.readyKeptCount;
+    },
+    takeKept: (lane) => {
+      const dispatch = schedule.takeAlone(lane, 3);
+      return dispatch && { item: asItem(lane, dispatch), task: plan.tasks[dispatch.task]!.name };
+    },
     takeAlone: (lane) => {
       const dispatch = schedule.takeAlone(lane);
       return dispatch === undefined ? undefined : asItem(lane, dispatch);
@@ -101,7 +120,7 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
 }
 
 /** See `Payload` in pool/protocol.ts. Written by hand: values are JSON text already. */
-function payloadOf({ plan, schedule, values }: SupplyParts, index: number, source: number): string {
+function payloadOf({ plan, schedule, values }: SupplyParts, index: number, work: string): string {
   const task = plan.tasks[index]!;
   let inputs = "";
   let locals = "";
@@ -115,8 +134,7 @@ function payloadOf({ plan, schedule, values }: SupplyParts, index: number, sourc
       if (value !== undefined) inputs += `${inputs && ","}${JSON.stringify(need.as)}:${value}`;
     }
   }
-  const work = source === NO_SOURCE ? `"r":${JSON.stringify(task.run)}` : `"s":${source}`;
-  return `{${work},"t":${JSON.stringify(task.name)}` +
+  return `{${work}"t":${JSON.stringify(task.name)}` +
     (hasKeys(task.params) ? `,"p":${JSON.stringify(task.params)}` : "") +
     (inputs && `,"i":{${inputs}}`) + (locals && `,"l":[${locals}]`) + "}";
 }

@@ -4,18 +4,19 @@
  * Invariant: no variable of Outrider's own configuration, its secrets least of all, gets to a program.
  */
 import type { RunnerPort } from "../pool/kinds/runner.ts";
-import type { Runtime } from "../runtime/port.ts";
 
 /** Variables of our own configuration. */
 const OURS = /^(?:OUTRIDER|NETUNICORN)_/;
 
 /** What tasks of a run that run in no worker are given. @param more Such as `OUTRIDER_URL`; asked for at each start. */
 export function runnerPort(
-  { run, runtime }: { readonly run: string; readonly runtime: Runtime },
+  { run, runtime, note }: Omit<RunnerPort, "environment">,
   more: () => Readonly<Record<string, string>> = () => ({}),
 ): RunnerPort {
   return {
     runtime,
+    run,
+    note,
     environment: () => {
       const names = runtime.envNames().filter((name) => !OURS.test(name));
       const inherited = Object.fromEntries(names.map((name) => [name, runtime.env(name)!]));

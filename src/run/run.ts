@@ -69,6 +69,7 @@ class Run implements InspectedExecution {
     this.#loading = new Loading(this.#parts.world.clock);
     this.#begun.promise.catch(() => {});
     this.#pool = poolOf(this.#parts, {
+      note: (level, text) => this.note(level, text),
       listener: this.#listener(),
       nameOf: (task) => this.#name(task),
       calls: {
@@ -271,7 +272,7 @@ class Run implements InspectedExecution {
     const supply = work.supply(sourceOf);
     if (this.#loading.stopped !== undefined) this.stop(this.#loading.stopped);
     this.#begun.resolve(plan);
-    const onWorkers = ({ run }: PlanTask) => run !== undefined && kindOf(run).place !== "own";
+    const onWorkers = ({ run }: PlanTask) => run !== undefined && "source" in kindOf(run);
     this.#pool.begin(supply, { run, width: widthOf(plan, onWorkers), sources });
     return work;
   }

@@ -55,8 +55,8 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
     next: plan === undefined || schedule === undefined ? [] : nextOf(plan, schedule, limit),
     workers: {
       busy: lanes.filter((lane) => lane.outstanding > 0).length + (pool.own?.views.length ?? 0),
-      idle: lanes.filter((lane) => lane.warm && lane.outstanding === 0).length,
-      starting: lanes.filter((lane) => lane.starting).length,
+      idle: lanes.filter((lane) => lane.warm && lane.outstanding === 0).length + (pool.own?.kept.idle ?? 0),
+      starting: lanes.filter((lane) => lane.starting).length + (pool.own?.kept.starting ?? 0),
     },
   };
 }

@@ -13,12 +13,15 @@ import { StoreError } from "../store/errors.ts";
 import type { Emitter } from "../store/events.ts";
 import { type StoreService, storeService } from "../store/rpc.ts";
 import { noFlagCalls } from "./flags.ts";
+import type { Level } from "../model/record.ts";
 import type { RunParts } from "./parts.ts";
 import { takeEarly } from "./prewarm.ts";
 import { runnerPort } from "./programs.ts";
 
 /** Who hears of what the workers do, and what they are told. */
 export interface WorkersOptions {
+  /** Writes to the log, in the executor's name. */
+  readonly note: (level: Level, text: string) => void;
   readonly listener: PoolListener;
   /** What a worker may ask beside the store, the events and the flags. */
   readonly calls: { readonly [Call in keyof LaneCalls]: (...args: Parameters<LaneCalls[Call]>) => unknown };
@@ -27,7 +30,7 @@ export interface WorkersOptions {
 }
 
 /** The pool of a run; it has no worker yet. */
-export function poolOf(parts: RunParts, { listener, calls, nameOf }: WorkersOptions): Pool {
+export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: WorkersOptions): Pool {
   const { options, world: { runtime } } = parts;
   const { maxWorkers = MAX_WORKERS, killGraceMs = KILL_GRACE_MS, workerMemoryMiB, environment } = options;
   const max = Math.max(maxWorkers, options.workers ?? 1, 1);
@@ -43,7 +46,7 @@ export function poolOf(parts: RunParts, { listener, calls, nameOf }: WorkersOpti
         data,
         ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
       }),
-    own: runnerPort({ run: parts.run, runtime }, environment),
+    own: runnerPort({ run: parts.run, runtime, note }, environment),
     services: (lane) => ({
       ...storeCalls(parts, lane, nameOf),
       ...noFlagCalls(),

@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { descriptorLimit, needDescriptors } from "./descriptors.ts";
 import { guard } from "./guard.ts";
@@ -28,7 +28,7 @@ const SHORT_MS = 1;
 const REST_MS = 4;
 
 /** Starts a program. That it could not be started is told by `ended`. */
-export function startGroup({ command, cwd, env, stdin, mark, onOutput }: GroupOptions): ProcessGroup {
+export function startGroup({ command, cwd, env, stdin, mark, onLine, onOutput }: GroupOptions): ProcessGroup {
   const [name, ...args] = command;
   const program = name!.includes("/") && !isAbsolute(name!) ? join(cwd, name!) : name!;
   const marked = mark === undefined ? env : { ...env, [MARK]: marksWith(mark) };
@@ -37,7 +37,8 @@ export function startGroup({ command, cwd, env, stdin, mark, onOutput }: GroupOp
     needDescriptors(Math.min(MAX_RESERVE, descriptorLimit() / 8));
     guard.start();
     guard.watch(OURS);
-    child = spawn(program, args, { cwd, env: marked, detached: true, stdio: ["pipe", "pipe", "pipe"] });
+    const stdio = ["pipe", "pipe", "pipe", ...onLine === undefined ? [] : ["pipe" as const]] as const;
+    child = spawn(program, args, { cwd, env: marked, detached: true, stdio: [...stdio] });
   } catch (error) {
     return neverStarted(explained(error, { program, cwd }));
   }
@@ -58,6 +59,11 @@ export function startGroup({ command, cwd, env, stdin, mark, onOutput }: GroupOp
     handed.push(inTurns(output, { hear: (bytes) => onOutput(stream, bytes), released: () => released }));
     output.on("error", () => {});
   }
+  const line = onLine && child.stdio?.[3] as Duplex | null | undefined;
+  if (line) {
+    handed.push(inTurns(line, { hear: onLine, released: () => released }));
+    line.on("error", () => {});
+  }
   // A program that does not read its input may be gone before all of it is written.
   child.stdin?.on("error", () => {});
   child.stdin?.end(stdin);
@@ -69,6 +75,11 @@ export function startGroup({ command, cwd, env, stdin, mark, onOutput }: GroupOp
     pid: pid ?? 0,
     ended,
     drained,
+    write: (bytes) => {
+      if (!line || line.destroyed) return 0;
+      line.write(bytes);
+      return line.writableLength;
+    },
     signal: (signal) => void (pid !== undefined && send(pid, signal)),
     get alive() {
       return pid !== undefined && groupLives(pid);
@@ -77,6 +88,7 @@ export function startGroup({ command, cwd, env, stdin, mark, onOutput }: GroupOp
       released = true;
       if (pid !== undefined) guard.remove(pid);
       for (const stream of ["stdout", "stderr", "stdin"] as const) child[stream]?.destroy();
+      line?.destroy();
     },
   };
 }
@@ -116,6 +128,7 @@ function neverStarted(error: Error): ProcessGroup {
     pid: 0,
     ended: Promise.resolve({ code: undefined, signal: undefined, error }),
     drained: Promise.resolve(),
+    write: () => 0,
     signal() {},
     alive: false,
     release() {},

@@ -143,6 +143,8 @@ export interface GroupOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Written to its input, which is then closed. */
   readonly stdin: string;
+  /** Hears what it writes to its descriptor 3, which is two-way then. Default: it has none. */
+  readonly onLine?: (bytes: Uint8Array) => void;
   /** A mark for it and all that comes of it, also what leaves its group. Default: none. */
   readonly mark?: string;
   readonly onOutput: (stream: "stdout" | "stderr", bytes: Uint8Array) => void;
@@ -156,6 +158,8 @@ export interface ProcessGroup {
   readonly ended: Promise<ChildEnd>;
   /** Settles when nobody can write to its outputs any more and all is read. */
   readonly drained: Promise<void>;
+  /** Writes to its descriptor 3, if it has one; returns how many bytes it has not read yet. */
+  write(bytes: Uint8Array): number;
   /** Sends a signal to every process of the group. */
   signal(signal: "SIGTERM" | "SIGKILL"): void;
   /** Whether any process of the group is left. */

@@ -27,7 +27,7 @@ export interface Edges {
   readonly fatal: Uint8Array;
   /**
    * By task: 1 if its attempts have to be alone on their lane, nothing before them, nothing after them; 2 if they run in no
-   * worker but in a process of their own.
+   * worker but in a process of their own; 3 if in a process that is kept.
    */
   readonly alone: Uint8Array;
   /** By task: 1 if it may stand behind its needs on their lane, which goes on only after a success. */
@@ -70,6 +70,7 @@ function traitsOf({ tasks, onFailure }: Plan): Pick<Edges, "fatal" | "alone" | "
     if (allowFailure) fatal[index] = 0;
     const place = run && kindOf(run).place;
     if (place === "own") alone[index] = 2;
+    else if (place === "kept") alone[index] = 3;
     else if (place === "alone" || fresh || onLost === "fail") alone[index] = 1;
     if (alone[index] !== 0 || run === undefined) inLine[index] = 0;
     for (const { task, on } of needs) {

@@ -36,8 +36,10 @@ export class Schedule {
   readonly #ready: ReadyQueue;
   /** Ready tasks that have to be alone on their lane. */
   readonly #readyAlone: ReadyQueue;
-  /** All ready tasks, by what `Edges.alone` says of them; the last are those that run in a process of their own. */
-  readonly #queues: readonly [ReadyQueue, ReadyQueue, ReadyQueue];
+  /** Ready tasks that run in processes that are kept. */
+  readonly #readyKept: ReadyQueue;
+  /** All ready tasks, by what `Edges.alone` says of them. */
+  readonly #queues: readonly ReadyQueue[];
   readonly #delayed: Set<number> = new Set();
   #settling: { task: number; outcome: Outcome }[] = [];
   #commands: Command[] = [];
@@ -57,7 +59,8 @@ export class Schedule {
     for (const task of plan.tasks) rank[task.index] = task.rank;
     this.#ready = new ReadyQueue(rank);
     this.#readyAlone = new ReadyQueue(rank);
-    this.#queues = [this.#ready, this.#readyAlone, new ReadyQueue(rank)];
+    this.#readyKept = new ReadyQueue(rank);
+    this.#queues = [this.#ready, this.#readyAlone, new ReadyQueue(rank), this.#readyKept];
   }
 
   /** Tasks that could be taken now with `take`. */
@@ -68,6 +71,11 @@ export class Schedule {
   /** Tasks that could be taken now with `takeAlone`. */
   get readyAloneCount(): number {
     return this.#readyAlone.size;
+  }
+
+  /** Tasks that could be taken now with `takeAlone(lane, 3)`. */
+  get readyKeptCount(): number {
+    return this.#readyKept.size;
   }
 
   get ended(): boolean {
@@ -110,6 +118,11 @@ export class Schedule {
     return this.#readyAlone.head;
   }
 
+  /** The task that `takeAlone(lane, 3)` would take. */
+  get headKept(): number | undefined {
+    return this.#readyKept.head;
+  }
+
   /** Tasks that will be taken next, at most `limit`. */
   next(limit: number): number[] {
     const [plain, ...alone] = this.#queues.map((queue) => queue.peek(limit));
@@ -148,8 +161,8 @@ export class Schedule {
   }
 
   /** Takes the first of those that have to be alone on their lane. @param kind As `Edges.alone` has it. */
-  takeAlone(lane: number, kind: 1 | 2 = 1): Dispatch | undefined {
-    const task = this.#queues[kind].pop();
+  takeAlone(lane: number, kind: 1 | 2 | 3 = 1): Dispatch | undefined {
+    const task = this.#queues[kind]!.pop();
     if (task === undefined) return undefined;
     this.#dispatch(task, lane);
     return this.#asDispatch(task, false);

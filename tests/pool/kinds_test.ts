@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { KINDS } from "../../src/pipeline/kinds/list.ts";
-import { RUNNERS } from "../../src/pool/kinds/list.ts";
+import { KEPT, RUNNERS } from "../../src/pool/kinds/list.ts";
 import { echoKind } from "../fixtures/kinds/echo_kind.ts";
 import { echoRunner, seen as told } from "../fixtures/kinds/echo_runner.ts";
 import { shoutKind } from "../fixtures/kinds/shout_kind.ts";
@@ -19,8 +19,9 @@ function pipelineOf(tasks: Readonly<Record<string, unknown>>) {
 }
 
 test("kinds: each that runs in no worker has what runs it", () => {
-  const own = KINDS.filter(({ place }) => place === "own").map(({ key }) => key);
-  assert.deepEqual(RUNNERS.map(({ key }) => key).sort(), own.sort());
+  const at = (wanted: string) => KINDS.filter(({ place }) => place === wanted).map(({ key }) => key).sort();
+  assert.deepEqual(RUNNERS.map(({ key }) => key).sort(), at("own"));
+  assert.deepEqual(KEPT.map(({ key }) => key).sort(), at("kept"));
 });
 
 test("kinds: one more runs beside the others, by its two files alone", () =>

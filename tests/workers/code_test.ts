@@ -4,13 +4,26 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import { bundleWorker, workerCodeFile, workerCodePath } from "../../tools/build_worker.ts";
+import {
+  bundleWorker,
+  pythonCodeFile,
+  pythonCodePath,
+  workerCodeFile,
+  workerCodePath,
+} from "../../tools/build_worker.ts";
 
 test("src/pool/worker_code.ts is what the sources in workers/ give", () => {
   const committed = readFileSync(workerCodePath, "utf8");
   assert.ok(
     committed === workerCodeFile(bundleWorker().program),
     "src/pool/worker_code.ts is not current: run `npm run build:worker` and commit it",
+  );
+});
+
+test("src/pool/kinds/python_code.ts is what workers/python/runner.py is", () => {
+  assert.ok(
+    readFileSync(pythonCodePath, "utf8") === pythonCodeFile(),
+    "src/pool/kinds/python_code.ts is not current: run `npm run build:worker` and commit it",
   );
 });
 

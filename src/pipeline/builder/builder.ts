@@ -16,15 +16,16 @@ import type {
   OnFailure,
   Params,
   PipelineOptions,
+  PythonTaskOptions,
   Task,
   TaskFunction,
   TaskOptions,
 } from "./types.ts";
 import type {
   Manifest,
-  ManifestCommandRun,
   ManifestLoop,
   ManifestNeed,
+  ManifestRun,
   ManifestTask,
 } from "../document/manifest.ts";
 import { nameProblem } from "../document/name.ts";
@@ -37,7 +38,8 @@ import type { Value } from "../../model/value.ts";
 /** What the builder keeps of a task. */
 interface Entry {
   readonly fn: TaskFunction | undefined;
-  readonly command?: ManifestCommandRun;
+  /** What it runs that is no function of this module. */
+  readonly run?: ManifestRun;
   readonly needs: readonly ManifestNeed[];
   readonly options: TaskOptions<Params>;
 }
@@ -168,7 +170,50 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
     const { cwd, env, stdin, ...others } = checkOptions(options, place) as CommandTaskOptions;
     const entry: Entry = {
       fn: undefined,
-      command: withoutUndefined({ command: [...command], cwd, env, stdin }),
+      run: withoutUndefined({ command: [...command], cwd, env, stdin }),
+      needs: this.#needsOf(needs, place),
+      options: others,
+    };
+    this.#tasks.set(name, entry);
+    return new TaskHandle<unknown>(name, this.#handles);
+  }
+
+  /**
+   * Adds a task that runs a function of a Python module, in a process that stays warm; docs/python.md says what it is given.
+   *
+   * @param file The module, relative to this one.
+   * @param options Those of a task, `function`, `requirements` (a file, relative to this module) and `memory`.
+   * @throws {PipelineError} If the name is taken or can't be used, or file or function are missing.
+   */
+  python<T extends Value | undefined = Value | undefined>(
+    name: string,
+    file: string,
+    options: PythonTaskOptions,
+  ): Task<T>;
+  /** Adds a task that runs a function of a Python module, after others, whose values are in its `ctx.inputs`. */
+  python<T extends Value | undefined = Value | undefined>(
+    name: string,
+    needs: Needs | readonly (Task | Need)[],
+    file: string,
+    options: PythonTaskOptions,
+  ): Task<T>;
+  python(name: string, ...rest: readonly unknown[]): Task<unknown> {
+    const [needs, file, options] = typeof rest[0] === "string" ? [undefined, ...rest] : rest;
+    this.#checkName(name);
+    const place = placeOf("tasks", name);
+    const { function: fn, requirements, memory, ...others } = checkOptions(
+      options,
+      place,
+    ) as PythonTaskOptions;
+    if (typeof file !== "string" || typeof fn !== "string") {
+      throw refusal(
+        place,
+        'A Python task has a file and a function: python("probe", "tasks.py", { function: "probe" })',
+      );
+    }
+    const entry: Entry = {
+      fn: undefined,
+      run: withoutUndefined({ python: file, function: fn, requirements, memory }),
       needs: this.#needsOf(needs, place),
       options: others,
     };
@@ -216,7 +261,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
 
   #manifestTask(
     name: string,
-    { fn, command, needs, options }: Entry,
+    { fn, run, needs, options }: Entry,
     module: string | undefined,
   ): ManifestTask {
     if (fn !== undefined && module === undefined) {
@@ -227,7 +272,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
     }
     return withoutUndefined({
       ...options,
-      run: fn === undefined ? command : { module: module!, pipeline: this.name, task: name },
+      run: fn === undefined ? run : { module: module!, pipeline: this.name, task: name },
       needs: needs.length === 0 ? undefined : needs,
     });
   }

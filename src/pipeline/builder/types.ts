@@ -4,7 +4,12 @@
  * Invariant: `ctx.inputs` has a key for each need, with the type that the needed task returns.
  */
 import type { TaskContext } from "../../model/context.ts";
-import type { Duration, ManifestCommandOptions, ManifestTaskOptions } from "../document/manifest.ts";
+import type {
+  Duration,
+  ManifestCommandOptions,
+  ManifestPythonOptions,
+  ManifestTaskOptions,
+} from "../document/manifest.ts";
 import type { On } from "../../model/outcome.ts";
 import type { Value } from "../../model/value.ts";
 
@@ -89,6 +94,9 @@ export interface TaskOptions<P extends Params = Readonly<Record<string, Value>>,
 
 /** Options of a task that runs a program. */
 export interface CommandTaskOptions extends TaskOptions<Params>, ManifestCommandOptions {}
+
+/** Options of a task that runs a function of a Python module. */
+export interface PythonTaskOptions extends TaskOptions<Params>, ManifestPythonOptions {}
 
 /** Options of a pipeline. */
 export interface PipelineOptions<F extends OnFailure = OnFailure> {

@@ -50,8 +50,24 @@ export interface ManifestNeed {
   readonly as?: string | undefined;
 }
 
-/** What a task runs: a function of a module, or a program. */
-export type ManifestRun = ManifestModuleRun | ManifestCommandRun;
+/** What a task runs: a function of a module, a function of a Python module, or a program. */
+export type ManifestRun = ManifestModuleRun | ManifestPythonRun | ManifestCommandRun;
+
+/** A function of a Python module; docs/python.md says what it is given. */
+export interface ManifestPythonRun extends ManifestPythonOptions {
+  /** The file of the module: a path relative to the manifest, an absolute one, or a `file:` URL. */
+  readonly python: string;
+}
+
+/** How a function of a Python module is run. */
+export interface ManifestPythonOptions {
+  /** The function; it is called with `ctx`. */
+  readonly function: string;
+  /** A requirements file for pip, relative to the manifest. Default: nothing is installed. */
+  readonly requirements?: string | undefined;
+  /** The most memory that its process may have, such as `"512MiB"`. Default: no limit. */
+  readonly memory?: string | undefined;
+}
 
 /** A program of the device, run without a shell; docs/command-tasks.md says what it is given. */
 export interface ManifestCommandRun extends ManifestCommandOptions {

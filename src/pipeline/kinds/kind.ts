@@ -64,10 +64,13 @@ export interface WorkerKind<Written extends object = object, Planned extends obj
   source(run: Planned): FunctionSource;
 }
 
-/** A kind whose tasks run in no worker: one of `pool/kinds/` has the same key and runs them. */
+/**
+ * A kind whose tasks run in no worker: one of `pool/kinds/` has the same key and runs them. `own`: each attempt in a process
+ * of its own; `kept`: in processes that run one attempt after the other.
+ */
 export interface OwnKind<Written extends object = object, Planned extends object = object>
   extends Described<Written, Planned> {
-  readonly place: "own";
+  readonly place: "own" | "kept";
 }
 
 /** A kind of task. */

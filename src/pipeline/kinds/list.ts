@@ -6,10 +6,12 @@
 import type { TaskKind } from "./kind.ts";
 import { moduleKind } from "./module.ts";
 import { programKind } from "./program.ts";
+import { pythonKind } from "./python.ts";
 
 /** All kinds. What has none of the keys is of the last one, which says what is missing. */
 export const KINDS: readonly TaskKind[] = [
   programKind,
+  pythonKind,
   moduleKind,
 ];
 

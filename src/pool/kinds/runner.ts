@@ -1,15 +1,21 @@
 /**
- * Owns what the pool asks of a kind of task that runs in no worker. Types only.
+ * Owns what the pool asks of a kind of task that runs in no worker: a process for each attempt, or processes that are kept.
+ * Types only.
  * Must not know which kinds there are (list.ts), nor what a task of one is.
  * Invariant: each attempt that is started settles once, and is over when nothing of it is left.
  */
 import type { Runtime } from "../../runtime/port.ts";
 import type { LaneItem, LaneOutcome } from "../lane.ts";
+import type { Launch } from "../process/process.ts";
 import type { AbortOutcome } from "../protocol.ts";
 
 /** What kinds need of the outside. */
 export interface RunnerPort {
   readonly runtime: Runtime;
+  /** Id of the run. */
+  readonly run: string;
+  /** Tells what is going on, for the log. */
+  note(level: "info" | "warn", text: string): void;
   /** The environment that processes get, before what the task itself says. */
   environment(): Readonly<Record<string, string>>;
 }
@@ -53,4 +59,24 @@ export interface RunnerKind {
   readonly key: string;
   /** Called at the first attempt of the kind in a run. */
   open(port: RunnerPort): Runner;
+}
+
+/** What is known of the tasks of one kind that run in processes that are kept, in one run. */
+export interface KeptRunner {
+  /** What a process has to be for a task: those with the same key may run on the same one. */
+  keyOf(run: object): string;
+  /** How one is started for a task. May take long the first time; rejects with what is missing, in words. */
+  launch(run: object): Promise<Launch>;
+  /** JSON text of what is to be done, as the runner in the process wants it. */
+  workOf(run: object): string;
+  /** Called once, when all processes are gone. */
+  close(): Promise<void>;
+}
+
+/** How tasks of a kind are run in processes that are kept (process/). */
+export interface KeptKind {
+  /** The key of the kind in pipeline/kinds/. */
+  readonly key: string;
+  /** Called at the first attempt of the kind in a run. */
+  open(port: RunnerPort): KeptRunner;
 }

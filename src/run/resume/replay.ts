@@ -99,7 +99,7 @@ export function planHash(plan: Plan): Promise<string> {
   const tasks = plan.tasks.map((task) => {
     const { run } = task;
     const kind = run && kindOf(run);
-    if (kind === undefined || kind.place === "own") return task;
+    if (kind === undefined || !("source" in kind)) return task;
     const { module } = kind.source(run!);
     if ((run as { readonly module?: unknown }).module !== module) return task;
     let number = numbers.get(module);

@@ -1,0 +1,117 @@
+/**
+ * Owns which Python runs tasks: the one that OUTRIDER_PYTHON names, else python3, found once for each name.
+ * Must not know what it runs.
+ * Invariant: what it gives is an interpreter itself and no shim before it, of a version that the runner takes.
+ */
+import { systemClock } from "../../base/clock.ts";
+import { within } from "../../base/wait.ts";
+import type { ChildEnd, Runtime } from "../../runtime/port.ts";
+
+/** The variable that names the interpreter. */
+export const PYTHON_VARIABLE = "OUTRIDER_PYTHON";
+/** The least version that the runner takes. */
+const LEAST: readonly [number, number] = [3, 8];
+/** How long an interpreter may take to say what it is, milliseconds. */
+const ASK_MS = 30_000;
+/** How long the rest of what a program has printed is waited for, milliseconds. */
+const DRAIN_MS = 1_000;
+/** Most that is kept of what a program prints, bytes. */
+const MAX_OUTPUT: number = 64 * 1024 ** 2;
+
+/** An interpreter. */
+export interface Interpreter {
+  /** Path of it. */
+  readonly executable: string;
+  /** Such as `3.11.7`. */
+  readonly version: string;
+}
+
+/** What running a program needs of the outside. */
+export type ToolRuntime = Pick<Runtime, "startGroup" | "cwd" | "env">;
+
+/** What a program has come to. */
+export interface ToolEnd extends ChildEnd {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** No interpreter, or one that will not do. */
+export class PythonError extends Error {
+  override name = "PythonError";
+}
+
+const found: Map<string, Promise<Interpreter>> = new Map();
+
+/** The interpreter for tasks. @throws {PythonError} With what to install. */
+export async function interpreterOf(
+  runtime: ToolRuntime,
+  env: Readonly<Record<string, string>>,
+): Promise<Interpreter> {
+  const program = runtime.env(PYTHON_VARIABLE) || "python3";
+  let answer = found.get(program);
+  if (answer === undefined) {
+    found.set(program, answer = ask(runtime, program, env));
+    // It may be installed meanwhile.
+    answer.catch(() => found.delete(program));
+  }
+  return await answer;
+}
+
+async function ask(
+  runtime: ToolRuntime,
+  program: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Interpreter> {
+  const code = "import sys; print(sys.executable); print('.'.join(map(str, sys.version_info[:3])))";
+  const end = await runTool(runtime, { command: [program, "-c", code], env, limitMs: ASK_MS });
+  const named = runtime.env(PYTHON_VARIABLE) ? `${PYTHON_VARIABLE} names` : "PATH has";
+  const advice = `install Python ${LEAST.join(".")} or newer, or name one by ${PYTHON_VARIABLE}`;
+  if (end.error !== undefined) {
+    throw new PythonError(`There is no Python for the tasks: ${end.error.message}; ${advice}`);
+  }
+  const [executable = "", version = ""] = end.stdout.split("\n").map((line) => line.trim());
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (end.code !== 0 || executable === "" || !(major >= 2)) {
+    const why = end.stderr.trim().split("\n").at(-1) || `it ended with exit code ${end.code ?? "unknown"}`;
+    throw new PythonError(`${JSON.stringify(program)}, which ${named}, is no Python: ${why}; ${advice}`);
+  }
+  if (major !== LEAST[0] || minor < LEAST[1]) {
+    throw new PythonError(`${executable} is Python ${version}: ${advice}`);
+  }
+  return { executable, version };
+}
+
+/** Runs a program to its end. It never rejects; one that takes longer than `limitMs` is killed. */
+export async function runTool(
+  runtime: ToolRuntime,
+  { command, env, stdin = "", limitMs, hear }: {
+    readonly command: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+    readonly stdin?: string;
+    readonly limitMs: number;
+    /** Hears what it prints. */
+    readonly hear?: (bytes: Uint8Array) => void;
+  },
+): Promise<ToolEnd> {
+  const texts = { stdout: "", stderr: "" };
+  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  const group = runtime.startGroup({
+    command,
+    cwd: runtime.cwd(),
+    env,
+    stdin,
+    onOutput: (stream, bytes) => {
+      hear?.(bytes);
+      if (texts[stream].length < MAX_OUTPUT) {
+        texts[stream] += decoders[stream].decode(bytes, { stream: true });
+      }
+    },
+  });
+  const cancel = systemClock.after(limitMs, () => group.signal("SIGKILL"));
+  const end = await group.ended;
+  cancel();
+  if (group.alive) group.signal("SIGKILL");
+  await within(systemClock, DRAIN_MS, group.drained);
+  group.release();
+  return { ...end, ...texts };
+}

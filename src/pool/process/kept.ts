@@ -1,0 +1,259 @@
+/**
+ * Owns the processes of a run that are kept to run tasks, one at a time each: how many there are, which gets what there is to do.
+ * Must not know what comes next (its supply does), nor in which language a task is.
+ * Invariant: there is never something ready and a process without anything to do that fits, once `feed` has returned; an
+ * attempt is taken only when there is a process for it, or none can be started, by which it has failed.
+ */
+import { systemClock } from "../../base/clock.ts";
+import { KEPT } from "../kinds/list.ts";
+import type { KeptRunner, RunnerPort } from "../kinds/runner.ts";
+import { type Given, type LaneItem, type LaneOutcome, stampsOf } from "../lane.ts";
+import { beganAt, TaskProcess } from "./process.ts";
+
+/** A ready task that has waited this long makes the processes more than the base, milliseconds. */
+const GROW_MS = 20;
+/** A process beyond the base that has had nothing to do for this long ends, milliseconds. */
+const IDLE_MS = 10_000;
+
+/** The attempt that comes next. */
+export interface KeptHead {
+  /** Key of its kind. */
+  readonly kind: string;
+  /** What the plan has of it. */
+  readonly run: object;
+  /** Whether it wants a process that has run nothing before. */
+  readonly fresh: boolean;
+}
+
+/** Where attempts come from. */
+export interface KeptSupply {
+  readonly kept: KeptHead | undefined;
+  /** Attempts that could start now. */
+  readonly readyKept: number;
+  /** The next one. @returns With the task's name. */
+  takeKept(lane: number): { readonly item: LaneItem; readonly task: string } | undefined;
+  commit(): void;
+}
+
+/** What hears of them. */
+export interface KeptListener {
+  began(lane: number, item: LaneItem, since: number): void;
+  settled(lane: number, item: LaneItem, outcome: LaneOutcome): void;
+  printed(
+    item: LaneItem,
+    line: { readonly stream: number; readonly level: number; readonly text: string },
+  ): void;
+  progressed(
+    lane: number,
+    item: LaneItem,
+    progress: { readonly fraction: number; readonly text?: string },
+  ): void;
+  /** There may be room. */
+  free(): void;
+}
+
+/** How they are run. */
+export interface KeptOptions extends RunnerPort {
+  /** So many are started at once if there is something to do. */
+  readonly base: number;
+  readonly max: number;
+  readonly killGraceMs: number;
+  readonly services: (given: Given) => object;
+  readonly listener: KeptListener;
+}
+
+/** The processes of one run. */
+export class KeptLanes {
+  readonly #options: KeptOptions;
+  readonly #processes: Set<TaskProcess> = new Set();
+  /** Those that take nothing more. */
+  readonly #leaving: Set<TaskProcess> = new Set();
+  readonly #runners: Map<string, KeptRunner> = new Map();
+  /** By key: why no process of it could be started. */
+  readonly #broken: Map<string, Error> = new Map();
+  readonly #timers: Map<"grow" | "shrink", () => void> = new Map();
+  #waited = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: KeptOptions) {
+    this.#options = options;
+  }
+
+  get #all(): readonly TaskProcess[] {
+    return [...this.#processes, ...this.#leaving];
+  }
+
+  /** Those that run something. */
+  get views(): readonly { readonly id: number; readonly running: { item: LaneItem; since: number } }[] {
+    return this.#all.flatMap(({ id, running }) => running === undefined ? [] : [{ id, running }]);
+  }
+
+  get idle(): number {
+    return [...this.#processes].filter(({ idle }) => idle).length;
+  }
+
+  get starting(): number {
+    return [...this.#processes].filter(({ starting }) => starting).length;
+  }
+
+  /** Runs what there is, as far as there is room. @param lane The last lane's number; returns the one that is last then. */
+  feed(supply: KeptSupply, lane: number): number {
+    let last = lane;
+    for (let next = supply.kept; next !== undefined; next = supply.kept) {
+      const runner = this.#runner(next.kind);
+      const key = runner.keyOf(next.run);
+      const broken = this.#broken.get(key);
+      if (broken !== undefined) {
+        this.#broken.delete(key);
+        this.#fail(supply, ++last, broken);
+        continue;
+      }
+      const { fresh, run } = next;
+      const process = [...this.#processes].find((each) =>
+        each.idle && each.key === key && !(fresh && each.used)
+      );
+      if (process === undefined) {
+        last = this.#grow(supply, { key, run, runner }, last);
+        break;
+      }
+      const taken = supply.takeKept(process.id);
+      if (taken === undefined) break;
+      supply.commit();
+      process.run({ ...taken, work: runner.workOf(run) }, fresh);
+      if (fresh) this.#leave(process);
+      this.#options.listener.began(process.id, taken.item, beganAt(process.running!));
+    }
+    if (supply.readyKept === 0) this.#waited = false;
+    return last;
+  }
+
+  cancelAll(because: string): void {
+    for (const process of this.#all) process.abort("cancelled", because);
+  }
+
+  /** Ends all; resolves when they are gone. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    for (const cancel of this.#timers.values()) cancel();
+    this.cancelAll("the run has ended");
+    await Promise.all(this.#all.map((process) => process.end()));
+    await Promise.all(Array.from(this.#runners.values(), (runner) => runner.close()));
+  }
+
+  #runner(kind: string): KeptRunner {
+    const known = this.#runners.get(kind);
+    if (known !== undefined) return known;
+    const runner = KEPT.find(({ key }) => key === kind)!.open(this.#options);
+    this.#runners.set(kind, runner);
+    return runner;
+  }
+
+  /** No process fits what comes next: up to the base one is started at once, beyond it after a while. */
+  #grow(
+    supply: KeptSupply,
+    { key, run, runner }: { readonly key: string; readonly run: object; readonly runner: KeptRunner },
+    lane: number,
+  ): number {
+    let last = lane;
+    const { base, max } = this.#options;
+    const waiting = supply.readyKept - this.starting;
+    let room = base - this.#processes.size;
+    if (room <= 0 && this.#waited && this.starting === 0) {
+      this.#waited = false;
+      room = Math.min(this.#processes.size, max - this.#all.length);
+    }
+    if (room <= 0 && waiting > 0) {
+      const idle = [...this.#processes].find((process) => process.idle);
+      if (idle !== undefined) {
+        // It is another's: of another environment, or has run something.
+        this.#leave(idle);
+        void idle.end();
+        room = 1;
+      }
+    }
+    for (let more = Math.min(room, waiting); more > 0; more--) {
+      this.#start(++last, { key, launch: runner.launch(run) });
+    }
+    this.#after("grow", GROW_MS, () => {
+      this.#waited = true;
+      this.#options.listener.free();
+    });
+    return last;
+  }
+
+  #start(
+    id: number,
+    { key, launch }: Pick<ConstructorParameters<typeof TaskProcess>[0], "key" | "launch">,
+  ): void {
+    const { run, runtime, killGraceMs, services, listener } = this.#options;
+    const process = new TaskProcess({
+      id,
+      key,
+      run,
+      runtime,
+      launch,
+      killGraceMs,
+      services,
+      listener: {
+        ready: () => listener.free(),
+        printed: (item, line) => listener.printed(item, line),
+        progressed: (item, progress) => listener.progressed(id, item, progress),
+        settled: (_, item, outcome) => listener.settled(id, item, outcome),
+        ended: (_, error) => {
+          this.#processes.delete(process);
+          this.#leaving.delete(process);
+          if (error !== undefined && this.#closing === undefined) this.#broken.set(key, error);
+          listener.free();
+        },
+      },
+    });
+    this.#processes.add(process);
+    if (this.#processes.size > this.#options.base) this.#after("shrink", IDLE_MS, () => this.#shrink());
+  }
+
+  /** An attempt for which no process can be started has failed by that. */
+  #fail(supply: KeptSupply, lane: number, { name, message }: Error): void {
+    const taken = supply.takeKept(lane);
+    if (taken === undefined) return;
+    supply.commit();
+    const since = systemClock.monotonic();
+    this.#options.listener.began(lane, taken.item, beganAt({ since }));
+    // Not now: who feeds does not expect that anything settles meanwhile.
+    systemClock.after(0, () => {
+      this.#options.listener.settled(lane, taken.item, {
+        outcome: "failed",
+        error: { name, message },
+        ...stampsOf(since),
+      });
+    });
+  }
+
+  #shrink(): void {
+    const since = systemClock.monotonic() - IDLE_MS;
+    const idle = [...this.#processes].filter((process) => process.idle && process.idleSince <= since);
+    for (const process of idle.slice(0, Math.max(0, this.#processes.size - this.#options.base))) {
+      this.#leave(process);
+      void process.end();
+    }
+    if (this.#processes.size > this.#options.base) this.#after("shrink", IDLE_MS, () => this.#shrink());
+  }
+
+  #leave(process: TaskProcess): void {
+    this.#processes.delete(process);
+    this.#leaving.add(process);
+  }
+
+  #after(name: "grow" | "shrink", ms: number, act: () => void): void {
+    if (this.#closing !== undefined || this.#timers.has(name)) return;
+    this.#timers.set(
+      name,
+      systemClock.after(ms, () => {
+        this.#timers.delete(name);
+        act();
+      }),
+    );
+  }
+}
