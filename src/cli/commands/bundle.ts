@@ -14,25 +14,13 @@ interface Flags {
 
 async function bundle(this: CliContext, { output }: Flags, file: string): Promise<void> {
   await readSource(file, this.runtime);
-  const [{ bundlePipeline }, { bundleText }] = await Promise.all([
-    import("../../environment/bundling.ts"),
-    import("../../pipeline/document/bundle.ts"),
-  ]);
-  const made = await bundlePipeline(file);
-  const target = output ?? targetOf(made.manifest.name);
-  const text = bundleText(made);
-  await writeTarget(target, text, this.runtime);
-  const tasks = Object.keys(made.manifest.tasks).length;
-  this.runtime.stderr.write(
-    `${target}: ${made.manifest.name}, ${
-      tasks === 1 ? "1 task" : `${tasks} tasks`
-    }, ${text.length} characters, hash ${made.hash}\n`,
+  const { buildEnvironment } = await import("../../environment/build.ts");
+  const { files, summary } = await buildEnvironment(
+    "bundle",
+    { pipeline: file },
+    (name, text) => writeTarget(output ?? name, text, this.runtime),
   );
-}
-
-/** A file in the working directory, named after the pipeline. */
-function targetOf(name: string): string {
-  return `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^\.+/, "") || "pipeline"}.outrider.json`;
+  this.runtime.stderr.write(`${output ?? files[0]!.name}: ${summary}\n`);
 }
 
 /** `outrider bundle` */

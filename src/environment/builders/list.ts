@@ -1,0 +1,12 @@
+/**
+ * Owns the list of the builders of environments. One more is a file in this folder and a line here.
+ * Must not know what is in a builder.
+ * Invariant: no kind is that of two builders.
+ */
+import type { Builder } from "./builder.ts";
+import { bundleBuilder } from "./bundle.ts";
+
+/** All of them. */
+export const BUILDERS: readonly Builder[] = [
+  bundleBuilder,
+];
