@@ -1,5 +1,5 @@
 /**
- * Owns the shape of what a journal holds: state records and log records, each lane numbered from 1 without gaps.
+ * Owns the shape of what a journal holds: state records and log records, each stream numbered from 1 without gaps.
  * Must not know where records are kept or sent.
  * Invariant: replaying the state records in order gives the state of the run.
  */

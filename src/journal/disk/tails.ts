@@ -98,8 +98,11 @@ export class Tails {
   }
 
   close(): void {
-    this.#current.file.close();
-    this.#other.file.close();
+    try {
+      this.#current.file.close();
+    } finally {
+      this.#other.file.close();
+    }
   }
 }
 
