@@ -1,0 +1,167 @@
+/**
+ * Tests of what comes before a run's first task and after its last: loading that a stop or a clock ends, and what is told
+ * of a run without a worker. Clock and threads are in the test's hand.
+ */
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { InnerOptions, InspectedExecution } from "../../src/run/inspection.ts";
+import { loadPlan } from "../../src/run/loading.ts";
+import { inspectedRun } from "../../src/run/run.ts";
+import { PipelineError } from "../../src/model/problem.ts";
+import { HandClock } from "../store/hand_clock.ts";
+import { BEGIN, stillWorld } from "./work_rig.ts";
+
+/** A pipeline whose module a worker has to be asked about. */
+const ASKS = { outrider: 1, name: "asks", tasks: { a: { run: { module: "file:///x/y.ts", export: "a" } } } };
+/** A pipeline that needs no worker. */
+const SYNC = { outrider: 1, name: "sync", tasks: { a: {}, b: { needs: ["a"] } } };
+
+/** Lets everything go on that waits for nothing but its turn. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+}
+
+function begin(source: object, options: InnerOptions = {}) {
+  const clock = new HandClock(BEGIN);
+  const world = stillWorld(clock);
+  const run: InspectedExecution = inspectedRun(source as Parameters<typeof inspectedRun>[0], {
+    world,
+    run: "r",
+    ...options,
+  });
+  const failed: unknown[] = [];
+  run.then(undefined, (error: unknown) => failed.push(error));
+  return { clock, world, run, failed };
+}
+
+function messageOf(error: unknown): string {
+  assert.ok(error instanceof PipelineError, String(error));
+  return error.message;
+}
+
+test("loading: a stop while a module is looked at gives it as long as a task, then ends the run", async () => {
+  const { clock, world, run, failed } = begin(ASKS, { stopGraceMs: 3_000 });
+  await settled();
+  run.stop("time for lunch");
+  run.stop("not any sooner");
+  clock.advance(2_999);
+  await settled();
+  assert.deepEqual(failed, []);
+  assert.equal(run.snapshot().state, "running");
+  clock.advance(1);
+  await assert.rejects(Promise.resolve(run), (error) => {
+    assert.match(messageOf(error), /still being loaded when the run was stopped \(time for lunch\)/);
+    return true;
+  });
+  await assert.rejects(run.begun, PipelineError);
+  assert.equal(run.snapshot().state, "cancelled");
+  assert.equal(world.threads.size, 0);
+});
+
+test("loading: a cancel gives what is looked at no longer than a task that is cancelled", async () => {
+  const { clock, run } = begin(ASKS, { stopGraceMs: 30_000, killGraceMs: 50 });
+  await settled();
+  run.stop("soon");
+  run.cancel("now");
+  clock.advance(50);
+  await assert.rejects(Promise.resolve(run), (error) => {
+    assert.match(messageOf(error), /when the run was stopped \(now\)/);
+    return true;
+  });
+  assert.equal(run.snapshot().state, "cancelled");
+});
+
+test("loading: a module that never answers is given up after a minute, in words", async () => {
+  const { clock, world, failed, run } = begin(ASKS);
+  await settled();
+  clock.advance(59_999);
+  await settled();
+  assert.deepEqual(failed, []);
+  clock.advance(1);
+  await assert.rejects(Promise.resolve(run), (error) => {
+    assert.match(
+      messageOf(error),
+      /Loading file:\/\/\/x\/y\.ts takes longer than 60 s: look for code that waits at its top level/,
+    );
+    return true;
+  });
+  assert.equal(run.snapshot().state, "failed");
+  assert.equal(world.threads.size, 0);
+});
+
+test("loading: a plan alone is given up in the same time, with its thread", async () => {
+  const clock = new HandClock(BEGIN);
+  const world = stillWorld(clock);
+  const plan = loadPlan(ASKS as Parameters<typeof loadPlan>[0], {}, world);
+  plan.catch(() => {});
+  await settled();
+  assert.equal(world.threads.size, 1);
+  clock.advance(60_000);
+  await assert.rejects(plan, /takes longer than 60 s/);
+  assert.equal(world.threads.size, 0);
+});
+
+test("loading: what has failed is not stopped any more, and no timer is left of it", async () => {
+  const { clock, run } = begin({ outrider: 1, name: "x", tasks: { a: { needs: ["b"] } } });
+  await assert.rejects(Promise.resolve(run), PipelineError);
+  run.stop("late");
+  run.cancel("later");
+  assert.equal(clock.timers, 0);
+  assert.equal(run.snapshot().state, "failed");
+});
+
+test("run: what needs no worker begins and ends at the clock's time, and says how long it took", async () => {
+  const { clock, world, run } = begin(SYNC);
+  clock.advance(12);
+  const result = await run;
+  assert.deepEqual([result.run, result.pipeline, result.state, result.tookMs], ["r", "sync", "succeeded", 0]);
+  assert.equal(result.runtime, `${world.runtime.name} ${world.runtime.version}`);
+  assert.equal(Date.parse(result.startedAt), BEGIN + 12);
+  assert.equal(Date.parse(result.endedAt!), BEGIN + 12);
+  assert.deepEqual(run.journal.states(0, 9).map(({ type }) => type), [
+    "run.started",
+    "attempt.settled",
+    "attempt.settled",
+    "run.ended",
+  ]);
+  assert.deepEqual(run.journal.logs(0, 9).map(({ text }) => text), [
+    `Run r of sync (2 tasks) started on ${result.runtime}`,
+    "Run r succeeded after 0.000 s",
+  ]);
+  const { state, ranMs, startedAt, counts } = run.snapshot();
+  clock.advance(1_000);
+  assert.deepEqual([state, ranMs, startedAt, counts.succeeded], ["succeeded", 0, BEGIN + 12, 2]);
+  assert.equal(run.snapshot().ranMs, 0);
+  assert.equal(world.threads.size, 0);
+  assert.equal(clock.timers, 0);
+});
+
+test("run: what is asked for while it is loaded holds once it is: nothing starts", async () => {
+  const { run } = begin(SYNC);
+  run.stop("at once");
+  const { state } = await run;
+  assert.equal(state, "succeeded", "there was nothing left to stop");
+  const { run: cancelled, clock } = begin({
+    ...ASKS,
+    tasks: { a: { run: { command: ["true"] } }, b: { needs: ["a"] } },
+  });
+  cancelled.cancel("no");
+  const result = await cancelled;
+  assert.equal(result.state, "cancelled");
+  assert.deepEqual(result.tasks["a"]!.map(({ outcome, because }) => [outcome, because]), [["skipped", "no"]]);
+  assert.equal(clock.timers, 0);
+});
+
+test("run: without an id it takes one of the world, and the store and the events have the world's time", async () => {
+  const clock = new HandClock(BEGIN);
+  const world = { ...stillWorld(clock), newId: () => "the world's" };
+  const run = inspectedRun(SYNC as Parameters<typeof inspectedRun>[0], { world });
+  assert.equal(run.run, "the world's");
+  run.events.emit("x");
+  run.store.set("k", "1", { expiresInMs: 50 });
+  clock.advance(50);
+  assert.equal(run.store.get("k"), undefined);
+  const at = run.journal.states(0, 9).map((record) => [record.type, record.at]);
+  assert.deepEqual(at.slice(0, 2), [["event.emitted", BEGIN], ["store.changed", BEGIN]]);
+  await run;
+});
