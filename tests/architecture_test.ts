@@ -116,6 +116,24 @@ const RAW_TIME_USED: readonly { readonly where: RegExp; readonly what: RegExp; r
   },
 ];
 
+/** Time, chance and the runtime as they lie about: by rooms where they are passed in, the file that says which they are. */
+const PASSED_IN: Readonly<Record<string, string>> = {
+  run: "src/run/world.ts",
+  schedule: "",
+};
+const AMBIENT =
+  /(?<!\.)\b(?:systemClock|stampOffset|Date\.now|performance\.now|Math\.random|crypto\.(?!subtle)\w+|set(?:Timeout|Interval|Immediate))\b/g;
+const AMBIENT_FILES = /^src\/(?:runtime\/runtime|base\/primordials)\.ts$/;
+
+/** What a test would change for all that runs beside it. (The environment of the process is what some tests are about.) */
+const GLOBALS = "(?:globalThis|Date|Math|performance|crypto|console|realWorld|systemClock|navigator)";
+const PATCH = new RegExp(
+  String.raw`\b${GLOBALS}(?:\.\w+)+\s*(?:[-+*/|&?]{0,2}=(?![=>])|\+\+|--)` +
+    String.raw`|\b(?:Object|Reflect)\.(?:assign|definePropert\w+|set)\(\s*(?:${GLOBALS}|runtime)\b` +
+    String.raw`|\bdelete\s+${GLOBALS}\.|\bmock\.(?:timers|method|property)\b`,
+  "g",
+);
+
 /**
  * A wall time less something, or something less a wall time: what would be a duration, and isn't after a step. Stamps are
  * called `…At` or `at`, and come from `now()`.
@@ -362,6 +380,64 @@ test("the clock and the timers of the runtime are used only by the one clock", (
       .filter((what) => !RAW_TIME_USED.some((used) => used.where.test(path) && used.what.test(what)))
       .map((what) => `uses ${what}: take systemClock of src/base/clock.ts`)
   );
+  assert.deepEqual(found, []);
+});
+
+test("where time, chance and the runtime are passed in, one file says which they are", () => {
+  for (
+    const text of [
+      "systemClock.now()",
+      "= Math.random;",
+      "crypto.randomUUID()",
+      "setTimeout(x, 1)",
+      "stampOffset()",
+    ]
+  ) {
+    assert.ok(` ${text}`.match(AMBIENT), text);
+  }
+  for (const text of ["clock.stampOffset()", "this.#random()", "crypto.subtle.digest"]) {
+    assert.ok(!` ${text}`.match(AMBIENT), text);
+  }
+  const found = breaches(({ path, code, imports }) => {
+    const where = PASSED_IN[roomOf(path)];
+    if (where === undefined || where === path) return [];
+    return [
+      ...[...code.matchAll(AMBIENT)].map(([what]) => `uses ${what}: have it passed in`),
+      ...imports.filter((to) => AMBIENT_FILES.test(to)).map((to) => `imports ${to}: have it passed in`),
+    ];
+  });
+  assert.deepEqual(found, []);
+});
+
+test("no test changes what all share: a clock, chance, threads are handed in", () => {
+  const wrong = [
+    "Date.now = () => 1",
+    "globalThis.setTimeout = later",
+    "Math.random = seeded(1)",
+    "performance.now = hand",
+    "Object.assign(runtime, {})",
+    'Object.defineProperty(globalThis, "fetch", {})',
+    "delete globalThis.fetch",
+    "globalThis.fetch ??= x",
+    "t.mock.timers.enable()",
+  ];
+  for (const text of wrong) assert.ok(` ${text}`.match(PATCH), text);
+  for (
+    const text of [
+      "const at = Date.now();",
+      "Date.now() === 1",
+      "performance.now() <= 5",
+      "(x = Date.now()) => x",
+    ]
+  ) {
+    assert.ok(!` ${text}`.match(PATCH), text);
+  }
+  // What tasks of the fixtures do to their own worker is their affair.
+  const found = readdirSync(join(root, "tests"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && !name.startsWith("fixtures/") && name !== "run/clock_test.ts")
+    .sort()
+    .map((name) => parse(`tests/${name}`, readFileSync(join(root, "tests", name), "utf8")))
+    .flatMap(({ path, code }) => [...code.matchAll(PATCH)].map(([what]) => `${path} says ${what}`));
   assert.deepEqual(found, []);
 });
 

@@ -7,7 +7,7 @@ import test from "node:test";
 import type { RunOptions } from "../../src/run/execution.ts";
 import type { Manifest, ManifestTask } from "../../src/pipeline/document/manifest.ts";
 import { startCli } from "../rig.ts";
-import { only, printed, see, start, withFolder } from "./rig.ts";
+import { only, printed, see, start, withFolder, world } from "./rig.ts";
 
 /** A pipeline of shell scripts: the shell is the program here, and the script its argument. */
 function scripts(
@@ -71,28 +71,31 @@ test("command: a program gets inputs and parameters as JSON, and gives its value
 });
 
 test("command: a program knows whose attempt it is, has its own variables, and not the configuration", async () => {
-  process.env["OUTRIDER_PROBE_SECRET"] = "hidden";
-  try {
-    const seen = await see({
-      outrider: 1,
-      name: "p",
-      tasks: {
-        "a task": {
-          run: {
-            command: [
-              "sh",
-              "-c",
-              'echo "$OUTRIDER_TASK|$OUTRIDER_ITERATION|$OUTRIDER_ATTEMPT|$MINE|$OUTRIDER_PROBE_SECRET|$OUTRIDER_RUN"',
-            ],
-            env: { MINE: "x y" },
-          },
+  const variables: Readonly<Record<string, string | undefined>> = {
+    PATH: world.runtime.env("PATH"),
+    OUTRIDER_PROBE_SECRET: "hidden",
+    NETUNICORN_PROBE_SECRET: "hidden",
+    THEIRS: "theirs",
+  };
+  const runtime = {
+    ...world.runtime,
+    env: (name: string) => variables[name],
+    envNames: () => Object.keys(variables),
+  };
+  const told = ["TASK", "ITERATION", "ATTEMPT", "PROBE_SECRET", "RUN"].map((name) => `$OUTRIDER_${name}`);
+  const seen = await see({
+    outrider: 1,
+    name: "p",
+    tasks: {
+      "a task": {
+        run: {
+          command: ["sh", "-c", `echo "${told.join("|")}|$NETUNICORN_PROBE_SECRET|$MINE|$THEIRS"`],
+          env: { MINE: "x y" },
         },
       },
-    });
-    assert.deepEqual(printed(seen, "a task"), [`a task|0|1|x y||${seen.result.run}`]);
-  } finally {
-    delete process.env["OUTRIDER_PROBE_SECRET"];
-  }
+    },
+  }, { world: { ...world, runtime } });
+  assert.deepEqual(printed(seen, "a task"), [`a task|0|1||${seen.result.run}||x y|theirs`]);
 });
 
 test("command: no shell is involved, and an argument arrives as it is", async () => {

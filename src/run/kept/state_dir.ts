@@ -16,6 +16,7 @@ import { type KeptRun, type Origin, originOf, type Unread } from "./kept_run.ts"
 import { Memory } from "./memory.ts";
 import { StateDisk, StateError, type StateRuntime } from "./state_disk.ts";
 import { StateLock } from "./state_lock.ts";
+import { realWorld } from "../world.ts";
 
 /** Cursor that says that nothing more is to be done for a run but to report it. */
 const CLOSED = "closed";
@@ -32,10 +33,20 @@ const STARTS = "starts";
 /** The same, as of the last process that came to read the whole pipeline. */
 const BEGUN = "begun";
 
+/** What a state directory stands on. */
+export interface StateDirOptions {
+  readonly runtime: StateRuntime;
+  /** Most bytes of log that a run keeps. */
+  readonly logBytes: number;
+  /** An id for each life of a run. Default: a random one. */
+  readonly newId?: () => string;
+}
+
 /** The state directory of one process. */
 export class StateDir {
   readonly #disk: StateDisk;
   readonly #logBytes: number;
+  readonly #newId: () => string;
   readonly #lock: StateLock;
   readonly #memory: Memory;
   readonly #aside: Aside;
@@ -43,8 +54,9 @@ export class StateDir {
 
   constructor(
     path: string,
-    { runtime, logBytes }: { readonly runtime: StateRuntime; readonly logBytes: number },
+    { runtime, logBytes, newId = realWorld.newId }: StateDirOptions,
   ) {
+    this.#newId = newId;
     this.#disk = new StateDisk(path, runtime);
     this.#logBytes = logBytes;
     this.#lock = new StateLock(this.#disk);
@@ -275,7 +287,7 @@ export class StateDir {
       openSqliteJournal(`${folder}/journal.db`, { logBytes: this.#logBytes, existing })
     );
     const { states, logs } = journal.recovered;
-    const life = { id: crypto.randomUUID(), since: { state: states, log: logs } };
+    const life = { id: this.#newId(), since: { state: states, log: logs } };
     const run = { folder, origin, journal, bundle: `${folder}/pipeline.json`, life };
     this.#open.add(run);
     return run;

@@ -4,10 +4,8 @@
  * Invariant: a run is closed only after its result has been shown; one that was begun and not closed is gone on with.
  */
 import { LOG_BYTES } from "../../defaults.ts";
-import { systemClock } from "../../base/clock.ts";
 import type { InnerOptions } from "../inspection.ts";
-
-import { runtime } from "../../runtime/runtime.ts";
+import { realWorld, type World } from "../world.ts";
 import { type KeptRun, lossOf } from "./kept_run.ts";
 import { StateDir } from "./state_dir.ts";
 import { StateError } from "./state_disk.ts";
@@ -19,6 +17,8 @@ export interface KeptRunOptions {
   readonly from: string | undefined;
   /** Tells a person, in words. */
   readonly note: (text: string) => void;
+  /** Default: the real one. */
+  readonly world?: World;
 }
 
 /**
@@ -28,12 +28,13 @@ export interface KeptRunOptions {
  * @throws {StateError} If the directory can't be used, or there is no run to repeat a part of.
  */
 export async function keptRun<T>(
-  { folder, from, note }: KeptRunOptions,
+  { folder, from, note, world: { clock, runtime, newId } = realWorld }: KeptRunOptions,
   carryOut: (options: Pick<InnerOptions, "journal" | "from">) => Promise<T>,
 ): Promise<T> {
-  const state = new StateDir(folder, { runtime, logBytes: LOG_BYTES });
+  const state = new StateDir(folder, { runtime, logBytes: LOG_BYTES, newId });
   try {
     const kept = await choose(state, { folder, from, note });
+    tellLoss(kept, { note, at: clock.now() });
     try {
       const done = await carryOut({ journal: kept.journal, ...(from === undefined ? {} : { from }) });
       await state.close(kept);
@@ -49,7 +50,10 @@ export async function keptRun<T>(
 }
 
 /** The run to go on with or to begin; the closed ones before it are let go of. */
-async function choose(state: StateDir, { folder, from, note }: KeptRunOptions): Promise<KeptRun> {
+async function choose(
+  state: StateDir,
+  { folder, from, note }: Pick<KeptRunOptions, "folder" | "from" | "note">,
+): Promise<KeptRun> {
   const runs = await state.runs();
   for (const { folder, because, setAside } of state.unread) {
     note(
@@ -60,7 +64,7 @@ async function choose(state: StateDir, { folder, from, note }: KeptRunOptions): 
   }
   const last = runs.at(-1);
   if (from !== undefined) {
-    if (last !== undefined && last.journal.last().states > 0) return withLoss(last, note);
+    if (last !== undefined && last.journal.last().states > 0) return last;
     throw new StateError(
       `There is no run in ${folder} to repeat a part of: run the pipeline with this --state-dir first`,
     );
@@ -69,14 +73,16 @@ async function choose(state: StateDir, { folder, from, note }: KeptRunOptions): 
   const kept = open ?? await state.begin({});
   if (kept === undefined) throw new StateError(state.trouble ?? `Nothing can be kept in ${folder}`);
   for (const run of runs) if (run !== kept && state.isClosed(run)) await state.remove(run);
-  return withLoss(kept, note);
+  return kept;
 }
 
 /** Says what was lost of a run, also in its log. */
-function withLoss(kept: KeptRun, note: (text: string) => void): KeptRun {
+function tellLoss(
+  kept: KeptRun,
+  { note, at }: { readonly note: (text: string) => void; readonly at: number },
+): void {
   const lost = lossOf(kept);
-  if (lost === undefined) return kept;
+  if (lost === undefined) return;
   note(lost);
-  kept.journal.log({ at: systemClock.now(), level: "error", from: "executor", stream: "log", text: lost });
-  return kept;
+  kept.journal.log({ at, level: "error", from: "executor", stream: "log", text: lost });
 }
