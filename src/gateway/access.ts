@@ -4,89 +4,86 @@
  * Invariant: a request gets past here only with a token of the right kind, or, where there are no tokens, from a client
  * that can't be a web page of someone else.
  */
-import type { Ctx, GatewayParts } from "./context.ts";
-import { Refuse } from "./failure.ts";
+import { keptOut } from "../base/web/door.ts";
+import { Refuse } from "../base/web/refuse.ts";
+import type { Asked, Route } from "../base/web/route.ts";
+import type { GatewayParts } from "./context.ts";
 import type { TokenRow } from "./store.ts";
 
-/** Lets a request in and notes its token. */
-export async function admit(c: Ctx, { tokens, hosts }: GatewayParts): Promise<void> {
-  if (!tokens) return admitLocal(c.req.raw, hosts);
-  const text = /^Bearer +(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+/** Who asks: the token that came with a request; none where the gateway has none. @throws {Refuse} If it is not let in. */
+export async function askerOf(
+  request: Request,
+  { tokens, hosts }: Pick<GatewayParts, "tokens" | "hosts">,
+): Promise<TokenRow | undefined> {
+  if (!tokens) return admitLocal(request, hosts);
+  const text = /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
   const token = text === undefined ? undefined : await tokens.find(text);
-  if (!token) {
-    throw new Refuse(401, "TOKEN", "No valid token came with the request: send Authorization: Bearer TOKEN");
-  }
-  c.set("token", token);
+  if (token) return token;
+  throw new Refuse(401, "TOKEN", {
+    message: "No valid token came with the request: send Authorization: Bearer TOKEN",
+  });
 }
 
 /** A page in a browser could reach a gateway without tokens by another name for its address, or by a form. */
-function admitLocal(request: Request, hosts: readonly string[]): void {
-  const url = URL.parse(request.url);
+function admitLocal(request: Request, hosts: readonly string[]): undefined {
   // Deno makes an address of whatever stands in Host.
+  const url = URL.parse(request.url);
   if (url === null) {
-    throw new Refuse(400, "HOST", "The request's Host is no host: ask the gateway by its address");
+    throw new Refuse(400, "HOST", {
+      message: "The request's Host is no host: ask the gateway by its address",
+    });
   }
-  const { host, hostname } = url;
-  const known = hostname === "localhost" || /^\d+(\.\d+){3}$/.test(hostname) || hostname.startsWith("[") ||
-    hosts.includes(hostname);
-  if (!known) {
-    throw new Refuse(
-      403,
-      "HOST",
-      `This gateway has no tokens and is not asked as ${hostname}: use its IP address`,
-    );
+  const out = keptOut(request, { hosts, anyAddress: true, schemes: ["http", "https"] });
+  if (out?.by === "host") {
+    throw new Refuse(403, "HOST", {
+      message: `This gateway has no tokens and is not asked as ${url.hostname}: use its IP address`,
+    });
   }
-  const origin = request.headers.get("origin");
-  const site = request.headers.get("sec-fetch-site") ?? "none";
-  const foreign = origin === null
-    // An image or a link of a page names no origin, and asking for a pipeline takes it.
-    ? site !== "none" && site !== "same-origin"
-    : origin !== `http://${host}` && origin !== `https://${host}`;
-  if (foreign) {
-    throw new Refuse(403, "ORIGIN", "This gateway has no tokens and takes nothing from web pages");
+  if (out?.by === "origin") {
+    throw new Refuse(403, "ORIGIN", {
+      message: "This gateway has no tokens and takes nothing from web pages",
+    });
   }
 }
 
-/** @throws {Refuse} 403 if the token is not a user's. */
-export function requireUser(c: Ctx): void {
-  const token: TokenRow | undefined = c.get("token");
-  if (token && token.kind === "executor") {
-    throw new Refuse(403, "TOKEN_KIND", "The token is an executor's: this needs a user's");
+/** @throws {Refuse} 403 if who asks may not ask for the route, whatever else the request says. */
+export function requireKind(access: Route["access"], token: TokenRow | undefined): void {
+  if (access === "user" && token?.kind === "executor") {
+    throw new Refuse(403, "TOKEN_KIND", { message: "The token is an executor's: this needs a user's" });
+  }
+  if (access === "executor" && token?.kind === "user") {
+    throw new Refuse(403, "TOKEN_KIND", { message: "The token is a user's: this needs an executor's" });
   }
 }
 
-/** @throws {Refuse} 403 if the token is an executor's and was not made for this experiment. */
-export function requireExperiment(c: Ctx, experiment: string): void {
-  const token: TokenRow | undefined = c.get("token");
-  if (token?.kind !== "executor" || token.experiment === experiment) return;
-  throw new Refuse(
-    403,
-    "TOKEN_EXPERIMENT",
-    `The token is not for the flags of experiment ${experiment}: make one that names it (POST /v1/tokens, "experiment")`,
-  );
-}
-
-/** @throws {Refuse} 403 if the token is an executor's and was not made for all of these groups. */
-export function requireGroups(c: Ctx, groups: readonly string[]): void {
-  const token: TokenRow | undefined = c.get("token");
+/** @throws {Refuse} 403 if an executor's token is for other things than the request names. */
+export function requireNamed(
+  token: TokenRow | undefined,
+  { params, query }: Pick<Asked, "params" | "query">,
+): void {
+  const { executor, experiment } = params;
+  if (typeof executor === "string") requireExecutor(token, executor);
   if (token?.kind !== "executor") return;
+  if (typeof experiment === "string" && token.experiment !== experiment) {
+    throw new Refuse(403, "TOKEN_EXPERIMENT", {
+      message:
+        `The token is not for the flags of experiment ${experiment}: make one that names it (POST /v1/tokens, "experiment")`,
+    });
+  }
+  if (Array.isArray(query["group"])) requireGroups(token, query["group"]);
+}
+
+function requireExecutor(token: TokenRow | undefined, executor: string): void {
+  if (token?.executor === undefined || token.executor === executor) return;
+  throw new Refuse(403, "TOKEN_EXECUTOR", {
+    message: `The token speaks for another executor than ${executor}`,
+  });
+}
+
+function requireGroups(token: TokenRow, groups: readonly string[]): void {
   const strange = groups.find((group) => group !== "all" && !token.groups.includes(group));
   if (strange === undefined) return;
-  throw new Refuse(
-    403,
-    "TOKEN_GROUP",
-    `The token is not for group ${strange}: make one that names it (POST /v1/tokens, "groups")`,
-  );
-}
-
-/** @throws {Refuse} 403 if the token may not speak for the executor. */
-export function requireExecutor(c: Ctx, executor: string): void {
-  const token: TokenRow | undefined = c.get("token");
-  if (!token) return;
-  if (token.kind === "user") {
-    throw new Refuse(403, "TOKEN_KIND", "The token is a user's: this needs an executor's");
-  }
-  if (token.executor !== undefined && token.executor !== executor) {
-    throw new Refuse(403, "TOKEN_EXECUTOR", `The token speaks for another executor than ${executor}`);
-  }
+  throw new Refuse(403, "TOKEN_GROUP", {
+    message: `The token is not for group ${strange}: make one that names it (POST /v1/tokens, "groups")`,
+  });
 }

@@ -3,16 +3,19 @@
  * Must not know on which socket it is served.
  * Invariant: whatever a route throws becomes an answer in JSON; a defect becomes a 500 and is told to `onDefect`.
  */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { MAX_BATCH_BYTES } from "../base/limits.ts";
-import { Room } from "../base/reader_stream.ts";
-import { admit } from "./access.ts";
+import { Opened } from "../base/web/opened.ts";
+import { errorBody, Refuse } from "../base/web/refuse.ts";
+import { paramsOf, patternOf, queryOf, type Route, route } from "../base/web/route.ts";
+import { askerOf, requireKind, requireNamed } from "./access.ts";
+import { json } from "./answer.ts";
 import { Bells } from "./bells.ts";
 import { Heard } from "./heard.ts";
 import { Intake } from "./body.ts";
-import type { Env, GatewayOptions, GatewayParts } from "./context.ts";
+import type { GatewayOptions, GatewayParts } from "./context.ts";
 import { executorRoutes } from "./executor_routes.ts";
-import { errorBody, GatewayOpenError, Refuse } from "./failure.ts";
+import { GatewayOpenError } from "./failure.ts";
 import { flagRoutes } from "./flag_routes.ts";
 import { queueRoutes } from "./queue_routes.ts";
 import { userRoutes } from "./user_routes.ts";
@@ -20,7 +23,11 @@ import { LEASE_MS } from "./views.ts";
 
 export type { GatewayOptions } from "./context.ts";
 
+/** Largest body where its route does not say. */
+const MAX_SMALL_BYTES = 16 * 1024;
 const MAX_BUNDLE_BYTES = 64 * 1024 * 1024;
+/** Answers that may go on at the same time. */
+const MAX_OPEN = 1_000;
 /** Characters of records larger than a page that all readers together may have waiting for them. */
 const ROOM_SIZE = 64 * 1024 * 1024;
 
@@ -34,7 +41,7 @@ export interface GatewayDefects {
  *
  * @throws {GatewayOpenError} If the store holds tokens, and none are asked for.
  */
-export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> {
+export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
   if (!options.tokens && options.store.tokens().length > 0) {
     throw new GatewayOpenError(
       "The gateway's database holds tokens, and without one at its start the gateway would let everybody in: set OUTRIDER_GATEWAY_TOKEN, give --token-file, or take another --db",
@@ -50,40 +57,83 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono<Env> 
     bells: new Bells(),
     heard: new Heard(options.clock),
     intake: new Intake(options.clock),
-    following: { count: 0 },
-    room: new Room(ROOM_SIZE),
+    opened: new Opened({ most: MAX_OPEN, roomSize: ROOM_SIZE, already: "go on already" }),
   };
-  const app = new Hono<Env>();
+  const app = new Hono();
   app.use(async (c, next) => {
     await next();
     if (c.res.status >= 400) await parts.intake.rest(c.req.raw);
   });
-  app.get("/v1/health", (c) => c.json({ ok: true }));
-  app.get("/v1/openapi.json", async (c) => c.json((await import("./openapi.ts")).openApiDocument()));
-  app.use("/v1/*", async (c, next) => {
-    await admit(c, parts);
-    await next();
-  });
-  executorRoutes(app, parts);
-  flagRoutes(app, parts);
-  queueRoutes(app, parts);
-  userRoutes(app, parts);
-  app.notFound((c) =>
-    c.json(
-      errorBody(
-        "NO_ROUTE",
-        `There is no ${c.req.method} ${c.req.path}: GET /v1/openapi.json says what there is`,
-      ),
-      404,
-    )
-  );
-  app.onError((error, c) => {
-    if (error instanceof Refuse) {
-      if (error.status === 503) c.header("retry-after", "5");
-      return c.json(errorBody(error.code, error.message), error.status);
-    }
+  for (const each of gatewayRoutes(parts)) {
+    app.on(each.method.toUpperCase(), patternOf(each), (c) => carryOut(each, c, parts));
+  }
+  app.notFound((c) => unknown(c, parts));
+  app.onError((error) => {
+    if (error instanceof Refuse) return refused(error);
     options.onDefect?.(error);
-    return c.json(errorBody("DEFECT", "The gateway failed at this: its own log says how"), 500);
+    return answerOf(500, errorBody("DEFECT", "The gateway failed at this: its own log says how"));
   });
   return app;
+}
+
+function gatewayRoutes(parts: GatewayParts): Route[] {
+  const ANY_JSON = { "application/json": {} };
+  const routes: Route[] = [
+    route({
+      method: "get",
+      path: "/v1/health",
+      summary: "Says that the gateway is there",
+      access: "anyone",
+      answers: { 200: { what: "It is", bodies: ANY_JSON } },
+      handle: () => json({ ok: true }),
+    }),
+    route({
+      method: "get",
+      path: "/v1/openapi.json",
+      summary: "This document",
+      access: "anyone",
+      answers: { 200: { what: "OpenAPI 3.1", bodies: ANY_JSON } },
+      handle: async () => json((await import("./openapi.ts")).gatewayDocument(routes)),
+    }),
+    ...executorRoutes(parts),
+    ...flagRoutes(parts),
+    ...queueRoutes(parts),
+    ...userRoutes(parts),
+  ];
+  return routes;
+}
+
+/** Lets a request in, gives the handler what its description says, and answers. */
+async function carryOut(route: Route, c: Context, parts: GatewayParts): Promise<Response> {
+  const request = c.req.raw;
+  const { access, body: wanted } = route;
+  const token = access === "anyone" ? undefined : await askerOf(request, parts);
+  requireKind(access, token);
+  const params = paramsOf(route, (name) => c.req.param(name)!);
+  const query = queryOf(route, request.url);
+  requireNamed(token, { params, query });
+  const schema = wanted?.schema;
+  const body = schema === undefined
+    ? undefined
+    : await parts.intake.json(request, { schema, maxBytes: wanted?.maxBytes ?? MAX_SMALL_BYTES });
+  return await route.handle({ request, params, query, body });
+}
+
+/** What is asked for that there is not is told to those alone who are let in. */
+async function unknown({ req: { method, path, raw } }: Context, parts: GatewayParts): Promise<Response> {
+  if (path.startsWith("/v1/")) await askerOf(raw, parts);
+  return refused(
+    new Refuse(404, "NO_ROUTE", {
+      message: `There is no ${method} ${path}: GET /v1/openapi.json says what there is`,
+    }),
+  );
+}
+
+function refused({ status, code, message, headers }: Refuse): Response {
+  const later = status === 503 ? { "retry-after": "5" } : {};
+  return answerOf(status, errorBody(code, message), { ...headers, ...later });
+}
+
+function answerOf(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(body, { status, headers: { "content-type": "application/json", ...headers } });
 }

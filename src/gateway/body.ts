@@ -4,12 +4,12 @@
  * Invariant: never more than the limits is held, however small the packed bytes were and however many come at once; a body
  * that is taken has been read to its end.
  */
-import * as v from "valibot";
+import type * as v from "valibot";
 import type { Clock } from "../base/clock.ts";
 import { JsonMeter, MAX_JSON_DEPTH } from "../base/json.ts";
-import { type Bytes, joined } from "../base/bytes.ts";
-import { ExecutorId, Id } from "../protocol/words.ts";
-import { Refuse } from "./failure.ts";
+import type { Bytes } from "../base/bytes.ts";
+import { checked, wholeOf } from "../base/web/body.ts";
+import { Refuse } from "../base/web/refuse.ts";
 
 /** How much of a body is still read and dropped once the request is refused, bytes. */
 const REST_BYTES = 16 * 1024 * 1024;
@@ -26,6 +26,9 @@ const LARGE_BYTES = 1024 * 1024;
 const MAX_NODES = 500_000;
 /** Most keys in it: 5,000 records have 20 each at most. Half a million different ones hold up everybody for seconds. */
 const MAX_KEYS = 150_000;
+
+/** Longest text of why a body is no JSON, characters: it quotes the body. */
+const MAX_WHY = 300;
 
 /** A body as it is wanted. */
 export interface JsonWanted<T> {
@@ -54,7 +57,9 @@ export class Intake {
   async bytes(request: Request, maxBytes: number, look: Look = () => {}): Promise<Bytes> {
     const encoding = request.headers.get("content-encoding") ?? "identity";
     if (encoding !== "identity" && encoding !== "gzip") {
-      throw new Refuse(400, "BODY", `Content-Encoding is ${encoding.slice(0, 40)}: send gzip or none`);
+      throw new Refuse(400, "BODY", {
+        message: `Content-Encoding is ${encoding.slice(0, 40)}: send gzip or none`,
+      });
     }
     if (!request.body) return new Uint8Array(0);
     const body = request.body as ReadableStream<Bytes>;
@@ -87,13 +92,19 @@ export class Intake {
     const bytes = await this.bytes(request, maxBytes, (piece) => {
       const much = meter.take(piece);
       if (much === "depth") {
-        throw new Refuse(400, "JSON", `The body is nested more than ${MAX_JSON_DEPTH} deep: send it flatter`);
+        throw new Refuse(400, "JSON", {
+          message: `The body is nested more than ${MAX_JSON_DEPTH} deep: send it flatter`,
+        });
       }
       if (much === "nodes") {
-        throw new Refuse(413, "TOO_LARGE", `The body has more than ${MAX_NODES} values: send less at a time`);
+        throw new Refuse(413, "TOO_LARGE", {
+          message: `The body has more than ${MAX_NODES} values: send less at a time`,
+        });
       }
       if (much === "keys") {
-        throw new Refuse(413, "TOO_LARGE", `The body has more than ${MAX_KEYS} keys: send less at a time`);
+        throw new Refuse(413, "TOO_LARGE", {
+          message: `The body has more than ${MAX_KEYS} keys: send less at a time`,
+        });
       }
     });
     let body: unknown;
@@ -101,49 +112,47 @@ export class Intake {
       body = JSON.parse(new TextDecoder().decode(bytes));
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new Refuse(400, "JSON", `The body is no JSON: ${why.slice(0, MAX_PROBLEM)}`);
+      throw new Refuse(400, "JSON", { message: `The body is no JSON: ${why.slice(0, MAX_WHY)}` });
     }
-    return checked(schema, body);
+    // The first problem ends the check: a list of 100,000 could have as many.
+    return checked(schema, body, { first: true });
   }
 
   async #whole(
     stream: ReadableStream<Bytes>,
     { maxBytes, look }: { readonly maxBytes: number; readonly look: Look },
   ): Promise<Bytes> {
-    const reader = stream.getReader();
     const pace = new Pace(this.#clock);
-    const chunks: Uint8Array[] = [];
-    let length = 0;
+    let held = 0;
     try {
-      for (;;) {
-        const part = await Promise.race([reader.read().catch(brokenOff), pace.tooSlow]);
-        if (part.done) break;
-        const { value } = part;
-        length += value.length;
-        if (length > maxBytes) {
-          throw tooLarge(maxBytes);
-        }
-        this.#hold(value.length, length);
-        pace.came(value.length);
-        chunks.push(value);
-        look(value);
-      }
-      return joined(chunks, length);
+      return await wholeOf(stream, {
+        maxBytes,
+        tooLarge: () => tooLarge(maxBytes),
+        broken: brokenOff,
+        late: pace.tooSlow,
+        came: (piece, length) => {
+          this.#hold(piece.length, length);
+          held += piece.length;
+          pace.came(piece.length);
+          look(piece);
+        },
+      });
     } catch (error) {
       // What comes too slowly is waited for no longer, not even to be dropped.
-      if (error instanceof Refuse && error.status === 408) reader.cancel().catch(() => {});
+      if (error instanceof Refuse && error.status === 408) stream.cancel().catch(() => {});
       throw error;
     } finally {
       pace.over();
-      for (const chunk of chunks) this.#held -= chunk.length;
-      reader.releaseLock();
+      this.#held -= held;
     }
   }
 
   /** @param length Of all of the body so far. @throws {Refuse} 503 if there is no room for more. */
   #hold(bytes: number, length: number): void {
     if (this.#held + bytes > (length > LARGE_BYTES ? HELD_BYTES / 2 : HELD_BYTES)) {
-      throw new Refuse(503, "BUSY", "Too much is being sent to the gateway at once: send it again later");
+      throw new Refuse(503, "BUSY", {
+        message: "Too much is being sent to the gateway at once: send it again later",
+      });
     }
     this.#held += bytes;
   }
@@ -203,19 +212,21 @@ class Pace {
 }
 
 function tooLarge(maxBytes: number): Refuse {
-  return new Refuse(413, "TOO_LARGE", `The body has more than ${maxBytes} bytes: send less at a time`);
+  return new Refuse(413, "TOO_LARGE", {
+    message: `The body has more than ${maxBytes} bytes: send less at a time`,
+  });
 }
 
 function tooSlow(): Refuse {
-  return new Refuse(
-    408,
-    "TOO_SLOW",
-    `The body brought less than ${SLOWEST.bytes} bytes in ${SLOWEST.ms / 1000} s: send it again`,
-  );
+  return new Refuse(408, "TOO_SLOW", {
+    message: `The body brought less than ${SLOWEST.bytes} bytes in ${SLOWEST.ms / 1000} s: send it again`,
+  });
 }
 
-function brokenOff(): never {
-  throw new Refuse(400, "BODY", "The body can't be unpacked: it was cut off, or is no gzip: send it again");
+function brokenOff(): Refuse {
+  return new Refuse(400, "BODY", {
+    message: "The body can't be unpacked: it was cut off, or is no gzip: send it again",
+  });
 }
 
 /** Gives a body to a stream that unpacks it, as fast as that is read. A failure comes out of its other end. */
@@ -241,42 +252,4 @@ async function feed(
   } finally {
     reader.releaseLock();
   }
-}
-
-/**
- * A value of the shape. The first problem ends the check: a list of 100,000 could have as many.
- *
- * @throws {Refuse} 422 if it has another.
- */
-export function checked<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
-  const result = v.safeParse(schema, value, FIRST);
-  if (result.success) return result.output;
-  throw new Refuse(422, "SHAPE", `The body does not fit: ${problems(result.issues)}`);
-}
-
-/** Checks go on to the first problem. */
-export const FIRST = { abortEarly: true } as const;
-
-/**
- * An id out of a path or query.
- *
- * @param what What it is the id of, for the message.
- * @throws {Refuse} 422 if it can't be one.
- */
-export function checkedId(what: string, value: string | undefined): string {
-  const result = v.safeParse(what === "executor" ? ExecutorId : Id, value);
-  if (result.success) return result.output;
-  const shown = JSON.stringify(value?.slice(0, 200) ?? null);
-  throw new Refuse(422, "ID", `The ${what} can't be ${shown}: ${problems(result.issues, "it")}`);
-}
-
-/** Longest text of one problem: it may quote what it is about. */
-const MAX_PROBLEM = 300;
-
-/** All problems with their places, in one line. */
-export function problems(issues: readonly v.BaseIssue<unknown>[], whole: string = "the whole"): string {
-  const lines = issues.slice(0, 10).map((issue) =>
-    `${v.getDotPath(issue) ?? whole}: ${issue.message}`.slice(0, MAX_PROBLEM)
-  );
-  return lines.join("; ");
 }

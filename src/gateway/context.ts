@@ -3,13 +3,12 @@
  * Must not know any route.
  * Invariant: nothing here is global; two gateways in one process do not meet.
  */
-import type { Context } from "hono";
 import type { Clock } from "../base/clock.ts";
-import type { Room } from "../base/reader_stream.ts";
+import type { Opened } from "../base/web/opened.ts";
 import type { Bells } from "./bells.ts";
 import type { Heard } from "./heard.ts";
 import type { Intake } from "./body.ts";
-import type { GatewayStore, TokenRow } from "./store.ts";
+import type { GatewayStore } from "./store.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** What a gateway is made of. */
@@ -34,16 +33,6 @@ export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens">> {
   readonly bells: Bells;
   readonly heard: Heard;
   readonly intake: Intake;
-  /** Answers that go on. */
-  readonly following: { count: number };
-  /** For records larger than a page that readers have not taken yet. */
-  readonly room: Room;
+  /** Answers that go on, and records larger than a page that readers have not taken yet. */
+  readonly opened: Opened;
 }
-
-/** What a request knows of who sent it. */
-export interface Env {
-  Variables: { token: TokenRow | undefined };
-}
-
-/** A request and its answer. */
-export type Ctx = Context<Env>;

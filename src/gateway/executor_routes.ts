@@ -3,15 +3,15 @@
  * Must not know what users see of it.
  * Invariant: records are kept before they are acknowledged.
  */
-import type { Hono } from "hono";
-import { Heartbeat, RecordBatch } from "../protocol/messages.ts";
+import { type Route, route } from "../base/web/route.ts";
+import { BatchReply, Heartbeat, HeartbeatReply, RecordBatch } from "../protocol/messages.ts";
 import { HANDOUT_HEADER, HASH_HEADER } from "../protocol/words.ts";
-import { requireExecutor, requireGroups } from "./access.ts";
-import { checkedId } from "./body.ts";
-import type { Ctx, Env, GatewayParts } from "./context.ts";
-import { Refuse } from "./failure.ts";
+import { json } from "./answer.ts";
+import type { GatewayParts } from "./context.ts";
+import { Refuse } from "../base/web/refuse.ts";
 import { executorName, rivalName, runName } from "./heard.ts";
 import { ingest, newRun } from "./ingest.ts";
+import { EXECUTOR, GROUPS } from "./param.ts";
 import { linked, next } from "./queue.ts";
 import type { ExecutorRow, GatewayStore, RunRow } from "./store.ts";
 import { hasRival, type Lease, leaseOf } from "./views.ts";
@@ -21,45 +21,82 @@ const MAX_HEARTBEAT_BYTES = 16 * 1024;
 /** Sessions of an executor that are remembered as over. */
 const MAX_SESSIONS = 8;
 
-/** Adds the routes. */
-export function executorRoutes(app: Hono<Env>, parts: GatewayParts): void {
-  app.get("/v1/executors/:executor/pipeline", (c) => pipeline(c, parts));
-  app.post("/v1/executors/:executor/heartbeat", (c) => heartbeat(c, parts));
-  app.post("/v1/executors/:executor/records", (c) => records(c, parts));
+const OF_EXECUTOR = { access: "executor", params: EXECUTOR } as const;
+
+/** The routes. */
+export function executorRoutes(parts: GatewayParts): Route[] {
+  return [
+    route({
+      ...OF_EXECUTOR,
+      method: "get",
+      path: "/v1/executors/{executor}/pipeline",
+      summary:
+        "Hands out the oldest bundle for the executor or one of its groups that it has not done with; If-None-Match names the last one that it has",
+      query: { group: GROUPS },
+      answers: {
+        200: {
+          what: `The bundle; its SHA-256 in ${HASH_HEADER}, its id in ${HANDOUT_HEADER}, its name in ETag`,
+          bodies: { "application/octet-stream": undefined },
+        },
+        204: { what: "Nothing yet" },
+        304: { what: "Nothing yet but what it has done with" },
+      },
+      handle: ({ request, params: { executor }, query: { group = [] } }) =>
+        pipeline(parts, {
+          executor,
+          groups: group,
+          known: request.headers.get("if-none-match") ?? undefined,
+        }),
+    }),
+    route({
+      ...OF_EXECUTOR,
+      method: "post",
+      path: "/v1/executors/{executor}/heartbeat",
+      summary: "Says that the executor lives; the reply carries commands",
+      body: { required: true, schema: Heartbeat, maxBytes: MAX_HEARTBEAT_BYTES },
+      answers: { 200: { what: "Commands not seen yet", bodies: { "application/json": HeartbeatReply } } },
+      handle: ({ params: { executor }, body }) => heartbeat(parts, executor, body),
+    }),
+    route({
+      ...OF_EXECUTOR,
+      method: "post",
+      path: "/v1/executors/{executor}/records",
+      summary:
+        "Takes numbered records of one lane of one run, at least once; the reply acknowledges cumulatively",
+      body: { required: true, schema: RecordBatch, maxBytes: parts.maxBatchBytes },
+      answers: { 200: { what: "What the gateway has", bodies: { "application/json": BatchReply } } },
+      handle: ({ params: { executor }, body }) => records(parts, executor, body),
+    }),
+  ];
 }
 
-function executorOf(c: Ctx): string {
-  const executor = checkedId("executor", c.req.param("executor"));
-  requireExecutor(c, executor);
-  return executor;
-}
-
-/** The groups that the executor says it is in. @throws {Refuse} If they are none, or its token is not for one of them. */
-function groupsOf(c: Ctx): string[] {
-  const groups = (c.req.queries("group") ?? []).slice(0, 16).map((group) => checkedId("group", group));
-  requireGroups(c, groups);
-  return groups;
-}
-
-function pipeline(c: Ctx, { store, heard, clock }: GatewayParts): Response {
-  const executor = executorOf(c);
+function pipeline(
+  { store, heard, clock }: GatewayParts,
+  { executor, groups, known }: {
+    readonly executor: string;
+    readonly groups: readonly string[];
+    readonly known: string | undefined;
+  },
+): Response {
   seen(executor, { store, heard, now: clock.now() });
-  const groups = groupsOf(c);
-  const known = c.req.header("if-none-match");
   const handed = next(store, { executor, groups, known, at: clock.now() });
-  if (!handed) return known === undefined ? c.body(null, 204) : c.body(null, 304, { etag: known });
-  return c.body(handed.bytes, 200, {
-    "content-type": "application/octet-stream",
-    etag: handed.tag,
-    [HASH_HEADER]: handed.hash,
-    [HANDOUT_HEADER]: handed.id,
+  if (!handed) {
+    return known === undefined
+      ? new Response(null, { status: 204 })
+      : new Response(null, { status: 304, headers: { etag: known } });
+  }
+  return new Response(handed.bytes, {
+    headers: {
+      "content-type": "application/octet-stream",
+      etag: handed.tag,
+      [HASH_HEADER]: handed.hash,
+      [HANDOUT_HEADER]: handed.id,
+    },
   });
 }
 
-async function heartbeat(c: Ctx, parts: GatewayParts): Promise<Response> {
-  const { store, heard, clock, intake } = parts;
-  const executor = executorOf(c);
-  const body = await intake.json(c.req.raw, { schema: Heartbeat, maxBytes: MAX_HEARTBEAT_BYTES });
+function heartbeat(parts: GatewayParts, executor: string, body: Heartbeat): Response {
+  const { store, heard, clock } = parts;
   const now = clock.now();
   const row = store.atomically(() => {
     const row = withHeartbeat(seen(executor, { store, heard, now }), { heartbeat: body, now, heard });
@@ -69,7 +106,8 @@ async function heartbeat(c: Ctx, parts: GatewayParts): Promise<Response> {
   }, { durably: false });
   const rival = rivalOf(row, body, leaseOf(parts));
   const commands = row.heartbeat === body ? store.commands(executor, seenHere(body, store)) : [];
-  return c.json({ commands, storage: store.id, ...(rival === undefined ? {} : { rival }) });
+  const reply: HeartbeatReply = { commands, storage: store.id, ...(rival === undefined ? {} : { rival }) };
+  return json(reply);
 }
 
 /** The last command that the executor has seen of this storage; another numbers its own. */
@@ -133,20 +171,17 @@ function seenRun(
   store.putRun(next);
 }
 
-async function records(c: Ctx, parts: GatewayParts): Promise<Response> {
-  const { store, heard, clock, bells, intake, maxBatchBytes } = parts;
-  const executor = executorOf(c);
-  const batch = await intake.json(c.req.raw, { schema: RecordBatch, maxBytes: maxBatchBytes });
+function records(parts: GatewayParts, executor: string, batch: RecordBatch): Response {
+  const { store, heard, clock, bells } = parts;
   const now = clock.now();
   const { row, rejected, changed } = store.atomically(() => {
     seen(executor, { store, heard, now });
     const before: RunRow = store.run(batch.run) ?? newRun(batch.run, { executor, now });
     if (before.executor !== executor) {
-      throw new Refuse(
-        403,
-        "RUN_EXECUTOR",
-        `Run ${batch.run} is of another executor than ${executor}: do two devices share a state directory?`,
-      );
+      throw new Refuse(403, "RUN_EXECUTOR", {
+        message:
+          `Run ${batch.run} is of another executor than ${executor}: do two devices share a state directory?`,
+      });
     }
     heard.hear(runName(batch.run));
     const result = ingest(before, { batch, now });
@@ -154,11 +189,12 @@ async function records(c: Ctx, parts: GatewayParts): Promise<Response> {
     return result;
   });
   if (changed) bells.ring(`run:${batch.run}`);
-  return c.json({
+  const reply: BatchReply = {
     acknowledged: row.acknowledged,
     rejected,
     final: row.final !== undefined,
     commands: store.commands(executor, 0),
     storage: store.id,
-  });
+  };
+  return json(reply);
 }

@@ -3,26 +3,74 @@
  * Must not know what they are for.
  * Invariant: an operation is done once, however often it comes, and its answer is the same each time.
  */
-import type { Hono } from "hono";
-import { FlagOperation, FlagValue, type SharedFlag } from "../protocol/messages.ts";
-import { MAX_WAIT_MS } from "../protocol/words.ts";
-import { requireExperiment } from "./access.ts";
+import * as v from "valibot";
+import { Refuse } from "../base/web/refuse.ts";
+import { type Route, route } from "../base/web/route.ts";
 import { MAX_FLAG_BYTES } from "../base/limits.ts";
-import { checkedId } from "./body.ts";
-import type { Ctx, Env, GatewayParts } from "./context.ts";
-import { Refuse } from "./failure.ts";
+import { FlagOperation, FlagReply, FlagValue, SharedFlag } from "../protocol/messages.ts";
+import { MAX_WAIT_MS } from "../protocol/words.ts";
+import { json } from "./answer.ts";
+import type { GatewayParts } from "./context.ts";
+import { EXPERIMENT, FLAG, numberOf } from "./param.ts";
 import type { FlagAnswer, GatewayStore } from "./store.ts";
 
 /** What the flags of one experiment may come to, all together. */
 const MAX_FLAGS = { count: 10_000, bytes: 16 * 1024 * 1024 };
-const PATH = "/v1/experiments/:experiment/flags/:name";
+const OF_FLAG = {
+  access: "either",
+  path: "/v1/experiments/{experiment}/flags/{name}",
+  params: FLAG,
+} as const;
+const AFTER_IT = { 200: { what: "The flag after it", bodies: { "application/json": FlagReply } } } as const;
 
-/** Adds the routes. */
-export function flagRoutes(app: Hono<Env>, parts: GatewayParts): void {
-  app.get("/v1/experiments/:experiment/flags", (c) => c.json({ flags: parts.store.flags(experimentIn(c)) }));
-  app.get(PATH, (c) => read(c, parts));
-  app.put(PATH, (c) => put(c, parts));
-  app.post(PATH, (c) => change(c, parts));
+/** The routes. */
+export function flagRoutes(parts: GatewayParts): Route[] {
+  return [
+    route({
+      method: "get",
+      path: "/v1/experiments/{experiment}/flags",
+      summary: "Lists the flags of an experiment",
+      access: "either",
+      params: EXPERIMENT,
+      answers: {
+        200: {
+          what: "Flags by name",
+          bodies: { "application/json": v.object({ flags: v.array(SharedFlag) }) },
+        },
+      },
+      handle: ({ params: { experiment } }) => json({ flags: parts.store.flags(experiment) }),
+    }),
+    route({
+      ...OF_FLAG,
+      method: "get",
+      summary: "Reads a flag; with after and wait, as soon as it is newer",
+      query: {
+        after: numberOf("Version that is known"),
+        wait: numberOf(`How long to wait for a newer one, milliseconds, at most ${MAX_WAIT_MS}`),
+      },
+      answers: {
+        200: { what: "The flag", bodies: { "application/json": SharedFlag } },
+        204: { what: "There is none" },
+      },
+      handle: ({ request, params, query }) => read(request.signal, parts, { ...params, ...query }),
+    }),
+    route({
+      ...OF_FLAG,
+      method: "put",
+      summary: "Sets a flag, whatever it was",
+      body: { required: true, schema: FlagValue, maxBytes: MAX_FLAG_BYTES },
+      answers: AFTER_IT,
+      handle: ({ params, body: { value } }) => put(parts, params, value),
+    }),
+    route({
+      ...OF_FLAG,
+      method: "post",
+      summary: "Sets, counts or compares a flag, once for each id however often it is sent",
+      body: { required: true, schema: FlagOperation, maxBytes: MAX_FLAG_BYTES },
+      answers: AFTER_IT,
+      handle: ({ params, body }) => change(parts, params, body),
+    }),
+  ];
 }
 
 interface Named {
@@ -30,46 +78,28 @@ interface Named {
   readonly name: string;
 }
 
-function namedIn(c: Ctx): Named {
-  return { experiment: experimentIn(c), name: checkedId("name", c.req.param("name")) };
-}
-
-function experimentIn(c: Ctx): string {
-  const experiment = checkedId("experiment", c.req.param("experiment"));
-  requireExperiment(c, experiment);
-  return experiment;
-}
-
 function bellOf({ experiment, name }: Named): string {
   return `flag:${experiment}/${name}`;
 }
 
-async function read(c: Ctx, { store, clock, bells }: GatewayParts): Promise<Response> {
-  const named = namedIn(c);
-  const after = numberIn(c, "after") ?? -1;
-  const until = clock.monotonic() + Math.min(numberIn(c, "wait") ?? 0, MAX_WAIT_MS);
-  const { signal } = c.req.raw;
+async function read(
+  signal: AbortSignal,
+  { store, clock, bells }: GatewayParts,
+  { after = -1, wait = 0, ...named }: Named & { readonly after?: number; readonly wait?: number },
+): Promise<Response> {
+  const until = clock.monotonic() + Math.min(wait, MAX_WAIT_MS);
   for (;;) {
     const flag = store.flag(named.experiment, named.name);
     const left = until - clock.monotonic();
     // A lower one is that of a storage which took the place of the one that the asker knows.
     if ((flag && flag.version !== after) || left <= 0 || after < 0 || signal.aborted) {
-      return flag ? c.json(flag) : c.body(null, 204);
+      return flag ? json(flag) : new Response(null, { status: 204 });
     }
     await bells.wait(bellOf(named), { clock, ms: Math.min(left, MAX_WAIT_MS), signal });
   }
 }
 
-function numberIn(c: Ctx, name: string): number | undefined {
-  const text = c.req.query(name);
-  if (text === undefined) return undefined;
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new Refuse(400, "QUERY", `The query has ${name}=${text.slice(0, 50)}: write a whole number from 0`);
-}
-
-async function put(c: Ctx, { store, bells, intake }: GatewayParts): Promise<Response> {
-  const named = namedIn(c);
-  const { value } = await intake.json(c.req.raw, { schema: FlagValue, maxBytes: MAX_FLAG_BYTES });
+function put({ store, bells }: GatewayParts, named: Named, value: unknown): Response {
   const flag = store.atomically(() => {
     const before = store.flag(named.experiment, named.name);
     const next = { name: named.name, value, version: (before?.version ?? 0) + 1 };
@@ -77,12 +107,11 @@ async function put(c: Ctx, { store, bells, intake }: GatewayParts): Promise<Resp
     return next;
   });
   bells.ring(bellOf(named));
-  return c.json({ flag, done: true });
+  const reply: FlagReply = { flag, done: true };
+  return json(reply);
 }
 
-async function change(c: Ctx, { store, clock, bells, intake }: GatewayParts): Promise<Response> {
-  const named = namedIn(c);
-  const operation = await intake.json(c.req.raw, { schema: FlagOperation, maxBytes: MAX_FLAG_BYTES });
+function change({ store, clock, bells }: GatewayParts, named: Named, operation: FlagOperation): Response {
   const { experiment, name } = named;
   // Ids of operations on different flags do not meet.
   const id = `${name}/${operation.id}`;
@@ -102,7 +131,7 @@ async function change(c: Ctx, { store, clock, bells, intake }: GatewayParts): Pr
     return made;
   });
   if (answer.done) bells.ring(bellOf(named));
-  return c.json(answer.flag ? answer : { done: answer.done });
+  return json(answer.flag ? answer : { done: answer.done });
 }
 
 interface Keep {
@@ -117,11 +146,10 @@ function keep(flag: SharedFlag, { before, store, experiment }: Keep): void {
   if (before !== undefined && bytesOf(flag) <= bytesOf(before)) return;
   const { count, bytes } = store.flagsSize(experiment);
   if (count <= MAX_FLAGS.count && bytes <= MAX_FLAGS.bytes) return;
-  throw new Refuse(
-    413,
-    "FLAGS_FULL",
-    `The flags of experiment ${experiment} would be ${count} and have ${bytes} bytes: ${MAX_FLAGS.count} and ${MAX_FLAGS.bytes} are allowed: use those that are there, or another experiment`,
-  );
+  throw new Refuse(413, "FLAGS_FULL", {
+    message:
+      `The flags of experiment ${experiment} would be ${count} and have ${bytes} bytes: ${MAX_FLAGS.count} and ${MAX_FLAGS.bytes} are allowed: use those that are there, or another experiment`,
+  });
 }
 
 function bytesOf({ value }: SharedFlag): number {
@@ -168,23 +196,19 @@ function applied(name: string, { flag, operation }: Apply): Applied {
     default: {
       const before = flag?.value ?? 0;
       if (typeof before !== "number") {
-        throw new Refuse(
-          409,
-          "FLAG_TYPE",
-          `Flag ${name} is ${
+        throw new Refuse(409, "FLAG_TYPE", {
+          message: `Flag ${name} is ${
             JSON.stringify(before).slice(0, 100)
           }, which is no number to count: set it first`,
-        );
+        });
       }
       const after = operation.op === "increment" ? before + operation.by : before - operation.by;
       // Beyond 2^53 a count of one would change nothing and be told as done.
       const whole = Number.isInteger(before) && Number.isInteger(operation.by);
       if (whole ? Number.isSafeInteger(after) : Number.isFinite(after)) return next(after);
-      throw new Refuse(
-        409,
-        "FLAG_RANGE",
-        `Flag ${name} is ${before}, and no number holds what comes after it`,
-      );
+      throw new Refuse(409, "FLAG_RANGE", {
+        message: `Flag ${name} is ${before}, and no number holds what comes after it`,
+      });
     }
   }
 }

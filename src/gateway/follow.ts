@@ -3,10 +3,10 @@
  * Must not know what they hold.
  * Invariant: the stream goes no faster than it is read and holds one page; a reader that takes nothing is let go.
  */
-import { PAGE_SIZE, readerStream } from "../base/reader_stream.ts";
+import { PAGE_SIZE } from "../base/reader_stream.ts";
+import { goesOn } from "../base/web/opened.ts";
 import type { Stream } from "../model/stream.ts";
-import type { Ctx, GatewayParts } from "./context.ts";
-import { Refuse } from "./failure.ts";
+import type { GatewayParts } from "./context.ts";
 import { isComplete } from "./ingest.ts";
 
 /** Most records of a page. */
@@ -15,8 +15,6 @@ const READ = 500;
 const ALIVE_MS = 5000;
 /** A reader that takes nothing for so long is let go. */
 const STALL_MS = 60_000;
-/** Answers that may go on at the same time. */
-const MOST = 1_000;
 
 interface Follow {
   readonly parts: GatewayParts;
@@ -25,55 +23,39 @@ interface Follow {
 }
 
 /** Answers with the records above `since`; with `follow`, until the run is over and all of it is here. */
-export function ndjsonOf(c: Ctx, { parts, run, lane }: Follow): Response {
-  const since = c.req.query("since") ?? "0";
-  if (!/^\d{1,15}$/.test(since)) {
-    throw new Refuse(400, "QUERY", `The query has since=${since.slice(0, 50)}: write a whole number from 0`);
-  }
-  const follow = ["", "1", "true"].includes(c.req.query("follow") ?? "no");
-  return streamed(c, parts, {
+export function ndjsonOf(
+  request: Request,
+  what: Follow,
+  { since = 0, follow = false }: { readonly since?: number; readonly follow?: boolean },
+): Response {
+  return toldInPieces(request, what.parts, {
     type: "application/x-ndjson",
-    texts: (gone) => linesOf({ parts, run, lane }, { since: Number(since), follow, gone }),
+    texts: (gone) => linesOf(what, { since, follow, gone }),
   });
 }
 
 /** An answer that is told piece by piece. Whoever asks for its head alone gets that, and nothing is begun. */
-export function streamed(
-  c: Ctx,
-  { clock, following }: GatewayParts,
+export function toldInPieces(
+  { method, signal }: Request,
+  { clock, opened }: GatewayParts,
   { type, texts }: {
     readonly type: string;
     readonly texts: (gone: AbortSignal) => AsyncGenerator<string, void, undefined>;
   },
 ): Response {
   const headers = { "content-type": type, "cache-control": "no-store" };
-  if (c.req.raw.method === "HEAD") return c.body(null, 200, headers);
-  if (following.count >= MOST) {
-    throw new Refuse(503, "TOO_MANY_OPEN", `${MOST} answers go on already: close some, or ask again later`);
-  }
-  following.count++;
-  const gone = new AbortController();
-  const body = readerStream({
-    texts: texts(gone.signal),
-    stallMs: STALL_MS,
-    clock,
-    signal: c.req.raw.signal,
-    over: () => {
-      following.count--;
-      gone.abort();
-    },
-  });
-  return c.body(body, 200, headers);
+  if (method === "HEAD") return new Response(null, { headers });
+  return new Response(goesOn({ opened, texts, stallMs: STALL_MS, clock, signal }), { headers });
 }
 
 async function* linesOf(
   { parts, run, lane }: Follow,
   { since, follow, gone }: { readonly since: number; readonly follow: boolean; readonly gone: AbortSignal },
 ): AsyncGenerator<string, void, undefined> {
-  const { store, bells, clock, room } = parts;
+  const { store, bells, clock, opened } = parts;
   for (let after = since;;) {
     const read = () => pageOf(store.records(run, { lane, after, limit: READ, size: PAGE_SIZE }), after);
-    const held = await room.hold(read, gone);
+    const held = await opened.room.hold(read, gone);
     if (held === undefined) return;
     const { made: { text, upTo }, leave } = held;
     after = upTo;

@@ -13,7 +13,7 @@
 import type { NewInstruction, Withdrawn } from "../protocol/messages.ts";
 import { GROUP } from "../protocol/words.ts";
 import type { Bytes } from "../base/bytes.ts";
-import { Refuse } from "./failure.ts";
+import { Refuse } from "../base/web/refuse.ts";
 import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, NewHandout, RunRow } from "./store.ts";
 
 /** Most hand-outs that wait for one executor, or that one group keeps. */
@@ -128,11 +128,10 @@ function makeRoom(
     return members.every(({ id }) => closed.has(id));
   });
   if (done === undefined || !target.startsWith(GROUP)) {
-    throw new Refuse(
-      409,
-      "QUEUE_FULL",
-      `${MAX_QUEUE} pipelines wait for ${target}, and no more may: wait, withdraw some with outrider cancel, or replace them with --replace`,
-    );
+    throw new Refuse(409, "QUEUE_FULL", {
+      message:
+        `${MAX_QUEUE} pipelines wait for ${target}, and no more may: wait, withdraw some with outrider cancel, or replace them with --replace`,
+    });
   }
   store.endHandout(done.version, { how: "done", at });
 }
@@ -211,13 +210,13 @@ export function withdraw(
   return store.atomically(() => {
     const row = store.handout(id);
     if (!row) {
-      throw new Refuse(
-        404,
-        "NO_HANDOUT",
-        `There is no ${id} in any queue: outrider results lists what there is`,
-      );
+      throw new Refuse(404, "NO_HANDOUT", {
+        message: `There is no ${id} in any queue: outrider results lists what there is`,
+      });
     }
-    if (row.ended) throw new Refuse(409, "HANDOUT_OVER", `${id} is over: it is ${row.ended.how}`);
+    if (row.ended) {
+      throw new Refuse(409, "HANDOUT_OVER", { message: `${id} is over: it is ${row.ended.how}` });
+    }
     const [runs, taken]: [string[], string[]] = [[], []];
     for (const { executor, run, closed } of store.deliveries(row.version)) {
       if (closed) continue;

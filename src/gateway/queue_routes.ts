@@ -3,12 +3,14 @@
  * Must not know who is given what next.
  * Invariant: what is refused changes nothing, and whatever leaves a queue is told to whoever made it leave.
  */
-import type { Hono } from "hono";
+import * as v from "valibot";
 import { sha256 } from "../base/bytes.ts";
-import { requireUser } from "./access.ts";
-import { checkedId } from "./body.ts";
-import type { Ctx, Env, GatewayParts } from "./context.ts";
-import { Refuse } from "./failure.ts";
+import { Refuse } from "../base/web/refuse.ts";
+import { type Route, route } from "../base/web/route.ts";
+import { ErrorReply, ExecutorQueue, HandoutView, Submitted, Withdrawn } from "../protocol/messages.ts";
+import { json } from "./answer.ts";
+import type { GatewayParts } from "./context.ts";
+import { EXECUTOR, HANDOUT, isOneOf, TO, words } from "./param.ts";
 import { submit, targetsOf, withdraw } from "./queue.ts";
 import { executorView, handoutViews, leaseOf } from "./views.ts";
 
@@ -18,51 +20,126 @@ const MAX_NAME = 256;
 const MAX_OF_ONE = 200;
 const MAX_OF_ALL = 1000;
 
-/** Adds the routes. */
-export function queueRoutes(app: Hono<Env>, parts: GatewayParts): void {
-  app.post("/v1/bundles", (c) => bundle(c, parts));
-  app.get("/v1/executors/:executor", (c) => executor(c, parts));
-  app.get("/v1/handouts", (c) => handouts(c, parts));
-  app.post("/v1/handouts/:handout/cancel", (c) => cancel(c, parts));
+/** Longest reason that is kept, characters. */
+const MAX_BECAUSE = 1000;
+
+/** The routes. */
+export function queueRoutes(parts: GatewayParts): Route[] {
+  return [
+    route({
+      method: "post",
+      path: "/v1/bundles",
+      summary: "Puts a bundle at the end of the queue of an executor or a group",
+      access: "user",
+      query: {
+        to: TO,
+        name: words("What it is listed as: its pipeline's name", MAX_NAME),
+        replace: isOneOf("1: what waits in that queue leaves it", ["1", "true"]),
+      },
+      body: { required: true, types: { "application/octet-stream": undefined } },
+      answers: {
+        201: {
+          what: "It will be handed out, after those before it",
+          bodies: { "application/json": Submitted },
+        },
+        409: { what: "The queue is full", bodies: { "application/json": ErrorReply } },
+      },
+      handle: ({ request, query: { to, name, replace = false } }) =>
+        bundle(request, parts, { to: to!, pipeline: name, replace }),
+    }),
+    route({
+      method: "get",
+      path: "/v1/executors/{executor}",
+      summary: "Tells of an executor and of its queue, the oldest first",
+      access: "user",
+      params: EXECUTOR,
+      answers: {
+        200: {
+          what: "The executor, if it was ever seen, and its hand-outs",
+          bodies: { "application/json": ExecutorQueue },
+        },
+      },
+      handle: ({ params }) => executor(parts, params.executor),
+    }),
+    route({
+      method: "get",
+      path: "/v1/handouts",
+      summary:
+        "Lists what was handed to the gateway, with each executor that it is for, the newest first, at most 1000",
+      access: "user",
+      query: { executor: words("Only those for this executor") },
+      answers: {
+        200: {
+          what: "Hand-outs",
+          bodies: { "application/json": v.object({ handouts: v.array(HandoutView) }) },
+        },
+      },
+      handle: ({ query }) => handouts(parts, query.executor),
+    }),
+    route({
+      method: "post",
+      path: "/v1/handouts/{handout}/cancel",
+      summary: "Takes a hand-out out of the queue, and has its runs cancelled",
+      access: "user",
+      params: HANDOUT,
+      query: { because: words("Why, in words", MAX_BECAUSE) },
+      answers: {
+        202: {
+          what: "It is withdrawn; what of it is being cancelled",
+          bodies: { "application/json": Withdrawn },
+        },
+        409: { what: "It is over", bodies: { "application/json": ErrorReply } },
+      },
+      handle: ({ params, query: { because = "Withdrawn by the user at the gateway" } }) =>
+        json(withdraw(parts.store, params.handout, { because, at: parts.clock.now() }), 202),
+    }),
+  ];
 }
 
-async function bundle(c: Ctx, { store, clock, intake, maxBundleBytes }: GatewayParts): Promise<Response> {
-  requireUser(c);
-  const to = c.req.query("to");
-  if (!to) {
-    throw new Refuse(400, "TO", "It is not said whom the bundle is for: add ?to=EXECUTOR or ?to=group:NAME");
-  }
-  checkedId("target", to.startsWith("group:") ? to.slice("group:".length) : to);
-  const bytes = await intake.bytes(c.req.raw, maxBundleBytes);
+async function bundle(
+  request: Request,
+  { store, clock, intake, maxBundleBytes }: GatewayParts,
+  { to, pipeline, replace }: {
+    readonly to: string;
+    readonly pipeline: string | undefined;
+    readonly replace: boolean;
+  },
+): Promise<Response> {
+  const bytes = await intake.bytes(request, maxBundleBytes);
   if (bytes.length === 0) {
-    throw new Refuse(422, "BUNDLE", "The bundle is empty: make one with outrider bundle");
+    throw new Refuse(422, "BUNDLE", { message: "The bundle is empty: make one with outrider bundle" });
   }
   const hash = await sha256(bytes);
-  const pipeline = c.req.query("name")?.slice(0, MAX_NAME);
-  const replace = ["1", "true"].includes(c.req.query("replace") ?? "");
   const { row, ...queued } = submit(store, { target: to, bytes, hash, pipeline, at: clock.now() }, replace);
-  return c.json({ hash, bytes: bytes.length, to, version: row.version, id: row.id, ...queued }, 201);
+  const submitted: Submitted = {
+    hash,
+    bytes: bytes.length,
+    to,
+    version: row.version,
+    id: row.id,
+    ...queued,
+  };
+  return json(submitted, 201);
 }
 
-function executor(c: Ctx, parts: GatewayParts): Response {
-  requireUser(c);
-  const id = checkedId("executor", c.req.param("executor"));
+function executor(parts: GatewayParts, id: string): Response {
   const { store } = parts;
   const row = store.executor(id);
   const rows = store.handouts(targetsOf(id, row?.heartbeat?.groups ?? []), MAX_OF_ONE).reverse();
   if (!row && !rows.some(({ target }) => target === id)) {
-    throw new Refuse(404, "NO_EXECUTOR", `Executor ${id} was never seen, and nothing waits for it`);
+    throw new Refuse(404, "NO_EXECUTOR", {
+      message: `Executor ${id} was never seen, and nothing waits for it`,
+    });
   }
   const lease = leaseOf(parts);
   const executors = row ? [row] : [];
   const views = handoutViews(rows, { store, lease, executors, limit: MAX_OF_ONE });
-  return c.json({ ...(row ? { executor: executorView(row, lease) } : {}), handouts: views });
+  const queue: ExecutorQueue = { ...(row ? { executor: executorView(row, lease) } : {}), handouts: views };
+  return json(queue);
 }
 
-function handouts(c: Ctx, parts: GatewayParts): Response {
-  requireUser(c);
+function handouts(parts: GatewayParts, executor: string | undefined): Response {
   const { store } = parts;
-  const executor = c.req.query("executor");
   const only = executor === undefined ? undefined : store.executor(executor);
   const targets = executor === undefined ? undefined : targetsOf(executor, only?.heartbeat?.groups ?? []);
   const views = handoutViews(store.handouts(targets, MAX_OF_ALL), {
@@ -71,12 +148,5 @@ function handouts(c: Ctx, parts: GatewayParts): Response {
     executors: executor === undefined ? store.executors() : only === undefined ? [] : [only],
     limit: MAX_OF_ALL,
   });
-  return c.json({ handouts: views.filter((view) => executor === undefined || view.executor === executor) });
-}
-
-function cancel(c: Ctx, { store, clock }: GatewayParts): Response {
-  requireUser(c);
-  const because = (c.req.query("because") ?? "Withdrawn by the user at the gateway").slice(0, 1000);
-  const id = checkedId("hand-out", c.req.param("handout"));
-  return c.json(withdraw(store, id, { because, at: clock.now() }), 202);
+  return json({ handouts: views.filter((view) => executor === undefined || view.executor === executor) });
 }

@@ -8,7 +8,7 @@ import * as v from "valibot";
 import { CRASH_REASONS, type ErrorData, OUTCOMES, type RunState as State } from "../model/outcome.ts";
 import { isJson } from "../base/json.ts";
 import { Name, Stamp, StateOfRun, Text } from "../protocol/words.ts";
-import { FIRST, problems } from "./body.ts";
+import { problemsIn } from "../base/web/body.ts";
 
 type Schema<T> = v.GenericSchema<unknown, T>;
 
@@ -105,8 +105,8 @@ export type ReadState =
 
 /** Reads a state record; a text says what is wrong with it. */
 export function readState(value: unknown): ReadState | string {
-  const any = v.safeParse(AnyState, value, FIRST);
-  if (!any.success) return problems(any.issues);
+  const any = v.safeParse(AnyState, value, { abortEarly: true });
+  if (!any.success) return problemsIn(any.issues);
   switch (any.output.type) {
     case "run.started":
       return parsed(RunStarted, value, (record) => ({ type: "run.started", record }));
@@ -123,11 +123,11 @@ export function readState(value: unknown): ReadState | string {
 
 /** What is wrong with a log record, if anything. */
 export function wrongWithLog(value: unknown): string | undefined {
-  const result = v.safeParse(Log, value, FIRST);
-  return result.success ? undefined : problems(result.issues);
+  const result = v.safeParse(Log, value, { abortEarly: true });
+  return result.success ? undefined : problemsIn(result.issues);
 }
 
 function parsed<T>(schema: Schema<T>, value: unknown, as: (record: T) => ReadState): ReadState | string {
-  const result = v.safeParse(schema, value, FIRST);
-  return result.success ? as(result.output) : problems(result.issues);
+  const result = v.safeParse(schema, value, { abortEarly: true });
+  return result.success ? as(result.output) : problemsIn(result.issues);
 }

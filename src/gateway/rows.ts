@@ -14,7 +14,6 @@ import {
   type SharedFlag,
 } from "../protocol/messages.ts";
 import { Count, ExecutorId, Id, LaneCounts, Name, Seq, Stamp, StateOfRun, Text } from "../protocol/words.ts";
-import { FIRST } from "./body.ts";
 import { newRun } from "./ingest.ts";
 import type {
   DeliveryRow,
@@ -60,7 +59,7 @@ const KeptRival = v.object({ session: Id, at: Stamp });
 export function runOf(row: Row): RunRow | undefined {
   if (!v.is(Id, row["run"]) || !v.is(Id, row["executor"])) return undefined;
   const [run, executor, now] = [String(row["run"]), String(row["executor"]), stampOf(row["seen"])];
-  const kept = v.safeParse(KeptRun, parsedOr(row["row"], undefined), FIRST);
+  const kept = v.safeParse(KeptRun, parsedOr(row["row"], undefined), { abortEarly: true });
   const none = newRun(run, { executor, now });
   return kept.success ? { ...none, ...kept.output } : none;
 }
@@ -68,9 +67,9 @@ export function runOf(row: Row): RunRow | undefined {
 /** An executor; one under a name that nobody can ask for counts as none. */
 export function executorOf(row: Row): ExecutorRow | undefined {
   if (!v.is(ExecutorId, row["id"])) return undefined;
-  const heartbeat = v.safeParse(Heartbeat, parsedOr(row["heartbeat"], undefined), FIRST);
-  const over = v.safeParse(v.array(Id), parsedOr(row["over"], undefined), FIRST);
-  const rival = v.safeParse(KeptRival, parsedOr(row["rival"], undefined), FIRST);
+  const heartbeat = v.safeParse(Heartbeat, parsedOr(row["heartbeat"], undefined), { abortEarly: true });
+  const over = v.safeParse(v.array(Id), parsedOr(row["over"], undefined), { abortEarly: true });
+  const rival = v.safeParse(KeptRival, parsedOr(row["rival"], undefined), { abortEarly: true });
   return {
     id: String(row["id"]),
     firstSeenAt: stampOf(row["first_seen"]),
@@ -127,7 +126,7 @@ export function answerOf(row: Row): FlagAnswer | undefined {
 export function commandOf(row: Row): Instruction | undefined {
   const command = parsedOr(row["command"], undefined);
   if (typeof command !== "object" || command === null) return undefined;
-  const kept = v.safeParse(Instruction, { ...command, id: row["id"] }, FIRST);
+  const kept = v.safeParse(Instruction, { ...command, id: row["id"] }, { abortEarly: true });
   return kept.success ? kept.output : undefined;
 }
 
@@ -135,14 +134,14 @@ export function commandOf(row: Row): Instruction | undefined {
 export function missingOf(row: Row): ReportedRun["missing"][number] | undefined {
   const { lane, first, last, status, reason } = row;
   const told = { lane, from: first, to: last, reason, ...(status === null ? {} : { status }) };
-  const kept = v.safeParse(Missing, told, FIRST);
+  const kept = v.safeParse(Missing, told, { abortEarly: true });
   return kept.success ? kept.output : undefined;
 }
 
 /** A token. One that does not say what it is for opens nothing: no text has its hash. */
 export function tokenOf(row: Row): TokenRow {
-  const kept = v.safeParse(KeptToken, row, FIRST);
-  const groups = v.safeParse(v.array(Id), parsedOr(row["executor_groups"], undefined), FIRST);
+  const kept = v.safeParse(KeptToken, row, { abortEarly: true });
+  const groups = v.safeParse(v.array(Id), parsedOr(row["executor_groups"], undefined), { abortEarly: true });
   return {
     name: String(row["name"]),
     kind: kept.success ? kept.output.kind : "executor",

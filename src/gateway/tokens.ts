@@ -6,6 +6,7 @@
  */
 import type { GatewayStore, TokenRow } from "./store.ts";
 import { randomHex, sha256 } from "../base/bytes.ts";
+import { sameText } from "../base/web/same_text.ts";
 
 /** A token to be made. */
 export interface TokenOptions {
@@ -64,11 +65,4 @@ export class Tokens {
 
 function hashOf(text: string): Promise<string> {
   return sha256(text);
-}
-
-/** Whether two texts of the same length are the same, in time that tells nothing. */
-export function sameText(a: string, b: string): boolean {
-  let difference = a.length ^ b.length;
-  for (let at = 0; at < a.length; at++) difference |= a.charCodeAt(at) ^ b.charCodeAt(at % (b.length || 1));
-  return difference === 0;
 }

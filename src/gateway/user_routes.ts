@@ -3,61 +3,198 @@
  * Must not know how executors speak.
  * Invariant: nothing here waits for an executor; what is asked of one is kept until it is heard.
  */
-import type { Hono } from "hono";
-import { type ExecutorView, NewInstruction, NewToken } from "../protocol/messages.ts";
-import { requireUser } from "./access.ts";
-import { checkedId } from "./body.ts";
-import type { Ctx, Env, GatewayParts } from "./context.ts";
-import { Refuse } from "./failure.ts";
-import { ndjsonOf, streamed } from "./follow.ts";
+import * as v from "valibot";
+import { Refuse } from "../base/web/refuse.ts";
+import { type Route, route } from "../base/web/route.ts";
+import {
+  ErrorReply,
+  ExecutorView,
+  NewInstruction,
+  NewToken,
+  ReportedRun,
+  TokenMade,
+} from "../protocol/messages.ts";
+import { json } from "./answer.ts";
+import type { GatewayParts } from "./context.ts";
+import { ndjsonOf, toldInPieces } from "./follow.ts";
+import { EXECUTOR, isOneOf, numberOf, RUN, TOKEN, words } from "./param.ts";
 import { resultJson } from "./result.ts";
 import type { RunRow } from "./store.ts";
 import { executorView, leaseOf, runView } from "./views.ts";
 
-const MAX_SMALL_BYTES = 16 * 1024;
 const MAX_RUNS = 1000;
 /** Gaps of one run that a list tells. */
 const LISTED_MISSING = 10;
 /** Longest heartbeat that a list tells, characters of its JSON. */
 const LISTED_HEARTBEAT = 4096;
 
-/** Adds the routes. */
-export function userRoutes(app: Hono<Env>, parts: GatewayParts): void {
-  const { store } = parts;
-  app.get("/v1/executors", (c) => {
-    requireUser(c);
-    return c.json({ executors: store.executors().map((row) => listed(executorView(row, leaseOf(parts)))) });
-  });
-  app.post("/v1/executors/:executor/commands", async (c) => {
-    requireUser(c);
-    const executor = checkedId("executor", c.req.param("executor"));
-    const command = await parts.intake.json(c.req.raw, { schema: NewInstruction, maxBytes: MAX_SMALL_BYTES });
-    return c.json({ id: store.addCommand(executor, command, parts.clock.now()) }, 202);
-  });
-  app.get("/v1/runs", (c) => {
-    requireUser(c);
-    const rows = store.runs(MAX_RUNS, c.req.query("executor"));
-    const sight = { store, lease: leaseOf(parts), maxMissing: LISTED_MISSING };
-    return c.json({ runs: rows.map((row) => runView(row, sight)) });
-  });
-  app.get("/v1/runs/:run", (c) => c.json(runView(runOf(c, parts), { store, lease: leaseOf(parts) })));
-  app.get("/v1/runs/:run/result", (c) => {
-    const row = runOf(c, parts);
-    return streamed(c, parts, {
-      type: "application/json",
-      texts: (gone) => resultJson(row, { store, clock: parts.clock, gone }),
-    });
-  });
-  app.get("/v1/runs/:run/logs", (c) => ndjsonOf(c, { parts, run: runOf(c, parts).run, lane: "log" }));
-  app.get("/v1/runs/:run/records", (c) => ndjsonOf(c, { parts, run: runOf(c, parts).run, lane: "state" }));
-  app.post("/v1/runs/:run/cancel", (c) => cancel(c, parts));
-  app.post("/v1/tokens", (c) => makeToken(c, parts));
-  app.delete("/v1/tokens/:name", (c) => {
-    requireUser(c);
-    const dropped = parts.tokens?.drop(checkedId("name", c.req.param("name"))) ?? false;
-    if (!dropped) throw new Refuse(404, "NO_TOKEN", `There is no token ${c.req.param("name")}`);
-    return c.body(null, 204);
-  });
+/** Longest reason that is kept, characters. */
+const MAX_BECAUSE = 1000;
+
+const GET = { method: "get", access: "user" } as const;
+const OF_RUN = { access: "user", params: RUN } as const;
+const ANY_JSON = { "application/json": {} } as const;
+const COMMAND = { what: "The command's id", bodies: ANY_JSON } as const;
+const FOLLOWED = {
+  since: numberOf("Only records with a higher number"),
+  follow: isOneOf("1: goes on until the run is over", ["", "1", "true"]),
+} as const;
+
+/** The routes. */
+export function userRoutes(parts: GatewayParts): Route[] {
+  return [...ofExecutors(parts), ...ofRuns(parts), ...ofRecords(parts), ...ofTokens(parts)];
+}
+
+function ofExecutors(parts: GatewayParts): Route[] {
+  const { store, clock } = parts;
+  return [
+    route({
+      ...GET,
+      path: "/v1/executors",
+      summary: "Lists executors",
+      answers: {
+        200: {
+          what: "Executors by id",
+          bodies: { "application/json": v.object({ executors: v.array(ExecutorView) }) },
+        },
+      },
+      handle: () => {
+        const lease = leaseOf(parts);
+        return json({ executors: store.executors().map((row) => listed(executorView(row, lease))) });
+      },
+    }),
+    route({
+      method: "post",
+      path: "/v1/executors/{executor}/commands",
+      summary: "Asks something of an executor, in the reply to its next heartbeat",
+      access: "user",
+      params: EXECUTOR,
+      body: { required: true, schema: NewInstruction },
+      answers: { 202: COMMAND },
+      handle: ({ params: { executor }, body }) =>
+        json({ id: store.addCommand(executor, body, clock.now()) }, 202),
+    }),
+  ];
+}
+
+function ofRuns(parts: GatewayParts): Route[] {
+  const { store, clock } = parts;
+  return [
+    route({
+      ...GET,
+      path: "/v1/runs",
+      summary: "Lists runs, the last heard of first, at most 1000",
+      query: { executor: words("Only those of this executor") },
+      answers: {
+        200: { what: "Runs", bodies: { "application/json": v.object({ runs: v.array(ReportedRun) }) } },
+      },
+      handle: ({ query: { executor } }) => {
+        const sight = { store, lease: leaseOf(parts), maxMissing: LISTED_MISSING };
+        return json({ runs: store.runs(MAX_RUNS, executor).map((row) => runView(row, sight)) });
+      },
+    }),
+    route({
+      ...OF_RUN,
+      method: "get",
+      path: "/v1/runs/{run}",
+      summary: "Tells how a run stands",
+      answers: { 200: { what: "The run", bodies: { "application/json": ReportedRun } } },
+      handle: ({ params: { run } }) => json(runView(runOf(run, parts), { store, lease: leaseOf(parts) })),
+    }),
+    route({
+      ...OF_RUN,
+      method: "get",
+      path: "/v1/runs/{run}/result",
+      summary: "The result document of a run, or what there is of it so far",
+      answers: { 200: { what: "The document that outrider run --json prints", bodies: ANY_JSON } },
+      handle: ({ request, params: { run } }) => {
+        const row = runOf(run, parts);
+        return toldInPieces(request, parts, {
+          type: "application/json",
+          texts: (gone) => resultJson(row, { store, clock, gone }),
+        });
+      },
+    }),
+    route({
+      ...OF_RUN,
+      method: "post",
+      path: "/v1/runs/{run}/cancel",
+      summary: "Asks the executor to cancel the run, in the reply to its next heartbeat",
+      query: { because: words("Why, in words", MAX_BECAUSE) },
+      answers: {
+        202: COMMAND,
+        409: { what: "The run is over", bodies: { "application/json": ErrorReply } },
+      },
+      handle: ({ params, query: { because = "Cancelled by the user at the gateway" } }) => {
+        const { run, executor, state } = runOf(params.run, parts);
+        if (state !== "running") {
+          throw new Refuse(409, "RUN_OVER", { message: `Run ${run} is over: it ${state}` });
+        }
+        const command: NewInstruction = { type: "cancel", run, because };
+        return json({ id: store.addCommand(executor, command, clock.now()) }, 202);
+      },
+    }),
+  ];
+}
+
+function ofRecords(parts: GatewayParts): Route[] {
+  const NDJSON = { "application/x-ndjson": undefined };
+  return [
+    route({
+      ...OF_RUN,
+      method: "get",
+      path: "/v1/runs/{run}/logs",
+      summary: "The combined log of a run, one record a line; empty lines only keep the connection alive",
+      query: FOLLOWED,
+      answers: { 200: { what: "Log records", bodies: NDJSON } },
+      handle: ({ request, params, query }) =>
+        ndjsonOf(request, { parts, run: runOf(params.run, parts).run, lane: "log" }, query),
+    }),
+    route({
+      ...OF_RUN,
+      method: "get",
+      path: "/v1/runs/{run}/records",
+      summary: "The state records of a run, one a line",
+      query: FOLLOWED,
+      answers: { 200: { what: "State records", bodies: NDJSON } },
+      handle: ({ request, params, query }) =>
+        ndjsonOf(request, { parts, run: runOf(params.run, parts).run, lane: "state" }, query),
+    }),
+  ];
+}
+
+function ofTokens({ tokens }: GatewayParts): Route[] {
+  return [
+    route({
+      method: "post",
+      path: "/v1/tokens",
+      summary: "Makes a token; its text is shown this once",
+      access: "user",
+      body: { required: true, schema: NewToken },
+      answers: { 201: { what: "The token", bodies: { "application/json": TokenMade } } },
+      handle: async ({ body }) => {
+        if (!tokens) {
+          throw new Refuse(409, "OPEN", {
+            message: "This gateway has no tokens: give it a token at its start",
+          });
+        }
+        const made: TokenMade = { name: body.name, token: await tokens.make(body) };
+        return json(made, 201);
+      },
+    }),
+    route({
+      method: "delete",
+      path: "/v1/tokens/{name}",
+      summary: "Withdraws a token",
+      access: "user",
+      params: TOKEN,
+      answers: { 204: { what: "It is withdrawn" } },
+      handle: ({ params: { name } }) => {
+        if (tokens?.drop(name)) return new Response(null, { status: 204 });
+        throw new Refuse(404, "NO_TOKEN", { message: `There is no token ${name}` });
+      },
+    }),
+  ];
 }
 
 /** An executor in a list of thousands: one long heartbeat after the other would make it more than a user can load. */
@@ -65,27 +202,8 @@ function listed({ heartbeat, ...view }: ExecutorView): ExecutorView {
   return heartbeat && JSON.stringify(heartbeat).length <= LISTED_HEARTBEAT ? { ...view, heartbeat } : view;
 }
 
-function runOf(c: Ctx, { store }: GatewayParts): RunRow {
-  requireUser(c);
-  const run = checkedId("run", c.req.param("run"));
+function runOf(run: string, { store }: GatewayParts): RunRow {
   const row = store.run(run);
-  if (!row) throw new Refuse(404, "NO_RUN", `There is no run ${run}: GET /v1/runs lists them`);
+  if (!row) throw new Refuse(404, "NO_RUN", { message: `There is no run ${run}: GET /v1/runs lists them` });
   return row;
-}
-
-async function cancel(c: Ctx, parts: GatewayParts): Promise<Response> {
-  const { run, executor, state } = runOf(c, parts);
-  if (state !== "running") throw new Refuse(409, "RUN_OVER", `Run ${run} is over: it ${state}`);
-  const because = c.req.query("because") ?? "Cancelled by the user at the gateway";
-  const command: NewInstruction = { type: "cancel", run, because: because.slice(0, 1000) };
-  return await Promise.resolve(
-    c.json({ id: parts.store.addCommand(executor, command, parts.clock.now()) }, 202),
-  );
-}
-
-async function makeToken(c: Ctx, { tokens, intake }: GatewayParts): Promise<Response> {
-  requireUser(c);
-  if (!tokens) throw new Refuse(409, "OPEN", "This gateway has no tokens: give it a token at its start");
-  const wanted = await intake.json(c.req.raw, { schema: NewToken, maxBytes: MAX_SMALL_BYTES });
-  return c.json({ name: wanted.name, token: await tokens.make(wanted) }, 201);
 }

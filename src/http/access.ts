@@ -1,49 +1,37 @@
 /**
  * Owns who is let in: the Host and Origin that a request may have, its size, and its token.
  * Must not know what is asked for.
- * Invariant: no page of another origin, whatever name it reaches this address by, gets past `admit`; nobody without a
+ * Invariant: no page of another origin, whatever name it reaches this address by, gets past `admitted`; nobody without a
  * token gets past `requireToken`. Comparing a token takes the same time however much of it is right.
  */
-import { isLoopback } from "../base/loopback.ts";
+import { type Doorway, keptOut } from "../base/web/door.ts";
+import { Refuse } from "../base/web/refuse.ts";
+import { sameText } from "../base/web/same_text.ts";
 import { show } from "../model/problem.ts";
-import { Refuse } from "./failure.ts";
 import type { HttpLimits } from "./port.ts";
 
 /** What access is decided by. */
 export interface Gate {
-  readonly hosts: readonly string[];
-  /** Whether any IP address will do as a Host: it can't be a name that someone else has pointed here. */
-  readonly anyAddress: boolean;
+  readonly door: Doorway;
   readonly limits: HttpLimits;
   tokens(): readonly string[];
 }
 
-/** The port of a host; in an IPv6 address without brackets none can be told. */
-const PORT = /(?<=^[^:]*|\]):\d{1,5}$/;
-const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
-
-const MAX_HOST = 300;
 const MAX_AUTHORIZATION = 1_024;
 
 /** @throws {Refuse} If the request is too large, comes by a name that is not ours, or from a page of another origin. */
-export function admit(request: Request, { hosts, anyAddress, limits }: Gate): void {
-  const { headers, url } = request;
-  const host = headers.get("host") ?? hostOf(url);
-  // Names that always mean this machine; a Unix socket's clients say `localhost`.
-  if (!isLoopback(host.replace(PORT, "")) && !(anyAddress && ADDRESS.test(host)) && !named(host, hosts)) {
+export function admitted(request: Request, { door, limits }: Gate): void {
+  const out = keptOut(request, door);
+  if (out?.by === "host") {
     throw new Refuse(421, "HOST", {
-      message: `This end point is not asked as ${show(host)}: use its address, or localhost`,
+      message: `This end point is not asked as ${show(out.shown)}: use its address, or localhost`,
     });
   }
-  const origin = headers.get("origin");
-  if (origin !== null && origin.toLowerCase() !== `http://${host.toLowerCase()}`) {
-    throw new Refuse(403, "ORIGIN", { message: `Pages of ${show(origin)} get nothing from this end point` });
+  if (out?.by === "origin") {
+    const who = out.shown === undefined ? "other origins" : show(out.shown);
+    throw new Refuse(403, "ORIGIN", { message: `Pages of ${who} get nothing from this end point` });
   }
-  const site = headers.get("sec-fetch-site");
-  if (site !== null && site !== "same-origin" && site !== "none") {
-    throw new Refuse(403, "ORIGIN", { message: "Pages of other origins get nothing from this end point" });
-  }
-  if (url.length > limits.target + 300) {
+  if (request.url.length > limits.target + 300) {
     throw new Refuse(414, "TARGET_TOO_LONG", {
       message: `Path and query have more than ${limits.target} characters: shorten them`,
     });
@@ -74,32 +62,10 @@ export function requireToken({ headers }: Request, gate: Gate): void {
   if (!known) throw unauthorized("The token is not one of this run");
 }
 
-/** Whether a text, from `start` on, is another one, in time that depends on the length of `given` alone. */
-export function sameText(given: string, wanted: string, start: number = 0): boolean {
-  let difference = given.length - start ^ wanted.length;
-  const length = wanted.length || 1;
-  for (let at = start, other = 0; at < given.length; at++) {
-    difference |= given.charCodeAt(at) ^ wanted.charCodeAt(other);
-    if (++other === length) other = 0;
-  }
-  return difference === 0 && wanted !== "";
-}
-
 /** The refusal of who has not shown that he knows a token. */
 export function unauthorized(what: string): Refuse {
   return new Refuse(401, "TOKEN", {
     message: `${what}: send Authorization: Bearer TOKEN; tasks have it as OUTRIDER_TOKEN`,
     headers: { "www-authenticate": "Bearer" },
   });
-}
-
-function named(host: string, hosts: readonly string[]): boolean {
-  if (host.length > MAX_HOST) return false;
-  const name = host.replace(/:\d{1,5}$/, "").toLowerCase();
-  return hosts.some((allowed) => allowed.toLowerCase() === name);
-}
-
-/** Where there is no Host header (HTTP/1.0, a test), the URL has it. */
-function hostOf(url: string): string {
-  return new URL(url).host;
 }

@@ -3,98 +3,117 @@
  * Must not know what it means.
  * Invariant: never more than the limit is held, however much is sent and however slowly.
  */
-import { joined } from "../base/bytes.ts";
 import { JsonMeter, MAX_JSON_DEPTH } from "../base/json.ts";
-import { systemClock } from "../base/clock.ts";
+import type { Bytes } from "../base/bytes.ts";
+import type { Clock } from "../base/clock.ts";
 import { readJson } from "../pipeline/document/json_text.ts";
 import { toBase64 } from "../base/base64.ts";
+import { wholeOf } from "../base/web/body.ts";
+import { Refuse } from "../base/web/refuse.ts";
 import { TYPE } from "./answer.ts";
-import { Refuse } from "./failure.ts";
 import type { HttpLimits } from "./port.ts";
-
-/** The bytes of a request. @throws {Refuse} 413 if there are too many, 408 if they take too long, 415 if they are packed. */
-export function readBytes(request: Request, limits: HttpLimits): Promise<Uint8Array<ArrayBuffer>> {
-  const { headers } = request;
-  const encoding = headers.get("content-encoding") ?? "identity";
-  if (encoding !== "identity") {
-    throw new Refuse(415, "ENCODING", {
-      message: `The body is packed (${encoding.slice(0, 40)}): send it as it is`,
-    });
-  }
-  const length = headers.get("content-length");
-  if (Number(length ?? 0) > limits.bodyBytes) throw tooLarge(limits);
-  // The server lets no more through than was announced.
-  if (length !== null) return inTime(request.arrayBuffer(), limits);
-  const { body } = request;
-  return body === null ? Promise.resolve(new Uint8Array(0)) : inPieces(body, limits);
-}
 
 /** How late it may be noticed that a body is late, milliseconds. */
 const TICK_MS = 250;
 
-/** Bodies that are on their way. One clock for all: a timer for each would cost as much as the rest of a small request. */
-const coming: Set<{ ticksLeft: number; readonly late: () => void }> = new Set();
-let ticking = false;
+/** The bodies that come in at one end point. */
+export class Bodies {
+  readonly #limits: HttpLimits;
+  readonly #clock: Pick<Clock, "after">;
+  /** Those on their way whose size is known. One timer for all: one for each would cost as much as the rest of a small request. */
+  readonly #coming: Set<{ ticksLeft: number; readonly late: () => void }> = new Set();
+  #ticking = false;
 
-function tick(): void {
-  for (const body of coming) {
-    if (body.ticksLeft-- > 0) continue;
-    coming.delete(body);
-    body.late();
+  constructor(limits: HttpLimits, clock: Pick<Clock, "after">) {
+    this.#limits = limits;
+    this.#clock = clock;
   }
-  ticking = false;
-  arm();
-}
 
-function arm(): void {
-  if (ticking || coming.size === 0) return;
-  ticking = true;
-  systemClock.after(TICK_MS, tick);
-}
+  /** The JSON of a request, or `undefined` if there is no body. @throws {Refuse} 400 with the place of the mistake. */
+  async json(request: Request): Promise<unknown> {
+    const bytes = await this.bytes(request);
+    measure(bytes);
+    const text = textOf(bytes);
+    return text.trim() === "" ? undefined : parseJson(text);
+  }
 
-function inTime(bytes: Promise<ArrayBuffer>, limits: HttpLimits): Promise<Uint8Array<ArrayBuffer>> {
-  return new Promise((resolve, reject) => {
-    const body = { ticksLeft: Math.ceil(limits.bodyMs / TICK_MS), late: () => reject(tooSlow(limits)) };
-    coming.add(body);
-    arm();
-    bytes.then((buffer) => {
-      coming.delete(body);
-      resolve(new Uint8Array(buffer));
-    }, () => {
-      coming.delete(body);
-      reject(brokenOff());
-    });
-  });
-}
+  /** The value that a request carries, as JSON text. @param as Its form, whatever Content-Type says. */
+  async value(request: Request, as: Form = formOf(request.headers)): Promise<string> {
+    const bytes = await this.bytes(request);
+    if (as === "bytes") return JSON.stringify({ $bytes: toBase64(bytes) });
+    const text = textOf(bytes);
+    if (as === "text") return JSON.stringify(text);
+    measure(bytes);
+    if (text.trim() === "") throw noJson("it is empty: send a JSON value, such as 1 or null");
+    return text;
+  }
 
-async function inPieces(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  limits: HttpLimits,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const reader = body.getReader();
-  let cancel: (() => void) | undefined;
-  const late = new Promise<"late">((over) => cancel = systemClock.after(limits.bodyMs, () => over("late")));
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for (;;) {
-      const part = await Promise.race([
-        reader.read().catch(() => {
-          throw brokenOff();
-        }),
-        late,
-      ]);
-      if (part === "late") throw tooSlow(limits);
-      if (part.done) return joined(chunks, length);
-      length += part.value.length;
-      if (length > limits.bodyBytes) throw tooLarge(limits);
-      chunks.push(part.value);
+  /** The bytes of a request. @throws {Refuse} 413 if there are too many, 408 if they take too long, 415 if they are packed. */
+  bytes(request: Request): Promise<Bytes> {
+    const { headers } = request;
+    const encoding = headers.get("content-encoding") ?? "identity";
+    if (encoding !== "identity") {
+      throw new Refuse(415, "ENCODING", {
+        message: `The body is packed (${encoding.slice(0, 40)}): send it as it is`,
+      });
     }
-  } catch (error) {
-    reader.cancel().catch(() => {});
-    throw error;
-  } finally {
-    cancel?.();
+    const length = headers.get("content-length");
+    if (Number(length ?? 0) > this.#limits.bodyBytes) throw tooLarge(this.#limits);
+    // The server lets no more through than was announced.
+    if (length !== null) return this.#inTime(request.arrayBuffer());
+    const { body } = request;
+    return body === null ? Promise.resolve(new Uint8Array(0)) : this.#inPieces(body as ReadableStream<Bytes>);
+  }
+
+  #inTime(bytes: Promise<ArrayBuffer>): Promise<Bytes> {
+    return new Promise((resolve, reject) => {
+      const body = {
+        ticksLeft: Math.ceil(this.#limits.bodyMs / TICK_MS),
+        late: () => reject(tooSlow(this.#limits)),
+      };
+      this.#coming.add(body);
+      this.#arm();
+      bytes.then((buffer) => {
+        this.#coming.delete(body);
+        resolve(new Uint8Array(buffer));
+      }, () => {
+        this.#coming.delete(body);
+        reject(brokenOff());
+      });
+    });
+  }
+
+  #arm(): void {
+    if (this.#ticking || this.#coming.size === 0) return;
+    this.#ticking = true;
+    this.#clock.after(TICK_MS, () => this.#tick());
+  }
+
+  #tick(): void {
+    for (const body of this.#coming) {
+      if (body.ticksLeft-- > 0) continue;
+      this.#coming.delete(body);
+      body.late();
+    }
+    this.#ticking = false;
+    this.#arm();
+  }
+
+  async #inPieces(body: ReadableStream<Bytes>): Promise<Bytes> {
+    let cancel = () => {};
+    const late = new Promise<never>((_, reject) => {
+      cancel = this.#clock.after(this.#limits.bodyMs, () => reject(tooSlow(this.#limits)));
+    });
+    const tooMany = () => tooLarge(this.#limits);
+    try {
+      const maxBytes = this.#limits.bodyBytes;
+      return await wholeOf(body, { maxBytes, tooLarge: tooMany, broken: brokenOff, late });
+    } catch (error) {
+      body.cancel().catch(() => {});
+      throw error;
+    } finally {
+      cancel();
+    }
   }
 }
 
@@ -130,30 +149,8 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-/** The JSON of a request, or `undefined` if there is no body. @throws {Refuse} 400 with the place of the mistake. */
-export async function readObject(request: Request, limits: HttpLimits): Promise<unknown> {
-  const bytes = await readBytes(request, limits);
-  measure(bytes);
-  const text = textOf(bytes);
-  return text.trim() === "" ? undefined : parseJson(text);
-}
-
 /** How a value is sent: as JSON, as the text of a string, or as bytes. */
 export type Form = "json" | "text" | "bytes";
-
-/** The value that a request carries, as JSON text. @param as Its form, whatever Content-Type says. */
-export async function readValue(
-  request: Request,
-  { limits, as = formOf(request.headers) }: { readonly limits: HttpLimits; readonly as?: Form | undefined },
-): Promise<string> {
-  const bytes = await readBytes(request, limits);
-  if (as === "bytes") return JSON.stringify({ $bytes: toBase64(bytes) });
-  const text = textOf(bytes);
-  if (as === "text") return JSON.stringify(text);
-  measure(bytes);
-  if (text.trim() === "") throw noJson("it is empty: send a JSON value, such as 1 or null");
-  return text;
-}
 
 /** `text/plain` is what `fetch` says of any string, so it is not taken for a string here. */
 function formOf(headers: Headers): Form {

@@ -3,7 +3,7 @@
  * Must not know the store.
  * Invariant: a condition that can't be understood is refused, never ignored.
  */
-import { Refuse } from "./failure.ts";
+import { Refuse } from "../base/web/refuse.ts";
 
 const MAX_TAGS = 100;
 

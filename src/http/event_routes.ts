@@ -6,13 +6,13 @@
  */
 import { Bell } from "../base/wait.ts";
 import { PAGE_SIZE } from "../base/reader_stream.ts";
+import { type Route, route, TEXT } from "../base/web/route.ts";
 import { answer } from "./answer.ts";
-import { readObject } from "./body.ts";
-import type { Ctx, Parts, Route } from "./parts.ts";
+import type { Parts } from "./parts.ts";
 import type { HttpEvent, HttpEvents, HttpRun } from "./port.ts";
-import { Query } from "./query.ts";
-import { checkEvent } from "./schema.ts";
-import { lastSeen } from "./since.ts";
+import { anyText } from "./query.ts";
+import { SCHEMAS } from "./schema.ts";
+import { FOLLOW, LAST_EVENT_ID, lastSeen, SINCE } from "./since.ts";
 import { type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
 
 /** Events read at a time. */
@@ -21,31 +21,50 @@ const PAGE = 256;
 /** The routes. */
 export function eventRoutes(parts: Parts): Route[] {
   return [
-    { method: "post", path: "/events", who: "token", answer: (c) => emit(c, parts) },
-    { method: "get", path: "/events", who: "token", answer: (c) => follow(c, parts) },
+    route({
+      id: "emitEvent",
+      method: "post",
+      path: "/events",
+      tag: "events",
+      summary: "Publishes an event",
+      access: "token",
+      query: {},
+      body: { required: true, schema: SCHEMAS.NewEvent },
+      answers: { 201: { what: "Its number", bodies: { "application/json": SCHEMAS.EventMade } } },
+      handle: ({ body: { type, detail, from } }) => {
+        const text = detail === undefined ? undefined : JSON.stringify(detail);
+        const id = parts.run().events.emit(type, text, from);
+        return answer(JSON.stringify({ id }), { status: 201 });
+      },
+    }),
+    route({
+      id: "followEvents",
+      method: "get",
+      path: "/events",
+      tag: "events",
+      summary: "Tells events, those that are kept and those to come",
+      description: "Where events are no longer kept, `missed` says how many come before the next one.",
+      access: "token",
+      query: { since: SINCE, type: anyText("Only events of this type"), follow: FOLLOW },
+      headers: LAST_EVENT_ID,
+      answers: {
+        200: {
+          what: "Events",
+          bodies: { "text/event-stream": TEXT, "application/x-ndjson": SCHEMAS.Event },
+        },
+      },
+      handle: ({ request, query: { since, type = "*", follow } }) => {
+        const run = parts.run();
+        const format = formatOf(request.headers.get("accept"), ["sse", "ndjson"]);
+        const after = lastSeen(request.headers) ?? since ?? 0;
+        const following = follow ?? format === "sse";
+        return streamed(request, parts, {
+          format,
+          texts: (gone) => texts(run, parts, { format, since: after, following, type, gone }),
+        });
+      },
+    }),
   ];
-}
-
-async function emit(c: Ctx, parts: Parts): Promise<Response> {
-  new Query(c.req.url, []);
-  const { type, detail, from } = checkEvent(await readObject(c.req.raw, parts.gate.limits));
-  const text = detail === undefined ? undefined : JSON.stringify(detail);
-  const id = parts.run().events.emit(type, text, from);
-  return answer(JSON.stringify({ id }), { status: 201 });
-}
-
-function follow(c: Ctx, parts: Parts): Response {
-  const query = new Query(c.req.url, ["since", "type", "follow"]);
-  const { headers } = c.req.raw;
-  const run = parts.run();
-  const format = formatOf(headers.get("accept"), ["sse", "ndjson"]);
-  const since = lastSeen(headers) ?? query.count("since") ?? 0;
-  const following = query.flag("follow") ?? format === "sse";
-  const type = query.text("type") ?? "*";
-  return streamed(c, parts, {
-    format,
-    texts: (gone) => texts(run, parts, { format, since, following, type, gone }),
-  });
 }
 
 interface Following {

@@ -1,30 +1,9 @@
 /**
- * Owns how the end point says no: status, code and words.
- * Must not know which route says it, nor import the store, whose errors it knows by their codes.
- * Invariant: every refusal is JSON `{error: {code, message}}`, and its message says what to do.
+ * Owns what becomes of the errors of the store and the events.
+ * Must not know which route had them, nor import the store, whose errors it knows by their codes.
  */
 
-/** A request that is refused. Thrown by routes, turned into an answer in app.ts. */
-export class Refuse extends Error {
-  override name = "Refuse";
-  readonly status: number;
-  readonly code: string;
-  readonly headers: Readonly<Record<string, string>>;
-
-  constructor(
-    status: number,
-    code: string,
-    { message, headers = {} }: {
-      readonly message: string;
-      readonly headers?: Readonly<Record<string, string>>;
-    },
-  ) {
-    super(message);
-    this.status = status;
-    this.code = code;
-    this.headers = headers;
-  }
-}
+import { Refuse } from "../base/web/refuse.ts";
 
 /** Statuses of what the store and the events refuse, by the code of their errors. */
 export const STORE_STATUS: Readonly<Record<string, number>> = {
@@ -47,9 +26,4 @@ export function refusalOf(error: unknown): Refuse | undefined {
   const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
   if (typeof code !== "string" || !Object.hasOwn(STORE_STATUS, code)) return undefined;
   return new Refuse(STORE_STATUS[code]!, code, { message: String(message) });
-}
-
-/** The body of a refusal. */
-export function errorBody(code: string, message: string): string {
-  return JSON.stringify({ error: { code, message } });
 }

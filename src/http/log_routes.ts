@@ -7,11 +7,13 @@
 import { LOG_LEVEL } from "../defaults.ts";
 import { Bell, sleep } from "../base/wait.ts";
 import { PAGE_SIZE } from "../base/reader_stream.ts";
+import { type Route, route, TEXT } from "../base/web/route.ts";
 import { LEVELS, type LogRecord, type StateRecord } from "../model/record.ts";
-import type { Ctx, Parts, Route } from "./parts.ts";
+import type { Parts } from "./parts.ts";
 import type { HttpRun } from "./port.ts";
-import { Query } from "./query.ts";
-import { lastSeen } from "./since.ts";
+import { anyText, flag, word } from "./query.ts";
+import { SCHEMAS } from "./schema.ts";
+import { FOLLOW, LAST_EVENT_ID, lastSeen, SINCE } from "./since.ts";
 import { type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
 
 /** Most records read at a time. */
@@ -26,44 +28,97 @@ const MOST_REST_MS = 200;
 /** Rest when the run has written in the meantime, milliseconds: what reads at the other end needs a core too. */
 const BUSY_REST_MS = 100;
 
+const OF_LOGS = { method: "get", tag: "logs", access: "token", headers: LAST_EVENT_ID } as const;
+
 /** The routes. */
 export function logRoutes(parts: Parts): Route[] {
   return [
-    { method: "get", path: "/logs", who: "token", answer: (c) => logs(c, parts) },
-    { method: "get", path: "/records", who: "token", answer: (c) => records(c, parts) },
+    route({
+      ...OF_LOGS,
+      id: "getLogs",
+      path: "/logs",
+      summary: "The combined log",
+      query: {
+        since: SINCE,
+        task: anyText("Only lines of this task"),
+        level: word("Least level. Default debug", LEVELS),
+        follow: FOLLOW,
+      },
+      answers: {
+        200: {
+          what: "Lines",
+          bodies: {
+            "application/x-ndjson": SCHEMAS.LogRecord,
+            "text/plain": TEXT,
+            "text/event-stream": TEXT,
+          },
+        },
+      },
+      handle: ({ request, query }) => logs(request, parts, query),
+    }),
+    route({
+      ...OF_LOGS,
+      id: "getRecords",
+      path: "/records",
+      summary: "What happened, as the journal has it",
+      query: {
+        since: SINCE,
+        values: flag("Whether values are told too. Default false"),
+        follow: FOLLOW,
+      },
+      answers: {
+        200: {
+          what: "Records",
+          bodies: { "application/x-ndjson": SCHEMAS.StateRecord, "text/event-stream": TEXT },
+        },
+      },
+      handle: ({ request, query }) => records(request, parts, query),
+    }),
   ];
 }
 
-function logs(c: Ctx, parts: Parts): Response {
-  const query = new Query(c.req.url, ["since", "task", "level", "follow"]);
+interface Wanted {
+  readonly since?: number;
+  readonly follow?: boolean;
+}
+
+function logs(
+  request: Request,
+  parts: Parts,
+  { since = 0, task, level = LOG_LEVEL, follow }: Wanted & {
+    readonly task?: string;
+    readonly level?: LogRecord["level"];
+  },
+): Response {
   const run = parts.run();
-  const task = query.text("task");
-  const least = LEVELS.indexOf(query.word("level", LEVELS) ?? LOG_LEVEL);
-  const format = formatOf(c.req.raw.headers.get("accept"), ["ndjson", "text", "sse"]);
+  const least = LEVELS.indexOf(level);
+  const format = formatOf(request.headers.get("accept"), ["ndjson", "text", "sse"]);
   const wanted = (record: LogRecord) =>
     record.dropped !== undefined ||
     (task === undefined || record.task === task) && LEVELS.indexOf(record.level) >= least;
-  return paged<LogRecord>(c, parts, {
+  return paged<LogRecord>(request, parts, {
     run,
     format,
-    following: query.flag("follow") ?? format === "sse",
-    since: query.count("since") ?? 0,
+    following: follow ?? format === "sse",
+    since,
     read: (after) => run.journal.logs(after, PAGE, { size: PAGE_SIZE }),
     watch: (ring) => run.journal.watch({ log: ring }),
     text: (record) => wanted(record) ? logText(record, format) : undefined,
   });
 }
 
-function records(c: Ctx, parts: Parts): Response {
-  const query = new Query(c.req.url, ["since", "values", "follow"]);
+function records(
+  request: Request,
+  parts: Parts,
+  { since = 0, values = false, follow }: Wanted & { readonly values?: boolean },
+): Response {
   const run = parts.run();
-  const values = query.flag("values") ?? false;
-  const format = formatOf(c.req.raw.headers.get("accept"), ["ndjson", "sse"]);
-  return paged<StateRecord>(c, parts, {
+  const format = formatOf(request.headers.get("accept"), ["ndjson", "sse"]);
+  return paged<StateRecord>(request, parts, {
     run,
     format,
-    following: query.flag("follow") ?? format === "sse",
-    since: query.count("since") ?? 0,
+    following: follow ?? format === "sse",
+    since,
     read: (after) => run.journal.states(after, PAGE, { size: PAGE_SIZE }),
     watch: (ring) => run.journal.watch({ state: ring }),
     text: (record) => lineOf(record.seq, JSON.stringify(values ? record : withoutValue(record)), format),
@@ -81,9 +136,13 @@ interface Paged<R> {
   text(record: R): string | undefined;
 }
 
-function paged<R extends { readonly seq: number }>(c: Ctx, parts: Parts, source: Paged<R>): Response {
-  const since = lastSeen(c.req.raw.headers) ?? source.since;
-  return streamed(c, parts, {
+function paged<R extends { readonly seq: number }>(
+  request: Request,
+  parts: Parts,
+  source: Paged<R>,
+): Response {
+  const since = lastSeen(request.headers) ?? source.since;
+  return streamed(request, parts, {
     format: source.format,
     texts: (gone) => texts({ ...source, since }, parts, gone),
   });

@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import type { RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import type { LogRecord, StateRecord } from "../model/record.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
-import type { Opened } from "./opened.ts";
+import type { Opened } from "../base/web/opened.ts";
 
 /** A value of the store; `value` is JSON text. Without a value, the key is gone. */
 export interface HttpChange {
@@ -168,6 +168,9 @@ export interface HttpOptions {
   /** Told of what no route foresaw. */
   readonly onDefect?: (error: unknown) => void;
 }
+
+/** Characters of texts larger than a page that all readers together may have waiting for them. */
+export const ROOM_SIZE: number = 32 * 1024 * 1024;
 
 /** Limits of the end point. */
 export interface HttpLimits {

@@ -7,7 +7,6 @@ import { AUTHORS, LEVELS, STREAMS } from "../model/record.ts";
 import { ONS, OUTCOMES, RUN_STATES } from "../model/outcome.ts";
 import * as v from "valibot";
 import { KINDS } from "../pipeline/kinds/list.ts";
-import { Refuse } from "./failure.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const time = v.pipe(v.string(), v.isoTimestamp(), v.description("ISO 8601 in UTC"));
@@ -30,59 +29,21 @@ const emitter = v.strictObject({
 });
 
 const increment = v.strictObject({
-  by: v.optional(about(v.pipe(v.number(), v.finite()), "What to add. Default 1.")),
+  by: v.exactOptional(about(v.pipe(v.number(), v.finite()), "What to add. Default 1.")),
 });
 const newEvent = v.strictObject({
   type: about(
     v.pipe(v.string(), v.minLength(1), v.maxLength(256)),
     "What happened, in the emitter's words; not *.",
   ),
-  detail: v.optional(about(v.unknown(), 'A JSON value; bytes are {"$bytes": "<base64>"}.')),
-  from: v.optional(
+  detail: v.exactOptional(about(v.unknown(), 'A JSON value; bytes are {"$bytes": "<base64>"}.')),
+  from: v.exactOptional(
     about(emitter, "The attempt that emits it: OUTRIDER_TASK, OUTRIDER_ITERATION, OUTRIDER_ATTEMPT."),
   ),
 });
 const cancel = v.strictObject({
-  because: v.optional(about(v.pipe(v.string(), v.minLength(1), v.maxLength(1_000)), "Why, in words.")),
+  because: v.exactOptional(about(v.pipe(v.string(), v.minLength(1), v.maxLength(1_000)), "Why, in words.")),
 });
-
-/** A body of `POST /store/{key}/increment`. */
-export type Increment = { readonly by?: number | undefined };
-/** A body of `POST /events`. */
-export type NewEvent = {
-  readonly type: string;
-  readonly detail?: unknown;
-  readonly from?: { readonly task: string; readonly iteration: number; readonly attempt: number } | undefined;
-};
-/** A body of `POST /cancel`. */
-export type Cancel = { readonly because?: string | undefined };
-
-/** @throws {Refuse} 422 if the body has another shape. No body is the default. */
-export function checkIncrement(body: unknown): Increment {
-  return checked(increment, body ?? {});
-}
-
-/** @throws {Refuse} 422 if the body has another shape. */
-export function checkEvent(body: unknown): NewEvent {
-  return checked(newEvent, body ?? {});
-}
-
-/** @throws {Refuse} 422 if the body has another shape. No body is the default. */
-export function checkCancel(body: unknown): Cancel {
-  return checked(cancel, body ?? {});
-}
-
-function checked<T>(schema: v.GenericSchema<unknown, T>, body: unknown): T {
-  const result = Array.isArray(body) ? undefined : v.safeParse(schema, body);
-  if (result?.success) return result.output;
-  const problems = (result?.issues ?? []).slice(0, 10).map((issue) =>
-    // It may quote what it is about.
-    `${v.getDotPath(issue) ?? "the whole"}: ${issue.message}`.slice(0, 300)
-  );
-  throw new Refuse(422, "SHAPE", {
-    message: `The body does not fit: ${problems.length === 0 ? "an object is needed" : problems.join("; ")}`,
-  });
-}
 
 const runningAttempt = v.object({
   task: v.string(),
@@ -91,7 +52,7 @@ const runningAttempt = v.object({
   worker: count,
   startedAt: time,
   ranMs: ms,
-  progress: v.optional(v.object({ fraction: v.number(), text: v.optional(v.string()) })),
+  progress: v.exactOptional(v.object({ fraction: v.number(), text: v.exactOptional(v.string()) })),
 });
 
 const need = v.object({ task: v.string(), on });
@@ -124,20 +85,20 @@ const status = v.object({
   at: about(time, "The executor's time of day now."),
   uptimeMs: about(ms, "By a clock that never steps: not the difference of the two."),
   able: about(v.boolean(), "Whether it can work; if not, the status is 503."),
-  unable: v.optional(about(v.string(), "Why not.")),
-  state: v.optional(
+  unable: v.exactOptional(about(v.string(), "Why not.")),
+  state: v.exactOptional(
     about(
       v.picklist(["idle", "running", "paused", "stopping"]),
       "What an agent does; absent of a single run.",
     ),
   ),
   conditions: v.array(v.object({ code: v.string(), message: v.string() })),
-  run: v.optional(statusOfRun),
-  gateway: v.optional(v.object({
+  run: v.exactOptional(statusOfRun),
+  gateway: v.exactOptional(v.object({
     url: v.string(),
-    lastContactAt: v.optional(time),
+    lastContactAt: v.exactOptional(time),
     heartbeatFailures: count,
-    spool: v.object({ state: count, log: count, bytes: v.optional(count) }),
+    spool: v.object({ state: count, log: count, bytes: v.exactOptional(count) }),
   })),
 });
 
@@ -149,13 +110,13 @@ const plan = v.object({
   tasks: v.array(v.object({
     name: v.string(),
     kind: v.picklist(["sync", ...KINDS.map(({ name }) => name)]),
-    command: v.optional(v.array(v.string())),
+    command: v.exactOptional(v.array(v.string())),
     needs: v.array(need),
     join: v.picklist(["all", "any"]),
     attempts: count,
     allowFailure: v.boolean(),
-    timeoutMs: v.optional(ms),
-    estimateMs: v.optional(ms),
+    timeoutMs: v.exactOptional(ms),
+    estimateMs: v.exactOptional(ms),
   })),
   loops: v.array(v.object({ from: v.string(), to: v.string(), times: count, on, body: v.array(v.string()) })),
 });
@@ -168,48 +129,49 @@ const tasks = v.object({
     standing: v.picklist(["waiting", "ready", "dispatched", "retrying", "settled"]),
     iteration: count,
     attempt: count,
-    outcome: v.optional(outcome),
-    because: v.optional(v.string()),
+    outcome: v.exactOptional(outcome),
+    because: v.exactOptional(v.string()),
     waitsFor: v.array(need),
   })),
 });
 
 /** Schemas that the OpenAPI document names. */
-export const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
+export const SCHEMAS = {
+  Value: about(v.unknown(), 'Any JSON value; bytes are {"$bytes": "<base64>"}.'),
   Status: status,
   Proof: v.object({ proof: about(v.string(), "64 hexadecimal digits.") }),
   Keys: v.object({
     keys: v.array(v.string()),
-    cursor: v.optional(about(v.string(), "Give it back to get the next page; absent on the last.")),
+    cursor: v.exactOptional(about(v.string(), "Give it back to get the next page; absent on the last.")),
   }),
   Increment: increment,
   Incremented: v.object({ value: v.number(), version: count }),
   Change: v.object({
     key: v.string(),
     version: count,
-    value: v.optional(about(v.unknown(), "Absent when the key is gone.")),
-    expiresAt: v.optional(about(count, "Milliseconds since the epoch.")),
+    value: v.exactOptional(about(v.unknown(), "Absent when the key is gone.")),
+    expiresAt: v.exactOptional(about(count, "Milliseconds since the epoch.")),
   }),
   NewEvent: newEvent,
   EventMade: v.object({ id: count }),
   Event: v.object({
     id: count,
     type: v.string(),
-    detail: v.optional(v.unknown()),
+    detail: v.exactOptional(v.unknown()),
     at: about(v.number(), "Milliseconds since the epoch."),
-    from: v.optional(v.object({ task: v.string(), iteration: count, attempt: count })),
+    from: v.exactOptional(v.object({ task: v.string(), iteration: count, attempt: count })),
   }),
   LogRecord: v.object({
     seq: count,
     at: time,
     level: v.picklist(LEVELS),
     from: v.picklist(AUTHORS),
-    task: v.optional(v.string()),
-    iteration: v.optional(count),
-    attempt: v.optional(count),
+    task: v.exactOptional(v.string()),
+    iteration: v.exactOptional(count),
+    attempt: v.exactOptional(count),
     stream: v.picklist(STREAMS),
     text: v.string(),
-    dropped: v.optional(v.object({ count, bytes: count })),
+    dropped: v.exactOptional(v.object({ count, bytes: count })),
   }),
   StateRecord: v.looseObject({
     seq: count,
@@ -224,14 +186,27 @@ export const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
     runtime: v.string(),
     state: runState,
     startedAt: time,
-    endedAt: v.optional(time),
-    tookMs: v.optional(about(ms, "How long it took, by a clock that never steps.")),
+    endedAt: v.exactOptional(time),
+    tookMs: v.exactOptional(about(ms, "How long it took, by a clock that never steps.")),
     tasks: v.record(
       v.string(),
-      v.array(v.looseObject({ iteration: count, attempt: count, outcome, value: v.optional(v.unknown()) })),
+      v.array(
+        v.looseObject({ iteration: count, attempt: count, outcome, value: v.exactOptional(v.unknown()) }),
+      ),
     ),
   }),
   Cancel: cancel,
   Cancelling: v.object({ run: v.string(), state: v.literal("cancelling") }),
   Refusal: error,
-};
+} as const;
+
+/** What a schema describes; optional fields may be absent, not undefined. */
+type Told<S extends v.GenericSchema> = Fixed<v.InferOutput<S>>;
+type Fixed<T> = T extends readonly (infer Each)[] ? readonly Fixed<Each>[]
+  : T extends object ? { readonly [K in keyof T]: Fixed<T[K]> }
+  : T;
+
+/** What is told, as who makes it and who reads it has it. */
+export type StatusView = Told<typeof SCHEMAS.Status>;
+export type PipelineView = Told<typeof SCHEMAS.Pipeline>;
+export type StandingsView = Told<typeof SCHEMAS.Tasks>;

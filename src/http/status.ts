@@ -7,6 +7,7 @@
 import type { TaskStanding } from "../model/snapshot.ts";
 import { isoTime, systemClock } from "../base/clock.ts";
 import type { HttpOptions, HttpRun } from "./port.ts";
+import type { StatusView } from "./schema.ts";
 
 /** Most tasks in each list; the counts say how many there are. */
 export const LISTED = 50;
@@ -49,7 +50,7 @@ export class Status {
 function statusOf(
   options: HttpOptions,
   { unable, uptimeMs }: { readonly unable: string | undefined; readonly uptimeMs: number },
-): object {
+): StatusView {
   const { runtime, version, executor, startedAt } = options;
   const run = options.run();
   const gateway = options.gateway?.();
@@ -77,7 +78,9 @@ function statusOf(
   };
 }
 
-function runOf(run: HttpRun): object {
+type RunStatus = NonNullable<StatusView["run"]>;
+
+function runOf(run: HttpRun): RunStatus {
   const { state, pipeline, startedAt, ranMs, tasks, counts, running, next, workers } = run.snapshot(LISTED);
   const { waiting, skipped } = listed(run, { tasks, wanted: first(counts.waiting) + first(counts.skipped) });
   return {
@@ -102,13 +105,18 @@ function runOf(run: HttpRun): object {
   };
 }
 
+interface Listed {
+  readonly waiting: RunStatus["waiting"][number][];
+  readonly skipped: RunStatus["skipped"][number][];
+}
+
 /** The first tasks that wait, with what for, and the first that were skipped, with why. */
 function listed(
   run: HttpRun,
   { tasks, wanted }: { readonly tasks: number; readonly wanted: number },
-): { readonly waiting: readonly object[]; readonly skipped: readonly object[] } {
-  const waiting: object[] = [];
-  const skipped: object[] = [];
+): Listed {
+  const waiting: Listed["waiting"] = [];
+  const skipped: Listed["skipped"] = [];
   for (let offset = 0; offset < tasks && waiting.length + skipped.length < wanted; offset += PAGE) {
     for (const standing of run.standings(offset, PAGE)) sort(standing, { waiting, skipped });
   }
@@ -121,7 +129,7 @@ function first(count: number): number {
 
 function sort(
   { task, standing, outcome, because, waitsFor }: TaskStanding,
-  { waiting, skipped }: { readonly waiting: object[]; readonly skipped: object[] },
+  { waiting, skipped }: Listed,
 ): void {
   if (standing === "waiting" && waiting.length < LISTED) {
     waiting.push({ task, waitsFor: waitsFor.slice(0, LISTED), more: Math.max(0, waitsFor.length - LISTED) });

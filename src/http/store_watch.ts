@@ -6,23 +6,24 @@
  */
 import { Bell } from "../base/wait.ts";
 import { PAGE_SIZE } from "../base/reader_stream.ts";
-import type { Ctx, Parts } from "./parts.ts";
+import type { Parts } from "./parts.ts";
 import type { HttpChange, HttpRun, HttpStore } from "./port.ts";
-import type { Query } from "./query.ts";
 import { type Format, formatOf, ringAtEnd, sseMessage, streamed } from "./streams.ts";
 
 /** Keys listed at a time. */
 const PAGE = 500;
 
 /** Answers with the changes of all keys with a prefix. */
-export function watchStore(c: Ctx, parts: Parts, query: Query): Response {
+export function watchStore(
+  request: Request,
+  parts: Parts,
+  { prefix = "", initial = true }: { readonly prefix?: string; readonly initial?: boolean },
+): Response {
   const run = parts.run();
-  const prefix = query.text("prefix") ?? "";
-  const initial = query.flag("initial") ?? true;
-  const format = formatOf(c.req.raw.headers.get("accept"), ["sse", "ndjson"]);
+  const format = formatOf(request.headers.get("accept"), ["sse", "ndjson"]);
   const pending = new Map<string, HttpChange>();
   const bell = new Bell({ keeps: true });
-  return streamed(c, parts, {
+  return streamed(request, parts, {
     format,
     listen: () => {
       const unwatch = run.store.watch({ prefix }, (change) => {

@@ -4,11 +4,11 @@
  * Invariant: a stream goes no faster than it is read; when it is over, however that came, nothing of it is left: no place,
  * no timer and no listener.
  */
-import { readerStream } from "../base/reader_stream.ts";
 import type { Bell } from "../base/wait.ts";
+import { goesOn } from "../base/web/opened.ts";
+import { Refuse } from "../base/web/refuse.ts";
 import { answer, TYPE } from "./answer.ts";
-import { Refuse } from "./failure.ts";
-import type { Ctx, Parts } from "./parts.ts";
+import type { Parts } from "./parts.ts";
 import type { HttpRun } from "./port.ts";
 
 /** The formats in which something that goes on can be told. */
@@ -47,35 +47,21 @@ const TYPES: Readonly<Record<Format, string>> = { sse: TYPE.sse, ndjson: TYPE.nd
 const NOTHING: Readonly<Record<Format, string>> = { sse: ": alive\n\n", ndjson: "\n", text: "" };
 
 /** An answer that goes on until its texts end or its reader goes. It has one of the places that there are. */
-export function streamed(c: Ctx, parts: Parts, { format, texts, listen }: StreamParts): Response {
+export function streamed(request: Request, parts: Parts, { format, texts, listen }: StreamParts): Response {
   const { opened, clock, gate, options } = parts;
-  const { signal } = c.req.raw;
-  const close = opened.open();
-  const gone = new AbortController();
-  let stop: (() => void) | undefined;
-  const over = () => {
-    gone.abort();
-    close();
-    stop?.();
-  };
-  try {
-    stop = listen?.();
-    const body = readerStream({
-      texts: spoken(texts(gone.signal), format),
-      stallMs: gate.limits.stallMs,
-      clock,
-      signal,
-      over,
-      failed: options.onDefect,
-    });
-    return answer(body, {
-      type: format === undefined ? TYPE.json : TYPES[format],
-      headers: { "x-accel-buffering": "no" },
-    });
-  } catch (error) {
-    over();
-    throw error;
-  }
+  const body = goesOn({
+    opened,
+    texts: (gone) => spoken(texts(gone), format),
+    listen,
+    stallMs: gate.limits.stallMs,
+    clock,
+    signal: request.signal,
+    failed: options.onDefect,
+  });
+  return answer(body, {
+    type: format === undefined ? TYPE.json : TYPES[format],
+    headers: { "x-accel-buffering": "no" },
+  });
 }
 
 /** The texts in words of a format. Bun sends the head of an answer with the first of its body, so that comes at once. */

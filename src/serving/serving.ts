@@ -15,8 +15,9 @@ import {
   type HttpGateway,
   type HttpRun,
   type HttpState,
+  ROOM_SIZE,
 } from "../http/port.ts";
-import { Opened } from "../http/opened.ts";
+import { Opened } from "../base/web/opened.ts";
 import type { InspectedExecution } from "../run/inspection.ts";
 import type { Journal } from "../journal/journal.ts";
 import { redactingJournal } from "../secrets/journal.ts";
@@ -123,7 +124,7 @@ class ServingAtWork implements Serving {
   readonly #settings: ServingSettings;
   /** The gateway's token, in whose variable the run's own is put for tasks. */
   readonly #before: string;
-  readonly #opened: Opened = new Opened(HTTP_LIMITS.open);
+  readonly #opened: Opened = new Opened({ most: HTTP_LIMITS.open, roomSize: ROOM_SIZE });
   readonly #secrets: Redactor;
   #redactor: Redactor;
   #served: Served | undefined;

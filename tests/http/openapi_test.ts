@@ -5,26 +5,26 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import test from "node:test";
-import { openApiDocument } from "../../src/http/openapi.ts";
-import { OPERATIONS } from "../../src/http/operations.ts";
-import { world } from "./rig.ts";
+import { described, world } from "./rig.ts";
 
+const { document: DOCUMENT } = await described(world());
 const FILE = new URL("../../docs/openapi.json", import.meta.url);
 
 test("http: docs/openapi.json is what the schemas make; else run this test with UPDATE=1", () => {
-  const made = `${JSON.stringify(openApiDocument(), null, 2)}\n`;
+  const made = `${JSON.stringify(DOCUMENT, null, 2)}\n`;
   if (process.env["UPDATE"]) writeFileSync(FILE, made);
   assert.equal(readFileSync(FILE, "utf8"), made);
 });
 
-test("http: every route is described, and nothing else", () => {
-  const { app } = world();
-  const served = app.routes.filter(({ method }) => method !== "ALL")
-    .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)(\{[^}]*\})?/g, "{$1}")}`);
-  // The route of a key is that of watching too, for a key called `watch`.
+test("http: the document has every route that is served, and nothing else", async () => {
+  const w = world({ page: { html: "<p>" } });
+  const served = w.app.routes.map(({ method, path }) =>
+    `${method} ${path.replaceAll(/:(\w+)(\{[^}]*\})?/g, "{$1}")}`
+  );
+  // The route of a key finds that of watching too, which has the place of a key called `watch`.
   served.push("GET /store/watch");
-  const described = OPERATIONS.map(({ method, path }) => `${method.toUpperCase()} ${path}`);
-  assert.deepEqual(served.sort(), described.sort());
+  const { operations } = await described(w);
+  assert.deepEqual(served.sort(), operations.map(({ method, path }) => `${method} ${path}`).sort());
 });
 
 test("http: the linter finds nothing in the description", async () => {
@@ -38,7 +38,7 @@ test("http: the linter finds nothing in the description", async () => {
       "operation-4xx-response": "off",
     },
   });
-  const problems = await lintFromString({ source: JSON.stringify(openApiDocument()), config });
+  const problems = await lintFromString({ source: JSON.stringify(DOCUMENT), config });
   const told = problems.map(({ ruleId, message, location }) =>
     `${ruleId}: ${message} ${location[0]?.pointer ?? ""}`
   );
@@ -49,9 +49,8 @@ test("http: what the end point answers is what the description says", async () =
   const { ask, run } = world({
     gateway: () => ({ url: "x", spool: { state: 1, log: 2 }, heartbeatFailures: 0 }),
   });
-  const document = openApiDocument() as { components: { schemas: Record<string, object> } };
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
-  ajv.addSchema({ $id: "doc", components: document.components });
+  ajv.addSchema({ $id: "doc", components: DOCUMENT.components });
   const fits = async (name: string, path: string, init: RequestInit = {}) => {
     const answer = await ask(path, init);
     const text = await answer.text();

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import test from "node:test";
 import { gathered, PAGE_SIZE, readerStream, Room } from "../../src/base/reader_stream.ts";
-import { Opened } from "../../src/http/opened.ts";
+import { Opened } from "../../src/base/web/opened.ts";
+import { ROOM_SIZE } from "../../src/http/port.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { HandRun, StreamReader, TOKEN, world } from "./rig.ts";
 import { HandClock } from "../store/hand_clock.ts";
@@ -205,7 +206,7 @@ test("http: a key that changes while it waits to be told is told again", async (
 
 test("http: HEAD on every route gives its place back at once, and so does a body that nobody reads", async () => {
   const clock = still();
-  const opened = new Opened(2);
+  const opened = new Opened({ most: 2, roomSize: ROOM_SIZE });
   const { ask, run } = world({ opened, clock }, full());
   for (const path of [...STREAMS, "/store/k1?wait=1ms", "/status", "/store"]) {
     for (let count = 0; count < 3; count++) {
@@ -224,7 +225,7 @@ test("http: HEAD on every route gives its place back at once, and so does a body
 });
 
 test("http: a route that fails after it has taken a place, and one whose reader has gone, give it back", async () => {
-  const opened = new Opened(2);
+  const opened = new Opened({ most: 2, roomSize: ROOM_SIZE });
   const run = new HandRun();
   run.store.watch = () => {
     throw new Error("no");
@@ -250,7 +251,7 @@ test("http: a route that fails after it has taken a place, and one whose reader 
 
 test("http: a reader on a real connection that reads nothing is let go, and the connection is broken off", async () => {
   const run = full();
-  const opened = new Opened(8);
+  const opened = new Opened({ most: 8, roomSize: ROOM_SIZE });
   const { app } = world({ opened, limits: { stallMs: 150 } }, run);
   // More than the system takes for a reader that does not read.
   for (let count = 0; count < 40; count++) run.say("x".repeat(500_000));

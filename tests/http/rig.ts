@@ -178,6 +178,32 @@ export function world(options: Partial<HttpOptions> = {}, run: HandRun = new Han
   return { app, run, defects, ask, refused };
 }
 
+/** A route as the description of the end point has it. */
+export interface Operation {
+  readonly path: string;
+  readonly method: string;
+  readonly open: boolean;
+}
+
+/** The description of an end point, as it tells it. */
+export async function described({ app }: Pick<World, "app">): Promise<{
+  readonly document: { readonly components: { readonly schemas: Readonly<Record<string, object>> } };
+  readonly operations: readonly Operation[];
+}> {
+  const document = await (await app.request("http://127.0.0.1/openapi.json")).json() as {
+    components: { schemas: Record<string, object> };
+    paths: Record<string, Record<string, { security: unknown[] }>>;
+  };
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { security }]) => ({
+      path,
+      method: method.toUpperCase(),
+      open: security.length === 0,
+    }))
+  );
+  return { document, operations };
+}
+
 /** Reads a stream piece by piece, and leaves it. */
 export class StreamReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
