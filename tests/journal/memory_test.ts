@@ -7,6 +7,15 @@ import { entryOf } from "./entries.ts";
 
 contract("memory", (options) => Promise.resolve(memoryJournal(options)));
 
+test("memory: 64 MiB of log are kept where nothing else is said", () => {
+  const journal = memoryJournal();
+  const text = "x".repeat((1 << 20) - 100);
+  for (let at = 0; at < 64; at++) journal.log(entryOf(text));
+  assert.equal(journal.logs(0, 1)[0]!.dropped, undefined);
+  journal.log(entryOf(""));
+  assert.deepEqual(journal.logs(0, 1)[0]!.dropped, { count: 0, bytes: 1 << 20 });
+});
+
 test("memory: the log's memory is let go as it is dropped, however much is written", () => {
   const journal = memoryJournal({ logBytes: 10_000 });
   for (let at = 0; at < 20_000; at++) journal.log(entryOf("x".repeat(100), at));

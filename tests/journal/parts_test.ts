@@ -56,18 +56,25 @@ const rowsOf = (db: Database, table: string): Record<string, unknown>[] =>
 
 test("states in memory come back as they were given, whatever they have, over blocks", () => {
   const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
-  const settled = fc.record({
+  const plain = {
     outcome: fc.constantFrom(...OUTCOMES),
     worker: maybe(fc.nat(5)),
     value: maybe(fc.constantFrom("", "1", '"x"')),
     startedAt: maybe(fc.constantFrom(0, 1.5)),
     endedAt: maybe(fc.constantFrom(0, 2.5)),
+  };
+  const odd = {
     error: maybe(fc.constant({ name: "E", message: "m" })),
     reason: maybe(fc.constant("exit" as const)),
     code: maybe(fc.constant(0)),
     because: maybe(fc.constant("")),
     rerun: maybe(fc.constant(true as const)),
-  }).map((more) => {
+  };
+  // Most have nothing out of the ordinary; each thing that is makes a record an odd one by itself.
+  const oneOdd = fc.constantFrom(...Object.keys(odd) as (keyof typeof odd)[]).chain((name) =>
+    fc.record({ ...plain, [name]: odd[name] })
+  );
+  const settled = fc.oneof(fc.record(plain), oneOdd, fc.record({ ...plain, ...odd })).map((more) => {
     const given = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined));
     return {
       type: "attempt.settled",
@@ -471,6 +478,27 @@ test("rows hold consecutive lines up to 64 Ki characters, those of the log up to
     [6, 6, 7, 6],
   ]);
   assert.deepEqual([kept.lastState, kept.lastLog, kept.logSize()], [3, 6, 1521]);
+});
+
+test("a row is fetched once for readers that come back for the rest of it", () => {
+  const db = database();
+  let fetched = 0;
+  const counting: Database = {
+    exec: (sql) => db.exec(sql),
+    prepare: (sql) => {
+      if (sql.startsWith("SELECT first, last, lines")) fetched++;
+      return db.prepare(sql);
+    },
+    close: () => {},
+  };
+  const kept = archive(counting);
+  kept.save(batchOf({ states: linesOf(1, [json(1), json(2)]), logs: linesOf(1, [json(1), json(2)]) }));
+  for (const table of ["states", "logs"] as const) {
+    for (let after = 0; after < 2; after++) {
+      for (let times = 0; times < 3; times++) kept.read(table, after, { limit: 1, size: 1 });
+    }
+  }
+  assert.equal(fetched, 2);
 });
 
 test("the database is read from any number on, at most so many lines and no more once they have so many characters", () => {

@@ -263,6 +263,8 @@ test("while the database refuses, tails get no more log than four times their us
   clock.advance(1000);
   await settled();
   assert.equal(journal.degraded, undefined);
+  await journal.flush();
+  assert.deepEqual(journal.synced, { states: 1, logs: written + 1 });
   await journal.close();
   const again = await rig({}, disk);
   assert.deepEqual(again.journal.last(), { states: 1, logs: written + 1 });
