@@ -14,28 +14,32 @@ const CUT = 64 * 1024 - 1;
 /** Streams of output on which a secret may have begun that are remembered; beyond, the oldest is forgotten. */
 const MAX_OPEN = 1_000;
 
+/** A stream of redaction, and how many secrets it knows. */
+interface Going {
+  readonly stream: RedactionStream;
+  readonly count: number;
+}
+
 /** The journal, with a log that holds no secrets. */
 export function redactingJournal(journal: Journal, redactor: Redactor): Journal {
   if (redactor.idle) return journal;
-  const open = new Map<string, RedactionStream>();
-  let { count } = redactor;
-  let fresh = redactor.stream();
+  const made = (): Going => ({ stream: redactor.stream(), count: redactor.count });
+  const open = new Map<string, Going>();
+  let fresh = made();
   const textOf = (entry: LogEntry): string => {
-    if (redactor.count !== count) {
-      ({ count } = redactor);
-      fresh = redactor.stream();
-    }
+    if (redactor.count !== fresh.count) fresh = made();
     const { text, task, iteration, attempt, stream } = entry;
     const key = `${iteration} ${attempt} ${stream} ${task}`;
     const going = open.get(key) ?? fresh;
-    const told = going.record(text, { cut: text.length >= CUT });
-    if (!going.open) open.delete(key);
+    const told = going.stream.record(text, { cut: text.length >= CUT });
+    if (!going.stream.open) open.delete(key);
     else if (going === fresh) {
-      fresh = redactor.stream();
+      fresh = made();
       open.set(key, going);
       if (open.size > MAX_OPEN) open.delete(open.keys().next().value!);
     }
-    return told;
+    // One that goes on since before does not know of what has become secret meanwhile.
+    return going.count === redactor.count ? told : redactor.text(told);
   };
   return journalBefore(journal, { log: (entry) => journal.log({ ...entry, text: textOf(entry) }) });
 }

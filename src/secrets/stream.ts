@@ -153,7 +153,6 @@ export class RedactionStream {
     const at = this.#from;
     const end = at + text.length;
     this.#held = text;
-    this.#covered = 0;
     for (const track of this.#tracks) {
       const { only, overLines } = track.spelling;
       if (only?.test(text) === false) continue;
@@ -166,6 +165,7 @@ export class RedactionStream {
     }
     const told = this.#spans.length === 0 ? this.#passed(text) : this.#tell(end);
     this.#from = end + 1;
+    this.#covered = 0;
     return told;
   }
 
@@ -179,7 +179,6 @@ export class RedactionStream {
       if (track.depth > 0) track.read("\n", end);
     }
     this.#from = end + 1;
-    this.#covered = 0;
     return text;
   }
 
@@ -215,7 +214,6 @@ export class RedactionStream {
   }
 
   #passed(text: string): string {
-    this.#from += text.length;
     this.#held = "";
     return text;
   }

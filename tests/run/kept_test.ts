@@ -5,6 +5,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { makeDirectory } from "../journal/faulty_disk.ts";
 import { entryOf, stateOf } from "../journal/entries.ts";
+import { openSqliteJournal } from "../../src/journal/disk/sqlite.ts";
 import { Aside } from "../../src/run/kept/aside.ts";
 import { type KeptRun, lossOf, originOf } from "../../src/run/kept/kept_run.ts";
 import { Memory } from "../../src/run/kept/memory.ts";
@@ -74,6 +75,20 @@ async function life<T>(place: Place, use: (state: StateDir, runs: KeptRun[]) => 
   }
 }
 
+/** Files of runs that this process has open, where the system tells. */
+function openBelow(path: string): string[] {
+  const folder = "/proc/self/fd";
+  if (!fs.existsSync(folder)) return [];
+  return fs.readdirSync(folder).flatMap((fd) => {
+    try {
+      const file = fs.readlinkSync(`${folder}/${fd}`);
+      return file.startsWith(`${path}/runs`) ? [file] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
 async function begun(state: StateDir, tag?: string): Promise<KeptRun> {
   const run = await state.begin(tag === undefined ? {} : { tag, executor: "pi" }, "{}");
   assert.ok(run !== undefined, `it was refused: ${state.trouble}`);
@@ -123,7 +138,7 @@ test("a run is begun whole or not at all, whichever step the disk refuses, and t
         assert.equal(await state.begin({ tag: "x" }, "{}"), undefined, step);
         assert.match(state.trouble!, /ENOSPC.*check the disk/);
         place.refuses = () => undefined;
-        assert.deepEqual(place.names(), [], step);
+        assert.deepEqual([place.names(), openBelow(place.path)], [[], []], step);
       }
       const run = await begun(state);
       assert.deepEqual([run.folder.slice(-6), state.trouble], ["000001", undefined]);
@@ -168,7 +183,9 @@ test("what a process left that ended before its run had begun is removed, what i
         setAside: true,
         origin: {},
       }]);
-      return Promise.resolve();
+      return openSqliteJournal(`${folder}.damaged/journal.db`, { existing: true }).then((journal) =>
+        journal.close()
+      );
     });
     // An origin that is none is no reason to remove an empty journal.
     await life(place, (state) => state.begin({}));
@@ -268,7 +285,13 @@ test("a run that is closed stays so, is remembered by its tag, and says whether 
         false,
         false,
       ]);
+      assert.equal(run.journal.synced.states, 0);
       await state.close(run);
+      assert.deepEqual(
+        [run.journal.synced.states, run.journal.cursor("closed")],
+        [1, 1],
+        "it survives a power cut",
+      );
       assert.deepEqual([state.known, state.wasClosed("one"), state.wasClosed("two")], ["one", true, false]);
       const file = await begun(state);
       await state.close(file);
@@ -297,6 +320,7 @@ test("a run that was closed as the disk took no agent.json is remembered by the 
       await state.close(run);
       assert.match(state.trouble!, /ENOSPC/);
       assert.deepEqual([state.isClosed(run), state.known], [true, "one"]);
+      assert.equal(run.journal.cursor("closed"), 2, "what older ones and newer ones read");
       // As long as nothing else tells which pipeline was the last, its folder stays.
       await state.remove(run);
       assert.deepEqual(place.names(), ["000001"]);
@@ -316,6 +340,7 @@ test("the processes that ended as they read a pipeline are counted, until one ha
     await life(place, async (state) => {
       const run = await begun(state);
       assert.equal(await state.starting(run), 0);
+      assert.equal(run.journal.synced.states, 1, "it survives a power cut");
     });
     await life(place, async (state, [run]) => assert.equal(await state.starting(run!), 1));
     await life(place, async (state, [run]) => {
@@ -339,6 +364,18 @@ test("what is let go of is removed, or kept under a name that says why", () =>
         [`${place.path}/runs/000003.refused`],
       ]);
       assert.deepEqual(state.unread, [], "that is no start at which something can't be read");
+      // Nothing of theirs is open any more, and none of them is let go of twice.
+      for (const folder of [...state.aside, ...state.refused]) {
+        await (await openSqliteJournal(`${folder}/journal.db`, { existing: true })).close();
+      }
+      for (let times = 0; times < 2; times++) {
+        const run = await begun(state);
+        await state.close(run);
+        state.reported(run);
+      }
+      place.calls.length = 0;
+      await begun(state);
+      assert.deepEqual(place.calls.filter((call) => call.startsWith("re")), ["remove 000004"]);
     })
   ));
 
@@ -466,12 +503,22 @@ test("one process has the directory: the second can't lock it, and is told so wh
     await first.end();
     assert.equal(await second.lock(), true);
     assert.equal(fs.existsSync(join(place.path, ".written")), false);
+    await second.end();
+    // One that had no room for a lock takes it with what it makes good.
+    place.refuses = (call) => call === "write .written" ? "ENOSPC" : undefined;
+    fs.rmSync(join(place.path, "lock"));
+    const [late, other] = [place.open(), place.open()];
+    assert.equal(await late.lock(), true);
+    place.refuses = () => undefined;
+    assert.deepEqual([await late.makeGood(), await other.lock()], [true, false]);
   }));
 
 test("a directory on a full disk is used without a lock until there is room for one", () =>
   inPlace(async (place) => {
     const disk = new StateDisk(place.path, place.runtime);
     const lock = new StateLock(disk);
+    await lock.makeGood();
+    assert.deepEqual(place.calls, [], "nobody has asked for it yet");
     place.refuses = (call) => call.startsWith("make") || call.startsWith("write") ? "ENOSPC" : undefined;
     assert.equal(await lock.take(), true);
     assert.equal(fs.existsSync(place.path), false);
@@ -502,6 +549,9 @@ test("a directory that can't be used is an error before there is anything to kee
     place.refuses = () => undefined;
     fs.writeFileSync(place.path, "a file");
     await assert.rejects(place.open().runs(), { name: "StateError", message: /it is no folder/ });
+    fs.rmSync(place.path);
+    fs.mkdirSync(join(place.path, "lock"), { recursive: true });
+    await assert.rejects(place.open().lock(), { name: "StateError", message: /lock is no file/ });
   }));
 
 test("errors of a state directory say what to do, whether only room is missing, and whether something is damaged", async () => {
@@ -560,6 +610,13 @@ test("a person's run goes on with the one that is open, else begins one and lets
       /There is no run in .* to repeat a part of/,
     );
     assert.deepEqual(place.names(), []);
+    await life(place, (state) => state.begin({}));
+    await assert.rejects(
+      keptRun({ ...options, from: "t" }, () => Promise.resolve()),
+      /There is no run in .* to repeat a part of/,
+    );
+    assert.deepEqual(place.names(), ["000001"]);
+    fs.rmSync(join(place.path, "runs", "000001"), { recursive: true });
     // A run of which nothing has begun is not kept when it fails.
     await assert.rejects(keptRun(options, () => Promise.reject(new Error("not begun"))), /not begun/);
     assert.deepEqual(place.names(), []);
