@@ -15,7 +15,6 @@ export class Lanes {
   /** By task: needs that are on its lane `#nearLane`. */
   readonly #near: Int32Array;
   readonly #nearLane: Int32Array;
-  #size = 0;
 
   /** @param edges By task, the edges that are settled with it. */
   constructor(edges: readonly (readonly Edge[])[]) {
@@ -23,11 +22,6 @@ export class Lanes {
     this.#lane = new Int32Array(edges.length).fill(NO_LANE);
     this.#near = new Int32Array(edges.length);
     this.#nearLane = new Int32Array(edges.length).fill(NO_LANE);
-  }
-
-  /** Attempts on all lanes. */
-  get size(): number {
-    return this.#size;
   }
 
   /** Whether the task is on this lane. */
@@ -47,7 +41,6 @@ export class Lanes {
 
   put(task: number, lane: number): void {
     this.#lane[task] = lane;
-    this.#size++;
     for (const { to } of this.#edges[task]!) {
       if (this.#near[to] === 0) this.#nearLane[to] = lane;
       if (this.#nearLane[to] === lane) this.#near[to]!++;
@@ -59,7 +52,6 @@ export class Lanes {
     const lane = this.#lane[task];
     if (lane === NO_LANE) throw new Error(`Task ${task} is not on a lane`);
     this.#lane[task] = NO_LANE;
-    this.#size--;
     for (const { to } of this.#edges[task]!) {
       if (this.#nearLane[to] === lane && this.#near[to]! > 0) this.#near[to]!--;
     }

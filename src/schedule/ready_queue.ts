@@ -27,7 +27,6 @@ export class ReadyQueue {
     const heap = this.#heap;
     const rank = this.#rank[task]!;
     let at = heap.length;
-    heap.push(task);
     while (at > 0) {
       const parent = (at - 1) >> 1;
       if (this.#rank[heap[parent]!]! < rank) break;

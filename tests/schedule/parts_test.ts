@@ -1,0 +1,355 @@
+/** Tests of the schedule's parts, each by itself: the order of what is ready, lanes, lines, edges, rounds and reasons. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import test from "node:test";
+import { edgesOf } from "../../src/schedule/edges.ts";
+import { Lanes } from "../../src/schedule/lanes.ts";
+import { ReadyQueue } from "../../src/schedule/ready_queue.ts";
+import { ReadyTasks } from "../../src/schedule/ready_tasks.ts";
+import { whySkipped, whyStopped } from "../../src/schedule/reasons.ts";
+import { Rounds } from "../../src/schedule/rounds.ts";
+import { Schedule } from "../../src/schedule/schedule.ts";
+import { Example, planOf } from "./example.ts";
+
+test("ready queue: whatever is put in and taken out, the lowest rank comes first, each task once", () => {
+  const acts = fc.array(fc.option(fc.nat(40), { nil: undefined }), { maxLength: 120 });
+  fc.assert(
+    fc.property(acts, fc.shuffledSubarray([...Array(41).keys()], { minLength: 41 }), (acts, ranks) => {
+      const queue = new ReadyQueue(Int32Array.from(ranks));
+      const model = new Set<number>();
+      const first = () => [...model].sort((a, b) => ranks[a]! - ranks[b]!)[0];
+      for (const task of acts) {
+        if (task === undefined) {
+          const expected = first();
+          assert.equal(queue.head, expected);
+          assert.equal(queue.pop(), expected);
+          if (expected !== undefined) model.delete(expected);
+        } else if (!model.has(task)) {
+          queue.push(task);
+          model.add(task);
+        }
+        assert.equal(queue.size, model.size);
+        assert.equal(queue.head, first());
+        assert.equal(queue.peek(1)[0], first());
+      }
+      queue.clear();
+      assert.deepEqual([queue.size, queue.head, queue.pop(), queue.peek(9)], [0, undefined, undefined, []]);
+    }),
+  );
+});
+
+test("ready queue: a look at what comes next gives no more than was asked for, in order, and takes nothing", () => {
+  const queue = new ReadyQueue(Int32Array.from([3, 1, 2, 0]));
+  for (const task of [0, 1, 2, 3]) queue.push(task);
+  assert.deepEqual(queue.peek(3), [3, 1, 2]);
+  assert.deepEqual(queue.peek(0), []);
+  assert.deepEqual(queue.peek(9), [3, 1, 2, 0]);
+  assert.equal(queue.size, 4);
+});
+
+test("ready tasks: each is in the queue of its kind, and all end at once", () => {
+  const plan = planOf({ line: {}, alone: { fresh: true }, lossy: { onLost: "fail" }, other: {} });
+  const index = (name: string) => plan.tasks.find((task) => task.name === name)!.index;
+  const ready = new ReadyTasks(plan, Uint8Array.from([0, 1, 2, 3]));
+  for (const { index } of plan.tasks) ready.put(index);
+  for (const kind of [0, 1, 2, 3] as const) {
+    assert.deepEqual([ready.count(kind), ready.head(kind)], [1, kind]);
+  }
+  assert.deepEqual(ready.next(9).sort(), [0, 1, 2, 3]);
+  assert.deepEqual(ready.next(2).length, 2);
+  assert.equal(ready.take(2), 2);
+  assert.equal(ready.take(2), undefined);
+  ready.clear();
+  assert.deepEqual([0, 1, 2, 3].map((kind) => ready.count(kind as 0)), [0, 0, 0, 0]);
+  ready.delay(index("line"));
+  ready.clear();
+  assert.ok(ready.undelay(index("line")), "a delay outlasts that nothing may start now");
+  assert.ok(!ready.undelay(index("line")));
+  ready.delay(index("line"));
+  ready.put(index("other"));
+  ready.end();
+  assert.ok(!ready.undelay(index("line")));
+  assert.deepEqual(ready.next(9), []);
+});
+
+test("lanes: how many needs of a task are on a lane is never too many, and none is left when they are gone", () => {
+  const plan = planOf({ a: {}, b: {}, c: { needs: ["a", "b"] }, d: { needs: ["c"] } });
+  const lanes = new Lanes(edgesOf(plan).now);
+  lanes.put(0, 7);
+  assert.deepEqual([lanes.has(0, 7), lanes.has(0, 8), lanes.near(2, 7), lanes.near(2, 8)], [
+    true,
+    false,
+    1,
+    0,
+  ]);
+  assert.ok(lanes.together(1, 2), "both are on none");
+  assert.ok(!lanes.together(0, 1));
+  lanes.put(1, 7);
+  assert.ok(lanes.together(0, 1));
+  assert.equal(lanes.near(2, 7), 2);
+  lanes.takeOff(0);
+  assert.deepEqual([lanes.near(2, 7), lanes.has(0, 7)], [1, false]);
+  lanes.takeOff(1);
+  assert.equal(lanes.near(2, 7), 0);
+  // A lane that comes later counts anew; a need on another lane takes nothing off it.
+  lanes.put(0, 9);
+  lanes.put(1, 8);
+  assert.deepEqual([lanes.near(2, 9), lanes.near(2, 8)], [1, 0]);
+  lanes.takeOff(1);
+  assert.equal(lanes.near(2, 9), 1);
+  assert.throws(() => lanes.takeOff(1), /Task 1 is not on a lane/);
+});
+
+test("lines: of what is taken for a lane, that follows which is there only because of the one before", () => {
+  const plan = planOf({
+    a: { estimate: "9s" },
+    a2: { needs: ["a"] },
+    a3: { needs: ["a2"] },
+    b: { estimate: "5s" },
+    c: { estimate: "3s" },
+    c2: { needs: ["c"] },
+  });
+  const run = new Example(plan);
+  const taken = run.schedule.take(4, { max: 9, ready: 9 }).map(({ task, follows }) =>
+    `${plan.tasks[task]!.name} ${follows}`
+  );
+  assert.deepEqual(taken, ["a false", "a2 true", "a3 true", "b false", "c false", "c2 true"]);
+  assert.ok(run.schedule.extend(4, { last: run.index("c2"), max: 5 }).length === 0);
+});
+
+test("lines: as many as were asked for are taken, of those that are ready and in all", () => {
+  const plan = planOf({ a: {}, a2: { needs: ["a"] }, a3: { needs: ["a2"] }, b: {}, c: {} });
+  const count = (max: number, ready: number) => {
+    const run = new Example(plan);
+    return run.schedule.take(1, { max, ready }).filter(({ follows }) => !follows).length * 10 +
+      new Example(plan).schedule.take(1, { max, ready }).length;
+  };
+  assert.deepEqual([count(9, 1), count(9, 2), count(2, 9), count(4, 9), count(9, 0), count(0, 9)], [
+    13,
+    24,
+    12,
+    24,
+    0,
+    0,
+  ]);
+  const run = new Example(plan);
+  run.schedule.take(1, { max: 1, ready: 1 });
+  assert.deepEqual(
+    run.schedule.extend(1, { last: 0, max: 1 }).map(({ task, follows }) => [plan.tasks[task]!.name, follows]),
+    [["a2", true]],
+  );
+  assert.deepEqual(run.schedule.extend(2, { last: 0, max: 9 }), [], "it is on another lane");
+});
+
+test("lines: of several dependents the one with the longest way ahead follows, the others go elsewhere", () => {
+  const run = new Example(planOf({
+    a: {},
+    short: { needs: ["a"], estimate: "1s" },
+    long: { needs: ["a"], estimate: "9s" },
+    middle: { needs: ["a"], estimate: "5s" },
+  }));
+  assert.deepEqual(run.take(1, { line: true }), ["a", "long"]);
+  run.settle("a");
+  assert.deepEqual(run.takeAll(), ["middle", "short"]);
+});
+
+test("lines: no more than 16 dependents are looked at for one that goes on", () => {
+  const blocked = (count: number) => ({
+    a: {},
+    other: {},
+    ...Object.fromEntries(
+      Array.from({ length: count }, (_, at) => [`w${at}`, { needs: ["a", "other"], estimate: "1h" }]),
+    ),
+    free: { needs: ["a"] },
+  });
+  for (const [count, line] of [[15, true], [16, false]] as const) {
+    const plan = planOf(blocked(count));
+    const schedule = new Schedule(plan);
+    schedule.start();
+    const [first] = schedule.take(1, { max: 1, ready: 1 });
+    const other = first!.task === 0 ? first!.task : schedule.take(2, { max: 1, ready: 1 })[0]!.task;
+    assert.equal(other, 0);
+    const lane = first!.task === 0 ? 1 : 2;
+    assert.equal(schedule.extend(lane, { last: 0, max: 1 }).length === 1, line, `${count} before it`);
+  }
+});
+
+test("lines: an outcome is urgent where another lane, or a loop, waits for it and for few others", () => {
+  const urgent = (plan: ReturnType<typeof planOf>, name: string) => {
+    const schedule = new Schedule(plan);
+    schedule.start();
+    for (;;) {
+      const [taken] = schedule.take(1, { max: 1, ready: 1 });
+      if (taken === undefined) return assert.fail(name);
+      if (plan.tasks[taken.task]!.name === name) return taken.urgent;
+    }
+  };
+  const many = (count: number) => {
+    const sources = Array.from({ length: count }, (_, at) => `s${at}`);
+    return planOf({ ...Object.fromEntries(sources.map((name) => [name, {}])), all: { needs: sources } });
+  };
+  assert.equal(urgent(planOf({ a: {} }), "a"), false);
+  assert.equal(urgent(planOf({ a: {}, b: { needs: ["a"] } }), "a"), true);
+  assert.equal(urgent(many(16), "s3"), true);
+  assert.equal(urgent(many(17), "s3"), false);
+  const looped = planOf({ a: {} }, { loops: [{ from: "a", to: "a", times: 1 }] });
+  assert.equal(urgent(looped, "a"), true);
+});
+
+test("edges: what has to be alone, stops the run or stands in a line is told of each task by itself", () => {
+  const { alone, inLine, fatal } = edgesOf(planOf({
+    a: {},
+    fresh: { fresh: true },
+    lossy: { onLost: "fail" },
+    sync: { sync: true },
+    fails: { needs: [{ task: "a", on: "failure" }] },
+    any: { needs: [{ task: "fresh", on: "any" }] },
+    allowed: { allowFailure: true },
+  }));
+  assert.deepEqual([...alone], [0, 1, 1, 0, 0, 0, 0]);
+  assert.deepEqual([...inLine], [1, 0, 0, 0, 0, 1, 1]);
+  assert.deepEqual([...fatal], [0, 0, 1, 1, 1, 1, 0]);
+  assert.deepEqual([...edgesOf(planOf({ a: {} }, { onFailure: "continue" })).fatal], [0]);
+});
+
+test("edges: a need is settled with its task, or with the outermost loop that it leaves", () => {
+  const plan = planOf({
+    a: {},
+    b: { needs: ["a"] },
+    c: { needs: ["b"] },
+    after: { needs: ["a", "c"] },
+    inner: { needs: ["b"] },
+  }, { loops: [{ from: "b", to: "b", times: 1 }, { from: "c", to: "a", times: 2 }] });
+  const name = (task: number) => plan.tasks[task]!.name;
+  const { now, exits, closes } = edgesOf(plan);
+  const told = (edges: readonly { readonly from: number; readonly to: number }[]) =>
+    edges.map(({ from, to }) => `${name(from)} ${name(to)}`).sort();
+  assert.deepEqual(now.map(told).flat().sort(), ["a b"]);
+  const loops = plan.loops.map(({ from }) => name(from));
+  const at = (from: string) => exits[loops.indexOf(from)]!;
+  assert.deepEqual(told(at("b")), ["b c"]);
+  assert.deepEqual(told(at("c")), ["a after", "b inner", "c after"]);
+  assert.deepEqual(
+    closes.map((loops) => loops.length),
+    plan.tasks.map(({ name }) => name === "b" || name === "c" ? 1 : 0),
+  );
+});
+
+test("rounds: a loop goes round as often as it may while it ends as it must, and begins anew with the one around it", () => {
+  const plan = planOf({ a: {}, b: { needs: ["a"] } }, {
+    loops: [{ from: "b", to: "b", times: 2, on: "success" }, { from: "b", to: "a", times: 1, on: "any" }],
+  });
+  const rounds = new Rounds(plan);
+  const both = [0, 1];
+  assert.deepEqual(
+    Array.from({ length: 6 }, () => rounds.next(both, "succeeded")),
+    [0, 0, 1, 0, 0, undefined],
+  );
+  assert.equal(rounds.next([0], "failed"), undefined);
+  assert.equal(rounds.next(both, "failed"), 1);
+  assert.equal(rounds.next([0], "succeeded"), 0);
+});
+
+test("reasons: of many needs that are not met three are named, the others counted", () => {
+  const names = ["a", "b", "c", "d", "e"];
+  const plan = planOf({ ...Object.fromEntries(names.map((name) => [name, {}])), all: { needs: names } });
+  const all = plan.tasks.at(-1)!;
+  const why = (...outcomes: ("failed" | "timed_out" | "cancelled" | "crashed" | "skipped" | "succeeded")[]) =>
+    whySkipped(plan, all, outcomes);
+  assert.equal(why("failed", "succeeded", "succeeded", "succeeded", "succeeded"), "a failed");
+  assert.equal(
+    why("timed_out", "crashed", "cancelled", "succeeded", "succeeded"),
+    "a timed out, b crashed, c was cancelled",
+  );
+  assert.equal(
+    why("failed", "skipped", "failed", "failed", "succeeded"),
+    "a failed, b was skipped, c failed and 1 more",
+  );
+  assert.equal(
+    why("failed", "failed", "failed", "failed", "failed"),
+    "a failed, b failed, c failed and 2 more",
+  );
+  assert.equal(whyStopped("a", "timed_out"), "a timed out, and the pipeline stops on failure");
+});
+
+test("rerun: an attempt that was lost with its process counts as crashed, and not as a try", () => {
+  const plan = planOf({ a: { retry: { attempts: 2, delay: "1s" } }, b: { needs: ["a"] } });
+  const run = new Example(plan);
+  assert.deepEqual(run.take(), ["a"]);
+  run.tell(run.schedule.rerun(0));
+  assert.equal(run.schedule.outcome(0), "crashed");
+  assert.deepEqual(run.take(), ["a attempt 2"]);
+  run.settle("a", "failed");
+  assert.deepEqual(run.told, ["retry a after 2"]);
+  run.tell(run.schedule.due(0));
+  assert.deepEqual(run.take(), ["a attempt 3"]);
+  run.settle("a", "failed");
+  assert.deepEqual(run.told.slice(1), [
+    "b skipped: a failed",
+    "revoke",
+    "end failed",
+  ]);
+});
+
+test("rerun: after a stop the attempt that was lost is the last one, and has crashed", () => {
+  const run = new Example(planOf({ a: {} }));
+  run.take();
+  run.tell(run.schedule.stop("enough"));
+  run.tell(run.schedule.rerun(0));
+  assert.equal(run.schedule.outcome(0), "crashed");
+  assert.deepEqual(run.take(), []);
+  assert.deepEqual(run.told, ["revoke", "end cancelled"]);
+});
+
+test("stop: a run that gave up has failed, and one that was asked to stop is cancelled, whatever came first", () => {
+  const ends = (...acts: ("fail" | "stop" | "giveUp")[]) => {
+    const run = new Example(planOf({ a: {}, b: {}, c: {} }));
+    run.takeAll();
+    for (const act of acts) {
+      if (act === "fail") run.settle("a", "failed");
+      else run.tell(run.schedule[act]("because"));
+    }
+    for (const name of ["a", "b", "c"]) {
+      if (run.schedule.standing(run.index(name)) === 2) run.settle(name);
+    }
+    assert.equal(run.told.filter((what) => what === "revoke").length, acts.length === 0 ? 0 : 1);
+    return run.told.at(-1);
+  };
+  assert.equal(ends(), "end succeeded");
+  assert.equal(ends("stop"), "end cancelled");
+  assert.equal(ends("giveUp"), "end failed");
+  assert.equal(ends("fail"), "end failed");
+  assert.equal(ends("fail", "stop"), "end cancelled");
+  assert.equal(ends("stop", "fail"), "end cancelled");
+  assert.equal(ends("stop", "giveUp"), "end cancelled");
+  assert.equal(ends("giveUp", "stop"), "end cancelled");
+});
+
+test("take: what has to be alone, and what runs in no worker, is taken by itself, and never in a line", () => {
+  const plan = planOf({ a: {}, alone: { fresh: true, needs: ["a"] }, b: { needs: ["alone"] } });
+  const { schedule } = new Example(plan);
+  assert.deepEqual([schedule.readyCount, schedule.readyAloneCount, schedule.headAlone], [1, 0, undefined]);
+  assert.equal(schedule.take(1, { max: 9, ready: 9 }).length, 1);
+  schedule.settle(0, "succeeded");
+  assert.deepEqual([schedule.readyCount, schedule.readyAloneCount, schedule.headAlone], [0, 1, 1]);
+  assert.deepEqual(schedule.next(5), [1]);
+  assert.equal(schedule.takeAlone(1, 2), undefined);
+  assert.equal(schedule.takeAlone(1)?.task, 1);
+  assert.deepEqual(schedule.extend(1, { last: 1, max: 9 }), [], "nothing stands behind it");
+  assert.equal(schedule.takeAlone(1), undefined);
+});
+
+test("fatal: an attempt stops the run if it is the last of a task whose failure nobody minds, in no loop", () => {
+  const fatal = (task: object, more: object = {}, others: object = {}) => {
+    const schedule = new Schedule(planOf({ a: task, ...others }, more));
+    schedule.start();
+    return schedule.take(1, { max: 1, ready: 1 })[0]!.fatal;
+  };
+  assert.equal(fatal({}), true);
+  assert.equal(fatal({ allowFailure: true }), false);
+  assert.equal(fatal({}, { onFailure: "continue" }), false);
+  assert.equal(fatal({ retry: { attempts: 2 } }), false);
+  assert.equal(fatal({}, { loops: [{ from: "a", to: "a", times: 1 }] }), false);
+  assert.equal(fatal({}, {}, { b: { needs: [{ task: "a", on: "failure" }] } }), false);
+  assert.equal(fatal({}, {}, { b: { needs: ["a"] } }), true);
+});
