@@ -339,6 +339,23 @@ test("take: what has to be alone, and what runs in no worker, is taken by itself
   assert.equal(schedule.takeAlone(1), undefined);
 });
 
+test("requeue: what is ready is in order again, and nothing else is there", () => {
+  const plan = planOf({
+    a: { estimate: "9s" },
+    b: { estimate: "5s" },
+    c: { estimate: "7s" },
+    f: { fresh: true },
+  });
+  const schedule = new Schedule(plan);
+  schedule.start();
+  const index = (name: string) => plan.tasks.find((task) => task.name === name)!.index;
+  schedule.redispatch(index("a"), 1);
+  schedule.redispatch(index("f"), 1);
+  schedule.requeue();
+  assert.deepEqual([schedule.readyCount, schedule.readyAloneCount, schedule.readyKeptCount], [2, 0, 0]);
+  assert.deepEqual(schedule.next(9), [index("c"), index("b")]);
+});
+
 test("fatal: an attempt stops the run if it is the last of a task whose failure nobody minds, in no loop", () => {
   const fatal = (task: object, more: object = {}, others: object = {}) => {
     const schedule = new Schedule(planOf({ a: task, ...others }, more));
@@ -352,4 +369,28 @@ test("fatal: an attempt stops the run if it is the last of a task whose failure 
   assert.equal(fatal({}, { loops: [{ from: "a", to: "a", times: 1 }] }), false);
   assert.equal(fatal({}, {}, { b: { needs: [{ task: "a", on: "failure" }] } }), false);
   assert.equal(fatal({}, {}, { b: { needs: ["a"] } }), true);
+});
+
+test("rerun: an attempt that was lost is on no lane any more, so that nothing stands in a line for it", () => {
+  const plan = planOf({ a: {}, c: {}, b: { needs: ["a", "c"] } });
+  const schedule = new Schedule(plan);
+  schedule.start();
+  assert.deepEqual(schedule.take(1, { max: 1, ready: 1 }).map(({ task }) => task), [0]);
+  schedule.rerun(0);
+  assert.deepEqual(schedule.take(2, { max: 1, ready: 1 }).map(({ task }) => task), [0]);
+  assert.deepEqual(schedule.take(1, { max: 9, ready: 1 }).map(({ task }) => task), [1]);
+});
+
+test("redispatch: a delay that a journal has passed by leads to nothing", () => {
+  const schedule = new Schedule(planOf({ a: { retry: { attempts: 3, delay: "1s" } } }));
+  schedule.start();
+  assert.ok(schedule.redispatch(0, 1));
+  assert.ok(!schedule.redispatch(0, 1), "it is dispatched already");
+  schedule.settle(0, "failed");
+  assert.ok(schedule.redispatch(0, 1));
+  assert.equal(schedule.attempt(0), 2);
+  schedule.requeue();
+  assert.deepEqual([schedule.due(0), schedule.readyCount, schedule.standing(0)], [[], 0, 2]);
+  schedule.settle(0, "succeeded");
+  assert.ok(!schedule.redispatch(0, 1), "it has settled");
 });
