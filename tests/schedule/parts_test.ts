@@ -151,6 +151,12 @@ test("lines: of several dependents the one with the longest way ahead follows, t
   assert.deepEqual(run.take(1, { line: true }), ["a", "long"]);
   run.settle("a");
   assert.deepEqual(run.takeAll(), ["middle", "short"]);
+  const two = new Example(planOf({
+    a: {},
+    short: { needs: ["a"], estimate: "1s" },
+    long: { needs: ["a"], estimate: "9s" },
+  }));
+  assert.deepEqual(two.take(1, { line: true }), ["a", "long"]);
 });
 
 test("lines: no more than 16 dependents are looked at for one that goes on", () => {
@@ -354,6 +360,16 @@ test("requeue: what is ready is in order again, and nothing else is there", () =
   schedule.requeue();
   assert.deepEqual([schedule.readyCount, schedule.readyAloneCount, schedule.readyKeptCount], [2, 0, 0]);
   assert.deepEqual(schedule.next(9), [index("c"), index("b")]);
+});
+
+test("take: what runs in a process that is kept is taken by itself", () => {
+  const plan = planOf({ a: {}, py: { run: { python: "./x.py", function: "f" } } });
+  const schedule = new Schedule(plan);
+  schedule.start();
+  const py = plan.tasks.find(({ name }) => name === "py")!.index;
+  assert.deepEqual([schedule.readyKeptCount, schedule.headKept, schedule.readyAloneCount], [1, py, 0]);
+  assert.equal(schedule.takeAlone(5, 3)?.task, py);
+  assert.deepEqual([schedule.readyKeptCount, schedule.headKept], [0, undefined]);
 });
 
 test("fatal: an attempt stops the run if it is the last of a task whose failure nobody minds, in no loop", () => {
