@@ -17,7 +17,7 @@ import {
   runOf,
   tokenOf,
 } from "./rows.ts";
-import { type Database, openDatabase } from "./sqlite_database.ts";
+import { type GatewayDatabase, openDatabase } from "./sqlite_database.ts";
 import type {
   DeliveryRow,
   ExecutorRow,
@@ -56,7 +56,7 @@ export function sqliteGatewayStore(path: string): GatewayStore {
 }
 
 class SqliteStore implements GatewayStore {
-  readonly #db: Database;
+  readonly #db: GatewayDatabase;
   #id: string | undefined;
   /** What the age of the answers is ahead of the monotonic clock: it goes on where it stood when the gateway ended. */
   #ageAhead: number | undefined;
@@ -65,7 +65,7 @@ class SqliteStore implements GatewayStore {
   #answers = 0;
   #newExecutors = 0;
 
-  constructor(db: Database) {
+  constructor(db: GatewayDatabase) {
     this.#db = db;
   }
 

@@ -20,7 +20,7 @@ export class GatewayStoreError extends Error {
  * @param path Path of the file; `:memory:` keeps nothing.
  * @throws {GatewayStoreError} If it can't be opened or is of a newer version.
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string): GatewayDatabase {
   let db: DatabaseSync;
   try {
     forThisUser(path);
@@ -35,7 +35,7 @@ export function openDatabase(path: string): Database {
       { cause },
     );
   }
-  return new Database(db);
+  return new GatewayDatabase(db);
 }
 
 /** Makes the file, if there is none, so that nobody else can read it; SQLite gives those beside it the same mode. */
@@ -64,7 +64,7 @@ function migrate(db: DatabaseSync, path: string): void {
 }
 
 /** An open database. */
-export class Database {
+export class GatewayDatabase {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;

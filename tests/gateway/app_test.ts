@@ -1,51 +1,16 @@
 /** The reference gateway: what users and executors may ask, and what it makes of it. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { gatewayApp, type GatewayOptions } from "../../src/gateway/app.ts";
+import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { Tokens } from "../../src/gateway/tokens.ts";
 import { sameText } from "../../src/base/web/same_text.ts";
 import type { StateRecord } from "../../src/model/record.ts";
 import { ResultFold } from "../../src/model/result.ts";
-import type { BatchReply, Heartbeat, RecordBatch, ReportedRun } from "../../src/protocol/messages.ts";
-import { Activity, HandClock, pass, settled } from "../uplink/rig.ts";
+import type { Heartbeat, ReportedRun } from "../../src/protocol/messages.ts";
+import { HandClock, pass, settled } from "../uplink/rig.ts";
+import { BEAT, STARTED, world } from "./rig.ts";
 
-const BEAT: Heartbeat = {
-  session: "s1",
-  version: 1,
-  outrider: "0.1.0",
-  runtime: "test 1",
-  state: "running",
-  run: { id: "r", pipeline: "p", state: "running", tasks: 1, counts: {}, running: 0, names: [] },
-  spool: { state: 0, log: 0 },
-  sentBytes: 0,
-  seen: 0,
-};
-
-function world(more: Partial<GatewayOptions> = {}) {
-  const clock = new HandClock();
-  const store = more.store ?? sqliteGatewayStore(":memory:");
-  const app = gatewayApp({ store, clock, ...more });
-  const ask = async (path: string, init: RequestInit = {}) =>
-    await app.request(`http://127.0.0.1:9${path}`, init);
-  const post = (path: string, body: unknown) => ask(path, { method: "POST", body: JSON.stringify(body) });
-  const json = async <T>(path: string) => await (await ask(path)).json() as T;
-  const send = async (batch: Partial<RecordBatch>, executor = "e") => {
-    const whole = { run: "r", lane: "state", records: [], ...batch };
-    return await (await post(`/v1/executors/${executor}/records`, whole)).json() as BatchReply;
-  };
-  return { clock, store, app, ask, post, json, send, activity: new Activity() };
-}
-
-const STARTED = {
-  seq: 1,
-  at: 1000,
-  type: "run.started",
-  run: "r",
-  pipeline: "p",
-  runtime: "test 1",
-  plan: "h",
-};
 const DONE = { seq: 2, at: 2000, ...settled("a", { $bytes: "AQI=" }), startedAt: 1000, endedAt: 2000 };
 const ENDED = { seq: 3, at: 3000, type: "run.ended", state: "succeeded" };
 

@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import test from "node:test";
 import * as v from "valibot";
-import { gatewayApp, type GatewayOptions } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { newRun } from "../../src/gateway/ingest.ts";
 import {
@@ -19,39 +18,26 @@ import {
 } from "../../src/protocol/messages.ts";
 import { gzip } from "../../src/base/bytes.ts";
 import type { Bytes } from "../../src/base/bytes.ts";
-import { HandClock, settled } from "../uplink/rig.ts";
+import { settled } from "../uplink/rig.ts";
+import { STARTED, world as gateway } from "./rig.ts";
 
 const RECORDS = "/v1/executors/e/records";
-const STARTED = {
-  seq: 1,
-  at: 1000,
-  type: "run.started",
-  run: "r",
-  pipeline: "p",
-  runtime: "test 1",
-  plan: "h",
-};
 const LINE = { at: "2026-11-21T00:00:00.000Z", level: "info", from: "executor", stream: "log", text: "x" };
 
 interface Refusal {
   readonly error: { readonly code: string; readonly message: string };
 }
 
-function world(more: Partial<GatewayOptions> = {}) {
-  const clock = new HandClock();
-  const store = more.store ?? sqliteGatewayStore(":memory:");
-  const app = gatewayApp({ store, clock, ...more });
-  const ask = async (path: string, init: RequestInit = {}) =>
-    await app.request(`http://127.0.0.1:9${path}`, init);
-  const post = (path: string, body: unknown) => ask(path, { method: "POST", body: JSON.stringify(body) });
+function world(more: Parameters<typeof gateway>[0] = {}) {
+  const w = gateway(more);
   const send = async (records: readonly unknown[], more: Record<string, unknown> = {}) =>
-    await (await post(RECORDS, { run: "r", lane: "state", records, ...more })).json() as BatchReply;
+    await (await w.post(RECORDS, { run: "r", lane: "state", records, ...more })).json() as BatchReply;
   const packed = async (text: string) => {
     const body = await gzip(new TextEncoder().encode(text));
-    const answer = await ask(RECORDS, { method: "POST", body, headers: { "content-encoding": "gzip" } });
+    const answer = await w.ask(RECORDS, { method: "POST", body, headers: { "content-encoding": "gzip" } });
     return { bytes: body.length, status: answer.status, ...await answer.json() as Refusal };
   };
-  return { clock, store, app, ask, post, send, packed };
+  return { ...w, send, packed };
 }
 
 test("gateway: a bomb of many values or of many brackets is refused before anybody parses it", async () => {

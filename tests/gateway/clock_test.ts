@@ -1,42 +1,24 @@
 /** The gateway while the wall clock steps, by years forward and by an hour back: who is silent is lost, nobody else. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { GatewayStore } from "../../src/gateway/store.ts";
 import type { Heartbeat } from "../../src/protocol/messages.ts";
-import { Activity, HandClock, pass } from "../uplink/rig.ts";
+import { HandClock, pass } from "../uplink/rig.ts";
+import { BEAT, world as gateway } from "./rig.ts";
 
 const STEPS = [56 * 365 * 86_400_000, -3_600_000];
 
-function beat(version: number, more: Partial<Heartbeat> = {}): Heartbeat {
-  return {
-    session: "s1",
-    version,
-    outrider: "0.1.0",
-    runtime: "test 1",
-    state: "running",
-    run: { id: "r", pipeline: "p", state: "running", tasks: 1, counts: {}, running: 0, names: [] },
-    spool: { state: 0, log: 0 },
-    sentBytes: 0,
-    seen: 0,
-    ...more,
-  };
-}
-
 function world(store: GatewayStore = sqliteGatewayStore(":memory:"), clock: HandClock = new HandClock()) {
-  const app = gatewayApp({ store, clock });
-  const ask = async (path: string, init: RequestInit = {}) =>
-    await app.request(`http://127.0.0.1:9${path}`, init);
-  const post = (path: string, body: unknown) => ask(path, { method: "POST", body: JSON.stringify(body) });
+  const w = gateway({ store, clock });
   const states = async () => {
-    const { executors } = await (await ask("/v1/executors")).json() as { executors: { state: string }[] };
-    const { runs } = await (await ask("/v1/runs")).json() as { runs: { state: string }[] };
+    const { executors } = await w.json<{ executors: { state: string }[] }>("/v1/executors");
+    const { runs } = await w.json<{ runs: { state: string }[] }>("/v1/runs");
     return [...executors, ...runs].map(({ state }) => state);
   };
   const heard = (version: number, more?: Partial<Heartbeat>) =>
-    post("/v1/executors/e/heartbeat", beat(version, more));
-  return { app, ask, clock, store, post, states, heard, activity: new Activity() };
+    w.post("/v1/executors/e/heartbeat", { ...BEAT, version, ...more });
+  return { ...w, states, heard };
 }
 
 test("gateway: a step of the wall clock makes no executor and no run lost, and hides no silence", async () => {
@@ -105,7 +87,7 @@ test("gateway: the run heard last is listed first, also after the clock was set 
   const w = world();
   await w.heard(1);
   w.clock.jump(-3_600_000);
-  await w.heard(2, { run: { ...beat(2).run!, id: "later" } });
+  await w.heard(2, { run: { ...BEAT.run!, id: "later" } });
   const { runs } = await (await w.ask("/v1/runs")).json() as { runs: { run: string }[] };
   assert.deepEqual(runs.map(({ run }) => run), ["later", "r"]);
 });

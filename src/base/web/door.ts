@@ -28,7 +28,7 @@ const MAX_HOST = 300;
 
 /** What keeps a request out, if anything. */
 export function keptOut(
-  { headers, url }: Request,
+  { headers, url }: Pick<Request, "headers" | "url">,
   { hosts, anyAddress, schemes }: Doorway,
 ): KeptOut | undefined {
   // Where there is no Host header (HTTP/1.0, a test), the URL has it.
