@@ -8,6 +8,8 @@ import type { InnerOptions, InspectedExecution } from "../../src/run/inspection.
 import { loadPlan } from "../../src/run/loading.ts";
 import { inspectedRun } from "../../src/run/run.ts";
 import { PipelineError } from "../../src/model/problem.ts";
+import { memoryJournal } from "../../src/journal/memory/memory.ts";
+import type { StateRecord } from "../../src/model/record.ts";
 import { HandClock } from "../store/hand_clock.ts";
 import { BEGIN, stillWorld } from "./work_rig.ts";
 
@@ -164,4 +166,83 @@ test("run: without an id it takes one of the world, and the store and the events
   const at = run.journal.states(0, 9).map((record) => [record.type, record.at]);
   assert.deepEqual(at.slice(0, 2), [["event.emitted", BEGIN], ["store.changed", BEGIN]]);
   await run;
+});
+
+test("run: whoever waits for a change or an event of a run that has ended waits no longer", async () => {
+  const { run, clock } = begin(SYNC);
+  const change = run.store.wait("never", 0, { timeoutMs: 86_400_000 });
+  const events = run.events.next("never", 0, { timeoutMs: 86_400_000 });
+  await run;
+  assert.equal(await change, undefined);
+  assert.deepEqual((await events).events, []);
+  assert.deepEqual([run.store.stats().waits, run.events.stats().waits, clock.timers], [0, 0, 0]);
+});
+
+test("run: an aborted signal cancels it, and it leaves no listener behind", async () => {
+  const listeners = new Set<unknown>();
+  const signal = Object.assign(new EventTarget(), { aborted: false }) as unknown as AbortSignal;
+  const counted = new Proxy(signal, {
+    get(target, name) {
+      if (name === "addEventListener") return (_: string, listener: unknown) => listeners.add(listener);
+      if (name === "removeEventListener") return (_: string, listener: unknown) => listeners.delete(listener);
+      return Reflect.get(target, name) as unknown;
+    },
+  });
+  const { run, clock } = begin(ASKS, { signal: counted, killGraceMs: 10 });
+  assert.equal(listeners.size, 1);
+  for (const listener of listeners) (listener as () => void)();
+  clock.advance(10);
+  await assert.rejects(Promise.resolve(run), /when the run was stopped \(its signal was aborted\)/);
+  await settled();
+  assert.equal(listeners.size, 0);
+});
+
+test("run: a journal with a run that has ended gives its result again, and nothing runs", async () => {
+  const journal = memoryJournal();
+  const first = await begin(SYNC, { journal }).run;
+  const count = journal.last().states;
+  const { run } = begin(SYNC, { journal, run: "another" });
+  assert.deepEqual(await run, first);
+  assert.deepEqual([run.run, run.snapshot().state, journal.last().states], ["r", "succeeded", count]);
+  assert.equal((await run.begun).name, "sync");
+});
+
+test("run: a journal with a run that has not ended is gone on with, as the log says", async () => {
+  const whole = memoryJournal();
+  await begin(SYNC, { journal: whole }).run;
+  const journal = memoryJournal();
+  for (const { seq: _, at, ...event } of whole.states(0, 2)) journal.append(event, at);
+  const { run, clock } = begin(SYNC, { journal });
+  clock.advance(500);
+  const result = await run;
+  assert.deepEqual([result.run, result.state, result.tookMs], ["r", "succeeded", 500]);
+  assert.deepEqual(journal.states(0, 9).map(({ type }) => type), [
+    "run.started",
+    "attempt.settled",
+    "run.resumed",
+    "attempt.settled",
+    "run.ended",
+  ]);
+  assert.deepEqual(journal.logs(0, 9).map(({ text }) => text), [
+    "Run r of sync goes on; attempts that were lost: 0",
+    "Run r succeeded after 0.500 s",
+  ]);
+});
+
+test("run: a run whose process has died too often is given up, as the log says", async () => {
+  const whole = memoryJournal();
+  const program = { outrider: 1, name: "program", tasks: { a: { run: { command: ["true"] } } } };
+  const never = begin(program, { journal: whole });
+  never.run.cancel("it never began");
+  await never.run;
+  const journal = memoryJournal();
+  const [{ seq: _, at, ...started }] = whole.states(0, 1) as [StateRecord];
+  journal.append(started, at);
+  for (let count = 0; count < 2; count++) journal.append({ type: "run.resumed", lost: 0 }, at);
+  const result = await begin(program, { journal }).run;
+  assert.equal(result.state, "failed");
+  const critical = journal.logs(0, 9).filter(({ level }) => level === "critical").map(({ text }) => text);
+  assert.deepEqual(critical, [
+    "Run r is given up: its process has ended 3 times in a row without one more outcome",
+  ]);
 });

@@ -118,6 +118,8 @@ test("snapshot: those that come next are the ready ones, then those that wait, b
   assert.deepEqual(next(0), []);
   rig.settles("a");
   assert.deepEqual(next(1), ["slow"]);
+  const { counts } = snapshotOf(picture(rig), 1);
+  assert.deepEqual([counts.ready, counts.waiting, counts.succeeded], [2, 1, 1]);
   assert.deepEqual(next(9), ["slow", "quick", "last"]);
 });
 

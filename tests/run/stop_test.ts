@@ -139,6 +139,22 @@ test("a first stop lets running tasks end and starts nothing new", async () => {
   assert.equal(result.state, "cancelled");
 });
 
+test("a pause lets running tasks end and starts nothing more until it is over", async () => {
+  const going = start(manifest("wrong", { awaits: { params: { key: "go" } }, fine: { needs: ["awaits"] } }), {
+    workers: 1,
+  });
+  const { execution } = going;
+  const of = (name: string) => execution.standings().find(({ task }) => task === name)!;
+  await going.says("awaiting");
+  execution.pause();
+  execution.store.set("go", "1");
+  await going.until((event) => event.type === "attempt.settled" && event.task === "awaits");
+  assert.deepEqual([of("fine").standing, of("fine").attempt], ["ready", 0]);
+  execution.resume();
+  const { result } = await going.seen;
+  assert.deepEqual(outcomes(result), { awaits: "succeeded", fine: "succeeded" });
+});
+
 test("after the grace of a stop, running tasks are cancelled", async () => {
   const going = start(manifest("wrong", { never: {}, fine: { needs: ["never"] } }), { stopGraceMs: 30 });
   await going.says("never");
