@@ -26,6 +26,8 @@ export type {
   Manifest,
   ManifestCommandOptions,
   ManifestCommandRun,
+  ManifestEdge,
+  ManifestGraphRun,
   ManifestLoop,
   ManifestModuleRun,
   ManifestNeed,

@@ -15,19 +15,25 @@ const root: string = fileURLToPath(new URL("..", import.meta.url));
 export const pythonCodePath: string = fileURLToPath(
   new URL("../src/pool/kinds/python_code.ts", import.meta.url),
 );
-const pythonRunner: URL = new URL("../workers/python/runner.py", import.meta.url);
+
+function pythonSource(name: string): string {
+  return readFileSync(new URL(`../workers/python/${name}`, import.meta.url), "utf8");
+}
 
 /** The text of src/pool/kinds/python_code.ts. */
 export function pythonCodeFile(): string {
   return [
     "/**",
-    " * Owns the text of the runner for Python. Generated from workers/python/ by `npm run build:worker`; don't edit it.",
-    " * Invariant: it is what workers/python/runner.py is (tests/workers/code_test.ts).",
+    " * Owns the texts of what runs Python. Generated from workers/python/ by `npm run build:worker`; don't edit it.",
+    " * Invariant: they are what lies in workers/python/ (tests/workers/code_test.ts).",
     " */",
     "// deno-fmt-ignore-file",
     "",
     "/** The program that runs functions of Python modules. */",
-    `export const pythonCode: string = ${JSON.stringify(readFileSync(pythonRunner, "utf8"))};`,
+    `export const pythonCode: string = ${JSON.stringify(pythonSource("runner.py"))};`,
+    "",
+    "/** What joins it to run tasks of netUnicorn's graphs. */",
+    `export const graphCode: string = ${JSON.stringify(pythonSource("graph.py"))};`,
     "",
   ].join("\n");
 }

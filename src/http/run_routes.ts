@@ -114,6 +114,14 @@ export function planJson(plan: Plan): string {
       on,
       body: body.map(name),
     })),
+    ...(plan.edges !== undefined && {
+      edges: plan.edges.map(({ from, to, times, ...edge }) => ({
+        ...edge,
+        from: name(from),
+        to: name(to),
+        ...(times !== undefined && { times }),
+      })),
+    }),
   };
   return JSON.stringify(view);
 }

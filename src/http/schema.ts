@@ -119,6 +119,11 @@ const plan = v.object({
     estimateMs: v.exactOptional(ms),
   })),
   loops: v.array(v.object({ from: v.string(), to: v.string(), times: count, on, body: v.array(v.string()) })),
+  edges: v.optional(
+    v.array(
+      v.object({ from: v.string(), to: v.string(), on, weak: v.boolean(), times: v.optional(count) }),
+    ),
+  ),
 });
 
 const tasks = v.object({

@@ -30,6 +30,8 @@ export interface PagePipeline {
     readonly times: number;
     readonly on: On;
   }[];
+  /** Where edges decide. */
+  readonly edges?: readonly { readonly from: string; readonly to: string; readonly weak: boolean }[];
 }
 
 /** An attempt that runs now; of `GET /status`. */

@@ -96,7 +96,8 @@ export class GraphView {
         kind: on === plain ? "success" : on,
       }))
     );
-    for (const { from, to } of model.pipeline.loops) {
+    const { loops, edges: ways = [] } = model.pipeline;
+    for (const { from, to } of [...loops, ...ways.filter(({ weak }) => weak)]) {
       edges.push({ from: model.byName.get(from)!.index, to: model.byName.get(to)!.index, kind: "loop" });
     }
     this.#kinds = edges.map(({ kind }) => kind);

@@ -72,6 +72,11 @@ export class Pool implements LaneListener {
     return this.#lanes.values().next().value ?? this.#grow();
   }
 
+  /** Asks a process that runs tasks of a kind, before the run begins. @param run What a task of it would run. */
+  ask(kind: string, run: object): Promise<LaneOutcome> {
+    return this.own!.kept.ask(kind, run, ++this.#ids);
+  }
+
   /** Begins to run what the supply has. */
   begin(supply: Supply, setup: WorkerSetup): void {
     this.#supply = supply;

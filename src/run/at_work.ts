@@ -11,7 +11,7 @@ import type { LaneItem, LaneOutcome } from "../pool/lane.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Supply } from "../pool/port.ts";
 import type { Command } from "../schedule/command.ts";
-import type { Schedule } from "../schedule/schedule.ts";
+import type { Scheduler } from "../schedule/schedule.ts";
 import { supplyOf } from "./feed.ts";
 import { Inbox } from "./inbox.ts";
 import type { Recorder } from "./recorder.ts";
@@ -21,7 +21,7 @@ import type { Values } from "./values.ts";
 /** What a run at work is made of. */
 export interface WorkParts {
   readonly plan: Plan;
-  readonly schedule: Schedule;
+  readonly schedule: Scheduler;
   readonly values: Values;
   readonly recorder: Recorder;
   readonly timers: Timers;
@@ -30,7 +30,7 @@ export interface WorkParts {
 
 /** A run that is going on. */
 export class AtWork {
-  readonly schedule: Schedule;
+  readonly schedule: Scheduler;
   /** Why tasks were skipped, by task. */
   readonly because: Map<number, string> = new Map();
   readonly #plan: Plan;

@@ -11,13 +11,13 @@ import type { Plan } from "../pipeline/plan/plan.ts";
 import type { LaneItem, LaneLine } from "../pool/lane.ts";
 import type { Supply } from "../pool/port.ts";
 import { type Command, type Dispatch, Standing } from "../schedule/command.ts";
-import type { Schedule } from "../schedule/schedule.ts";
+import type { Scheduler } from "../schedule/schedule.ts";
 import type { Values } from "./values.ts";
 
 /** What a supply is made of. */
 export interface SupplyParts {
   readonly plan: Plan;
-  readonly schedule: Schedule;
+  readonly schedule: Scheduler;
   readonly values: Values;
   /** An attempt is about to be offered to a worker. */
   dispatched(lane: number, dispatch: Dispatch): void;

@@ -18,6 +18,7 @@ import { Pool } from "../pool/pool.ts";
 import { workerCode } from "../pool/worker_code.ts";
 import type { Lane } from "../pool/lane.ts";
 import { PipelineError } from "../model/problem.ts";
+import { runnerPort } from "./programs.ts";
 import { realWorld, type World } from "./world.ts";
 
 /** How long the modules of a pipeline may take to load, in milliseconds. */
@@ -33,14 +34,24 @@ interface Asked {
 }
 
 /** What loading asks, answered by the lane's worker. The lane is asked for only if there is a module to look at. */
-export function loadPort({ clock, runtime }: LoadWorld, lane: () => Lane): LoadPort {
-  const asked = { clock, lane };
+export function loadPort({ clock, runtime }: LoadWorld, pool: Pool): LoadPort {
+  const asked = { clock, lane: () => pool.first() };
   return {
     fileUrl: runtime.fileUrl,
     readText: (url) => runtime.readText(runtime.filePath(url)),
     describe: (module) => limited(asked, module, (calls) => calls.describe(module)),
     exportsOf: (modules) => modules.length === 0 ? Promise.resolve({}) : exportsOf(asked, modules),
+    graphAt: (url) => graphAt(pool, url),
   };
+}
+
+/** What a Python tells of one of netUnicorn's graphs; the process is kept to run its tasks. */
+async function graphAt(pool: Pool, url: string): Promise<unknown> {
+  const { outcome, value, error, because } = await pool.ask("netunicorn", { netunicorn: url });
+  if (outcome === "succeeded" && value !== undefined) return JSON.parse(value);
+  throw new Error(
+    error?.message ?? `Python could not open the graph, it ${outcome}${because ? `: ${because}` : ""}`,
+  );
 }
 
 /** Asks for all at once; if the worker does not survive that, one by one, to tell which module it is. */
@@ -91,11 +102,12 @@ export async function loadDocument(
     maxWorkers: 1,
     killGraceMs: 0,
     start: (data) => world.runtime.startThread({ code: workerCode, data }),
+    own: runnerPort({ run: "", runtime: world.runtime, note() {} }),
     services: () => ({}),
     listener: { settled() {}, printed() {}, progressed() {}, replaced() {} },
   });
   try {
-    return await loadWhole(source, loadPort(world, () => pool.first()), options);
+    return await loadWhole(source, loadPort(world, pool), options);
   } finally {
     await pool.close();
   }

@@ -22,7 +22,8 @@ import type { LaneItem } from "../pool/lane.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { PoolListener } from "../pool/port.ts";
 import type { Command } from "../schedule/command.ts";
-import { Schedule } from "../schedule/schedule.ts";
+import type { Scheduler } from "../schedule/schedule.ts";
+import { schedulerOf } from "../schedule/scheduler.ts";
 import type { EventLog } from "../store/events.ts";
 import type { SharedStore } from "../store/store.ts";
 import { AtWork } from "./at_work.ts";
@@ -250,7 +251,7 @@ class Run implements InspectedExecution {
 
   #load(source: Source): Promise<Plan> {
     const { options: { params, base }, world } = this.#parts;
-    const reading = load(source, loadPort(world, () => this.#pool.first()), {
+    const reading = load(source, loadPort(world, this.#pool), {
       ...(params === undefined ? {} : { params }),
       ...(base === undefined ? {} : { base }),
     });
@@ -283,7 +284,7 @@ class Run implements InspectedExecution {
     const runtime = `${world.runtime.name} ${world.runtime.version}`;
     this.journal.append({ type: "run.started", run, pipeline: name, runtime, plan: hash }, stopwatch.start());
     this.note("info", `Run ${run} of ${name} (${tasks.length} tasks) started on ${runtime}`);
-    const schedule = new Schedule(plan);
+    const schedule = schedulerOf(plan);
     return { schedule, commands: schedule.start() };
   }
 
@@ -325,7 +326,7 @@ class Run implements InspectedExecution {
 
 /** Where a run begins: its schedule, and what there is to do before anything else. */
 interface Begun {
-  readonly schedule: Schedule;
+  readonly schedule: Scheduler;
   readonly commands: readonly Command[];
 }
 

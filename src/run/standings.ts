@@ -9,7 +9,7 @@ import { OUTCOMES, type RunState } from "../model/outcome.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { Pool } from "../pool/pool.ts";
 import { Standing } from "../schedule/command.ts";
-import type { Schedule } from "../schedule/schedule.ts";
+import type { Scheduler } from "../schedule/schedule.ts";
 import type { Progress } from "./watching.ts";
 
 /** The parts of a run that a picture is taken of. */
@@ -20,7 +20,7 @@ export interface Pictured {
   readonly startedAt: number;
   readonly ranMs: number;
   readonly plan: Plan | undefined;
-  readonly schedule: Schedule | undefined;
+  readonly schedule: Scheduler | undefined;
   readonly pool: Pool;
   /** By task. */
   readonly progress: ReadonlyMap<number, Progress>;
@@ -82,7 +82,7 @@ function countsOf({ plan, schedule }: Pictured, running: number): RunSnapshot["c
 }
 
 /** Ready tasks first, then those that wait for what runs now, as far as a short look at the plan shows them. */
-function nextOf(plan: Plan, schedule: Schedule, limit: number): string[] {
+function nextOf(plan: Plan, schedule: Scheduler, limit: number): string[] {
   const next = schedule.next(limit);
   const waiting = next.length < limit && plan.tasks.length <= 1_000
     ? plan.tasks.filter(({ index }) => schedule.standing(index) === Standing.waiting)

@@ -9,14 +9,15 @@
  */
 import type { Plan } from "../pipeline/plan/plan.ts";
 import { type Command, type Replayed, Standing } from "./command.ts";
-import { Schedule } from "./schedule.ts";
+import type { Scheduler } from "./schedule.ts";
+import { schedulerOf } from "./scheduler.ts";
 
 /** The lane on which replayed attempts stand. Lanes that take attempts must have other numbers. */
 export const REPLAYED_LANE = -2;
 
 /** What a journal comes to. */
 export interface Replay {
-  readonly schedule: Schedule;
+  readonly schedule: Scheduler;
   /** What was asked for and is not in the journal: to be carried out before anything else. */
   readonly commands: Command[];
   /**
@@ -40,7 +41,7 @@ export class ReplayError extends Error {
  * @throws {ReplayError} If a record can't have happened in a run of this plan.
  */
 export function replay(plan: Plan, records: Iterable<Replayed>): Replay {
-  const schedule = new Schedule(plan);
+  const schedule = schedulerOf(plan);
   const fold = new Fold(plan, schedule);
   for (const record of records) fold.add(record);
   return { schedule, ...fold.end() };
@@ -51,14 +52,14 @@ type AttemptRecord = Exclude<Replayed, { stopped: string }>;
 
 class Fold {
   readonly #plan: Plan;
-  readonly #schedule: Schedule;
+  readonly #schedule: Scheduler;
   /** Outcomes that the schedule asked to record and that have not come up in the journal yet. */
   readonly #expected: Map<string, RecordCommand> = new Map();
   /** Delays that the schedule asked for, by task; stale ones are sorted out at the end. */
   readonly #delays: Map<number, Command> = new Map();
   #end: Command | undefined;
 
-  constructor(plan: Plan, schedule: Schedule) {
+  constructor(plan: Plan, schedule: Scheduler) {
     this.#plan = plan;
     this.#schedule = schedule;
     this.#expect(schedule.start());

@@ -18,6 +18,9 @@ import { Lines } from "./lines.ts";
 import { ReadyTasks } from "./ready_tasks.ts";
 import { TaskStates } from "./states.ts";
 
+/** What a run asks of its rules, whichever they are; each is told at {@linkcode Schedule}. */
+export type Scheduler = Pick<Schedule, keyof Schedule>;
+
 /** The state of a run's tasks. Every method is deterministic and costs no more than the edges it touches. */
 export class Schedule {
   readonly #plan: Plan;

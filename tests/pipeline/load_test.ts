@@ -29,6 +29,7 @@ function port({ files = {}, described = {}, exports = {} }: World, asked: string
     fileUrl: (path, base = "file:///work/") => new URL(path, base).href,
     readText: (url) => lookup(files, url),
     describe: (url) => lookup(described, url),
+    graphAt: () => Promise.reject(new Error("There is no Python here")),
     exportsOf(modules) {
       asked.push(...modules);
       return Promise.resolve(

@@ -14,6 +14,7 @@ function portOf(text: string): LoadPort {
     fileUrl: (path) => `file:///${path}`,
     readText: () => Promise.resolve(text),
     describe: () => Promise.reject(new Error("There is no module here")),
+    graphAt: () => Promise.reject(new Error("There is no Python here")),
     exportsOf: (modules) =>
       Promise.resolve(Object.fromEntries(modules.map((name) => [name, { exports: ["a"] }]))),
   };

@@ -5,7 +5,7 @@ import type { Manifest, ManifestTask } from "../../src/pipeline/document/manifes
 import type { Outcome } from "../../src/model/outcome.ts";
 import type { Plan } from "../../src/pipeline/plan/plan.ts";
 import type { Command } from "../../src/schedule/command.ts";
-import { Schedule } from "../../src/schedule/schedule.ts";
+import { Schedule, type Scheduler } from "../../src/schedule/schedule.ts";
 
 const RUN = { module: "data:text/javascript,", export: "x" };
 
@@ -23,11 +23,11 @@ export function planOf(
 /** A run that a test leads by hand. */
 export class Example {
   readonly plan: Plan;
-  readonly schedule: Schedule;
+  readonly schedule: Scheduler;
   /** What was asked for, in words: `b skipped: a failed`, `retry a after 1`, `revoke`, `end failed`. */
   readonly told: string[] = [];
 
-  constructor(plan: Plan, schedule?: Schedule) {
+  constructor(plan: Plan, schedule?: Scheduler) {
     this.plan = plan;
     this.schedule = schedule ?? new Schedule(plan);
     if (schedule === undefined) this.tell(this.schedule.start());

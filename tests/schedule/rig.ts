@@ -8,7 +8,7 @@ import type { Outcome, RunState } from "../../src/model/outcome.ts";
 import type { Plan } from "../../src/pipeline/plan/plan.ts";
 import { type Command, type Dispatch, type Replayed, Standing } from "../../src/schedule/command.ts";
 import { replay } from "../../src/schedule/replay.ts";
-import { Schedule } from "../../src/schedule/schedule.ts";
+import { Schedule, type Scheduler } from "../../src/schedule/schedule.ts";
 import type { Dice } from "./dice.ts";
 import { expected, key, knownOf, satisfied } from "./oracle.ts";
 
@@ -79,7 +79,7 @@ class Rig {
   readonly #plan: Plan;
   readonly #roll: Dice;
   readonly #perils: Perils;
-  #schedule: Schedule;
+  #schedule: Scheduler;
   #lanes: RigLane[] = [];
   readonly #delays: Set<number> = new Set();
   /** The workers' own flag: set by a fatal failure before anybody is told. */

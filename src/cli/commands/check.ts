@@ -4,6 +4,7 @@
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
+import { waysOf } from "../../pipeline/draw/words.ts";
 import type { Plan } from "../../pipeline/plan/plan.ts";
 import { EXIT } from "../line/context.ts";
 import type { CliContext } from "../line/context.ts";
@@ -45,7 +46,7 @@ async function check(this: CliContext, { json }: Flags, file: string): Promise<v
 
 function sizeOf(plan: Plan): { readonly tasks: number; readonly needs: number; readonly loops: number } {
   const needs = plan.tasks.reduce((sum, task) => sum + task.needs.length, 0);
-  return { tasks: plan.tasks.length, needs, loops: plan.loops.length };
+  return { tasks: plan.tasks.length, needs, loops: waysOf(plan).length };
 }
 
 /** `outrider check` */

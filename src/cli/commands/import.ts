@@ -22,6 +22,16 @@ async function wfformat(this: CliContext, { scale, output }: Flags, file: string
   else await writeTarget(output, text, this.runtime);
 }
 
+/** The graph stays in its file, which only Python can open. */
+async function netunicorn(this: CliContext, { output }: Pick<Flags, "output">, file: string): Promise<void> {
+  await readSource(file, this.runtime);
+  const { loadDocument } = await import("../../run/loading.ts");
+  const { document } = await loadDocument(file);
+  const text = `${JSON.stringify(document, undefined, 2)}\n`;
+  if (output === undefined) this.runtime.stdout.json(text);
+  else await writeTarget(output, text, this.runtime);
+}
+
 function parse(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
@@ -30,9 +40,42 @@ function parse(text: string, file: string): unknown {
   }
 }
 
+const OUTPUT = {
+  kind: "parsed",
+  parse: String,
+  optional: true,
+  placeholder: "FILE",
+  brief: "Write to FILE instead of stdout",
+} as const;
+
 /** `outrider import` */
-export const command: RouteMap<CliContext> = buildRouteMap<"wfformat", CliContext>({
+export const command: RouteMap<CliContext> = buildRouteMap<"wfformat" | "netunicorn", CliContext>({
   routes: {
+    netunicorn: buildCommand<Pick<Flags, "output">, [string], CliContext>({
+      func: netunicorn,
+      parameters: {
+        positional: {
+          kind: "tuple",
+          parameters: [{
+            placeholder: "FILE",
+            brief: "A graph as netUnicorn's client pickled it",
+            parse: String,
+          }],
+        },
+        flags: { output: OUTPUT },
+        aliases: { o: "output" },
+      },
+      docs: {
+        brief: "One of netUnicorn's execution graphs, to a pipeline that runs its tasks",
+        customUsage: [
+          "FILE [-o FILE]",
+          {
+            input: "graph.pickle -o pipeline.json",
+            brief: "the pipeline names the file; check, graph and run take it too",
+          },
+        ],
+      },
+    }),
     wfformat: buildCommand<Flags, [string], CliContext>({
       func: wfformat,
       parameters: {
@@ -48,13 +91,7 @@ export const command: RouteMap<CliContext> = buildRouteMap<"wfformat", CliContex
             placeholder: "FACTOR",
             brief: "Tasks compute for the recorded time times this factor",
           },
-          output: {
-            kind: "parsed",
-            parse: String,
-            optional: true,
-            placeholder: "FILE",
-            brief: "Write to FILE instead of stdout",
-          },
+          output: OUTPUT,
         },
         aliases: { o: "output" },
       },

@@ -26,6 +26,16 @@ export interface DraftLoop {
   readonly at: number;
 }
 
+/** An edge whose ends are known. */
+export interface DraftEdge {
+  readonly from: number;
+  readonly to: number;
+  readonly on: On;
+  readonly weak: boolean;
+  readonly times: number | undefined;
+  readonly at: number;
+}
+
 /** A loop with what it holds. */
 export interface LoopBody {
   readonly loop: DraftLoop;
@@ -38,6 +48,8 @@ export interface Draft {
   readonly names: readonly string[];
   readonly needs: readonly (readonly DraftNeed[])[];
   readonly loops: readonly DraftLoop[];
+  /** There where edges decide: the strong ones are needs too, with their place among the edges as `at`. */
+  readonly edges?: readonly DraftEdge[];
 }
 
 /** Reads the names of a manifest, however wrong the rest of it is. @param tasks The entries of its `tasks`. */
@@ -55,7 +67,33 @@ export function readDraft(
   const names = tasks.map(([name]) => name);
   const reader = new Reader(names, source["onFailure"] === "continue" ? "any" : "success", problems);
   const needs = tasks.map(([, task], index) => reader.needs(task, index));
-  return { draft: { names, needs, loops: reader.loops(source["loops"]) }, problems };
+  const loops = reader.loops(source["loops"]);
+  if (source["edges"] === undefined) return { draft: { names, needs, loops }, problems };
+  const edges = reader.edges(source["edges"]);
+  problems.push(...besideEdges(source, tasks));
+  return { draft: { names, needs: needsOf(edges, names), loops: [], edges }, problems };
+}
+
+/** What has no meaning where edges decide. */
+function besideEdges(
+  source: Readonly<Record<string, unknown>>,
+  tasks: readonly [string, unknown][],
+): Problem[] {
+  const message = "Has no meaning beside the pipeline's edges: remove it, or the edges";
+  const inTasks = tasks.flatMap(([name, task]) =>
+    ["needs", "join"].filter((key) => isRecord(task) && task[key] !== undefined)
+      .map((key) => ({ place: placeOf(placeOf("tasks", name), key), message }))
+  );
+  return source["loops"] === undefined ? inTasks : [{ place: "loops", message }, ...inTasks];
+}
+
+/** The needs that strong edges are. */
+function needsOf(edges: readonly DraftEdge[], names: readonly string[]): DraftNeed[][] {
+  const needs = names.map((): DraftNeed[] => []);
+  for (const { from, to, on, weak, at } of edges) {
+    if (!weak) needs[to]!.push({ task: from, on, as: names[from]!, at });
+  }
+  return needs;
 }
 
 class Reader {
@@ -90,6 +128,29 @@ class Reader {
   loops(list: unknown): DraftLoop[] {
     if (!Array.isArray(list) || list.length > LIMITS.loops) return [];
     return list.flatMap((loop, at) => this.#loop(loop, at) ?? []);
+  }
+
+  edges(list: unknown): DraftEdge[] {
+    if (!Array.isArray(list) || list.length > LIMITS.edges) return [];
+    const known = new Map<string, number>();
+    return list.flatMap((edge, at) => this.#edge(edge, at, known) ?? []);
+  }
+
+  #edge(edge: unknown, at: number, known: Map<string, number>): DraftEdge | undefined {
+    if (!isRecord(edge)) return undefined;
+    const from = this.#loopEnd(edge["from"], `edges[${at}].from`);
+    const to = this.#loopEnd(edge["to"], `edges[${at}].to`);
+    if (from === undefined || to === undefined) return undefined;
+    const twin = known.get(`${from} ${to}`);
+    if (twin !== undefined) {
+      return this.#report(
+        `edges[${at}]`,
+        `Duplicate: edges[${twin}] has the same "from" and "to": remove one`,
+      );
+    }
+    known.set(`${from} ${to}`, at);
+    const { on = this.#plainOn, weak = false, times } = edge as Partial<DraftEdge>;
+    return { from, to, on, weak: weak === true, times, at };
   }
 
   #need(need: unknown, index: number, at: number): DraftNeed | undefined {

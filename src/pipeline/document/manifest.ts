@@ -10,11 +10,13 @@ export const LIMITS: {
   readonly tasks: 1_000_000;
   readonly needsOfTask: 100_000;
   readonly loops: 10_000;
+  readonly edges: 1_000_000;
   readonly times: 1_000_000;
   readonly attempts: 1_000_000;
   readonly factor: 100;
   readonly description: 10_000;
   readonly module: 8_000_000;
+  readonly graph: 100_000_000;
   readonly arguments: 10_000;
   readonly argument: 100_000;
   readonly stdin: 8_000_000;
@@ -23,11 +25,13 @@ export const LIMITS: {
   tasks: 1_000_000,
   needsOfTask: 100_000,
   loops: 10_000,
+  edges: 1_000_000,
   times: 1_000_000,
   attempts: 1_000_000,
   factor: 100,
   description: 10_000,
   module: 8_000_000,
+  graph: 100_000_000,
   arguments: 10_000,
   argument: 100_000,
   stdin: 8_000_000,
@@ -50,8 +54,8 @@ export interface ManifestNeed {
   readonly as?: string | undefined;
 }
 
-/** What a task runs: a function of a module, a function of a Python module, or a program. */
-export type ManifestRun = ManifestModuleRun | ManifestPythonRun | ManifestCommandRun;
+/** What a task runs: a function of a module or of a Python module, a program, or a task of netUnicorn's. */
+export type ManifestRun = ManifestModuleRun | ManifestPythonRun | ManifestCommandRun | ManifestGraphRun;
 
 /** A function of a Python module; docs/python.md says what it is given. */
 export interface ManifestPythonRun extends ManifestPythonOptions {
@@ -73,6 +77,16 @@ export interface ManifestPythonOptions {
 export interface ManifestCommandRun extends ManifestCommandOptions {
   /** The program and its arguments. A program with a slash is relative to `cwd`. */
   readonly command: readonly string[];
+}
+
+/** A task of one of netUnicorn's execution graphs; docs/netunicorn.md says how it is run. */
+export interface ManifestGraphRun {
+  /** The graph as netUnicorn's client pickled it: a path relative to the manifest, an absolute one, or a `file:` URL. */
+  readonly netunicorn: string;
+  /** Which of the graph's nodes it is, from 0, in the graph's own order. */
+  readonly node: number;
+  /** `"fork"` (default): a process for each task, as netUnicorn has it. `"none"`: faster; what a task leaves behind stays. */
+  readonly isolation?: "fork" | "none" | undefined;
 }
 
 /** How a program is run. */
@@ -153,6 +167,20 @@ export interface ManifestLoop {
   readonly on?: On | undefined;
 }
 
+/** An edge that is followed; for graphs whose loops meet, such as netUnicorn's. docs/pipelines.md says how. */
+export interface ManifestEdge {
+  /** The task that it comes from. */
+  readonly from: string;
+  /** The task that it leads to. */
+  readonly to: string;
+  /** On which outcome it is followed; one from a sync point always is. Default as for needs. */
+  readonly on?: On | undefined;
+  /** It leads on, but is not waited for. Default false. */
+  readonly weak?: boolean | undefined;
+  /** How often it is followed at most, 1 to 1,000,000; then it is gone. Default: no limit. */
+  readonly times?: number | undefined;
+}
+
 /** The JSON form of a pipeline. */
 export interface Manifest {
   /** For editors; ignored. */
@@ -171,6 +199,8 @@ export interface Manifest {
   readonly tasks: Readonly<Record<string, ManifestTask>>;
   /** Parts of the pipeline that run more than once. */
   readonly loops?: readonly ManifestLoop[] | undefined;
+  /** What leads from task to task, in the place of needs and loops. */
+  readonly edges?: readonly ManifestEdge[] | undefined;
 }
 
 /** Whether something is an object with keys, and no array. */

@@ -9,6 +9,7 @@ import { LIMITS } from "./manifest.ts";
 import type {
   Duration,
   Manifest,
+  ManifestEdge,
   ManifestLoop,
   ManifestNeed,
   ManifestRetry,
@@ -121,6 +122,17 @@ const loop = closed({
   on: maybe(on, "The outcome of `from` after which the loop runs again. Default success."),
 });
 
+const edge = closed({
+  from: about(name, "The task that it comes from."),
+  to: about(name, "The task that it leads to."),
+  on: maybe(
+    on,
+    "On which outcome it is followed; one from a sync point always is. Default: success; any, where the pipeline's onFailure is continue.",
+  ),
+  weak: maybe(flag, "It leads on, but is not waited for. Default false."),
+  times: maybe(integer(1, LIMITS.times), "How often it is followed at most. Default: no limit."),
+});
+
 /** The schema of the JSON form. It knows shapes and ranges; what names refer to is for `compile`. */
 export const manifestSchema: v.GenericSchema<unknown, Manifest> = closed({
   $schema: maybe(v.string() as Schema<string>, "For editors; ignored."),
@@ -139,5 +151,9 @@ export const manifestSchema: v.GenericSchema<unknown, Manifest> = closed({
   loops: maybe(
     v.pipe(v.array(loop), v.maxLength(LIMITS.loops)) as Schema<ManifestLoop[]>,
     "Parts of the pipeline that run more than once.",
+  ),
+  edges: maybe(
+    v.pipe(v.array(edge), v.maxLength(LIMITS.edges)) as Schema<ManifestEdge[]>,
+    "What leads from task to task, in the place of needs and loops: each is followed when its task has ended as it asks.",
   ),
 }) as Schema<Manifest>;

@@ -3,7 +3,7 @@
  * Must not know how it is laid out.
  * Invariant: no name can break out of its label.
  */
-import { loopLabel, needLabel, taskNote } from "./words.ts";
+import { loopLabel, needLabel, taskNote, waysOf } from "./words.ts";
 import type { Plan, PlanTask } from "../plan/plan.ts";
 
 /** Draws a plan in Graphviz's DOT. */
@@ -14,7 +14,7 @@ export function drawDot(plan: Plan): string {
       return `  t${need.task} -> t${task.index}${label === undefined ? "" : ` [label=${quote(label)}]`};`;
     })
   );
-  const loops = plan.loops.map((loop) =>
+  const loops = waysOf(plan).map((loop) =>
     `  t${loop.from} -> t${loop.to} [label=${quote(loopLabel(loop))}, style=dashed, constraint=false];`
   );
   return [

@@ -28,6 +28,9 @@ export function drawJson(plan: Plan): string {
       on: loop.on,
       body: loop.body.map(name),
     })),
+    ...(plan.edges === undefined ? {} : {
+      edges: plan.edges.map((edge) => ({ ...edge, from: name(edge.from), to: name(edge.to) })),
+    }),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }

@@ -3,7 +3,7 @@
  * Must not know how Mermaid is rendered.
  * Invariant: no name can break out of its label.
  */
-import { loopLabel, needLabel, taskNote } from "./words.ts";
+import { loopLabel, needLabel, taskNote, waysOf } from "./words.ts";
 import type { Plan, PlanTask } from "../plan/plan.ts";
 
 /** Edges and characters that Mermaid renders unless its embedder allows more (`maxEdges`, `maxTextSize`). */
@@ -17,7 +17,7 @@ export function drawMermaid(plan: Plan): string {
       return `  t${need.task} -->${label === undefined ? "" : `|${label}|`} t${task.index}`;
     })
   );
-  const loops = plan.loops.map((loop) => `  t${loop.from} -. "${loopLabel(loop)}" .-> t${loop.to}`);
+  const loops = waysOf(plan).map((loop) => `  t${loop.from} -. "${loopLabel(loop)}" .-> t${loop.to}`);
   const lines = [...plan.tasks.map(node), ...needs, ...loops];
   const head = `---\ntitle: ${JSON.stringify(plan.name)}\n---\nflowchart TD\n`;
   const text = `${head}${lines.join("\n")}\n`;

@@ -4,7 +4,7 @@
  * Invariant: no name can break out of its text; the file asks nothing of the network.
  */
 import { Graph, layout } from "@dagrejs/dagre";
-import { loopLabel, needLabel, taskNote } from "./words.ts";
+import { loopLabel, needLabel, taskNote, waysOf } from "./words.ts";
 import type { Plan, PlanTask } from "../plan/plan.ts";
 import { PipelineError } from "../../model/problem.ts";
 import { SVG_STYLE } from "./style.ts";
@@ -74,7 +74,7 @@ function place(plan: Plan): Graph {
       graph.setEdge(String(need.task), String(task.index), labelSize(label), `${need.on}\n${label}`);
     }
   }
-  for (const loop of plan.loops) {
+  for (const loop of waysOf(plan)) {
     // Given to the layout in the direction of the needs, and drawn the other way: a loop does not change who is above whom.
     const label = loopLabel(loop);
     graph.setEdge(String(loop.to), String(loop.from), labelSize(label), `loop\n${label}`);

@@ -3,16 +3,31 @@
  * Must not know a format.
  * Invariant: nothing is said of what is the default.
  */
-import type { PlanLoop, PlanNeed, PlanTask } from "../plan/plan.ts";
+import type { On } from "../../model/outcome.ts";
+import type { Plan, PlanNeed, PlanTask } from "../plan/plan.ts";
 
 /** What is written at a need. */
 export function needLabel(need: PlanNeed): string | undefined {
   return need.on === "success" ? undefined : need.on;
 }
 
-/** What is written at a loop. */
-export function loopLabel({ times, on }: PlanLoop): string {
-  const often = `again, at most ${times} ${times === 1 ? "time" : "times"}`;
+/** What leads on beside the needs. */
+export interface DrawnLoop {
+  readonly from: number;
+  readonly to: number;
+  readonly on: On;
+  /** How often at most; `undefined`: there is no limit. */
+  readonly times: number | undefined;
+}
+
+/** Loops, and where edges decide the weak ones. */
+export function waysOf({ loops, edges = [] }: Plan): readonly DrawnLoop[] {
+  return [...loops, ...edges.filter(({ weak }) => weak)];
+}
+
+/** What is written at one. */
+export function loopLabel({ times, on }: DrawnLoop): string {
+  const often = times === undefined ? "again" : `again, at most ${times} ${times === 1 ? "time" : "times"}`;
   return on === "success" ? often : `${often}, on ${on}`;
 }
 

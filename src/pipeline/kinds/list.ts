@@ -5,6 +5,7 @@
  */
 import type { TaskKind } from "./kind.ts";
 import { moduleKind } from "./module.ts";
+import { netunicornKind } from "./netunicorn.ts";
 import { programKind } from "./program.ts";
 import { pythonKind } from "./python.ts";
 
@@ -12,6 +13,7 @@ import { pythonKind } from "./python.ts";
 export const KINDS: readonly TaskKind[] = [
   programKind,
   pythonKind,
+  netunicornKind,
   moduleKind,
 ];
 

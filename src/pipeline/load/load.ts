@@ -6,7 +6,7 @@
 import { isBundle, openBundle } from "../document/bundle.ts";
 import { examine, sourceOf } from "../plan/compile.ts";
 import { readJson } from "../document/json_text.ts";
-
+import { importGraph, isHandedGraph, readGraph, urlOfGraph } from "../import/netunicorn.ts";
 import { resolveModule } from "./modules.ts";
 import { NameFinder } from "../document/name.ts";
 import { overlayParams } from "../document/params.ts";
@@ -32,6 +32,8 @@ export interface LoadPort {
   describe(moduleUrl: string): Promise<unknown>;
   /** What each of the modules exports, by its URL; in a worker too. */
   exportsOf(modules: readonly string[]): Promise<Readonly<Record<string, ModuleExports>>>;
+  /** What is in one of netUnicorn's graphs, given by its URL; told by a Python. Rejects with why that can't be said. */
+  graphAt(url: string): Promise<unknown>;
 }
 
 /** What can be loaded: a path or URL of a `.json` file or of a module, the JSON form as an object, or a pipeline. */
@@ -97,22 +99,46 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
     return { document: source.manifest(), base, source: undefined, problems: [] };
   }
   if (typeof source !== "string" && !(source instanceof URL)) {
-    const document = isBundle(source) ? await openBundle(source, "of a bundle") : source;
+    const document = await opened(source, "of a bundle", port);
     return { document, base: folder(options.base ?? ".", port), source: undefined, problems: [] };
   }
   const name = String(source);
   const url = urlOf(name, port);
   if (url.startsWith("data:")) return await findModule(url, name.slice(0, 60), port);
   const text = await read(url, name, port);
+  if (isPickled(text)) {
+    return { document: await graphAt(url, name, port), base: url, source: name, problems: [] };
+  }
   if (!new URL(url).pathname.endsWith(".json")) return await findModule(url, name, port);
   const { value, problems } = readJson(text, name);
   if (value === undefined) throw new PipelineError(problems);
   return {
-    document: isBundle(value) ? await openBundle(value, name) : value,
+    document: await opened(value, name, port),
     base: url,
     source: name,
     problems,
   };
+}
+
+/** Whether a text is what a pickle becomes where it is read as one: its first byte is no text, its second its version. */
+function isPickled(text: string): boolean {
+  return text.charCodeAt(0) === 0xfffd && text.charCodeAt(1) >= 2 && text.charCodeAt(1) <= 5;
+}
+
+/** The manifest of a document, which may be a bundle, or one of netUnicorn's graphs as a gateway handed it out. */
+async function opened(document: unknown, name: string, port: LoadPort): Promise<unknown> {
+  if (isBundle(document)) return await openBundle(document, name);
+  return isHandedGraph(document) ? await graphAt(urlOfGraph(document), name, port) : document;
+}
+
+async function graphAt(url: string, name: string, port: LoadPort): Promise<Manifest> {
+  let told: unknown;
+  try {
+    told = await port.graphAt(url);
+  } catch (cause) {
+    throw new PipelineError([{ place: "", message: messageOf(cause) }], { source: name, cause });
+  }
+  return importGraph(readGraph(told), (node) => ({ netunicorn: url, node }));
 }
 
 async function findModule(url: string, name: string, port: LoadPort): Promise<Found> {

@@ -12,7 +12,8 @@ import { kindOf } from "../kinds/list.ts";
 import type { Whereabouts } from "../kinds/kind.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "../document/params.ts";
-import type { Plan, PlanLoop, PlanRetry, PlanTask } from "./plan.ts";
+import type { Plan, PlanEdge, PlanLoop, PlanRetry, PlanTask } from "./plan.ts";
+import { endlessSyncs } from "./sync_cycles.ts";
 import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
 import { rank } from "./rank.ts";
 import { checkRuns, type ExportUse, whereabouts } from "./runs.ts";
@@ -59,6 +60,7 @@ export function examine(document: unknown, base: string): Examination {
     ...shape.problems,
     ...naming,
     ...cycles.map((cycle) => tellCycle(draft, cycle)),
+    ...endlessSyncs(draft, tasks),
     ...loops.problems,
     ...runs.problems,
     ...checkParams(tasks),
@@ -79,15 +81,17 @@ function tooMany(count: number): Problem {
 /** Names shown of a cycle; the middle of a longer one is left out. */
 const MAX_CYCLE_NAMES = 20;
 
-function tellCycle({ names, needs }: Draft, { path, task, need }: Cycle): Problem {
+function tellCycle({ names, needs, edges }: Draft, { path, task, need }: Cycle): Problem {
   const around = [...path, path[0]!].map((index) => names[index]!);
   const more = around.length - MAX_CYCLE_NAMES;
   if (more > 0) around.splice(MAX_CYCLE_NAMES / 2, more, `… ${more} more …`);
-  const place = placeOf(placeOf(placeOf("tasks", names[task]!), "needs"), needs[task]![need]!.at);
-  return {
-    place,
-    message: `Cycle: ${around.join(" -> ")} (each is needed by the next): remove one of these needs`,
-  };
+  const { at } = needs[task]![need]!;
+  const cycle = `Cycle: ${around.join(" -> ")} (each is needed by the next)`;
+  if (edges !== undefined) {
+    return { place: `edges[${at}]`, message: `${cycle}: make the edge that leads back weak` };
+  }
+  const place = placeOf(placeOf(placeOf("tasks", names[task]!), "needs"), at);
+  return { place, message: `${cycle}: remove one of these needs` };
 }
 
 interface Parts {
@@ -138,6 +142,15 @@ function build(manifest: Manifest, { draft, sequence, around, loops }: Parts): P
       on: loop.on,
       body: body.map((written) => place[written]!).sort((a, b) => a - b),
     })),
+    ...(draft.edges === undefined ? {} : {
+      edges: draft.edges.map(({ from, to, on, weak, times }): PlanEdge => ({
+        from: place[from]!,
+        to: place[to]!,
+        on,
+        weak,
+        times,
+      })),
+    }),
   };
 }
 

@@ -61,6 +61,17 @@ export interface PlanLoop {
   readonly body: readonly number[];
 }
 
+/** An edge that is followed when the task that it comes from has ended as it asks. */
+export interface PlanEdge {
+  readonly from: number;
+  readonly to: number;
+  readonly on: On;
+  /** It leads on, and is not waited for. Those that are not are needs of the task that they lead to as well. */
+  readonly weak: boolean;
+  /** How often it may be followed; `undefined`: there is no limit. */
+  readonly times: number | undefined;
+}
+
 /** A checked pipeline, ready to run. */
 export interface Plan {
   readonly name: string;
@@ -70,4 +81,6 @@ export interface Plan {
   readonly tasks: readonly PlanTask[];
   /** Loops, an inner one before the loop around it. Two loops are disjoint or one holds the other. */
   readonly loops: readonly PlanLoop[];
+  /** There where edges decide what runs, and not needs and loops. */
+  readonly edges?: readonly PlanEdge[];
 }

@@ -3,6 +3,7 @@
  * Must not know how any of them does it.
  * Invariant: each kind of pipeline/kinds/ that runs in no worker has one here, with the same key.
  */
+import { netunicorn } from "./netunicorn.ts";
 import { programs } from "./programs.ts";
 import { python } from "./python.ts";
 import type { KeptKind, RunnerKind } from "./runner.ts";
@@ -14,5 +15,6 @@ export const RUNNERS: readonly RunnerKind[] = [
 
 /** Those with processes that are kept. */
 export const KEPT: readonly KeptKind[] = [
+  netunicorn,
   python,
 ];

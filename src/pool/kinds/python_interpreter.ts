@@ -42,12 +42,12 @@ export class PythonError extends Error {
 
 const found: Map<string, Promise<Interpreter>> = new Map();
 
-/** The interpreter for tasks. @throws {PythonError} With what to install. */
+/** The interpreter for tasks. @param program Another than the usual one. @throws {PythonError} With what to install. */
 export async function interpreterOf(
   runtime: ToolRuntime,
   env: Readonly<Record<string, string>>,
+  program: string = runtime.env(PYTHON_VARIABLE) || "python3",
 ): Promise<Interpreter> {
-  const program = runtime.env(PYTHON_VARIABLE) || "python3";
   let answer = found.get(program);
   if (answer === undefined) {
     found.set(program, answer = ask(runtime, program, env));

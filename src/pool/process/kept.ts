@@ -15,6 +15,19 @@ const GROW_MS = 20;
 /** A process beyond the base that has had nothing to do for this long ends, milliseconds. */
 const IDLE_MS = 10_000;
 
+/** What is asked of a process before there is a plan. It is no attempt. */
+const QUESTION: LaneItem = {
+  ...{ task: -1, iteration: 0, attempt: 0, follows: false, urgent: true, fatal: false },
+  ...{ timeoutMs: 60_000, payload: '{"t":"graph"}' },
+};
+
+/** Someone who waits for an answer. */
+type Asking = PromiseWithResolvers<LaneOutcome> & {
+  readonly work: string;
+  /** The last that was printed meanwhile. */
+  printed: string;
+};
+
 /** The attempt that comes next. */
 export interface KeptHead {
   /** Key of its kind. */
@@ -71,6 +84,7 @@ export class KeptLanes {
   readonly #runners: Map<string, KeptRunner> = new Map();
   /** By key: why no process of it could be started. */
   readonly #broken: Map<string, Error> = new Map();
+  readonly #asking: Map<TaskProcess, Asking> = new Map();
   readonly #timers: Map<"grow" | "shrink", () => void> = new Map();
   #waited = false;
   #closing: Promise<void> | undefined;
@@ -85,7 +99,9 @@ export class KeptLanes {
 
   /** Those that run something. */
   get views(): readonly { readonly id: number; readonly running: { item: LaneItem; since: number } }[] {
-    return this.#all.flatMap(({ id, running }) => running === undefined ? [] : [{ id, running }]);
+    return this.#all.flatMap(({ id, running }) =>
+      running === undefined || running.item === QUESTION ? [] : [{ id, running }]
+    );
   }
 
   get idle(): number {
@@ -125,6 +141,21 @@ export class KeptLanes {
     }
     if (supply.readyKept === 0) this.#waited = false;
     return last;
+  }
+
+  /**
+   * Starts a process, and has it answer what its runner is asked; then it is kept for what comes.
+   *
+   * @param run What a task of the kind would run, as far as the question needs it.
+   * @param lane The number of its lane.
+   * @throws {Error} If none can be started.
+   */
+  ask(kind: string, run: object, lane: number): Promise<LaneOutcome> {
+    const runner = this.#runner(kind);
+    const process = this.#start(lane, { key: runner.keyOf(run), launch: runner.launch(run) });
+    const asking = { ...Promise.withResolvers<LaneOutcome>(), work: runner.workOf(run), printed: "" };
+    this.#asking.set(process, asking);
+    return asking.promise;
   }
 
   cancelAll(because: string): void {
@@ -187,7 +218,7 @@ export class KeptLanes {
   #start(
     id: number,
     { key, launch }: Pick<ConstructorParameters<typeof TaskProcess>[0], "key" | "launch">,
-  ): void {
+  ): TaskProcess {
     const { run, runtime, killGraceMs, services, listener } = this.#options;
     const process = new TaskProcess({
       id,
@@ -198,20 +229,43 @@ export class KeptLanes {
       killGraceMs,
       services,
       listener: {
-        ready: () => listener.free(),
-        printed: (item, line) => listener.printed(item, line),
+        ready: () => {
+          const asking = this.#asking.get(process);
+          if (asking === undefined) listener.free();
+          else process.run({ item: QUESTION, task: "", work: asking.work }, false);
+        },
+        printed: (item, line) =>
+          item === QUESTION ? this.#noted(process, line.text) : listener.printed(item, line),
         progressed: (item, progress) => listener.progressed(id, item, progress),
-        settled: (_, item, outcome) => listener.settled(id, item, outcome),
+        settled: (_, item, outcome) =>
+          item === QUESTION ? this.#answered(process, outcome) : listener.settled(id, item, outcome),
         ended: (_, error) => {
           this.#processes.delete(process);
           this.#leaving.delete(process);
-          if (error !== undefined && this.#closing === undefined) this.#broken.set(key, error);
+          this.#asking.get(process)?.reject(error ?? new Error("It was stopped"));
+          if (error !== undefined && !this.#asking.delete(process) && this.#closing === undefined) {
+            this.#broken.set(key, error);
+          }
           listener.free();
         },
       },
     });
     this.#processes.add(process);
     if (this.#processes.size > this.#options.base) this.#after("shrink", IDLE_MS, () => this.#shrink());
+    return process;
+  }
+
+  #noted(process: TaskProcess, text: string): void {
+    this.#options.note("info", text);
+    const asking = this.#asking.get(process);
+    if (asking !== undefined && text.trim() !== "") asking.printed = text.trim().slice(0, 500);
+  }
+
+  #answered(process: TaskProcess, outcome: LaneOutcome): void {
+    const { because = this.#asking.get(process)?.printed } = outcome;
+    this.#asking.get(process)?.resolve({ ...outcome, ...(because && { because }) });
+    this.#asking.delete(process);
+    this.#options.listener.free();
   }
 
   /** An attempt for which no process can be started has failed by that. */

@@ -366,7 +366,7 @@ export class TaskProcess {
         ...(frame !== undefined && { because: `it had no more at ${frame.file}:${frame.line}` }),
       };
     }
-    if (error !== undefined) return { outcome: "failed", error };
+    if (error !== undefined) return { outcome: "failed", error, ...(value !== undefined && { value }) };
     return { outcome: "succeeded", ...(value !== undefined && { value }) };
   }
 

@@ -112,7 +112,7 @@ function readDone(
   if (typeof mark !== "string" || mark.length !== MARK_DIGITS) return undefined;
   if (value !== undefined && typeof value !== "string") return undefined;
   const error = told === undefined ? undefined : errorIn(told, 0);
-  if (told !== undefined && (error === undefined || value !== undefined)) return undefined;
+  if (told !== undefined && error === undefined) return undefined;
   return {
     t: "done",
     seq,

@@ -85,6 +85,7 @@ export function anew(plan: Plan, { records }: RecordedPast, from: string): Set<s
     if (found.has(task)) continue;
     found.add(task);
     for (const dependent of plan.tasks[task]!.dependents) open.push(dependent);
+    for (const { from, to } of plan.edges ?? []) if (from === task) open.push(to);
     for (const loop of plan.loops) {
       if (loop.body.includes(task)) { for (const each of loop.body) open.push(each); }
     }
@@ -106,5 +107,7 @@ export function planHash(plan: Plan): Promise<string> {
     if (number === undefined) numbers.set(module, number = numbers.size);
     return { ...task, run: { ...run, module: number } };
   });
-  return sha256(JSON.stringify([plan.name, plan.onFailure, [...numbers.keys()], tasks, plan.loops]));
+  const { name, onFailure, loops, edges } = plan;
+  const parts = [name, onFailure, [...numbers.keys()], tasks, loops, ...(edges === undefined ? [] : [edges])];
+  return sha256(JSON.stringify(parts));
 }

@@ -9,7 +9,7 @@ import { anew, historyOf, OtherPipelineError, type RecordedPast } from "./replay
 import type { Plan } from "../../pipeline/plan/plan.ts";
 import type { Command } from "../../schedule/command.ts";
 import { replay } from "../../schedule/replay.ts";
-import type { Schedule } from "../../schedule/schedule.ts";
+import type { Scheduler } from "../../schedule/schedule.ts";
 import type { EventLog } from "../../store/events.ts";
 import type { SharedStore } from "../../store/store.ts";
 import type { Values } from "../values.ts";
@@ -28,7 +28,7 @@ export interface Resumed {
 
 /** Where a run goes on. */
 export interface GoingOn {
-  readonly schedule: Schedule;
+  readonly schedule: Scheduler;
   /** What there is to do before anything else. */
   readonly commands: Command[];
   /** Attempts that were in flight. */
@@ -94,7 +94,7 @@ function restore(
 /** Settles an attempt that was in flight when the process before ended. */
 function lose(
   { plan, journal }: Resumed,
-  schedule: Schedule,
+  schedule: Scheduler,
   { index, at, final }: { readonly index: number; readonly at: number; readonly final: boolean },
 ): Command[] {
   const { name, onLost } = plan.tasks[index]!;

@@ -144,7 +144,16 @@ async function pull(line: NetunicornLine, { known, limits, options }: PullAsk): 
   const bytes = unpack(text, line.name(call));
   if (bytes.length === 0) return undefined;
   const hash = await sha256(bytes);
-  return hash === known ? undefined : { bytes, hash, tag: hash };
+  return hash === known ? undefined : { bytes: asText(bytes), hash, tag: hash };
+}
+
+/** How a pickle begins. */
+const PICKLE = 0x80;
+
+/** What was handed out as a text: a pickle, which netUnicorn's client makes of its graphs, stands in JSON; see pipeline/load/. */
+function asText(bytes: Bytes): Bytes {
+  if (bytes[0] !== PICKLE) return bytes;
+  return new TextEncoder().encode(JSON.stringify({ outriderGraph: 1, pickle: toBase64(bytes) }));
 }
 
 function unpack(text: string, name: string): Bytes {

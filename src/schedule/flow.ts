@@ -1,0 +1,357 @@
+/**
+ * Owns what runs next in a plan whose edges are followed: netUnicorn's rules, by events rather than by its poll.
+ * Must not know clocks, workers' threads, promises, randomness or I/O; a lane is only a number to it.
+ * Invariant: a task is in at most one attempt at a time, and nothing becomes ready after a stop.
+ *
+ *   An edge is followed when its task has ended as the edge asks; a sync point's always. That makes the task it leads to
+ *   due. A due task starts as soon as each task that a strong edge comes from has ended at least once, and is not due or at
+ *   it again. An edge that may be followed so many times is gone after the last, and waited for no more. The run is over when
+ *   nothing is due that can start.
+ */
+import { isFailure, type Outcome, type RunState, satisfies } from "../model/outcome.ts";
+import { kindOf } from "../pipeline/kinds/list.ts";
+import type { Plan, PlanEdge, PlanTask } from "../pipeline/plan/plan.ts";
+import { type Command, type Dispatch, Standing, type TakeOptions } from "./command.ts";
+import { ReadyQueue } from "./ready_queue.ts";
+import { whyStopped } from "./reasons.ts";
+import type { Scheduler } from "./schedule.ts";
+
+/** Why nothing new starts, and what the run is for it; without `state` its tasks' outcomes decide. */
+interface Stop {
+  readonly because: string;
+  readonly state?: "failed" | "cancelled";
+}
+
+/** An edge, and how often it may still be followed. */
+interface Way extends PlanEdge {
+  left: number;
+}
+
+/** Where a task stands. */
+interface State {
+  standing: number;
+  iteration: number;
+  attempt: number;
+  /** Attempts of this iteration that were lost with their process and do not count as tries. */
+  lost: number;
+  outcome: Outcome | undefined;
+  /** An edge that led here was followed since it last started. */
+  due: boolean;
+  /** It has started, and has not ended for good. */
+  active: boolean;
+  /** It has ended at least once. */
+  ended: boolean;
+}
+
+/** The state of a run whose plan has edges. */
+export class FlowSchedule implements Scheduler {
+  readonly #plan: Plan;
+  readonly #states: readonly State[];
+  /** By task: the edges that lead from it. */
+  readonly #out: readonly Way[][];
+  /** By task: the strong edges that lead to it. */
+  readonly #into: readonly Way[][];
+  /** Ready tasks by where they run, as {@linkcode queueOf} says. */
+  readonly #queues: readonly ReadyQueue[];
+  readonly #delayed: Set<number> = new Set();
+  /** Attempts that are ready, dispatched or waiting for another try. */
+  #open = 0;
+  #failed = false;
+  #settling: { readonly task: number; readonly outcome: Outcome }[] = [];
+  #commands: Command[] = [];
+  #stop: Stop | undefined;
+  #ended = false;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    const ways = (plan.edges ?? []).map((edge): Way => ({ ...edge, left: edge.times ?? Infinity }));
+    this.#states = plan.tasks.map(() => ({
+      ...{ standing: Standing.waiting, iteration: 0, attempt: 0, lost: 0 },
+      ...{ outcome: undefined, due: false, active: false, ended: false },
+    }));
+    this.#out = plan.tasks.map(() => []);
+    this.#into = plan.tasks.map(() => []);
+    for (const way of ways) {
+      this.#out[way.from]!.push(way);
+      if (!way.weak) this.#into[way.to]!.push(way);
+    }
+    const rank = Int32Array.from(plan.tasks, (task) => task.rank);
+    this.#queues = Array.from({ length: 4 }, () => new ReadyQueue(rank));
+  }
+
+  get readyCount(): number {
+    return this.#queues[0]!.size;
+  }
+
+  get readyAloneCount(): number {
+    return this.#queues[1]!.size;
+  }
+
+  get readyKeptCount(): number {
+    return this.#queues[3]!.size;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get stopped(): string | undefined {
+    return this.#stop?.because;
+  }
+
+  get headAlone(): number | undefined {
+    return this.#queues[1]!.head;
+  }
+
+  get headKept(): number | undefined {
+    return this.#queues[3]!.head;
+  }
+
+  standing(task: number): number {
+    return this.#states[task]!.standing;
+  }
+
+  iteration(task: number): number {
+    return this.#states[task]!.iteration;
+  }
+
+  attempt(task: number): number {
+    return this.#states[task]!.attempt;
+  }
+
+  outcome(task: number): Outcome | undefined {
+    return this.#states[task]!.outcome;
+  }
+
+  /** An attempt that is dispatched here was ready before: none stands in a line behind another. */
+  mayRun(task: number): boolean {
+    return this.#states[task]!.standing === Standing.dispatched;
+  }
+
+  next(limit: number): number[] {
+    const [plain, ...alone] = this.#queues.map((queue) => queue.peek(limit));
+    return [...alone.flat(), ...plain!].slice(0, limit);
+  }
+
+  start(): Command[] {
+    for (const { index } of this.#plan.tasks) {
+      if (this.#into[index]!.length === 0) this.#states[index]!.due = true;
+    }
+    for (const task of this.#plan.tasks) this.#begin(task);
+    return this.#finish();
+  }
+
+  take(lane: number, { max, ready }: TakeOptions): Dispatch[] {
+    const taken: Dispatch[] = [];
+    while (taken.length < Math.min(max, ready)) {
+      const task = this.#queues[0]!.pop();
+      if (task === undefined) break;
+      taken.push(this.#dispatch(task, lane));
+    }
+    return taken;
+  }
+
+  takeAlone(lane: number, kind: 1 | 2 | 3 = 1): Dispatch | undefined {
+    const task = this.#queues[kind]!.pop();
+    return task === undefined ? undefined : this.#dispatch(task, lane);
+  }
+
+  /** Nothing follows without asking. */
+  extend(): Dispatch[] {
+    return [];
+  }
+
+  giveBack(task: number): Command[] {
+    const state = this.#states[task]!;
+    state.attempt--;
+    if (this.#stop === undefined) this.#makeReady(task);
+    else this.#leave(task, this.#stop.because);
+    return this.#finish();
+  }
+
+  settle(task: number, outcome: Exclude<Outcome, "skipped">): Command[] {
+    const state = this.#states[task]!;
+    const { iteration, attempt } = state;
+    const tries = attempt - state.lost;
+    if (isFailure(outcome) && tries < this.#plan.tasks[task]!.retry.attempts && this.#stop === undefined) {
+      state.outcome = outcome;
+      state.standing = Standing.retrying;
+      this.#delayed.add(task);
+      return [{ type: "delay", task, iteration, attempt }];
+    }
+    this.#settling.push({ task, outcome });
+    return this.#finish();
+  }
+
+  rerun(task: number): Command[] {
+    const state = this.#states[task]!;
+    state.outcome = "crashed";
+    state.lost++;
+    if (this.#stop === undefined) this.#makeReady(task);
+    else this.#leave(task, this.#stop.because);
+    return this.#finish();
+  }
+
+  due(task: number): Command[] {
+    if (this.#delayed.delete(task)) this.#makeReady(task);
+    return this.#finish();
+  }
+
+  stop(because: string): Command[] {
+    this.#halt({ because, state: "cancelled" });
+    return this.#finish();
+  }
+
+  giveUp(because: string): Command[] {
+    this.#halt({ because, state: "failed" });
+    return this.#finish();
+  }
+
+  redispatch(task: number, lane: number): boolean {
+    const { standing } = this.#states[task]!;
+    if (standing !== Standing.ready && standing !== Standing.retrying) return false;
+    this.#delayed.delete(task);
+    this.#dispatch(task, lane);
+    return true;
+  }
+
+  requeue(): void {
+    for (const queue of this.#queues) queue.clear();
+    for (const { index } of this.#plan.tasks) {
+      if (this.#states[index]!.standing === Standing.ready) this.#makeReady(index);
+    }
+  }
+
+  #dispatch(task: number, _lane: number): Dispatch {
+    const state = this.#states[task]!;
+    state.standing = Standing.dispatched;
+    state.attempt++;
+    const { iteration, attempt } = state;
+    return { task, iteration, attempt, follows: false, urgent: true, fatal: false };
+  }
+
+  /** Begins a task that is due, if no strong edge to it comes from one that has yet to end. */
+  #begin(task: PlanTask): void {
+    const state = this.#states[task.index]!;
+    if (!state.due || state.active || this.#stop !== undefined) return;
+    if (this.#into[task.index]!.some((way) => way.left > 0 && this.#isAwaited(way.from))) return;
+    if (state.ended) state.iteration++;
+    Object.assign(state, { due: false, active: true, attempt: 0, lost: 0 });
+    this.#open++;
+    if (task.run !== undefined) return this.#makeReady(task.index);
+    state.attempt = 1;
+    this.#record(task.index, "succeeded");
+  }
+
+  #isAwaited(task: number): boolean {
+    const { ended, due, active } = this.#states[task]!;
+    return !ended || due || active;
+  }
+
+  #makeReady(task: number): void {
+    this.#states[task]!.standing = Standing.ready;
+    this.#queues[queueOf(this.#plan.tasks[task]!)]!.push(task);
+  }
+
+  #record(task: number, outcome: "succeeded" | "skipped", because?: string): void {
+    const { iteration, attempt } = this.#states[task]!;
+    const why = because === undefined ? {} : { because };
+    this.#commands.push({ type: "record", task, iteration, attempt, outcome, ...why });
+    this.#settling.push({ task, outcome });
+    this.#states[task]!.standing = Standing.settled;
+  }
+
+  /** Settles what waits to be settled, and all that follows from it; then tells what there is to do. */
+  #finish(): Command[] {
+    for (let at = 0; at < this.#settling.length; at++) this.#settleForGood(this.#settling[at]!);
+    this.#settling = [];
+    if (!this.#ended && this.#open === 0) this.#over();
+    const commands = this.#commands;
+    this.#commands = [];
+    return commands;
+  }
+
+  #settleForGood({ task, outcome }: { readonly task: number; readonly outcome: Outcome }): void {
+    const plan = this.#plan.tasks[task]!;
+    const state = this.#states[task]!;
+    Object.assign(state, { standing: Standing.settled, outcome, active: false, ended: true });
+    this.#open--;
+    const failed = isFailure(outcome);
+    this.#failed ||= failed && !plan.allowFailure;
+    if (this.#stop !== undefined) return;
+    const led = this.#follow(plan, outcome);
+    const stops = failed && !led && this.#plan.onFailure === "stop" && !plan.allowFailure;
+    if (stops) this.#halt({ because: whyStopped(plan.name, outcome) });
+    else this.#beginAfter(task);
+  }
+
+  /** Begins what may have waited for a task, and the task itself if it is due again. */
+  #beginAfter(task: number): void {
+    for (const { to } of this.#out[task]!) this.#begin(this.#plan.tasks[to]!);
+    this.#begin(this.#plan.tasks[task]!);
+  }
+
+  /** Follows the edges that ask for this outcome; returns whether there was one. */
+  #follow({ index, run }: PlanTask, outcome: Outcome): boolean {
+    let led = false;
+    for (const way of this.#out[index]!) {
+      if (way.left <= 0 || (run !== undefined && !satisfies(way.on, outcome))) continue;
+      led = true;
+      way.left--;
+      this.#states[way.to]!.due = true;
+    }
+    return led;
+  }
+
+  /** Nothing can start any more: what never ran is skipped. */
+  #over(): void {
+    for (const task of this.#plan.tasks) {
+      if (this.#states[task.index]!.standing === Standing.waiting) this.#skip(task);
+    }
+    this.#ended = true;
+    const state: RunState = this.#stop?.state ?? (this.#failed ? "failed" : "succeeded");
+    this.#commands.push({ type: "end", state });
+  }
+
+  #skip({ index }: PlanTask): void {
+    const unmet = this.#into[index]!.filter((way) => !this.#states[way.from]!.ended);
+    const names = unmet.slice(0, 3).map((way) => this.#plan.tasks[way.from]!.name).join(", ");
+    const because = !this.#states[index]!.due
+      ? "no edge led here"
+      : `it waits for ${names}, which did not run`;
+    this.#record(index, "skipped", this.#stop?.because ?? because);
+    this.#settling.pop();
+    this.#states[index]!.outcome = "skipped";
+  }
+
+  /** Gives an attempt that will not start any more its final outcome: the one of its last try, or `skipped`. */
+  #leave(task: number, because: string): void {
+    const state = this.#states[task]!;
+    if (state.attempt === 0) return this.#record(task, "skipped", because);
+    this.#settling.push({ task, outcome: state.outcome! });
+    state.standing = Standing.settled;
+  }
+
+  #halt(stop: Stop): void {
+    if (this.#ended || this.#stop?.state === "cancelled") return;
+    if (this.#stop !== undefined && stop.state === undefined) return;
+    const first = this.#stop === undefined;
+    this.#stop = stop;
+    if (!first) return;
+    this.#commands.push({ type: "revoke", because: stop.because });
+    for (const queue of this.#queues) queue.clear();
+    this.#delayed.clear();
+    this.#states.forEach(({ standing }, task) => {
+      if (standing === Standing.ready || standing === Standing.retrying) this.#leave(task, stop.because);
+    });
+  }
+}
+
+/** Where a task runs that is in no worker. */
+const ELSEWHERE: Readonly<Record<string, number>> = { own: 2, kept: 3 };
+
+/** Which of the queues a ready task stands in: 0 for those on a worker with others, 1 for those alone on one, else as above. */
+function queueOf({ run, fresh, onLost }: PlanTask): number {
+  const { place } = kindOf(run!);
+  return ELSEWHERE[place] ?? (place === "alone" || fresh || onLost === "fail" ? 1 : 0);
+}
