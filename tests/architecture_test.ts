@@ -155,18 +155,6 @@ const WALL_DIFFERENCE_USED: Readonly<Record<string, string>> = {
 
 /** Names that several rooms export, by why they may. No name joins them without a reason, and what is unique again leaves. */
 const SHARED_NAMES: Readonly<Record<string, readonly string[]>> = {
-  "the page runs in a browser and has words of its own": [
-    "Attempt",
-    "Child",
-    "Link",
-    "Sink",
-    "Standing",
-    "counted",
-    "page",
-    "reasonOf",
-    "span",
-    "timeOfDay",
-  ],
   "the language's own functions keep their names": ["exchange", "load"],
   "two things, each the plain word of its room; the next who renames one takes it off this list": [
     "Flags",
@@ -175,9 +163,6 @@ const SHARED_NAMES: Readonly<Record<string, readonly string[]>> = {
     "MAX_LINE",
     "MAX_WAIT_MS",
     "OUTCOMES",
-    "Output",
-    "Place",
-    "ReportOptions",
     "Surroundings",
     "placeOf",
   ],
@@ -346,6 +331,59 @@ test("a name that is exported means one thing in all rooms, or has a reason to m
   }
   const shared = [...rooms].filter(([, { size }]) => size > 1).map(([name]) => name).sort();
   assert.deepEqual(shared, Object.values(SHARED_NAMES).flat().sort());
+});
+
+/** A class's fields, as they are declared at its top level: private ones, public ones, accessors' own. */
+function fieldsOf(body: string): string[] {
+  const field =
+    /^ {2}(?:(?:static|declare|override|readonly|accessor|public|private|protected) )*(#?\w+)[?!]?(?::.*|\s*=.*|;.*)$/gm;
+  return [...body.matchAll(field)].map(([, name]) => name!);
+}
+
+/** Most fields that a class may have: one that has more is two things. */
+const MOST_FIELDS = 10;
+
+/** Classes that have more, still. Who cuts one takes it off this list; none joins it. */
+const MANY_FIELDS: readonly string[] = [
+  "src/agent/agent.ts AgentAtWork",
+  "src/agent/link.ts Link",
+  "src/page/graph_view.ts GraphView",
+  "src/page/model.ts Model",
+  "src/pool/kinds/program.ts Program",
+  "src/pool/process/process.ts TaskProcess",
+  "src/pool/lane.ts Lane",
+  "src/pool/pool.ts Pool",
+  "src/pool/ring/inbox.ts InboxWriter",
+  "src/schedule/flow.ts FlowSchedule",
+  "src/serving/serving.ts ServingAtWork",
+  "src/uplink/heartbeat.ts HeartbeatLoop",
+  "src/uplink/report/report.ts RecordsReport",
+  "src/uplink/report/stream.ts LaneSender",
+  "src/uplink/report/whole.ts WholeReport",
+];
+
+test("no class has more fields than one thing needs", () => {
+  const body = [
+    "  readonly a: string;",
+    "  #b = 1;",
+    "  static c?: (x: number) => void;",
+    "  declare d: Map<string, { x: 1 }>",
+    "",
+    "  get e(): number {",
+    "    this.f = 1;",
+    "  }",
+    "  g(): void {",
+    "  }",
+    "  #h: Set<string> =",
+    "    new Set();",
+    "  i(x: number): void {",
+  ].join("\n");
+  assert.deepEqual(fieldsOf(body), ["a", "#b", "c", "d", "#h"]);
+  const found = sources().flatMap(({ path, text }) =>
+    [...text.matchAll(/^(?:export )?(?:default )?(?:abstract )?class (\w+)[^{]*\{\n([\s\S]*?)^\}/gm)]
+      .filter(([, , body]) => fieldsOf(body!).length > MOST_FIELDS).map(([, name]) => `${path} ${name}`)
+  );
+  assert.deepEqual(found.filter((name) => !MANY_FIELDS.includes(name)), []);
 });
 
 test("no file imports itself by way of others", () => {

@@ -24,12 +24,21 @@ const ONCE: readonly string[] = [
 ];
 
 /** Tests that hold time itself to something: nothing runs beside them. */
-const ALONE: readonly string[] = [];
+const ALONE: readonly string[] = ["tests/agent/punctual_test.ts"];
 
 /** Those that take longest begin first, so that none of them is left over when all else is done. */
 const LONG: readonly string[] = [
   "tests/agent/kill_test.ts",
+  "tests/page/page_test.ts",
   "tests/agent/process_test.ts",
+  "tests/run/pool_test.ts",
+  "tests/tools/package_test.ts",
+  "tests/run/stop_test.ts",
+  "tests/http/cli_test.ts",
+  "tests/run/program_test.ts",
+  "tests/workers/boundary_test.ts",
+  "tests/agent/netunicorn_test.ts",
+  "tests/agent/queue_test.ts",
 ];
 
 /** One file more than there are cores runs at a time, since they also wait: for what they start, and for what they stop. */

@@ -14,7 +14,7 @@ import { Context, type Surroundings } from "./context.ts";
 import { errorData, errorText } from "./errors.ts";
 import type { Locals } from "./locals.ts";
 import type { AnyTask, Modules } from "./modules.ts";
-import type { Output } from "./output.ts";
+import type { AttemptOutput } from "./output.ts";
 
 /** Outcomes that may lie in the outbox before the lane is woken, if nobody waits for them. */
 const QUIET_COUNT = 128;
@@ -44,7 +44,7 @@ const NOW = true, LATER = false;
 export interface LineParts {
   readonly inbox: InboxReader;
   readonly outbox: OutboxWriter;
-  readonly output: Output;
+  readonly output: AttemptOutput;
   readonly modules: Modules;
   readonly locals: Locals;
   readonly around: Surroundings;

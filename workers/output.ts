@@ -41,7 +41,7 @@ export interface OutputParts {
 const LINE_END = 10, RETURN = 13;
 
 /** Writes lines to the outbox. */
-export class Output {
+export class AttemptOutput {
   readonly #parts: OutputParts;
   /** Unfinished lines of the one attempt that runs, by number of the stream. */
   readonly #rests: string[] = ["", "", ""];

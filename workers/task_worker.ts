@@ -22,12 +22,12 @@ import { flagsClient } from "./flags.ts";
 import { Line } from "./line.ts";
 import { Locals } from "./locals.ts";
 import { describe, exportsOf, Modules, ranInWorker } from "./modules.ts";
-import { type Author, NOBODY, Output } from "./output.ts";
+import { AttemptOutput, type Author, NOBODY } from "./output.ts";
 import { Remote } from "./remote.ts";
 
 const data = host.startData as WorkerData;
 const outbox = new OutboxWriter(data.cells, data.outbox, () => host.post(BELL));
-const output = new Output({ outbox, unfinished: new Unfinished(data.unfinished), now: monotonic });
+const output = new AttemptOutput({ outbox, unfinished: new Unfinished(data.unfinished), now: monotonic });
 const modules = new Modules();
 const locals = new Locals();
 const { endpoint, receive } = endpointOf((message, transfer) => host.post(message, transfer));

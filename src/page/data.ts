@@ -82,7 +82,7 @@ export interface PageEvent {
 }
 
 /** How the page stands to what it shows. */
-export type Link =
+export type Connection =
   | { readonly state: "connecting" | "live" | "idle" | "over" | "report" }
   /** The run is over, all of it was told, and its executor has ended. */
   | { readonly state: "gone" }
@@ -98,17 +98,17 @@ export interface LogFilter {
 }
 
 /** Who is told. */
-export interface Sink {
+export interface FeedSink {
   /** A run begins to be told; what was told before is void. */
   begin(run: { readonly id: string; readonly runtime: string }, pipeline: PagePipeline): void;
   record(record: StateRecord): void;
   status(status: PageStatus): void;
-  link(link: Link): void;
+  link(link: Connection): void;
 }
 
 /** Who tells: an executor, or a file. Every `follow…` goes on until its signal is aborted. */
 export interface Feed {
-  start(sink: Sink): void;
+  start(sink: FeedSink): void;
   followLog(filter: LogFilter, tell: (record: LogRecord) => void, signal: AbortSignal): void;
   followStore(tell: (entry: PageEntry) => void, signal: AbortSignal): void;
   followEvents(tell: (event: PageEvent) => void, signal: AbortSignal): void;

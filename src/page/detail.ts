@@ -6,10 +6,11 @@
 import { between, isoTime } from "../base/clock.ts";
 import type { LogRecord } from "../model/record.ts";
 import type { Feed, PageEntry, PageEvent } from "./data.ts";
-import { type Child, h, painter } from "./dom.ts";
-import type { Attempt, Model, TaskView } from "./model.ts";
-import { reasonOf } from "./reason.ts";
-import { counted, pretty, span, STANDINGS, timeOfDay } from "./words.ts";
+import { h, type NodeLike, painter } from "./dom.ts";
+import type { AttemptView, Model, TaskView } from "./model.ts";
+import { whyOf } from "./reason.ts";
+import { counted, timeOfDay } from "../base/shown.ts";
+import { pretty, spanOf, STANDINGS } from "./words.ts";
 
 /** Most of a value that is shown, characters. */
 const MOST = 100_000;
@@ -115,7 +116,7 @@ export class Detail {
     ]);
   }
 
-  #open(title: string, content: readonly Child[]): void {
+  #open(title: string, content: readonly NodeLike[]): void {
     if (this.element.hidden) this.#from = document.activeElement;
     this.#title.textContent = title;
     this.#content.replaceChildren(...content.filter((child) => child !== undefined));
@@ -133,11 +134,11 @@ export class Detail {
       attempts.length,
       attempts.at(-1)?.outcome,
       progress,
-      reasonOf(task, model),
+      whyOf(task, model),
     ]);
     if (now === seen) return;
     this.#task.seen = now;
-    const why = reasonOf(task, model);
+    const why = whyOf(task, model);
     this.#content.replaceChildren(
       h("p", [
         h("span", `${STANDINGS[standing].mark} ${STANDINGS[standing].word}`, {
@@ -166,7 +167,7 @@ export class Detail {
           task.kind === "task" ? undefined : task.kind === "sync" ? "sync point, runs nothing" : task.kind,
         ],
         ["may fail", task.allowFailure ? "yes, without failing the run" : undefined],
-        ["timeout", task.timeoutMs === undefined ? undefined : span(task.timeoutMs)],
+        ["timeout", task.timeoutMs === undefined ? undefined : spanOf(task.timeoutMs)],
         ["tries", task.tries > 1 ? `at most ${task.tries}` : undefined],
       ]),
       h("p", [
@@ -185,7 +186,7 @@ export class Detail {
     );
   }
 
-  #attempt(attempt: Attempt, all: readonly Attempt[]): HTMLElement {
+  #attempt(attempt: AttemptView, all: readonly AttemptView[]): HTMLElement {
     const { iteration, attempt: number, outcome, worker, startedAt, endedAt, error, seq } = attempt;
     const loops = all.some((each) => each.iteration > 0);
     const standing = outcome ?? (startedAt === undefined ? "queued" : "running");
@@ -210,7 +211,7 @@ export class Detail {
         ["started", startedAt === undefined ? undefined : timeOfDay(startedAt)],
         [
           "took",
-          startedAt === undefined || endedAt === undefined ? undefined : span(between(startedAt, endedAt)),
+          startedAt === undefined || endedAt === undefined ? undefined : spanOf(between(startedAt, endedAt)),
         ],
       ]),
       error === undefined ? undefined : h("pre", errorText(error), { class: "bad" }),
@@ -250,12 +251,12 @@ export class Detail {
   }
 }
 
-function facts(rows: readonly (readonly [name: string, value: Child])[]): HTMLElement {
+function facts(rows: readonly (readonly [name: string, value: NodeLike])[]): HTMLElement {
   const known = rows.filter(([, value]) => value !== undefined);
   return h("dl", known.flatMap(([name, value]) => [h("dt", name), h("dd", [value])]));
 }
 
-function errorText(error: NonNullable<Attempt["error"]>): string {
+function errorText(error: NonNullable<AttemptView["error"]>): string {
   const own = error.stack?.includes(error.message) === true
     ? error.stack
     : `${error.name}: ${error.message}\n${error.stack ?? ""}`;

@@ -5,7 +5,7 @@
  */
 
 /** What an element can hold. */
-export type Child = Node | string | undefined;
+export type NodeLike = Node | string | undefined;
 
 /** Attributes by name, beside listeners by `on…`. */
 export type Attributes = Readonly<
@@ -15,7 +15,7 @@ export type Attributes = Readonly<
 /** Makes an element. A `true` attribute has no value; `false` and `undefined` leave it out. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
-  children: readonly Child[] | string = [],
+  children: readonly NodeLike[] | string = [],
   attributes: Attributes = {},
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);

@@ -6,7 +6,16 @@
  */
 import { systemClock } from "../base/clock.ts";
 import type { LogRecord, StateRecord } from "../model/record.ts";
-import type { Feed, Link, LogFilter, PageEntry, PageEvent, PagePipeline, PageStatus, Sink } from "./data.ts";
+import type {
+  Connection,
+  Feed,
+  FeedSink,
+  LogFilter,
+  PageEntry,
+  PageEvent,
+  PagePipeline,
+  PageStatus,
+} from "./data.ts";
 import { readLines } from "./lines.ts";
 
 /** Between two looks at the status, milliseconds. */
@@ -40,7 +49,7 @@ class Refused extends Error {
 /** A feed from the executor. */
 export class LiveFeed implements Feed {
   #token: string;
-  #sink: Sink | undefined;
+  #sink: FeedSink | undefined;
   #run = "";
   #seq = 0;
   #over = false;
@@ -68,7 +77,7 @@ export class LiveFeed implements Feed {
     this.#round.abort();
   };
 
-  start(sink: Sink): void {
+  start(sink: FeedSink): void {
     this.#sink = sink;
     void this.#follow(sink);
   }
@@ -131,7 +140,7 @@ export class LiveFeed implements Feed {
   }
 
   /** Goes on for ever: the run that goes on, the next one, and the times between. */
-  async #follow(sink: Sink): Promise<void> {
+  async #follow(sink: FeedSink): Promise<void> {
     sink.link({ state: "connecting" });
     for (let pauseMs = FIRST_PAUSE_MS;;) {
       this.#round = new AbortController();
@@ -151,7 +160,7 @@ export class LiveFeed implements Feed {
     }
   }
 
-  #linkAfter(error: unknown): Link {
+  #linkAfter(error: unknown): Connection {
     if (error instanceof Refused) {
       const { status, message: because } = error;
       // What else is refused comes about by itself: a pipeline that is still being loaded.
@@ -162,7 +171,7 @@ export class LiveFeed implements Feed {
   }
 
   /** One look at the run, or a long one while it goes on. */
-  async #lookAtRun(sink: Sink, signal: AbortSignal): Promise<void> {
+  async #lookAtRun(sink: FeedSink, signal: AbortSignal): Promise<void> {
     const status = await this.#status();
     this.#awaySince = 0;
     const { run } = status;
@@ -189,7 +198,7 @@ export class LiveFeed implements Feed {
     sink.link({ state: this.#over ? "over" : "connecting" });
   }
 
-  async #begin(sink: Sink, { runtime }: PageStatus, id: string): Promise<void> {
+  async #begin(sink: FeedSink, { runtime }: PageStatus, id: string): Promise<void> {
     const pipeline = await (await this.#ask("/pipeline", {})).json() as PagePipeline;
     this.#run = id;
     this.#seq = 0;
@@ -197,7 +206,7 @@ export class LiveFeed implements Feed {
     sink.begin({ id, runtime }, pipeline);
   }
 
-  async #records(sink: Sink, signal: AbortSignal): Promise<void> {
+  async #records(sink: FeedSink, signal: AbortSignal): Promise<void> {
     const response = await this.#ask(`/records?follow=1&since=${this.#seq}`, { signal });
     await readLines(response.body!, (line) => {
       const record = line as StateRecord;
@@ -208,7 +217,7 @@ export class LiveFeed implements Feed {
   }
 
   /** Progress, workers and conditions; and whether the executor still answers. */
-  async #watchStatus(sink: Sink, signal: AbortSignal): Promise<Left | undefined> {
+  async #watchStatus(sink: FeedSink, signal: AbortSignal): Promise<Left | undefined> {
     for (;;) {
       await wait(STATUS_MS, signal);
       if (signal.aborted) return undefined;

@@ -5,7 +5,7 @@
  */
 import type { LogRecord, StateRecord } from "../model/record.ts";
 import { LEVELS } from "../model/record.ts";
-import type { Feed, LogFilter, PageEntry, PageEvent, PagePipeline, Sink } from "./data.ts";
+import type { Feed, FeedSink, LogFilter, PageEntry, PageEvent, PagePipeline } from "./data.ts";
 import { Slice, tellWhole } from "./lines.ts";
 
 /** What the file has of the run beside its lines. */
@@ -38,7 +38,7 @@ export class ReportFeed implements Feed {
     this.#head = head;
   }
 
-  start(sink: Sink): void {
+  start(sink: FeedSink): void {
     const { run: id, runtime, pipeline } = this.#head;
     sink.begin({ id, runtime }, pipeline);
     sink.link({ state: "report" });

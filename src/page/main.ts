@@ -3,7 +3,7 @@
  * Must not know how a view draws, nor where a feed has its news from.
  * Invariant: a record is folded at once; the views are drawn a few times a second, and only the one that is seen.
  */
-import type { Feed, Link, PagePipeline, PageStatus } from "./data.ts";
+import type { Connection, Feed, PagePipeline, PageStatus } from "./data.ts";
 import { Detail } from "./detail.ts";
 import { askCancel, askToken } from "./dialogs.ts";
 import { h, painter } from "./dom.ts";
@@ -21,41 +21,48 @@ import { TimelineView } from "./timeline_view.ts";
 /** A window so narrow that details lie over the view, as in page.css. */
 const narrow: MediaQueryList = matchMedia("(max-width: 700px)");
 
+/** One for each tab. */
+interface Views {
+  readonly graph: GraphView;
+  readonly timeline: TimelineView;
+  readonly tasks: TasksView;
+  readonly log: LogView;
+  readonly store: StoreView;
+  readonly events: EventsView;
+}
+
 /** Wires a feed to the views. */
 class Page {
   readonly #feed: Feed;
   readonly #detail: Detail;
   readonly #head: Head;
-  readonly #graph: GraphView;
-  readonly #timeline: TimelineView;
-  readonly #tasks: TasksView;
-  readonly #log: LogView;
-  readonly #store: StoreView;
-  readonly #events: EventsView;
+  readonly #views: Views;
   readonly #tabs: Tabs;
   #model: Model | undefined;
-  #link: Link = { state: "connecting" };
+  #link: Connection = { state: "connecting" };
   readonly #drawSoon: () => void = painter(() => this.#draw(), 100);
 
   constructor(feed: Feed, tab: string) {
     this.#feed = feed;
     this.#detail = new Detail(feed, {
-      chooseTask: (task) => this.#graph.choose(task),
+      chooseTask: (task) => this.#views.graph.choose(task),
       showLog: (task) => {
-        this.#log.only(task);
+        this.#views.log.only(task);
         this.#tabs.show("log");
       },
     });
     const openTask = (task: TaskView) => this.#choose(task, true);
-    this.#graph = new GraphView(layoutCode(), (task, open) => this.#choose(task, open));
-    this.#timeline = new TimelineView(openTask);
-    this.#tasks = new TasksView(openTask);
-    this.#log = new LogView(feed, (record) => this.#detail.line(record, this.#model));
-    const store = this.#store = new StoreView(feed, (entry) => this.#detail.entry(entry));
-    const events = this.#events = new EventsView(feed, (event) => this.#detail.event(event, this.#model));
+    const views = this.#views = {
+      graph: new GraphView(layoutCode(), (task, open) => this.#choose(task, open)),
+      timeline: new TimelineView(openTask),
+      tasks: new TasksView(openTask),
+      log: new LogView(feed, (record) => this.#detail.line(record, this.#model)),
+      store: new StoreView(feed, (entry) => this.#detail.entry(entry)),
+      events: new EventsView(feed, (event) => this.#detail.event(event, this.#model)),
+    };
     this.#head = new Head({
       chooseStanding: (standing) => {
-        this.#tasks.filter(standing);
+        views.tasks.filter(standing);
         this.#tabs.show("tasks");
       },
       chooseTask: openTask,
@@ -64,12 +71,22 @@ class Page {
     });
     const draw = (shown: boolean) => shown && this.#drawSoon();
     this.#tabs = new Tabs([
-      { name: "graph", title: "Graph", element: this.#graph.element, shown: draw },
-      { name: "tasks", title: "Tasks", element: this.#tasks.element, shown: draw },
-      { name: "timeline", title: "Timeline", element: this.#timeline.element, shown: draw },
-      { name: "log", title: "Log", element: this.#log.element, shown: (shown) => this.#log.shown = shown },
-      { name: "store", title: "Store", element: store.element, shown: (shown) => store.shown = shown },
-      { name: "events", title: "Events", element: events.element, shown: (shown) => events.shown = shown },
+      { name: "graph", title: "Graph", element: views.graph.element, shown: draw },
+      { name: "tasks", title: "Tasks", element: views.tasks.element, shown: draw },
+      { name: "timeline", title: "Timeline", element: views.timeline.element, shown: draw },
+      { name: "log", title: "Log", element: views.log.element, shown: (shown) => views.log.shown = shown },
+      {
+        name: "store",
+        title: "Store",
+        element: views.store.element,
+        shown: (shown) => views.store.shown = shown,
+      },
+      {
+        name: "events",
+        title: "Events",
+        element: views.events.element,
+        shown: (shown) => views.events.shown = shown,
+      },
     ], () => narrow.matches && this.#detail.close());
     document.body.append(
       this.#head.element,
@@ -101,12 +118,12 @@ class Page {
     this.#detail.close();
     const model = this.#model = new Model(run, pipeline);
     // Placing thousands of tasks is a task of its own, so that it does not add to this one.
-    setTimeout(() => void this.#graph.show(model));
-    this.#timeline.show(this.#model);
-    this.#tasks.show(this.#model);
-    if (this.#tabs.current === "store") this.#store.shown = true;
-    if (this.#tabs.current === "events") this.#events.shown = true;
-    this.#log.begin(this.#model.byName);
+    setTimeout(() => void this.#views.graph.show(model));
+    this.#views.timeline.show(this.#model);
+    this.#views.tasks.show(this.#model);
+    if (this.#tabs.current === "store") this.#views.store.shown = true;
+    if (this.#tabs.current === "events") this.#views.events.shown = true;
+    this.#views.log.begin(this.#model.byName);
     this.#drawSoon();
   }
 
@@ -119,7 +136,7 @@ class Page {
   }
 
   #choose(task: TaskView, open: boolean): void {
-    this.#graph.choose(task);
+    this.#views.graph.choose(task);
     if (open) this.#detail.task(task, this.#model!);
   }
 
@@ -128,9 +145,9 @@ class Page {
     if (model === undefined) return;
     this.#head.update(model);
     const { current } = this.#tabs;
-    if (current === "graph") this.#graph.update();
-    if (current === "timeline") this.#timeline.update();
-    if (current === "tasks") this.#tasks.update();
+    if (current === "graph") this.#views.graph.update();
+    if (current === "timeline") this.#views.timeline.update();
+    if (current === "tasks") this.#views.tasks.update();
     this.#detail.update();
     document.documentElement.dataset["run"] = model.state;
     document.documentElement.dataset["seq"] = String(model.seq);

@@ -7,10 +7,10 @@ import type { RunState } from "../model/outcome.ts";
 import { between } from "../base/clock.ts";
 import type { Settled, StateRecord } from "../model/record.ts";
 import type { PagePipeline, PageRunning, PageTask } from "./data.ts";
-import { isBad, type Standing, STANDING_NAMES } from "./words.ts";
+import { isBad, STANDING_NAMES, type StandingName } from "./words.ts";
 
 /** An attempt; without `outcome` it has not ended. */
-export interface Attempt extends Omit<Partial<Settled>, "startedAt"> {
+export interface AttemptView extends Omit<Partial<Settled>, "startedAt"> {
   readonly task: string;
   readonly iteration: number;
   readonly attempt: number;
@@ -27,9 +27,9 @@ export interface TaskView extends Omit<PageTask, "attempts"> {
   readonly needIndexes: readonly number[];
   /** Attempts at the most, in each iteration. */
   readonly tries: number;
-  standing: Standing;
+  standing: StandingName;
   /** Settled attempts, and the one under way. */
-  attempts: Attempt[];
+  attempts: AttemptView[];
   /** When the next attempt is due, milliseconds since the epoch. */
   dueAt?: number;
   progress?: { readonly fraction: number; readonly text?: string };
@@ -45,9 +45,9 @@ export class Model {
   readonly runtime: string;
   readonly tasks: readonly TaskView[];
   readonly byName: ReadonlyMap<string, TaskView>;
-  readonly counts: Record<Standing, number>;
+  readonly counts: Record<StandingName, number>;
   /** By worker, from 1: attempts in the order in which they started. */
-  readonly lanes: Map<number, Attempt[]> = new Map();
+  readonly lanes: Map<number, AttemptView[]> = new Map();
   /** Tasks that have changed since someone has emptied it. */
   readonly changed: Set<number> = new Set();
   /** Grows with every change. */
@@ -66,7 +66,7 @@ export class Model {
   /** What the executor's clock is ahead of `performance.now()`, milliseconds; not known of a run in a file. */
   #clock: number | undefined;
   /** By worker: attempts that were given to it and have not ended; the first one runs. */
-  readonly #lines: Map<number, Attempt[]> = new Map();
+  readonly #lines: Map<number, AttemptView[]> = new Map();
 
   constructor(run: { readonly id: string; readonly runtime: string }, pipeline: PagePipeline) {
     this.id = run.id;
@@ -86,7 +86,7 @@ export class Model {
       for (const need of task.needIndexes) this.tasks[need]!.dependents.push(task.index);
     }
     this.byName = new Map(this.tasks.map((task) => [task.name, task]));
-    this.counts = Object.fromEntries(STANDING_NAMES.map((name) => [name, 0])) as Record<Standing, number>;
+    this.counts = Object.fromEntries(STANDING_NAMES.map((name) => [name, 0])) as Record<StandingName, number>;
     this.counts.waiting = this.tasks.length;
   }
 
@@ -162,7 +162,7 @@ export class Model {
   }
 
   /** The settled attempt that counts, or the one under way. */
-  last(task: TaskView): Attempt | undefined {
+  last(task: TaskView): AttemptView | undefined {
     return task.attempts.at(-1);
   }
 
@@ -171,18 +171,21 @@ export class Model {
     return this.tasks.filter(({ standing }) => isBad(standing));
   }
 
-  #stand(task: TaskView, standing: Standing): void {
+  #stand(task: TaskView, standing: StandingName): void {
     this.counts[task.standing]--;
     this.counts[standing]++;
     task.standing = standing;
     this.changed.add(task.index);
   }
 
-  #dispatch(worker: number, { task: name, iteration, attempt, at }: Attempt & { readonly at: number }): void {
+  #dispatch(
+    worker: number,
+    { task: name, iteration, attempt, at }: AttemptView & { readonly at: number },
+  ): void {
     const task = this.byName.get(name);
     if (task === undefined) return;
     this.#takeBack(name);
-    const given: Attempt = { task: name, iteration, attempt, worker };
+    const given: AttemptView = { task: name, iteration, attempt, worker };
     task.attempts.push(given);
     delete task.progress;
     delete task.dueAt;
@@ -204,7 +207,7 @@ export class Model {
     if (this.#forget(this.#lines.get(worker!), open)) this.#runFirst(worker!, this.now);
   }
 
-  #forget(list: Attempt[] | undefined, attempt: Attempt): boolean {
+  #forget(list: AttemptView[] | undefined, attempt: AttemptView): boolean {
     const at = list?.lastIndexOf(attempt) ?? -1;
     if (at >= 0) list!.splice(at, 1);
     return at >= 0;
@@ -219,10 +222,10 @@ export class Model {
     if (task.standing === "queued") this.#stand(task, "running");
   }
 
-  #lane(worker: number): Attempt[] {
+  #lane(worker: number): AttemptView[] {
     const lane = this.lanes.get(worker);
     if (lane !== undefined) return lane;
-    const made: Attempt[] = [];
+    const made: AttemptView[] = [];
     this.lanes.set(worker, made);
     return made;
   }
@@ -233,7 +236,7 @@ export class Model {
     const { value: _, ...settled } = record;
     const open = task.attempts.at(-1);
     const line = open?.worker === undefined ? undefined : this.#lines.get(open.worker);
-    let known: Attempt = { ...settled };
+    let known: AttemptView = { ...settled };
     if (open !== undefined && open.outcome === undefined) {
       known = Object.assign(open, settled);
       if (this.#forget(line, open) && record.startedAt === undefined) {
@@ -250,7 +253,7 @@ export class Model {
   }
 
   /** Attempts that ended before it was told that they had begun are put in their place. */
-  #keepInLane(attempt: Attempt): void {
+  #keepInLane(attempt: AttemptView): void {
     const lane = this.#lane(attempt.worker!);
     if (!lane.includes(attempt, Math.max(0, lane.length - 64))) lane.push(attempt);
   }

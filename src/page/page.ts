@@ -16,7 +16,7 @@ export interface PageDocument {
 }
 
 /** The page that the end point serves at `/`. */
-export const page: PageDocument = {
+export const pageDocument: PageDocument = {
   html: pageHtml,
   policy: `${OWN}; connect-src 'self'; frame-ancestors 'none'`,
 };

@@ -3,17 +3,17 @@
  * Must not know where they are shown.
  */
 import type { Model, TaskView } from "./model.ts";
-import { span } from "./words.ts";
+import { spanOf } from "./words.ts";
 
 /** Why, in words; empty where there is nothing to say. */
-export function reasonOf(task: TaskView, model: Model): string {
+export function whyOf(task: TaskView, model: Model): string {
   const last = task.attempts.at(-1);
   if (task.standing === "waiting" || task.standing === "queued") return waitsFor(task, model);
   if (task.standing === "retrying") {
     const before = last?.error === undefined ? "" : `; before: ${last.error.message}`;
     return task.dueAt === undefined || task.dueAt <= model.time()
       ? `again at once${before}`
-      : `again in ${span(task.dueAt - model.time())}${before}`;
+      : `again in ${spanOf(task.dueAt - model.time())}${before}`;
   }
   if (last?.outcome === undefined) return "";
   const { outcome, error, because, reason, code } = last;
@@ -23,7 +23,7 @@ export function reasonOf(task: TaskView, model: Model): string {
   if (error !== undefined) return `${error.name}: ${error.message}`;
   if (because !== undefined) return because;
   if (outcome === "timed_out" && task.timeoutMs !== undefined) {
-    return `it took longer than ${span(task.timeoutMs)}`;
+    return `it took longer than ${spanOf(task.timeoutMs)}`;
   }
   return "";
 }

@@ -6,7 +6,8 @@
 import type { Feed, PageEntry, PageEvent } from "./data.ts";
 import { h, painter } from "./dom.ts";
 import { Grid } from "./grid.ts";
-import { brief, timeOfDay } from "./words.ts";
+import { timeOfDay } from "../base/shown.ts";
+import { brief } from "./words.ts";
 
 /** Most of a value that is held, characters. */
 const HELD = 300;

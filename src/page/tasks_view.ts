@@ -6,8 +6,8 @@ import { between } from "../base/clock.ts";
 import { h } from "./dom.ts";
 import { Grid } from "./grid.ts";
 import type { Model, TaskView } from "./model.ts";
-import { reasonOf } from "./reason.ts";
-import { brief, span, type Standing, STANDING_NAMES, STANDINGS } from "./words.ts";
+import { whyOf } from "./reason.ts";
+import { brief, spanOf, STANDING_NAMES, type StandingName, STANDINGS } from "./words.ts";
 
 /** The view. */
 export class TasksView {
@@ -47,7 +47,7 @@ export class TasksView {
   }
 
   /** Shows only tasks that stand so. */
-  filter(standing: Standing | undefined): void {
+  filter(standing: StandingName | undefined): void {
     this.#standing.value = standing ?? "";
     this.#name.value = "";
     this.update();
@@ -71,14 +71,14 @@ export class TasksView {
     const last = attempts.at(-1);
     const took = last?.startedAt === undefined || last.endedAt === undefined
       ? ""
-      : span(between(last.startedAt, last.endedAt));
+      : spanOf(between(last.startedAt, last.endedAt));
     const percent = task.progress === undefined ? "" : ` ${Math.round(task.progress.fraction * 100)} %`;
     return [
       task.name,
       `${STANDINGS[standing].mark} ${STANDINGS[standing].word}${percent}`,
       took,
       String(attempts.filter(({ attempt }) => attempt > 0).length || ""),
-      brief(task.progress?.text ?? reasonOf(task, this.#model!), 200),
+      brief(task.progress?.text ?? whyOf(task, this.#model!), 200),
     ];
   }
 }

@@ -2,7 +2,7 @@
  * Owns the colours that canvases draw with, read from the style sheet, so that they are said once.
  * Must not know what is drawn.
  */
-import { type Standing, STANDING_NAMES } from "./words.ts";
+import { STANDING_NAMES, type StandingName } from "./words.ts";
 
 /** Colours as the style sheet has them now. */
 export interface Theme {
@@ -17,8 +17,8 @@ export interface Theme {
   readonly loop: string;
   readonly font: string;
   /** By standing: a strong colour and one to fill with, on which text is legible. */
-  readonly strong: Readonly<Record<Standing, string>>;
-  readonly fill: Readonly<Record<Standing, string>>;
+  readonly strong: Readonly<Record<StandingName, string>>;
+  readonly fill: Readonly<Record<StandingName, string>>;
 }
 
 /** Reads the colours. */
@@ -27,7 +27,7 @@ export function readTheme(): Theme {
   const read = (name: string) => style.getPropertyValue(`--${name}`).trim();
   const by = (prefix: string) =>
     Object.fromEntries(STANDING_NAMES.map((name) => [name, read(`${prefix}-${name}`)])) as Record<
-      Standing,
+      StandingName,
       string
     >;
   return {

@@ -4,10 +4,11 @@
  * Invariant: what is drawn is bounded by the pixels there are, not by the number of attempts.
  */
 import { h, painter, setText } from "./dom.ts";
-import type { Attempt, Model, TaskView } from "./model.ts";
+import type { AttemptView, Model, TaskView } from "./model.ts";
 import { moving } from "./moving.ts";
 import { onTheme, readTheme, type Theme } from "./theme.ts";
-import { counted, span } from "./words.ts";
+import { counted } from "../base/shown.ts";
+import { spanOf } from "./words.ts";
 
 const ROW = 30, BAR = 20, LEFT = 76, TOP = 28;
 
@@ -174,14 +175,14 @@ export class TimelineView {
       context.moveTo(x, TOP - 8);
       context.lineTo(x, height);
       context.stroke();
-      context.fillText(at === 0 ? "0" : span(at), x + 4, TOP - 14);
+      context.fillText(at === 0 ? "0" : spanOf(at), x + 4, TOP - 14);
     }
   }
 
   /** Bars that are narrower than a pixel are drawn once for each pixel. */
   #lane(
     context: CanvasRenderingContext2D,
-    lane: readonly Attempt[],
+    lane: readonly AttemptView[],
     { y, width }: { readonly y: number; readonly width: number },
   ): void {
     const [from, to] = this.#shown();
@@ -207,7 +208,7 @@ export class TimelineView {
 
   #bar(
     context: CanvasRenderingContext2D,
-    attempt: Attempt,
+    attempt: AttemptView,
     { x, y, wide }: { readonly x: number; readonly y: number; readonly wide: number },
   ): void {
     const standing = attempt.outcome ?? "running";

@@ -1,12 +1,10 @@
 /**
- * Owns the page's words and marks: states, spans of time, counts.
+ * Owns the page's words and marks: states, spans of time.
  * Must not know where they are shown.
  * Invariant: no state is told by its colour alone; each has a word and a mark.
  */
-import { dateOf } from "../base/clock.ts";
-
 /** Where a task stands, as the page shows it. */
-export type Standing =
+export type StandingName =
   | "waiting"
   | "queued"
   | "running"
@@ -19,7 +17,7 @@ export type Standing =
   | "skipped";
 
 /** All standings in the order in which they are listed, with word and mark. */
-export const STANDINGS: Readonly<Record<Standing, { readonly word: string; readonly mark: string }>> = {
+export const STANDINGS: Readonly<Record<StandingName, { readonly word: string; readonly mark: string }>> = {
   running: { word: "running", mark: "▶" },
   queued: { word: "next on its worker", mark: "›" },
   retrying: { word: "retrying", mark: "↻" },
@@ -33,15 +31,15 @@ export const STANDINGS: Readonly<Record<Standing, { readonly word: string; reado
 };
 
 /** The standings' names in their order. */
-export const STANDING_NAMES: readonly Standing[] = Object.keys(STANDINGS) as Standing[];
+export const STANDING_NAMES: readonly StandingName[] = Object.keys(STANDINGS) as StandingName[];
 
 /** Whether something went wrong with the task. */
-export function isBad(standing: Standing): boolean {
+export function isBad(standing: StandingName): boolean {
   return standing === "failed" || standing === "timed_out" || standing === "crashed";
 }
 
 /** A span of time, `1.4 s`. @param ms Milliseconds. */
-export function span(ms: number): string {
+export function spanOf(ms: number): string {
   if (!(ms > 0)) return "0 ms";
   if (ms < 9.95) return `${ms.toFixed(1)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
@@ -50,20 +48,6 @@ export function span(ms: number): string {
   if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   const minutes = Math.floor(seconds / 60);
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
-/** The time of day, local: `13:02:11.123`. @param at Milliseconds since the epoch. */
-export function timeOfDay(at: number): string {
-  const date = dateOf(at);
-  const two = (number: number) => String(number).padStart(2, "0");
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${
-    String(date.getMilliseconds()).padStart(3, "0")
-  }`;
-}
-
-/** `1 task`, `2,000 tasks`. */
-export function counted(count: number, noun: string): string {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** JSON text made readable; as it is where it is no JSON. */

@@ -3,6 +3,8 @@
  * Must not know how a runtime listens; each adapter passes that in.
  * Invariant: nothing is served at another address than was asked for, and no app gets a request whose address is none.
  */
+import { isLoopback } from "../base/loopback.ts";
+import { HOSTNAME } from "../defaults.ts";
 import { messageOf } from "../base/message.ts";
 import { isIP } from "node:net";
 import { descriptorLimit, openDescriptors, roomFor } from "./descriptors.ts";
@@ -11,7 +13,7 @@ import { type AppFetch, type Served, ServeError, type ServeOptions } from "./por
 import { listenAtPath } from "./socket_path.ts";
 
 /** Where to listen. */
-export type Place = { readonly hostname: string; readonly port: number } | { readonly path: string };
+export type ServedAt = { readonly hostname: string; readonly port: number } | { readonly path: string };
 
 /** A server that listens, at a port or a Unix socket. Where the runtime counts no connections, it can be shut. */
 export interface Listening extends Partial<Door> {
@@ -22,7 +24,7 @@ export interface Listening extends Partial<Door> {
 }
 
 /** Where and how to listen. `hostname` is always an IP address; `connections` is for runtimes that count them. */
-export type ListenOptions = Place & { readonly fetch: AppFetch; readonly connections: number };
+export type ListenOptions = ServedAt & { readonly fetch: AppFetch; readonly connections: number };
 
 /** Listens, the runtime's own way. */
 export type Listen = (options: ListenOptions) => Promise<Listening>;
@@ -38,9 +40,7 @@ export async function serveWith(
   { fetch: app, connections: wanted = CONNECTIONS, ...options }: ServeOptions,
 ): Promise<Served> {
   const fetch = addressed(app);
-  const place = "path" in options
-    ? options
-    : { hostname: options.hostname ?? "127.0.0.1", port: options.port };
+  const place = "path" in options ? options : { hostname: options.hostname ?? HOSTNAME, port: options.port };
   const connections = roomFor(wanted);
   const most = openDescriptors() + connections;
   const server = await listenAt(listen, { fetch, connections, ...place }).catch((error) => {
@@ -111,7 +111,7 @@ async function addressOf(hostname: string): Promise<string> {
   if (isIP(hostname) !== 0) return hostname;
   const { lookup } = await import("node:dns/promises");
   const { address } = await lookup(hostname);
-  if (hostname.toLowerCase() === "localhost" && !/^(127\.|::1$)/.test(address)) {
+  if (hostname.toLowerCase() === "localhost" && !isLoopback(address)) {
     throw new ServeError(`Could not listen on localhost: it is ${address} here: write 127.0.0.1 instead`);
   }
   return address;
@@ -130,7 +130,7 @@ function hostOf(hostname: string): string {
   return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
 
-function explained(error: unknown, place: Place): ServeError {
+function explained(error: unknown, place: ServedAt): ServeError {
   const where = "path" in place ? place.path : `${place.hostname}, port ${place.port}`;
   const { code } = error as { readonly code?: string };
   const message = messageOf(error);

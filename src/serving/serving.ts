@@ -8,7 +8,7 @@ import { messageOf } from "../base/message.ts";
 import { askDirectly } from "../base/no_proxy.ts";
 import { systemClock } from "../base/clock.ts";
 import { httpApp } from "../http/app.ts";
-import { page } from "../page/page.ts";
+import { pageDocument } from "../page/page.ts";
 import {
   HTTP_LIMITS,
   type HttpCondition,
@@ -158,7 +158,7 @@ class ServingAtWork implements Serving {
       version,
       executor,
       startedAt: systemClock.now(),
-      page,
+      page: pageDocument,
       opened: this.#opened,
       anyAddress: reachable,
       hosts,

@@ -86,8 +86,8 @@ test("only the live view and the value of a key are printed as they are, and not
   }
   assert.deepEqual(found, [
     "cli/commands/store.ts: raw",
-    "cli/view/live.ts: raw",
     "cli/view/paint.ts: coloured",
+    "cli/view/region.ts: raw",
   ]);
 });
 

@@ -8,7 +8,7 @@ import type { PagePipeline } from "../../src/page/data.ts";
 import { Slice, tellWhole } from "../../src/page/lines.ts";
 import { Model } from "../../src/page/model.ts";
 import { BOX_HEIGHT, layersOf, placeInLayers, type Sketch } from "../../src/page/place.ts";
-import { reasonOf } from "../../src/page/reason.ts";
+import { whyOf } from "../../src/page/reason.ts";
 import { STANDING_NAMES } from "../../src/page/words.ts";
 import type { StateEvent, StateRecord } from "../../src/model/record.ts";
 
@@ -93,14 +93,14 @@ test("a task that failed and is planned again is retrying, with both attempts in
     { type: "attempt.planned", task: "a", iteration: 0, attempt: 2, dueAt: 1_500 },
   );
   assert.deepEqual(standings(model), ["a retrying"]);
-  assert.match(reasonOf(model.tasks[0]!, model), /^again in .*; before: no$/);
+  assert.match(whyOf(model.tasks[0]!, model), /^again in .*; before: no$/);
   told(model, dispatched("a", 1, 2), settled("a", { attempt: 2 }));
   assert.deepEqual(model.tasks[0]!.attempts.map(({ outcome }) => outcome), ["failed", "succeeded"]);
 });
 
 test("a task says what it waits for, and why it was skipped", () => {
   const model = told(new Model({ id: "r", runtime: "x" }, pipelineOf("a", "b")), dispatched("a"));
-  assert.equal(reasonOf(model.tasks[1]!, model), "for a");
+  assert.equal(whyOf(model.tasks[1]!, model), "for a");
   told(model, settled("a", { outcome: "failed" }), {
     type: "attempt.settled",
     task: "b",
@@ -109,7 +109,7 @@ test("a task says what it waits for, and why it was skipped", () => {
     outcome: "skipped",
     because: "a did not succeed",
   });
-  assert.equal(reasonOf(model.tasks[1]!, model), "a did not succeed");
+  assert.equal(whyOf(model.tasks[1]!, model), "a did not succeed");
 });
 
 test("a resumed run forgets what was in flight and what is done again", () => {

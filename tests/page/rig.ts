@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { inspectedRun } from "../../src/run/run.ts";
 import { httpApp } from "../../src/http/app.ts";
-import { page as ownPage } from "../../src/page/page.ts";
+import { pageDocument as ownPage } from "../../src/page/page.ts";
 import type { HttpRun } from "../../src/http/port.ts";
 import type { InspectedExecution } from "../../src/run/inspection.ts";
 import type { Source } from "../../src/pipeline/load/load.ts";

@@ -79,7 +79,7 @@ async function runAgent(
     import("../view/paint.ts"),
   ]);
   const { redacted } = await import("../run/redacted.ts");
-  const { timeOfDay } = await import("../view/measures.ts");
+  const { timeOfDay } = await import("../../base/shown.ts");
   const { stderr } = runtime;
   const level = config.logLevel === "debug" ? "info" : config.logLevel;
   const note = (text: string) =>

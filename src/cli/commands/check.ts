@@ -9,7 +9,7 @@ import type { Plan } from "../../pipeline/plan/plan.ts";
 import { EXIT } from "../line/context.ts";
 import type { CliContext } from "../line/context.ts";
 import { problemsOf, problemsText } from "../line/errors.ts";
-import { counted } from "../view/measures.ts";
+import { counted } from "../../base/shown.ts";
 import { readSource } from "../run/source.ts";
 import { pipelineFile } from "../line/positional.ts";
 

@@ -15,7 +15,7 @@ import type { GatewayFlags } from "../ask/gateway_options.ts";
 import { isLogRecord, type LogRecord } from "../../model/record.ts";
 import { indented } from "../../base/harmless.ts";
 import { LineWriter } from "../view/text_line.ts";
-import { timeOfDay } from "../view/measures.ts";
+import { timeOfDay } from "../../base/shown.ts";
 import { wholeNumber } from "../line/options.ts";
 import { plainPaint } from "../view/paint.ts";
 import { runId } from "../line/positional.ts";

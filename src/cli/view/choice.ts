@@ -6,7 +6,7 @@ import { systemClock } from "../../base/clock.ts";
 import type { Execution } from "../../run/execution.ts";
 import type { Level } from "../../model/record.ts";
 import type { Output } from "../../runtime/port.ts";
-import { timeOfDay } from "./measures.ts";
+import { timeOfDay } from "../../base/shown.ts";
 import { colourPaint, isRich, plainPaint } from "./paint.ts";
 import type { Paint } from "./paint.ts";
 import type { View, ViewOptions } from "./view.ts";

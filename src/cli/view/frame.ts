@@ -6,7 +6,8 @@
 import type { RunningAttempt, RunSnapshot } from "../../model/snapshot.ts";
 import { harmless } from "../../base/harmless.ts";
 import { labelOf } from "./text_line.ts";
-import { count, fit, growing, pad, width } from "./measures.ts";
+import { count } from "../../base/shown.ts";
+import { fit, growing, pad, width } from "./measures.ts";
 import type { Paint } from "./paint.ts";
 
 /** Most lines of running tasks, however high the terminal is. */

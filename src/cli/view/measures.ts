@@ -1,8 +1,7 @@
 /**
- * Owns how times, counts and lengths are written for a person.
+ * Owns how spans of time and lengths are written for a person.
  * Must not know what they measure.
  */
-import { dateOf } from "../../base/clock.ts";
 import widthOf from "fast-string-truncated-width";
 
 /** A time span: `35 ms`, `1.2 s`, `2 min 05 s`, `3 h 07 min`. */
@@ -19,23 +18,6 @@ export function span(ms: number): string {
 /** A time span that is still growing: `0.3 s`, without a flicker of milliseconds. */
 export function growing(ms: number): string {
   return ms < 999.5 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : span(ms);
-}
-
-/** A count with thousands apart: `100,000`. */
-export function count(number: number): string {
-  return number < 1000 ? String(number) : number.toLocaleString("en");
-}
-
-/** `1 task`, `2 tasks`. */
-export function counted(number: number, noun: string): string {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-/** The time of day of a moment, local: `13:02:11.123`. */
-export function timeOfDay(at: number): string {
-  const date = dateOf(at);
-  const ms = String(date.getMilliseconds()).padStart(3, "0");
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`;
 }
 
 /** How many columns a text takes. */

@@ -9,7 +9,8 @@ import { isFailure } from "../../model/outcome.ts";
 import type { AttemptResult, ErrorData, Outcome } from "../../model/outcome.ts";
 import { harmless } from "../../base/harmless.ts";
 import { markOf, reasonOf, wordOf } from "./text_line.ts";
-import { count, fit, pad, span, width } from "./measures.ts";
+import { count } from "../../base/shown.ts";
+import { fit, pad, span, width } from "./measures.ts";
 import type { Paint } from "./paint.ts";
 
 /** Most tasks for which every one has a row; above, only failures have. */
@@ -22,7 +23,7 @@ const MAX_FAILURES = 20;
 const MAX_FRAMES = 4;
 
 /** How to write the report. */
-export interface ReportOptions {
+export interface TableOptions {
   readonly columns: number;
   readonly paint: Paint;
   /** Only failures and the last line. */
@@ -37,7 +38,7 @@ interface Ended {
 }
 
 /** The report of a run, ending with a line break. */
-export function report(result: RunResult, options: ReportOptions): string {
+export function report(result: RunResult, options: TableOptions): string {
   const ended: Ended[] = [];
   for (const [task, attempts] of Object.entries(result.tasks)) {
     const last = attempts.at(-1);
@@ -61,7 +62,7 @@ export function report(result: RunResult, options: ReportOptions): string {
   return `${lines.join("\n")}\n`;
 }
 
-function table(ended: readonly Ended[], { columns, paint }: ReportOptions): string[] {
+function table(ended: readonly Ended[], { columns, paint }: TableOptions): string[] {
   const cells = ended.map(({ task, attempts, last }) => ({
     task,
     last,
@@ -105,7 +106,7 @@ function valueText(value: AttemptResult["value"]): string {
   return harmless(text.slice(0, 300));
 }
 
-function failure({ task, attempts, last }: Ended, { paint }: ReportOptions): string[] {
+function failure({ task, attempts, last }: Ended, { paint }: TableOptions): string[] {
   const tries = attempts.filter(({ iteration }) => iteration === last.iteration).length;
   const often = tries > 1 ? ` after ${tries} attempts` : "";
   const error = last.error;

@@ -4,7 +4,7 @@
  * Invariant: in a large pipeline the number of its lines does not grow with the number of tasks that went well.
  */
 import type { Execution, ExecutionEvent } from "../../run/execution.ts";
-import type { Level, LogRecord } from "../../model/record.ts";
+import { type Level, LEVELS, type LogRecord } from "../../model/record.ts";
 import { isFailure } from "../../model/outcome.ts";
 import { LineWriter } from "./text_line.ts";
 import type { Paint } from "./paint.ts";
@@ -12,8 +12,6 @@ import { MAX_ROWS } from "./report.ts";
 
 /** Failures told as they happen in a large pipeline; the rest are counted. */
 const MAX_FAILURES_TOLD = 20;
-
-const SEVERITY: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3, critical: 4 };
 
 /** Where lines go: those of tasks to `out`, those of Outrider itself to `err`. */
 export type Tell = (lines: string, to: "out" | "err") => void;
@@ -40,7 +38,7 @@ export class Teller {
     this.#execution = execution;
     this.#tell = options.tell;
     this.#writer = new LineWriter(options.paint, options.time);
-    this.#level = SEVERITY[options.level];
+    this.#level = severityOf(options.level);
     this.#unwatch = execution.watch((event) => this.#take(event));
   }
 
@@ -70,8 +68,8 @@ export class Teller {
 
   #log(record: LogRecord): void {
     // What Outrider reports as going well the views show themselves; it is in the log, and shown to those who debug.
-    const least = record.from === "executor" && this.#level === SEVERITY.info ? SEVERITY.warn : this.#level;
-    if (SEVERITY[record.level] < least) return;
+    const hushed = record.from === "executor" && this.#level === severityOf("info");
+    if (severityOf(record.level) < (hushed ? severityOf("warn") : this.#level)) return;
     this.#tell(this.#writer.log(record), record.from === "executor" ? "err" : "out");
   }
 
@@ -84,4 +82,8 @@ export class Teller {
       this.note(event.at, "more failures are counted from here on, and told at the end");
     }
   }
+}
+
+function severityOf(level: Level): number {
+  return LEVELS.indexOf(level);
 }

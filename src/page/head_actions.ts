@@ -1,0 +1,14 @@
+/**
+ * Owns what a person can do at the top of the page.
+ * Must not know what comes of it.
+ */
+import type { TaskView } from "./model.ts";
+import type { StandingName } from "./words.ts";
+
+/** What a person can do at the top. */
+export interface HeadActions {
+  readonly chooseStanding: (standing: StandingName) => void;
+  readonly chooseTask: (task: TaskView) => void;
+  readonly cancel: (() => void) | undefined;
+  readonly askToken: () => void;
+}
