@@ -91,6 +91,24 @@ test("loading: a module that never answers is given up after a minute, in words"
   assert.equal(world.threads.size, 0);
 });
 
+test("loading: relative modules start at the base that was given, and parameters are laid over those of every task", async () => {
+  const near = { ...ASKS, tasks: { a: { run: { module: "./y.ts", export: "a" } } } };
+  const { run, clock } = begin(near, { base: "file:///home/me/" });
+  await settled();
+  clock.advance(60_000);
+  await assert.rejects(Promise.resolve(run), /Loading file:\/\/\/home\/me\/y\.ts takes/);
+  const own = {
+    outrider: 1,
+    name: "own",
+    tasks: { a: { run: { command: ["true"] }, params: { x: 1, y: 2 } } },
+  };
+  const { run: over } = begin(own, { params: { y: 3 } });
+  over.cancel("seen");
+  const { tasks: [a] } = await over.begun;
+  assert.deepEqual(a!.params, { x: 1, y: 3 });
+  await over;
+});
+
 test("loading: a plan alone is given up in the same time, with its thread", async () => {
   const clock = new HandClock(BEGIN);
   const world = stillWorld(clock);
