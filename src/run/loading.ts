@@ -163,12 +163,8 @@ export class Loading {
   }
 
   /** What was read, unless a stop has ended that before. */
-  async loaded<T>(reading: Promise<T>): Promise<T> {
-    try {
-      return await Promise.race([reading, this.#limit.promise]);
-    } finally {
-      this.end();
-    }
+  loaded<T>(reading: Promise<T>): Promise<T> {
+    return Promise.race([reading, this.#limit.promise]);
   }
 
   /** Nothing is waited for any more. */

@@ -132,6 +132,7 @@ test("loading: what has failed is not stopped any more, and no timer is left of 
 
 test("run: what needs no worker begins and ends at the clock's time, and says how long it took", async () => {
   const { clock, world, run } = begin(SYNC);
+  assert.equal(world.threads.size, 1, "a worker starts while the pipeline is read");
   clock.advance(12);
   const result = await run;
   assert.deepEqual([result.run, result.pipeline, result.state, result.tookMs], ["r", "sync", "succeeded", 0]);

@@ -215,6 +215,7 @@ test("watching: what was written before comes first, then what passes, in order 
     for await (const event of watching.iterate()) seen.push(event.type === "log" ? event.text : event.type);
   })();
   await Promise.resolve();
+  assert.ok(watching.some, "who iterates is told what passes");
   const log = (at: number, text: string) =>
     journal.log({ at, level: "info", from: "executor", stream: "log", text });
   watching.pass({ type: "attempt.started", at: 15, task: "a", iteration: 0, attempt: 1, worker: 1 });
