@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { type Doorway, keptOut } from "../../src/base/web/door.ts";
 
-const DOOR: Doorway = { hosts: ["box.lan"], anyAddress: false, schemes: ["http"] };
+const DOOR: Doorway = { hosts: ["box.lan", "other.lan"], anyAddress: false, schemes: ["http"] };
 
 function asked(headers: Readonly<Record<string, string>>, door: Partial<Doorway> = {}): string {
   const request = new Request("http://127.0.0.1:9/x");

@@ -46,6 +46,13 @@ test("web: a body of just the limit is taken, one byte more is not, and no piece
   const seen: [number, number][] = [];
   const came = (piece: Bytes, length: number) => void seen.push([piece.length, length]);
   assert.deepEqual(await gather(bodyOf([4, 6]), { came }), new Uint8Array(10).fill(7));
+  const both = new ReadableStream<Bytes>({
+    start(controller) {
+      for (const byte of [1, 2]) controller.enqueue(new Uint8Array([byte]));
+      controller.close();
+    },
+  });
+  assert.deepEqual(await gather(both), new Uint8Array([1, 2]));
   assert.deepEqual(seen, [[4, 4], [6, 10]]);
   const body = bodyOf([4, 7, 1]);
   await assert.rejects(gather(body), { code: "LARGE" });
@@ -74,9 +81,9 @@ test("web: what has another shape is told with each place, ten of them, and none
   const schema = v.object({ list: v.array(v.number()) });
   assert.deepEqual(checked(schema, { list: [1] }), { list: [1] });
   const wrong = { list: Array.from({ length: 20 }, () => "x".repeat(1_000)) };
-  const told = (first: boolean) => {
+  const told = (first?: boolean) => {
     try {
-      checked(schema, wrong, { first });
+      checked(schema, wrong, first === undefined ? {} : { first });
     } catch (error) {
       assert.ok(error instanceof Refuse);
       assert.deepEqual([error.status, error.code], [422, "SHAPE"]);
@@ -84,6 +91,7 @@ test("web: what has another shape is told with each place, ten of them, and none
     }
     return [];
   };
+  assert.equal(told().length, 10);
   assert.equal(told(false).length, 10);
   assert.equal(told(true).length, 1);
   for (const line of told(false)) assert.equal(line.length, 300);
@@ -130,6 +138,24 @@ test("web: as many answers are open as may be, and a place that is given back tw
   assert.throws(() => full.open(), /^Refuse: 0 answers go on already: /);
 });
 
+test("web: that none is open any more is waited for, but not for ever", async () => {
+  const opened = new Opened({ most: 2, roomSize: 1 });
+  await opened.idle(60_000);
+  const places = [opened.open(), opened.open()];
+  let idle = false;
+  const waiting = opened.idle(60_000).then(() => idle = true);
+  places[0]!();
+  await Promise.resolve();
+  assert.equal(idle, false);
+  places[1]!();
+  await waiting;
+  opened.open();
+  await opened.idle(1);
+  assert.equal(opened.count, 1);
+  const { signal } = new AbortController();
+  assert.equal((await opened.room.hold(() => ({ text: "long" }), signal))?.made.text, "long");
+});
+
 test("web: an answer that goes on leaves nothing when it has ended, been left, or never begun", async () => {
   const clock = new HandClock();
   const opened = new Opened({ most: 9, roomSize: 1 });
@@ -149,16 +175,17 @@ test("web: an answer that goes on leaves nothing when it has ended, been left, o
   assert.deepEqual([opened.count, listening, clock.timers], [1, 1, 1]);
   assert.equal(await new Response(whole).text(), "a");
   nothing();
-  const left = goesOn({
-    ...options,
-    texts: async function* (gone) {
-      yield "a";
-      await new Promise<void>((end) => gone.addEventListener("abort", () => end()));
-    },
-  });
+  let told = false;
+  const waits = async function* (gone: AbortSignal) {
+    gone.addEventListener("abort", () => told = true);
+    yield "a";
+    yield "b";
+  };
+  const left = goesOn({ ...options, texts: waits });
   const reader = left.getReader();
   await reader.read();
   await reader.cancel();
+  assert.equal(told, true);
   nothing();
   const failing = () => {
     throw new Error("no listener");
