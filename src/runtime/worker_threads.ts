@@ -43,25 +43,7 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
   } catch (error) {
     return unstarted(error);
   }
-  const lock = `outrider-thread-${++count}-${Math.random().toString(36).slice(2)}`;
-  const mark = newMark();
-  const children = new Int32Array(new SharedArrayBuffer(4));
-  // The port that every module of a thread can reach is not the one that its program listens to.
-  const { port1: port, port2 } = new MessageChannel();
-  const worker = new Worker(new URL(`data:text/javascript;base64,${base64(options.code)}`), {
-    workerData: {
-      lock,
-      data: options.data,
-      port: port2 as unknown as globalThis.MessagePort,
-      mark,
-      marks: marksWith(mark),
-      children,
-    } satisfies ThreadData,
-    transferList: [port2],
-    ...(options.memoryMiB === undefined
-      ? {}
-      : { resourceLimits: { maxOldGenerationSizeMb: options.memoryMiB } }),
-  });
+  const { worker, port, lock, mark, children } = spawned(options);
   let end: ThreadEnd = { memory: false };
   const ended = Promise.withResolvers<void>();
   let started = false;
@@ -118,6 +100,40 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
     },
     ref: (on) => on ? worker.ref() : worker.unref(),
   };
+}
+
+/** A thread as the runtime has it, with what it shares with us. */
+interface Spawned {
+  readonly worker: Worker;
+  /** The port by which its program is heard. */
+  readonly port: MessageChannel["port1"];
+  readonly lock: string;
+  readonly mark: string;
+  /** See `ThreadData`. */
+  readonly children: Int32Array;
+}
+
+function spawned(options: ThreadOptions): Spawned {
+  const lock = `outrider-thread-${++count}-${Math.random().toString(36).slice(2)}`;
+  const mark = newMark();
+  const children = new Int32Array(new SharedArrayBuffer(4));
+  // The port that every module of a thread can reach is not the one that its program listens to.
+  const { port1: port, port2 } = new MessageChannel();
+  const worker = new Worker(new URL(`data:text/javascript;base64,${base64(options.code)}`), {
+    workerData: {
+      lock,
+      data: options.data,
+      port: port2 as unknown as globalThis.MessagePort,
+      mark,
+      marks: marksWith(mark),
+      children,
+    } satisfies ThreadData,
+    transferList: [port2],
+    ...(options.memoryMiB === undefined
+      ? {}
+      : { resourceLimits: { maxOldGenerationSizeMb: options.memoryMiB } }),
+  });
+  return { worker, port, lock, mark, children };
 }
 
 /** A thread that has ended before it began. */
