@@ -10,7 +10,7 @@ import type { Value } from "../src/model/value.ts";
 import type { Attempt } from "./attempt.ts";
 
 /** What a context needs of the worker around it. */
-export interface Surroundings {
+export interface ContextParts {
   readonly run: string;
   store(attempt: Attempt): Store;
   events(attempt: Attempt): Events;
@@ -33,10 +33,10 @@ interface Made {
 /** The `ctx` of one attempt. */
 export class Context implements TaskContext {
   readonly #attempt: Attempt;
-  readonly #around: Surroundings;
+  readonly #around: ContextParts;
   readonly #made: Made = {};
 
-  constructor(attempt: Attempt, around: Surroundings) {
+  constructor(attempt: Attempt, around: ContextParts) {
     this.#attempt = attempt;
     this.#around = around;
   }

@@ -6,15 +6,15 @@
 import { load, PlainPromise, SafeMap, store, then } from "../src/base/primordials.ts";
 import { encode } from "../src/model/value.ts";
 import { type Claimed, Flag, type InboxReader } from "../src/pool/ring/inbox.ts";
-import { Kind, type OutboxWriter } from "../src/pool/ring/outbox.ts";
-import { type AbortOutcome, OUTCOMES } from "../src/pool/protocol.ts";
+import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
+import { type AbortOutcome, TOLD_OUTCOMES } from "../src/pool/protocol.ts";
 import { clearChildren, isPromise, nextTurn, scope } from "../src/runtime/worker_host.ts";
 import { Attempt } from "./attempt.ts";
-import { Context, type Surroundings } from "./context.ts";
+import { Context, type ContextParts } from "./context.ts";
 import { errorData, errorText } from "./errors.ts";
 import type { Locals } from "./locals.ts";
 import type { AnyTask, Modules } from "./modules.ts";
-import type { AttemptOutput } from "./output.ts";
+import type { Printer } from "./output.ts";
 
 /** Outcomes that may lie in the outbox before the lane is woken, if nobody waits for them. */
 const QUIET_COUNT = 128;
@@ -41,13 +41,13 @@ type Progress = typeof NOW | typeof LATER;
 const NOW = true, LATER = false;
 
 /** What a line works with. */
-export interface LineParts {
+export interface WorkerParts {
   readonly inbox: InboxReader;
   readonly outbox: OutboxWriter;
-  readonly output: AttemptOutput;
+  readonly output: Printer;
   readonly modules: Modules;
   readonly locals: Locals;
-  readonly around: Surroundings;
+  readonly around: ContextParts;
   /** Fetches a value that was let go. */
   readonly value: (task: number, iteration: number) => Promise<string | undefined>;
   readonly halt: Int32Array;
@@ -56,7 +56,7 @@ export interface LineParts {
 
 /** Runs what its lane offers. */
 export class Line {
-  readonly #parts: LineParts;
+  readonly #parts: WorkerParts;
   readonly #payloads: Map<number, string> = new SafeMap();
   /** A claimed attempt whose payload is on its way as a message. */
   #awaited: { readonly claimed: Claimed; readonly at: number } | undefined;
@@ -70,7 +70,7 @@ export class Line {
   /** The attempt that ended last. */
   last: Attempt | undefined;
 
-  constructor(parts: LineParts) {
+  constructor(parts: WorkerParts) {
     this.#parts = parts;
   }
 
@@ -111,7 +111,7 @@ export class Line {
 
   #alive(question: number): void {
     const { outbox } = this.#parts;
-    outbox.write(Kind.alive, { a: this.#running, b: question, c: 0, x: 0, y: 0, text: undefined });
+    outbox.write(RecordKind.alive, { a: this.#running, b: question, c: 0, x: 0, y: 0, text: undefined });
     outbox.ring();
   }
 
@@ -160,7 +160,7 @@ export class Line {
   #broken(error: unknown): void {
     const { name, message } = errorData(error);
     const { outbox } = this.#parts;
-    outbox.write(Kind.broken, { a: 0, b: 0, c: 0, x: 0, y: 0, text: `${name}: ${message}` });
+    outbox.write(RecordKind.broken, { a: 0, b: 0, c: 0, x: 0, y: 0, text: `${name}: ${message}` });
     outbox.ring();
   }
 
@@ -284,7 +284,7 @@ export class Line {
       if ((flags & Flag.fatal) !== 0 && final !== "cancelled") store(halt, 0, 1);
       inbox.hold();
     }
-    outbox.write(Kind.outcome, {
+    outbox.write(RecordKind.outcome, {
       a: seq,
       b: placeOf(final),
       c: retire ? 1 : 0,
@@ -331,7 +331,7 @@ function toPromise(value: PromiseLike<unknown>): Promise<unknown> {
 }
 
 function placeOf(outcome: "succeeded" | "failed" | AbortOutcome): number {
-  for (let at = 0; at < OUTCOMES.length; at++) if (OUTCOMES[at] === outcome) return at;
+  for (let at = 0; at < TOLD_OUTCOMES.length; at++) if (TOLD_OUTCOMES[at] === outcome) return at;
   return -1;
 }
 

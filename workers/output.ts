@@ -4,14 +4,12 @@
  * Invariant: text is written in the order in which it was printed. An unfinished line is written when its attempt ends, and
  * lies until then where it can be read when the thread is gone.
  */
+import { MAX_LINE } from "../src/base/limits.ts";
 import { charCodeAt, indexOf, lastIndexOf, slice } from "../src/base/primordials.ts";
 import { LEVELS, STREAMS } from "../src/model/record.ts";
-import { Kind, type OutboxWriter } from "../src/pool/ring/outbox.ts";
+import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
 import { startOf } from "../src/pool/ring/text.ts";
-import { MAX_UNFINISHED, type Unfinished } from "../src/pool/unfinished.ts";
-
-/** Longest line of the log in UTF-16 code units; a longer one is cut into several records. */
-export const MAX_LINE: number = MAX_UNFINISHED;
+import type { Unfinished } from "../src/pool/unfinished.ts";
 
 /** Whom a line belongs to: an attempt, or (number -1) a module outside of any. */
 export interface Author {
@@ -32,7 +30,7 @@ export interface Printed {
 }
 
 /** What a worker writes lines with. */
-export interface OutputParts {
+export interface PrinterParts {
   readonly outbox: OutboxWriter;
   readonly unfinished: Unfinished;
   readonly now: () => number;
@@ -41,12 +39,12 @@ export interface OutputParts {
 const LINE_END = 10, RETURN = 13;
 
 /** Writes lines to the outbox. */
-export class AttemptOutput {
-  readonly #parts: OutputParts;
+export class Printer {
+  readonly #parts: PrinterParts;
   /** Unfinished lines of the one attempt that runs, by number of the stream. */
   readonly #rests: string[] = ["", "", ""];
 
-  constructor(parts: OutputParts) {
+  constructor(parts: PrinterParts) {
     this.#parts = parts;
   }
 
@@ -95,7 +93,7 @@ export class AttemptOutput {
   }
 
   #line(author: Author, { stream, level, text }: Printed): void {
-    this.#parts.outbox.write(Kind.log, {
+    this.#parts.outbox.write(RecordKind.log, {
       a: author.seq,
       b: 0,
       c: 0,

@@ -9,25 +9,25 @@ import { Pipeline, pipeline } from "../src/pipeline/builder/builder.ts";
 import { PipelineError } from "../src/model/problem.ts";
 import { ValueError } from "../src/model/value.ts";
 import { InboxReader } from "../src/pool/ring/inbox.ts";
-import { Kind, OutboxWriter } from "../src/pool/ring/outbox.ts";
+import { OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
 import { BELL, type Control, endpointOf, type WorkerCalls, type WorkerData } from "../src/pool/protocol.ts";
 import { clockReading } from "../src/pool/worker_clock.ts";
 import { Unfinished } from "../src/pool/unfinished.ts";
 import * as host from "../src/runtime/worker_host.ts";
 import { eventsClient, storeClient } from "../src/store/client.ts";
 import type { Attempt } from "./attempt.ts";
-import type { Surroundings } from "./context.ts";
+import type { ContextParts } from "./context.ts";
 import { errorData } from "./errors.ts";
 import { flagsClient } from "./flags.ts";
 import { Line } from "./line.ts";
 import { Locals } from "./locals.ts";
 import { describe, exportsOf, Modules, ranInWorker } from "./modules.ts";
-import { AttemptOutput, type Author, NOBODY } from "./output.ts";
+import { type Author, NOBODY, Printer } from "./output.ts";
 import { Remote } from "./remote.ts";
 
 const data = host.startData as WorkerData;
 const outbox = new OutboxWriter(data.cells, data.outbox, () => host.post(BELL));
-const output = new AttemptOutput({ outbox, unfinished: new Unfinished(data.unfinished), now: monotonic });
+const output = new Printer({ outbox, unfinished: new Unfinished(data.unfinished), now: monotonic });
 const modules = new Modules();
 const locals = new Locals();
 const { endpoint, receive } = endpointOf((message, transfer) => host.post(message, transfer));
@@ -35,7 +35,7 @@ const remote = new Remote(host.post);
 const lane = remote.services;
 let run = "";
 
-const around: Surroundings = {
+const around: ContextParts = {
   get run() {
     return run;
   },
@@ -80,12 +80,12 @@ host.install({
   uncaught,
   exiting(code) {
     output.flush(author());
-    outbox.write(Kind.exit, { a: code, b: 0, c: 0, x: 0, y: 0, text: undefined });
+    outbox.write(RecordKind.exit, { a: code, b: 0, c: 0, x: 0, y: 0, text: undefined });
     outbox.ring();
   },
   exhausted() {
     output.flush(author());
-    outbox.write(Kind.exhausted, { a: 0, b: 0, c: 0, x: 0, y: 0, text: undefined });
+    outbox.write(RecordKind.exhausted, { a: 0, b: 0, c: 0, x: 0, y: 0, text: undefined });
     outbox.ring();
   },
 });
@@ -109,7 +109,7 @@ function progress(attempt: Attempt, fraction: number, text: string | undefined):
   if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1)) {
     throw new RangeError(`Progress is a number from 0 to 1; received ${host.formatted([fraction])}`);
   }
-  outbox.write(Kind.progress, {
+  outbox.write(RecordKind.progress, {
     a: attempt.claimed.seq,
     b: 0,
     c: 0,
@@ -170,7 +170,7 @@ host.provide("outrider", {
 (globalThis as { [key: symbol]: unknown })[Symbol.for("outrider.ranInWorker")] = ranInWorker;
 await host.locked;
 const { origin, reads } = clockReading();
-outbox.write(Kind.clock, { a: 0, b: 0, c: 0, x: origin, y: reads, text: undefined });
+outbox.write(RecordKind.clock, { a: 0, b: 0, c: 0, x: origin, y: reads, text: undefined });
 expose(calls, endpoint);
 host.onMessage(hear);
 line.wake();

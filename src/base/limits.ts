@@ -18,6 +18,9 @@ export const MAX_BATCH_BYTES: number = 2 * MAX_VALUE_BYTES + 32 * 1024 * 1024;
 /** Largest change of a flag as JSON, bytes: flags are for agreeing on something, not for data. */
 export const MAX_FLAG_BYTES: number = 256 * 1024;
 
+/** Longest line of the log in UTF-16 code units; a longer one is cut into several. */
+export const MAX_LINE: number = 64 * 1024;
+
 /** Bytes of a text in UTF-8 where it has more than `maxBytes`, else `undefined`. Long texts alone are counted. */
 export function bytesBeyond(text: string, maxBytes: number): number | undefined {
   if (text.length <= maxBytes / 3) return undefined;

@@ -3,10 +3,10 @@
  * Must not know workers, nor what such an attempt is (kinds/); it is a lane of its own beside theirs.
  * Invariant: there are never more than `max` at a time; when `close` has resolved, none is left.
  */
-import { systemClock } from "../base/clock.ts";
 import { RUNNERS } from "./kinds/list.ts";
 import type { OwnAttempt, Runner, RunnerPort } from "./kinds/runner.ts";
-import type { Given, LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
+import type { LaneItem, LaneLine, LaneOutcome } from "./attempt.ts";
+import type { Given } from "./lane.ts";
 import { KeptLanes, type KeptSupply } from "./process/kept.ts";
 
 /** What hears of these attempts. */
@@ -94,7 +94,7 @@ export class OwnLanes {
   }
 
   #start(lane: number, { kind, item }: OwnItem): void {
-    const { killGraceMs, listener } = this.#options;
+    const { clock, killGraceMs, listener } = this.#options;
     const started = this.#runner(kind).start({
       lane,
       item,
@@ -106,11 +106,11 @@ export class OwnLanes {
       },
     });
     this.#running.set(lane, started);
-    listener.began?.(lane, item, systemClock.now());
+    listener.began?.(lane, item, clock.now());
   }
 
   #print({ task, iteration, attempt }: LaneItem, line: Pick<LaneLine, "stream" | "level" | "text">): void {
-    this.#options.listener.printed({ task, iteration, attempt, at: systemClock.now(), ...line });
+    this.#options.listener.printed({ task, iteration, attempt, at: this.#options.clock.now(), ...line });
   }
 
   #runner(kind: string): Runner {

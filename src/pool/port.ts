@@ -3,9 +3,11 @@
  * Must not know how attempts are handed out.
  * Invariant: what was taken is settled once, or given back.
  */
+import type { Clock } from "../base/clock.ts";
 import type { Thread } from "../runtime/port.ts";
 import type { RunnerPort } from "./kinds/runner.ts";
-import type { Given, LaneItem, LaneLine, LaneOutcome } from "./lane.ts";
+import type { LaneItem, LaneLine, LaneOutcome } from "./attempt.ts";
+import type { Given } from "./lane.ts";
 import type { OwnItem } from "./own.ts";
 import type { KeptSupply } from "./process/kept.ts";
 import type { WorkerData } from "./protocol.ts";
@@ -47,6 +49,7 @@ export interface PoolOptions {
   readonly workers: number;
   readonly maxWorkers: number;
   readonly killGraceMs: number;
+  readonly clock: Clock;
   readonly start: (data: WorkerData) => Thread;
   /** A worker that was started before the run, the first one. Default: none. */
   readonly early?: Seat | undefined;
@@ -55,3 +58,6 @@ export interface PoolOptions {
   /** What attempts that run in no worker are given. Default: there are none. */
   readonly own?: RunnerPort;
 }
+
+/** What a pool waits for. */
+export type PoolTimer = "grow" | "poll" | "shrink" | "reserve";

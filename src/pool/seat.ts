@@ -3,7 +3,7 @@
  * Must not know lanes, so that a thread can be started before there is one.
  * Invariant: a thread and its memory belong to one lane.
  */
-import { systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Thread } from "../runtime/port.ts";
 import { INBOX_CELLS, inboxMemory } from "./ring/inbox.ts";
 import { OUTBOX_BYTES, OUTBOX_CELLS } from "./ring/outbox.ts";
@@ -23,16 +23,19 @@ export function haltCell(): Int32Array {
   return new Int32Array(new SharedArrayBuffer(4));
 }
 
+/** What a seat is made with. */
+export interface SeatOptions {
+  readonly halt: Int32Array;
+  readonly clock: Clock;
+  readonly start: (data: WorkerData) => Thread;
+}
+
 /** Starts a thread. @param worker Its number, from 1. */
-export function newSeat(
-  worker: number,
-  halt: Int32Array,
-  start: (data: WorkerData) => Thread,
-): Seat {
+export function newSeat(worker: number, { halt, clock, start }: SeatOptions): Seat {
   const cells = new Int32Array(new SharedArrayBuffer(4 * (OUTBOX_CELLS + INBOX_CELLS)));
   const inbox = inboxMemory(cells.subarray(OUTBOX_CELLS));
   const outbox = new SharedArrayBuffer(OUTBOX_BYTES);
   const data = { worker, cells, outbox, inbox, unfinished: unfinishedMemory(), halt };
-  const startedAt = systemClock.monotonic();
+  const startedAt = clock.monotonic();
   return { data, thread: start(data), startedAt };
 }

@@ -1,9 +1,14 @@
 /**
- * Owns what is made of the numbers and texts that a worker tells: errors, values, times.
+ * Owns what is made of the numbers and texts that a worker tells: errors, values, outcomes.
  * Must not know where they come from.
  * Invariant: what it gives out has the shape that its type says; what it can't is nothing, and never thrown.
  */
 import { isPlainJson } from "../base/json.ts";
+import { type LaneItem, type LaneOutcome, tooLong } from "./attempt.ts";
+import { TOLD_OUTCOMES } from "./protocol.ts";
+import type { Fields } from "./ring/outbox.ts";
+import type { Aborted } from "./work_time.ts";
+import type { Span } from "./worker_clock.ts";
 import type { ErrorData, ErrorFrame } from "../model/outcome.ts";
 import { bytesBeyond, MAX_VALUE_BYTES } from "../base/limits.ts";
 import { MAX_DEPTH } from "../model/value.ts";
@@ -13,8 +18,39 @@ const MAX_CAUSES = 16;
 /** How many frames and notes one may have. */
 const MAX_FRAMES = 100;
 
+/** The outcome that a record tells, or what can't be right about it. @param aborted How the attempt was asked to end. */
+export function outcomeOf(
+  item: LaneItem,
+  { b, text }: Fields,
+  { startedAt, endedAt, aborted }: Span & { readonly aborted: Aborted | undefined },
+): LaneOutcome | string {
+  const outcome = TOLD_OUTCOMES[b];
+  if (outcome === "succeeded") {
+    if (text === undefined) return { outcome, startedAt, endedAt };
+    return isValueText(text)
+      ? { outcome, value: text, startedAt, endedAt }
+      : "it has told a value that is no JSON";
+  }
+  const timed = outcome === "timed_out" && item.timeoutMs !== undefined;
+  if (outcome === undefined || outcome !== "failed" && !timed && outcome !== aborted?.outcome) {
+    return "it has told an outcome that there is not, or that nothing led to";
+  }
+  const error = text === undefined ? undefined : errorOf(text);
+  if (error === undefined && (text !== undefined || outcome === "failed")) {
+    return "it has told a failure without an error that can be read";
+  }
+  const because = aborted?.because ?? (timed ? tooLong(item) : undefined);
+  return {
+    outcome,
+    ...(error === undefined ? {} : { error }),
+    ...(because === undefined ? {} : { because }),
+    startedAt,
+    endedAt,
+  };
+}
+
 /** The error of a text that the worker made of one. */
-export function errorOf(text: string): ErrorData | undefined {
+function errorOf(text: string): ErrorData | undefined {
   try {
     return errorIn(JSON.parse(text), 0);
   } catch {
@@ -47,11 +83,6 @@ function frameIn(parsed: unknown): readonly ErrorFrame[] {
 
 function isText(value: unknown): value is string {
   return typeof value === "string";
-}
-
-/** A time within bounds; they count for what is no number too. */
-export function clamped(at: number, { from, to }: { readonly from: number; readonly to: number }): number {
-  return at >= from && at <= to ? at : at < from ? from : to;
 }
 
 /** Whether a text is the JSON of a value: well-formed, no longer and no deeper than one may be. It makes nothing of it. */

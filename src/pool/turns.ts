@@ -9,7 +9,7 @@
  * the event loop is not enough for it.
  */
 
-import { systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 
 /** A pause this long says that others had their turn, milliseconds. */
 const PAUSE_MS = 1;
@@ -20,8 +20,18 @@ const WORK_MS = 16;
 /** How long others are left alone then, milliseconds. */
 const REST_MS = 4;
 
+const ALL: WeakMap<Clock, Turns> = new WeakMap();
+
+/** The turns of the thread that a clock is of. */
+export function turnsOf(clock: Clock): Turns {
+  let turns = ALL.get(clock);
+  if (turns === undefined) ALL.set(clock, turns = new Turns(clock));
+  return turns;
+}
+
 /** Takes turns on one thread. */
 export class Turns {
+  readonly #clock: Clock;
   /** When work came after a pause. */
   #since = -Infinity;
   /** When work was last done. */
@@ -31,26 +41,35 @@ export class Turns {
   #resting = false;
   readonly #waiting: Set<() => void> = new Set();
 
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
   /** Does the work now, or, if others are to have their turn first, after that. What waits already is done once. */
   take(work: () => void): void {
-    const now = systemClock.monotonic();
+    const now = this.#clock.monotonic();
     if (now - this.#until > PAUSE_MS) this.#since = now;
     if (this.#asked === undefined && now - this.#since > ASK_MS) {
       this.#asked = now;
-      systemClock.after(0, () => this.#turn());
+      this.#clock.after(0, () => this.#turn());
     }
     if (this.#resting || this.#asked !== undefined && now - this.#asked > WORK_MS) this.#waiting.add(work);
     else work();
-    this.#until = systemClock.monotonic();
+    this.#until = this.#clock.monotonic();
+  }
+
+  /** Does the work when others have had their turn. */
+  takeLater(work: () => void): void {
+    this.#clock.after(0, () => this.take(work));
   }
 
   #turn(): void {
     if (this.#waiting.size > 0 && !this.#resting) {
       this.#resting = true;
-      systemClock.after(REST_MS, () => this.#turn());
+      this.#clock.after(REST_MS, () => this.#turn());
       return;
     }
-    this.#since = systemClock.monotonic();
+    this.#since = this.#clock.monotonic();
     this.#asked = undefined;
     this.#resting = false;
     for (const work of [...this.#waiting]) {

@@ -6,17 +6,15 @@
  *
  * For each stream:  bytes i32 | number of the attempt i32, then, behind all of these, room for the text.
  */
+import { MAX_LINE } from "../base/limits.ts";
 import { Ints, load, store } from "../base/primordials.ts";
 import { BESIDE_TASKS, TextMemory } from "./ring/text.ts";
-
-/** Longest unfinished line in UTF-16 code units; what is longer is told without waiting for its end. */
-export const MAX_UNFINISHED: number = 64 * 1024;
 
 /** Streams, as the log numbers them; the first is the logger, which has no unfinished lines. */
 const STREAMS = 3;
 const WORDS = 2;
 const FIRST: number = 8 * Math.ceil(STREAMS * WORDS * 4 / 8);
-const ROOM: number = 3 * MAX_UNFINISHED;
+const ROOM: number = 3 * MAX_LINE;
 
 /** New memory. The system gives it only as far as it is used. */
 export function unfinishedMemory(): SharedArrayBuffer {
@@ -33,7 +31,7 @@ export class Unfinished {
     this.#texts = new TextMemory(memory, BESIDE_TASKS);
   }
 
-  /** Keeps more of an attempt's line. All of the line must be no longer than `MAX_UNFINISHED`. */
+  /** Keeps more of an attempt's line. All of the line must be no longer than `MAX_LINE`: what is longer is told without waiting for its end. */
   add(stream: number, seq: number, text: string): void {
     const at = stream * WORDS;
     const length = this.#words[at]!;

@@ -9,9 +9,8 @@
  * reading was taken after we started its thread and before we heard of it, so the difference lies between two bounds; and
  * whatever it tells later has happened before it is read.
  */
-import { stampOffset, systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { monotonic } from "../base/primordials.ts";
-import { clamped } from "./told.ts";
 
 /** How far the origins of two threads are off, at most, milliseconds. */
 const SLACK_MS = 2;
@@ -44,6 +43,11 @@ export function clockOffset(
   return fitting === undefined ? most : clamped(fitting, { from: least, to: most });
 }
 
+/** A time within bounds; they count for what is no number too. */
+function clamped(at: number, { from, to }: { readonly from: number; readonly to: number }): number {
+  return at >= from && at <= to ? at : at < from ? from : to;
+}
+
 /** What a worker tells of its clock. Bun names moments before the year 2000 wrongly, so that the wall clock is asked too. */
 export function clockReading(): ClockReading {
   const wall = Date.now();
@@ -52,48 +56,64 @@ export function clockReading(): ClockReading {
   return { reads, origin: Math.abs(timeOrigin + reads - wall) < COARSE_MS ? timeOrigin : wall - reads };
 }
 
-/** From when to when, by our monotonic clock. */
+/** From when to when, as stamps. */
 export interface Span {
-  readonly start: number;
-  readonly end: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
 }
 
 /** The clock of one worker, seen from outside. */
 export class WorkerClock {
+  readonly #clock: Clock;
   readonly #startedAt: number;
   #offset: number | undefined;
   #least = -Infinity;
   /** When the last attempt ended. */
   #endedAt = -Infinity;
+  /** Our monotonic time when the worker was read last, and what makes a stamp of it. */
+  #now = 0;
+  #ahead = 0;
 
   /** @param startedAt When its thread was started, by our monotonic clock. */
-  constructor(startedAt: number) {
+  constructor(clock: Clock, startedAt: number) {
+    this.#clock = clock;
     this.#startedAt = startedAt;
+  }
+
+  /** What the worker has told is about to be read. */
+  reads(): void {
+    this.#now = this.#clock.monotonic();
+    this.#ahead = this.#clock.stampOffset();
   }
 
   /** The worker has told what its clock reads; returns what can't be right about that. */
   told(reading: ClockReading): string | undefined {
     if (this.#offset !== undefined) return "it has told its clock twice";
-    const heardAt = systemClock.monotonic();
-    const wallOffset = [stampOffset(), performance.timeOrigin];
+    const heardAt = this.#clock.monotonic();
+    const wallOffset = [this.#clock.stampOffset(), performance.timeOrigin];
     this.#least = this.#startedAt - reading.reads;
     this.#offset = clockOffset(reading, { startedAt: this.#startedAt, heardAt, wallOffset });
     return undefined;
   }
 
-  /** A moment of the worker's in our monotonic time; as near to it as it can have been. @param now In ours. */
-  ours(at: number, now: number): number {
+  /** A moment of the worker's in our monotonic time; as near to it as it can have been. */
+  ours(at: number, now: number = this.#clock.monotonic()): number {
     const moment = at + (this.#offset ?? 0);
     // So it was found too late: what has been read has happened.
     if (moment > now && this.#offset !== undefined) this.#offset = Math.max(this.#least, now - at);
     return clamped(moment, { from: this.#startedAt, to: now });
   }
 
-  /** The two moments of an attempt that has ended, each worker's attempts one after the other. */
-  span(from: number, { to, now }: { readonly to: number; readonly now: number }): Span {
-    const end = this.ours(to, now);
-    const start = Math.min(end, Math.max(this.ours(from, now), this.#endedAt));
+  /** The stamp of a moment of the worker's that has been read. */
+  stamp(at: number): number {
+    return this.ours(at, this.#now) + this.#ahead;
+  }
+
+  /** The stamps of an attempt that has ended, each worker's attempts one after the other. */
+  span(from: number, to: number): Span {
+    const end = this.ours(to, this.#now);
+    const start = Math.min(end, Math.max(this.ours(from, this.#now), this.#endedAt));
     this.#endedAt = end;
-    return { start, end };
+    return { startedAt: start + this.#ahead, endedAt: end + this.#ahead };
   }
 }

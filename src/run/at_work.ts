@@ -7,7 +7,7 @@
  */
 import type { RunState } from "../model/outcome.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
-import type { LaneItem, LaneOutcome } from "../pool/lane.ts";
+import type { LaneItem, LaneOutcome } from "../pool/attempt.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Supply } from "../pool/port.ts";
 import type { Command } from "../schedule/command.ts";

@@ -8,7 +8,7 @@ import { LEVELS, STREAMS } from "../model/record.ts";
 import type { FunctionSource } from "../pipeline/kinds/kind.ts";
 import { kindOf } from "../pipeline/kinds/list.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
-import type { LaneItem, LaneLine } from "../pool/lane.ts";
+import type { LaneItem, LaneLine } from "../pool/attempt.ts";
 import type { Supply } from "../pool/port.ts";
 import { type Command, type Dispatch, Standing } from "../schedule/command.ts";
 import type { Scheduler } from "../schedule/schedule.ts";

@@ -101,6 +101,7 @@ export async function loadDocument(
     workers: 1,
     maxWorkers: 1,
     killGraceMs: 0,
+    clock: world.clock,
     start: (data) => world.runtime.startThread({ code: workerCode, data }),
     own: runnerPort({ run: "", runtime: world.runtime, note() {} }),
     services: () => ({}),

@@ -12,7 +12,11 @@ let early: Seat | undefined;
 
 /** Starts a worker for the run that comes. It does not keep the process alive before that run has it. */
 export function startEarly(): void {
-  early = newSeat(1, haltCell(), (data) => realWorld.runtime.startThread({ code: workerCode, data }));
+  early = newSeat(1, {
+    halt: haltCell(),
+    clock: realWorld.clock,
+    start: (data) => realWorld.runtime.startThread({ code: workerCode, data }),
+  });
   early.thread.ref(false);
 }
 

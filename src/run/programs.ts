@@ -10,11 +10,12 @@ const OURS = /^(?:OUTRIDER|NETUNICORN)_/;
 
 /** What tasks of a run that run in no worker are given. @param more Such as `OUTRIDER_URL`; asked for at each start. */
 export function runnerPort(
-  { run, runtime, note }: Omit<RunnerPort, "environment">,
+  { run, runtime, clock, note }: Omit<RunnerPort, "environment">,
   more: () => Readonly<Record<string, string>> = () => ({}),
 ): RunnerPort {
   return {
     runtime,
+    clock,
     run,
     note,
     environment: () => {

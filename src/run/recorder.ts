@@ -6,7 +6,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
-import type { LaneItem, LaneOutcome } from "../pool/lane.ts";
+import type { LaneItem, LaneOutcome } from "../pool/attempt.ts";
 import type { Command, Dispatch } from "../schedule/command.ts";
 
 /** What is written, and where. */

@@ -18,7 +18,7 @@ import type { RunState } from "../model/outcome.ts";
 import { kindOf } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { widthOf } from "../pipeline/plan/width.ts";
-import type { LaneItem } from "../pool/lane.ts";
+import type { LaneItem } from "../pool/attempt.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { PoolListener } from "../pool/port.ts";
 import type { Command } from "../schedule/command.ts";

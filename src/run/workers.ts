@@ -4,7 +4,8 @@
  * Invariant: a worker emits in the name of the attempts that it was given, and of no other.
  */
 import { KILL_GRACE_MS, MAX_WORKERS } from "../defaults.ts";
-import type { Given, LaneItem } from "../pool/lane.ts";
+import type { LaneItem } from "../pool/attempt.ts";
+import type { Given } from "../pool/lane.ts";
 import { Pool } from "../pool/pool.ts";
 import type { PoolListener } from "../pool/port.ts";
 import type { LaneCalls } from "../pool/protocol.ts";
@@ -31,7 +32,7 @@ export interface WorkersOptions {
 
 /** The pool of a run; it has no worker yet. */
 export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: WorkersOptions): Pool {
-  const { options, world: { runtime } } = parts;
+  const { options, world: { clock, runtime } } = parts;
   const { maxWorkers = MAX_WORKERS, killGraceMs = KILL_GRACE_MS, workerMemoryMiB, environment } = options;
   const max = Math.max(maxWorkers, options.workers ?? 1, 1);
   const plain = workerMemoryMiB === undefined && environment === undefined && options.world === undefined;
@@ -39,6 +40,7 @@ export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: Worke
     workers: Math.min(max, options.workers ?? runtime.cores),
     maxWorkers: max,
     killGraceMs,
+    clock,
     early: takeEarly(plain),
     start: (data) =>
       runtime.startThread({
@@ -46,7 +48,7 @@ export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: Worke
         data,
         ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
       }),
-    own: runnerPort({ run: parts.run, runtime, note }, environment),
+    own: runnerPort({ run: parts.run, runtime, clock, note }, environment),
     services: (lane) => ({
       ...storeCalls(parts, lane, nameOf),
       ...noFlagCalls(),

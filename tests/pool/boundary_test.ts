@@ -4,10 +4,12 @@
  */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { systemClock } from "../../src/base/clock.ts";
 import { isPlainJson } from "../../src/base/json.ts";
 import { InboxReader } from "../../src/pool/ring/inbox.ts";
-import { Lane, type LaneItem, type LaneLine, type LaneOutcome } from "../../src/pool/lane.ts";
-import { Kind, OUTBOX_BYTES, OutboxWriter } from "../../src/pool/ring/outbox.ts";
+import type { LaneItem, LaneLine, LaneOutcome } from "../../src/pool/attempt.ts";
+import { Lane } from "../../src/pool/lane.ts";
+import { OUTBOX_BYTES, OutboxWriter, RecordKind } from "../../src/pool/ring/outbox.ts";
 import { BELL, type WorkerData } from "../../src/pool/protocol.ts";
 import { haltCell, newSeat } from "../../src/pool/seat.ts";
 import { STRAY, type Thread, type ThreadEnd } from "../../src/runtime/port.ts";
@@ -54,12 +56,13 @@ class Rig {
       },
       ref() {},
     };
-    const seat = newSeat(1, haltCell(), () => thread);
+    const seat = newSeat(1, { halt: haltCell(), clock: systemClock, start: () => thread });
     this.data = seat.data;
     this.inbox = new InboxReader(seat.data.inbox);
     this.outbox = new OutboxWriter(seat.data.cells, seat.data.outbox, () => this.#message(BELL));
     this.lane = new Lane({
       seat,
+      clock: systemClock,
       killGraceMs: 1_000,
       services: () => ({ get: (...args: unknown[]) => this.#called(args) }),
       listener: {
@@ -161,7 +164,7 @@ const WRONG: Readonly<Record<string, readonly [(rig: Rig) => void, RegExp]>> = {
   "a head beyond the ring": [(rig) => rig.cell(Cell.outboxHead, OUTBOX_BYTES + 8), /claims \d+ bytes of/],
   "a head in the midst of a record": [
     (rig) => {
-      rig.tell(Kind.alive);
+      rig.tell(RecordKind.alive);
       rig.cell(Cell.outboxHead, 16);
     },
     /claims 40 bytes/,
@@ -172,42 +175,66 @@ const WRONG: Readonly<Record<string, readonly [(rig: Rig) => void, RegExp]>> = {
   "a text longer than its record": [(rig) => patch(rig, 9, 400), /text in its outbox claims 400/],
   "a text of less than nothing": [(rig) => patch(rig, 9, -2), /text in its outbox claims -2/],
   "a kind that there is not": [(rig) => rig.tell(99), /of the kind 99/],
-  "an outcome of an offer not claimed": [(rig) => rig.tell(Kind.outcome, { a: 1 }), /that it does not run/],
-  "an outcome of no offer": [(rig) => rig.tell(Kind.outcome, { a: 70_000 }), /that it does not run/],
-  "an outcome of the number -1": [(rig) => rig.tell(Kind.outcome, { a: -1 }), /that it does not run/],
-  "an outcome that there is not": [(rig) => rig.tell(Kind.outcome, { b: 4 }), /outcome that there is not/],
-  "an outcome below 0": [(rig) => rig.tell(Kind.outcome, { b: -1 }), /outcome that there is not/],
-  "a value that is no JSON": [(rig) => rig.tell(Kind.outcome, { b: SUCCESS, text: "{" }), /no JSON/],
+  "an outcome of an offer not claimed": [
+    (rig) => rig.tell(RecordKind.outcome, { a: 1 }),
+    /that it does not run/,
+  ],
+  "an outcome of no offer": [(rig) => rig.tell(RecordKind.outcome, { a: 70_000 }), /that it does not run/],
+  "an outcome of the number -1": [(rig) => rig.tell(RecordKind.outcome, { a: -1 }), /that it does not run/],
+  "an outcome that there is not": [
+    (rig) => rig.tell(RecordKind.outcome, { b: 4 }),
+    /outcome that there is not/,
+  ],
+  "an outcome below 0": [(rig) => rig.tell(RecordKind.outcome, { b: -1 }), /outcome that there is not/],
+  "a value that is no JSON": [(rig) => rig.tell(RecordKind.outcome, { b: SUCCESS, text: "{" }), /no JSON/],
   "a value with something behind it": [
-    (rig) => rig.tell(Kind.outcome, { b: SUCCESS, text: '1},"s":0,"t":"t1"' }),
+    (rig) => rig.tell(RecordKind.outcome, { b: SUCCESS, text: '1},"s":0,"t":"t1"' }),
     /no JSON/,
   ],
   "a value that is too deep": [
-    (rig) => rig.tell(Kind.outcome, { b: SUCCESS, text: "[".repeat(2_000) + "]".repeat(2_000) }),
+    (rig) => rig.tell(RecordKind.outcome, { b: SUCCESS, text: "[".repeat(2_000) + "]".repeat(2_000) }),
     /no JSON/,
   ],
-  "a failure without an error": [(rig) => rig.tell(Kind.outcome, { b: FAILURE }), /without an error/],
+  "a failure without an error": [(rig) => rig.tell(RecordKind.outcome, { b: FAILURE }), /without an error/],
   "an error that is no JSON": [
-    (rig) => rig.tell(Kind.outcome, { b: FAILURE, text: "oops" }),
+    (rig) => rig.tell(RecordKind.outcome, { b: FAILURE, text: "oops" }),
     /without an error/,
   ],
   "an error that is none": [
-    (rig) => rig.tell(Kind.outcome, { b: FAILURE, text: '{"name":1}' }),
+    (rig) => rig.tell(RecordKind.outcome, { b: FAILURE, text: '{"name":1}' }),
     /without an error/,
   ],
-  "a timeout where there is none": [(rig) => rig.tell(Kind.outcome, { b: TIMED_OUT }), /nothing led to/],
-  "a cancel that nobody asked for": [(rig) => rig.tell(Kind.outcome, { b: CANCELLED }), /nothing led to/],
-  "progress that is no number": [(rig) => rig.tell(Kind.progress, { x: NaN }), /no number from 0 to 1/],
-  "progress of another attempt": [(rig) => rig.tell(Kind.progress, { a: 1, x: 0.5 }), /that it does not run/],
-  "a line of no level": [(rig) => rig.tell(Kind.log, { y: 20, text: "" }), /of a kind that there is not/],
-  "a line of no number": [(rig) => rig.tell(Kind.log, { y: NaN, text: "" }), /of a kind that there is not/],
-  "a line without a text": [(rig) => rig.tell(Kind.log, { y: 5 }), /of a kind that there is not/],
-  "a line of an offer to come": [
-    (rig) => rig.tell(Kind.log, { a: 3, y: 5, text: "" }),
+  "a timeout where there is none": [
+    (rig) => rig.tell(RecordKind.outcome, { b: TIMED_OUT }),
+    /nothing led to/,
+  ],
+  "a cancel that nobody asked for": [
+    (rig) => rig.tell(RecordKind.outcome, { b: CANCELLED }),
+    /nothing led to/,
+  ],
+  "progress that is no number": [(rig) => rig.tell(RecordKind.progress, { x: NaN }), /no number from 0 to 1/],
+  "progress of another attempt": [
+    (rig) => rig.tell(RecordKind.progress, { a: 1, x: 0.5 }),
+    /that it does not run/,
+  ],
+  "a line of no level": [
+    (rig) => rig.tell(RecordKind.log, { y: 20, text: "" }),
     /of a kind that there is not/,
   ],
-  "a text that never ends": [(rig) => rig.tell(Kind.chunk), /has no end/],
-  "its own failure": [(rig) => rig.tell(Kind.broken, { text: "Error: x" }), /its program failed: Error: x/],
+  "a line of no number": [
+    (rig) => rig.tell(RecordKind.log, { y: NaN, text: "" }),
+    /of a kind that there is not/,
+  ],
+  "a line without a text": [(rig) => rig.tell(RecordKind.log, { y: 5 }), /of a kind that there is not/],
+  "a line of an offer to come": [
+    (rig) => rig.tell(RecordKind.log, { a: 3, y: 5, text: "" }),
+    /of a kind that there is not/,
+  ],
+  "a text that never ends": [(rig) => rig.tell(RecordKind.chunk), /has no end/],
+  "its own failure": [
+    (rig) => rig.tell(RecordKind.broken, { text: "Error: x" }),
+    /its program failed: Error: x/,
+  ],
   "an attempt that is gone": [(rig) => rig.cell(Cell.current, 0), /without telling the outcome/],
   "another attempt that runs": [(rig) => rig.cell(Cell.current, 2), /without telling the outcome/],
   "an attempt to come that runs": [(rig) => rig.cell(Cell.current, 50), /claims that offer 50 of 3 runs/],
@@ -224,7 +251,7 @@ const WRONG: Readonly<Record<string, readonly [(rig: Rig) => void, RegExp]>> = {
 
 /** Writes a record and then another number into its header. */
 function patch({ outbox, data }: Rig, word: number, value: number): void {
-  outbox.write(Kind.log, { a: 0, b: 0, c: 0, x: 0, y: 5, text: "0123456789" });
+  outbox.write(RecordKind.log, { a: 0, b: 0, c: 0, x: 0, y: 5, text: "0123456789" });
   new Int32Array(data.outbox)[word] = value;
 }
 
@@ -324,7 +351,7 @@ test("a bell for each time that something was told is none too many", async () =
   for (let count = 0; count < 100; count++) {
     rig.offer(1);
     const seq = rig.claim();
-    rig.tell(Kind.outcome, { a: seq });
+    rig.tell(RecordKind.outcome, { a: seq });
     rig.inbox.done();
     rig.outbox.ring();
     if (count % 3 === 0) rig.lane.drain();
@@ -336,8 +363,8 @@ test("a bell for each time that something was told is none too many", async () =
 
 test("an outcome is told once", async () => {
   const rig = await running();
-  rig.tell(Kind.outcome, { a: 0, text: "1" });
-  rig.tell(Kind.outcome, { a: 0, text: "2" });
+  rig.tell(RecordKind.outcome, { a: 0, text: "1" });
+  rig.tell(RecordKind.outcome, { a: 0, text: "2" });
   rig.lane.drain();
   rig.ends();
   assert.equal(rig.settled.filter(({ item }) => item.task === 0).length, 1);
@@ -349,8 +376,8 @@ test("times that can't be are taken for the nearest that can", async () => {
   for (const at of [NaN, Infinity, -Infinity, 1e300, -1e300, 0]) {
     const rig = await running();
     rig.data.inbox.claimedAt[0] = at;
-    rig.tell(Kind.log, { x: at, y: 5, text: "line" });
-    rig.tell(Kind.outcome, { x: at, y: at });
+    rig.tell(RecordKind.log, { x: at, y: 5, text: "line" });
+    rig.tell(RecordKind.outcome, { x: at, y: at });
     rig.lane.drain();
     const { startedAt, endedAt } = rig.settled[0]!.outcome;
     for (const time of [startedAt, endedAt, rig.lines[0]!.at]) {
@@ -363,8 +390,8 @@ test("times that can't be are taken for the nearest that can", async () => {
 
 test("a line is in the name of an attempt that the worker was given, or nobody's", async () => {
   const rig = await running();
-  rig.tell(Kind.log, { a: 0, y: 5, text: "mine" });
-  rig.tell(Kind.log, { a: -1, y: 5, text: "nobody's" });
+  rig.tell(RecordKind.log, { a: 0, y: 5, text: "mine" });
+  rig.tell(RecordKind.log, { a: -1, y: 5, text: "nobody's" });
   rig.lane.drain();
   assert.deepEqual(rig.lines.map(({ task, text }) => [task, text]), [[0, "mine"], [-1, "nobody's"]]);
   assert.ok(rig.lane.given(({ task }) => task === 0) && !rig.lane.given(({ task }) => task === 9));
@@ -375,7 +402,7 @@ test("an error that a worker tells keeps what an error has, and nothing else", a
   const rig = await running();
   const text =
     '{"name":"E","message":"m","stack":5,"__proto__":{"a":1},"cause":{"name":"C","message":"c"},"more":1}';
-  rig.tell(Kind.outcome, { b: FAILURE, text });
+  rig.tell(RecordKind.outcome, { b: FAILURE, text });
   rig.lane.drain();
   assert.deepEqual(rig.settled[0]!.outcome.error, {
     name: "E",
@@ -400,14 +427,14 @@ test("an attempt that is not claimed, or not known to who claimed it, does not w
   const gone = await running();
   gone.lane.inquire(0);
   gone.lane.inquire(5_000);
-  gone.tell(Kind.alive, { a: -1, b: 1 });
+  gone.tell(RecordKind.alive, { a: -1, b: 1 });
   assert.match(gone.refused(), /let go of the attempt/);
 
   const busy = await running();
   for (let at = 0; at < 60_000; at += 1_000) {
     busy.lane.inquire(at);
     const asked = busy.sent.at(-1) as { question?: number } | undefined;
-    if (asked?.question !== undefined) busy.tell(Kind.alive, { a: 0, b: asked.question });
+    if (asked?.question !== undefined) busy.tell(RecordKind.alive, { a: 0, b: asked.question });
     busy.lane.drain();
   }
   assert.equal(busy.terminated, false);

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { systemClock } from "../../src/base/clock.ts";
 import { clockOffset, WorkerClock } from "../../src/pool/worker_clock.ts";
+import { HandClock } from "../store/hand_clock.ts";
 import { fixture, manifest, only, type Seen, start } from "./rig.ts";
 
 const STEPS = { "56 years forward": 56 * 365 * 86_400_000, "an hour back": -3_600_000 } as const;
@@ -115,15 +115,23 @@ test("clock: a worker's clock is found by its origin, and by what can't be other
   // The step came while it started, and nothing fits: the moment of hearing, so that no timeout is early.
   assert.equal(clockOffset({ origin: wall - 40 + 5 * year, reads: 35 }, times(wall + year)), 1_025);
   // Found too late, it is put right by what is told later; a lie makes no moment that can't have been.
-  const clock = new WorkerClock(systemClock.monotonic() - 60);
+  const ours = new HandClock();
+  const clock = new WorkerClock(ours, ours.monotonic() - 60);
+  const passes = (ms: number) => {
+    ours.advance(ms);
+    clock.reads();
+  };
   assert.equal(clock.told({ origin: NaN, reads: 35 }), undefined);
-  const now = systemClock.monotonic();
-  const { start, end } = clock.span(36, { to: 36 + 100, now: now + 90 });
-  assert.ok(end === now + 90 && Math.abs(end - start - 100) < 1e-6);
-  const { start: next } = clock.span(36 + 100, { to: 36 + 101, now: now + 95 });
-  assert.ok(next >= end);
+  const now = ours.now();
+  passes(90);
+  const { startedAt, endedAt } = clock.span(36, 36 + 100);
+  assert.ok(endedAt === now + 90 && Math.abs(endedAt - startedAt - 100) < 1e-6);
+  passes(5);
+  const { startedAt: next } = clock.span(36 + 100, 36 + 101);
+  assert.ok(next >= endedAt);
+  passes(5);
   for (const at of [1e300, -1e300, NaN, Infinity]) {
-    const { start: from, end: to } = clock.span(at, { to: -at, now: now + 100 });
+    const { startedAt: from, endedAt: to } = clock.span(at, -at);
     assert.ok(from <= to && from >= now - 70 && to <= now + 100, `${from} to ${to} of ${at}`);
   }
   assert.equal(clock.told({ origin: 1, reads: 1 }), "it has told its clock twice");

@@ -1,6 +1,7 @@
 /** How what workers tell takes turns with timers and sockets on the executor's thread. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { systemClock } from "../../src/base/clock.ts";
 import { Turns } from "../../src/pool/turns.ts";
 
 function busy(ms: number): void {
@@ -8,7 +9,7 @@ function busy(ms: number): void {
 }
 
 test("pool: work is done at once, until the thread has been busy for too long; then timers come first", async () => {
-  const turns = new Turns();
+  const turns = new Turns(systemClock);
   const order: string[] = [];
   turns.take(() => order.push("at once"));
   assert.deepEqual(order, ["at once"]);
@@ -32,7 +33,7 @@ test("pool: work is done at once, until the thread has been busy for too long; t
 });
 
 test("pool: work that never ends starves no timer, and all who wait are served", async () => {
-  const turns = new Turns();
+  const turns = new Turns(systemClock);
   const counts = [0, 0, 0];
   let going = true;
   const works = counts.map((_, at) => () => {

@@ -5,10 +5,11 @@ import { symlinkSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import test from "node:test";
+import { systemClock } from "../../src/base/clock.ts";
 import { withRoom } from "../../src/base/room.ts";
 import type { RunResult } from "../../src/model/result.ts";
 import { Program } from "../../src/pool/kinds/program.ts";
-import type { LaneOutcome } from "../../src/pool/lane.ts";
+import type { LaneOutcome } from "../../src/pool/attempt.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { ROOT, withFiles } from "../rig.ts";
 import { only, see } from "../run/rig.ts";
@@ -57,6 +58,7 @@ test("files: a program's value is read from a regular file of bounded size alone
 test("files: a program whose value does not come within its timeout is timed out", async () => {
   const ended = Promise.withResolvers<LaneOutcome>();
   new Program({
+    clock: systemClock,
     lane: 1,
     item: {
       task: 0,

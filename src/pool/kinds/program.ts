@@ -4,7 +4,7 @@
  * Invariant: `settled` is told once, and only when no process of the group is left, or the log says that one could not be
  * stopped.
  */
-import { systemClock } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { sleep, within } from "../../base/wait.ts";
 import type { ProgramRun } from "../../pipeline/kinds/program.ts";
 import { withRoom } from "../../base/room.ts";
@@ -13,12 +13,13 @@ import type { ChildEnd, ProcessGroup } from "../../runtime/port.ts";
 import { makeFiles, type ProgramFiles, type ProgramRuntime, readOutput } from "./program_files.ts";
 import { LineCutter } from "./program_lines.ts";
 import type { AttemptOptions, OwnAttempt } from "./runner.ts";
-import { type LaneItem, type LaneOutcome, stampsOf } from "../lane.ts";
+import { type LaneEnd, type LaneItem, stampsOf, tooLong } from "../attempt.ts";
 import type { AbortOutcome } from "../protocol.ts";
 
 /** What a program is run with. */
 export interface ProgramOptions extends AttemptOptions {
   readonly runtime: ProgramRuntime;
+  readonly clock: Clock;
   /** The environment, before the task's own. */
   readonly environment: Readonly<Record<string, string>>;
   /** The mark of the run's programs. */
@@ -44,10 +45,8 @@ const STREAM = { log: 0, stdout: 1, stderr: 2 } as const;
 
 /** One program, seen from outside. */
 export class Program implements OwnAttempt {
-  readonly id: number;
-  readonly item: LaneItem;
   /** When it began, by the monotonic clock. */
-  readonly since: number = systemClock.monotonic();
+  readonly since: number;
   readonly #options: ProgramOptions;
   readonly #payload: Payload;
   readonly #cutters: Readonly<Record<"stdout" | "stderr", LineCutter>>;
@@ -61,14 +60,21 @@ export class Program implements OwnAttempt {
 
   constructor(options: ProgramOptions) {
     this.#options = options;
-    this.id = options.lane;
-    this.item = options.item;
+    this.since = options.clock.monotonic();
     this.#payload = JSON.parse(options.item.payload) as Payload;
     this.#cutters = {
       stdout: new LineCutter((text) => this.#print("stdout", text)),
       stderr: new LineCutter((text) => this.#print("stderr", text)),
     };
     void this.#carryOut();
+  }
+
+  get id(): number {
+    return this.#options.lane;
+  }
+
+  get item(): LaneItem {
+    return this.#options.item;
   }
 
   /** Settles when the program is gone and told of. */
@@ -86,7 +92,7 @@ export class Program implements OwnAttempt {
 
   async #carryOut(): Promise<void> {
     let files: ProgramFiles | undefined;
-    let outcome: Omit<LaneOutcome, "startedAt" | "endedAt">;
+    let outcome: LaneEnd;
     try {
       files = await this.#withRoom(() => makeFiles(this.#options.runtime, this.#payload));
       outcome = await this.#run(files);
@@ -94,14 +100,15 @@ export class Program implements OwnAttempt {
       outcome = failure(error instanceof Error ? error.message : String(error));
     }
     await files?.remove();
-    this.#options.settled({ ...outcome, ...stampsOf(this.since) });
+    this.#options.settled({ ...outcome, ...stampsOf(this.#options.clock, this.since) });
     this.#over.resolve();
   }
 
-  async #run(files: ProgramFiles): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
+  async #run(files: ProgramFiles): Promise<LaneEnd> {
     if (this.#abort !== undefined) return this.#abort;
     const { timeoutMs = Infinity } = this.item;
-    const began = systemClock.monotonic();
+    const { clock } = this.#options;
+    const began = clock.monotonic();
     let unlimit = this.#limit(timeoutMs);
     try {
       const group = this.#group = await this.#withRoom(() => this.#started(files));
@@ -109,11 +116,11 @@ export class Program implements OwnAttempt {
       const end = await group.ended;
       unlimit();
       await this.#clear(group);
-      await within(systemClock, DRAIN_MS, group.drained);
+      await within(clock, DRAIN_MS, group.drained);
       for (const cutter of Object.values(this.#cutters)) cutter.end();
       group.release();
       this.#group = undefined;
-      unlimit = this.#limit(Math.max(MIN_READ_MS, timeoutMs - (systemClock.monotonic() - began)));
+      unlimit = this.#limit(Math.max(MIN_READ_MS, timeoutMs - (clock.monotonic() - began)));
       const outcome = this.#outcome(end, files);
       return await Promise.race([outcome, this.#aborted.promise.then(() => this.#abort!)]);
     } catch (error) {
@@ -125,16 +132,12 @@ export class Program implements OwnAttempt {
 
   /** Ends the attempt when its time is over; the returned function takes that back. */
   #limit(ms: number): () => void {
-    const { timeoutMs = 0 } = this.item;
     if (ms === Infinity) return () => {};
-    return systemClock.after(ms, () => {
-      const limit = timeoutMs >= 1_000 ? `${timeoutMs / 1_000} s` : `${timeoutMs} ms`;
-      this.abort("timed_out", `it ran longer than its timeout of ${limit}`);
-    });
+    return this.#options.clock.after(ms, () => this.abort("timed_out", tooLong(this.item)));
   }
 
   #withRoom<T>(act: () => Promise<T>): Promise<T> {
-    return withRoom(systemClock, act, () => this.#abort === undefined);
+    return withRoom(this.#options.clock, act, () => this.#abort === undefined);
   }
 
   /** Starts the program. @throws {Error} If that can't be. */
@@ -168,10 +171,8 @@ export class Program implements OwnAttempt {
 
   #stop(): void {
     this.#group?.signal("SIGTERM");
-    this.#cancelKill ??= systemClock.after(
-      this.#options.killGraceMs,
-      () => this.#group?.signal("SIGKILL"),
-    );
+    const { clock, killGraceMs } = this.#options;
+    this.#cancelKill ??= clock.after(killGraceMs, () => this.#group?.signal("SIGKILL"));
   }
 
   /** Waits until nothing of the group is left, and sees to it. */
@@ -180,16 +181,17 @@ export class Program implements OwnAttempt {
       this.#note(LEVEL.warn, "It ended and left processes behind: they are stopped");
       this.#stop();
     }
-    const until = systemClock.monotonic() + this.#options.killGraceMs + GONE_MS;
+    const { clock, killGraceMs } = this.#options;
+    const until = clock.monotonic() + killGraceMs + GONE_MS;
     for (let ms = 1; group.alive; ms = Math.min(50, ms * 2)) {
-      if (systemClock.monotonic() > until) {
+      if (clock.monotonic() > until) {
         this.#note(
           LEVEL.warn,
           `Process group ${group.pid} is still there ${GONE_MS / 1_000} s after SIGKILL: it is left alone`,
         );
         break;
       }
-      await sleep(systemClock, ms);
+      await sleep(clock, ms);
     }
     this.#cancelKill?.();
   }
@@ -197,7 +199,7 @@ export class Program implements OwnAttempt {
   async #outcome(
     { code, signal }: ChildEnd,
     files: ProgramFiles,
-  ): Promise<Omit<LaneOutcome, "startedAt" | "endedAt">> {
+  ): Promise<LaneEnd> {
     const abort = this.#abort;
     if (abort !== undefined && (abort.outcome === "timed_out" || code !== 0)) return abort;
     const name = JSON.stringify(this.#payload.r.command[0]);

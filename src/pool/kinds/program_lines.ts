@@ -3,10 +3,8 @@
  * Must not know whose lines they are.
  * Invariant: nothing is lost or doubled but line ends; no line is longer than the longest that a log takes.
  */
+import { MAX_LINE } from "../../base/limits.ts";
 import { startOf } from "../ring/text.ts";
-
-/** Longest line in UTF-16 code units; a longer one is cut into several. */
-export const MAX_LINE: number = 64 * 1024;
 
 /** Cuts one stream, which is UTF-8; what is not becomes U+FFFD. */
 export class LineCutter {

@@ -9,10 +9,10 @@ import type { RunnerKind } from "./runner.ts";
 /** Programs. */
 export const programs: RunnerKind = {
   key: "command",
-  open({ runtime, environment }) {
+  open({ runtime, clock, environment }) {
     const mark = runtime.newMark();
     return {
-      start: (options) => new Program({ ...options, runtime, mark, environment: environment() }),
+      start: (options) => new Program({ ...options, runtime, clock, mark, environment: environment() }),
       close: async () => void await runtime.stopMarked(mark),
     };
   },

@@ -38,9 +38,9 @@ class Pythons implements KeptRunner {
 
   async launch(run: object): Promise<Launch> {
     const { python, memoryBytes } = run as PythonRun;
-    const { runtime } = this.#port;
+    const { runtime, clock } = this.#port;
     const env = this.#port.environment();
-    const { executable } = await interpreterOf(runtime, env);
+    const { executable } = await interpreterOf({ runtime, clock }, env);
     return {
       command: [executable, "-c", PROGRAM],
       cwd: runtime.cwd(),

@@ -3,7 +3,7 @@
  * Must not know what it runs.
  * Invariant: what it gives is an interpreter itself and no shim before it, of a version that the runner takes.
  */
-import { systemClock } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { within } from "../../base/wait.ts";
 import type { ChildEnd, Runtime } from "../../runtime/port.ts";
 
@@ -27,7 +27,10 @@ export interface Interpreter {
 }
 
 /** What running a program needs of the outside. */
-export type ToolRuntime = Pick<Runtime, "startGroup" | "cwd" | "env">;
+export interface ToolPort {
+  readonly runtime: Pick<Runtime, "startGroup" | "cwd" | "env">;
+  readonly clock: Clock;
+}
 
 /** What a program has come to. */
 export interface ToolEnd extends ChildEnd {
@@ -44,13 +47,13 @@ const found: Map<string, Promise<Interpreter>> = new Map();
 
 /** The interpreter for tasks. @param program Another than the usual one. @throws {PythonError} With what to install. */
 export async function interpreterOf(
-  runtime: ToolRuntime,
+  port: ToolPort,
   env: Readonly<Record<string, string>>,
-  program: string = runtime.env(PYTHON_VARIABLE) || "python3",
+  program: string = port.runtime.env(PYTHON_VARIABLE) || "python3",
 ): Promise<Interpreter> {
   let answer = found.get(program);
   if (answer === undefined) {
-    found.set(program, answer = ask(runtime, program, env));
+    found.set(program, answer = ask(port, program, env));
     // It may be installed meanwhile.
     answer.catch(() => found.delete(program));
   }
@@ -58,13 +61,13 @@ export async function interpreterOf(
 }
 
 async function ask(
-  runtime: ToolRuntime,
+  port: ToolPort,
   program: string,
   env: Readonly<Record<string, string>>,
 ): Promise<Interpreter> {
   const code = "import sys; print(sys.executable); print('.'.join(map(str, sys.version_info[:3])))";
-  const end = await runTool(runtime, { command: [program, "-c", code], env, limitMs: ASK_MS });
-  const named = runtime.env(PYTHON_VARIABLE) ? `${PYTHON_VARIABLE} names` : "PATH has";
+  const end = await runTool(port, { command: [program, "-c", code], env, limitMs: ASK_MS });
+  const named = port.runtime.env(PYTHON_VARIABLE) ? `${PYTHON_VARIABLE} names` : "PATH has";
   const advice = `install Python ${LEAST.join(".")} or newer, or name one by ${PYTHON_VARIABLE}`;
   if (end.error !== undefined) {
     throw new PythonError(`There is no Python for the tasks: ${end.error.message}; ${advice}`);
@@ -83,7 +86,7 @@ async function ask(
 
 /** Runs a program to its end. It never rejects; one that takes longer than `limitMs` is killed. */
 export async function runTool(
-  runtime: ToolRuntime,
+  { runtime, clock }: ToolPort,
   { command, env, stdin = "", limitMs, hear }: {
     readonly command: readonly string[];
     readonly env: Readonly<Record<string, string>>;
@@ -107,11 +110,11 @@ export async function runTool(
       }
     },
   });
-  const cancel = systemClock.after(limitMs, () => group.signal("SIGKILL"));
+  const cancel = clock.after(limitMs, () => group.signal("SIGKILL"));
   const end = await group.ended;
   cancel();
   if (group.alive) group.signal("SIGKILL");
-  await within(systemClock, DRAIN_MS, group.drained);
+  await within(clock, DRAIN_MS, group.drained);
   group.release();
   return { ...end, ...texts };
 }

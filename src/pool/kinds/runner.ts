@@ -4,14 +4,16 @@
  * Must not know which kinds there are (list.ts), nor what a task of one is.
  * Invariant: each attempt that is started settles once, and is over when nothing of it is left.
  */
+import type { Clock } from "../../base/clock.ts";
 import type { Runtime } from "../../runtime/port.ts";
-import type { LaneItem, LaneOutcome } from "../lane.ts";
+import type { LaneItem, LaneOutcome } from "../attempt.ts";
 import type { Launch } from "../process/process.ts";
 import type { AbortOutcome } from "../protocol.ts";
 
 /** What kinds need of the outside. */
 export interface RunnerPort {
   readonly runtime: Runtime;
+  readonly clock: Clock;
   /** Id of the run. */
   readonly run: string;
   /** Tells what is going on, for the log. */

@@ -4,11 +4,11 @@
  * Invariant: there is never something ready and a process without anything to do that fits, once `feed` has returned; an
  * attempt is taken only when there is a process for it, or none can be started, by which it has failed.
  */
-import { systemClock } from "../../base/clock.ts";
 import { KEPT } from "../kinds/list.ts";
 import type { KeptRunner, RunnerPort } from "../kinds/runner.ts";
-import { type Given, type LaneItem, type LaneOutcome, stampsOf } from "../lane.ts";
-import { beganAt, TaskProcess } from "./process.ts";
+import { type LaneItem, type LaneOutcome, stampsOf } from "../attempt.ts";
+import type { Given } from "../lane.ts";
+import { TaskProcess } from "./process.ts";
 
 /** A ready task that has waited this long makes the processes more than the base, milliseconds. */
 const GROW_MS = 20;
@@ -137,7 +137,11 @@ export class KeptLanes {
       supply.commit();
       process.run({ ...taken, work: runner.workOf(run) }, fresh);
       if (fresh) this.#leave(process);
-      this.#options.listener.began(process.id, taken.item, beganAt(process.running!));
+      this.#options.listener.began(
+        process.id,
+        taken.item,
+        process.running!.since + this.#options.clock.stampOffset(),
+      );
     }
     if (supply.readyKept === 0) this.#waited = false;
     return last;
@@ -219,12 +223,13 @@ export class KeptLanes {
     id: number,
     { key, launch }: Pick<ConstructorParameters<typeof TaskProcess>[0], "key" | "launch">,
   ): TaskProcess {
-    const { run, runtime, killGraceMs, services, listener } = this.#options;
+    const { run, runtime, clock, killGraceMs, services, listener } = this.#options;
     const process = new TaskProcess({
       id,
       key,
       run,
       runtime,
+      clock,
       launch,
       killGraceMs,
       services,
@@ -273,20 +278,20 @@ export class KeptLanes {
     const taken = supply.takeKept(lane);
     if (taken === undefined) return;
     supply.commit();
-    const since = systemClock.monotonic();
-    this.#options.listener.began(lane, taken.item, beganAt({ since }));
+    const since = this.#options.clock.monotonic();
+    this.#options.listener.began(lane, taken.item, since + this.#options.clock.stampOffset());
     // Not now: who feeds does not expect that anything settles meanwhile.
-    systemClock.after(0, () => {
+    this.#options.clock.after(0, () => {
       this.#options.listener.settled(lane, taken.item, {
         outcome: "failed",
         error: { name, message },
-        ...stampsOf(since),
+        ...stampsOf(this.#options.clock, since),
       });
     });
   }
 
   #shrink(): void {
-    const since = systemClock.monotonic() - IDLE_MS;
+    const since = this.#options.clock.monotonic() - IDLE_MS;
     const idle = [...this.#processes].filter((process) => process.idle && process.idleSince <= since);
     for (const process of idle.slice(0, Math.max(0, this.#processes.size - this.#options.base))) {
       this.#leave(process);
@@ -304,7 +309,7 @@ export class KeptLanes {
     if (this.#closing !== undefined || this.#timers.has(name)) return;
     this.#timers.set(
       name,
-      systemClock.after(ms, () => {
+      this.#options.clock.after(ms, () => {
         this.#timers.delete(name);
         act();
       }),

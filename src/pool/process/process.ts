@@ -4,12 +4,13 @@
  * Invariant: an attempt that was given to it settles once, after all that it has printed is told; after anything but an
  * ordinary end, only when no process of the group is left. What a process tells that can't be right ends it.
  */
-import { stampOffset, systemClock } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { sleep, within } from "../../base/wait.ts";
 import { LEVELS } from "../../model/record.ts";
 import { MAX_VALUE_BYTES } from "../../base/limits.ts";
 import type { ChildEnd, ProcessGroup, Runtime } from "../../runtime/port.ts";
-import { type Given, type LaneItem, type LaneOutcome, stampsOf } from "../lane.ts";
+import { type LaneEnd, type LaneItem, type LaneOutcome, stampsOf, tooLong } from "../attempt.ts";
+import type { Given } from "../lane.ts";
 import type { AbortOutcome } from "../protocol.ts";
 import { isValueText } from "../told.ts";
 import { answerTo } from "./calls.ts";
@@ -78,13 +79,12 @@ export interface ProcessOptions {
   readonly key: string;
   readonly run: string;
   readonly runtime: Pick<Runtime, "startGroup" | "newMark" | "stopMarked">;
+  readonly clock: Clock;
   readonly launch: Promise<Launch>;
   readonly killGraceMs: number;
   readonly services: (given: Given) => object;
   readonly listener: ProcessListener;
 }
-
-type Ending = Omit<LaneOutcome, "startedAt" | "endedAt">;
 
 interface Attempt extends ProcessItem {
   readonly seq: number;
@@ -94,7 +94,7 @@ interface Attempt extends ProcessItem {
   done?: Done;
   abort?: { readonly outcome: AbortOutcome; readonly because: string };
   /** What it has come to, which is told when the process is gone. */
-  ending?: Ending;
+  ending?: LaneEnd;
   readonly cancels: (() => void)[];
 }
 
@@ -105,7 +105,7 @@ export class TaskProcess {
   /** Whether it has run anything. */
   used = false;
   /** When it last had something to do, by the monotonic clock. */
-  idleSince: number = systemClock.monotonic();
+  idleSince: number;
   readonly #options: ProcessOptions;
   readonly #services: object;
   readonly #mark: string;
@@ -124,6 +124,7 @@ export class TaskProcess {
     this.id = options.id;
     this.key = options.key;
     this.#options = options;
+    this.idleSince = options.clock.monotonic();
     this.#mark = options.runtime.newMark();
     this.#services = options.services({
       given: (fits) => this.#attempt !== undefined && fits(this.#attempt.item),
@@ -147,20 +148,15 @@ export class TaskProcess {
 
   /** Gives it an attempt; it must be idle. @param last Whether it is to run nothing after it. */
   run({ item, task, work }: ProcessItem, last: boolean): void {
-    const since = systemClock.monotonic();
+    const since = this.#options.clock.monotonic();
     const attempt: Attempt = { item, task, work, seq: ++this.#seq, since, marks: {}, cancels: [] };
     this.#attempt = attempt;
     this.used = true;
     this.#spent = last;
     const { timeoutMs, iteration, attempt: number, payload } = item;
     if (timeoutMs !== undefined) {
-      const limit = timeoutMs >= 1_000 ? `${timeoutMs / 1_000} s` : `${timeoutMs} ms`;
-      attempt.cancels.push(
-        systemClock.after(
-          timeoutMs,
-          () => this.abort("timed_out", `it ran longer than its timeout of ${limit}`),
-        ),
-      );
+      const abort = () => this.abort("timed_out", tooLong(item));
+      attempt.cancels.push(this.#options.clock.after(timeoutMs, abort));
     }
     this.#send(
       `{"t":"run","seq":${attempt.seq},"iteration":${iteration},"attempt":${number},"work":${work},"given":${payload}}`,
@@ -174,7 +170,7 @@ export class TaskProcess {
     attempt.abort = { outcome, because };
     this.#spent = true;
     this.#group?.signal("SIGTERM");
-    attempt.cancels.push(systemClock.after(this.#options.killGraceMs, () => this.#kill()));
+    attempt.cancels.push(this.#options.clock.after(this.#options.killGraceMs, () => this.#kill()));
   }
 
   /** Ends it; resolves when it is gone. */
@@ -182,7 +178,7 @@ export class TaskProcess {
     if (this.#state === "ready" && this.#attempt === undefined) {
       this.#state = "ending";
       this.#send('{"t":"end"}');
-      systemClock.after(END_MS, () => this.#kill());
+      this.#options.clock.after(END_MS, () => this.#kill());
     } else if (this.#state !== "ending") this.#kill();
     return this.#gone.promise;
   }
@@ -214,7 +210,7 @@ export class TaskProcess {
       onLine: (bytes) => this.#refuse(reader.push(bytes)),
       onOutput: (stream, bytes) => cutters[stream].push(bytes),
     });
-    const cancel = systemClock.after(START_MS, () => {
+    const cancel = this.#options.clock.after(START_MS, () => {
       if (this.#state === "starting") this.#refuse(`it was not ready within ${START_MS / 1_000} s`);
     });
     this.#send(JSON.stringify({
@@ -230,7 +226,7 @@ export class TaskProcess {
     const started = this.#state !== "starting";
     this.#state = "ending";
     await this.#clear(group);
-    await within(systemClock, DRAIN_MS, group.drained);
+    await within(this.#options.clock, DRAIN_MS, group.drained);
     for (const cutter of Object.values(cutters)) cutter.end();
     group.release();
     if (this.#attempt !== undefined) this.#settle(this.#attempt, this.#endingOf(this.#attempt, end));
@@ -294,7 +290,7 @@ export class TaskProcess {
         }
         attempt.done = said;
         attempt.cancels.push(
-          systemClock.after(MARKS_MS, () => this.#refuse("it has not set the marks of an attempt")),
+          this.#options.clock.after(MARKS_MS, () => this.#refuse("it has not set the marks of an attempt")),
         );
         this.#settleIfDone(attempt);
     }
@@ -305,7 +301,7 @@ export class TaskProcess {
     if (this.#state !== "starting") return "it has got ready twice";
     if (protocol !== PROTOCOL) return `its runner (${runner}) speaks version ${protocol}, not ${PROTOCOL}`;
     this.#state = "ready";
-    this.idleSince = systemClock.monotonic();
+    this.idleSince = this.#options.clock.monotonic();
     this.#options.listener.ready(this);
     return undefined;
   }
@@ -354,7 +350,7 @@ export class TaskProcess {
     } else this.#settle(attempt, ending);
   }
 
-  #endingBy({ abort }: Attempt, { value, error, memory, cancelled }: Done): Ending {
+  #endingBy({ abort }: Attempt, { value, error, memory, cancelled }: Done): LaneEnd {
     if (abort !== undefined && (abort.outcome === "timed_out" || error !== undefined || cancelled)) {
       return abort;
     }
@@ -371,7 +367,7 @@ export class TaskProcess {
   }
 
   /** What an attempt comes to whose process has ended. */
-  #endingOf({ ending, abort }: Attempt, end: ChildEnd): Ending {
+  #endingOf({ ending, abort }: Attempt, end: ChildEnd): LaneEnd {
     if (this.#wrong !== undefined) {
       return { outcome: "crashed", reason: "lost", because: `${this.#wrong}; ${ADVICE}` };
     }
@@ -381,13 +377,16 @@ export class TaskProcess {
     return { outcome: "crashed", reason: "lost", because: `its process ended ${howEnded(end)}` };
   }
 
-  #settle(attempt: Attempt, ending: Ending): void {
+  #settle(attempt: Attempt, ending: LaneEnd): void {
     for (const cancel of attempt.cancels) cancel();
     this.#attempt = undefined;
     this.#last = attempt;
-    this.idleSince = systemClock.monotonic();
+    this.idleSince = this.#options.clock.monotonic();
     if (this.#spent && this.#state === "ready") void this.end();
-    this.#options.listener.settled(this, attempt.item, { ...ending, ...stampsOf(attempt.since) });
+    this.#options.listener.settled(this, attempt.item, {
+      ...ending,
+      ...stampsOf(this.#options.clock, attempt.since),
+    });
   }
 
   /** It has told what can't be right: nothing that it tells is believed any more. */
@@ -404,11 +403,11 @@ export class TaskProcess {
 
   /** Waits until nothing of the group is left, and sees to it. */
   async #clear(group: ProcessGroup): Promise<void> {
-    const until = systemClock.monotonic() + GONE_MS;
+    const until = this.#options.clock.monotonic() + GONE_MS;
     for (let ms = 1; group.alive; ms = Math.min(50, ms * 2)) {
       group.signal("SIGKILL");
-      if (systemClock.monotonic() > until) return;
-      await sleep(systemClock, ms);
+      if (this.#options.clock.monotonic() > until) return;
+      await sleep(this.#options.clock, ms);
     }
   }
 
@@ -420,9 +419,4 @@ export class TaskProcess {
 
 function howEnded({ code, signal }: ChildEnd): string {
   return signal === undefined ? `with exit code ${code ?? "unknown"}` : `by ${signal}`;
-}
-
-/** When an attempt of a process began, as a stamp. */
-export function beganAt({ since }: { readonly since: number }): number {
-  return since + stampOffset();
 }

@@ -62,17 +62,59 @@ export function inboxMemory(cells: Int32Array): InboxMemory {
   };
 }
 
+/** Room for the payloads of offers, first come, first freed. */
+class PayloadRoom {
+  readonly #texts: TextMemory;
+  /** Where the payload of each offer not yet passed ends, oldest first. */
+  readonly #ends: number[] = [];
+  /** How many offers were freed. */
+  #freed = 0;
+  #head = 0;
+  #tail = 0;
+  /** Bytes of the payload that was stored last. */
+  written = 0;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#texts = new TextMemory(memory, ALONE);
+  }
+
+  /** Puts in the payload of the next offer, if it has one; its offset, or -1 when there is no room. */
+  store(payload: string | undefined): number {
+    const offset = payload === undefined ? 0 : this.#put(payload);
+    if (offset >= 0) this.#ends.push(this.#head);
+    return offset;
+  }
+
+  /** Frees the payloads of all offers before this one. */
+  free(before: number): void {
+    if (before <= this.#freed) return;
+    const ends = this.#ends.splice(0, before - this.#freed);
+    this.#tail = ends.at(-1) ?? this.#tail;
+    this.#freed = before;
+  }
+
+  #put(payload: string): number {
+    // In bytes: each code unit takes three at most.
+    const most = payload.length * 3;
+    let from = this.#head % PAYLOAD_BYTES;
+    let head = this.#head;
+    if (from + most > PAYLOAD_BYTES) {
+      head += PAYLOAD_BYTES - from;
+      from = 0;
+    }
+    if (head + most - this.#tail > PAYLOAD_BYTES) return -1;
+    this.written = this.#texts.write(payload, from);
+    this.#head = head + this.written;
+    return from;
+  }
+}
+
 /** The lane's end. It takes nothing on trust: what the worker's cells say is held to what can be. */
 export class InboxWriter {
   readonly #cells: Int32Array;
   readonly #slots: Int32Array;
-  readonly #texts: TextMemory;
+  readonly #payloads: PayloadRoom;
   readonly #claimedAt: Float64Array;
-  /** Where the payload of each offer not yet passed ends, oldest first. */
-  readonly #ends: number[] = [];
-  #oldest = 0;
-  #payloadHead = 0;
-  #payloadTail = 0;
   #head = 0;
   #passed = 0;
   #wrong: string | undefined;
@@ -80,7 +122,7 @@ export class InboxWriter {
   constructor({ cells, slots, payloads, claimedAt }: InboxMemory) {
     this.#cells = cells;
     this.#slots = new Ints(slots);
-    this.#texts = new TextMemory(payloads, ALONE);
+    this.#payloads = new PayloadRoom(payloads);
     this.#claimedAt = claimedAt;
   }
 
@@ -122,9 +164,9 @@ export class InboxWriter {
   /** Offers an attempt; false if there is no room for it now. */
   offer(offer: Offer): boolean {
     this.look();
-    this.#reclaim();
+    this.#payloads.free(this.#passed);
     if (this.#head - this.#passed >= SLOTS) return false;
-    const offset = offer.payload === undefined ? 0 : this.#store(offer.payload);
+    const offset = this.#payloads.store(offer.payload);
     if (offset < 0) return false;
     const at = (this.#head % SLOTS) * WORDS;
     const slots = this.#slots;
@@ -134,8 +176,7 @@ export class InboxWriter {
     slots[at + 4] = offer.flags;
     slots[at + 5] = offer.timeoutMs;
     slots[at + 6] = offset;
-    slots[at + 7] = this.#written;
-    this.#ends.push(this.#payloadHead);
+    slots[at + 7] = this.#payloads.written;
     store(slots, at, Claim.offered);
     this.#head++;
     store(this.#cells, HEAD, this.#head);
@@ -170,32 +211,6 @@ export class InboxWriter {
   /** Lets the worker go on that waits after an outcome that was no success: once for each. */
   release(): void {
     add(this.#cells, RELEASED, 1);
-  }
-
-  #written = 0;
-
-  /** Puts a payload into the ring; its offset, or -1 when there is no room. */
-  #store(payload: string): number {
-    const most = payload.length * 3;
-    let from = this.#payloadHead % PAYLOAD_BYTES;
-    let head = this.#payloadHead;
-    if (from + most > PAYLOAD_BYTES) {
-      head += PAYLOAD_BYTES - from;
-      from = 0;
-    }
-    if (head + most - this.#payloadTail > PAYLOAD_BYTES) return -1;
-    this.#written = this.#texts.write(payload, from);
-    this.#payloadHead = head + this.#written;
-    return from;
-  }
-
-  /** Frees the payloads of offers that the worker has passed. */
-  #reclaim(): void {
-    const passed = this.#passed - this.#oldest;
-    if (passed <= 0) return;
-    const ends = this.#ends.splice(0, passed);
-    this.#payloadTail = ends.at(-1) ?? this.#payloadTail;
-    this.#oldest += passed;
   }
 }
 

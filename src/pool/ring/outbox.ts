@@ -17,7 +17,7 @@ import { ALONE, BESIDE_TASKS, startOf, TextMemory } from "./text.ts";
 export const OUTBOX_BYTES: number = 256 * 1024;
 
 /** What a record is. */
-export const Kind = {
+export const RecordKind = {
   pad: 0,
   outcome: 1,
   log: 2,
@@ -77,7 +77,7 @@ export class OutboxWriter {
         from: area + HEADER,
         most: MAX_TEXT,
       });
-      this.#put(area, Kind.chunk, { a: 0, b: 0, c: 0, x: 0, y: 0 }, written);
+      this.#put(area, RecordKind.chunk, { a: 0, b: 0, c: 0, x: 0, y: 0 }, written);
       rest = slice(rest, read);
     }
     const area = this.#reserve(HEADER + (rest === undefined ? 0 : rest.length * 3));
@@ -98,7 +98,7 @@ export class OutboxWriter {
       const gap = OUTBOX_BYTES - at;
       this.#awaitRoom(gap + size);
       this.#ints[at >> 2] = gap;
-      this.#ints[(at >> 2) + 1] = Kind.pad;
+      this.#ints[(at >> 2) + 1] = RecordKind.pad;
       this.#head = (this.#head + gap) | 0;
       store(this.#cells, HEAD, this.#head);
       at = 0;
@@ -140,7 +140,9 @@ export class OutboxReader {
   readonly #chunks: string[] = [];
   #chunked = 0;
   #tail = 0;
+  /** Bells that the worker may have sent, up to the last read, and those that were heard. */
   #rung = 0;
+  #heard = 0;
   #wrong: string | undefined;
 
   constructor(cells: Int32Array, ring: SharedArrayBuffer) {
@@ -155,9 +157,9 @@ export class OutboxReader {
     return this.#wrong;
   }
 
-  /** How many bells the worker may have sent so far: one for each time that it set the cell. */
-  get bells(): number {
-    return this.#rung + (load(this.#cells, BELL) === 0 ? 0 : 1);
+  /** A bell was heard; whether the worker may have sent it: one for each time that it set the cell. */
+  hears(): boolean {
+    return ++this.#heard <= this.#rung + (load(this.#cells, BELL) === 0 ? 0 : 1);
   }
 
   /** Reads what is there; returns whether there was anything. A listener that returns a text has found something wrong. */
@@ -181,18 +183,18 @@ export class OutboxReader {
     const at = from >> 2;
     const size = this.#ints[at]!;
     const kind = this.#ints[at + 1]!;
-    const least = kind === Kind.pad ? 8 : HEADER;
+    const least = kind === RecordKind.pad ? 8 : HEADER;
     if (size < least || (size & 7) !== 0 || size > ((head - this.#tail) | 0) || from + size > OUTBOX_BYTES) {
       return `a record in its outbox claims ${size} bytes`;
     }
     this.#tail = (this.#tail + size) | 0;
-    if (kind === Kind.pad) return undefined;
+    if (kind === RecordKind.pad) return undefined;
     const length = this.#ints[at + 9]!;
     if (length < -1 || length > size - HEADER) {
       return `a text in its outbox claims ${length} bytes of ${size}`;
     }
     const text = length < 0 ? undefined : this.#texts.read(from + HEADER, length);
-    return kind === Kind.chunk ? this.#chunk(text ?? "") : receive(kind, {
+    return kind === RecordKind.chunk ? this.#chunk(text ?? "") : receive(kind, {
       a: this.#ints[at + 2]!,
       b: this.#ints[at + 3]!,
       x: this.#floats[(at >> 1) + 2]!,

@@ -4,7 +4,6 @@
  * Invariant: comlink sees nothing but messages that were put together here, of checked parts. Whatever else comes is told
  * as wrong, and nothing of it is looked at.
  */
-import { systemClock } from "../base/clock.ts";
 import { expose, type Remote, wrap } from "comlink";
 import { STRAY } from "../runtime/port.ts";
 import { endpointOf, type WorkerCalls } from "./protocol.ts";
@@ -20,7 +19,7 @@ const MAX_WAITING = 100_000;
 const IN_A_TURN = 64;
 
 /** What a gate stands between. */
-export interface GateOptions {
+export interface PortGateOptions {
   /** Functions by name. */
   readonly services: object;
   readonly turns: Turns;
@@ -35,7 +34,7 @@ interface Wire {
 }
 
 /** The main thread's end of a worker's port. */
-export class Gate {
+export class PortGate {
   readonly calls: Remote<WorkerCalls>;
   readonly #services: object;
   readonly #turns: Turns;
@@ -45,7 +44,7 @@ export class Gate {
   readonly #waiting: object[] = [];
   #closed = false;
 
-  constructor({ services, turns, post }: GateOptions) {
+  constructor({ services, turns, post }: PortGateOptions) {
     this.#services = services;
     this.#turns = turns;
     const { endpoint, receive } = endpointOf((message, transfer) => {
@@ -105,7 +104,7 @@ export class Gate {
   /** Calls come in order, and others have their turn in between. */
   readonly #turn = (): void => {
     for (const call of this.#waiting.splice(0, IN_A_TURN)) if (!this.#closed) this.#receive(call);
-    if (this.#waiting.length > 0) systemClock.after(0, () => this.#turns.take(this.#turn));
+    if (this.#waiting.length > 0) this.#turns.takeLater(this.#turn);
   };
 }
 

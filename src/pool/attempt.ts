@@ -1,0 +1,64 @@
+/**
+ * Owns what an attempt is on its way to where it runs and back: as it is offered, how it ended, what it has printed.
+ * Must not know where it runs.
+ * Invariant: the two stamps of an outcome are made by one anchor: what lies between them is how long it ran, whatever the
+ * wall clock did meanwhile.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { AttemptKey, Settled } from "../model/record.ts";
+
+/** An attempt on its way to, or in, a worker. */
+export interface LaneItem {
+  readonly task: number;
+  readonly iteration: number;
+  readonly attempt: number;
+  readonly urgent: boolean;
+  readonly fatal: boolean;
+  /** Whether it is only there because of the one before it. */
+  readonly follows: boolean;
+  readonly timeoutMs: number | undefined;
+  readonly payload: string;
+}
+
+/** What an attempt came to, without its times. */
+export type LaneEnd = Omit<Settled, keyof AttemptKey | "startedAt" | "endedAt" | "worker" | "rerun">;
+
+/** How an attempt ended. Times are milliseconds since the epoch. */
+export interface LaneOutcome extends LaneEnd {
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+/** A line that a task, or a module outside of any task (`task` -1), has printed. */
+export interface LaneLine {
+  readonly task: number;
+  readonly iteration: number;
+  readonly attempt: number;
+  readonly at: number;
+  readonly level: number;
+  readonly stream: number;
+  readonly text: string;
+}
+
+/** An attempt that runs. */
+export interface Running {
+  readonly item: LaneItem;
+  /** Since when, by our monotonic clock. */
+  readonly since: number;
+}
+
+/** The stamps of what ends now and began then, by the monotonic clock. */
+export function stampsOf(
+  clock: Clock,
+  since: number,
+): { readonly startedAt: number; readonly endedAt: number } {
+  const now = clock.monotonic();
+  const ahead = clock.stampOffset();
+  return { startedAt: Math.min(since, now) + ahead, endedAt: now + ahead };
+}
+
+/** Why an attempt is stopped that has reached its timeout. */
+export function tooLong({ timeoutMs = 0 }: LaneItem): string {
+  const limit = timeoutMs >= 1_000 ? `${timeoutMs / 1_000} s` : `${timeoutMs} ms`;
+  return `it ran longer than its timeout of ${limit}`;
+}

@@ -1,0 +1,175 @@
+/**
+ * Owns which workers a run has: those that take attempts, those that are leaving, and the one in reserve.
+ * Must not know what they run.
+ * Invariant: there are never more than `maxWorkers` beside the reserve; when `close` has resolved, none is left.
+ */
+import { Lane, type LaneListener } from "./lane.ts";
+import type { NamedTimers } from "./named_timers.ts";
+import type { PoolOptions, PoolTimer } from "./port.ts";
+import type { WorkerSetup } from "./protocol.ts";
+import { newSeat, type Seat } from "./seat.ts";
+
+/** A lane beyond the base that has had nothing to do for this long ends, in milliseconds. */
+const IDLE_MS = 10_000;
+/** After this long a run keeps one warm worker in reserve, in milliseconds. */
+const RESERVE_MS = 2_000;
+
+/** What a crew is made with. */
+export interface CrewOptions {
+  readonly pool: PoolOptions;
+  /** One cell for all: 1 means that nothing new may start. */
+  readonly halt: Int32Array;
+  readonly timers: NamedTimers<PoolTimer>;
+  readonly listener: LaneListener;
+}
+
+/** The workers of one run. */
+export class Crew {
+  readonly #options: CrewOptions;
+  readonly #taking: Set<Lane> = new Set();
+  /** Lanes that take nothing more: they run a last attempt, or are about to be gone. */
+  readonly #leaving: Set<Lane> = new Set();
+  #reserve: Lane | undefined;
+  #early: Seat | undefined;
+  #setup: WorkerSetup | undefined;
+  /** The number of the last lane. */
+  lastId = 0;
+
+  constructor(options: CrewOptions) {
+    this.#options = options;
+    this.#early = options.pool.early;
+  }
+
+  /** Lanes that are there, but for the reserve. */
+  get lanes(): readonly Lane[] {
+    return [...this.#taking, ...this.#leaving];
+  }
+
+  /** Lanes that take attempts. */
+  get taking(): ReadonlySet<Lane> {
+    return this.#taking;
+  }
+
+  /** How many more there may be. */
+  get room(): number {
+    return this.#options.pool.maxWorkers - this.#taking.size - this.#leaving.size;
+  }
+
+  get busy(): boolean {
+    for (const lane of this.lanes) if (lane.outstanding > 0) return true;
+    return false;
+  }
+
+  /** How many are about to be ready. */
+  get starting(): number {
+    let starting = 0;
+    for (const lane of this.#taking) if (lane.starting) starting++;
+    return starting;
+  }
+
+  /** One to ask something, before the run begins. */
+  first(): Lane {
+    return this.#taking.values().next().value ?? this.grow();
+  }
+
+  /** The run begins: they are told what they need. */
+  begin(setup: WorkerSetup): void {
+    this.#setup = setup;
+    for (const lane of this.#taking) lane.setup(setup);
+    this.#keepReserve();
+  }
+
+  /** One more. */
+  grow(): Lane {
+    const lane = this.#newLane();
+    this.#taking.add(lane);
+    this.#shrinkLater();
+    return lane;
+  }
+
+  /** One that has nothing to do. */
+  idle(): Lane | undefined {
+    for (const lane of this.#taking) if (lane.warm && lane.outstanding === 0) return lane;
+    return undefined;
+  }
+
+  /** One that has run nothing: the reserve if there is no other. */
+  unused(): Lane | undefined {
+    const unused = () => [...this.#taking].find((lane) => lane.warm && !lane.used);
+    const found = unused();
+    if (found !== undefined || this.room <= 0 || !this.#reserve?.warm) return found;
+    this.promote();
+    return unused();
+  }
+
+  isReserve(lane: Lane): boolean {
+    return lane === this.#reserve;
+  }
+
+  /** The reserve joins those that take attempts. */
+  promote(): void {
+    const lane = this.#reserve;
+    if (lane === undefined) return;
+    this.#reserve = undefined;
+    this.#taking.add(lane);
+    this.#keepReserve();
+  }
+
+  /** It takes nothing more. */
+  leave(lane: Lane): void {
+    this.#taking.delete(lane);
+    this.#leaving.add(lane);
+  }
+
+  dismiss(lane: Lane): void {
+    this.leave(lane);
+    lane.end().catch(() => {});
+  }
+
+  /** One that is leaving goes when it has nothing to do any more. */
+  letGo(lane: Lane): void {
+    if (this.#leaving.has(lane) && lane.outstanding === 0) lane.end().catch(() => {});
+  }
+
+  /** Its thread is gone; returns whether that was to be expected. */
+  gone(lane: Lane): boolean {
+    const expected = this.#leaving.delete(lane);
+    this.#taking.delete(lane);
+    if (lane === this.#reserve) this.#reserve = undefined;
+    return expected || this.#options.timers.closed;
+  }
+
+  /** Ends all; resolves when they are proven gone. */
+  async close(): Promise<void> {
+    const all = [...this.lanes, ...(this.#reserve === undefined ? [] : [this.#reserve])];
+    await Promise.all(all.map((lane) => lane.end()));
+  }
+
+  #newLane(): Lane {
+    const { pool: { killGraceMs, clock, start, services }, halt, listener } = this.#options;
+    this.lastId++;
+    const seat = this.#early ?? newSeat(this.lastId, { halt, clock, start });
+    this.#early = undefined;
+    const lane = new Lane({ seat, clock, killGraceMs, services, listener });
+    if (this.#setup !== undefined) lane.setup(this.#setup);
+    return lane;
+  }
+
+  #keepReserve(): void {
+    const refill = () => void (this.#reserve ??= this.#newLane());
+    this.#options.timers.after("reserve", { ms: RESERVE_MS, act: refill });
+  }
+
+  #shrinkLater(): void {
+    if (this.#taking.size <= this.#options.pool.workers) return;
+    this.#options.timers.after("shrink", { ms: IDLE_MS, act: () => this.#shrink() });
+  }
+
+  #shrink(): void {
+    const since = this.#options.pool.clock.monotonic() - IDLE_MS;
+    const idle = [...this.#taking].filter((lane) => lane.outstanding === 0 && lane.idleSince <= since);
+    const most = Math.max(0, this.#taking.size - this.#options.pool.workers);
+    for (const lane of idle.slice(0, most)) this.dismiss(lane);
+    this.#shrinkLater();
+  }
+}

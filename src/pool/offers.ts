@@ -1,0 +1,211 @@
+/**
+ * Owns what a lane has offered its worker: which attempts, in which order, and which of them the worker has begun.
+ * Must not know what comes of them.
+ * Invariant: each attempt that was taken in leaves once: settled, taken back, or as what had begun when its thread ended.
+ */
+import type { LaneItem } from "./attempt.ts";
+import { type Control, WAKE } from "./protocol.ts";
+import { Flag, type InboxMemory, InboxWriter, MAX_PAYLOAD, SLOTS } from "./ring/inbox.ts";
+
+/** The attempts that one worker was offered. */
+export class Offers {
+  readonly #inbox: InboxWriter;
+  readonly #post: (message: Control | typeof WAKE) => void;
+  readonly #items: Map<number, LaneItem> = new Map();
+  /** The last offers, by number modulo `SLOTS`: also those that have settled, as their code may still print. */
+  readonly #last: (LaneItem | undefined)[] = new Array<LaneItem | undefined>(SLOTS).fill(undefined);
+  #settledUpTo = -1;
+
+  constructor(memory: InboxMemory, post: (message: Control | typeof WAKE) => void) {
+    this.#inbox = new InboxWriter(memory);
+    this.#post = post;
+  }
+
+  /** How many are offered and not settled. */
+  get size(): number {
+    return this.#items.size;
+  }
+
+  /** Whether there was ever one. */
+  get used(): boolean {
+    return this.#inbox.next > 0;
+  }
+
+  /** The number of the oldest that has not settled. */
+  get first(): number | undefined {
+    for (const seq of this.#items.keys()) return seq;
+    return undefined;
+  }
+
+  /** The one that was offered last, if it has not settled. */
+  get last(): LaneItem | undefined {
+    return this.#items.get(this.#inbox.next - 1);
+  }
+
+  /** The number of the one that runs now. */
+  get current(): number | undefined {
+    return this.#inbox.current;
+  }
+
+  /** When the one that runs was claimed, by the worker's monotonic clock. */
+  get claimedAt(): number {
+    return this.#inbox.claimedAt;
+  }
+
+  /** How many the worker had passed when it was last looked. */
+  get passed(): number {
+    return this.#inbox.passed;
+  }
+
+  /** What can't be right about the worker's cells, if something was found. */
+  get wrong(): string | undefined {
+    return this.#inbox.wrong;
+  }
+
+  /** Looks where the worker is; returns the number of the one that runs. What it has told before can be read then. */
+  look(): number | undefined {
+    return this.#inbox.look();
+  }
+
+  /** One that has not settled, by its number. */
+  get(seq: number): LaneItem | undefined {
+    return this.#items.get(seq);
+  }
+
+  /** Whether the worker has claimed the one with this number. */
+  claimed(seq: number): boolean {
+    return this.#inbox.claimed(seq);
+  }
+
+  /** Whether one of the last that the worker was offered fits. */
+  given(fits: (item: LaneItem) => boolean): boolean {
+    return this.#last.some((item) => item !== undefined && fits(item));
+  }
+
+  /** Whose code prints under a number: nothing where there never was one, or it is so long ago that nobody knows. */
+  author(seq: number): LaneItem | undefined {
+    return seq < 0 || seq < this.#inbox.next - SLOTS ? undefined : this.#last[seq % SLOTS];
+  }
+
+  /** Whether there was, or is, one with this number; -1 stands for none. */
+  known(seq: number): boolean {
+    return seq >= -1 && seq < this.#inbox.next;
+  }
+
+  /** Offers attempts, in order; those for which there is no room are returned. */
+  offer(items: readonly LaneItem[]): readonly LaneItem[] {
+    let at = 0;
+    for (; at < items.length; at++) {
+      if (!this.#offer(items[at]!)) break;
+    }
+    if (at > 0 && this.#inbox.mustWake()) this.#post(WAKE);
+    return items.slice(at);
+  }
+
+  /** Takes back everything that has not begun, the last first. */
+  revoke(): LaneItem[] {
+    const taken: LaneItem[] = [];
+    for (const seq of this.#newestFirst()) {
+      if (!this.#revoke(seq, taken)) break;
+    }
+    return taken;
+  }
+
+  /** Takes back the last independent one that has not begun, with the line behind it, the last first. */
+  revokeTail(): LaneItem[] {
+    const taken: LaneItem[] = [];
+    for (const seq of this.#newestFirst()) {
+      const { follows } = this.#items.get(seq)!;
+      if (!this.#revoke(seq, taken) || !follows) break;
+    }
+    return taken;
+  }
+
+  /** Whether something waits here that could run elsewhere. */
+  get spare(): boolean {
+    const { current } = this.#inbox;
+    for (const [seq, item] of this.#items) if (!item.follows && seq !== current) return true;
+    return false;
+  }
+
+  /** Lets nothing more begin. What is left is taken with `takeBegun` and `takeAll` when the thread is gone. */
+  stop(): void {
+    for (const seq of this.#newestFirst()) this.#inbox.revoke(seq);
+  }
+
+  /** Lets the worker go on that waits after an outcome that was no success: once for each. */
+  release(): void {
+    this.#inbox.release();
+    if (this.#items.size > 0 && this.#inbox.mustWake()) this.#post(WAKE);
+  }
+
+  /** The one whose outcome may be told now: what the worker has claimed, in order, and each once. */
+  open(seq: number): LaneItem | undefined {
+    const item = this.#items.get(seq);
+    return item === undefined || seq <= this.#settledUpTo || !this.#inbox.claimed(seq) ? undefined : item;
+  }
+
+  /** Its outcome was told. */
+  settle(seq: number): void {
+    this.#items.delete(seq);
+    this.#settledUpTo = seq;
+  }
+
+  /** Whether one has ended without an outcome, by what the inbox said before the outbox was read. */
+  untold(passed: number, current: number | undefined): boolean {
+    const { first } = this;
+    return first !== undefined && first < passed && first !== current;
+  }
+
+  /** When the thread is gone: takes what had begun. @param watched The number of the one that was seen to run last. */
+  takeBegun(watched: number | undefined): [number, LaneItem][] {
+    const current = this.#inbox.look();
+    const begun = [...this.#items].filter(([seq]) => this.#begun(seq, current, watched));
+    for (const [seq] of begun) this.#items.delete(seq);
+    return begun;
+  }
+
+  /** When the thread is gone: takes what is left, the last first. */
+  takeAll(): LaneItem[] {
+    const taken = [...this.#items.values()].reverse();
+    this.#items.clear();
+    return taken;
+  }
+
+  #newestFirst(): number[] {
+    return [...this.#items.keys()].reverse();
+  }
+
+  #offer(item: LaneItem): boolean {
+    const bulky = item.payload.length > MAX_PAYLOAD / 3;
+    const seq = this.#inbox.next;
+    const offered = this.#inbox.offer({
+      task: item.task,
+      iteration: item.iteration,
+      attempt: item.attempt,
+      flags: (item.urgent ? Flag.urgent : 0) | (item.fatal ? Flag.fatal : 0) | (bulky ? Flag.bulky : 0),
+      timeoutMs: Math.ceil(item.timeoutMs ?? 0),
+      payload: bulky ? undefined : item.payload,
+    });
+    if (!offered) return false;
+    this.#items.set(seq, item);
+    this.#last[seq % SLOTS] = item;
+    if (bulky) this.#post({ do: "payload", seq, text: item.payload });
+    return true;
+  }
+
+  #revoke(seq: number, taken: LaneItem[]): boolean {
+    if (!this.#inbox.revoke(seq)) return false;
+    taken.push(this.#items.get(seq)!);
+    this.#items.delete(seq);
+    return true;
+  }
+
+  /** Whether one that has no outcome had begun. Of those that a worker should not have begun: if it stands alone. */
+  #begun(seq: number, current: number | undefined, watched: number | undefined): boolean {
+    const { first } = this;
+    if (seq === current || seq === watched) return seq === first || this.#inbox.claimed(seq);
+    return seq < this.#inbox.passed && this.#inbox.claimed(seq) &&
+      (seq === first || !this.#items.get(seq)!.follows);
+  }
+}

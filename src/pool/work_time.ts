@@ -1,0 +1,120 @@
+/**
+ * Owns the time of the attempt that runs on a lane: when it has had its timeout, and how it is stopped: signal, grace, the
+ * end of its thread.
+ * Must not know how it is offered, nor what it comes to.
+ * Invariant: an attempt that is to stop has ended, or its thread has, when its grace is over; no timer outlives either.
+ */
+import type { Clock } from "../base/clock.ts";
+import { type Running, tooLong } from "./attempt.ts";
+import type { AbortOutcome } from "./protocol.ts";
+
+/** How long a thread may leave an abort unanswered before it counts as stuck in synchronous code, in milliseconds. */
+const DEAF_MS = 400;
+
+/** An attempt that runs on a lane, with the number of its offer. */
+export interface RunningOffer extends Running {
+  readonly seq: number;
+}
+
+/** The lane, as far as it is needed here. */
+export interface WorkPort {
+  readonly clock: Clock;
+  readonly killGraceMs: number;
+  running(): RunningOffer | undefined;
+  /** Reads what the worker has told. */
+  read(): void;
+  /** Asks the worker to stop an attempt; false if it can't be asked any more. */
+  abort(seq: number, outcome: AbortOutcome): boolean;
+  /** Ends the thread. */
+  end(): void;
+  began(running: RunningOffer): void;
+  /** A timeout has come, and what the worker had told by then was read. */
+  told(): void;
+}
+
+/** How an attempt is to end that was asked to stop. */
+export interface Aborted {
+  readonly outcome: AbortOutcome;
+  readonly because: string;
+}
+
+/** The attempt at work on one lane. */
+export class WorkTime {
+  readonly #port: WorkPort;
+  /** The number of the one that was seen to run last. */
+  #watched: number | undefined;
+  #cancelDeadline: () => void = () => {};
+  /** The one that was asked to stop. */
+  #abort: { readonly seq: number; readonly how: Aborted } | undefined;
+  /** Cancels the timer that ends the thread. */
+  #cancelKill: () => void = () => {};
+
+  constructor(port: WorkPort) {
+    this.#port = port;
+  }
+
+  /** The number of the one that was seen to run last. */
+  get watched(): number | undefined {
+    return this.#watched;
+  }
+
+  /** How the one with this number is to end, if it was asked to stop. */
+  aborted(seq: number): Aborted | undefined {
+    return this.#abort?.seq === seq ? this.#abort.how : undefined;
+  }
+
+  /** Looks which one runs now, and keeps an eye on its deadline. */
+  watch(): void {
+    const running = this.#port.running();
+    if (running?.seq === this.#watched) return;
+    this.#cancelDeadline();
+    this.#watched = running?.seq;
+    if (running === undefined) return;
+    this.#port.began(running);
+    if (running.item.timeoutMs !== undefined) this.#limit(running, running.item.timeoutMs);
+  }
+
+  /** Stops the one that runs. Does nothing if none does, or it was asked before. */
+  abort(outcome: AbortOutcome, because: string): void {
+    const { clock, killGraceMs } = this.#port;
+    const running = this.#port.running();
+    if (running === undefined || this.#abort?.seq === running.seq) return;
+    const { seq } = running;
+    if (!this.#port.abort(seq, outcome)) return;
+    this.#cancelDeadline();
+    this.#cancelKill = clock.after(Math.min(DEAF_MS, killGraceMs), () => this.#kill(seq));
+    this.#abort = { seq, how: { outcome, because } };
+  }
+
+  /** The thread still listens: one that was asked to stop gets its grace. */
+  listens(seq: number): void {
+    if (this.#abort?.seq !== seq) return;
+    this.#cancelKill();
+    this.#cancelKill = this.#port.clock.after(this.#port.killGraceMs, () => this.#kill(seq));
+  }
+
+  /** Its outcome was told. */
+  settled(seq: number): void {
+    if (this.#abort?.seq === seq) this.#cancelKill();
+  }
+
+  /** The thread is gone. */
+  close(): void {
+    this.#cancelDeadline();
+    this.#cancelKill();
+  }
+
+  #limit({ seq, since, item }: RunningOffer, timeoutMs: number): void {
+    const { clock } = this.#port;
+    this.#cancelDeadline = clock.after(since + timeoutMs - clock.monotonic(), () => {
+      this.#port.read();
+      if (this.#port.running()?.seq === seq) this.abort("timed_out", tooLong(item));
+      this.#port.told();
+    });
+  }
+
+  #kill(seq: number): void {
+    this.#port.read();
+    if (this.#port.running()?.seq === seq) this.#port.end();
+  }
+}
