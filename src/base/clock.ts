@@ -77,11 +77,6 @@ function after(ms: number, fn: () => void): () => void {
 /** The real clock. */
 export const systemClock: Clock = clockBy(() => Date.now());
 
-/** What is added to a monotonic time of `systemClock` to make it a stamp, as the wall clock stands now. */
-export function stampOffset(): number {
-  return systemClock.stampOffset();
-}
-
 /** Calls `tick` every `ms` until the returned function is called; a late tick puts off those after it. */
 export function every(clock: Clock, ms: number, tick: () => void): () => void {
   let cancel: () => void;
