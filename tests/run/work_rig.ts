@@ -9,7 +9,7 @@ import type { Outcome } from "../../src/model/outcome.ts";
 import type { LogRecord, StateRecord } from "../../src/model/record.ts";
 import type { Manifest, ManifestTask } from "../../src/pipeline/document/manifest.ts";
 import type { Plan } from "../../src/pipeline/plan/plan.ts";
-import type { LaneItem } from "../../src/pool/lane.ts";
+import type { LaneItem } from "../../src/pool/attempt.ts";
 import type { Supply } from "../../src/pool/port.ts";
 import { AtWork } from "../../src/run/at_work.ts";
 import { sourcesOf } from "../../src/run/feed.ts";
