@@ -5,7 +5,7 @@
  */
 import { exec, indexOf, slice, stringify } from "../src/base/primordials.ts";
 import type { ErrorData } from "../src/model/outcome.ts";
-import { formatted } from "../src/runtime/worker_host.ts";
+import { formatted } from "../src/runtime/console.ts";
 
 /** How many causes are followed. */
 const MAX_CAUSES = 8;

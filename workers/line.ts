@@ -3,12 +3,13 @@
  * Must not know the schedule: it goes on after a success, and waits for its lane after anything else.
  * Invariant: one attempt at a time; its outcome is in the outbox before the next is claimed.
  */
-import { load, PlainPromise, SafeMap, store, then } from "../src/base/primordials.ts";
+import { PlainPromise, SafeMap, then } from "../src/base/primordials.ts";
+import { atoms } from "../src/pool/ring/atoms.ts";
 import { encode } from "../src/model/value.ts";
 import { type Claimed, Flag, type InboxReader } from "../src/pool/ring/inbox.ts";
 import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
-import { type AbortOutcome, TOLD_OUTCOMES } from "../src/pool/protocol.ts";
-import { clearChildren, isPromise, nextTurn, scope } from "../src/runtime/worker_host.ts";
+import { type AbortOutcome, type Control, TOLD_OUTCOMES } from "../src/pool/protocol.ts";
+import { scope } from "../src/runtime/scope.ts";
 import { Attempt } from "./attempt.ts";
 import { Context, type ContextParts } from "./context.ts";
 import { errorData, errorText } from "./errors.ts";
@@ -45,13 +46,19 @@ export interface WorkerParts {
   readonly inbox: InboxReader;
   readonly outbox: OutboxWriter;
   readonly output: Printer;
-  readonly modules: Modules;
+  readonly modules: Pick<Modules, "ready" | "prepare">;
   readonly locals: Locals;
   readonly around: ContextParts;
   /** Fetches a value that was let go. */
   readonly value: (task: number, iteration: number) => Promise<string | undefined>;
   readonly halt: Int32Array;
   readonly now: () => number;
+  /** Whether it is a promise of the language's, and not only something with a `then`. */
+  readonly isPromise: (value: unknown) => value is Promise<unknown>;
+  /** Calls the function in a later turn of the event loop. */
+  readonly nextTurn: (act: () => void) => void;
+  /** Stops the processes that were started and are left; resolves to whether there were any. Nothing if none was started. */
+  readonly clearChildren: () => Promise<boolean> | undefined;
 }
 
 /** Runs what its lane offers. */
@@ -82,8 +89,15 @@ export class Line {
     this.#work();
   }
 
+  /** Does what its lane tells it to. */
+  obey(message: Control): void {
+    if (message.do === "abort") this.#abort(message.seq, message.outcome);
+    else if (message.do === "payload") this.#payload(message.seq, message.text);
+    else this.#answer(message.question);
+  }
+
   /** The payload of an offer that did not fit into the ring. */
-  payload(seq: number, text: string): void {
+  #payload(seq: number, text: string): void {
     this.#payloads.set(seq, text);
     const waiting = this.#awaited;
     if (waiting?.claimed.seq !== seq) return;
@@ -92,14 +106,14 @@ export class Line {
   }
 
   /** Aborts the running attempt, if it is this one, and says that the thread still listens. */
-  abort(seq: number, outcome: AbortOutcome): void {
+  #abort(seq: number, outcome: AbortOutcome): void {
     if (this.current?.seq !== seq) return;
     this.current.abort(outcome);
     this.#alive(0);
   }
 
   /** Says which attempt runs, and looks for one if none does. */
-  answer(question: number): void {
+  #answer(question: number): void {
     this.#alive(question);
     this.wake();
   }
@@ -120,7 +134,7 @@ export class Line {
     const { inbox, outbox, halt, now } = this.#parts;
     let dozed = false;
     for (;;) {
-      const stopped = inbox.held || load(halt, 0) === 1;
+      const stopped = inbox.held || atoms.load(halt, 0) === 1;
       const at = now();
       const claimed = stopped ? undefined : inbox.claim(at);
       if (claimed === undefined) {
@@ -132,7 +146,7 @@ export class Line {
           continue;
         }
         // `stopped` may be past: the lane may have let us go on, and offered, since it was read.
-        if (!inbox.sleep() && load(halt, 0) !== 1) continue;
+        if (!inbox.sleep() && atoms.load(halt, 0) !== 1) continue;
         this.#active = false;
         return;
       }
@@ -225,6 +239,7 @@ export class Line {
   }
 
   #call(attempt: Attempt, task: AnyTask): Progress {
+    const { isPromise } = this.#parts;
     let value: unknown;
     try {
       value = scope.run(attempt, task, new Context(attempt, this.#parts.around));
@@ -271,7 +286,7 @@ export class Line {
     if (attempt.ended) return LATER;
     const { inbox, outbox, output, halt, now } = this.#parts;
     const { outcome, text, retire = false, endedAt = now() } = told;
-    const clearing = told.endedAt === undefined ? clearChildren() : undefined;
+    const clearing = told.endedAt === undefined ? this.#parts.clearChildren() : undefined;
     if (clearing !== undefined) return this.#tellAfter(clearing, attempt, { ...told, endedAt });
     output.flush(attempt);
     const { flags, seq, timeoutMs } = attempt.claimed;
@@ -281,7 +296,7 @@ export class Line {
     this.last = attempt;
     this.current = undefined;
     if (final !== "succeeded") {
-      if ((flags & Flag.fatal) !== 0 && final !== "cancelled") store(halt, 0, 1);
+      if ((flags & Flag.fatal) !== 0 && final !== "cancelled") atoms.store(halt, 0, 1);
       inbox.hold();
     }
     outbox.write(RecordKind.outcome, {
@@ -298,7 +313,7 @@ export class Line {
     this.#ringIfDue(attempt, { final, endedAt });
     if (endedAt - this.#lastTurn < TURN_MS) return NOW;
     this.#lastTurn = endedAt;
-    nextTurn(() => this.#work());
+    this.#parts.nextTurn(() => this.#work());
     return LATER;
   }
 

@@ -64,6 +64,9 @@ const line = new Line({
   value: (task, iteration) => lane.value(task, iteration),
   halt: data.halt,
   now: monotonic,
+  isPromise: host.isPromise,
+  nextTurn: host.nextTurn,
+  clearChildren: host.clearChildren,
 });
 
 const CONSOLE: Readonly<Record<string, { stream: string; level: string }>> = {
@@ -145,15 +148,9 @@ const calls: WorkerCalls = {
   exportsOf,
 };
 
-function obey(message: Control): void {
-  if (message.do === "abort") line.abort(message.seq, message.outcome);
-  else if (message.do === "payload") line.payload(message.seq, message.text);
-  else line.answer(message.question);
-}
-
 function hear(message: unknown): void {
   if (typeof message === "number") line.wake();
-  else if (hasOwn(message as object, "do")) obey(message as Control);
+  else if (hasOwn(message as object, "do")) line.obey(message as Control);
   else if (!remote.receive(message as object)) receive(message);
 }
 

@@ -4,7 +4,7 @@
  * Invariant: it stays set only where the run was halted, or the failure that set it is about to be told.
  */
 import type { Clock } from "../base/clock.ts";
-import { load, store } from "../base/primordials.ts";
+import { atoms } from "./ring/atoms.ts";
 
 /** How long a worker may say that nothing is to start before the outcome must be told that leads to it, in milliseconds. */
 const HALT_MS = 1_000;
@@ -25,7 +25,7 @@ export class Halt {
   /** Nothing is to start any more. */
   set(): void {
     this.#meant = true;
-    store(this.cell, 0, 1);
+    atoms.store(this.cell, 0, 1);
   }
 
   /**
@@ -33,13 +33,13 @@ export class Halt {
    * that back after a while; returns whether it did.
    */
   lift(): boolean {
-    if (this.#meant || load(this.cell, 0) === 0) {
+    if (this.#meant || atoms.load(this.cell, 0) === 0) {
       this.#since = undefined;
       return false;
     }
     this.#since ??= this.#clock.monotonic();
     if (this.#clock.monotonic() - this.#since < HALT_MS) return false;
-    store(this.cell, 0, 0);
+    atoms.store(this.cell, 0, 0);
     return true;
   }
 }

@@ -7,7 +7,8 @@
  * For each stream:  bytes i32 | number of the attempt i32, then, behind all of these, room for the text.
  */
 import { MAX_LINE } from "../base/limits.ts";
-import { Ints, load, store } from "../base/primordials.ts";
+import { Ints } from "../base/primordials.ts";
+import { atoms } from "./ring/atoms.ts";
 import { BESIDE_TASKS, TextMemory } from "./ring/text.ts";
 
 /** Streams, as the log numbers them; the first is the logger, which has no unfinished lines. */
@@ -37,17 +38,17 @@ export class Unfinished {
     const length = this.#words[at]!;
     const written = this.#texts.write(text, FIRST + stream * ROOM + length);
     this.#words[at + 1] = seq;
-    store(this.#words, at, length + written);
+    atoms.store(this.#words, at, length + written);
   }
 
   /** The line has its end, and was told. */
   clear(stream: number): void {
-    store(this.#words, stream * WORDS, 0);
+    atoms.store(this.#words, stream * WORDS, 0);
   }
 
   /** What there is of an attempt's line. The worker may have written anything there. */
   read(stream: number, seq: number): string | undefined {
-    const length = load(this.#words, stream * WORDS);
+    const length = atoms.load(this.#words, stream * WORDS);
     if (length <= 0 || length > ROOM || this.#words[stream * WORDS + 1] !== seq) return undefined;
     return this.#texts.read(FIRST + stream * ROOM, length);
   }

@@ -48,7 +48,8 @@ export class HandClock implements Clock {
       this.#now = Math.max(this.#now, due.at);
       due.fn();
     }
-    this.#now = until;
+    // What was done when a timer fired may have taken time.
+    this.#now = Math.max(this.#now, until);
   }
 
   /** Goes on by `ms` without firing anything: late timers. */

@@ -6,7 +6,8 @@
  * A slot:  claim i32 | task | iteration | attempt | flags | timeout in ms | payload offset | payload bytes
  */
 
-import { add, compareExchange, exchange, Ints, load, notify, store, wait } from "../../base/primordials.ts";
+import { Ints } from "../../base/primordials.ts";
+import { atoms } from "./atoms.ts";
 import { ALONE, BESIDE_TASKS, TextMemory } from "./text.ts";
 
 /** Attempts that a lane may offer at a time. */
@@ -144,8 +145,8 @@ export class InboxWriter {
   /** Looks where the worker is; returns the number of the attempt that runs. What it has told before can be read then. */
   look(): number | undefined {
     // In this order: the worker writes the one that runs first, and clears it only when its outcome is written.
-    const tail = load(this.#cells, TAIL);
-    const current = load(this.#cells, CURRENT);
+    const tail = atoms.load(this.#cells, TAIL);
+    const current = atoms.load(this.#cells, CURRENT);
     if (tail < this.#passed || tail > this.#head) {
       this.#wrong ??= `its inbox claims ${tail} of ${this.#head} offers`;
     } else this.#passed = tail;
@@ -158,7 +159,7 @@ export class InboxWriter {
 
   /** Whether the worker has claimed the offer. */
   claimed(seq: number): boolean {
-    return load(this.#slots, (seq % SLOTS) * WORDS) === Claim.claimed;
+    return atoms.load(this.#slots, (seq % SLOTS) * WORDS) === Claim.claimed;
   }
 
   /** Offers an attempt; false if there is no room for it now. */
@@ -177,29 +178,29 @@ export class InboxWriter {
     slots[at + 5] = offer.timeoutMs;
     slots[at + 6] = offset;
     slots[at + 7] = this.#payloads.written;
-    store(slots, at, Claim.offered);
+    atoms.store(slots, at, Claim.offered);
     this.#head++;
-    store(this.#cells, HEAD, this.#head);
+    atoms.store(this.#cells, HEAD, this.#head);
     return true;
   }
 
   /** Wakes a worker that dozes; whether it sleeps and has to be woken by a message. Asked once after each batch of offers. */
   mustWake(): boolean {
-    notify(this.#cells, HEAD);
-    return exchange(this.#cells, IDLE, 0) === 1;
+    atoms.notify(this.#cells, HEAD);
+    return atoms.exchange(this.#cells, IDLE, 0) === 1;
   }
 
   /** Takes an offer back, more than once if need be; false if the worker has claimed it. */
   revoke(seq: number): boolean {
     if (seq < this.#passed) return false;
     const at = (seq % SLOTS) * WORDS;
-    const before = compareExchange(this.#slots, at, Claim.offered, Claim.revoked);
+    const before = atoms.compareExchange(this.#slots, at, Claim.offered, Claim.revoked);
     return before === Claim.offered || before === Claim.revoked;
   }
 
   /** The number of the attempt that is running, if one is. */
   get current(): number | undefined {
-    const current = load(this.#cells, CURRENT);
+    const current = atoms.load(this.#cells, CURRENT);
     return current === 0 ? undefined : current - 1;
   }
 
@@ -210,7 +211,7 @@ export class InboxWriter {
 
   /** Lets the worker go on that waits after an outcome that was no success: once for each. */
   release(): void {
-    add(this.#cells, RELEASED, 1);
+    atoms.add(this.#cells, RELEASED, 1);
   }
 }
 
@@ -233,7 +234,7 @@ export class InboxReader {
 
   /** Whether there is nothing more to claim. */
   get empty(): boolean {
-    return load(this.#cells, HEAD) === this.#tail;
+    return atoms.load(this.#cells, HEAD) === this.#tail;
   }
 
   /** Claims the next offer that was not revoked. @param now By the worker's monotonic clock. */
@@ -241,14 +242,14 @@ export class InboxReader {
     while (!this.empty) {
       const seq = this.#tail;
       const at = (seq % SLOTS) * WORDS;
-      const got = compareExchange(this.#slots, at, Claim.offered, Claim.claimed) === Claim.offered;
+      const got = atoms.compareExchange(this.#slots, at, Claim.offered, Claim.claimed) === Claim.offered;
       const claimed = got ? this.#read(seq, at) : undefined;
       if (got) {
         this.#claimedAt[0] = now;
-        store(this.#cells, CURRENT, seq + 1);
+        atoms.store(this.#cells, CURRENT, seq + 1);
       }
       this.#tail++;
-      store(this.#cells, TAIL, this.#tail);
+      atoms.store(this.#cells, TAIL, this.#tail);
       if (claimed !== undefined) return claimed;
     }
     return undefined;
@@ -256,7 +257,7 @@ export class InboxReader {
 
   /** The claimed attempt has ended and its outcome is written. */
   done(): void {
-    store(this.#cells, CURRENT, 0);
+    atoms.store(this.#cells, CURRENT, 0);
   }
 
   /** Stops claiming until the lane says go on. */
@@ -265,19 +266,19 @@ export class InboxReader {
   }
 
   get held(): boolean {
-    return load(this.#cells, RELEASED) !== this.#holds;
+    return atoms.load(this.#cells, RELEASED) !== this.#holds;
   }
 
   /** Blocks the thread for a moment, which a new offer cuts short: much cheaper than to be woken by a message. */
   doze(ms: number): void {
-    wait(this.#cells, HEAD, this.#tail, ms);
+    atoms.wait(this.#cells, HEAD, this.#tail, ms);
   }
 
   /** Says that a message is needed to wake us; false if there is something to do after all. */
   sleep(): boolean {
-    store(this.#cells, IDLE, 1);
+    atoms.store(this.#cells, IDLE, 1);
     if (this.empty || this.held) return true;
-    return exchange(this.#cells, IDLE, 0) === 0;
+    return atoms.exchange(this.#cells, IDLE, 0) === 0;
   }
 
   #read(seq: number, at: number): Claimed {

@@ -10,7 +10,8 @@
  */
 
 import { MAX_VALUE_BYTES } from "../../base/limits.ts";
-import { exchange, Floats, Ints, load, max, notify, slice, store, wait } from "../../base/primordials.ts";
+import { Floats, Ints, max, slice } from "../../base/primordials.ts";
+import { atoms } from "./atoms.ts";
 import { ALONE, BESIDE_TASKS, startOf, TextMemory } from "./text.ts";
 
 /** Size of the ring in bytes, a power of two. When it is full, the worker waits between two tasks until the lane has read. */
@@ -87,7 +88,7 @@ export class OutboxWriter {
 
   /** Wakes the reader, if it has not been woken since it last read. */
   ring(): void {
-    if (exchange(this.#cells, BELL, 1) === 0) this.#sendBell();
+    if (atoms.exchange(this.#cells, BELL, 1) === 0) this.#sendBell();
   }
 
   /** Where a record of at most this many bytes starts in the ring; leaves room behind it free if it is shorter. */
@@ -100,7 +101,7 @@ export class OutboxWriter {
       this.#ints[at >> 2] = gap;
       this.#ints[(at >> 2) + 1] = RecordKind.pad;
       this.#head = (this.#head + gap) | 0;
-      store(this.#cells, HEAD, this.#head);
+      atoms.store(this.#cells, HEAD, this.#head);
       at = 0;
     } else this.#awaitRoom(size);
     return at;
@@ -108,10 +109,10 @@ export class OutboxWriter {
 
   #awaitRoom(size: number): void {
     for (;;) {
-      const tail = load(this.#cells, TAIL);
+      const tail = atoms.load(this.#cells, TAIL);
       if (OUTBOX_BYTES - ((this.#head - tail) | 0) >= size) return;
       this.ring();
-      wait(this.#cells, TAIL, tail, 100);
+      atoms.wait(this.#cells, TAIL, tail, 100);
     }
   }
 
@@ -127,7 +128,7 @@ export class OutboxWriter {
     this.#ints[at + 8] = fields.c;
     this.#ints[at + 9] = length;
     this.#head = (this.#head + size) | 0;
-    store(this.#cells, HEAD, this.#head);
+    atoms.store(this.#cells, HEAD, this.#head);
   }
 }
 
@@ -159,21 +160,21 @@ export class OutboxReader {
 
   /** A bell was heard; whether the worker may have sent it: one for each time that it set the cell. */
   hears(): boolean {
-    return ++this.#heard <= this.#rung + (load(this.#cells, BELL) === 0 ? 0 : 1);
+    return ++this.#heard <= this.#rung + (atoms.load(this.#cells, BELL) === 0 ? 0 : 1);
   }
 
   /** Reads what is there; returns whether there was anything. A listener that returns a text has found something wrong. */
   drain(receive: Receive): boolean {
     if (this.#wrong !== undefined) return false;
-    if (exchange(this.#cells, BELL, 0) !== 0) this.#rung++;
-    const head = load(this.#cells, HEAD);
+    if (atoms.exchange(this.#cells, BELL, 0) !== 0) this.#rung++;
+    const head = atoms.load(this.#cells, HEAD);
     if (head === this.#tail) return false;
     if (((head - this.#tail) | 0) < 0 || ((head - this.#tail) | 0) > OUTBOX_BYTES) {
       this.#wrong = `its outbox claims ${(head - this.#tail) | 0} bytes of ${OUTBOX_BYTES}`;
     }
     while (this.#tail !== head && this.#wrong === undefined) this.#wrong = this.#record(head, receive);
-    store(this.#cells, TAIL, this.#tail);
-    notify(this.#cells, TAIL);
+    atoms.store(this.#cells, TAIL, this.#tail);
+    atoms.notify(this.#cells, TAIL);
     return true;
   }
 

@@ -1,0 +1,10 @@
+/**
+ * Owns the steps that the two sides of a lane take on the memory between them. All of them are taken by way of this one
+ * object, so that a test can come between any two: it has both sides on one thread, and lets them take turns there.
+ * Must not know what a cell means.
+ * Invariant: nothing but a test puts anything else into it; no task can reach it.
+ */
+import { add, compareExchange, exchange, load, notify, store, wait } from "../../base/primordials.ts";
+
+/** Atomic operations on shared cells. */
+export const atoms = { load, store, add, exchange, compareExchange, notify, wait };
