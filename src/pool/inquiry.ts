@@ -25,7 +25,7 @@ export interface Outstanding {
 }
 
 /** What a worker has answered: to which question, and what runs by its own words and by its inbox. */
-export interface Answered {
+export interface AnsweredInquiry {
   readonly question: number;
   readonly runs: number;
   readonly current: number | undefined;
@@ -56,7 +56,7 @@ export class Inquiry {
   }
 
   /** The worker has answered a question; returns what is wrong about that. */
-  answered({ question, runs, current }: Answered): string | undefined {
+  answered({ question, runs, current }: AnsweredInquiry): string | undefined {
     if (this.#still?.question !== question) return undefined;
     const { first, claimed } = this.#still;
     // It is asked again after a while.
