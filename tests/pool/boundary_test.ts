@@ -221,6 +221,10 @@ const WRONG: Readonly<Record<string, readonly [(rig: Rig) => void, RegExp]>> = {
     (rig) => rig.tell(RecordKind.log, { y: 20, text: "" }),
     /of a kind that there is not/,
   ],
+  "a line of no stream": [
+    (rig) => rig.tell(RecordKind.log, { y: 3, text: "" }),
+    /of a kind that there is not/,
+  ],
   "a line of no number": [
     (rig) => rig.tell(RecordKind.log, { y: NaN, text: "" }),
     /of a kind that there is not/,
@@ -393,7 +397,10 @@ test("a line is in the name of an attempt that the worker was given, or nobody's
   rig.tell(RecordKind.log, { a: 0, y: 5, text: "mine" });
   rig.tell(RecordKind.log, { a: -1, y: 5, text: "nobody's" });
   rig.lane.drain();
-  assert.deepEqual(rig.lines.map(({ task, text }) => [task, text]), [[0, "mine"], [-1, "nobody's"]]);
+  assert.deepEqual(rig.lines.map(({ task, iteration, attempt, text }) => [task, iteration, attempt, text]), [
+    [0, 0, 1, "mine"],
+    [-1, 0, 0, "nobody's"],
+  ]);
   assert.ok(rig.lane.given(({ task }) => task === 0) && !rig.lane.given(({ task }) => task === 9));
   rig.ends();
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { LaneItem, LaneOutcome } from "../../src/pool/attempt.ts";
 import { Lane } from "../../src/pool/lane.ts";
-import { BELL, WAKE } from "../../src/pool/protocol.ts";
+import { BELL, WAKE, type WorkerData } from "../../src/pool/protocol.ts";
 import { InboxReader, SLOTS } from "../../src/pool/ring/inbox.ts";
 import { OutboxWriter, RecordKind } from "../../src/pool/ring/outbox.ts";
 import { haltCell, newSeat } from "../../src/pool/seat.ts";
@@ -25,6 +25,7 @@ class Rig {
   readonly inbox: InboxReader;
   readonly outbox: OutboxWriter;
   readonly unfinished: Unfinished;
+  readonly data: WorkerData;
   terminated = 0;
   #message: (message: unknown) => void = () => {};
   #end: (end: ThreadEnd) => void = () => {};
@@ -42,6 +43,7 @@ class Rig {
     };
     const { clock } = this;
     const seat = newSeat(1, { halt: haltCell(), clock, start: () => thread });
+    this.data = seat.data;
     this.inbox = new InboxReader(seat.data.inbox);
     this.outbox = new OutboxWriter(seat.data.cells, seat.data.outbox, () => this.#message(BELL));
     this.unfinished = new Unfinished(seat.data.unfinished);
@@ -66,6 +68,7 @@ class Rig {
         ended: (_, left) => void this.heard.push(`ended ${left.map(({ task }) => task)}`),
       },
     });
+    assert.equal(this.lane.idleSince, clock.monotonic());
     // One count of time for both.
     this.tell(RecordKind.clock, { x: clock.stampOffset(), y: clock.monotonic() });
     this.outbox.ring();
@@ -322,6 +325,24 @@ test("lane: what ran when the thread ended has crashed by what ended it, and wha
     rig.lane.drain();
     assert.equal(rig.settled.length, 1);
   }
+});
+
+test("lane: an attempt whose claim was cut short by the end of its thread has begun", () => {
+  for (const follows of [false, true]) {
+    const rig = new Rig();
+    rig.offer(2, { follows });
+    // The claim, and that it runs; not that it was passed.
+    new Int32Array(rig.data.inbox.slots)[0] = 2;
+    rig.data.inbox.cells[4] = 1;
+    rig.gone({ code: 1 });
+    assert.deepEqual(rig.settled.map(({ task, outcome }) => [task, outcome]), [[0, "crashed"]]);
+  }
+  const claimed = new Rig();
+  claimed.offer(2);
+  // Only the claim: whether its code had begun nobody knows, so that it has not.
+  new Int32Array(claimed.data.inbox.slots)[0] = 2;
+  claimed.gone({ code: 1 });
+  assert.deepEqual([claimed.settled.length, claimed.heard.at(-1)], [0, "ended 1,0"]);
 });
 
 test("lane: a task that ends its thread has the thread ended, and an attempt that retires its own too", () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { LaneItem, LaneOutcome } from "../../src/pool/attempt.ts";
+import { Pace } from "../../src/pool/pace.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import type { PoolOptions, Supply } from "../../src/pool/port.ts";
 import { haltCell, newSeat } from "../../src/pool/seat.ts";
@@ -158,6 +159,18 @@ class Rig implements Supply {
   }
 }
 
+test("pool: a lane gets what lasts a millisecond, five with its line, at least two and at most a thousand", () => {
+  const pace = new Pace();
+  assert.deepEqual([pace.queue, pace.line], [50, 250]);
+  pace.took(2.02);
+  assert.ok(Math.abs(pace.meanMs - 0.12) < 1e-9);
+  assert.deepEqual([pace.queue, pace.line], [9, 42]);
+  for (let count = 0; count < 500; count++) pace.took(1);
+  assert.deepEqual([pace.queue, pace.line], [2, 6]);
+  for (let count = 0; count < 900; count++) pace.took(0);
+  assert.deepEqual([pace.queue, pace.line], [1_000, 1_000]);
+});
+
 test("pool: it starts as many workers as the run can use, up to the base, and one is there to be asked before", async () => {
   for (const [workers, width, expected] of [[2, 5, 2], [3, 2, 2], [2, 0, 0]] as const) {
     using rig = new Rig({ workers }, width);
@@ -274,8 +287,13 @@ test("pool: a fresh task gets a worker that has run nothing, the reserve first, 
   rig.add({ name: "l2", alone: "fresh" });
   assert.deepEqual(rig.ran, ["v1", "l2"]);
   assert.equal(rig.threads, 2, "none was started for it");
+  assert.equal(rig.lanes, 2);
+  rig.add({ name: "l" }, { name: "v" });
+  assert.deepEqual(rig.ran, ["v1", "l2", "l"], "nothing joins a fresh task on its worker");
+  await rig.ends(0);
   await rig.ends(1);
   assert.deepEqual([rig.threads, rig.lanes], [1, 1]);
+  assert.ok(rig.ran.includes("v"));
   assert.ok(!rig.heard.some((what) => what.startsWith("replaced")));
   // Where there can be no more, an idle one makes room.
   rig.add({ name: "l3", alone: "fresh" }, { name: "l4", alone: "fresh" });

@@ -138,6 +138,15 @@ test("inbox: a payload fills the room to its last byte, and not beyond", () => {
   assert.equal(worker.claim(0)!.payload, undefined);
 });
 
+test("inbox: a payload for which there is just room has it", () => {
+  const { lane, worker } = inbox();
+  assert.ok(lane.offer(offer(0, "x")));
+  const rest = "y".repeat((PAYLOAD_BYTES - 1) / 3);
+  assert.ok(lane.offer(offer(1, rest)));
+  assert.equal(worker.claim(0)!.payload, "x");
+  assert.ok(worker.claim(0)!.payload === rest);
+});
+
 test("inbox: a worker that has said that it sleeps is woken by a message, once, and none that found something sleeps", () => {
   const { lane, worker } = inbox();
   assert.ok(!lane.mustWake());
@@ -309,6 +318,18 @@ test("outbox: a record that ends with the ring leaves no gap, and one that just 
       Array.from({ length: 40 }, (_, at) => at * 61),
     );
   }
+});
+
+test("outbox: a ring that is full to its last byte is read whole", () => {
+  const { worker, lane } = outbox();
+  worker.write(RecordKind.log, fields(0, "x".repeat(24)));
+  const more = (OUTBOX_BYTES - 64) / 40;
+  reading(() => assert.fail("there is room"), () => {
+    for (let count = 0; count < more; count++) worker.write(RecordKind.alive, fields(count, undefined));
+  });
+  let read = 0;
+  lane.drain(() => void read++ as undefined);
+  assert.deepEqual([read, lane.wrong], [more + 1, undefined]);
 });
 
 test("outbox: one bell for each time that it is read, and no more is taken for the worker's", () => {
