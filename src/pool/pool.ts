@@ -63,7 +63,7 @@ export class Pool implements LaneListener {
 
   /** Asks a process that runs tasks of a kind, before the run begins. @param run What a task of it would run. */
   ask(kind: string, run: object): Promise<LaneOutcome> {
-    return this.own!.kept.ask(kind, run, ++this.#ids);
+    return this.own!.kept.ask(kind, run, ++this.#crew.lastId);
   }
 
   /** Begins to run what the supply has. */

@@ -103,7 +103,7 @@ export async function loadDocument(
     killGraceMs: 0,
     clock: world.clock,
     start: (data) => world.runtime.startThread({ code: workerCode, data }),
-    own: runnerPort({ run: "", runtime: world.runtime, note() {} }),
+    own: runnerPort({ run: "", runtime: world.runtime, clock: world.clock, note() {} }),
     services: () => ({}),
     listener: { settled() {}, printed() {}, progressed() {}, replaced() {} },
   });

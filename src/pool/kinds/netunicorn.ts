@@ -86,12 +86,12 @@ class Graphs implements KeptRunner {
       ? atob(base64In(url))
       : await runtime.readText(runtime.filePath(url));
     const minor = text.includes(CODE) ? MAKER.exec(text)?.[1] : undefined;
-    const usual = await interpreterOf(runtime, env).catch((error: Error) => error);
+    const usual = await interpreterOf(this.#port, env).catch((error: Error) => error);
     if (!(usual instanceof Error) && (minor === undefined || usual.version.startsWith(`3.${minor}.`))) {
       return usual;
     }
     if (minor !== undefined && !runtime.env(PYTHON_VARIABLE)) {
-      const made = await interpreterOf(runtime, env, `python3.${minor}`).catch(() => undefined);
+      const made = await interpreterOf(this.#port, env, `python3.${minor}`).catch(() => undefined);
       if (made !== undefined) return made;
     }
     if (usual instanceof Error) throw usual;
