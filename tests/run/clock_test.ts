@@ -4,25 +4,27 @@
  */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { clockBy } from "../../src/base/clock.ts";
 import { clockOffset, WorkerClock } from "../../src/pool/worker_clock.ts";
+import type { World } from "../../src/run/world.ts";
 import { HandClock } from "../store/hand_clock.ts";
-import { fixture, manifest, only, type Seen, start } from "./rig.ts";
+import { fixture, manifest, only, type Seen, start, world } from "./rig.ts";
 
 const STEPS = { "56 years forward": 56 * 365 * 86_400_000, "an hour back": -3_600_000 } as const;
 /** Far less than any step, far more than any of these runs takes. */
 const LONG_MS = 600_000;
 
-/** The wall clock of the executor's thread, set forward or back until it is set right. */
-class WallClock {
-  readonly #right = Date.now;
+/** A world whose wall clock is set forward or back. */
+class SteppedWorld {
+  #ahead = 0;
+  readonly world: World = { ...world, clock: clockBy(() => this.now()) };
 
   step(ms: number): void {
-    const right = this.#right;
-    Date.now = () => right() + ms;
+    this.#ahead += ms;
   }
 
-  right(): void {
-    Date.now = this.#right;
+  now(): number {
+    return Date.now() + this.#ahead;
   }
 }
 
@@ -32,28 +34,24 @@ function took({ startedAt, endedAt }: { readonly startedAt?: string; readonly en
 
 /** Steps the clock when the first task says so, and runs to the end. */
 async function stepped(ms: number): Promise<Seen & { readonly stepAt: number }> {
-  const clock = new WallClock();
-  try {
-    const going = start(
-      manifest("clock", {
-        keeps: {},
-        lasts: { needs: ["keeps"], timeout: "20s" },
-        failsOnce: { needs: ["lasts"], retry: { attempts: 2, delay: "200ms" } },
-        waits: { needs: ["lasts"], timeout: "20s" },
-        looks: { needs: ["waits"], fresh: true },
-        hangs: { needs: ["looks"], timeout: "200ms", allowFailure: true },
-        beside: { needs: ["keeps"], allowFailure: true, export: "lasts", timeout: "20s" },
-      }),
-      { workers: 2 },
-    );
-    await going.says("before");
-    clock.step(ms);
-    const stepAt = Date.now();
-    const seen = await going.seen;
-    return { ...seen, stepAt };
-  } finally {
-    clock.right();
-  }
+  const wall = new SteppedWorld();
+  const going = start(
+    manifest("clock", {
+      keeps: {},
+      lasts: { needs: ["keeps"], timeout: "20s" },
+      failsOnce: { needs: ["lasts"], retry: { attempts: 2, delay: "200ms" } },
+      waits: { needs: ["lasts"], timeout: "20s" },
+      looks: { needs: ["waits"], fresh: true },
+      hangs: { needs: ["looks"], timeout: "200ms", allowFailure: true },
+      beside: { needs: ["keeps"], allowFailure: true, export: "lasts", timeout: "20s" },
+    }),
+    { workers: 2, world: wall.world },
+  );
+  await going.says("before");
+  wall.step(ms);
+  const stepAt = wall.now();
+  const seen = await going.seen;
+  return { ...seen, stepAt };
 }
 
 for (const [name, ms] of Object.entries(STEPS)) {
@@ -84,14 +82,12 @@ for (const [name, ms] of Object.entries(STEPS)) {
 
 test("clock: a step while a pipeline is loaded does no harm", async () => {
   for (const ms of Object.values(STEPS)) {
-    const clock = new WallClock();
-    try {
-      const going = start(fixture("clock_pipeline"));
-      clock.step(ms);
-      assert.equal((await going.seen).result.state, "succeeded");
-    } finally {
-      clock.right();
-    }
+    const wall = new SteppedWorld();
+    const going = start(fixture("clock_pipeline"), { world: wall.world });
+    wall.step(ms);
+    const { result } = await going.seen;
+    assert.equal(result.state, "succeeded");
+    assert.ok(Math.abs(Date.parse(result.endedAt!) - wall.now()) < LONG_MS);
   }
 });
 
