@@ -349,3 +349,29 @@ test("http: a condition names at most a hundred versions, a weak one is none to 
   assert.equal(await refused("/store/none", write("*")), "412 VERSION_CONFLICT");
   assert.equal(run.store.get("k")!.value, "2");
 });
+
+test("http: the status has the first of what it lists, in order, and how long the process has lived", async () => {
+  const run = new HandRun();
+  const skipped = Array.from({ length: 60 }, (_, at) => `s${at}`);
+  run.standing = skipped.map((task) => ({
+    task,
+    standing: "settled",
+    iteration: 0,
+    attempt: 0,
+    outcome: "skipped",
+    because: "no",
+    waitsFor: [],
+  }));
+  const snapshot = run.snapshot.bind(run);
+  run.snapshot = (limit) => {
+    const told = snapshot(limit);
+    return { ...told, tasks: 60, counts: { ...told.counts, waiting: 0, skipped: 60 } };
+  };
+  const { ask } = world({}, run);
+  const status = await (await ask("/status", { token: null })).json() as {
+    uptimeMs: number;
+    run: { skipped: { task: string }[] };
+  };
+  assert.deepEqual(status.run.skipped.map(({ task }) => task), skipped.slice(0, 50));
+  assert.ok(status.uptimeMs >= 0 && status.uptimeMs < 30_000, `${status.uptimeMs}`);
+});
