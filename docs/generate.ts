@@ -5,7 +5,7 @@
  */
 import { toJsonSchema } from "@valibot/to-json-schema";
 import { readFileSync, writeFileSync } from "node:fs";
-import { configTable } from "../src/config/config.ts";
+import { configTable, dialectTable } from "../src/config/tables.ts";
 import { CHOICES, manifestSchema } from "../src/pipeline/document/schema.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -43,11 +43,16 @@ function convert(schema: Schema): Json {
   return converted;
 }
 
-/** The text of docs/configuration.md with the table of all variables as the schema has it. */
+/** The text of docs/configuration.md with the tables of all variables as their schemas have them. */
 export function withConfigTable(text: string): string {
-  const table = /^\| variable +\| what it says .*\n(?:\|.*\n)+/m;
-  if (!table.test(text)) throw new Error("There is no table in docs/configuration.md: give it its head");
-  return text.replace(table, () => `${configTable()}\n`);
+  const tables = [
+    [/^\| variable +\| what it says .*\n(?:\|.*\n)+/m, configTable],
+    [/^\| variable +\| dialect .*\n(?:\|.*\n)+/m, dialectTable],
+  ] as const;
+  return tables.reduce((before, [head, made]) => {
+    if (!head.test(before)) throw new Error("A table in docs/configuration.md is missing: give it its head");
+    return before.replace(head, () => `${made()}\n`);
+  }, text);
 }
 
 if (import.meta.main) {

@@ -36,7 +36,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   "base": [],
   "cli": ["*"],
-  "config": ["protocol", PORT, ...FLOOR],
+  // The dialects of gateways say which variables they have.
+  "config": ["src/uplink/dialects/list.ts", "src/uplink/dialects/dialect.ts", "protocol", PORT, ...FLOOR],
   "environment": ["run", "pipeline", "runtime", ...FLOOR],
   "gateway": ["protocol", PORT, ...FLOOR],
   "http": ["pipeline", PORT, ...FLOOR],
@@ -161,10 +162,7 @@ const WALL_DIFFERENCE_USED: Readonly<Record<string, string>> = {
 const SHARED_NAMES: Readonly<Record<string, readonly string[]>> = {
   "the language's own functions keep their names": ["exchange", "load"],
   "two things, each the plain word of its room; the next who renames one takes it off this list": [
-    "Flags",
-    "LaneOptions",
     "MAX_WAIT_MS",
-    "placeOf",
   ],
 };
 const EXPORTED = /^export (?:(?:declare|abstract|async) )*(?:class|const|function\*?|interface|type) (\w+)/gm;
@@ -493,6 +491,50 @@ test("no duration is the difference of two wall times", () => {
       : [...code.matchAll(WALL_DIFFERENCE)].map(([what]) =>
         `says "${what.trim()}": take monotonic time, or what src/base/clock.ts has for stamps`
       )
+  );
+  assert.deepEqual(found, []);
+});
+
+/** Reads of our variables from the environment, by name or by a constant. */
+const VARIABLE_READ =
+  /\benv\??\.?\(\s*(?:"(?:OUTRIDER|NETUNICORN)_\w*"|[A-Z][A-Z_]+\b)|\[\s*"OUTRIDER_\w*"\s*\]/g;
+
+/** Who reads variables that are no settings, and why. */
+const VARIABLE_READ_USED: Readonly<Record<string, string>> = {
+  "src/agent/supervise.ts": "what a supervisor tells its child, written and read here alone",
+};
+
+/** Where kinds of tasks find the interpreters of the device: also a program that runs a pipeline by itself has them. */
+const INTERPRETERS = /^src\/pool\/kinds\//;
+
+test("our variables are read where settings are made, and nowhere again", () => {
+  for (const text of ['env("OUTRIDER_TOKEN")', "runtime.env(SUPERVISED)", 'process.env["OUTRIDER_URL"]']) {
+    assert.ok(text.match(VARIABLE_READ), text);
+  }
+  assert.ok(!'env("NO_COLOR")'.match(VARIABLE_READ));
+  const found = breaches(({ path, text }) =>
+    path.startsWith("src/config/") || path in VARIABLE_READ_USED || INTERPRETERS.test(path) ||
+      path.endsWith("code.ts")
+      ? []
+      : [...text.matchAll(VARIABLE_READ)].map(([what]) => `reads ${what}: config/ has it`)
+  );
+  assert.deepEqual(found, []);
+});
+
+/** Where it could matter which dialect a gateway speaks; elsewhere netUnicorn is a kind of tasks. */
+const ASKS_GATEWAYS =
+  /^src\/(?:agent|config|serving|http|uplink)\/|^src\/cli\/(?:commands\/agent\.ts$|ask\/)/;
+
+test("nothing but the list asks which dialect a gateway speaks", () => {
+  const found = breaches(({ path, code, imports }) =>
+    !ASKS_GATEWAYS.test(path) || path.startsWith("src/uplink/dialects/") ? [] : [
+      ...imports.filter((to) => /^src\/uplink\/dialects\/(?!list\.ts$|dialect\.ts$)/.test(to)).map((to) =>
+        `imports ${to}`
+      ),
+      ...[...code.matchAll(/\bnetunicorn\w*|\bdialect\??\.name\b|\boutriderGateway\b/gi)].map(([what]) =>
+        `says ${what}`
+      ),
+    ]
   );
   assert.deepEqual(found, []);
 });

@@ -4,10 +4,11 @@
  * Invariant: once stopped, it has no request, timer or listener left.
  */
 import type { HttpCondition, HttpGateway } from "../serving/serving.ts";
+import { Reach } from "./reach.ts";
 import { CommandInbox } from "../uplink/instructions.ts";
 import type { LogRecord } from "../model/record.ts";
 import type { Gateway, Pulled } from "../uplink/gateway.ts";
-import { SourceError, type UplinkError } from "../uplink/errors.ts";
+import { SourceError } from "../uplink/errors.ts";
 import { type HeartbeatLoop, type HeartbeatSnapshot, startHeartbeat } from "../uplink/heartbeat.ts";
 import type { Instruction } from "../protocol/messages.ts";
 import type { Life } from "../model/stream.ts";
@@ -30,6 +31,8 @@ export interface LinkOptions {
   readonly gateway: Gateway;
   readonly clock: Clock;
   readonly random: Random;
+  /** Names this life of the process. */
+  readonly session: string;
   readonly heartbeatMs: number;
   readonly quiet: boolean;
   readonly snapshot: () => Omit<HeartbeatSnapshot, "spool">;
@@ -39,22 +42,13 @@ export interface LinkOptions {
 }
 
 /** The line to one gateway. */
-export class Link {
-  readonly gateway: Gateway;
+export class GatewayLink {
   readonly #options: LinkOptions;
+  readonly #reach: Reach;
   readonly #inbox: CommandInbox = new CommandInbox();
   readonly #heartbeat: HeartbeatLoop;
   readonly #reports: Map<Report, RecordSource> = new Map();
   readonly #unlisten: () => void;
-  /** When the gateway last answered, by the monotonic clock; at first, when the link began. */
-  #heardAt: number;
-  /** When anything last got through, as a stamp. */
-  #lastContactAt: number | undefined;
-  /** What does not get through now, each with its last error: the heartbeat, the pull, reports. */
-  readonly #failing: Map<unknown, string> = new Map();
-  /** Codes of the trouble that a person has been told of. */
-  readonly #told: Set<string> = new Set();
-  #missedBeats = 0;
   /** Whether it is to keep silent, which has to wait while the executor is paused. */
   #silent: boolean;
   #paused = false;
@@ -64,17 +58,16 @@ export class Link {
   #farewell: { made: boolean; readonly done: () => void } | undefined;
 
   constructor(options: LinkOptions) {
-    const { gateway, clock, random, quiet, heartbeatMs } = options;
-    this.gateway = gateway;
+    const { gateway, clock, random, session, quiet, heartbeatMs, note } = options;
     this.#options = options;
+    this.#reach = new Reach({ clock, note, url: gateway.url });
     this.#silent = quiet;
-    this.#heardAt = clock.monotonic();
     this.#unlisten = this.#inbox.listen(options.onCommand);
     this.#heartbeat = startHeartbeat({
       gateway,
       clock,
       random,
-      session: crypto.randomUUID(),
+      session,
       snapshot: () => {
         if (this.#farewell !== undefined) this.#farewell.made = true;
         const rival = this.#rival === undefined ? {} : { rival: this.#rival };
@@ -84,7 +77,7 @@ export class Link {
       intervalMs: heartbeatMs,
       quiet,
       onReply: ({ rival }) => {
-        this.#heard("heartbeat");
+        this.#reach.heard("heartbeat");
         this.#heardOfRival(rival);
         if (this.#farewell?.made) this.#farewell.done();
         for (const report of this.#reports.keys()) report.online();
@@ -92,11 +85,12 @@ export class Link {
       onUnsent: () => {
         if (this.#farewell?.made) this.#farewell.done();
       },
-      onError: (error) => {
-        this.#missedBeats++;
-        this.#failed("heartbeat", error);
-      },
+      onError: (error) => this.#reach.failed("heartbeat", error),
     });
+  }
+
+  get gateway(): Gateway {
+    return this.#options.gateway;
   }
 
   /** Records that wait to be sent. */
@@ -112,23 +106,24 @@ export class Link {
 
   /** How long the gateway has been out of reach, milliseconds; 0 while nothing has failed. */
   get outOfReachMs(): number {
-    return this.#failing.size > 0 ? this.#options.clock.monotonic() - this.#heardAt : 0;
+    return this.#reach.outMs;
   }
 
   /** What an end point tells of the gateway. */
   told(): HttpGateway {
+    const { lastContactAt, missedBeats } = this.#reach;
     return {
       url: this.gateway.url,
-      ...(this.#lastContactAt !== undefined && { lastContactAt: this.#lastContactAt }),
+      ...(lastContactAt !== undefined && { lastContactAt }),
       spool: this.spool,
-      heartbeatFailures: this.#missedBeats,
+      heartbeatFailures: missedBeats,
     };
   }
 
   /** What is not as it should be between here and the gateway. */
   get conditions(): readonly HttpCondition[] {
     const found: HttpCondition[] = [];
-    const lastError = [...this.#failing.values()].at(-1);
+    const { lastError } = this.#reach;
     if (lastError !== undefined) {
       const seconds = Math.round(this.outOfReachMs / 1000);
       found.push({
@@ -193,14 +188,14 @@ export class Link {
       ...(isDone && { isDone }),
       ...(known === undefined ? {} : { known }),
       onNone: () => {
-        this.#heard("pull");
+        this.#reach.heard("pull");
         if (!told) note(`The gateway ${gateway.url} has no pipeline yet: waiting for one`);
         told = true;
       },
-      onError: (error) => this.#failed("pull", error),
+      onError: (error) => this.#reach.failed("pull", error),
     });
-    if (pulled === undefined) this.#failing.delete("pull");
-    else this.#heard("pull");
+    if (pulled === undefined) this.#reach.forget("pull");
+    else this.#reach.heard("pull");
     return pulled;
   }
 
@@ -226,21 +221,22 @@ export class Link {
       quiet,
       ...(handout === undefined ? {} : { handout }),
       heard: () => this.#heartbeat.heard,
-      onAcknowledged: () => this.#heard(report),
+      onAcknowledged: () => this.#reach.heard(report),
       onLeftOut: (what) => {
         onMissing();
         note(what);
       },
       ...(life === undefined ? {} : { life }),
-      onParked: (lane, { from, to, reason }) => {
+      onParked: (stream, { from, to, reason }) => {
         onMissing();
-        note(`Records ${from} to ${to} of the ${lane} are set aside: ${reason}`);
+        note(`Records ${from} to ${to} of the ${stream} are set aside: ${reason}`);
       },
       onRejected: (rejected) => {
         onMissing();
         note(`The gateway could not read ${rejected.length} records: ${rejected[0]?.reason}`);
       },
-      onError: (error) => error instanceof SourceError ? this.#say(error) : this.#failed(report, error),
+      onError: (error) =>
+        error instanceof SourceError ? this.#reach.say(error) : this.#reach.failed(report, error),
     });
     this.#reports.set(report, source);
     return report;
@@ -249,13 +245,13 @@ export class Link {
   /** Ends a report; what it has not sent stays in its journal. */
   async drop(report: Report): Promise<void> {
     this.#reports.delete(report);
-    this.#failing.delete(report);
+    this.#reach.forget(report);
     await report.stop();
   }
 
   /** Tells the gateway a last time how things stand, if it is in reach. */
   async farewell(): Promise<void> {
-    if (this.#failing.size > 0) return;
+    if (this.#reach.failing) return;
     const over = new AbortController();
     this.#farewell = { made: false, done: () => over.abort() };
     this.#heartbeat.beat();
@@ -270,19 +266,6 @@ export class Link {
     ]);
   }
 
-  /** Whatever gets through shows that heartbeats would; but where they do and results do not, the gateway is not back. */
-  #heard(by: unknown): void {
-    const { clock, note } = this.#options;
-    const failed = this.#failing.delete(by) || this.#failing.has("heartbeat");
-    this.#failing.delete("heartbeat");
-    this.#lastContactAt = clock.now();
-    if (by === "heartbeat" && this.#failing.size > 0) return;
-    this.#heardAt = clock.monotonic();
-    if (this.#failing.size > 0) return;
-    if (failed) note(`The gateway ${this.gateway.url} is back`);
-    this.#told.clear();
-  }
-
   /** Tells of it, and at once tells it back: only who lives now can. */
   #heardOfRival(rival: string | undefined): void {
     if (rival !== undefined && this.#rival === undefined) {
@@ -291,17 +274,5 @@ export class Link {
       queueMicrotask(() => this.#heartbeat.beat());
     }
     this.#rival = rival;
-  }
-
-  /** Each kind of trouble is told once, until all is well. */
-  #say(error: UplinkError): void {
-    if (!this.#told.has(error.code)) this.#options.note(`${error.message}; trying again`);
-    this.#told.add(error.code);
-  }
-
-  #failed(by: unknown, error: UplinkError): void {
-    this.#say(error);
-    this.#failing.delete(by);
-    this.#failing.set(by, error.message);
   }
 }

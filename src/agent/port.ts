@@ -16,6 +16,8 @@ import type { Random } from "../base/random.ts";
 export interface AgentPort {
   readonly clock: Clock;
   readonly random: Random;
+  /** An id that nothing else has, anywhere. */
+  newId(): string;
   /** `undefined` where there is none. */
   readonly gateway: Gateway | undefined;
   /** `undefined` where nothing is kept. */

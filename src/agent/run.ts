@@ -6,7 +6,7 @@
 import { messageOf } from "../base/message.ts";
 import type { AgentPort } from "./port.ts";
 import type { AgentEndPoint } from "./serving.ts";
-import type { Link } from "./link.ts";
+import type { GatewayLink } from "./link.ts";
 import { recordFailure } from "./failed.ts";
 import { finishedOf } from "./finished.ts";
 import type { Config } from "../config/config.ts";
@@ -39,7 +39,7 @@ export interface Ending {
 export interface AgentRunOptions {
   readonly config: Config;
   readonly port: AgentPort;
-  readonly link: Link | undefined;
+  readonly link: GatewayLink | undefined;
   readonly endPoint: AgentEndPoint;
   readonly kept: KeptRun | undefined;
   /** Tag of the gateway's hand-out that it carries out. */
@@ -64,8 +64,8 @@ export class AgentRun {
     const { config, port, link, kept, endPoint } = this.#options = options;
     this.#journal = endPoint.journal(kept?.journal ?? memoryJournal({ logBytes: config.spoolBytes }));
     const { workers, maxWorkers, workerMemoryMiB, stopGraceMs, killGraceMs } = config;
-    const { gateway, clock, random } = port;
-    const flags = gateway && createFlags({ gateway, clock, random });
+    const { gateway, clock, random, newId } = port;
+    const flags = gateway && createFlags({ gateway, clock, random, newId });
     this.#execution = endPoint.attach(port.startRun(source, {
       journal: withLevel(this.#journal, options.level),
       environment: () => endPoint.environment(),
@@ -163,7 +163,7 @@ export class AgentRun {
     this.#execution.note("warn", text);
   }
 
-  async #carryOut(link: Link | undefined): Promise<Ending> {
+  async #carryOut(link: GatewayLink | undefined): Promise<Ending> {
     try {
       const { report } = await this.#execution.begun;
       if (this.#options.kept !== undefined) this.#options.port.state?.begun(this.#options.kept);
@@ -186,7 +186,7 @@ export class AgentRun {
     }
   }
 
-  async #end(state: RunState, link: Link | undefined): Promise<Ending> {
+  async #end(state: RunState, link: GatewayLink | undefined): Promise<Ending> {
     try {
       this.#report?.end({ state, ...this.#wholeResult(link) });
     } catch (error) {
@@ -198,7 +198,7 @@ export class AgentRun {
   }
 
   /** What a report is told of where the run comes from and is kept. */
-  get #origin(): NonNullable<Parameters<Link["report"]>[2]> {
+  get #origin(): NonNullable<Parameters<GatewayLink["report"]>[2]> {
     const { kept, port } = this.#options;
     if (kept === undefined) return { handout: this.handout };
     return { handout: this.handout, life: kept.life, onMissing: () => port.state?.keepRefused(kept) };
@@ -210,7 +210,7 @@ export class AgentRun {
   }
 
   /** Only a gateway that takes a run whole wants the document; it may be large. */
-  #wholeResult(link: Link | undefined): { result?: unknown } {
+  #wholeResult(link: GatewayLink | undefined): { result?: unknown } {
     if (link?.gateway.report.kind !== "whole") return {};
     return { result: this.#redactor.value(JSON.parse([...this.#execution.resultJson()].join(""))) };
   }
@@ -221,7 +221,7 @@ export class AgentRun {
   }
 
   /** A pipeline that can't be read, or another one than the journal's: the gateway is told as of a run that failed. */
-  async #notBegun(error: unknown, link: Link | undefined): Promise<Ending> {
+  async #notBegun(error: unknown, link: GatewayLink | undefined): Promise<Ending> {
     const { port, kept } = this.#options;
     if (kept !== undefined) port.state?.begun(kept);
     link?.quiet(false);

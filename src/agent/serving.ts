@@ -4,6 +4,7 @@
  * Invariant: the agent goes on without an end point, unless the operator named an address that can't be had; secrets are
  * kept out of the log either way.
  */
+import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/message.ts";
 import type { Config } from "../config/config.ts";
 import type { HttpCondition, HttpGateway, HttpState } from "../serving/serving.ts";
@@ -13,7 +14,7 @@ import { redactingJournal } from "../secrets/journal.ts";
 import type { Redactor } from "../secrets/redactor.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { Serving } from "../serving/serving.ts";
-import { ServingError } from "../config/place.ts";
+import { ServingError } from "../config/serve_address.ts";
 
 /** What the end point asks of the agent. */
 export interface AgentView {
@@ -44,6 +45,7 @@ export interface AgentServingOptions {
   readonly runtime: Runtime;
   /** Outrider's version. */
   readonly version: string;
+  readonly clock: Clock;
   /** Takes out what is secret from the start. */
   readonly redactor: Redactor;
   /** Tells a person, in words. */
@@ -70,8 +72,8 @@ export async function serveAgent(
   view: AgentView,
   options: AgentServingOptions,
 ): Promise<AgentEndPoint> {
-  const { runtime, version, redactor, note, page } = options;
-  const { serve: address, executor, stateDir } = config;
+  const { runtime, version, redactor, clock, note, page } = options;
+  const { serve: address, serveToken, serveHosts, executor, stateDir } = config;
   if (address === undefined) return unserved(redactor);
   const { startServing } = await import("../serving/serving.ts");
   try {
@@ -79,6 +81,8 @@ export async function serveAgent(
       runtime,
       version,
       address,
+      operator: { token: serveToken, hosts: serveHosts },
+      clock,
       note,
       ...(executor !== undefined && { executor }),
       ...(stateDir !== undefined && { stateDir }),

@@ -1,5 +1,5 @@
 /**
- * Owns the agent's real world: the runtime, the gateway's dialect, the state directory, the executor.
+ * Owns the agent's real world: the runtime, the gateway, the state directory, the executor.
  * Must not know how the agent works.
  * Invariant: nothing is asked of the network before the agent does.
  */
@@ -8,20 +8,17 @@ import { startAgent } from "./agent.ts";
 import type { Agent, AgentPort } from "./port.ts";
 import { serveAgent } from "./serving.ts";
 import { systemClock } from "../base/clock.ts";
-import { askLocalDirectly } from "../base/no_proxy.ts";
 import type { Config } from "../config/config.ts";
 import { inspectedRun } from "../run/run.ts";
 import type { Runtime } from "../runtime/port.ts";
-import { secretVariables } from "../config/serving.ts";
-import { redactorFor } from "../secrets/known.ts";
+import { Redactor } from "../secrets/redactor.ts";
 import { StateDir } from "../run/kept/state_dir.ts";
+import type { ConnectOptions } from "../uplink/dialects/dialect.ts";
 import type { Gateway } from "../uplink/gateway.ts";
-import { netunicornGateway } from "../uplink/dialects/netunicorn/netunicorn.ts";
 import { tokenIn } from "../protocol/token.ts";
-import { outriderGateway } from "../uplink/dialects/outrider.ts";
 
 /** What the command adds to the world. */
-export interface Surroundings extends Pick<AgentPort, "note" | "show" | "version" | "lastEnd"> {
+export interface AgentSurroundings extends Pick<AgentPort, "note" | "show" | "version" | "lastEnd"> {
   readonly runtime: Runtime;
   readonly follow: boolean;
   /** Waits until nobody else uses the state directory. Default: that is an error. */
@@ -34,17 +31,11 @@ export interface Surroundings extends Pick<AgentPort, "note" | "show" | "version
 const FREE_MS = 500;
 
 /** Starts an agent on this machine, as soon as its state directory is free. */
-export async function startAgentHere(config: Config, surroundings: Surroundings): Promise<Agent> {
+export async function startAgentHere(config: Config, surroundings: AgentSurroundings): Promise<Agent> {
   const { runtime, follow, waits, page, ...rest } = surroundings;
   const { version } = rest;
-  const token = config.gateway?.token;
-  const env = (name: string) => runtime.env(name);
-  const redactor = redactorFor(env, {
-    names: secretVariables(env),
-    more: token === undefined ? [] : [token],
-  });
+  const redactor = new Redactor(config.secrets);
   const note = (text: string) => rest.note(redactor.text(text));
-  if (config.gateway !== undefined) askLocalDirectly(runtime, config.gateway.url);
   const state = config.stateDir === undefined
     ? undefined
     : new StateDir(config.stateDir, { runtime, logBytes: config.spoolBytes });
@@ -58,13 +49,17 @@ export async function startAgentHere(config: Config, surroundings: Surroundings)
     ...rest,
     note,
     redactor,
-    serve: (view) => serveAgent(config, view, { runtime, version, redactor, note, page }),
+    serve: (view) => serveAgent(config, view, { runtime, version, redactor, clock: systemClock, note, page }),
     clock: systemClock,
     random: Math.random,
-    gateway: gatewayOf(config, async (path) => {
-      const renewed = tokenIn(await runtime.readText(path));
-      redactor.add([renewed]);
-      return renewed;
+    newId: () => crypto.randomUUID(),
+    gateway: connected(config, {
+      environment: runtime,
+      readToken: async (path) => {
+        const renewed = tokenIn(await runtime.readText(path));
+        redactor.add([renewed]);
+        return renewed;
+      },
     }),
     state,
     runtime: `${runtime.name} ${runtime.version}`,
@@ -93,21 +88,26 @@ async function whenFree(state: StateDir, told: () => void): Promise<void> {
   }
 }
 
-function gatewayOf(
+/** The gateway that is configured, whatever it speaks. */
+function connected(
   { gateway, executor, experiment, groups }: Config,
-  readToken: (path: string) => Promise<string>,
+  { environment, readToken }: {
+    readonly environment: ConnectOptions["environment"];
+    readonly readToken: (path: string) => Promise<string>;
+  },
 ): Gateway | undefined {
   if (gateway === undefined || executor === undefined) return undefined;
-  const options = {
-    url: gateway.url,
-    fetch: (url: string, init: RequestInit) => fetch(url, init),
-    clock: systemClock,
+  const { dialect, url, token, tokenFile, settings } = gateway;
+  return dialect.connect({
+    url,
     executor,
-    ...(gateway.token === undefined ? {} : { token: gateway.token }),
-    ...(gateway.tokenFile === undefined ? {} : { renewToken: () => readToken(gateway.tokenFile!) }),
-    ...(experiment === undefined ? {} : { experiment }),
-  };
-  return gateway.dialect === "netunicorn"
-    ? netunicornGateway(options)
-    : outriderGateway({ ...options, groups });
+    experiment,
+    groups,
+    token,
+    renewToken: tokenFile === undefined ? undefined : () => readToken(tokenFile),
+    settings,
+    clock: systemClock,
+    random: Math.random,
+    environment,
+  });
 }

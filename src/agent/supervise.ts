@@ -12,14 +12,29 @@
 import type { Child, ChildEnd } from "../runtime/port.ts";
 import { Backoff } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
+import type { Environment } from "../base/no_proxy.ts";
 import type { Random } from "../base/random.ts";
 import { sleep } from "../base/wait.ts";
 
 /** Variable in which the child finds why the one before it ended. */
-export const LAST_END = "OUTRIDER_LAST_END";
+const LAST_END = "OUTRIDER_LAST_END";
 
 /** Variable that tells a child that it is one: it waits for its state directory, and ends with its supervisor. */
-export const SUPERVISED = "OUTRIDER_SUPERVISED";
+const SUPERVISED = "OUTRIDER_SUPERVISED";
+
+/** The variables of a child. @param lastEnd Why the one before it ended. */
+export function childVariables(lastEnd: string | undefined): Readonly<Record<string, string>> {
+  return { [SUPERVISED]: "1", [LAST_END]: lastEnd ?? "" };
+}
+
+/** What a supervisor tells this process, if it is one's child; what tasks start is none's. */
+export function supervision(
+  { env, setEnv }: Environment,
+): { readonly supervised: boolean; readonly lastEnd: string | undefined } {
+  const supervised = env(SUPERVISED) === "1";
+  if (supervised) setEnv(SUPERVISED, "");
+  return { supervised, lastEnd: env(LAST_END) || undefined };
+}
 
 /** A child that lived so long makes the next back-off short again, milliseconds. */
 const LONG_LIFE_MS = 60_000;

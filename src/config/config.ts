@@ -1,55 +1,33 @@
 /**
- * Owns the agent's configuration: every environment variable with its unit, range and default, and how they come together.
+ * Owns the agent's configuration: how the variables come together, and what contradicts itself.
  * Must not know what any of it is used for, nor read files itself.
- * Invariant: either a whole configuration or every problem at once; a secret is in no message.
+ * Invariant: either a whole configuration or every problem at once; a secret is in no message. Nobody reads a variable again.
  */
-import { HEARTBEAT_MS, KILL_GRACE_MS, LOG_BYTES, LOG_LEVEL, STOP_GRACE_MS } from "../defaults.ts";
-import { messageOf } from "../base/message.ts";
 import { concealedAddress } from "../base/concealed.ts";
-import {
-  aboutVariable,
-  type KeepAliveAction,
-  readVariables,
-  type VariableName,
-  variableNames,
-  type VariableValues,
-} from "./schema.ts";
-import type { Level } from "../model/record.ts";
-import { placeOf } from "./place.ts";
-import { exposure, isPlace } from "./serving.ts";
+import { messageOf } from "../base/message.ts";
 import { checkToken, tokenIn } from "../protocol/token.ts";
+import type { Dialect } from "../uplink/dialects/dialect.ts";
+import { findIn, type Found, type FoundVariable } from "./found.ts";
+import { isServeAddress, serveAddress } from "./serve_address.ts";
+import { exposure, secretsIn } from "./serving.ts";
+import type { Settings } from "./variables.ts";
 
-/** How the agent is set up. Times in milliseconds. */
-export interface Config {
-  readonly executor: string | undefined;
-  readonly experiment: string | undefined;
-  readonly groups: readonly string[];
-  readonly gateway:
-    | {
-      readonly url: string;
-      readonly dialect: "outrider" | "netunicorn";
-      readonly token: string | undefined;
-      /** Where the token was read, and may be replaced. */
-      readonly tokenFile?: string;
-    }
-    | undefined;
-  /** Path of a pipeline or bundle; `undefined`: the default one, if it is there. */
-  readonly pipeline: string | undefined;
-  readonly stateDir: string | undefined;
-  readonly heartbeatMs: number;
-  readonly workers: number | undefined;
-  readonly maxWorkers: number | undefined;
-  readonly workerMemoryMiB: number | undefined;
-  /** `ms` is `Infinity` where the gateway is waited for without end. */
-  readonly keepAlive: { readonly ms: number; readonly then: KeepAliveAction };
-  readonly spoolBytes: number;
-  readonly logLevel: Level;
-  /** Sends nothing but what is unavoidable until the run is over. */
-  readonly quiet: boolean;
-  readonly stopGraceMs: number;
-  readonly killGraceMs: number;
-  /** Where the end point is; empty: any free port of 127.0.0.1; `undefined`: there is none. */
-  readonly serve: string | undefined;
+/** How the agent is set up: what the variables say, and what follows from it. Times in milliseconds. */
+export interface Config extends Omit<Settings, "address" | "token" | "tokenFile"> {
+  readonly gateway: GatewayConfig | undefined;
+  /** What must never appear in what is shown, logged or sent. */
+  readonly secrets: readonly string[];
+}
+
+/** Which gateway, and how it is spoken to. */
+export interface GatewayConfig {
+  readonly dialect: Dialect;
+  readonly url: string;
+  readonly token: string | undefined;
+  /** Where the token was read, and may be replaced. */
+  readonly tokenFile?: string;
+  /** What the dialect's own variables say, by name. */
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 /** What reading the configuration asks of the outside. */
@@ -78,152 +56,105 @@ export interface ConfigRead {
   readonly settings: readonly Setting[];
 }
 
-/** The one of netUnicorn's that has no unit. */
-const SECONDS = "NETUNICORN_EXECUTOR_HEARTBEAT_SECONDS";
-
-/** netUnicorn's variables, by ours that they stand for. */
-const NETUNICORN: Readonly<Partial<Record<VariableName, string>>> = {
-  OUTRIDER_GATEWAY: "NETUNICORN_GATEWAY_ENDPOINT",
-  OUTRIDER_EXECUTOR_ID: "NETUNICORN_EXECUTOR_ID",
-  OUTRIDER_EXPERIMENT_ID: "NETUNICORN_EXPERIMENT_ID",
-  OUTRIDER_HEARTBEAT: SECONDS,
-};
-
 /** Reads the configuration from the environment. An empty variable counts as one that is not set. */
 export async function readConfig(port: ConfigPort): Promise<ConfigRead> {
-  const found = new Map<string, { readonly value: string; readonly origin: string }>();
-  const foreign = port.env(NETUNICORN.OUTRIDER_GATEWAY!)?.trim() ?? "";
-  for (const name of variableNames()) {
-    const own = port.env(name)?.trim() ?? "";
-    const other = foreign === "" ? undefined : NETUNICORN[name];
-    const theirs = other === undefined ? "" : port.env(other)?.trim() ?? "";
-    if (own !== "") found.set(name, { value: own, origin: "environment" });
-    else if (theirs !== "") found.set(name, { value: theirs, origin: other! });
-  }
-  const texts = [...found].map((
-    [name, { value, origin }],
-  ) => [name, origin === SECONDS ? `${value}s` : value]);
-  const checked = readVariables(Object.fromEntries(texts));
-  const problems = checked.problems.map(({ name, message }) => {
-    const { value, origin } = found.get(name)!;
-    const from = origin === "environment" ? name : origin;
-    // Whoever writes a value where a name is asked for should not find it in a log.
-    const received = aboutVariable(name).secret || name === "OUTRIDER_SECRETS"
-      ? `${value.length} characters`
-      : JSON.stringify(shownOf(value).slice(0, 100));
-    const form = origin === SECONDS
-      ? "Write a number of seconds from 1 to 3600, without a unit, such as 30"
-      : message;
-    return `${from}: ${form}; received ${received}`;
-  });
-  const token = await tokenOf(found, port, problems);
-  const exposed = exposureOf(found);
-  if (exposed !== undefined) problems.push(exposed);
-  problems.push(...contradictions(found, { values: checked.values ?? {}, foreign: foreign !== "", port }));
-  const settings = settingsOf(found);
-  if (checked.values === undefined || problems.length > 0) return { problems, settings };
-  return { config: configOf(checked.values, { token, foreign: foreign !== "" }), problems, settings };
+  const env = (name: string) => port.env(name);
+  const found = findIn(env);
+  const all = [...Object.values(found.settings), ...found.added];
+  const { token, problem } = await tokenOf(found, port);
+  const problems = [
+    ...all.flatMap(problemsWith),
+    ...problem === undefined ? [] : [problem],
+    ...contradictions(found),
+  ];
+  const settings = all.map(settingOf);
+  if (problems.length > 0) return { problems, settings };
+  const secrets = [
+    ...secretsIn(env),
+    ...token === undefined ? [] : [token],
+    ...found.added.flatMap(({ variable, text }) => variable.secret && text !== undefined ? [text] : []),
+  ];
+  return { config: configOf(found, { token, secrets }), problems, settings };
 }
 
-function contradictions(
-  found: ReadonlyMap<string, unknown>,
-  { values, foreign, port }: {
-    readonly values: VariableValues;
-    readonly foreign: boolean;
-    readonly port: ConfigPort;
-  },
-): string[] {
-  const { OUTRIDER_WORKERS: workers, OUTRIDER_MAX_WORKERS: maxWorkers } = values;
+function problemsWith({ variable, from, text = "", problems }: FoundVariable): string[] {
+  // Whoever writes a value where a name is asked for should not find it in a log.
+  const received = variable.secret || variable.name === "OUTRIDER_SECRETS"
+    ? `${text.length} characters`
+    : JSON.stringify(shownOf(text).slice(0, 100));
+  return problems.map((message) => `${from}: ${message}; received ${received}`);
+}
+
+function contradictions({ settings, dialect, chosenBy }: Found): string[] {
+  const { address, executor, workers, maxWorkers, serve, serveToken } = settings;
   const problems: string[] = [];
-  if (foreign && (port.env("OUTRIDER_GATEWAY")?.trim() ?? "") !== "") {
+  if (serve.text !== undefined && serve.text !== "off" && isServeAddress(serve.text)) {
+    const exposed = exposure(serveAddress(serve.text), serveToken.text);
+    if (exposed !== undefined) problems.push(`${serve.from}: ${exposed}`);
+  }
+  if (chosenBy !== undefined && address.from !== chosenBy) {
+    problems.push(`${address.from}: ${chosenBy} is set too: set the one whose gateway is meant`);
+  }
+  if (address.text !== undefined && executor.text === undefined) {
+    const own = chosenBy === undefined
+      ? undefined
+      : dialect?.variables.find(({ standsFor }) => standsFor === executor.variable.name);
     problems.push(
-      `OUTRIDER_GATEWAY: ${NETUNICORN.OUTRIDER_GATEWAY} is set too: set the one whose gateway is meant`,
+      `${own?.name ?? executor.variable.name}: Missing: with a gateway, say who this executor is`,
     );
   }
-  if (found.has("OUTRIDER_GATEWAY") && !found.has("OUTRIDER_EXECUTOR_ID")) {
+  if (maxWorkers.text !== undefined && Number(workers.value) > Number(maxWorkers.value)) {
     problems.push(
-      `${
-        foreign ? NETUNICORN.OUTRIDER_EXECUTOR_ID : "OUTRIDER_EXECUTOR_ID"
-      }: Missing: with a gateway, say who this executor is`,
-    );
-  }
-  if (workers !== undefined && maxWorkers !== undefined && workers > maxWorkers) {
-    problems.push(
-      `OUTRIDER_WORKERS: ${workers} is more than OUTRIDER_MAX_WORKERS ${maxWorkers}: lower one or raise the other`,
+      `${workers.from}: ${workers.value} is more than ${maxWorkers.from} ${maxWorkers.value}: lower one or raise the other`,
     );
   }
   return problems;
 }
 
-/** An address that others can reach needs a token; said also where something else is wrong. */
-function exposureOf(found: ReadonlyMap<string, { readonly value: string }>): string | undefined {
-  const address = found.get("OUTRIDER_SERVE")?.value ?? "off";
-  if (address === "off" || !isPlace(address)) return undefined;
-  const exposed = exposure(placeOf(address), found.get("OUTRIDER_SERVE_TOKEN")?.value ?? "");
-  return exposed && `OUTRIDER_SERVE: ${exposed}`;
-}
-
-/** The token; notes what is wrong with it. */
+/** The token, or what is wrong with it. */
 async function tokenOf(
-  found: ReadonlyMap<string, { readonly value: string }>,
+  { settings }: Found,
   port: ConfigPort,
-  problems: string[],
-): Promise<string | undefined> {
-  const path = found.get("OUTRIDER_TOKEN_FILE")?.value;
-  // Not trimmed: a line break in it is told rather than taken away.
-  const given = found.has("OUTRIDER_TOKEN") ? port.env("OUTRIDER_TOKEN") : undefined;
-  if (path !== undefined && given !== undefined) {
-    problems.push("OUTRIDER_TOKEN: OUTRIDER_TOKEN_FILE is set too: keep one of them");
-    return undefined;
+): Promise<{ readonly token?: string; readonly problem?: string }> {
+  const { token: { from, text }, tokenFile: { from: file, text: path } } = settings;
+  if (path !== undefined && text !== undefined) {
+    return { problem: `${from}: ${file} is set too: keep one of them` };
   }
-  const name = path === undefined ? "OUTRIDER_TOKEN" : "OUTRIDER_TOKEN_FILE";
   try {
-    if (path !== undefined) return tokenIn(await port.readText(path));
-    return given === undefined ? undefined : checkToken(given);
+    if (path !== undefined) return { token: tokenIn(await port.readText(path)) };
+    // Not trimmed: a line break in it is told rather than taken away.
+    return text === undefined ? {} : { token: checkToken(port.env(from)!) };
   } catch (error) {
-    const message = messageOf(error);
-    problems.push(
-      `${name}: ${
-        path !== undefined && !isTokenError(error) ? `Can't read ${JSON.stringify(path)}: ` : ""
-      }${message}`,
-    );
-    return undefined;
+    const isUnread = path !== undefined &&
+      (error as { code?: unknown } | undefined)?.code !== "OUTRIDER_TOKEN";
+    const what = isUnread ? `Can't read ${JSON.stringify(path)}: ` : "";
+    return { problem: `${path === undefined ? from : file}: ${what}${messageOf(error)}` };
   }
-}
-
-function isTokenError(error: unknown): boolean {
-  return (error as { code?: unknown } | undefined)?.code === "OUTRIDER_TOKEN";
 }
 
 function configOf(
-  values: VariableValues,
-  { token, foreign }: { readonly token: string | undefined; readonly foreign: boolean },
+  { settings, dialect, added }: Found,
+  { token, secrets }: { readonly token: string | undefined; readonly secrets: readonly string[] },
 ): Config {
-  const { OUTRIDER_GATEWAY: url, OUTRIDER_TOKEN_FILE: tokenFile } = values;
+  const { address: url, token: _, tokenFile, ...rest } = valuesOf(settings);
+  const set = added.filter(({ value }) => value !== undefined);
   return {
-    executor: values.OUTRIDER_EXECUTOR_ID,
-    experiment: values.OUTRIDER_EXPERIMENT_ID,
-    groups: values.OUTRIDER_GROUPS ?? [],
-    gateway: url === undefined ? undefined : {
+    ...rest,
+    secrets,
+    gateway: url === undefined || dialect === undefined ? undefined : {
+      dialect,
       url,
-      dialect: foreign ? "netunicorn" : "outrider",
       token,
       ...(tokenFile !== undefined && { tokenFile }),
+      settings: Object.fromEntries(set.map(({ variable, value }) => [variable.name, value])),
     },
-    pipeline: values.OUTRIDER_PIPELINE,
-    stateDir: values.OUTRIDER_STATE_DIR,
-    heartbeatMs: values.OUTRIDER_HEARTBEAT ?? HEARTBEAT_MS,
-    workers: values.OUTRIDER_WORKERS,
-    maxWorkers: values.OUTRIDER_MAX_WORKERS,
-    workerMemoryMiB: values.OUTRIDER_WORKER_MEMORY,
-    keepAlive: values.OUTRIDER_KEEP_ALIVE ?? { ms: Infinity, then: "finish" },
-    spoolBytes: values.OUTRIDER_SPOOL_BYTES ?? LOG_BYTES,
-    logLevel: values.OUTRIDER_LOG_LEVEL ?? LOG_LEVEL,
-    quiet: values.OUTRIDER_QUIET ?? false,
-    stopGraceMs: values.OUTRIDER_STOP_GRACE ?? STOP_GRACE_MS,
-    killGraceMs: values.OUTRIDER_KILL_GRACE ?? KILL_GRACE_MS,
-    serve: values.OUTRIDER_SERVE === "off" ? undefined : values.OUTRIDER_SERVE ?? "",
   };
+}
+
+/** The table gives each variable the schema of its setting. */
+function valuesOf(found: Found["settings"]): Settings {
+  const values = Object.entries(found).map(([field, { value }]) => [field, value]);
+  return Object.fromEntries(values) as Settings;
 }
 
 /** An address may hold a password, though it should not; also one that can't be read as an address. */
@@ -231,27 +162,11 @@ function shownOf(value: string): string {
   return /:\/\/|@/.test(value) ? concealedAddress(value) : value;
 }
 
-function settingsOf(
-  found: ReadonlyMap<string, { readonly value: string; readonly origin: string }>,
-): Setting[] {
-  return variableNames().map((name) => {
-    const { fallback, secret } = aboutVariable(name);
-    const set = found.get(name);
-    if (set === undefined) return { name, value: fallback, origin: "default" };
-    const shown = shownOf(set.value);
-    return { name, value: secret ? `hidden, ${set.value.length} characters` : shown, origin: set.origin };
-  });
-}
-
-/** The table of all variables in Markdown, for docs/configuration.md, with its columns aligned. */
-export function configTable(): string {
-  const rows = variableNames().map((name) => {
-    const { about, form, fallback } = aboutVariable(name);
-    return [`\`${name}\``, about, form, fallback ?? "none"];
-  });
-  const head = ["variable", "what it says", "form", "default"];
-  const widths = head.map((_, at) => Math.max(...[head, ...rows].map((row) => row[at]!.length)));
-  const line = (row: readonly string[]) =>
-    `| ${row.map((cell, at) => cell.padEnd(widths[at]!)).join(" | ")} |`;
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+function settingOf({ variable, from, text }: FoundVariable): Setting {
+  const { name, secret, fallback, fallbackWords } = variable;
+  if (text === undefined) {
+    return { name, value: fallbackWords ?? (fallback || undefined), origin: "default" };
+  }
+  const value = secret ? `hidden, ${text.length} characters` : shownOf(text);
+  return { name, value, origin: from === name ? "environment" : from };
 }

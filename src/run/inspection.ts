@@ -20,7 +20,7 @@ export interface InnerOptions extends RunOptions {
   readonly run?: string;
   /** Repeat this task and what depends on it, and keep the rest of the run that the journal holds. */
   readonly from?: string;
-  /** Environment of tasks' child processes, such as `OUTRIDER_URL`; asked for when the run begins. */
+  /** Variables for workers and what tasks start, such as `OUTRIDER_URL`; asked for as each worker or program starts. */
   readonly environment?: () => Readonly<Record<string, string>>;
   /** Time, chance and the runtime. Default: the real ones. */
   readonly world?: World;

@@ -47,6 +47,7 @@ export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: Worke
         code: workerCode,
         data,
         ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
+        ...(environment === undefined ? {} : { environment: environment() }),
       }),
     own: runnerPort({ run: parts.run, runtime, clock, note }, environment),
     services: (lane) => ({

@@ -20,6 +20,8 @@ export interface ChildrenPort {
   readonly marks: string;
   /** The thread's own. */
   readonly mark: string;
+  /** Variables of the thread alone. */
+  readonly environment: Readonly<Record<string, string>>;
   /** A process is about to be started. */
   started(): void;
   /** None is left. */
@@ -58,6 +60,11 @@ export class Children {
 
   get marks(): string {
     return this.#port.marks;
+  }
+
+  /** Variables that the thread has and the process has not. */
+  get environment(): Readonly<Record<string, string>> {
+    return this.#port.environment;
   }
 
   /** Stops what is left of them, and reads what they have printed; nothing if none was started. */

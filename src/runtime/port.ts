@@ -33,6 +33,8 @@ export interface ThreadData {
   /** The mark of the processes that its code starts, and the whole of their variable (offspring.ts). */
   readonly mark: string;
   readonly marks: string;
+  /** Variables of this thread alone, beside those of the process. */
+  readonly environment: Readonly<Record<string, string>>;
   /** One cell: 1 while its code may have started processes that are not known to be gone. */
   readonly children: Int32Array;
 }
@@ -56,6 +58,8 @@ export interface ThreadOptions {
   readonly data: unknown;
   /** Heap cap in MiB, where the runtime enforces one. */
   readonly memoryMiB?: number;
+  /** Variables that the thread and what its code starts find beside those of the process. Default: none. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /**

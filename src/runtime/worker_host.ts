@@ -39,7 +39,7 @@ export interface HostListener {
 }
 
 /** What the thread was started with. It is taken, so that no module can take it after us. */
-const { lock, data, marks, mark, children: childCell, port: given } = workerData as ThreadData;
+const { lock, data, marks, mark, environment, children: childCell, port: given } = workerData as ThreadData;
 for (const key of Object.keys(workerData as object)) delete (workerData as Record<string, unknown>)[key];
 const port = given as unknown as MessagePort;
 const send = port.postMessage.bind(port);
@@ -48,6 +48,9 @@ const inside = chosen(INSIDES);
 
 /** Settles when the thread can be stopped, and its end be proven. Nothing of a task's may run before. */
 export const locked: Promise<void> = inside.begin(lock);
+
+// The thread's own copy, on all three runtimes: no other thread and nothing of the process sees them.
+for (const [name, value] of Object.entries(environment)) process.env[name] = value;
 
 /** What the program was started with. */
 export const startData: unknown = data;
@@ -102,6 +105,7 @@ function childrenOf(listener: HostListener): Children {
   return new Children({
     marks,
     mark,
+    environment,
     started() {
       // In shared memory, since a thread that is stopped takes its messages with it.
       if (exchange(childCell, 0, 1) === 0) send(STARTED);

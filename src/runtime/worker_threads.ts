@@ -126,6 +126,7 @@ function spawned(options: ThreadOptions): Spawned {
       port: port2 as unknown as globalThis.MessagePort,
       mark,
       marks: marksWith(mark),
+      environment: options.environment ?? {},
       children,
     } satisfies ThreadData,
     transferList: [port2],

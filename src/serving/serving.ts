@@ -6,7 +6,7 @@
  */
 import { messageOf } from "../base/message.ts";
 import { askDirectly } from "../base/no_proxy.ts";
-import { systemClock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { httpApp } from "../http/app.ts";
 import { pageDocument } from "../page/page.ts";
 import {
@@ -23,19 +23,12 @@ import type { Journal } from "../journal/journal.ts";
 import { redactingJournal } from "../secrets/journal.ts";
 import type { Redactor } from "../secrets/redactor.ts";
 import type { Runtime, Served } from "../runtime/port.ts";
-import { redactorFor } from "../secrets/known.ts";
 import { randomHex } from "../base/bytes.ts";
 import { isLoopback } from "../base/loopback.ts";
 import { sleep } from "../base/wait.ts";
-import { type Place, placeOf, ServingError } from "../config/place.ts";
-import {
-  exposure,
-  isOperatorToken,
-  secretVariables,
-  type ServingSettings,
-  servingSettings,
-  TOKEN_FORM,
-} from "../config/serving.ts";
+import { endPointVariables } from "../config/asking.ts";
+import { type ServeAddress, serveAddress, ServingError } from "../config/serve_address.ts";
+import { exposure, isOperatorToken, type OperatorSettings, TOKEN_FORM } from "../config/serving.ts";
 
 export type { HttpCondition, HttpGateway, HttpState } from "../http/port.ts";
 
@@ -60,6 +53,9 @@ export interface ServingOptions {
   readonly version: string;
   /** `HOST:PORT`, `HOST`, `:PORT` or `unix:PATH`. Default: any free port of 127.0.0.1. */
   readonly address?: string;
+  /** Default: no token of the operator's, and no names. */
+  readonly operator?: OperatorSettings;
+  readonly clock: Clock;
   /** The executor's id. Default: `local`. */
   readonly executor?: string;
   /** Where `http.json` is written, for this user alone. Default: nowhere. */
@@ -70,8 +66,8 @@ export interface ServingOptions {
   readonly unable?: () => string | undefined;
   /** What the executor does, where it is more than one run. */
   readonly state?: () => HttpState;
-  /** Knows what is secret beside the run's token. Default: what the variables name. */
-  readonly redactor?: Redactor;
+  /** Knows what is secret beside the run's token. */
+  readonly redactor: Redactor;
   /** Told, in words, of defects and of a state directory that takes no `http.json`. */
   readonly note?: (text: string) => void;
 }
@@ -105,14 +101,14 @@ export interface Serving {
 
 /** Serves the end point. @throws {ServingError} If the address can't be used, or may not without a token. */
 export async function startServing(options: ServingOptions): Promise<Serving> {
-  const place = placeOf(options.address ?? "");
-  const settings = servingSettings((name) => options.runtime.env(name));
-  const exposed = exposure(place, settings.token);
+  const address = serveAddress(options.address ?? "");
+  const token = options.operator?.token;
+  const exposed = exposure(address, token);
   if (exposed !== undefined) throw new ServingError(exposed);
-  if (settings.token !== "" && !isOperatorToken(settings.token)) {
+  if (token !== undefined && !isOperatorToken(token)) {
     throw new ServingError(`OUTRIDER_SERVE_TOKEN must be ${TOKEN_FORM}`);
   }
-  const serving = new ServingAtWork(options, place, settings);
+  const serving = new ServingAtWork(options, address);
   await serving.listen();
   return serving;
 }
@@ -120,24 +116,16 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
 class ServingAtWork implements Serving {
   token: string = randomHex(TOKEN_BYTES);
   readonly #options: ServingOptions;
-  readonly #place: Place;
-  readonly #settings: ServingSettings;
-  /** The gateway's token, in whose variable the run's own is put for tasks. */
-  readonly #before: string;
+  readonly #address: ServeAddress;
   readonly #opened: Opened = new Opened({ most: HTTP_LIMITS.open, roomSize: ROOM_SIZE });
-  readonly #secrets: Redactor;
   #redactor: Redactor;
   #served: Served | undefined;
   #run: HttpRun | undefined;
   readonly #beforeNext: (() => void)[] = [];
 
-  constructor(options: ServingOptions, place: Place, settings: ServingSettings) {
+  constructor(options: ServingOptions, address: ServeAddress) {
     this.#options = options;
-    this.#place = place;
-    this.#settings = settings;
-    this.#before = options.runtime.env("OUTRIDER_TOKEN") ?? "";
-    const env = (name: string) => options.runtime.env(name);
-    this.#secrets = options.redactor ?? redactorFor(env, { names: secretVariables(env) });
+    this.#address = address;
     this.#redactor = this.#redactorNow();
   }
 
@@ -151,20 +139,21 @@ class ServingAtWork implements Serving {
 
   async listen(): Promise<void> {
     const { runtime, version, executor = "local", gateway, conditions, unable, state, note } = this.#options;
-    const { hosts, token: operator } = this.#settings;
-    const reachable = !("path" in this.#place) && !isLoopback(this.#place.hostname);
+    const { hosts = [], token: operator } = this.#options.operator ?? {};
+    const address = this.#address;
+    const reachable = !("path" in address) && !isLoopback(address.hostname);
     const app = httpApp({
       runtime: `${runtime.name} ${runtime.version}`,
       version,
       executor,
-      startedAt: systemClock.now(),
+      startedAt: this.#options.clock.now(),
       page: pageDocument,
       opened: this.#opened,
       anyAddress: reachable,
       hosts,
       run: () => this.#run,
       beforeNext: (listener) => void this.#beforeNext.push(listener),
-      tokens: () => operator === "" ? [this.token] : [this.token, operator],
+      tokens: () => operator === undefined ? [this.token] : [this.token, operator],
       redact: (text) => this.#redactor.told(text),
       onDefect: (error) =>
         note?.(`The end point failed at a request: ${error instanceof Error ? error.stack : error}`),
@@ -174,19 +163,12 @@ class ServingAtWork implements Serving {
       ...(state !== undefined && { state }),
     });
     const fetch = (request: Request) => app.fetch(request);
-    this.#served = await runtime.serve({ fetch, ...this.#place });
+    this.#served = await runtime.serve({ fetch, ...address });
     await this.#tell();
   }
 
   environment(): Readonly<Record<string, string>> {
-    const { url, token } = this;
-    const socket = url.startsWith("unix:") ? url.slice(5) : undefined;
-    return {
-      OUTRIDER_URL: socket === undefined ? url : "http://localhost",
-      OUTRIDER_TOKEN: token,
-      // Also if there is none: that of a run around this one is not ours.
-      OUTRIDER_SOCKET: socket ?? "",
-    };
+    return endPointVariables(this.url, this.token);
   }
 
   journal(journal: Journal): Journal {
@@ -207,7 +189,7 @@ class ServingAtWork implements Serving {
   }
 
   #redactorNow(): Redactor {
-    return this.#secrets.fork([this.token, this.#before]);
+    return this.#options.redactor.fork([this.token]);
   }
 
   async close(): Promise<void> {
@@ -215,18 +197,17 @@ class ServingAtWork implements Serving {
     const followed = this.#opened.count > 0;
     await this.#opened.idle(FAREWELL_MS);
     // An answer that is broken off loses what its reader has not read yet, so the last bytes get time to leave.
-    if (followed) await sleep(systemClock, LEAVING_MS);
+    if (followed) await sleep(this.#options.clock, LEAVING_MS);
     await this.#served?.close();
     await this.#untell();
   }
 
-  /** Tells those who look for it: workers and what they start by the environment, people by the file. */
+  /** Tells those who look for it by the file; workers and what they start have it from `environment`. */
   async #tell(): Promise<void> {
     const { runtime, stateDir } = this.#options;
     if (URL.canParse(this.url) && !this.url.startsWith("unix:")) {
       askDirectly(runtime, new URL(this.url).hostname);
     }
-    for (const [name, value] of Object.entries(this.environment())) runtime.setEnv(name, value);
     const file = this.#file();
     if (file === undefined) return;
     const content: ServingFile = { url: this.url, token: this.token, pid: runtime.pid };

@@ -37,12 +37,12 @@ export interface FlagsOptions {
   readonly gateway: Gateway;
   readonly clock: Clock;
   readonly random: Random;
-  /** Makes an id that no other operation has. Default `crypto.randomUUID`. */
-  readonly id?: () => string;
+  /** Makes an id that no other operation has. */
+  readonly newId: () => string;
 }
 
 /** Experiment-wide values. A value is a JSON value; netUnicorn's gateway takes strings and whole numbers only. */
-export interface Flags {
+export interface ExperimentFlags {
   /** The value, or `undefined` if there is no such flag. */
   get(name: string, options?: FlagOptions): Promise<unknown>;
   /** The value with its version. */
@@ -62,10 +62,10 @@ export interface Flags {
   waitFor(name: string, predicate: (value: unknown) => boolean, options?: FlagOptions): Promise<unknown>;
 }
 
-/** Flags behind a gateway. */
-export function createFlags(options: FlagsOptions): Flags {
+/** ExperimentFlags behind a gateway. */
+export function createFlags(options: FlagsOptions): ExperimentFlags {
   const line = new FlagCalls(options);
-  const id = options.id ?? (() => crypto.randomUUID());
+  const { newId } = options;
   const entry = (name: string, limits: FlagOptions = {}) => line.read(name, limits);
   const count = async (name: string, change: FlagOperation, limits: FlagOptions): Promise<number> => {
     const reply = await line.change(name, change, limits);
@@ -76,7 +76,7 @@ export function createFlags(options: FlagsOptions): Flags {
     get: async (name, limits) => (await entry(name, limits))?.value,
     async set(name, value, { ifVersion, ...limits } = {}) {
       const condition = ifVersion === undefined ? {} : { ifVersion };
-      const reply = await line.change(name, { op: "set", id: id(), value, ...condition }, limits);
+      const reply = await line.change(name, { op: "set", id: newId(), value, ...condition }, limits);
       if (reply.done) return reply.flag?.version ?? 1;
       throw new FlagConflictError(
         `Flag ${name} has version ${
@@ -84,11 +84,13 @@ export function createFlags(options: FlagsOptions): Flags {
         }, not ${ifVersion}: read it again and decide anew`,
       );
     },
-    increment: (name, { by = 1, ...limits } = {}) => count(name, { op: "increment", id: id(), by }, limits),
-    decrement: (name, { by = 1, ...limits } = {}) => count(name, { op: "decrement", id: id(), by }, limits),
+    increment: (name, { by = 1, ...limits } = {}) =>
+      count(name, { op: "increment", id: newId(), by }, limits),
+    decrement: (name, { by = 1, ...limits } = {}) =>
+      count(name, { op: "decrement", id: newId(), by }, limits),
     async compareAndSet(name, { expected, value }, limits = {}) {
       const present = expected === undefined ? {} : { expected };
-      return (await line.change(name, { op: "compare", id: id(), ...present, value }, limits)).done;
+      return (await line.change(name, { op: "compare", id: newId(), ...present, value }, limits)).done;
     },
     waitFor: (name, predicate, limits = {}) => line.waitFor(name, { predicate, limits }),
   };

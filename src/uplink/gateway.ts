@@ -14,7 +14,6 @@ import type {
 } from "../protocol/messages.ts";
 import type { Numbered } from "./port.ts";
 import type { Bytes } from "../base/bytes.ts";
-import type { Traffic } from "./http/wire.ts";
 
 /** Limits of one call. */
 export interface CallOptions {
@@ -58,9 +57,16 @@ export interface FlagLine {
   readonly waits: boolean;
 }
 
+/** What went over the line, counted. Bytes are those of what is said, with its paths and headers, before TLS. */
+export interface Traffic {
+  readonly requests: number;
+  readonly failures: number;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
 /** The end point of the core services, as the uplink sees it. */
 export interface Gateway {
-  readonly dialect: "outrider" | "netunicorn";
   /** The address, for messages. */
   readonly url: string;
   readonly traffic: Traffic;

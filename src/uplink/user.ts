@@ -23,7 +23,8 @@ import type { Bytes } from "../base/bytes.ts";
 import type { Random } from "../base/random.ts";
 import { linesOf } from "./http/lines.ts";
 import { sleep } from "../base/wait.ts";
-import { type Answer, type Call, isPage, jsonIn, page, refused, Wire } from "./http/wire.ts";
+import { isPage, jsonIn, page, refused, type WireAnswer } from "./http/answer.ts";
+import { type Call, Wire } from "./http/wire.ts";
 
 const TIMEOUT_MS = 30_000;
 /** The slowest that a bundle may leave: 64 MiB in 22 minutes. */
@@ -169,7 +170,7 @@ class Client {
     return read(name, answer, schema);
   }
 
-  #refused(name: string, answer: Answer): UplinkError {
+  #refused(name: string, answer: WireAnswer): UplinkError {
     return refused(name, answer, { now: this.#options.clock.now(), reasonIn: protocol.reasonIn });
   }
 
@@ -233,7 +234,7 @@ function isBroken(error: unknown): error is UplinkError {
     (error instanceof UplinkError && "status" in error && Number(error.status) >= 500);
 }
 
-function read<T>(name: string, answer: Answer, schema: v.GenericSchema<unknown, T>): T {
+function read<T>(name: string, answer: WireAnswer, schema: v.GenericSchema<unknown, T>): T {
   if (isPage(answer)) throw new GatewayAnswerError(page(name, answer));
   const read = v.safeParse(schema, jsonIn(answer));
   if (read.success) return read.output;

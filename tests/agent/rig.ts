@@ -18,7 +18,7 @@ import { runtime } from "../../src/runtime/runtime.ts";
 import { StateDir } from "../../src/run/kept/state_dir.ts";
 import type { StateRuntime } from "../../src/run/kept/state_disk.ts";
 import type { Fetch } from "../../src/uplink/port.ts";
-import { outriderGateway } from "../../src/uplink/dialects/outrider.ts";
+import { outriderDialect, outriderGateway } from "../../src/uplink/dialects/outrider.ts";
 import { type UserGateway, userGateway } from "../../src/uplink/user.ts";
 import { Activity, Chaos, HandClock, type Harm, seeded } from "../uplink/rig.ts";
 
@@ -29,7 +29,7 @@ export const CONFIG: Config = {
   executor: "pi",
   experiment: "e",
   groups: [],
-  gateway: { url: URL_OF_GATEWAY, dialect: "outrider", token: undefined },
+  gateway: { url: URL_OF_GATEWAY, dialect: outriderDialect, token: undefined, settings: {} },
   pipeline: undefined,
   stateDir: undefined,
   heartbeatMs: 10_000,
@@ -43,6 +43,10 @@ export const CONFIG: Config = {
   stopGraceMs: 10_000,
   killGraceMs: 200,
   serve: undefined,
+  serveToken: undefined,
+  serveHosts: [],
+  secretNames: [],
+  secrets: [],
 };
 
 /** A world with one gateway. */
@@ -114,6 +118,7 @@ export class AgentWorld {
     const started = startAgent(whole, {
       clock,
       random,
+      newId: () => crypto.randomUUID(),
       gateway,
       state: whole.stateDir === undefined
         ? undefined

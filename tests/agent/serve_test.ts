@@ -348,7 +348,13 @@ test("agent: goes on without an end point where none can be had and none was nam
   const notes: string[] = [];
   const redactor = new Redactor([SECRET]);
   const broken = { ...runtime, serve: () => Promise.reject(new Error("Could not listen: no network")) };
-  const options = { runtime: broken, version: "0", redactor, note: (text: string) => void notes.push(text) };
+  const options = {
+    runtime: broken,
+    version: "0",
+    clock: systemClock,
+    redactor,
+    note: (text: string) => void notes.push(text),
+  };
   const endPoint = await serveAgent({ ...CONFIG, serve: "" }, VIEW, options);
   assert.deepEqual(notes, [
     "Could not listen: no network. The agent goes on without its end point: OUTRIDER_SERVE names another address, or off",
@@ -367,14 +373,20 @@ test("agent: a state directory that takes no http.json stops nothing, and nobody
     const notes: string[] = [];
     const full = { ...runtime, writeText: () => Promise.reject(new Error("No space left on device")) };
     const note = (text: string) => void notes.push(text);
-    const serving = await startServing({ runtime: full, version: "0", stateDir, note });
+    const serving = await startServing({
+      runtime: full,
+      version: "0",
+      clock: systemClock,
+      redactor: new Redactor([]),
+      stateDir,
+      note,
+    });
     try {
       assert.match(notes.join(), /http\.json can't be written \(No space left on device\): .* --url http:/);
       assert.equal((await fetch(`${serving.url}/status`)).status, 200);
       await runtime.writeText(join(stateDir, "http.json"), '{"pid":1}');
     } finally {
       await serving.close();
-      for (const name of ["OUTRIDER_URL", "OUTRIDER_TOKEN"]) delete process.env[name];
     }
     assert.ok(existsSync(join(stateDir, "http.json")));
   }));

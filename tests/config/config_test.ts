@@ -7,6 +7,10 @@ import { join } from "node:path";
 import test from "node:test";
 import { withConfigTable } from "../../docs/generate.ts";
 import { type ConfigRead, readConfig } from "../../src/config/config.ts";
+import { netunicornDialect } from "../../src/uplink/dialects/netunicorn/netunicorn.ts";
+import { outriderDialect } from "../../src/uplink/dialects/outrider.ts";
+import { SECRET_VARIABLES, secretsIn } from "../../src/config/serving.ts";
+import { VARIABLES } from "../../src/config/variables.ts";
 import { ROOT } from "../rig.ts";
 
 function read(
@@ -46,8 +50,9 @@ test("variables are read in their units, and an empty one is not set", async () 
   assert.deepEqual(problems, []);
   assert.deepEqual(config?.gateway, {
     url: "https://gateway.example:8443/base",
-    dialect: "outrider",
+    dialect: outriderDialect,
     token: "t0ken",
+    settings: {},
   });
   assert.deepEqual(config?.groups, ["lab", "roof"]);
   assert.equal(config?.heartbeatMs, 2500);
@@ -113,15 +118,20 @@ test("a token comes from a file, without the line break at its end; one within i
 });
 
 test("netUnicorn's variables choose its dialect", async () => {
-  const netunicorn = {
+  const theirs = {
     NETUNICORN_GATEWAY_ENDPOINT: "http://gateway:26512",
     NETUNICORN_EXECUTOR_ID: "one",
     NETUNICORN_EXPERIMENT_ID: "two",
     NETUNICORN_EXECUTOR_HEARTBEAT_SECONDS: "30",
   };
-  const { config, problems, settings } = await read(netunicorn);
+  const { config, problems, settings } = await read(theirs);
   assert.deepEqual(problems, []);
-  assert.deepEqual(config?.gateway, { url: "http://gateway:26512", dialect: "netunicorn", token: undefined });
+  assert.deepEqual(config?.gateway, {
+    url: "http://gateway:26512",
+    dialect: netunicornDialect,
+    token: undefined,
+    settings: {},
+  });
   assert.equal(config?.executor, "one");
   assert.equal(config?.experiment, "two");
   assert.equal(config?.heartbeatMs, 30_000);
@@ -129,7 +139,7 @@ test("netUnicorn's variables choose its dialect", async () => {
     settings.find(({ name }) => name === "OUTRIDER_GATEWAY")?.origin,
     "NETUNICORN_GATEWAY_ENDPOINT",
   );
-  const both = await read({ ...netunicorn, OUTRIDER_GATEWAY: "http://other" });
+  const both = await read({ ...theirs, OUTRIDER_GATEWAY: "http://other" });
   assert.match(both.problems.join(), /NETUNICORN_GATEWAY_ENDPOINT is set too/);
   const alone = await read({ NETUNICORN_EXECUTOR_ID: "one" });
   assert.equal(alone.config?.executor, undefined);
@@ -211,6 +221,38 @@ test("an address that others reach needs a token, and that is said beside other 
   const { settings } = await read({ OUTRIDER_SERVE_TOKEN: token });
   const setting = settings.find(({ name }) => name === "OUTRIDER_SERVE_TOKEN");
   assert.equal(setting?.value, "hidden, 22 characters");
+});
+
+test("what is secret are the values of variables, as they are set and as they are read, and the token of a file", async () => {
+  const env: Readonly<Record<string, string>> = {
+    OUTRIDER_SECRETS: "MY_KEY, NONE",
+    OUTRIDER_SERVE_TOKEN: " an-operators-own-token ",
+    OUTRIDER_GATEWAY: "http://g",
+    OUTRIDER_EXECUTOR_ID: "e",
+    OUTRIDER_TOKEN_FILE: "/t",
+    MY_KEY: "from-the-environment",
+  };
+  const { config } = await read(env, { "/t": "from-the-file\n" });
+  assert.deepEqual(config?.secrets, [
+    "from-the-environment",
+    " an-operators-own-token ",
+    "an-operators-own-token",
+    "from-the-file",
+  ]);
+  assert.deepEqual(secretsIn(() => undefined), []);
+  const hidden = Object.values(VARIABLES).filter(({ secret }) => secret).map(({ name }) => name);
+  assert.deepEqual(hidden, SECRET_VARIABLES);
+});
+
+test("every variable of the table is in the configuration, with its default as a person would write it", async () => {
+  const { config } = await read({});
+  const { address: _, token: __, tokenFile: ___, ...kept } = VARIABLES;
+  for (const [field, { name, fallback }] of Object.entries(kept)) {
+    assert.ok(field in config!, field);
+    if (fallback === undefined || fallback === "") continue;
+    const set = (await read({ [name]: fallback })).config as unknown as Record<string, unknown>;
+    assert.deepEqual(set[field], (config as unknown as Record<string, unknown>)[field], name);
+  }
 });
 
 test("the table in docs/configuration.md is that of the schema; npm run build:docs writes it", () => {

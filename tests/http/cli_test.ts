@@ -115,10 +115,19 @@ test("cli: a watch and a followed log end with the run, a trace is written, a ca
 test("cli: tasks get the token of their run on every worker, and never that of the environment around it", () =>
   withFolder(async (folder) => {
     const code = `import process from "node:process";
+import { execFileSync } from "node:child_process";
+const print = 'printf "%s %s" "$OUTRIDER_TOKEN" "$OUTRIDER_URL"';
+const told = async () => {
+  const texts = [execFileSync("sh", ["-c", print], { encoding: "utf8" })];
+  if (!("Deno" in globalThis)) return texts;
+  const { stdout } = await new Deno.Command("sh", { args: ["-c", print] }).output();
+  return [...texts, new TextDecoder().decode(stdout), Deno.env.get("OUTRIDER_TOKEN") + " " + process.env.OUTRIDER_URL];
+};
 export const tell = async ({ store }) => {
   await store.increment("here");
   for (let here = 0; here < 3;) here = await store.get("here");
-  return [process.env.OUTRIDER_TOKEN, process.env.OUTRIDER_URL, process.env.OUTRIDER_SOCKET];
+  const [child, ...others] = await told();
+  return [process.env.OUTRIDER_TOKEN, process.env.OUTRIDER_URL, process.env.OUTRIDER_SOCKET, child, others];
 };`;
     const run = { module: `data:text/javascript,${encodeURIComponent(code)}`, export: "tell" };
     const tasks = { a: { run }, b: { run }, c: { run } };
@@ -128,7 +137,9 @@ export const tell = async ({ store }) => {
     const told = Object.values((JSON.parse(stdout) as RunResult).tasks).map(([attempt]) => attempt!.value);
     assert.equal(told.length, 3, stderr);
     assert.equal(new Set(told.map((each) => JSON.stringify(each))).size, 1, stdout);
-    const [token, url, socket] = told[0] as string[];
+    const [token, url, socket, child, others] = told[0] as [string, string, string, string, string[]];
+    assert.equal(child, `${token} ${url}`);
+    for (const other of others) assert.equal(other, child);
     assert.match(url!, /^http:\/\/127\.0\.0\.1:\d+$/);
     assert.ok(token !== "the-operators-own" && token!.length > 20);
     assert.equal(socket, "");

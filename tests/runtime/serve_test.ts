@@ -14,10 +14,14 @@ import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { serveWith } from "../../src/runtime/serve.ts";
+import { Redactor } from "../../src/secrets/redactor.ts";
 import { startServing } from "../../src/serving/serving.ts";
 import { withFiles } from "../rig.ts";
 
 const hello = (request: Request) => new Response(`${request.method} ${new URL(request.url).pathname}`);
+
+/** What serving here needs at the least. */
+const HERE = { runtime, version: "0", clock: systemClock, redactor: new Redactor([]) };
 
 test("an app is served on a free port, and the port is free again after close", async () => {
   const served = await runtime.serve({ fetch: hello, port: 0 });
@@ -66,7 +70,7 @@ test("the gateway and the end point are served on 127.0.0.1 alone", async () => 
   await withFiles({}, async (folder) => {
     const store = sqliteGatewayStore(":memory:");
     const gateway = await runtime.serve({ fetch: gatewayApp({ store, clock: systemClock }).fetch, port: 0 });
-    const serving = await startServing({ runtime, version: "0", stateDir: folder });
+    const serving = await startServing({ ...HERE, stateDir: folder });
     const ports = [gateway.port, Number(new URL(serving.url).port)];
     for (const port of ports) {
       assert.equal(await taken("127.0.0.1", port), true);
@@ -97,7 +101,7 @@ test("a Host that is none, or no Host at all, is refused, and no defect of the g
     const store = sqliteGatewayStore(":memory:");
     const app = gatewayApp({ store, clock: systemClock, onDefect: (error) => void defects.push(error) });
     const gateway = await runtime.serve({ fetch: app.fetch, port: 0 });
-    const serving = await startServing({ runtime, version: "0", stateDir: folder });
+    const serving = await startServing({ ...HERE, stateDir: folder });
     const hosts = ["[", "[::1", "%zz", "a:b", ":80", "1.2.3.4.5", "256.256.256.256", "..", "xn--", "a b"];
     const heads = hosts.map((host) => `GET /v1/runs HTTP/1.1\r\nHost: ${host}\r\nConnection: close`);
     const answers: string[] = [];

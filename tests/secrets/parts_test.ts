@@ -5,7 +5,6 @@ import type { LogEntry } from "../../src/journal/journal.ts";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import type { StateEvent } from "../../src/model/record.ts";
 import { redactingJournal, toldOf } from "../../src/secrets/journal.ts";
-import { redactorFor } from "../../src/secrets/known.ts";
 import { Redactor } from "../../src/secrets/redactor.ts";
 import { hintOf, MIN_BASE64, MIN_SECRET, spellingsOf } from "../../src/secrets/spelling.ts";
 import { REDACTED } from "../../src/secrets/stream.ts";
@@ -68,16 +67,6 @@ test("what a fork knows more is its own, and what is added later both know", () 
   const { count } = redactor;
   redactor.add(["added-later", "abc"]);
   assert.equal(redactor.count, count);
-});
-
-test("secrets are the values of variables, where they are set, and those that are in none", () => {
-  const env: Record<string, string> = { TOKEN: "from-the-environment", SHORT: "abc" };
-  const redactor = redactorFor((name) => env[name], {
-    names: ["TOKEN", "SHORT", "NONE"],
-    more: ["another-one"],
-  });
-  assert.equal(redactor.text("from-the-environment abc another-one"), `${REDACTED} abc ${REDACTED}`);
-  assert.ok(redactorFor(() => undefined, { names: ["TOKEN"] }).idle);
 });
 
 test("a secret that a long line was cut through shows neither of its parts, wherever the cut is", () => {

@@ -13,7 +13,9 @@ import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { type Serving, type ServingOptions, startServing } from "../../src/serving/serving.ts";
 import { isLoopback } from "../../src/base/loopback.ts";
-import { placeOf } from "../../src/config/place.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { serveAddress } from "../../src/config/serve_address.ts";
+import { Redactor } from "../../src/secrets/redactor.ts";
 import { StreamReader } from "../http/rig.ts";
 import { withFolder } from "../run/rig.ts";
 import { testWith } from "../system.ts";
@@ -37,14 +39,22 @@ const PIPELINE = {
   tasks: { echo: { run: { module: WORKER, export: "echo" } } },
 };
 
+/** What serving here needs at the least. */
+const HERE = { runtime, version: "0.0.0", clock: systemClock, redactor: new Redactor([]) };
+
 /** Serves, runs, and ends both whatever happens. */
 async function served<T>(
   use: (serving: Serving, execution: InspectedExecution) => Promise<T>,
   options: Partial<ServingOptions> = {},
 ): Promise<T> {
-  const serving = await startServing({ runtime, version: "0.0.0", ...options });
+  const serving = await startServing({ ...HERE, ...options });
   const execution = serving.attach(
-    inspectedRun(PIPELINE, { workers: 1, killGraceMs: 100, journal: serving.journal(memoryJournal()) }),
+    inspectedRun(PIPELINE, {
+      workers: 1,
+      killGraceMs: 100,
+      journal: serving.journal(memoryJournal()),
+      environment: () => serving.environment(),
+    }),
   );
   try {
     await execution.begun;
@@ -53,7 +63,6 @@ async function served<T>(
     execution.cancel("the test is over");
     await execution.then(() => {}, () => {});
     await serving.close();
-    for (const name of ["OUTRIDER_URL", "OUTRIDER_TOKEN", "OUTRIDER_SOCKET"]) delete process.env[name];
   }
 }
 
@@ -188,7 +197,7 @@ test("serve: the server lets nothing past by the way it reads requests", () =>
     assert.deepEqual(execution.store.keys().keys, []);
   }));
 
-test("serve: the address and the token are in the environment and in a file for this user alone", () =>
+test("serve: the address and the token are in a file for this user alone, and in no variable of the process", () =>
   withFolder(async (folder) => {
     const file = join(folder, "state", "http.json");
     await served(async (serving) => {
@@ -200,7 +209,8 @@ test("serve: the address and the token are in the environment and in a file for 
         OUTRIDER_TOKEN: token,
         OUTRIDER_SOCKET: "",
       });
-      assert.equal(process.env["OUTRIDER_URL"], url);
+      // Workers and what they start have them; the process that serves has not.
+      for (const name of Object.keys(serving.environment())) assert.equal(process.env[name], undefined, name);
       assert.match(token, /^[0-9a-f]{64}$/);
       await serving.renew();
       assert.notEqual(serving.token, token);
@@ -236,36 +246,31 @@ test("serve: a Unix socket does as well as a port", () =>
   ));
 
 test("serve: an address that others reach is refused without a token of the operator's", async () => {
-  const start = (address: string) => startServing({ runtime, version: "0", address });
+  const start = (address: string, token?: string) =>
+    startServing({ ...HERE, address, operator: { token, hosts: [] } });
   for (const address of ["0.0.0.0", "0.0.0.0:0", "[::]:0", "192.0.2.1:80", "device.example"]) {
     await assert.rejects(start(address), /set OUTRIDER_SERVE_TOKEN/, address);
   }
-  process.env["OUTRIDER_SERVE_TOKEN"] = "too short";
+  await assert.rejects(start("127.0.0.1", "too short"), /16 to 512/);
+  const serving = await start("0.0.0.0:0", "an-operators-own-token");
   try {
-    await assert.rejects(start("127.0.0.1"), /16 to 512/);
-    process.env["OUTRIDER_SERVE_TOKEN"] = "an-operators-own-token";
-    const serving = await start("0.0.0.0:0");
-    try {
-      const headers = { authorization: "Bearer an-operators-own-token" };
-      assert.equal((await fetch(`${serving.url}/store`, { headers })).status, 404);
-      assert.equal((await fetch(`${serving.url}/store`)).status, 401);
-    } finally {
-      await serving.close();
-    }
+    const headers = { authorization: "Bearer an-operators-own-token" };
+    assert.equal((await fetch(`${serving.url}/store`, { headers })).status, 404);
+    assert.equal((await fetch(`${serving.url}/store`)).status, 401);
   } finally {
-    for (const name of ["OUTRIDER_SERVE_TOKEN", "OUTRIDER_URL", "OUTRIDER_TOKEN"]) delete process.env[name];
+    await serving.close();
   }
 });
 
 test("serve: addresses are read in all their forms", () => {
-  assert.deepEqual(placeOf(""), { hostname: "127.0.0.1", port: 0 });
-  assert.deepEqual(placeOf("8080"), { hostname: "127.0.0.1", port: 8080 });
-  assert.deepEqual(placeOf(":8080"), { hostname: "127.0.0.1", port: 8080 });
-  assert.deepEqual(placeOf("localhost"), { hostname: "localhost", port: 0 });
-  assert.deepEqual(placeOf("[::1]:9"), { hostname: "::1", port: 9 });
-  assert.deepEqual(placeOf("unix:/run/o.sock"), { path: "/run/o.sock" });
+  assert.deepEqual(serveAddress(""), { hostname: "127.0.0.1", port: 0 });
+  assert.deepEqual(serveAddress("8080"), { hostname: "127.0.0.1", port: 8080 });
+  assert.deepEqual(serveAddress(":8080"), { hostname: "127.0.0.1", port: 8080 });
+  assert.deepEqual(serveAddress("localhost"), { hostname: "localhost", port: 0 });
+  assert.deepEqual(serveAddress("[::1]:9"), { hostname: "::1", port: 9 });
+  assert.deepEqual(serveAddress("unix:/run/o.sock"), { path: "/run/o.sock" });
   for (const bad of ["a b", "http://x", "x:99999", "unix:", "::1:2"]) {
-    assert.throws(() => placeOf(bad), /write HOST:PORT/, bad);
+    assert.throws(() => serveAddress(bad), /write HOST:PORT/, bad);
   }
   assert.ok(isLoopback("127.9.9.9") && isLoopback("::1") && !isLoopback("127.0.0.1.example"));
 });

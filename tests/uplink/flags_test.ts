@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import { createFlags, type Flags } from "../../src/uplink/flags.ts";
+import { createFlags, type ExperimentFlags } from "../../src/uplink/flags.ts";
 import { outriderGateway } from "../../src/uplink/dialects/outrider.ts";
 import { Activity, Chaos, drive, HandClock, type Harm, pass, seeded } from "./rig.ts";
 
@@ -14,9 +14,14 @@ function world(harm: Harm = {}, seed = 1) {
   const store = sqliteGatewayStore(":memory:");
   const app = gatewayApp({ store, clock });
   const chaos = new Chaos((request) => app.fetch(request), { harm, clock, activity, random });
-  const device = (executor: string): Flags => {
+  const device = (executor: string): ExperimentFlags => {
     const options = { url: "http://localhost", executor, experiment: "x", fetch: chaos.fetch, clock };
-    return createFlags({ gateway: outriderGateway({ ...options, gzip: activity.gzip }), clock, random });
+    return createFlags({
+      gateway: outriderGateway({ ...options, gzip: activity.gzip }),
+      clock,
+      random,
+      newId: () => crypto.randomUUID(),
+    });
   };
   return { clock, activity, chaos, device };
 }
@@ -49,7 +54,7 @@ test("uplink: a barrier of three devices opens when the last has come, and nobod
   const w = world();
   const devices = ["a", "b", "c"].map(w.device);
   const opened: number[] = [];
-  const arrive = async (flags: Flags, at: number) => {
+  const arrive = async (flags: ExperimentFlags, at: number) => {
     await flags.increment("here");
     await flags.waitFor("here", (value) => Number(value) >= 3, { timeoutMs: 120_000 });
     opened.push(at);

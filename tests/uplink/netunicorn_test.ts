@@ -1,7 +1,7 @@
 /** netUnicorn's dialect, against a stand-in that answers as its gateway does. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Link } from "../../src/agent/link.ts";
+import { GatewayLink } from "../../src/agent/link.ts";
 import type { Gateway } from "../../src/uplink/gateway.ts";
 import { createFlags } from "../../src/uplink/flags.ts";
 import { CommandInbox } from "../../src/uplink/instructions.ts";
@@ -134,7 +134,12 @@ test("uplink: netUnicorn: a log too long is cut at its beginning and says so", a
 
 test("uplink: netUnicorn: flags are texts or whole numbers, counted by one, and waited for by asking", async () => {
   const w = world();
-  const flags = createFlags({ gateway: w.gateway, clock: w.clock, random: Math.random });
+  const flags = createFlags({
+    gateway: w.gateway,
+    clock: w.clock,
+    random: Math.random,
+    newId: () => crypto.randomUUID(),
+  });
   assert.equal(await flags.get("n"), undefined);
   await flags.set("n", "text");
   assert.equal(await flags.get("n"), "text");
@@ -155,7 +160,12 @@ test("uplink: netUnicorn: flags are texts or whole numbers, counted by one, and 
 
 test("uplink: netUnicorn: an increment of which nobody knows whether it was taken is not sent again", async () => {
   const w = world();
-  const flags = createFlags({ gateway: w.gateway, clock: w.clock, random: Math.random });
+  const flags = createFlags({
+    gateway: w.gateway,
+    clock: w.clock,
+    random: Math.random,
+    newId: () => crypto.randomUUID(),
+  });
   w.chaos.harm = { deaf: 1 };
   await assert.rejects(drive(flags.increment("n"), w), {
     code: "OUTRIDER_FLAG",
@@ -167,7 +177,12 @@ test("uplink: netUnicorn: an increment of which nobody knows whether it was take
 
 test("uplink: netUnicorn: what a flag can't hold, and names that lead to other paths, are refused before they are sent", async () => {
   const w = world();
-  const flags = createFlags({ gateway: w.gateway, clock: w.clock, random: Math.random });
+  const flags = createFlags({
+    gateway: w.gateway,
+    clock: w.clock,
+    random: Math.random,
+    newId: () => crypto.randomUUID(),
+  });
   for (const value of [2 ** 31, -(2 ** 31) - 1, 1.5, NaN, "a\0b", "\ud800", null, true]) {
     await assert.rejects(flags.set("n", value), { code: "OUTRIDER_FLAG" });
   }
@@ -184,7 +199,12 @@ test("uplink: netUnicorn: what a flag can't hold, and names that lead to other p
 
 test("uplink: netUnicorn: a flag with a text and a number gives both, and takes both", async () => {
   const w = world();
-  const flags = createFlags({ gateway: w.gateway, clock: w.clock, random: Math.random });
+  const flags = createFlags({
+    gateway: w.gateway,
+    clock: w.clock,
+    random: Math.random,
+    newId: () => crypto.randomUUID(),
+  });
   await flags.set("n", { text: "phase 2", number: 7 });
   assert.deepEqual(w.there.flags.get("x/flag/n"), { text_value: "phase 2", int_value: 7 });
   assert.deepEqual(await flags.get("n"), { text: "phase 2", number: 7 });
@@ -208,7 +228,12 @@ test("uplink: netUnicorn: what is no flag is not taken for one", async () => {
 
 test("uplink: netUnicorn: a number is counted under a text, which goes on to be the value", async () => {
   const w = world();
-  const flags = createFlags({ gateway: w.gateway, clock: w.clock, random: Math.random });
+  const flags = createFlags({
+    gateway: w.gateway,
+    clock: w.clock,
+    random: Math.random,
+    newId: () => crypto.randomUUID(),
+  });
   await flags.set("n", "text");
   assert.equal(await flags.increment("n"), 1);
   assert.equal(await flags.decrement("n"), 0);
@@ -218,7 +243,12 @@ test("uplink: netUnicorn: a number is counted under a text, which goes on to be 
 test("uplink: netUnicorn: what was counted is read again until it is known, and never counted again", async () => {
   const w = world();
   const path = "/api/v1/experiment/x/flag/n";
-  const flags = createFlags({ gateway: w.gateway, clock: w.clock, random: Math.random });
+  const flags = createFlags({
+    gateway: w.gateway,
+    clock: w.clock,
+    random: Math.random,
+    newId: () => crypto.randomUUID(),
+  });
   const counting = flags.increment("n");
   await w.there.until(() => w.there.asked.has(`POST ${path}/increment`));
   w.there.trouble = 503;
@@ -366,10 +396,11 @@ test("uplink: netUnicorn: while a proxy refuses the result, the back-off grows, 
   const w = world();
   w.there.resultTrouble = 413;
   const notes: string[] = [];
-  const link = new Link({
+  const link = new GatewayLink({
     gateway: w.gateway,
     clock: w.clock,
     random: () => 0.999,
+    session: "s",
     heartbeatMs: 1000,
     quiet: false,
     snapshot: () => ({ outrider: "0", runtime: "t", state: "idle" }),

@@ -10,7 +10,7 @@ import { JournalError } from "../../src/journal/errors.ts";
 import type { UplinkError } from "../../src/uplink/errors.ts";
 import type { Stream } from "../../src/model/stream.ts";
 import { outriderGateway } from "../../src/uplink/dialects/outrider.ts";
-import { type Report, type ReportOptions, startReport } from "../../src/uplink/report/report.ts";
+import { type Report, type RunReportOptions, startReport } from "../../src/uplink/report/report.ts";
 import { Activity, Chaos, drive, FakeJournal, HandClock, type Harm, pass, seeded, settled } from "./rig.ts";
 
 interface World {
@@ -21,7 +21,7 @@ interface World {
   readonly gateway: Gateway;
   readonly journal: FakeJournal;
   readonly errors: UplinkError[];
-  report(options?: Partial<ReportOptions>): Report;
+  report(options?: Partial<RunReportOptions>): Report;
 }
 
 function world(seed = 1, harm: Harm = {}): World {
@@ -41,7 +41,7 @@ function world(seed = 1, harm: Harm = {}): World {
   const gateway = outriderGateway(options);
   const journal = new FakeJournal();
   const errors: UplinkError[] = [];
-  const report = (more: Partial<ReportOptions> = {}) =>
+  const report = (more: Partial<RunReportOptions> = {}) =>
     startReport({
       gateway,
       clock,

@@ -5,6 +5,7 @@
  * that he knows it, and to this machine by no proxy: http.json may be of an executor that was killed, and its port another
  * program's by now.
  */
+import { endPointIn } from "../../config/asking.ts";
 import { concealedAddress } from "../../base/concealed.ts";
 import { askLocalDirectly } from "../../base/no_proxy.ts";
 import { newChallenge, proofOf } from "../../base/proof.ts";
@@ -77,8 +78,8 @@ export async function endPointOf(flags: EndPointFlags, runtime: EndPointRuntime)
   // A task that is a program gets the socket beside an address that is good for the rest of the URL.
   const socket = url.startsWith("unix:")
     ? url.slice(5)
-    : flags.url === undefined && url === runtime.env("OUTRIDER_URL")
-    ? runtime.env("OUTRIDER_SOCKET") || undefined
+    : flags.url === undefined && url === endPointIn(runtime.env).url
+    ? endPointIn(runtime.env).socket
     : undefined;
   if (socket !== undefined) {
     const send = (path: string, request: Request) => runtime.askSocket({ socket, path, ...request });
@@ -170,19 +171,18 @@ export function isHere(
   { env, run }: { readonly env: CliRuntime["env"]; readonly run: string | undefined },
 ): boolean {
   if (url !== undefined || stateDir !== undefined) return true;
-  return run === undefined && [env("OUTRIDER_URL"), env("OUTRIDER_STATE_DIR")].some(Boolean);
+  const named = endPointIn(env);
+  return run === undefined && [named.url, named.stateDir].some(Boolean);
 }
 
 async function namedBy(
   { url, token, stateDir }: EndPointFlags,
   { env, readText }: EndPointRuntime,
 ): Promise<{ readonly url: string; readonly token: string | undefined }> {
-  if (url !== undefined) return { url: checked(url), token: token ?? (env("OUTRIDER_TOKEN") || undefined) };
-  const named = env("OUTRIDER_URL");
-  if (stateDir === undefined && named) {
-    return { url: checked(named), token: token ?? (env("OUTRIDER_TOKEN") || undefined) };
-  }
-  const folder = stateDir ?? env("OUTRIDER_STATE_DIR");
+  const named = endPointIn(env);
+  const address = url ?? (stateDir === undefined ? named.url : undefined);
+  if (address !== undefined) return { url: checked(address), token: token ?? named.token };
+  const folder = stateDir ?? named.stateDir;
   if (!folder) {
     throw new UsageError(
       "It is not said which executor to ask: give --url URL, or --state-dir DIR of one that serves",

@@ -4,6 +4,7 @@
  */
 import { systemClock } from "../../base/clock.ts";
 import { askLocalDirectly } from "../../base/no_proxy.ts";
+import { gatewayIn } from "../../config/asking.ts";
 import { tokenIn } from "../../protocol/token.ts";
 import { userGateway } from "../../uplink/user.ts";
 import type { UserGateway } from "../../uplink/user.ts";
@@ -21,10 +22,11 @@ export function gatewayOf(
   flags: GatewayFlags,
   runtime: Pick<CliRuntime, "env" | "setEnv" | "readText">,
 ): UserGateway {
-  const { env, readText } = runtime;
-  const url = flags.gateway ?? env("OUTRIDER_GATEWAY");
-  const token = flags.token ?? env("OUTRIDER_TOKEN");
-  const file = token ? undefined : env("OUTRIDER_TOKEN_FILE");
+  const { readText } = runtime;
+  const named = gatewayIn(runtime.env);
+  const url = flags.gateway ?? named.url;
+  const token = flags.token ?? named.token;
+  const file = token ? undefined : named.tokenFile;
   if (!url) {
     throw new UsageError("It is not said which gateway to ask: set OUTRIDER_GATEWAY, or give --gateway URL");
   }

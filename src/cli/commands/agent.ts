@@ -38,7 +38,7 @@ async function agent(this: CliContext, flags: Flags): Promise<void> {
 }
 
 async function superviseAgent({ follow }: Flags): Promise<number> {
-  const [{ supervise, LAST_END, SUPERVISED }, { systemClock }, { runtime }] = await Promise.all([
+  const [{ childVariables, supervise }, { systemClock }, { runtime }] = await Promise.all([
     import("../../agent/supervise.ts"),
     import("../../base/clock.ts"),
     import("../../runtime/runtime.ts"),
@@ -47,10 +47,7 @@ async function superviseAgent({ follow }: Flags): Promise<number> {
     clock: systemClock,
     random: Math.random,
     start: (lastEnd) =>
-      runtime.startSelf(["agent", ...(follow ? ["--follow"] : [])], {
-        [SUPERVISED]: "1",
-        [LAST_END]: lastEnd ?? "",
-      }),
+      runtime.startSelf(["agent", ...(follow ? ["--follow"] : [])], childVariables(lastEnd)),
     onSignal: (listener) => runtime.onSignal(listener),
     reachesChild: (signal) => signal === "SIGINT" && runtime.stderr.isTTY,
     note: (text) => runtime.stderr.write(`outrider · ${indented(text)}\n`),
@@ -63,7 +60,7 @@ async function runAgent(
 ): Promise<number> {
   const [
     { startAgentHere },
-    { LAST_END, SUPERVISED },
+    { supervision },
     { runtime },
     { systemClock },
     { VERSION },
@@ -84,10 +81,8 @@ async function runAgent(
   const level = config.logLevel === "debug" ? "info" : config.logLevel;
   const note = (text: string) =>
     stderr.write(`${timeOfDay(systemClock.now())} outrider · ${indented(text)}\n`);
-  const waits = runtime.env(SUPERVISED) === "1";
-  if (waits) {
-    // What tasks start is nobody's child of a supervisor's.
-    runtime.setEnv(SUPERVISED, "");
+  const { supervised, lastEnd } = supervision(runtime);
+  if (supervised) {
     runtime.onParentGone(() => {
       note("The supervisor is gone: ending at once; the next start goes on with what runs");
       void runtime.exit(1);
@@ -96,10 +91,10 @@ async function runAgent(
   const started = await startAgentHere(config, {
     runtime,
     follow,
-    waits,
+    waits: supervised,
     note,
     version: VERSION,
-    lastEnd: runtime.env(LAST_END) || undefined,
+    lastEnd,
     // Whoever reads a file that stderr goes to has no use for the token, and should not find it.
     page: stderr.isTTY ? (url) => note(`Page: ${url}`) : undefined,
     show: (execution, redactor) => {

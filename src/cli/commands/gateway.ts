@@ -3,6 +3,7 @@
  * Must not know what the gateway does.
  * Invariant: other machines are let in only with a token; no message shows any of it.
  */
+import { GATEWAY_TOKEN, gatewayTokenIn } from "../../config/asking.ts";
 import { GATEWAY_PORT, HOSTNAME } from "../../defaults.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
@@ -15,7 +16,7 @@ import { wholeNumber } from "../line/options.ts";
 /** Most connections at a time: executors keep one each. */
 const CONNECTIONS = 8_000;
 /** Where the token comes from, as a message about it names them. */
-const NAMES = { value: "OUTRIDER_GATEWAY_TOKEN", file: "--token-file" };
+const NAMES = { value: GATEWAY_TOKEN, file: "--token-file" };
 
 interface Flags {
   readonly port: number;
@@ -27,11 +28,10 @@ interface Flags {
 
 /** The token that users and executors have to send; `undefined` if nobody has to send one. */
 async function tokenOf({ token, tokenFile }: Flags, runtime: Runtime): Promise<string | undefined> {
-  const inEnvironment = runtime.env("OUTRIDER_GATEWAY_TOKEN");
   if (token !== undefined && tokenFile !== undefined) {
     throw new UsageError("--token and --token-file: one of them is enough");
   }
-  if (tokenFile === undefined) return token ?? (inEnvironment === "" ? undefined : inEnvironment);
+  if (tokenFile === undefined) return token ?? gatewayTokenIn(runtime.env);
   try {
     return (await runtime.readText(tokenFile)).replace(/\r?\n$/, "");
   } catch (cause) {

@@ -20,17 +20,15 @@ export interface ServedRun {
 /** Also a run that can't be asked keeps secrets out of its log. */
 async function unserved({ env }: CliRuntime): Promise<ServedRun> {
   const keep: ServedRun["keep"] = (execution) => execution;
-  const { secretVariables } = await import("../../config/serving.ts");
-  const names = secretVariables(env);
-  if (names.every((name) => (env(name) ?? "") === "")) {
-    return { options: (before) => before, keep, redactor: undefined };
-  }
-  const [{ redactorFor }, { redactingJournal }, { memoryJournal }] = await Promise.all([
-    import("../../secrets/known.ts"),
+  const { secretsIn } = await import("../../config/serving.ts");
+  const secrets = secretsIn(env);
+  if (secrets.length === 0) return { options: (before) => before, keep, redactor: undefined };
+  const [{ Redactor }, { redactingJournal }, { memoryJournal }] = await Promise.all([
+    import("../../secrets/redactor.ts"),
     import("../../secrets/journal.ts"),
     import("../../journal/memory/memory.ts"),
   ]);
-  const redactor = redactorFor(env, { names });
+  const redactor = new Redactor(secrets);
   return {
     options: (before) => ({
       ...before,
@@ -56,16 +54,23 @@ export async function withServing(
   carryOut: (served: ServedRun) => Promise<number>,
 ): Promise<number> {
   if (address === undefined) return await carryOut(await unserved(runtime));
-  const [{ startServing }, { memoryJournal }, real] = await Promise.all([
-    import("../../serving/serving.ts"),
-    import("../../journal/memory/memory.ts"),
-    import("../../runtime/runtime.ts"),
-  ]);
+  const [{ startServing }, settings, { Redactor }, { systemClock }, { memoryJournal }, real] = await Promise
+    .all([
+      import("../../serving/serving.ts"),
+      import("../../config/serving.ts"),
+      import("../../secrets/redactor.ts"),
+      import("../../base/clock.ts"),
+      import("../../journal/memory/memory.ts"),
+      import("../../runtime/runtime.ts"),
+    ]);
   const note = (text: string) => runtime.stderr.write(`${indented(text)}\n`);
   const serving = await startServing({
     runtime: real.runtime,
     version: VERSION,
     address,
+    operator: settings.operatorSettings(runtime.env),
+    redactor: new Redactor(settings.secretsIn(runtime.env)),
+    clock: systemClock,
     note,
     ...(stateDir !== undefined && { stateDir }),
   });

@@ -26,10 +26,20 @@ export function intoDeno(children: Children): void {
       if (!done) intoPrototype(children);
       done = true;
     }
-    return original(name);
+    return own(children, name) ?? original(name);
   });
-  wrap(Deno.env, "toObject", (original) => () => ({ ...original() as object, [MARK]: children.marks }));
+  wrap(Deno.env, "has", (original) => (name) => own(children, name) !== undefined || original(name));
+  wrap(
+    Deno.env,
+    "toObject",
+    (original) => () => ({ ...original() as object, ...children.environment, [MARK]: children.marks }),
+  );
   define(Deno, "Command", commandOf(children));
+}
+
+/** A variable of the thread alone: `Deno.env` is that of the process. */
+function own({ environment }: Children, name: unknown): string | undefined {
+  return typeof name === "string" && Object.hasOwn(environment, name) ? environment[name] : undefined;
 }
 
 function commandOf(children: Children): unknown {
@@ -73,7 +83,8 @@ function commandOf(children: Children): unknown {
 function prepared(children: Children, given: Deno.CommandOptions, fallback: "inherit" | "piped"): Prepared {
   children.begin();
   const streams = CHILD_STREAMS.filter((name) => (given[name] ?? fallback) === "inherit");
-  const options: Properties = { ...given, env: { ...given.env, [MARK]: children.marks } };
+  const inherited = given.clearEnv === true ? {} : children.environment;
+  const options: Properties = { ...given, env: { ...inherited, ...given.env, [MARK]: children.marks } };
   for (const name of streams) options[name] = "piped";
   return { options, streams };
 }

@@ -11,16 +11,10 @@ import * as protocol from "../../protocol/messages.ts";
 import { HANDOUT_HEADER, HASH_HEADER, Id } from "../../protocol/words.ts";
 import type { Bytes } from "../../base/bytes.ts";
 import { gzip, sha256, WORTH_GZIP } from "../../base/bytes.ts";
-import {
-  type Answer,
-  type Call,
-  isPage,
-  jsonIn,
-  page,
-  refused,
-  Wire,
-  type WireOptions,
-} from "../http/wire.ts";
+import { fetchFor, HTTP_SCHEMES } from "../http/address.ts";
+import { isPage, jsonIn, page, refused, type WireAnswer } from "../http/answer.ts";
+import { type Call, Wire, type WireOptions } from "../http/wire.ts";
+import type { Dialect } from "./dialect.ts";
 
 /** Largest bundle that is taken, bytes. */
 export const MAX_BUNDLE_BYTES: number = 64 * 1024 * 1024;
@@ -30,6 +24,24 @@ const BeatReply: v.GenericSchema<unknown, HeartbeatReply> = v.pipe(
   protocol.HeartbeatReply,
   v.check((reply) => reply.commands !== undefined || JSON.stringify(reply) === "{}", "Has no commands"),
 );
+
+/** Outrider's own dialect, over HTTP. */
+export const outriderDialect: Dialect = {
+  name: "outrider",
+  schemes: HTTP_SCHEMES,
+  variables: [],
+  connect: ({ url, executor, experiment, groups, token, renewToken, clock, environment }) =>
+    outriderGateway({
+      url,
+      executor,
+      groups,
+      renewToken,
+      clock,
+      fetch: fetchFor(url, environment),
+      ...(token !== undefined && { token }),
+      ...(experiment !== undefined && { experiment }),
+    }),
+};
 
 /** What the dialect needs. */
 export interface OutriderOptions extends WireOptions {
@@ -58,7 +70,6 @@ export function outriderGateway(options: OutriderOptions): Gateway {
   const executor = `/v1/executors/${encodeURIComponent(options.executor)}`;
   const groups = (options.groups ?? []).map((group) => `group=${encodeURIComponent(group)}`).join("&");
   return {
-    dialect: "outrider",
     url: wire.url,
     get traffic() {
       return wire.traffic;
@@ -119,7 +130,7 @@ class Asker {
     return read(this.wire.name(call), answer, ask.schema);
   }
 
-  refused(call: Call, answer: Answer): Error {
+  refused(call: Call, answer: WireAnswer): Error {
     if (answer.status >= 200 && answer.status < 300) {
       return new GatewayAnswerError(
         `${
@@ -137,7 +148,7 @@ function limitsOf(options: CallOptions): CallOptions {
   return signal === undefined ? { timeoutMs } : { timeoutMs, signal };
 }
 
-function read<T>(name: string, answer: Answer, schema: v.GenericSchema<unknown, T>): T {
+function read<T>(name: string, answer: WireAnswer, schema: v.GenericSchema<unknown, T>): T {
   if (isPage(answer)) throw new GatewayAnswerError(page(name, answer));
   const body = jsonIn(answer);
   if (body === undefined) {

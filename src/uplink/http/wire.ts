@@ -3,22 +3,20 @@
  * Must not know what is asked or which dialect is spoken.
  * Invariant: a call ends within its time limit, whatever the other end does, and holds at most `maxBytes` of the answer.
  */
-import { TokenError } from "../../protocol/token.ts";
-import { concealedAddress } from "../../base/concealed.ts";
-import type { Clock } from "../../base/clock.ts";
-import type { Fetch } from "../port.ts";
 import { type Bytes, joined } from "../../base/bytes.ts";
+import type { Clock } from "../../base/clock.ts";
+import { checkToken, TokenError } from "../../protocol/token.ts";
 import {
-  AddressError,
   GatewayAnswerError,
-  GatewayRefusedError,
   GatewayTimeoutError,
   StoppedError,
   UnreachableError,
   type UplinkError,
 } from "../errors.ts";
-import { retryAfterMs } from "../../base/backoff.ts";
-import { checkToken } from "../../protocol/token.ts";
+import type { Traffic } from "../gateway.ts";
+import type { Fetch } from "../port.ts";
+import { checkAddress } from "./address.ts";
+import type { WireAnswer } from "./answer.ts";
 
 /** Longest answer that is read where nothing else is said, bytes. */
 export const MAX_ANSWER_BYTES: number = 1024 * 1024;
@@ -46,21 +44,6 @@ export interface Call {
   /** Longest answer that is read, bytes. Default 1 MiB. */
   readonly maxBytes?: number;
   readonly signal?: AbortSignal;
-}
-
-/** A whole answer. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly bytes: Bytes;
-}
-
-/** What went over the line, counted. Bytes are those of bodies, paths and headers, before TLS. */
-export interface Traffic {
-  readonly requests: number;
-  readonly failures: number;
-  readonly sentBytes: number;
-  readonly receivedBytes: number;
 }
 
 /** The line to one gateway. */
@@ -93,12 +76,12 @@ export class Wire {
    * @throws {GatewayAnswerError} If the answer redirects or is longer than `maxBytes`.
    * @throws {StoppedError} If the signal was aborted.
    */
-  call(call: Call): Promise<Answer> {
+  call(call: Call): Promise<WireAnswer> {
     return this.#limited(call, async (signal) => this.#whole(call, await this.#begin(call, signal)));
   }
 
   /** Sends one request; the answer's body is a stream if it is NDJSON, which the time limit does not cover, else it is read whole. */
-  open(call: Call): Promise<Answer | ReadableStream<Uint8Array>> {
+  open(call: Call): Promise<WireAnswer | ReadableStream<Uint8Array>> {
     return this.#limited(call, async (signal) => {
       const response = await this.#begin(call, signal);
       const stream = response.headers.get("content-type")?.startsWith("application/x-ndjson");
@@ -193,7 +176,7 @@ export class Wire {
     return response;
   }
 
-  async #whole(call: Call, response: Response): Promise<Answer> {
+  async #whole(call: Call, response: Response): Promise<WireAnswer> {
     const bytes = await this.#read(call, response);
     return { status: response.status, headers: response.headers, bytes };
   }
@@ -228,29 +211,6 @@ function bearer(token: string): string {
   return `Bearer ${checkToken(token)}`;
 }
 
-function checkAddress(text: string): string {
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch (cause) {
-    throw new AddressError(
-      `The gateway's address can't be read: ${
-        JSON.stringify(concealedAddress(text))
-      }: write it as https://HOST:PORT`,
-      { cause },
-    );
-  }
-  if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new AddressError(
-      `The gateway's address starts with ${url.protocol}: write it as https://HOST:PORT`,
-    );
-  }
-  if (url.username || url.password) {
-    throw new AddressError("The gateway's address holds a user or password: put the token in OUTRIDER_TOKEN");
-  }
-  return (url.origin + url.pathname).replace(/\/+$/, "");
-}
-
 /** Body, request line and headers; what the runtime adds itself (about 150 bytes) is not seen. */
 function sizeOf(call: Call, headers: Readonly<Record<string, string>>): number {
   let size = (call.body?.length ?? 0) + call.method.length + call.path.length + 12;
@@ -275,62 +235,4 @@ function redirected(name: string, response: Response): GatewayAnswerError {
 
 function discard(response: Response): void {
   response.body?.cancel().catch(() => {});
-}
-
-/** The words of a refusal, if a body has the form in which a dialect refuses. */
-export type ReasonIn = (body: unknown) => string | undefined;
-
-/** The error for an answer that is no success. @param reasonIn How the gateway itself would say it. */
-export function refused(
-  name: string,
-  answer: Answer,
-  { now, reasonIn }: { readonly now: number; readonly reasonIn: ReasonIn },
-): UplinkError {
-  const { status } = answer;
-  const after = retryAfterMs(answer.headers, now);
-  if (isPage(answer) && status >= 400 && status < 500 && status !== 413) {
-    return withRetryAfter(new GatewayAnswerError(page(name, answer)), after);
-  }
-  const said = reasonIn(jsonIn(answer));
-  const own = said !== undefined;
-  const reason = (said ?? textOf(answer)).slice(0, 300) || "no reason given";
-  const whose = own || status >= 500 ? "" : ", which is not how a gateway says it: a proxy may stand between";
-  return new GatewayRefusedError(
-    `${name} was answered ${status}: ${reason}${whose}${adviceFor(status)}`,
-    { status, reason, own, retryAfterMs: after },
-  );
-}
-
-function withRetryAfter(error: UplinkError, retryAfterMs: number | undefined): UplinkError {
-  return Object.assign(error, { retryAfterMs });
-}
-
-/** Whether an answer is a web page: from a proxy, a login page, or a server that is no gateway. */
-export function isPage(answer: Answer): boolean {
-  if (/^text\/html|^application\/xhtml/i.test(answer.headers.get("content-type") ?? "")) return true;
-  return /^\s*<(!doctype|html)/i.test(new TextDecoder().decode(answer.bytes.subarray(0, 200)));
-}
-
-/** The message for a web page. */
-export function page(name: string, answer: Answer): string {
-  return `${name} was answered ${answer.status} with a web page: a proxy or a login page stands between, or OUTRIDER_GATEWAY is not the address of a gateway`;
-}
-
-function adviceFor(status: number): string {
-  if (status === 401 || status === 403) return ": check OUTRIDER_TOKEN and OUTRIDER_EXECUTOR_ID";
-  if (status === 404 || status === 405) return ": check that OUTRIDER_GATEWAY is the address of a gateway";
-  return "";
-}
-
-/** An answer's JSON; `undefined` if it is none. */
-export function jsonIn(answer: Answer): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(answer.bytes));
-  } catch {
-    return undefined;
-  }
-}
-
-function textOf({ bytes }: Answer): string {
-  return new TextDecoder().decode(bytes.subarray(0, 2000)).trim();
 }

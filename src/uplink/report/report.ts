@@ -1,9 +1,9 @@
 /**
- * Owns the report of one run: two lanes towards the gateway, or the whole at the end, and when it is done.
+ * Owns the report of one run: two streams towards the gateway, or the whole at the end, and when it is done.
  * Must not know how a run goes, nor where the journal is kept.
  * Invariant: log records wait while state records do, and nothing but an acknowledgement makes a record count as sent.
  */
-import { LaneSender } from "./stream.ts";
+import { StreamSender } from "./stream.ts";
 import type { BatchReply, Final, RecordBatch } from "../../protocol/messages.ts";
 import { SourceError } from "../errors.ts";
 import type { Numbered } from "../port.ts";
@@ -12,15 +12,15 @@ import {
   BATCH_LIMITS,
   type Report,
   type ReportEnd,
-  type ReportOptions,
   type ReportStatus,
+  type RunReportOptions,
 } from "./reporting.ts";
 import { reportWhole } from "./whole.ts";
 
-export type { Report, ReportEnd, ReportOptions, ReportStatus } from "./reporting.ts";
+export type { Report, ReportEnd, ReportStatus, RunReportOptions } from "./reporting.ts";
 
 /** Starts to report a run: one that is going on, or one that an earlier process left behind. */
-export function startReport(options: ReportOptions): Report {
+export function startReport(options: RunReportOptions): Report {
   const { report } = options.gateway;
   if (report.kind === "whole") return reportWhole(options, (whole, limits) => report.send(whole, limits));
   const more = options.handout === undefined ? {} : { handout: options.handout };
@@ -44,9 +44,9 @@ type Send = (batch: RecordBatch, limits: { timeoutMs: number; signal?: AbortSign
 class RecordsReport implements Report {
   readonly final: Promise<boolean>;
   readonly drained: Promise<boolean>;
-  readonly #options: ReportOptions;
+  readonly #options: RunReportOptions;
   readonly #abort = new AbortController();
-  readonly #lanes: Readonly<Record<Stream, LaneSender>>;
+  readonly #streams: Readonly<Record<Stream, StreamSender>>;
   readonly #running: Promise<unknown>;
   readonly #unwatch: () => void;
   #end: ReportEnd | undefined;
@@ -57,16 +57,16 @@ class RecordsReport implements Report {
   #settleFinal: (taken: boolean) => void = () => {};
   #settleDrained: (drained: boolean) => void = () => {};
 
-  constructor(options: ReportOptions, send: Send) {
+  constructor(options: RunReportOptions, send: Send) {
     this.#options = options;
     const { source } = options;
-    this.#lanes = {
-      state: this.#lane("state", { send, read: reading((after, limit) => source.states(after, limit)) }),
-      log: this.#lane("log", { send, read: reading((after, limit) => source.logs(after, limit)) }),
+    this.#streams = {
+      state: this.#sender("state", { send, read: reading((after, limit) => source.states(after, limit)) }),
+      log: this.#sender("log", { send, read: reading((after, limit) => source.logs(after, limit)) }),
     };
     this.#unwatch = source.watch({
-      state: (record) => this.#lanes.state.appended(record.seq),
-      log: (record) => this.#lanes.log.appended(record.seq),
+      state: (record) => this.#streams.state.appended(record.seq),
+      log: (record) => this.#streams.log.appended(record.seq),
     });
     this.#running = Promise.all([this.#run("state"), this.#run("log")]);
     this.final = this.#orDefect(new Promise((resolve) => this.#settleFinal = resolve));
@@ -75,12 +75,12 @@ class RecordsReport implements Report {
 
   end(end: ReportEnd): void {
     this.#end ??= end;
-    this.#lanes.state.hurry();
-    this.#lanes.log.hurry();
+    this.#streams.state.hurry();
+    this.#streams.log.hurry();
   }
 
   status(): ReportStatus {
-    const { state, log } = this.#lanes;
+    const { state, log } = this.#streams;
     return {
       acknowledged: { state: state.acknowledged, log: log.acknowledged },
       pending: { state: state.last - state.acknowledged, log: log.last - log.acknowledged },
@@ -92,8 +92,8 @@ class RecordsReport implements Report {
   }
 
   online(): void {
-    this.#lanes.state.online();
-    this.#lanes.log.online();
+    this.#streams.state.online();
+    this.#streams.log.online();
   }
 
   async stop(): Promise<void> {
@@ -104,50 +104,50 @@ class RecordsReport implements Report {
     this.#settleDrained(false);
   }
 
-  /** A lane that ends before it is told to can't read its records: the gateway will not have all of them from here. */
-  async #run(lane: Stream): Promise<void> {
-    await this.#lanes[lane].run();
+  /** A stream that ends before it is told to can't read its records: the gateway will not have all of them from here. */
+  async #run(stream: Stream): Promise<void> {
+    await this.#streams[stream].run();
     if (this.#abort.signal.aborted) return;
     this.#abort.abort();
     this.#settleFinal(false);
     this.#settleDrained(false);
   }
 
-  /** A defect in a lane must not leave anyone waiting. */
+  /** A defect in a stream must not leave anyone waiting. */
   #orDefect(promise: Promise<boolean>): Promise<boolean> {
     const either = Promise.race([promise, this.#running.then(() => promise)]);
     either.catch(() => {});
     return either;
   }
 
-  #lane(
-    lane: Stream,
+  #sender(
+    stream: Stream,
     { send, read }: { send: Send; read: (after: number, limit: number) => readonly Numbered[] },
-  ): LaneSender {
+  ): StreamSender {
     const { run, life, clock, random, source, from, limits, heard = () => Infinity } = this.#options;
-    return new LaneSender({
+    return new StreamSender({
       run,
       life,
-      lane,
-      from: from?.[lane] ?? 0,
+      stream,
+      from: from?.[stream] ?? 0,
       read,
       flush: () => source.flush?.() ?? Promise.resolve(),
-      send: (batch, options) => this.#sent(send(batch, options), lane === "state" ? "log" : "state"),
+      send: (batch, options) => this.#sent(send(batch, options), stream === "state" ? "log" : "state"),
       clock,
       random,
       signal: this.#abort.signal,
       limits: { ...BATCH_LIMITS, ...limits },
-      ready: () => this.#ready(lane),
-      final: () => lane === "state" ? this.#final() : undefined,
+      ready: () => this.#ready(stream),
+      final: () => stream === "state" ? this.#final() : undefined,
       heard,
       onReply: (reply) => this.#replied(reply),
       onLeftOut: ({ seq }, reason) => {
         this.#leftOut++;
-        this.#options.onLeftOut?.(`Record ${seq} of the ${lane} goes without its value: ${reason}`);
+        this.#options.onLeftOut?.(`Record ${seq} of the ${stream} goes without its value: ${reason}`);
       },
       onParked: (parked) => {
         this.#parked += parked.to - parked.from + 1;
-        this.#options.onParked?.(lane, parked);
+        this.#options.onParked?.(stream, parked);
       },
       onError: (error) => {
         this.#lastError = error.message;
@@ -156,29 +156,29 @@ class RecordsReport implements Report {
     });
   }
 
-  /** A reply tells of both lanes; what it says of the other counts if nothing of that lane was under way meanwhile. */
+  /** A reply tells of both streams; what it says of the other counts if nothing of that stream was under way meanwhile. */
   async #sent(sending: Promise<BatchReply>, other: Stream): Promise<BatchReply> {
-    const lane = this.#lanes[other];
-    const { moves, idle } = lane;
+    const sender = this.#streams[other];
+    const { moves, idle } = sender;
     const reply = await sending;
-    if (idle && lane.moves === moves) lane.heard(reply.acknowledged[other]);
+    if (idle && sender.moves === moves) sender.heard(reply.acknowledged[other]);
     return reply;
   }
 
-  #ready(lane: Stream): boolean {
+  #ready(stream: Stream): boolean {
     if (this.#options.quiet && !this.#end) return false;
-    return lane === "state" || !(this.#lanes.state.pending || this.#final());
+    return stream === "state" || !(this.#streams.state.pending || this.#final());
   }
 
   /** What is still to be said of the end. */
   #final(): Final | undefined {
     if (!this.#end || this.#finalTaken) return undefined;
-    const { state, log } = this.#lanes;
+    const { state, log } = this.#streams;
     return { state: this.#end.state, records: { state: state.last, log: log.last } };
   }
 
   #replied(reply: BatchReply): void {
-    const { state, log } = this.#lanes;
+    const { state, log } = this.#streams;
     this.#options.commands?.take(reply.commands, reply.storage);
     if (reply.rejected.length > 0) {
       this.#parked += reply.rejected.length;

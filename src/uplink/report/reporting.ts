@@ -23,7 +23,7 @@ export const BATCH_LIMITS: BatchLimits = {
 };
 
 /** What a report needs. */
-export interface ReportOptions {
+export interface RunReportOptions {
   readonly gateway: Gateway;
   readonly clock: Clock;
   readonly random: Random;
@@ -48,7 +48,7 @@ export interface ReportOptions {
   /** Values go without saying more than that there were some, since they are too large for the way. In words. */
   readonly onLeftOut?: (what: string) => void;
   /** A record was refused and set aside. */
-  readonly onParked?: (lane: Stream, parked: Parked) => void;
+  readonly onParked?: (stream: Stream, parked: Parked) => void;
   /** Records that reached the gateway but could not be read there. */
   readonly onRejected?: (rejected: readonly Rejected[]) => void;
   readonly onError?: (error: UplinkError) => void;

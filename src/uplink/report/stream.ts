@@ -1,6 +1,6 @@
 /**
- * Owns the replication of one lane of one run: which records go next, and what a reply or a failure changes.
- * Must not know of the other lane, of HTTP, or of what records hold.
+ * Owns the replication of one stream of one run: which records go next, and what a reply or a failure changes.
+ * Must not know of the other stream, of HTTP, or of what records hold.
  * Invariant: the cursor only moves to what the gateway has acknowledged; records are sent from it, in order, one batch at
  * a time.
  *
@@ -15,7 +15,7 @@
  * | any other 4xx of the gateway's own, many records | halved, to find the one that is meant |
  * | a 4xx of the gateway's own, one record | set aside: told in the next batch, never sent again; at a 413 its value first |
  * | 413 of another's, one record | the same, once two heartbeats were answered since: all else gets through |
- * | nothing, since the records can't be read | back-off; after so many in a row the lane is given up |
+ * | nothing, since the records can't be read | back-off; after so many in a row the stream is given up |
  * | any of them while heartbeats get no answer | back-off: nothing is set aside on the word of what stands between |
  */
 import { Backoff } from "../../base/backoff.ts";
@@ -28,14 +28,15 @@ import {
   UnreachableError,
   UplinkError,
 } from "../errors.ts";
-import { leanRecord } from "./lean.ts";
+import { Pauses } from "./pauses.ts";
+import { SetAside } from "./set_aside.ts";
 import type { BatchReply, Final, Parked, RecordBatch } from "../../protocol/messages.ts";
 import type { Life } from "../../model/stream.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Numbered } from "../port.ts";
 import type { Stream } from "../../model/stream.ts";
 import type { Random } from "../../base/random.ts";
-import { Bell, sleep } from "../../base/wait.ts";
+import { sleep } from "../../base/wait.ts";
 
 /** Records read from the journal at a time. */
 const READ = 64;
@@ -58,11 +59,11 @@ export interface BatchLimits {
   readonly timeoutMs: number;
 }
 
-/** What a lane needs. */
-export interface LaneOptions {
+/** What the sender of a stream needs. */
+export interface StreamSenderOptions {
   readonly run: string;
   readonly life: Life | undefined;
-  readonly lane: Stream;
+  readonly stream: Stream;
   readonly from: number;
   /** @throws {SourceError} If that can't be read now. */
   read(after: number, limit: number): readonly Numbered[];
@@ -72,7 +73,7 @@ export interface LaneOptions {
   readonly random: Random;
   readonly signal: AbortSignal;
   readonly limits: BatchLimits;
-  /** Whether this lane may send now. */
+  /** Whether this stream may send now. */
   ready(): boolean;
   /** What is sent once all records are, until it is taken. */
   final(): Final | undefined;
@@ -92,31 +93,25 @@ interface Taken {
   readonly full: boolean;
 }
 
-/** Sends one lane. */
-export class LaneSender {
-  readonly #options: LaneOptions;
+/** Sends one stream. */
+export class StreamSender {
+  readonly #options: StreamSenderOptions;
   readonly #backoff: Backoff;
-  readonly #news = new Bell();
-  readonly #hurry = new Bell();
-  readonly #online = new Bell();
-  #hurried = false;
+  readonly #pauses: Pauses;
+  readonly #aside = new SetAside();
   #acknowledged: number;
   /** `undefined` as long as nobody could read what there is. */
   #last: number | undefined;
   /** Why the records can't be read, and how often in a row that was. */
   #unread: { readonly because: string; readonly times: number } | undefined;
   #maxRecords: number;
-  #parked: Parked[] = [];
-  /** Numbers of records that go without their values. */
-  readonly #lean = new Set<number>();
-  /** The record that was too large by itself for something that is no gateway, and what was `heard` then. */
-  #suspect = { seq: 0, heard: 0 };
   #moves = 0;
   #idle = true;
 
-  constructor(options: LaneOptions) {
+  constructor(options: StreamSenderOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options);
+    this.#pauses = new Pauses(options);
     this.#acknowledged = options.from;
     this.#maxRecords = options.limits.records;
     this.#reading(() => this.#last = lastOf(options.read, options.from));
@@ -152,39 +147,37 @@ export class LaneSender {
     return this.#idle;
   }
 
-  /** Another lane's reply told how far this one is; only less than is known here is news: the gateway has lost records. */
+  /** Another stream's reply told how far this one is; only less than is known here is news: the gateway has lost records. */
   heard(acknowledged: number): void {
     if (acknowledged >= this.#acknowledged) return;
     this.#acknowledged = acknowledged;
-    this.#news.ring();
+    this.#pauses.wake();
   }
 
   /** A record was appended. */
   appended(seq: number): void {
     if (this.#last !== undefined) this.#last = Math.max(this.#last, seq);
-    this.#news.ring();
+    this.#pauses.wake();
   }
 
   /** Something has changed: looks whether there is something to send. */
   wake(): void {
-    this.#news.ring();
+    this.#pauses.wake();
   }
 
   /** From now on records are not collected but sent as they come. */
   hurry(): void {
-    this.#hurried = true;
-    this.#hurry.ring();
-    this.#news.ring();
+    this.#pauses.hurry();
   }
 
   /** The gateway was just heard: a pause that the network was to blame for is over. */
   online(): void {
-    this.#online.ring();
+    this.#pauses.online();
   }
 
   /** Sends until the signal is aborted, or the records can't be read for too long: then `unreadable` says why. */
   async run(): Promise<void> {
-    const { clock, signal } = this.#options;
+    const { clock, limits, signal } = this.#options;
     while (!signal.aborted) {
       const taken = this.#options.ready() ? this.#reading(() => this.#take()) : undefined;
       if (this.#unread !== undefined) {
@@ -193,19 +186,13 @@ export class LaneSender {
         continue;
       }
       if (taken === undefined) {
-        await this.#news.wait(signal);
-        await this.#linger();
+        await this.#pauses.news();
+        await this.#pauses.collect(limits.lingerMs);
         continue;
       }
       const ok = await this.#attempt(taken);
-      if (ok && !taken.full) await this.#linger();
+      if (ok && !taken.full) await this.#pauses.collect(limits.lingerMs);
     }
-  }
-
-  async #linger(): Promise<void> {
-    if (this.#hurried) return;
-    const { clock, limits, signal } = this.#options;
-    await this.#hurry.wait(signal, { clock, ms: limits.lingerMs });
   }
 
   /** What a disk may refuse to read now, and give again. */
@@ -224,7 +211,7 @@ export class LaneSender {
 
   /** The next batch, or `undefined` if there is nothing to say. */
   #take(): Taken | undefined {
-    const { run, life, lane, limits, read, from } = this.#options;
+    const { run, life, stream, limits, read, from } = this.#options;
     this.#last ??= lastOf(read, from);
     const records: Numbered[] = [];
     let bytes = 0;
@@ -234,25 +221,25 @@ export class LaneSender {
       const chunk = this.#options.read(after, Math.min(READ, this.#maxRecords - records.length));
       if (chunk.length === 0) break;
       for (const whole of chunk) {
-        const record = this.#lean.has(whole.seq) ? leanRecord(whole) ?? whole : whole;
+        const record = this.#aside.lean(whole);
         const size = JSON.stringify(record).length;
         full = records.length >= this.#maxRecords || (records.length > 0 && bytes + size > limits.bytes);
         if (full) break;
         const first = firstOf(record);
         this.#expect(after + 1, first);
         after = record.seq;
-        if (this.#isParked(record)) continue;
+        if (this.#aside.has(record)) continue;
         records.push(record);
         bytes += size;
       }
       full ||= records.length >= this.#maxRecords;
     }
-    const parked = this.#parked.filter((range) => range.to > this.#acknowledged);
+    const parked = this.#aside.after(this.#acknowledged);
     const final = full || records.length > 0 ? undefined : this.#options.final();
     if (records.length === 0 && parked.length === 0 && final === undefined) return undefined;
     const batch = {
       run,
-      lane,
+      lane: stream,
       ...(life === undefined ? {} : { life }),
       records,
       ...(parked.length > 0 ? { parked } : {}),
@@ -263,11 +250,7 @@ export class LaneSender {
 
   /** Numbers that the journal no longer has and has no gap record for will never come; the gateway has to know. */
   #expect(next: number, first: number): void {
-    if (first > next) this.#park({ from: next, to: first - 1, reason: "No longer in the journal" });
-  }
-
-  #isParked(record: Numbered): boolean {
-    return this.#parked.some((range) => range.from <= record.seq && record.seq <= range.to);
+    if (first > next) this.#aside.add({ from: next, to: first - 1, reason: "No longer in the journal" });
   }
 
   async #attempt({ batch, bytes }: Taken): Promise<boolean> {
@@ -294,7 +277,7 @@ export class LaneSender {
     const named = reply.acknowledged[batch.lane];
     const now = Math.min(named, this.last);
     this.#acknowledged = now;
-    this.#parked = this.#parked.filter((range) => range.to > now);
+    this.#aside.taken(now);
     this.#options.onReply(reply);
     if (now > before || (batch.final && reply.final)) {
       this.#backoff.reset();
@@ -318,47 +301,25 @@ export class LaneSender {
       this.#maxRecords = Math.max(1, Math.floor(count / 2));
     }
     if (error instanceof UnreachableError || error instanceof GatewayTimeoutError) {
-      await this.#online.wait(signal, { clock, ms: this.#backoff.next() });
-      return;
+      return await this.#pauses.network(this.#backoff.next());
     }
     const [record] = batch.records;
-    const goesOn = refused && (count > 1 || this.#isToBlame(record!, error));
+    const goesOn = refused && (count > 1 || this.#aside.isToBlame(record!, error, this.#options.heard()));
     if (!goesOn) return await sleep(clock, this.#backoff.next(error.retryAfterMs), signal);
     if (count === 1) this.#setAside(record!, error);
     await sleep(clock, REFUSED_PAUSE_MS, signal);
   }
 
-  /** Whether a refusal is about the record that went alone. */
-  #isToBlame({ seq }: Numbered, error: GatewayRefusedError): boolean {
-    const heard = this.#options.heard();
-    if (heard === 0) return false;
-    if (error.own) return true;
-    if (this.#suspect.seq !== seq) this.#suspect = { seq, heard };
-    return heard > this.#suspect.heard + 1;
-  }
-
   #setAside(record: Numbered, error: GatewayRefusedError): void {
-    const { lane, onLeftOut, onParked } = this.#options;
+    const { stream, onLeftOut, onParked } = this.#options;
     const by = error.own ? "the gateway" : "what stands before the gateway";
     const reason = `Refused by ${by}: ${error.reason}`.slice(0, 500);
-    if (error.tooLarge && lane === "state" && !this.#lean.has(record.seq) && leanRecord(record)) {
-      this.#lean.add(record.seq);
+    if (error.tooLarge && stream === "state" && this.#aside.leaveOut(record)) {
       return onLeftOut(record, reason);
     }
     const range = { from: firstOf(record), to: record.seq, status: error.status, reason };
-    this.#park(range);
+    this.#aside.add(range);
     onParked(range);
-  }
-
-  /** Sets a range aside; neighbours with the same reason become one, so that the list stays short. */
-  #park(range: Parked): void {
-    if (this.#parked.some((other) => other.from <= range.from && range.to <= other.to)) return;
-    const at = this.#parked.findIndex((other) =>
-      other.to + 1 === range.from && other.reason === range.reason
-    );
-    const before = this.#parked[at];
-    if (before) this.#parked[at] = { ...before, to: range.to };
-    else this.#parked = [...this.#parked, range].sort((a, b) => a.from - b.from);
   }
 }
 
@@ -368,7 +329,7 @@ function firstOf(record: Numbered): number {
 }
 
 /** The number of the last record, found with few reads: doubling, then halving. */
-function lastOf(read: LaneOptions["read"], from: number): number {
+function lastOf(read: StreamSenderOptions["read"], from: number): number {
   let low = from;
   let step = 1;
   for (;;) {

@@ -11,7 +11,7 @@ import type { CallOptions, Whole } from "../gateway.ts";
 import { GatewayRefusedError, GatewayTimeoutError, UnreachableError, UplinkError } from "../errors.ts";
 import { type Lean, leanResult } from "./lean.ts";
 import type { Numbered } from "../port.ts";
-import type { Report, ReportEnd, ReportOptions, ReportStatus } from "./reporting.ts";
+import type { Report, ReportEnd, ReportStatus, RunReportOptions } from "./reporting.ts";
 import { Bell, sleep } from "../../base/wait.ts";
 
 const READ = 256;
@@ -22,14 +22,14 @@ const TIMEOUT_MS = 30_000;
 type Send = (whole: Whole, limits: CallOptions) => Promise<void>;
 
 /** Starts a report that sends nothing until the run is over. */
-export function reportWhole(options: ReportOptions, send: Send): Report {
+export function reportWhole(options: RunReportOptions, send: Send): Report {
   return new WholeReport(options, send);
 }
 
 class WholeReport implements Report {
   readonly final: Promise<boolean>;
   readonly drained: Promise<boolean>;
-  readonly #options: ReportOptions;
+  readonly #options: RunReportOptions;
   readonly #send: Send;
   readonly #abort = new AbortController();
   readonly #online = new Bell();
@@ -40,7 +40,7 @@ class WholeReport implements Report {
   #leftOut = 0;
   #lastError: string | undefined;
 
-  constructor(options: ReportOptions, send: Send) {
+  constructor(options: RunReportOptions, send: Send) {
     this.#options = options;
     this.#send = send;
     this.final = new Promise((resolve, reject) => {

@@ -6,13 +6,14 @@
 import type { CallOptions } from "../../gateway.ts";
 import { GatewayAnswerError, UplinkError } from "../../errors.ts";
 import type { Clock } from "../../../base/clock.ts";
-import { type Answer, type Call, isPage, jsonIn, page, refused, type Wire } from "../../http/wire.ts";
+import { isPage, jsonIn, page, refused, type WireAnswer } from "../../http/answer.ts";
+import type { Call, Wire } from "../../http/wire.ts";
+import { NETUNICORN_VARIABLES } from "./variables.ts";
 
 /** Our variables that netUnicorn's stand for. */
-const RENAMED: ReadonlyMap<string, string> = new Map([
-  ["OUTRIDER_GATEWAY", "NETUNICORN_GATEWAY_ENDPOINT"],
-  ["OUTRIDER_EXECUTOR_ID", "NETUNICORN_EXECUTOR_ID"],
-]);
+const RENAMED: ReadonlyMap<string | undefined, string> = new Map(
+  NETUNICORN_VARIABLES.map(({ name, standsFor }) => [standsFor, name]),
+);
 
 /** Requests whose failures have names. */
 export class NetunicornLine {
@@ -25,7 +26,7 @@ export class NetunicornLine {
   }
 
   /** The answer, if its status is one of those expected. */
-  async ask(call: Call, expected: readonly number[]): Promise<Answer> {
+  async ask(call: Call, expected: readonly number[]): Promise<WireAnswer> {
     try {
       const answer = await this.#wire.call(call);
       if (!expected.includes(answer.status)) throw this.refused(call, answer);
@@ -37,7 +38,7 @@ export class NetunicornLine {
   }
 
   /** The error for an answer that is no success. */
-  refused(call: Call, answer: Answer): UplinkError {
+  refused(call: Call, answer: WireAnswer): UplinkError {
     return renamed(refused(this.name(call), answer, { now: this.clock.now(), reasonIn }));
   }
 

@@ -9,7 +9,8 @@ import { FlagError, GatewayAnswerError, StoppedError, UplinkError } from "../../
 import type { FlagOperation, SharedFlag } from "../../../protocol/messages.ts";
 import type { NetunicornLine } from "./client.ts";
 import { sleep } from "../../../base/wait.ts";
-import { type Answer, type Call, jsonIn } from "../../http/wire.ts";
+import { jsonIn, type WireAnswer } from "../../http/answer.ts";
+import type { Call } from "../../http/wire.ts";
 
 /** PostgreSQL's INT, in which the numbers are. */
 const MIN_NUMBER = -(2 ** 31);
@@ -136,7 +137,7 @@ async function valuesAt(
   throw line.refused(call, answer);
 }
 
-function valuesIn(answer: Answer, call: string): FlagValues | null {
+function valuesIn(answer: WireAnswer, call: string): FlagValues | null {
   const told = jsonIn(answer);
   if (told === undefined) throw new GatewayAnswerError(`${call} was answered with something that is no JSON`);
   if (answer.status !== 200 || isFlag(told)) return told as FlagValues | null;
@@ -160,13 +161,13 @@ function flagOf(name: string, value: unknown): SharedFlag {
 /** The number after it was counted, also under a text. Counting is over, so that failures may only lead to more reading. */
 async function counted(line: NetunicornLine, at: Place): Promise<SharedFlag> {
   const { name, limits: { signal, timeoutMs } } = at;
-  const until = line.clock.now() + timeoutMs;
+  const until = line.clock.monotonic() + timeoutMs;
   for (;;) {
     try {
       return flagOf(name, (await valuesAt(line, at))?.int_value ?? 0);
     } catch (error) {
       if (error instanceof StoppedError || !(error instanceof UplinkError)) throw error;
-      if (line.clock.now() + READ_AGAIN_MS >= until) {
+      if (line.clock.monotonic() + READ_AGAIN_MS >= until) {
         throw new FlagError(
           `Flag ${name} was counted, but can't be read: don't count again, read it (${error.message})`,
           { cause: error },

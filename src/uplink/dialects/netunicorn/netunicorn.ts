@@ -24,7 +24,10 @@ import { MAX_BUNDLE_BYTES } from "../outrider.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Bytes } from "../../../base/bytes.ts";
 import { sleep } from "../../../base/wait.ts";
+import { fetchFor, HTTP_SCHEMES } from "../../http/address.ts";
 import { type Call, Wire, type WireOptions } from "../../http/wire.ts";
+import type { Dialect } from "../dialect.ts";
+import { NETUNICORN_VARIABLES } from "./variables.ts";
 
 /** netUnicorn's numbers for what an executor is doing. */
 const EXECUTING = 1;
@@ -32,6 +35,23 @@ const FINISHED = 3;
 
 /** How long a heartbeat that was given up may still be on its way, milliseconds. */
 const STRAY_MS = 10_000;
+
+/** netUnicorn's dialect, chosen by its own variables. */
+export const netunicornDialect: Dialect = {
+  name: "netunicorn",
+  schemes: HTTP_SCHEMES,
+  variables: NETUNICORN_VARIABLES,
+  connect: ({ url, executor, experiment, token, renewToken, clock, environment }) =>
+    netunicornGateway({
+      url,
+      executor,
+      renewToken,
+      clock,
+      fetch: fetchFor(url, environment),
+      ...(token !== undefined && { token }),
+      ...(experiment !== undefined && { experiment }),
+    }),
+};
 
 /** What the dialect needs. */
 export interface NetunicornOptions extends WireOptions {
@@ -53,7 +73,6 @@ export function netunicornGateway(options: NetunicornOptions): Gateway {
   const line = new NetunicornLine(wire, options.clock);
   const results = new Results(line, options);
   return {
-    dialect: "netunicorn",
     url: wire.url,
     get traffic() {
       return wire.traffic;

@@ -12,10 +12,10 @@ export class ServingError extends Error {
 }
 
 /** Where to listen. */
-export type Place = { readonly hostname: string; readonly port: number } | { readonly path: string };
+export type ServeAddress = { readonly hostname: string; readonly port: number } | { readonly path: string };
 
 /** Reads `HOST:PORT`, `HOST`, `:PORT`, `PORT` or `unix:PATH`; nothing is any free port of 127.0.0.1. @throws {ServingError} */
-export function placeOf(text: string): Place {
+export function serveAddress(text: string): ServeAddress {
   if (text.startsWith("unix:")) {
     const path = text.slice(5).replace(/^\/\/(?=\/)/, "");
     if (path !== "") return { path };
@@ -33,4 +33,14 @@ export function placeOf(text: string): Place {
   }
   const hostname = match[1]!.replace(/^\[|\]$/g, "");
   return { hostname: hostname === "" ? HOSTNAME : hostname, port };
+}
+
+/** Whether a text can be read as an address. */
+export function isServeAddress(text: string): boolean {
+  try {
+    serveAddress(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

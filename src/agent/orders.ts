@@ -1,0 +1,106 @@
+/**
+ * Owns what the gateway has asked of the agent and holds from then on: a pause, a level of the log, hand-outs withdrawn.
+ * Must not know how it came here.
+ * Invariant: an instruction about one run never touches another; a pause outlives the process.
+ */
+import type { Level } from "../model/record.ts";
+import type { Instruction } from "../protocol/messages.ts";
+import type { AgentPort } from "./port.ts";
+import type { AgentRun } from "./run.ts";
+
+/** Hand-outs that were withdrawn and may yet arrive are remembered, the newest so many. */
+const MAX_WITHDRAWN = 100;
+
+/** Whom orders are about. */
+export interface OrdersOptions {
+  readonly port: AgentPort;
+  readonly level: Level;
+  /** The run that goes on. */
+  readonly run: () => AgentRun | undefined;
+  /** Asks the agent to end. */
+  readonly stop: (because: string) => void;
+  /** A pause begins or ends: who keeps silent would never be told to go on. */
+  readonly paused: (on: boolean) => void;
+}
+
+/** What holds for the runs of an agent. */
+export class Orders {
+  readonly #options: OrdersOptions;
+  #paused = false;
+  #level: Level;
+  /** Tags of hand-outs that are not to be run, and why. */
+  readonly #withdrawn: Map<string, string> = new Map();
+
+  constructor(options: OrdersOptions) {
+    this.#options = options;
+    this.#level = options.level;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Least level of log records that are kept. */
+  get level(): Level {
+    return this.#level;
+  }
+
+  /** Goes on as an earlier process was told to. */
+  remember(): void {
+    const { port, paused } = this.#options;
+    this.#paused = port.state?.paused === true;
+    if (!this.#paused) return;
+    paused(true);
+    port.note(
+      "Paused, as before it was started anew: nothing new starts until the gateway resumes it",
+    );
+  }
+
+  /** A run begins: what holds already is about it too. */
+  apply(run: AgentRun): void {
+    if (this.#paused) run.pause();
+    const withdrawn = run.handout === undefined ? undefined : this.#withdrawn.get(run.handout);
+    if (withdrawn !== undefined) run.cancel(withdrawn);
+  }
+
+  obey(instruction: Instruction): void {
+    const run = this.#options.run();
+    switch (instruction.type) {
+      case "cancel":
+        if (instruction.run === run?.id) run.cancel(instruction.because ?? "cancelled at the gateway");
+        break;
+      case "stop":
+        this.#options.stop(instruction.because ?? "stopped at the gateway");
+        break;
+      case "withdraw":
+        this.#withdraw(instruction.handout, instruction.because ?? "withdrawn at the gateway");
+        break;
+      case "pause":
+        this.#pause(true);
+        run?.pause();
+        break;
+      case "resume":
+        this.#pause(false);
+        run?.resume();
+        break;
+      case "logLevel":
+        this.#level = instruction.level;
+    }
+  }
+
+  /** It may be running, or still on its way here. */
+  #withdraw(handout: string, because: string): void {
+    const run = this.#options.run();
+    if (run?.handout === handout) return run.cancel(because);
+    this.#withdrawn.set(handout, because);
+    const [oldest] = this.#withdrawn.keys();
+    if (this.#withdrawn.size > MAX_WITHDRAWN) this.#withdrawn.delete(oldest!);
+  }
+
+  /** Kept before the gateway is told that the command was seen, so that it outlives this process. */
+  #pause(on: boolean): void {
+    this.#paused = on;
+    this.#options.paused(on);
+    void this.#options.port.state?.pause(on);
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Owns the reports of runs that are over: until the gateway has them or nothing is waited for, and what is said of what it
+ * will not have.
+ * Must not know how a run is carried out, nor what is run next.
+ * Invariant: a run is let go of only once the gateway has all of it; no run of which something is missing passes for a good
+ * one.
+ */
+import { JournalError } from "../journal/errors.ts";
+import type { KeptRun } from "../run/kept/kept_run.ts";
+import { toldOf } from "../secrets/journal.ts";
+import type { Report } from "../uplink/report/report.ts";
+import { finishedOf } from "./finished.ts";
+import type { GatewayLink } from "./link.ts";
+import type { AgentPort } from "./port.ts";
+import type { AgentRun } from "./run.ts";
+import type { AgentStopping } from "./stopping.ts";
+
+/** What reporting needs. */
+export interface ReportingOptions {
+  readonly port: AgentPort;
+  readonly link: GatewayLink | undefined;
+  readonly stopping: AgentStopping;
+}
+
+/** Reports the runs of an agent. */
+export class Reporting {
+  readonly #port: AgentPort;
+  readonly #link: GatewayLink | undefined;
+  readonly #stopping: AgentStopping;
+  readonly #background: Set<Promise<void>> = new Set();
+  #incomplete = false;
+
+  constructor({ port, link, stopping }: ReportingOptions) {
+    this.#port = port;
+    this.#link = link;
+    this.#stopping = stopping;
+  }
+
+  /** Whether the gateway will never have something of what was reported. */
+  get incomplete(): boolean {
+    return this.#incomplete;
+  }
+
+  /** Resolves when no report is under way in the background. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#background);
+  }
+
+  /** Goes on beside whatever else there is to do. */
+  inBackground(work: Promise<void>): void {
+    const done = work.finally(() => this.#background.delete(done));
+    this.#background.add(done);
+  }
+
+  /** Reports a run that is over and was left by an earlier process, in the background; nothing where there is no gateway. */
+  left(kept: KeptRun): void {
+    if (this.#link !== undefined) this.inBackground(this.#reportLeft(kept, this.#link));
+  }
+
+  async #reportLeft(kept: KeptRun, link: GatewayLink): Promise<void> {
+    const state = this.#port.state!;
+    const journal = toldOf(kept.journal, this.#port.redactor);
+    let left;
+    try {
+      left = finishedOf(journal, link.gateway.report.kind);
+    } catch (error) {
+      return this.#sayUnreadable(kept.folder, unreadableOf(error));
+    }
+    if (left === undefined) return await state.remove(kept);
+    const report = link.report(left.run, journal, {
+      handout: kept.origin.tag,
+      life: kept.life,
+      onMissing: () => state.keepRefused(kept),
+    });
+    report.end(left.end);
+    const drained = await this.#drained(report);
+    await link.drop(report);
+    this.#sayMissing(left.run, report, kept);
+    const { unreadable } = report.status();
+    if (unreadable !== undefined) this.#sayUnreadable(kept.folder, unreadable);
+    if (!drained) return;
+    state.reported(kept);
+    await state.remove(kept);
+  }
+
+  /** Waits until the gateway has a run of this process, or nothing is waited for any more. */
+  async whole(run: AgentRun, kept: KeptRun | undefined): Promise<void> {
+    const { report } = run;
+    if (this.#link === undefined || report === undefined) return;
+    const drained = await this.#drained(report);
+    if (!drained) this.#sayLeft(report.status().pending, kept);
+    await this.#link.drop(report);
+    this.#sayMissing(run.id, report, kept);
+    const unreadable = report.status().unreadable ?? run.unreadable;
+    if (unreadable !== undefined) this.#sayUnreadable(kept?.folder ?? `run ${run.id}`, unreadable);
+    if (drained && kept !== undefined) this.#port.state?.reported(kept);
+  }
+
+  #drained(report: Report): Promise<boolean> {
+    return Promise.race([report.drained, this.#stopping.over.then(() => false)]);
+  }
+
+  /** The disk may give it back: the next start tries again. */
+  #sayUnreadable(what: string, because: string): void {
+    this.#incomplete = true;
+    this.#port.note(`Of ${what} the gateway has not all, since it could not be read: ${because}`);
+  }
+
+  /** What was set aside is lost to the gateway. */
+  #sayMissing(run: string, report: Report, kept: KeptRun | undefined): void {
+    const { parked, leftOut } = report.status();
+    const before = kept !== undefined && this.#port.state?.isRefused(kept) === true;
+    if (parked + leftOut === 0 && !before) return;
+    this.#incomplete = true;
+    const what = parked + leftOut > 0
+      ? `${parked} records were set aside, ${leftOut} values left out; why is said above`
+      : "it refused something that a process before sent";
+    const where = kept === undefined ? "" : ", and its folder is kept as .refused";
+    this.#port.note(
+      `The gateway will not have all of run ${run}: ${what}. The exit code says so too${where}`,
+    );
+  }
+
+  #sayLeft(pending: { readonly state: number; readonly log: number }, kept: KeptRun | undefined): void {
+    const what = `${pending.state} state records and ${pending.log} of the log have not reached the gateway`;
+    this.#port.note(
+      kept === undefined
+        ? `${what} and are lost: with OUTRIDER_STATE_DIR the next start would send them`
+        : `${what}: they stay in ${kept.folder}, and the next start sends them`,
+    );
+  }
+}
+
+/** Why a journal can't be read, in words; all else is a defect. */
+function unreadableOf(error: unknown): string {
+  if (error instanceof JournalError) return error.message;
+  throw error;
+}
