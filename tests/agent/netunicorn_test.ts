@@ -1,9 +1,15 @@
 /** Holds the whole agent, as a process, against a gateway that answers as netUnicorn's does. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import process from "node:process";
 import test from "node:test";
+import { fileURLToPath } from "node:url";
 import { bundleText, makeBundle } from "../../src/pipeline/document/bundle.ts";
 import { listen, type Listening, NetunicornGateway } from "../uplink/netunicorn_rig.ts";
 import { type CliProcess, startCli, withFiles } from "../rig.ts";
+import { NETUNICORN, testWithPackages } from "../python_packages.ts";
 
 const CODE = `
 export const one = () => { console.log("from one"); return 1; };
@@ -189,7 +195,7 @@ test("netUnicorn: a run that another executor left is not taken for one's own", 
 
 test("netUnicorn: what is no bundle ends the run at once, and the gateway is told", () =>
   withNetunicorn(async ({ gateway, agent }) => {
-    gateway.put("a", new Uint8Array([0x80, 5, 0x95, 0x2e]));
+    gateway.put("a", new Uint8Array([0x70, 5, 0x95, 0x2e]));
     const { code, stderr } = await agent("a").ended;
     assert.equal(code, 2, stderr);
     const { result, log } = storedAt(gateway, "a");
@@ -212,3 +218,102 @@ test("netUnicorn: a file is run without asking; a gateway that knows no such exe
       },
     )
   ));
+
+const FIXTURES = fileURLToPath(new URL("../fixtures/netunicorn/", import.meta.url));
+
+interface Read {
+  readonly ok: boolean;
+  readonly tasks: Readonly<Record<string, readonly (readonly [string, string])[]>>;
+  readonly log: readonly string[];
+}
+
+/** What netUnicorn's client reads of what an executor has posted last. */
+function readBy(python: string, gateway: NetunicornGateway, executor: string): Read {
+  const result = Buffer.from(gateway.executors.get(executor)!.result!).toString("base64");
+  const { stdout, stderr } = spawnSync(python, [join(FIXTURES, "read.py")], {
+    encoding: "utf8",
+    input: JSON.stringify([result]),
+  });
+  assert.notEqual(stdout, "", stderr);
+  return JSON.parse(stdout)[0];
+}
+
+/** Graphs that netUnicorn's client has made, and what makes agents find the Python that has its packages. */
+async function withGraphs(
+  python: string,
+  use: (graph: (name: string) => Uint8Array, env: Readonly<Record<string, string>>) => Promise<void>,
+): Promise<void> {
+  await withFiles({}, async (folder) => {
+    const { status, stderr } = spawnSync(python, [join(FIXTURES, "wild.py"), folder], { encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+    const PATH = `${dirname(python)}${delimiter}${process.env["PATH"]}`;
+    await use((name) => new Uint8Array(readFileSync(join(folder, `${name}.pickle`))), { PATH });
+  });
+}
+
+testWithPackages(
+  NETUNICORN,
+  "netUnicorn: its own variables alone put an agent in its executor's place, and its client reads what its graph came to",
+  (python) =>
+    withNetunicorn(({ gateway, agent }) =>
+      withGraphs(python, async (graph, env) => {
+        gateway.put("a", graph("values"));
+        const { code, stderr } = await agent("a", env).ended;
+        assert.equal(code, 1, stderr);
+        const row = gateway.executors.get("a");
+        assert.deepEqual([row?.state, row?.finished], [3, true]);
+        const { ok, tasks, log } = readBy(python, gateway, "a");
+        assert.equal(ok, false);
+        const { raises, sees, generator, lambda, ...rest } = tasks;
+        assert.deepEqual(rest, {
+          says: [["+", "{'ms': 12.5, 'raw': b'\\x00\\xff', 'none': None, 'deep': [[1, 'zw\\xf6lf']]}"]],
+          whole: [["+", "2.0"]],
+          nothing: [["+", "None"]],
+          tuple: [["+", "(1, {2: 'b'})"]],
+          point: [["+", "Point(1)"]],
+          set: [["+", "{1}"]],
+          forged: [["+", "{'$pickle': b'no', 'text': 'no'}"]],
+          failure: [["-", "{'code': 7}"]],
+          words: [["-", "'no luck'"]],
+        });
+        assert.match(raises![0]![1], /Traceback.*RuntimeError: no number/);
+        assert.match(sees![0]![1], /'point': 'Point\(1\)'/);
+        assert.deepEqual([generator![0]![0], lambda![0]![0]], ["-", "+"]);
+        for (const text of ["one, from Python", "two, raw", "three, to stderr", "four, from a child"]) {
+          assert.ok(log.some((line) => line.includes(`says | ${text}`)), text);
+        }
+      })
+    ),
+);
+
+testWithPackages(
+  NETUNICORN,
+  "netUnicorn: a graph goes on after its executor was killed; its heartbeats can be read, and its tasks ask the gateway by themselves",
+  (python) =>
+    withNetunicorn(({ gateway, agent, until }) =>
+      withGraphs(python, async (graph, env) => {
+        const kept = { ...env, OUTRIDER_STATE_DIR: "state" };
+        gateway.put("a", graph("waits"));
+        const first = agent("a", kept);
+        await first.says("at the gate");
+        const before = gateway.posts.length;
+        await until(() => gateway.posts.length > before);
+        const { ok, tasks, log } = readBy(python, gateway, "a");
+        assert.deepEqual([ok, tasks], [true, {}]);
+        assert.match(log[0]!, /running: waits/);
+        first.kill("SIGKILL");
+        await first.ended;
+        const again = agent("a", kept);
+        await again.says("at the gate");
+        gateway.flags.set("exp/flag/open", { text_value: "now", int_value: 0 });
+        const { code, stderr } = await again.ended;
+        assert.equal(code, 0, stderr);
+        const read = readBy(python, gateway, "a");
+        assert.deepEqual([read.ok, read.tasks], [true, {
+          before: [["+", "(1, 2)"]],
+          waits: [["+", "('now', [<Success: (1, 2)>])"]],
+          after: [["+", "3"]],
+        }]);
+      })
+    ),
+);

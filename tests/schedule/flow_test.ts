@@ -10,37 +10,17 @@ import { type Command, type Replayed, Standing } from "../../src/schedule/comman
 import { replay } from "../../src/schedule/replay.ts";
 import type { Scheduler } from "../../src/schedule/schedule.ts";
 import { schedulerOf } from "../../src/schedule/scheduler.ts";
+import { EITHER, type Ends, OTHERWISE } from "../fixtures/netunicorn/otherwise.ts";
 import { type Dice, dice } from "./dice.ts";
 
 interface Case {
   readonly graph: unknown;
-  readonly own: { readonly ok: boolean; readonly tasks: Readonly<Record<string, string>> };
+  readonly own: Ends;
 }
 
 const CASES: Readonly<Record<string, Case>> = JSON.parse(
   readFileSync(new URL("../fixtures/netunicorn/graphs.json", import.meta.url), "utf8"),
 );
-
-/**
- * Where ours differ from what netUnicorn's own executor made of them, and why:
- * its results of cycles with tasks side by side come of which of them its poll finds ended together (a task starts again
- * while one that it waits for is at it again); and it leaves what runs, and its result, when it stops.
- */
-const OTHERWISE: Readonly<Record<string, Case["own"]>> = {
-  "cycle4-parallel-uneven": { ok: true, tasks: { a: "++++", b: "++++", c: "++++" } },
-  "cycle4-parallel-even": { ok: true, tasks: { a: "++++", b: "++++", c: "++++" } },
-  "stop-leaves-running": { ok: false, tasks: { b: "-", c: "+" } },
-};
-
-/**
- * Which of two tasks ends first decides, by the graph itself: a weak edge leads on once more to what has begun already, and
- * what is at it still when it is led to twice runs once more.
- */
-const EITHER: Readonly<Record<string, { readonly task: string; readonly marks: RegExp }>> = {
-  "weak-forward": { task: "j", marks: /^\+{1,2}$/ },
-  "latency-watch": { task: "speed", marks: /^\+{1,5}$/ },
-  "stop-leaves-running": { task: "d", marks: /^\+?$/ },
-};
 
 const MODULE = { module: "./tasks.ts" };
 

@@ -82,6 +82,13 @@ class Graph:
             return str(node.name)
         return "stage %d" % node if isinstance(node, int) else str(node)
 
+    def task(self, node: int) -> Any:
+        from netunicorn.base.task import Task
+
+        if node >= len(self.nodes) or not isinstance(self.nodes[node], Task):
+            raise GraphError("The graph has no task at node %d: import it anew" % node)
+        return self.nodes[node]
+
     def told(self) -> Dict[str, Any]:
         """What the executor has to know of it."""
         from netunicorn.base.task import Task
@@ -270,8 +277,7 @@ class GraphRunner(Runner):
     def function(self, work: Dict[str, Any]) -> Callable[[Context], Any]:
         if work.get("tell"):
             return lambda context: self.opened().told()
-        graph = self.opened()
-        task = graph.nodes[work["node"]]
+        task = self.opened().task(work["node"])
         if work["isolation"] == "none":
             return lambda context: self.run_here(task, context)
         return lambda context: self.run_apart(task, context)

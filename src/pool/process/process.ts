@@ -362,6 +362,10 @@ export class TaskProcess {
         ...(frame !== undefined && { because: `it had no more at ${frame.file}:${frame.line}` }),
       };
     }
+    if (cancelled) {
+      const because = "its process was told to end by SIGTERM, and not by its executor";
+      return { outcome: "crashed", reason: "lost", because };
+    }
     if (error !== undefined) return { outcome: "failed", error, ...(value !== undefined && { value }) };
     return { outcome: "succeeded", ...(value !== undefined && { value }) };
   }

@@ -93,19 +93,31 @@ export function anew(plan: Plan, { records }: RecordedPast, from: string): Set<s
   return new Set([...found].map((task) => plan.tasks[task]!.name));
 }
 
+function isFile(value: unknown): boolean {
+  return typeof value === "string" && value.startsWith("data:");
+}
+
 /** A hash of all that matters of a plan, in hexadecimal. */
 export function planHash(plan: Plan): Promise<string> {
-  // Each module once: that of a bundle holds all of its code.
+  // Each module once: that of a bundle holds all of its code. So does each file that stands in the plan itself.
   const numbers = new Map<string, number>();
+  const numberOf = (text: string): number => {
+    let number = numbers.get(text);
+    if (number === undefined) numbers.set(text, number = numbers.size);
+    return number;
+  };
   const tasks = plan.tasks.map((task) => {
     const { run } = task;
-    const kind = run && kindOf(run);
-    if (kind === undefined || !("source" in kind)) return task;
-    const { module } = kind.source(run!);
-    if ((run as { readonly module?: unknown }).module !== module) return task;
-    let number = numbers.get(module);
-    if (number === undefined) numbers.set(module, number = numbers.size);
-    return { ...task, run: { ...run, module: number } };
+    if (run === undefined) return task;
+    const kind = kindOf(run);
+    if ("source" in kind) {
+      const { module } = kind.source(run);
+      if ((run as { readonly module?: unknown }).module !== module) return task;
+      return { ...task, run: { ...run, module: numberOf(module) } };
+    }
+    const files = Object.entries(run).filter(([, value]) => isFile(value));
+    const numbered = files.map(([key, value]) => [key, numberOf(value as string)]);
+    return { ...task, run: { ...run, ...Object.fromEntries(numbered) } };
   });
   const { name, onFailure, loops, edges } = plan;
   const parts = [name, onFailure, [...numbers.keys()], tasks, loops, ...(edges === undefined ? [] : [edges])];
