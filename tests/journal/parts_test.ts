@@ -366,7 +366,11 @@ test("a tail goes on behind its last whole line, covers what is torn, and the ot
   calls.length = 0;
   await tails.sync();
   assert.deepEqual(calls.splice(0), ["sync a", "sync b"], "the one that was written before goes first");
+  tails.write('S{"seq":6}\n');
   tails.dropAll();
+  calls.length = 0;
+  await tails.sync();
+  assert.deepEqual(calls, [], "what is gone is not synced");
   assert.deepEqual([one.text, other.text, tails.size], ["", "", 0]);
   calls.length = 0;
   tails.close();
@@ -501,6 +505,18 @@ test("a row is fetched once for readers that come back for the rest of it", () =
   assert.equal(fetched, 2);
 });
 
+test("SQLite neither syncs nor checkpoints by itself while a run goes on", () => {
+  const db = database();
+  const kept = archive(db);
+  const setting = (name: string) => Object.values(db.prepare(`PRAGMA ${name}`).all()[0]!)[0];
+  const settings = () => ["wal_autocheckpoint", "synchronous", "locking_mode"].map(setting);
+  assert.deepEqual(settings(), [0, 0, "exclusive"]);
+  kept.save(batchOf({ states: linesOf(1, [json(1)]) }));
+  kept.checkpoint();
+  kept.settle();
+  assert.deepEqual(settings(), [0, 0, "exclusive"]);
+});
+
 test("the database is read from any number on, at most so many lines and no more once they have so many characters", () => {
   const kept = archive(database(), 1600);
   const texts = Array.from({ length: 9 }, (_, index) => json(index + 1, "x".repeat(10)));
@@ -551,7 +567,9 @@ test("what was dropped and not yet deleted when a process ended does not count f
   archive(db, 160).save(batchOf({ logs: linesOf(1, [json(1), json(2)], 100) }));
   db.exec("UPDATE dropped SET count = 1, bytes = 100");
   assert.equal(archive(db, 160).logSize(), 100);
-  db.exec("DELETE FROM logs");
+  db.exec("UPDATE dropped SET count = 2, bytes = 200");
+  assert.deepEqual([archive(db, 160).logSize(), archive(db, 160).lastLog], [0, 2]);
+  db.exec("UPDATE dropped SET count = 1, bytes = 100; DELETE FROM logs");
   assert.deepEqual(
     [archive(db).lastLog, archive(db).logSize()],
     [1, 0],

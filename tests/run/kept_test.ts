@@ -145,6 +145,18 @@ test("a run is begun whole or not at all, whichever step the disk refuses, and t
     })
   ));
 
+test("the log of a run that is kept has the bound that it is given", () =>
+  inPlace(async (place) => {
+    const state = new StateDir(place.path, { runtime, logBytes: 1_000 });
+    await state.runs();
+    const run = await begun(state);
+    for (let at = 0; at < 5; at++) run.journal.log(entryOf("x".repeat(100)));
+    assert.equal(run.journal.logs(0, 1)[0]!.dropped, undefined);
+    run.journal.log(entryOf("x"));
+    assert.deepEqual(run.journal.logs(0, 1)[0]!.dropped, { count: 0, bytes: 200 });
+    await state.end();
+  }));
+
 test("numbers go on behind the highest that is there, also of what was set aside", () =>
   inPlace(async (place) => {
     for (const name of ["000003.damaged", "000011.refused-2"]) {
@@ -187,7 +199,14 @@ test("what a process left that ended before its run had begun is removed, what i
         journal.close()
       );
     });
-    // An origin that is none is no reason to remove an empty journal.
+    // An origin that is none is no reason to remove anything.
+    fs.mkdirSync(join(place.path, "runs", "000001"));
+    fs.writeFileSync(join(place.path, "runs", "000001", "origin.json"), "{");
+    await life(place, (_, runs) => {
+      assert.deepEqual([runs, place.names()], [[], ["000001.damaged", "000001.damaged-2"]]);
+      return Promise.resolve();
+    });
+    fs.rmSync(join(place.path, "runs", "000001.damaged-2"), { recursive: true });
     await life(place, (state) => state.begin({}));
     fs.writeFileSync(join(place.path, "runs", "000002", "origin.json"), "null");
     await life(place, (_, runs) => {
@@ -584,6 +603,7 @@ test("errors of a state directory say what to do, whether only room is missing, 
     true,
   ]);
   assert.match((await failing("a text")).message, /\(a text\)/);
+  assert.match((await failing(undefined)).message, /\(undefined\): check the disk/);
   assert.deepEqual(["/", "/x", "/x/", "x\\\\"].map((path) => new StateDisk(path, runtime).path), [
     "/",
     "/x",
@@ -636,6 +656,12 @@ test("a person's run goes on with the one that is open, else begins one and lets
     assert.equal(await keptRun(options, ({ journal }) => Promise.resolve(journal!.last().states)), 0);
     assert.deepEqual(place.names(), ["000002"], "another one has begun");
     assert.deepEqual(notes, []);
+    // Of two that are open the older one goes on, and the other stays.
+    await life(place, async (state) => [await begun(state), await begun(state)]);
+    assert.equal(await keptRun(options, ({ journal }) => Promise.resolve(journal!.last().states)), 1);
+    assert.deepEqual(place.names(), ["000003", "000004"]);
+    fs.rmSync(join(place.path, "runs", "000004"), { recursive: true });
+    fs.renameSync(join(place.path, "runs", "000003"), join(place.path, "runs", "000002"));
     fs.writeFileSync(join(place.path, "runs", "notes.txt"), "mine");
     fs.writeFileSync(join(place.path, "runs", "000002", "origin.json"), "{");
     await keptRun(options, () => Promise.resolve());

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { LogEntry } from "../../src/journal/journal.ts";
+import { entryOf } from "../journal/entries.ts";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import type { StateEvent } from "../../src/model/record.ts";
 import { redactingJournal, toldOf } from "../../src/secrets/journal.ts";
@@ -26,18 +27,7 @@ function log(redactor: Redactor): Log {
   const redacting = redactingJournal(journal, redactor);
   return {
     line: (text, more = {}) => {
-      const entry: LogEntry = {
-        at: 0,
-        level: "info",
-        from: "task",
-        task: "t",
-        iteration: 0,
-        attempt: 1,
-        stream: "stdout",
-        text,
-        ...more,
-      };
-      const seq = redacting.log(entry);
+      const seq = redacting.log({ ...entryOf(text), ...more });
       return journal.logs(seq - 1, 1)[0]!.text;
     },
   };
@@ -131,6 +121,9 @@ test("secrets that become known in the midst of a run are taken out of the lines
   const { line } = log(redactor);
   assert.equal(line("known-before told-later"), `${REDACTED} told-later`);
   redactor.add(["told-later"]);
+  const later = base64("told-later");
+  assert.equal(line(later.slice(0, 8), { attempt: 4 }), REDACTED, "its beginning too");
+  assert.ok(line(later.slice(8), { attempt: 4 }).startsWith(REDACTED));
   // Also where a line before may have begun something of what was known then.
   const begun = base64("known-before").slice(0, 8);
   for (const attempt of [1, 2, 3]) assert.equal(line(begun, { attempt }), REDACTED);
@@ -146,13 +139,16 @@ test("secrets that become known in the midst of a run are taken out of the lines
 test("base64 that goes on over line ends is found whatever the width, and wherever its first letters fall", () => {
   const secret = "correct-horse-battery-staple";
   const redactor = new Redactor([secret]);
-  for (let width = 20; width <= 24; width++) {
+  for (const [width, indent] of [[20, ""], [21, ""], [22, "  "], [23, ""], [24, "\t "], [7, " "]] as const) {
     for (let before = 0; before < 40; before++) {
       const packed = base64("\0".repeat(before) + secret + "\0\0\0");
       const lines = packed.match(new RegExp(`.{1,${width}}`, "g"))!;
       const { line } = log(redactor);
       // A short beginning is left at a line's end: less than is stable of any secret's base64.
-      const shown = lines.map((text) => line(text)).join(" ").replaceAll(REDACTED, " ");
+      const shown = lines.map((text, at) => line(at === 0 ? text : indent + text)).join(" ").replaceAll(
+        REDACTED,
+        " ",
+      );
       const longest = Math.max(...shown.split(/[\sA]+/).map((part) => part.length));
       assert.ok(longest < MIN_BASE64 + 3, `${width} ${before}: ${shown}`);
     }
@@ -168,6 +164,12 @@ test("at a line's end as much of base64 is taken out as is enough for a beginnin
   const short = log(new Redactor(["open-sesame-and-more"]));
   assert.equal(short.line(`: ${packed.slice(0, 5)}`), `: ${packed.slice(0, 5)}`);
   assert.match(short.line(packed.slice(5)), /^\[secret\].?=*$/);
+});
+
+test("what was told of a line is not told again with the next, though it was the beginning of something", () => {
+  const { line } = log(new Redactor(["open-sesame"]));
+  const lines = ["x b3Bl", "x b3Bl", "a % sign", "nothing of it"];
+  assert.deepEqual(lines.map((text) => line(text)), lines);
 });
 
 test("a plain secret does not go on over a line's end", () => {
@@ -193,11 +195,14 @@ test("a stream tells at once what can't be the beginning of a secret, and holds 
 
 test("one redactor takes text after text, each by itself, those that hold a secret and those that don't", () => {
   const redactor = new Redactor(["open-sesame"]);
+  assert.equal(redactor.text("pen-sesame %"), "pen-sesame %");
   for (let round = 0; round < 3; round++) {
     assert.equal(redactor.text("open-"), "open-");
     assert.equal(redactor.text("sesame"), "sesame");
     assert.equal(redactor.text("a % and open-sesame"), `a % and ${REDACTED}`);
     assert.equal(redactor.text("a % sign"), "a % sign");
+    assert.equal(redactor.text("open-"), "open-");
+    assert.equal(redactor.text("sesame pen-sesame open-sesame"), `sesame pen-sesame ${REDACTED}`);
     assert.equal(redactor.text("open-sesameopen-sesame open-sesame"), `${REDACTED}${REDACTED} ${REDACTED}`);
   }
 });
@@ -286,6 +291,7 @@ test("what is told elsewhere of a journal has no secret in its records, and what
     outcome: "failed",
     value: '{"n":12345,"s":"open-sesame"}',
     error: { name: "Error", message: "no open-sesame" },
+    because: "open-sesame is no JSON",
     startedAt: 12345,
   };
   const events: readonly StateEvent[] = [
@@ -303,6 +309,7 @@ test("what is told elsewhere of a journal has no secret in its records, and what
       ...settled,
       value: `{"n":12345,"s":"${REDACTED}"}`,
       error: { name: "Error", message: `no ${REDACTED}` },
+      because: `${REDACTED} is no JSON`,
     },
     { seq: 2, at: 12345, type: "event.emitted", id: 12345, event: "e", detail: `"${REDACTED}"` },
     { seq: 3, at: 12345, type: "run.ended", state: "failed" },

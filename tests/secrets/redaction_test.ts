@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import test from "node:test";
+import { entryOf } from "../journal/entries.ts";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import { redactingJournal } from "../../src/secrets/journal.ts";
 import { Redactor } from "../../src/secrets/redactor.ts";
@@ -123,27 +124,9 @@ test("redaction: base64 that is printed line by line shows no secret, though eac
     const journal = memoryJournal();
     const redacting = redactingJournal(journal, redactor);
     for (const text of lines) {
-      redacting.log({
-        at: 0,
-        level: "info",
-        from: "task",
-        task: "t",
-        iteration: 0,
-        attempt: 1,
-        stream: "stdout",
-        text,
-      });
+      redacting.log(entryOf(text));
       // What another stream prints meanwhile changes nothing.
-      redacting.log({
-        at: 0,
-        level: "info",
-        from: "task",
-        task: "u",
-        iteration: 0,
-        attempt: 1,
-        stream: "stdout",
-        text: "abc",
-      });
+      redacting.log({ ...entryOf("abc"), task: "u" });
     }
     const texts = journal.logs(0, 100).map(({ text }) => text).filter((text) => text !== "abc");
     assert.equal(texts.length, lines.length);
@@ -281,17 +264,7 @@ test("redaction: a stream gives the same, however it is cut", () => {
 test("redaction: the log holds no secret, also where a long line was cut through one", () => {
   const journal = memoryJournal();
   const redacting = redactingJournal(journal, new Redactor(["open-sesame"]));
-  const line = (text: string, attempt = 1) =>
-    redacting.log({
-      at: 0,
-      level: "info",
-      from: "task",
-      task: "t",
-      iteration: 0,
-      attempt,
-      stream: "stdout",
-      text,
-    });
+  const line = (text: string, attempt = 1) => redacting.log({ ...entryOf(text), attempt });
   line("say open-sesame");
   const long = "x".repeat(65_536 - 5) + "open-";
   line(long);
