@@ -41,6 +41,7 @@ export interface ToolEnd extends ChildEnd {
 /** No interpreter, or one that will not do. */
 export class PythonError extends Error {
   override name = "PythonError";
+  readonly code = "OUTRIDER_PYTHON";
 }
 
 const found: Map<string, Promise<Interpreter>> = new Map();

@@ -6,5 +6,16 @@
  */
 import { add, compareExchange, exchange, load, notify, store, wait } from "../../base/primordials.ts";
 
+/** What both sides do to shared cells, each a function of `Atomics`. */
+export interface Atoms {
+  load: typeof load;
+  store: typeof store;
+  add: typeof add;
+  exchange: typeof exchange;
+  compareExchange: typeof compareExchange;
+  notify: typeof notify;
+  wait: typeof wait;
+}
+
 /** Atomic operations on shared cells. */
-export const atoms = { load, store, add, exchange, compareExchange, notify, wait };
+export const atoms: Atoms = { load, store, add, exchange, compareExchange, notify, wait };
