@@ -11,7 +11,7 @@ import { buildSync } from "esbuild";
 
 const root: string = fileURLToPath(new URL("..", import.meta.url));
 
-/** Where the text of the runner for Python lives, and what it is made of. */
+/** Where the texts of the programs in Python live. */
 export const pythonCodePath: string = fileURLToPath(
   new URL("../src/pool/kinds/python_code.ts", import.meta.url),
 );
@@ -34,6 +34,9 @@ export function pythonCodeFile(): string {
     "",
     "/** What joins it to run tasks of netUnicorn's graphs. */",
     `export const graphCode: string = ${JSON.stringify(pythonSource("graph.py"))};`,
+    "",
+    "/** The program that says what functions Python modules have. */",
+    `export const pythonLookCode: string = ${JSON.stringify(pythonSource("look.py"))};`,
     "",
   ].join("\n");
 }

@@ -4,14 +4,15 @@
  * Invariant: the same sources give the same bundle, wherever they lie; nothing of them is evaluated in this thread.
  */
 import { loadDocument } from "../run/loading.ts";
-import { type Bundle, makeBundle } from "../pipeline/document/bundle.ts";
+import { type Bundle, type CarriedFiles, makeBundle, MAX_CODE_BYTES } from "../pipeline/document/bundle.ts";
+import { Carried } from "./carried.ts";
 import { moduleOf } from "../pipeline/load/data_url.ts";
 import type { Manifest, ManifestRun } from "../pipeline/document/manifest.ts";
 import type { BundleMaker } from "../pipeline/kinds/kind.ts";
 import { kindOf } from "../pipeline/kinds/list.ts";
 import { resolveModule } from "../pipeline/load/modules.ts";
 import { runtime } from "../runtime/runtime.ts";
-import { bundleCode } from "./code.ts";
+import { bundleCode, BundlingError } from "./code.ts";
 
 /**
  * Bundles a pipeline with the code of its tasks.
@@ -32,8 +33,9 @@ async function bundleManifest(file: string): Promise<Bundle> {
   const { document, base } = await loadDocument(file);
   const entry = new Entry(base);
   const manifest = bundled(document, entry);
-  if (entry.empty) return await makeBundle(manifest, "");
-  return await makeBundle(manifest, await bundleCode(entry.text(), { base, name: document.name }));
+  const files = await read(entry.carried);
+  if (entry.empty) return await makeBundle(manifest, "", files);
+  return await makeBundle(manifest, await bundleCode(entry.text(), { base, name: document.name }), files);
 }
 
 /** The module is bundled before it is looked at: so it may import "outrider" where no runtime would find that. */
@@ -43,12 +45,28 @@ async function bundleModule(url: string): Promise<Bundle> {
   const name = /([^/]+?)(\.\w+)?$/.exec(decodeURIComponent(url))?.[1] ?? "pipeline";
   const code = await bundleCode(entry, { base: url, name });
   const module = moduleOf(code);
-  const { document } = await loadDocument(module);
+  const { document } = await loadDocument(module, { base: url });
+  const carried = new Carried(url);
   const own: BundleMaker = {
     takeExport: (from, exported) => from === module ? exported : undefined,
     takePipeline: (from) => from === module,
+    takeFile: (file, kind) => carried.take(file, kind),
   };
-  return await makeBundle(bundled(document, own), code);
+  const manifest = bundled(document, own);
+  return await makeBundle(manifest, code, await read(carried));
+}
+
+async function read(carried: Carried): Promise<CarriedFiles | undefined> {
+  try {
+    const files = await carried.read();
+    const size = files === undefined ? 0 : JSON.stringify(files).length;
+    if (size <= MAX_CODE_BYTES) return files;
+    throw new Error(`they come to ${size} bytes, more than ${MAX_CODE_BYTES}`);
+  } catch (error) {
+    throw new BundlingError(`The tasks' files can't be bundled: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 /** The manifest as it stands in the bundle. */
@@ -62,6 +80,7 @@ function bundled(document: Manifest, maker: BundleMaker): Manifest {
 
 /** The module that imports all that the tasks run, and gives it names. */
 class Entry implements BundleMaker {
+  readonly carried: Carried;
   readonly #base: string;
   readonly #lines: string[] = [];
   /** Export of the bundle, by what it stands for. */
@@ -70,6 +89,11 @@ class Entry implements BundleMaker {
 
   constructor(base: string) {
     this.#base = base;
+    this.carried = new Carried(base);
+  }
+
+  takeFile(file: string, kind?: string): string | undefined {
+    return this.carried.take(file, kind);
   }
 
   get empty(): boolean {

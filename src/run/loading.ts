@@ -14,6 +14,7 @@ import {
   type Source,
 } from "../pipeline/load/load.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
+import { KEPT } from "../pool/kinds/list.ts";
 import { Pool } from "../pool/pool.ts";
 import { workerCode } from "../pool/worker_code.ts";
 import type { Lane } from "../pool/lane.ts";
@@ -40,7 +41,12 @@ export function loadPort({ clock, runtime }: LoadWorld, pool: Pool): LoadPort {
     fileUrl: runtime.fileUrl,
     readText: (url) => runtime.readText(runtime.filePath(url)),
     describe: (module) => limited(asked, module, (calls) => calls.describe(module)),
-    exportsOf: (modules) => modules.length === 0 ? Promise.resolve({}) : exportsOf(asked, modules),
+    exportsOf: async (modules, kind) => {
+      if (modules.length === 0) return {};
+      const kept = KEPT.find(({ key }) => key === kind);
+      if (kept?.look === undefined) return await exportsOf(asked, modules);
+      return await kept.look(runnerPort({ run: "", runtime, clock, note: () => {} }), modules);
+    },
     graphAt: (url) => graphAt(pool, url),
   };
 }
@@ -52,6 +58,17 @@ async function graphAt(pool: Pool, url: string): Promise<unknown> {
   throw new Error(
     error?.message ?? `Python could not open the graph, it ${outcome}${because ? `: ${because}` : ""}`,
   );
+}
+
+/** A module of a kind that runs in no worker, and all that it imports of its folder, as paths relative to that. */
+export async function importedFiles(
+  kind: string,
+  path: string,
+  { runtime, clock }: LoadWorld = realWorld,
+): Promise<readonly string[]> {
+  const port = runnerPort({ run: "", runtime, clock, note: () => {} });
+  const imports = KEPT.find(({ key }) => key === kind)?.imports;
+  return imports === undefined ? [path.slice(path.lastIndexOf("/") + 1)] : await imports(port, path);
 }
 
 /** Asks for all at once; if the worker does not survive that, one by one, to tell which module it is. */

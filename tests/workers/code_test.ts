@@ -20,7 +20,7 @@ test("src/pool/worker_code.ts is what the sources in workers/ give", () => {
   );
 });
 
-test("src/pool/kinds/python_code.ts is what workers/python/runner.py is", () => {
+test("src/pool/kinds/python_code.ts is what workers/python/ gives", () => {
   assert.ok(
     readFileSync(pythonCodePath, "utf8") === pythonCodeFile(),
     "src/pool/kinds/python_code.ts is not current: run `npm run build:worker` and commit it",

@@ -744,6 +744,7 @@ class Runner:
     def setup(self, order: Dict[str, Any]) -> None:
         self.run_id = order["run"]
         self.line.max_frame = order["maxFrameBytes"]
+        self.max_value: int = order["maxValueBytes"]
         limit = order.get("memoryBytes")
         if limit is not None:
             import resource
@@ -787,7 +788,7 @@ class Runner:
             context = self.context = Context(self.line, self.run_id, order)
             function = self.function(order["work"])
             value = self.called(function, context)
-            return {} if value is None else {"value": encode(value, context.task)}
+            return {} if value is None else {"value": self.text_of(value, context.task)}
         except Cancelled:
             return {"cancelled": True}
         except SystemExit as error:
@@ -796,6 +797,16 @@ class Runner:
             return {"error": error_of(error), "memory": True}
         except BaseException as error:
             return {"error": error_of(error)}
+
+    def text_of(self, value: Any, task: str) -> str:
+        text = encode(value, task)
+        size = len(text) if text.isascii() or len(text) * 4 <= self.max_value else len(text.encode("utf-8"))
+        if size <= self.max_value:
+            return text
+        raise ValueRuleError(
+            "%s has %d bytes as JSON, more than the %d that a value may have: write it to a file and return the path"
+            % (task, size, self.max_value)
+        )
 
     def function(self, work: Dict[str, Any]) -> Callable[[Context], Any]:
         name: str = work["function"]

@@ -20,11 +20,12 @@ interface Flags {
 async function check(this: CliContext, { json }: Flags, file: string): Promise<void> {
   const { stdout, stderr } = this.runtime;
   await readSource(file, this.runtime);
-  const { loadPlan } = await import("../../run/loading.ts");
+  const { loadDocument } = await import("../../run/loading.ts");
   const unshield = json ? this.runtime.shieldStdout() : () => {};
   try {
-    const plan = await loadPlan(file).finally(unshield);
+    const { plan, warnings } = await loadDocument(file).finally(unshield);
     const { tasks, needs, loops } = sizeOf(plan);
+    const told = warnings.length > 0 ? { warnings } : {};
     const size = [
       counted(tasks, "task"),
       counted(needs, "need"),
@@ -32,9 +33,14 @@ async function check(this: CliContext, { json }: Flags, file: string): Promise<v
     ];
     if (json) {
       stdout.json(
-        `${JSON.stringify({ file, ok: true, pipeline: plan.name, tasks, needs, loops, problems: [] })}\n`,
+        `${
+          JSON.stringify({ file, ok: true, pipeline: plan.name, tasks, needs, loops, problems: [], ...told })
+        }\n`,
       );
-    } else stdout.write(`${file}: ok, ${size.join(", ")}\n`);
+      return;
+    }
+    for (const { place, message } of warnings) stderr.write(`${file}: ${place}: ${message}\n`);
+    stdout.write(`${file}: ok, ${size.join(", ")}\n`);
   } catch (error) {
     const problems = problemsOf(error);
     if (problems === undefined) throw error;

@@ -3,6 +3,7 @@
  * Must not know how code is bundled (src/environment/bundling.ts), nor where a bundle comes from.
  * Invariant: nothing of a bundle is used unless its hash is that of its contents.
  */
+import { toBase64 } from "../../base/base64.ts";
 import { sha256 } from "../../base/bytes.ts";
 import { deeperThan } from "../../base/depth.ts";
 import { moduleOf } from "../load/data_url.ts";
@@ -19,7 +20,12 @@ export interface Bundle {
   readonly manifest: Manifest;
   /** JavaScript source of one module. */
   readonly code: string;
+  /** Files that tasks of other languages need. Default: none. */
+  readonly files?: CarriedFiles;
 }
+
+/** Texts of files by their names: `FOLDER/NAME`, where folders are numbered. In a manifest `bundle:FOLDER/NAME`. */
+export type CarriedFiles = Readonly<Record<string, string>>;
 
 /** How a manifest in a bundle names the bundle's own code. */
 export const BUNDLE_MODULE = "bundle:";
@@ -28,8 +34,9 @@ export const BUNDLE_MODULE = "bundle:";
 export const MAX_CODE_BYTES: number = Math.floor((LIMITS.module - 100) / 4) * 3;
 
 /** Makes a bundle. */
-export async function makeBundle(manifest: Manifest, code: string): Promise<Bundle> {
-  return { outriderBundle: 1, hash: await hashOf(manifest, code), manifest, code };
+export async function makeBundle(manifest: Manifest, code: string, files?: CarriedFiles): Promise<Bundle> {
+  const contents = { manifest, code, ...(files !== undefined && { files }) };
+  return { outriderBundle: 1, hash: await hashOf(contents), ...contents };
 }
 
 /** The text of a bundle's file. */
@@ -51,9 +58,12 @@ export function isBundle(document: unknown): document is { readonly outriderBund
 export async function openBundle(document: unknown, name: string): Promise<unknown> {
   const problem = await problemOf(document);
   if (problem !== undefined) throw new PipelineError([problem], { source: name });
-  const { manifest, code } = document as Bundle;
+  const { manifest, code, files } = document as Bundle;
   const url = code === "" ? "" : moduleOf(code);
-  const tasks = Object.entries(manifest.tasks).map(([task, entry]) => [task, withCode(entry, url)] as const);
+  const carried = files === undefined ? undefined : filesUrl(files);
+  const tasks = Object.entries(manifest.tasks).map(([task, entry]) =>
+    [task, withFiles(withCode(entry, url), carried)] as const
+  );
   return { ...manifest, tasks: Object.fromEntries(tasks) };
 }
 
@@ -63,8 +73,25 @@ function withCode(entry: unknown, url: string): unknown {
   return { ...entry, run: { ...entry["run"], module: url } };
 }
 
+/** The URL of all files; behind a `#` comes the name of one of them. */
+function filesUrl(files: CarriedFiles): string {
+  return `data:application/json;base64,${toBase64(new TextEncoder().encode(JSON.stringify(files)))}`;
+}
+
+/** A task of a bundle with the URLs of the files that it names. */
+function withFiles(entry: unknown, url: string | undefined): unknown {
+  if (url === undefined || !isRecord(entry) || !isRecord(entry["run"])) return entry;
+  const run = Object.entries(entry["run"]).map(([key, value]) => {
+    const named = typeof value === "string" && value.startsWith(BUNDLE_MODULE) && value !== BUNDLE_MODULE;
+    return [key, named ? `${url}#${value.slice(BUNDLE_MODULE.length)}` : value] as const;
+  });
+  return { ...entry, run: Object.fromEntries(run) };
+}
+
 async function problemOf(document: unknown): Promise<Problem | undefined> {
-  const { outriderBundle: version, hash, manifest, code } = document as Readonly<Record<string, unknown>>;
+  const { outriderBundle: version, hash, manifest, code, files } = document as Readonly<
+    Record<string, unknown>
+  >;
   if (version !== 1) {
     return {
       place: "outriderBundle",
@@ -75,10 +102,15 @@ async function problemOf(document: unknown): Promise<Problem | undefined> {
   }
   if (typeof hash !== "string") return missing("hash", hash);
   if (typeof code !== "string") return missing("code", code);
+  if (files !== undefined && !isFiles(files)) return missing("files", files);
   if (!isRecord(manifest) || !isRecord(manifest["tasks"])) return missing("manifest", manifest);
   // Before it is hashed: that walks down by recursion.
   if (deeperThan(manifest, LIMITS.depth)) return { place: "manifest", message: TOO_DEEP };
-  const actual = await hashOf(manifest as unknown as Manifest, code);
+  const actual = await hashOf({
+    manifest: manifest as unknown as Manifest,
+    code,
+    ...(files !== undefined && { files }),
+  });
   if (actual === hash) return undefined;
   return {
     place: "hash",
@@ -97,7 +129,11 @@ function missing(place: string, received: unknown): Problem {
   };
 }
 
+function isFiles(files: unknown): files is CarriedFiles {
+  return isRecord(files) && Object.values(files).every((text) => typeof text === "string");
+}
+
 /** Of a fixed form, so that white space in the file does not matter. */
-function hashOf(manifest: Manifest, code: string): Promise<string> {
-  return sha256(JSON.stringify([manifest, code]));
+function hashOf({ manifest, code, files }: Pick<Bundle, "manifest" | "code" | "files">): Promise<string> {
+  return sha256(JSON.stringify(files === undefined ? [manifest, code] : [manifest, code, files]));
 }

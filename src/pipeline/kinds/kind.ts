@@ -20,6 +20,12 @@ export interface ModuleExport {
   readonly export: string;
 }
 
+/** A function that is to be looked up. */
+export interface Wanted extends ModuleExport {
+  /** The keys of `run` that name the module and the export. */
+  readonly keys: { readonly module: string; readonly export: string };
+}
+
 /** Where a worker finds the function of a task: an export, or a pipeline that the module makes. */
 export type FunctionSource = ModuleExport | { readonly module: string; readonly pipeline: string };
 
@@ -29,6 +35,13 @@ export interface BundleMaker {
   takeExport(module: string, exported: string): string | undefined;
   /** Takes a pipeline into the bundle's code. @returns Whether it is there now. */
   takePipeline(module: string, pipeline: string): boolean;
+  /**
+   * Takes a file.
+   *
+   * @param kind With what it imports of its folder, as tasks of the kind with this key import.
+   * @returns What stands for it; `undefined`: the file stays where it is.
+   */
+  takeFile(file: string, kind?: string): string | undefined;
 }
 
 /** What is the same wherever a kind's tasks run. */
@@ -46,7 +59,9 @@ interface Described<Written extends object, Planned extends object> {
    */
   problems(run: Readonly<Record<string, unknown>>, around: Whereabouts): readonly Problem[];
   /** The function that must be there for the task to run, if that is to be looked up. @param run As for `problems`. */
-  wants?(run: Readonly<Record<string, unknown>>): ModuleExport | undefined;
+  wants?(run: Readonly<Record<string, unknown>>): Wanted | undefined;
+  /** Files that must be there, as written, by their keys in `run`. @param run As for `problems`. */
+  files?(run: Readonly<Record<string, unknown>>): Readonly<Record<string, string>>;
   /** What stands in the plan, of a `run` without problems. It has the kind's key. */
   resolve(run: Written, around: Whereabouts): Planned;
   /** What stands in a bundle. */

@@ -45,7 +45,8 @@ export const moduleKind: WorkerKind<ManifestModuleRun, ModuleRun> = {
   },
   wants({ module, export: exported = "default", pipeline }) {
     if (typeof module !== "string" || module === "") return undefined;
-    return pipeline === undefined && typeof exported === "string" ? { module, export: exported } : undefined;
+    if (pipeline !== undefined || typeof exported !== "string") return undefined;
+    return { module, export: exported, keys: { module: "module", export: "export" } };
   },
   resolve({ module: written, export: exported = "default", pipeline, task }, around) {
     const module = around.resolve(written) as string;

@@ -35,7 +35,7 @@ const schema = closed({
   function: about(
     v.pipe(
       name as v.GenericSchema<unknown, string>,
-      v.regex(/^[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*$/),
+      v.regex(/^[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*$/, "Is no name of a Python function"),
     ) as Schema<string>,
     "The function of the module; it is called with ctx, which docs/python.md describes.",
   ),
@@ -62,6 +62,14 @@ export const pythonKind: OwnKind<ManifestPythonRun, PythonRun> = {
       ...memoryProblem(memory),
     ];
   },
+  wants({ python, function: name }) {
+    if (typeof python !== "string" || python === "" || typeof name !== "string") return undefined;
+    return { module: python, export: name, keys: { module: "python", export: "function" } };
+  },
+  files({ python, requirements }) {
+    const named = Object.entries({ python, requirements });
+    return Object.fromEntries(named.filter((entry): entry is [string, string] => isFile(entry[1])));
+  },
   resolve({ python, function: name, requirements, memory }, around) {
     return {
       python: urlOf(python, around) as string,
@@ -70,13 +78,25 @@ export const pythonKind: OwnKind<ManifestPythonRun, PythonRun> = {
       ...(memory !== undefined && { memoryBytes: sizeOf(memory)! }),
     };
   },
-  bundle: (run) => run,
+  bundle(run, maker) {
+    const { python, requirements } = run;
+    const taken = requirements === undefined ? undefined : maker.takeFile(requirements);
+    return {
+      ...run,
+      python: maker.takeFile(python, "python") ?? python,
+      ...(taken !== undefined && { requirements: taken }),
+    };
+  },
   shown: ({ python, function: name }) => ({ module: nameOf(python), function: name }),
 };
 
 /** A file's name at the end of a URL. */
 export function nameOf(url: string): string {
-  return decodeURIComponent(/[^/#]*$/.exec(url)![0]);
+  return decodeURIComponent(url.slice(Math.max(url.lastIndexOf("/"), url.lastIndexOf("#")) + 1));
+}
+
+function isFile(written: unknown): boolean {
+  return typeof written === "string" && written !== "" && !written.startsWith("data:");
 }
 
 function urlOf(written: string, { resolve }: Whereabouts): string | Error {

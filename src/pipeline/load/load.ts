@@ -12,12 +12,21 @@ import { NameFinder } from "../document/name.ts";
 import { overlayParams } from "../document/params.ts";
 import type { Manifest } from "../document/manifest.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { ExportUse } from "../plan/runs.ts";
+import type { ExportUse, FileUse } from "../plan/runs.ts";
 import { PipelineError, type Problem } from "../../model/problem.ts";
 import { isPipeline, type PipelineLike } from "../builder/registry.ts";
 
-/** The functions that a module exports, or why that can't be said. */
-export type ModuleExports = { readonly exports: readonly string[] } | { readonly error: string };
+/** The functions that a module exports, what is wrong with the module, or why that can't be said here. */
+export type ModuleExports =
+  | {
+    readonly exports: readonly string[];
+    /** By name: what is wrong with what has the name. */
+    readonly unfit?: Readonly<Record<string, string>>;
+    /** Whether there may be more that can't be seen. */
+    readonly open?: boolean;
+  }
+  | { readonly error: string }
+  | { readonly unknown: string };
 
 /** What loading asks of the outside. */
 export interface LoadPort {
@@ -30,8 +39,8 @@ export interface LoadPort {
    * never in the caller's thread; every task's `run.module` is the URL given here.
    */
   describe(moduleUrl: string): Promise<unknown>;
-  /** What each of the modules exports, by its URL; in a worker too. */
-  exportsOf(modules: readonly string[]): Promise<Readonly<Record<string, ModuleExports>>>;
+  /** What each of the modules exports, by its URL; in a worker too. @param kind Key of the kind of the tasks that run them. */
+  exportsOf(modules: readonly string[], kind: string): Promise<Readonly<Record<string, ModuleExports>>>;
   /** What is in one of netUnicorn's graphs, given by its URL; told by a Python. Rejects with why that can't be said. */
   graphAt(url: string): Promise<unknown>;
 }
@@ -43,7 +52,10 @@ export type Source = string | URL | Manifest | PipelineLike | Readonly<Record<st
 export interface LoadOptions {
   /** Laid over the `params` of every task. JSON values. */
   readonly params?: Readonly<Record<string, unknown>>;
-  /** The `file:` URL or path that relative modules of an object are resolved against. Default: the working directory. */
+  /**
+   * The `file:` URL or path that relative modules of an object, or of a module that is its own code, are resolved against.
+   * Default: the working directory.
+   */
   readonly base?: string;
 }
 
@@ -73,13 +85,20 @@ export interface Loaded {
   readonly document: Manifest;
   /** What its relative modules are resolved against. */
   readonly base: string;
+  /** What could not be looked at. */
+  readonly warnings: readonly Problem[];
 }
 
 /** As `load`, with the document. */
 export async function loadWhole(source: Source, port: LoadPort, options: LoadOptions = {}): Promise<Loaded> {
   const found = await find(source, port, options);
-  const { plan, problems, uses } = examine(found.document, found.base);
-  const all = [...found.problems, ...problems, ...await checkExports(uses, port)];
+  const { plan, problems, uses, files } = examine(found.document, found.base);
+  const missing = await checkFiles(files, port);
+  const seen = uses.filter(({ place, keys }) =>
+    !missing.some((told) => told.place === `${place}.${keys.module}`)
+  );
+  const exports = await checkExports(seen, port);
+  const all = [...found.problems, ...problems, ...missing, ...exports.problems];
   if (plan === undefined || all.length > 0) {
     throw new PipelineError(
       all,
@@ -90,6 +109,7 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
     plan: options.params === undefined ? plan : overlayParams(plan, options.params),
     document: found.document as Manifest,
     base: found.base,
+    warnings: exports.warnings,
   };
 }
 
@@ -104,7 +124,10 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
   }
   const name = String(source);
   const url = urlOf(name, port);
-  if (url.startsWith("data:")) return await findModule(url, name.slice(0, 60), port);
+  if (url.startsWith("data:")) {
+    const found = await findModule(url, name.slice(0, 60), port);
+    return options.base === undefined ? found : { ...found, base: folder(options.base, port) };
+  }
   const text = await read(url, name, port);
   if (isPickled(text)) {
     return { document: await graphAt(url, name, port), base: url, source: name, problems: [] };
@@ -191,31 +214,71 @@ function messageOf(error: unknown): string {
   return error instanceof Error && error.message !== "" ? error.message : String(error);
 }
 
-async function checkExports(uses: readonly ExportUse[], port: LoadPort): Promise<Problem[]> {
-  if (uses.length === 0) return [];
-  const modules = await port.exportsOf([...new Set(uses.map((use) => use.module))]);
-  const told = new Set<string>();
-  return uses.flatMap((use) => {
-    const found = modules[use.module];
-    if (found !== undefined && "exports" in found) return exportProblem(use, found.exports);
-    if (told.has(use.module)) return [];
-    told.add(use.module);
-    const reason = found?.error ?? "it was not looked at";
-    return [{
-      place: `${use.place}.module`,
-      message: `Can't load ${shorten(use.written)}: ${reason}${others(use)}`,
-    }];
-  });
+async function checkFiles(files: readonly FileUse[], port: LoadPort): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const { url, place } of files) {
+    try {
+      await port.readText(url);
+    } catch (error) {
+      problems.push({
+        place,
+        message: `${shorten(url)} is to be there. ${whyUnread(error, port.fileUrl("."))}`,
+      });
+    }
+  }
+  return problems;
 }
 
-function exportProblem(use: ExportUse, exports: readonly string[]): Problem[] {
-  if (exports.includes(use.export)) return [];
+/** What is wrong with the functions that tasks run, and what could not be found out. */
+interface Looked {
+  readonly problems: Problem[];
+  readonly warnings: Problem[];
+}
+
+async function checkExports(uses: readonly ExportUse[], port: LoadPort): Promise<Looked> {
+  const looked: Looked = { problems: [], warnings: [] };
+  for (const kind of new Set(uses.map((use) => use.kind))) {
+    const those = uses.filter((use) => use.kind === kind);
+    const modules = await port.exportsOf([...new Set(those.map((use) => use.module))], kind);
+    const told = new Set<string>();
+    for (const use of those) {
+      const found = modules[use.module];
+      if (found !== undefined && "exports" in found) {
+        looked.problems.push(...exportProblem(use, found));
+        continue;
+      }
+      if (told.has(use.module)) continue;
+      told.add(use.module);
+      const place = `${use.place}.${use.keys.module}`;
+      if (found !== undefined && "unknown" in found) {
+        looked.warnings.push({ place, message: `Can't look into ${shorten(use.written)}: ${found.unknown}` });
+        continue;
+      }
+      const reason = found?.error ?? "it was not looked at";
+      looked.problems.push({ place, message: `Can't load ${shorten(use.written)}: ${reason}${others(use)}` });
+    }
+  }
+  return looked;
+}
+
+function exportProblem(
+  use: ExportUse,
+  { exports, unfit = {}, open = false }: Extract<ModuleExports, { exports: readonly string[] }>,
+): Problem[] {
+  const place = `${use.place}.${use.keys.export}`;
+  if (Object.hasOwn(unfit, use.export)) {
+    return [{
+      place,
+      message: `${use.export} of ${shorten(use.written)} ${unfit[use.export]}${others(use)}`,
+    }];
+  }
+  if (open || exports.includes(use.export)) return [];
   const list = exports.length === 0 ? "it has none" : `it has ${exports.slice(0, 20).join(", ")}`;
   const hint = new NameFinder(exports).hint(use.export, `: ${list}`);
   const message = `${shorten(use.written)} exports no function ${JSON.stringify(use.export)}${hint}${
     others(use)
   }`;
-  return [{ place: `${use.place}.export`, message }];
+  return [{ place, message }];
 }
 
 function others({ count }: ExportUse): string {

@@ -16,7 +16,7 @@ import type { Plan, PlanEdge, PlanLoop, PlanRetry, PlanTask } from "./plan.ts";
 import { endlessSyncs } from "./sync_cycles.ts";
 import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
 import { rank } from "./rank.ts";
-import { checkRuns, type ExportUse, whereabouts } from "./runs.ts";
+import { checkRuns, type ExportUse, type FileUse, whereabouts } from "./runs.ts";
 
 /** What an examination of a manifest finds. */
 export interface Examination {
@@ -25,6 +25,8 @@ export interface Examination {
   readonly problems: readonly Problem[];
   /** The exports that tasks run, for a check that needs to load modules. */
   readonly uses: readonly ExportUse[];
+  /** Files that must be there. */
+  readonly files: readonly FileUse[];
 }
 
 /**
@@ -49,7 +51,7 @@ export function sourceOf(manifest: unknown): { source?: string } {
 /** Like {@linkcode compile}, but problems are returned, so that others can be added. */
 export function examine(document: unknown, base: string): Examination {
   const tasks = tasksOf(document);
-  if (tasks.length > LIMITS.tasks) return { problems: [tooMany(tasks.length)], uses: [] };
+  if (tasks.length > LIMITS.tasks) return { problems: [tooMany(tasks.length)], uses: [], files: [] };
   const shape = checkManifest(document, tasks);
   const { draft, problems: naming } = readDraft(document, tasks);
   const { sequence, cycles } = order(draft.needs);
@@ -65,12 +67,13 @@ export function examine(document: unknown, base: string): Examination {
     ...runs.problems,
     ...checkParams(tasks),
   ];
-  const { uses } = runs;
-  if (problems.length > 0 || shape.manifest === undefined) return { problems, uses };
+  const { uses, files } = runs;
+  if (problems.length > 0 || shape.manifest === undefined) return { problems, uses, files };
   return {
     plan: build(shape.manifest, { draft, sequence, around, loops: loops.loops }),
     problems,
     uses,
+    files,
   };
 }
 

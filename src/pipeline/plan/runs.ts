@@ -16,15 +16,28 @@ export interface ExportUse {
   /** The module as written. */
   readonly written: string;
   readonly export: string;
+  /** Key of the kind that the tasks are of. */
+  readonly kind: string;
+  /** The keys of `run` that name the module and the export. */
+  readonly keys: { readonly module: string; readonly export: string };
   /** Place of the first task's `run` that asks for it, such as `tasks.cpu.run`. */
   readonly place: string;
   /** Tasks that ask for it. */
   count: number;
 }
 
+/** A file that must be there. */
+export interface FileUse {
+  /** Absolute URL. */
+  readonly url: string;
+  /** Where the first task names it, such as `tasks.cpu.run.requirements`. */
+  readonly place: string;
+}
+
 /** What the tasks' `run` come to. */
 export interface Runs {
   readonly uses: readonly ExportUse[];
+  readonly files: readonly FileUse[];
   readonly problems: readonly Problem[];
 }
 
@@ -44,6 +57,7 @@ export function whereabouts(base: string): Whereabouts {
 /** Checks what tasks run. @param tasks The entries of a manifest's `tasks`. */
 export function checkRuns(tasks: readonly [string, unknown][], around: Whereabouts): Runs {
   const uses = new Map<string, ExportUse>();
+  const files = new Map<string, FileUse>();
   const problems: Problem[] = [];
   for (const [name, task] of tasks) {
     const run = isRecord(task) ? task["run"] : undefined;
@@ -56,13 +70,20 @@ export function checkRuns(tasks: readonly [string, unknown][], around: Whereabou
         place: problem.place === "" ? place() : `${place()}.${problem.place}`,
       });
     }
+    for (const [key, file] of Object.entries(kind.files?.(run) ?? {})) {
+      const url = around.resolve(file);
+      if (typeof url === "string" && !files.has(url)) files.set(url, { url, place: `${place()}.${key}` });
+    }
     const wanted = kind.wants?.(run);
     const module = wanted === undefined ? undefined : around.resolve(wanted.module);
     if (wanted === undefined || typeof module !== "string") continue;
     const key = `${wanted.export} ${module}`;
     const known = uses.get(key);
     if (known !== undefined) known.count++;
-    else uses.set(key, { module, written: wanted.module, export: wanted.export, place: place(), count: 1 });
+    else {
+      const { module: written, export: exported, keys } = wanted;
+      uses.set(key, { module, written, export: exported, kind: kind.key, keys, place: place(), count: 1 });
+    }
   }
-  return { uses: [...uses.values()], problems };
+  return { uses: [...uses.values()], files: [...files.values()], problems };
 }

@@ -6,57 +6,76 @@
 import { nameOf, type PythonRun } from "../../pipeline/kinds/python.ts";
 import type { Launch } from "../process/process.ts";
 import { pythonCode } from "./python_code.ts";
+import { environmentOf } from "./python_environment.ts";
+import { PythonFiles } from "./python_files.ts";
 import { interpreterOf } from "./python_interpreter.ts";
+import { localFiles, look } from "./python_look.ts";
 import type { KeptKind, KeptRunner, RunnerPort } from "./runner.ts";
 
 /** Functions of Python modules. */
 export const python: KeptKind = {
   key: "python",
   open: (port) => new Pythons(port),
+  look,
+  imports: localFiles,
 };
 
 /** The runner names itself, so that its frames can be told from those of tasks. A JSON text in ASCII is one of Python too. */
-const PROGRAM = `exec(compile(${JSON.stringify(pythonCode)}, "<outrider>", "exec"))`;
+const PROGRAM = `exec(compile(${ascii(JSON.stringify(pythonCode))}, "<outrider>", "exec"))`;
 
 class Pythons implements KeptRunner {
   readonly #port: RunnerPort;
+  readonly #files: PythonFiles;
 
   constructor(port: RunnerPort) {
     this.#port = port;
+    this.#files = new PythonFiles(port.runtime);
   }
 
   keyOf(run: object): string {
     const { python, requirements = "", memoryBytes = "" } = run as PythonRun;
-    return ["python", folderOf(python), requirements, memoryBytes].join("\n");
+    return [this.#files.folderKey(python), requirements && this.#files.key(requirements), memoryBytes].join(
+      "\n",
+    );
   }
 
   workOf(run: object): string {
     const { python, function: name } = run as PythonRun;
-    const file = this.#port.runtime.filePath(python);
-    return JSON.stringify({ module: nameOf(python).replace(/\.py$/, ""), file, function: name });
+    const module = nameOf(python).replace(/\.py$/, "");
+    return JSON.stringify({ module, file: this.#files.known(python), function: name });
   }
 
   async launch(run: object): Promise<Launch> {
-    const { python, memoryBytes } = run as PythonRun;
+    const { python, requirements, memoryBytes } = run as PythonRun;
     const { runtime, clock } = this.#port;
     const env = this.#port.environment();
-    const { executable } = await interpreterOf({ runtime, clock }, env);
+    const interpreter = await interpreterOf({ runtime, clock }, env);
+    const file = await this.#files.place(python);
+    const executable = requirements === undefined ? interpreter.executable : await environmentOf({
+      port: this.#port,
+      interpreter,
+      requirements: await this.#files.place(requirements),
+    });
     return {
       command: [executable, "-c", PROGRAM],
       cwd: runtime.cwd(),
       env,
       setup: {
-        path: [runtime.filePath(folderOf(python))],
+        path: [file.slice(0, file.lastIndexOf("/"))],
         ...(memoryBytes !== undefined && { memoryBytes }),
       },
     };
   }
 
   close(): Promise<void> {
-    return Promise.resolve();
+    return this.#files.remove();
   }
 }
 
-function folderOf(python: string): string {
-  return new URL(".", python).href;
+/** A JSON text in which nothing but ASCII stands; Python has no word for the halves of pairs, so there is nothing beyond the first plane. */
+function ascii(json: string): string {
+  return json.replace(
+    /[^\0-\x7f]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

@@ -88,8 +88,9 @@ async function ask(
 /** Runs a program to its end. It never rejects; one that takes longer than `limitMs` is killed. */
 export async function runTool(
   { runtime, clock }: ToolPort,
-  { command, env, stdin = "", limitMs, hear }: {
+  { command, env, cwd = runtime.cwd(), stdin = "", limitMs, hear }: {
     readonly command: readonly string[];
+    readonly cwd?: string;
     readonly env: Readonly<Record<string, string>>;
     readonly stdin?: string;
     readonly limitMs: number;
@@ -101,7 +102,7 @@ export async function runTool(
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   const group = runtime.startGroup({
     command,
-    cwd: runtime.cwd(),
+    cwd,
     env,
     stdin,
     onOutput: (stream, bytes) => {

@@ -7,6 +7,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import type { LaneItem, LaneOutcome } from "../attempt.ts";
+import type { ModuleExports } from "../../pipeline/load/load.ts";
 import type { Launch } from "../process/process.ts";
 import type { AbortOutcome } from "../protocol.ts";
 
@@ -81,4 +82,8 @@ export interface KeptKind {
   readonly key: string;
   /** Called at the first attempt of the kind in a run. */
   open(port: RunnerPort): KeptRunner;
+  /** What functions modules have, by their URLs; nothing of them is run. It never rejects. Default: nobody asks. */
+  look?(port: RunnerPort, modules: readonly string[]): Promise<Readonly<Record<string, ModuleExports>>>;
+  /** A module and all that it imports of its folder, as paths relative to that. Rejects where that can't be said. */
+  imports?(port: RunnerPort, path: string): Promise<readonly string[]>;
 }
