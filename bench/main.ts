@@ -28,6 +28,7 @@ const GROUPS: Readonly<Record<string, { readonly repeat: number; readonly comman
   layered: { repeat: 1, commands: ["layered", "layered memory"] },
   metg: { repeat: 1, commands: ["metg"] },
   wfformat: { repeat: 1, commands: ["wfformat"] },
+  python: { repeat: 1, commands: ["python"] },
   startup: { repeat: 1, commands: ["startup"] },
   http: { repeat: 1, commands: ["http"] },
   uplink: { repeat: 1, commands: ["uplink_records", "uplink_bytes", "uplink_journal", "uplink_executors"] },

@@ -339,6 +339,13 @@ export class TaskProcess {
     const others = [stdout, stderr].filter((mark) => mark !== undefined && mark !== done.mark);
     if (others.length > 0) return this.#refuse("it has set a mark that is not its runner's");
     if (stdout === undefined || stderr === undefined) return;
+    // Not now: what follows from an outcome takes longer than to read it, and whoever reads counts what reading takes.
+    queueMicrotask(() =>
+      this.#attempt === attempt && attempt.ending === undefined && this.#close(attempt, done)
+    );
+  }
+
+  #close(attempt: Attempt, done: Done): void {
     const ending = this.#endingBy(attempt, done);
     if (done.left) {
       const text = "It ended and left processes behind: they are stopped";
