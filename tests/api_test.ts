@@ -24,7 +24,7 @@ const OF_ANSWERS: readonly string[] = ["Refuse", "Refused"];
 function errorClasses(): { readonly name: string; readonly above: string; readonly body: string }[] {
   const files = ["src", "workers"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-      .filter((file) => /(?<!code)\.ts$/.test(file)).map((file) => join(root, folder, file))
+      .filter((file) => /\.ts$/.test(file)).map((file) => join(root, folder, file))
   );
   return files.flatMap((file) =>
     [
