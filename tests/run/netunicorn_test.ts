@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
+import process from "node:process";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
 import type { InnerOptions } from "../../src/run/inspection.ts";
@@ -13,6 +14,7 @@ import type { Manifest } from "../../src/pipeline/document/manifest.ts";
 import type { AttemptResult } from "../../src/model/outcome.ts";
 import { EITHER, type Ends, OTHERWISE } from "../fixtures/netunicorn/otherwise.ts";
 import { NETUNICORN, testWithPackages } from "../python_packages.ts";
+import { runCli } from "../rig.ts";
 import { testWith } from "../system.ts";
 import { only, printed, RUNTIME, see, type Seen, start, withFolder, world } from "./rig.ts";
 
@@ -235,8 +237,42 @@ testWithPackages(
       );
       assert.match(await why(broken), /Python 3\.\S+ can't open the graph: /);
       assert.match(await why(list), /holds a list, and no execution graph/);
+      const wrong = { OUTRIDER_PYTHON: python, OUTRIDER_NETUNICORN_ISOLATION: "forks" };
+      await assert.rejects(see(graph, { world: worldWith(wrong) }), /must be fork or none; received "forks"/);
       const handed = { outriderGraph: 1, pickle: "not base64 at all" };
       await assert.rejects(see(handed, options), { code: "OUTRIDER_PIPELINE" });
+    }),
+);
+
+testWithPackages(
+  NETUNICORN,
+  "netUnicorn: the command line takes a graph as it is, and finds the Python of the version that made it",
+  (python) =>
+    withGraphs(python, "graphs.py", async (folder) => {
+      // A Python of a version that there is not: it says so, and is the real one.
+      const made = join(folder, "made.pickle");
+      const text = readFileSync(join(folder, "loop5.pickle")).toString("latin1");
+      writeFileSync(made, Buffer.from(text.replace(/(python_version.{2,3}3\.)\d+\./s, "$177."), "latin1"));
+      const named = join(folder, "python3.77");
+      const script =
+        `case "$2" in "import sys;"*) echo ${named}; echo 3.77.1;; *) exec ${python} "$@";; esac`;
+      writeFileSync(named, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      const PATH = [folder, dirname(python), process.env["PATH"]].join(delimiter);
+      const env = { PATH, OUTRIDER_PYTHON: "" };
+      const checked = await runCli(["check", made], { env });
+      assert.deepEqual(
+        [checked.code, checked.stdout],
+        [0, `${made}: ok, 5 tasks, 4 needs, 1 loop\n`],
+        checked.stderr,
+      );
+      const pipeline = join(folder, "pipeline.json");
+      const imported = await runCli(["import", "netunicorn", made, "-o", pipeline], { env });
+      assert.equal(imported.code, 0, imported.stderr);
+      const drawn = await runCli(["graph", pipeline], { env });
+      assert.match(drawn.stdout, /t\d+ -\. "again, at most 4 times" \.-> t\d+/);
+      const { code, stdout, stderr } = await runCli(["run", pipeline, "--json"], { env });
+      assert.equal(code, 0, stderr);
+      assert.equal(JSON.parse(stdout).tasks.d.length, 5);
     }),
 );
 

@@ -6,7 +6,37 @@ Invariant: only a value that JSON has word for word is told as JSON; every other
 to this process is undone with its fork, unless the pipeline wants none.
 """
 
+import atexit
+import base64
+import collections
+import faulthandler
+import gc
+import importlib
+import itertools
+import json
+import math
+import os
+import re
+import select
+import signal
+import sys
+import traceback
 import warnings
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+
+if TYPE_CHECKING:
+    # What stands before this, in the same names.
+    from runner import (
+        HALF,
+        MAX_DEPTH,
+        MAX_INTEGER,
+        Cancelled,
+        Context,
+        Runner,
+        encode,
+        error_of,
+        exit_code,
+    )
 
 PACKAGES = {"cloudpickle": "cloudpickle", "netunicorn.base": "netunicorn-base", "returns.result": "returns"}
 MAX_SHOWN = 1000
@@ -141,7 +171,7 @@ def is_exact(value: Any, depth: int = 0) -> bool:
     if value is None or kind is bool or kind is bytes:
         return True
     if kind is str:
-        return not HALF.search(value)
+        return HALF.search(value) is None
     if kind is int:
         return -MAX_INTEGER <= value <= MAX_INTEGER
     if kind is float:
@@ -151,7 +181,7 @@ def is_exact(value: Any, depth: int = 0) -> bool:
     if kind is list:
         return all(is_exact(item, depth + 1) for item in value)
     if kind is dict:
-        return "$pickle" not in value and all(type(key) is str and is_exact(key) and is_exact(item, depth + 1) for key, item in value.items())
+        return "$pickle" not in value and bool(all(type(key) is str and is_exact(key) and is_exact(item, depth + 1) for key, item in value.items()))
     return False
 
 
@@ -248,6 +278,8 @@ class GraphRunner(Runner):
 
     graph: Optional[Graph] = None
     data = b""
+    #: What the attempt that runs has come to.
+    made: Optional[Dict[str, Any]] = None
 
     def setup(self, order: Dict[str, Any]) -> None:
         if "graph" in order:
@@ -261,8 +293,12 @@ class GraphRunner(Runner):
 
     def opened(self) -> Graph:
         if self.graph is None:
+            # Nothing of it is ever garbage: looking for that takes time, in each fork too.
+            gc.disable()
             self.graph = Graph(self.data)
             self.data = b""
+            gc.freeze()
+            gc.enable()
         return self.graph
 
     def outcome(self, order: Dict[str, Any]) -> Dict[str, Any]:
@@ -271,8 +307,6 @@ class GraphRunner(Runner):
         made = self.made
         self.made = None
         return ended if made is None or "cancelled" in ended else made
-
-    made: Optional[Dict[str, Any]] = None
 
     def function(self, work: Dict[str, Any]) -> Callable[[Context], Any]:
         if work.get("tell"):
@@ -300,8 +334,10 @@ class GraphRunner(Runner):
         try:
             if isinstance(result, Success):
                 return {} if inner is None else {"value": value_text(inner, context.task)}
-            error = {"name": "Failure", "message": inner if isinstance(inner, str) else shown(inner)}
-            return {"error": error} if isinstance(inner, str) else {"error": error, "value": value_text(inner, context.task)}
+            if isinstance(inner, str):
+                return {"error": {"name": "Failure", "message": inner}}
+            told = {"name": "Failure", "message": shown(inner)}
+            return {"error": told, "value": value_text(inner, context.task)}
         except Exception as wrong:
             return {"error": error_of(GraphError("The result can't be pickled: %s: %s" % (type(wrong).__name__, wrong)))}
 
@@ -437,3 +473,6 @@ def children_left(_patience: float) -> bool:
 
 
 GraphRunner().work()
+# What tasks want done at the end is done; taking apart all that was imported takes longer than many a task.
+atexit._run_exitfuncs()
+os._exit(0)

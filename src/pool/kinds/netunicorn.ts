@@ -5,6 +5,7 @@
  */
 import type { GraphRun } from "../../pipeline/kinds/netunicorn.ts";
 import type { Launch } from "../process/process.ts";
+import { ascii } from "./python.ts";
 import { graphCode, pythonCode } from "./python_code.ts";
 import { type Interpreter, interpreterOf, PYTHON_VARIABLE, PythonError } from "./python_interpreter.ts";
 import type { KeptKind, KeptRunner, RunnerPort } from "./runner.ts";
@@ -17,7 +18,7 @@ export const netunicorn: KeptKind = {
 
 /** What runs a graph's tasks is read behind the runner, in the same names. */
 const PROGRAM = `names = {"__name__": "outrider"}
-for code in (${JSON.stringify(pythonCode)}, ${JSON.stringify(graphCode)}):
+for code in (${ascii(JSON.stringify(pythonCode))}, ${ascii(JSON.stringify(graphCode))}):
     exec(compile(code, "<outrider>", "exec"), names)`;
 
 /** How tasks are kept apart where the pipeline does not say. */
@@ -59,6 +60,10 @@ class Graphs implements KeptRunner {
   async launch(run: object): Promise<Launch> {
     const { netunicorn: url, node } = run as GraphRun;
     const { runtime } = this.#port;
+    const isolation = isolationIn(this.#port);
+    if (isolation !== "fork" && isolation !== "none") {
+      throw new PythonError(`${ISOLATION} must be fork or none; received ${JSON.stringify(isolation)}`);
+    }
     const theirs = THEIRS.flatMap((name) =>
       runtime.env(name) === undefined ? [] : [[name, runtime.env(name)!]]
     );
@@ -97,7 +102,7 @@ class Graphs implements KeptRunner {
     }
     if (minor !== undefined && !runtime.env(PYTHON_VARIABLE)) {
       const made = await interpreterOf(this.#port, env, `python3.${minor}`).catch(() => undefined);
-      if (made !== undefined) return made;
+      if (made?.version.startsWith(`3.${minor}.`)) return made;
     }
     if (usual instanceof Error) throw usual;
     throw new PythonError(
@@ -106,8 +111,8 @@ class Graphs implements KeptRunner {
   }
 }
 
-function isolationIn({ runtime }: RunnerPort): "fork" | "none" {
-  return runtime.env(ISOLATION) === "none" ? "none" : "fork";
+function isolationIn({ runtime }: RunnerPort): string {
+  return runtime.env(ISOLATION) || "fork";
 }
 
 function base64In(url: string): string {

@@ -73,7 +73,7 @@ class Pythons implements KeptRunner {
 }
 
 /** A JSON text in which nothing but ASCII stands; Python has no word for the halves of pairs, so there is nothing beyond the first plane. */
-function ascii(json: string): string {
+export function ascii(json: string): string {
   return json.replace(
     /[^\0-\x7f]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
