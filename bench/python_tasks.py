@@ -15,7 +15,9 @@ def told(ctx):
     took = time.perf_counter() - since
     try:
         with open("/proc/self/status") as status:
-            kib = next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+            kib = next(
+                int(line.split()[1]) for line in status if line.startswith("VmRSS:")
+            )
     except OSError:
         kib = 0
     return {"asks": took / count * 1e6, "mib": kib / 1024}

@@ -13,6 +13,7 @@ import { pathToFileURL } from "node:url";
 import type { Report } from "../examples/device_check/report.ts";
 import type { RunResult } from "../src/model/result.ts";
 import { ROOT, runCli, withFiles } from "./rig.ts";
+import { leaveOut, programPath } from "./system.ts";
 
 /** Runs an example with `--json`. */
 async function runExample(
@@ -167,4 +168,30 @@ test("the map has every room, and names no file that is not there", () => {
   const named = [...map.matchAll(/`([\w./]+(?:\.ts|\/))`/g)].map(([, name]) => name!);
   const gone = named.filter((name) => ![".", ".."].some((from) => existsSync(join(ROOT, "src", from, name))));
   assert.deepEqual(gone, []);
+});
+
+test("bandwidth measures in Python with numpy while JavaScript makes the load, agreeing by the store", async () => {
+  const name = "examples/bandwidth";
+  if (programPath("python3") === undefined) return leaveOut(name, ["python3"]);
+  const cache = join(ROOT, "node_modules/.cache/outrider-requirements");
+  const args = [
+    "run",
+    "examples/bandwidth/pipeline.ts",
+    "--json",
+    "--param",
+    "seconds=0.05",
+    "--param",
+    "mib=4",
+  ];
+  const ended = await runCli(args, { env: { XDG_CACHE_HOME: cache } });
+  if (ended.stdout.includes("can't be installed")) return leaveOut(name, ["numpy of PyPI"]);
+  assert.equal(ended.code, 0, ended.stdout + ended.stderr);
+  const result = JSON.parse(ended.stdout) as RunResult;
+  const { idle, loaded } = valueOf<Record<string, { readonly median: number; readonly copies: number }>>(
+    result,
+    "measure",
+  );
+  assert.ok(idle!.median > 0 && idle!.copies >= 3 && loaded!.median > 0);
+  assert.ok(valueOf<number>(result, "load") > 0, "there was no load");
+  assert.match(valueOf<string>(result, "report"), /^[\d.]+ GiB\/s, [\d.]+ with \d+ rounds of load: \d+ %$/);
 });

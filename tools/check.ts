@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { checkPython } from "./check_python.ts";
 import { inLanes, type Job } from "./lanes.ts";
 import { root, runProgram } from "./program.ts";
 import { allTests } from "./suites.ts";
@@ -14,7 +15,7 @@ import { allTests } from "./suites.ts";
 /** A command line, or a function that lists what is wrong. */
 interface Check {
   readonly name: string;
-  readonly run: readonly string[] | (() => readonly string[]);
+  readonly run: readonly string[] | (() => readonly string[] | Promise<readonly string[]>);
 }
 
 /** Tests that hold the sources rather than the program to something. */
@@ -41,6 +42,7 @@ function checks(files: readonly string[]): Check[] {
       name: "lock file",
       run: ["npm", "ci", "--dry-run", "--no-audit", "--no-fund", "--engine-strict=false"],
     },
+    { name: "Python", run: checkPython },
     { name: "no registry addresses", run: () => registryAddresses(files) },
   ];
 }
@@ -49,7 +51,7 @@ function checks(files: readonly string[]): Check[] {
 export function checkJobs(failed: () => void): Job[] {
   return checks(committable()).map(({ name, run }) => async () => {
     const started = performance.now();
-    const wrong = typeof run === "function" ? run().join("\n") : await output(run);
+    const wrong = typeof run === "function" ? (await run()).join("\n") : await output(run);
     if (wrong !== "") failed();
     if (wrong !== "") process.stdout.write(`${wrong.trimEnd()}\n`);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);

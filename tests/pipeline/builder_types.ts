@@ -73,3 +73,22 @@ lenient.task("two", { one, sure: one.on("success") }, ({ inputs }) => {
   same<typeof inputs.one, number | undefined>(true);
   same<typeof inputs.sure, number>(true);
 });
+
+interface Probed {
+  readonly ms: number;
+}
+const probed = p.python<Probed>("probed", "probe.py", { function: "probe", timeout: "30s", memory: "64MiB" });
+p.python("probed after", { cpu }, "probe.py", {
+  function: "probe",
+  requirements: "requirements.txt",
+  fresh: true,
+});
+p.task("of Python", { probed }, ({ inputs }) => {
+  const ms: number = inputs.probed.ms;
+  // @ts-expect-error: what probe gives has no such key
+  return ms + inputs.probed.s;
+});
+// @ts-expect-error: a Python task names its function
+p.python("no function", "probe.py", {});
+// @ts-expect-error: a misspelt option
+p.python("options", "probe.py", { function: "probe", memry: "1GiB" });

@@ -1,12 +1,14 @@
 /** Python functions as tasks: what they are given, what they come to, and that a process is warm but clean. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { execSync } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import type { RunOptions } from "../../src/run/execution.ts";
 import type { Manifest, ManifestPythonOptions, ManifestTask } from "../../src/pipeline/document/manifest.ts";
 import { pipeline } from "../../src/pipeline/builder/builder.ts";
+import type { RunResult } from "../../src/model/result.ts";
+import { runCli, startCli } from "../rig.ts";
 import { testWith } from "../system.ts";
 import { only, outcomes, printed, see, type Seen, start, withFolder } from "./rig.ts";
 
@@ -56,6 +58,15 @@ function valueOf(seen: Seen, task: string): unknown {
 function pythonsWith(text: string): number {
   const found = execSync(`grep -ls '${text}' /proc/[0-9]*/environ 2>/dev/null | wc -l`, { encoding: "utf8" });
   return Number(found);
+}
+
+/** Whether a process is there and no zombie. */
+function lives(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 const python = (name: string, fn: () => void | Promise<void>) => testWith(["python3"], `python: ${name}`, fn);
@@ -402,3 +413,79 @@ python("modules of the same name in two folders are two", () =>
       /json\.py is hidden by .*: give it another name$/,
     );
   }));
+
+python(
+  "no process outlives an executor that is killed, whatever it does",
+  () =>
+    withFolder(async (folder) => {
+      writeFileSync(
+        join(folder, "t.py"),
+        [
+          "import os, time",
+          "def says(way): print('pid=%d' % os.getpid(), way, flush=True)",
+          "def sleeps(ctx): says('sleep'); time.sleep(600)",
+          "def loops(ctx):",
+          "    says('loop')",
+          "    while True: pass",
+          "def in_c(ctx): says('c'); return sum(range(10**12))",
+          "",
+        ].join("\n"),
+      );
+      const ways = ["sleeps", "loops", "in_c"];
+      const tasks = Object.fromEntries(
+        ways.map((name) => [name, { run: { python: "t.py", function: name } }]),
+      );
+      writeFileSync(join(folder, "p.json"), JSON.stringify({ outrider: 1, name: "p", tasks }));
+      const cli = startCli(["run", join(folder, "p.json"), "--workers", "3"]);
+      await Promise.all([cli.says(" sleep"), cli.says(" loop"), cli.says(" c")]);
+      cli.kill("SIGKILL");
+      const ended = await cli.ended;
+      const pids = Array.from((ended.stdout + ended.stderr).matchAll(/pid=(\d+)/g), ([, pid]) => Number(pid));
+      assert.equal(new Set(pids).size, 3);
+      for (const pid of pids) {
+        while (lives(pid)) await new Promise((later) => setTimeout(later, 10));
+      }
+    }),
+);
+
+python(
+  "an attempt that was lost with the executor runs again, and a part of a run is repeated",
+  () =>
+    withFolder(async (folder) => {
+      writeFileSync(
+        join(folder, "t.py"),
+        [
+          "import os",
+          "def first(ctx): return os.getpid()",
+          "def dies(ctx):",
+          "    if not os.path.exists(ctx.params['file']):",
+          "        open(ctx.params['file'], 'w').close()",
+          "        os.kill(os.getppid(), 9)",
+          "        os.kill(os.getpid(), 9)",
+          "    return [ctx.attempt, ctx.inputs['first']]",
+          "",
+        ].join("\n"),
+      );
+      const tasks = {
+        first: { run: { python: "t.py", function: "first" } },
+        dies: {
+          run: { python: "t.py", function: "dies" },
+          needs: ["first"],
+          params: { file: join(folder, "f") },
+        },
+      };
+      writeFileSync(join(folder, "p.json"), JSON.stringify({ outrider: 1, name: "p", tasks }));
+      const args = ["run", join(folder, "p.json"), "--json", "--state-dir", join(folder, "state")];
+      assert.equal((await runCli(args)).signal, "SIGKILL");
+      const told = async (more: readonly string[]) => {
+        const { stdout } = await runCli([...args, ...more]);
+        return (JSON.parse(stdout) as RunResult).tasks;
+      };
+      const { first, dies } = await told([]);
+      assert.deepEqual(first!.map(({ outcome }) => outcome), ["succeeded"]);
+      assert.deepEqual(dies!.map(({ outcome }) => outcome), ["crashed", "succeeded"]);
+      assert.deepEqual(dies!.at(-1)!.value, [2, first![0]!.value]);
+      const again = await told(["--from", "dies"]);
+      assert.deepEqual(again["first"]!.at(-1)!.value, first![0]!.value);
+    }),
+);

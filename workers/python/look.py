@@ -1,8 +1,8 @@
 """Says what functions Python modules have, without importing them.
 
-Owns the reading of modules by their syntax: names of functions, what they take, what is imported. The paths come as a JSON
-list on standard input, what is found goes to standard output. Must not run anything of a module. Standard library alone,
-CPython 3.8 and newer.
+Owns the reading of modules by their syntax: names of functions, what they take, what is imported. The paths come as
+a JSON list on standard input, what is found goes to standard output. Must not run anything of a module. Standard
+library alone, CPython 3.8 and newer.
 """
 
 import ast

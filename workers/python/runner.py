@@ -40,6 +40,7 @@ MAX_TEXT = 20_000
 MAX_CAUSES = 8
 FORK_SECONDS = 0.3
 POLL_MS = 10_000
+READ = 1 << 16
 WAIT = "30s"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)\Z")
@@ -54,7 +55,7 @@ Duration = Union[int, float, str]
 
 
 class Cancelled(BaseException):
-    """The attempt is to end: its time is over, or the run is cancelled. No Exception, so that `finally` runs and little else."""
+    """The attempt is to end: its time is over, or the run is cancelled. It is no Exception, so that little catches it."""
 
 
 class ValueRuleError(TypeError):
@@ -104,7 +105,7 @@ def dumps(value: Any) -> str:
 
 
 class Deep:
-    """Lets the deepest value that there may be be walked through, whatever the task's limit is and wherever it is used."""
+    """Lets the deepest value that there may be be walked through, whatever the limit is and wherever it is used."""
 
     def __enter__(self) -> None:
         self._limit = sys.getrecursionlimit()
@@ -154,7 +155,11 @@ def plain_other(value: Any, path: str, depth: int) -> Any:
         if type(inner) is not type(value):
             return plain(inner, path, depth)
     kind = type(value)
-    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else "%s.%s" % (kind.__module__, kind.__qualname__)
+    name = (
+        kind.__qualname__
+        if kind.__module__ in ("builtins", "__main__")
+        else "%s.%s" % (kind.__module__, kind.__qualname__)
+    )
     raise ValueRuleError("%s is a %s: %s" % (path, name, advice(value, shape)))
 
 
@@ -329,7 +334,8 @@ class Line:
             if descriptor == self._wake:
                 os.read(self._wake, 64)
                 continue
-            data = os.read(LINE, 1 << 20)
+            # So much is allocated, however little comes.
+            data = os.read(LINE, READ if len(self._buffer) < READ else 16 * READ)
             if not data:
                 os._exit(0)
             self._buffer += data
@@ -469,9 +475,7 @@ class Store(Asks):
         known = None if expected is Store.ABSENT else encode(expected, key)
         return bool(self._call("store.compareAndSet", key=key, expected=known, value=encode(value, key)))
 
-    def wait_for(
-        self, key: str, predicate: Optional[Callable[[Any], bool]] = None, *, timeout: Duration = WAIT
-    ) -> Any:
+    def wait_for(self, key: str, predicate: Optional[Callable[[Any], bool]] = None, *, timeout: Duration = WAIT) -> Any:
         """The first value that satisfies the predicate, the present one included. Without one: any value."""
         wait = Wait(timeout, "The store's %s has not become what was waited for" % json.dumps(key))
         since, ms = 0, 0
@@ -590,7 +594,7 @@ class Context:
         given = order["given"]
         self._line = line
         self._seq: int = order["seq"]
-        self._gone = threading.Event()
+        self._gone = False
         #: Values of the tasks needed, by the key given to the need; absent where the need has no value.
         self.inputs: Dict[str, Any] = unescaped_each(given.get("i", {}))
         #: The task's params, with those given to the run laid over them.
@@ -606,8 +610,8 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the attempt is to end. In the main thread a Cancelled has been raised then; other threads look here."""
-        return self._gone.is_set()
+        """Whether the attempt is to end. The main thread gets a Cancelled; other threads look here."""
+        return self._gone
 
     def progress(self, fraction: float, text: Optional[str] = None) -> None:
         """Shows how far the task is, 0 to 1."""
@@ -672,6 +676,10 @@ def exit_code(error: SystemExit) -> int:
     return 1
 
 
+#: Without the making of enumerations around it.
+set_handler: Any = getattr(signal.signal, "__wrapped__", signal.signal)
+
+
 def write_mark(descriptor: int, mark: bytes) -> None:
     try:
         os.write(descriptor, mark)
@@ -683,7 +691,10 @@ def write_mark(descriptor: int, mark: bytes) -> None:
 
 def stop_helpers() -> None:
     """multiprocessing keeps processes of its own, which it starts anew when it needs them."""
-    for name, held in (("multiprocessing.forkserver", "_forkserver"), ("multiprocessing.resource_tracker", "_resource_tracker")):
+    for name, held in (
+        ("multiprocessing.forkserver", "_forkserver"),
+        ("multiprocessing.resource_tracker", "_resource_tracker"),
+    ):
         stop = getattr(getattr(sys.modules.get(name), held, None), "_stop", None)
         if stop is not None:
             try:
@@ -727,7 +738,8 @@ class Runner:
             if reconfigure is not None:
                 reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
         faulthandler.enable(self.kept[1])
-        signal.signal(signal.SIGTERM, self.on_terminate)
+        self.handler = self.on_terminate
+        signal.signal(signal.SIGTERM, self.handler)
         os.register_at_fork(after_in_parent=self.after_fork, after_in_child=self.in_fork)
         threading.Thread(target=self.watch, name="outrider", daemon=True).start()
 
@@ -817,7 +829,9 @@ class Runner:
             self.shield.depth = 1
         found = getattr(module, "__file__", None)
         if found != work["file"] and not (found and os.path.samefile(found, work["file"])):
-            raise ImportError("%s is hidden by %s: give it another name" % (work["file"], found or "a module of Python's own"))
+            raise ImportError(
+                "%s is hidden by %s: give it another name" % (work["file"], found or "a module of Python's own")
+            )
         function = getattr(module, name, None)
         if function is None:
             raise AttributeError("%s has no function %s" % (work["file"], name))
@@ -859,7 +873,7 @@ class Runner:
         sys.stdout, sys.stderr = self.streams
         for at, kept in enumerate(self.kept):
             os.dup2(kept, at + 1)
-        signal.signal(signal.SIGTERM, self.on_terminate)
+        set_handler(signal.SIGTERM, self.handler)
         try:
             if os.getcwd() != self.cwd:
                 os.chdir(self.cwd)
@@ -878,7 +892,7 @@ class Runner:
         context = self.context
         if context is None:
             return
-        context._gone.set()
+        context._gone = True
         if self.shield.depth > 0:
             self.shield.pending = True
             self.line.wake()

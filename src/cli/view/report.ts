@@ -122,13 +122,18 @@ function failure({ task, attempts, last }: Ended, { paint }: TableOptions): stri
 
 /** Where an error comes from: the first lines of its stack, then its causes. */
 function trace(error: ErrorData, depth = 0): string[] {
-  const frames = (error.stack ?? "").split("\n").map((line) => harmless(line.trim())).filter((line) =>
-    /^at /.test(line)
-  );
-  const lines = frames.slice(0, MAX_FRAMES);
+  const lines = framesOf(error).slice(0, MAX_FRAMES);
   if (error.cause === undefined || depth >= 5) return lines;
   const cause = `caused by ${error.cause.name}: ${harmless(error.cause.message.split("\n")[0] ?? "")}`;
   return [...lines, cause, ...trace(error.cause, depth + 1)];
+}
+
+/** The innermost comes first. */
+function framesOf({ frames, stack = "" }: ErrorData): readonly string[] {
+  if (frames !== undefined) {
+    return frames.map(({ file, line, function: name }) => harmless(`at ${name} (${file}:${line})`)).reverse();
+  }
+  return stack.split("\n").map((line) => harmless(line.trim())).filter((line) => /^at /.test(line));
 }
 
 function summary(result: RunResult, ended: readonly Ended[], paint: Paint): string {

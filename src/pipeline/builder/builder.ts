@@ -185,13 +185,13 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
    * @param options Those of a task, `function`, `requirements` (a file, relative to this module) and `memory`.
    * @throws {PipelineError} If the name is taken or can't be used, or file or function are missing.
    */
-  python<T extends Value | undefined = Value | undefined>(
+  python<T = Value | undefined>(
     name: string,
     file: string,
     options: PythonTaskOptions,
   ): Task<T>;
   /** Adds a task that runs a function of a Python module, after others, whose values are in its `ctx.inputs`. */
-  python<T extends Value | undefined = Value | undefined>(
+  python<T = Value | undefined>(
     name: string,
     needs: Needs | readonly (Task | Need)[],
     file: string,
