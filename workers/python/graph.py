@@ -173,7 +173,7 @@ def is_exact(value: Any, depth: int = 0) -> bool:
     if kind is str:
         return HALF.search(value) is None
     if kind is int:
-        return -MAX_INTEGER <= value <= MAX_INTEGER
+        return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
     if kind is float:
         return math.isfinite(value) and not value.is_integer()
     if depth >= MAX_DEPTH:

@@ -114,8 +114,12 @@ class Writer {
   constructor(graph: Graph, names: readonly string[]) {
     this.#graph = graph;
     this.#names = names;
-    this.#into = graph.nodes.map((_, at) => graph.edges.filter(({ to }) => to === at));
-    this.#out = graph.nodes.map((_, at) => graph.edges.filter(({ from }) => from === at));
+    this.#into = graph.nodes.map(() => []);
+    this.#out = graph.nodes.map(() => []);
+    for (const edge of graph.edges) {
+      this.#into[edge.to]!.push(edge);
+      this.#out[edge.from]!.push(edge);
+    }
   }
 
   edges(): ManifestEdge[] {
