@@ -43,7 +43,7 @@ export function findIn(env: ReadVariable): Found {
     const variable = VARIABLES[field];
     const text = set(variable.name);
     const other = chosen?.dialect.variables.find(({ standsFor }) => standsFor === variable.name);
-    const theirs = text === undefined && other !== undefined ? set(other.name) : undefined;
+    const theirs = text === undefined && other !== undefined ? set(other.name) ?? other.fallback : undefined;
     if (theirs === undefined) return [field, foundAs(variable, { from: variable.name, text })];
     const schema = readBy(other!, { dialect: chosen!.dialect, ours: variable.schema });
     return [field, foundAs({ ...variable, schema }, { from: other!.name, text: theirs })];

@@ -193,6 +193,15 @@ test("netUnicorn: a run that another executor left is not taken for one's own", 
     assert.deepEqual(Object.keys(storedAt(gateway, "a").result.tasks), ["two", "gate"]);
   }));
 
+test("netUnicorn: the gateway's address alone is enough: the executor is Unknown then, as netUnicorn's own", () =>
+  withNetunicorn(async ({ gateway, agent }) => {
+    gateway.put("Unknown", await bundleOf("one"));
+    const none = { NETUNICORN_EXPERIMENT_ID: "", NETUNICORN_EXECUTOR_HEARTBEAT_SECONDS: "" };
+    const { code, stderr } = await agent("", none).ended;
+    assert.equal(code, 0, stderr);
+    assert.equal(storedAt(gateway, "Unknown").result.tasks.one?.[0]?.value, 1);
+  }));
+
 test("netUnicorn: what is no bundle ends the run at once, and the gateway is told", () =>
   withNetunicorn(async ({ gateway, agent }) => {
     gateway.put("a", new Uint8Array([0x70, 5, 0x95, 0x2e]));

@@ -141,6 +141,14 @@ test("netUnicorn's variables choose its dialect", async () => {
   );
   const both = await read({ ...theirs, OUTRIDER_GATEWAY: "http://other" });
   assert.match(both.problems.join(), /NETUNICORN_GATEWAY_ENDPOINT is set too/);
+  const least = await read({ NETUNICORN_GATEWAY_ENDPOINT: "http://g" });
+  assert.deepEqual([least.problems, least.config?.executor, least.config?.experiment], [
+    [],
+    "Unknown",
+    undefined,
+  ]);
+  const ours = await read({ NETUNICORN_GATEWAY_ENDPOINT: "http://g", OUTRIDER_EXECUTOR_ID: "mine" });
+  assert.equal(ours.config?.executor, "mine");
   const alone = await read({ NETUNICORN_EXECUTOR_ID: "one" });
   assert.equal(alone.config?.executor, undefined);
 });

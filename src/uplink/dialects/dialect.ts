@@ -34,6 +34,8 @@ export interface DialectVariable {
   readonly secret?: boolean;
   /** The variable of ours that it stands for; else its value is in the `settings` of `connect`. */
   readonly standsFor?: string;
+  /** What that one is where neither is set. Default: what it is by itself. */
+  readonly fallback?: string;
   /** How its text is read. Default: as that of the one that it stands for, else as it is. */
   readonly schema?: GenericSchema<string, unknown>;
 }

@@ -27,8 +27,9 @@ export const NETUNICORN_VARIABLES: readonly DialectVariable[] = [
   {
     name: "NETUNICORN_EXECUTOR_ID",
     standsFor: "OUTRIDER_EXECUTOR_ID",
-    about: "Who this executor is",
+    about: "Who this executor is; `Unknown` where it is not set, as in netUnicorn's own",
     form: "id",
+    fallback: "Unknown",
   },
   {
     name: "NETUNICORN_EXPERIMENT_ID",
