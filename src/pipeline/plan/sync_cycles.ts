@@ -10,7 +10,8 @@ import { order } from "./order.ts";
 
 /** Cycles of sync points that no edge bounds. @param tasks The entries of the manifest's `tasks`. */
 export function endlessSyncs(draft: Draft, tasks: readonly [string, unknown][]): Problem[] {
-  const { edges = [], names } = draft;
+  const { edges, names } = draft;
+  if (edges === undefined) return [];
   const isSync = tasks.map(([, task]) => isRecord(task) && task["run"] === undefined);
   const before = names.map((): { readonly task: number; readonly at: number }[] => []);
   for (const { from, to, times, at } of edges) {
