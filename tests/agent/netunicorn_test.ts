@@ -133,7 +133,8 @@ test("netUnicorn: none yet, then a pipeline, heartbeats, devices that meet at a 
       assert.equal(result.tasks.meet?.[0]?.value, 2);
       assert.equal(result.tasks.gate?.[0]?.value, "now");
       assert.ok(log.some(({ text }) => text === "zwölf 😀"));
-      assert.deepEqual(beats(executor).map(({ state }) => state).slice(-2), [1, 3]);
+      // A heartbeat that was given up may arrive late: then the result is sent once more.
+      assert.match(beats(executor).map(({ state }) => state).join(""), /^1+3+$/);
     }
   }));
 

@@ -197,7 +197,10 @@ export interface Listening {
 
 /** Serves a gateway on this machine. @param port Default: any that is free. */
 export async function listen(gateway: NetunicornGateway, port = 0): Promise<Listening> {
-  const server = createServer((incoming, outgoing) => void passOn(gateway, { incoming, outgoing }));
+  const server = createServer((incoming, outgoing) => {
+    // An executor that is killed in the midst of a request wants no answer.
+    passOn(gateway, { incoming, outgoing }).catch(() => outgoing.destroy());
+  });
   await new Promise<void>((open) => server.listen(port, "127.0.0.1", () => open()));
   return {
     port: (server.address() as AddressInfo).port,
