@@ -89,6 +89,14 @@ test("messages: those that there are come out with what they may have", () => {
     cancelled: false,
     left: true,
   });
+  // A task of netUnicorn may fail with a value.
+  const failed = { t: "done", seq: 1, mark: DIGITS, value: "1", error: { name: "E", message: "m" } };
+  assert.deepEqual(of({ ...failed, cancelled: true }), {
+    ...failed,
+    memory: false,
+    cancelled: true,
+    left: false,
+  });
 });
 
 test("messages: what has not the form of one is told as wrong", () => {
@@ -111,7 +119,6 @@ test("messages: what has not the form of one is told as wrong", () => {
     { t: "done", seq: 1, mark: "short" },
     { t: "done", seq: 1, mark: DIGITS, value: 1 },
     { t: "done", seq: 1, mark: DIGITS, error: "E" },
-    { t: "done", seq: 1, mark: DIGITS, value: "1", error: { name: "E", message: "m" } },
     { t: "twice" },
   ];
   for (const message of wrong) {
