@@ -92,7 +92,7 @@ async function refused({ group, heard, outcomes, process, clock }: Rig, words: s
   assert.equal(heard.at(-1), "ended undefined");
   const { outcome, reason, because } = outcomes.at(-1)!;
   assert.deepEqual({ outcome, reason }, { outcome: "crashed", reason: "lost" });
-  assert.ok(because!.startsWith(`${words}; look for code`), because);
+  assert.ok(because!.startsWith(`${words}; look for code`), because!);
   assert.ok(!process.idle && process.running === undefined);
   assert.equal(clock.timers, 0);
 }

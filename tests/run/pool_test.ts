@@ -52,10 +52,14 @@ test("tasks that wait for each other and become ready one after the other run at
 });
 
 test("the pool grows to its most workers, and not beyond", async () => {
-  const seen = await see(manifest("context", many(12, () => ({ export: "takes", params: { ms: 120 } }))), {
-    workers: 1,
-    maxWorkers: 3,
-  });
+  const seen = await see(
+    manifest("context", {
+      // Three that wait for each other, however long a worker takes to start; then work enough for more.
+      ...Object.fromEntries(["a", "b", "c"].map((name) => [name, { export: "meets", params: { of: 3 } }])),
+      ...many(9, () => ({ export: "takes", params: { ms: 60 } })),
+    }),
+    { workers: 1, maxWorkers: 3 },
+  );
   assert.equal(seen.result.state, "succeeded");
   assert.equal(mostAtOnce(seen), 3);
 });

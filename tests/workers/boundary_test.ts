@@ -5,11 +5,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import type { Manifest } from "../../src/pipeline/document/manifest.ts";
 import type { WorkerData } from "../../src/pool/protocol.ts";
 import { names } from "../fixtures/run/vandal.ts";
 import { runCli, withFiles } from "../rig.ts";
-import { lastShared, manifest, only, RUNTIME, see, type Seen, start } from "../run/rig.ts";
+import { lastShared, manifest, only, RUNTIME, see, type Seen, start, world } from "../run/rig.ts";
 
 const ONE = { workers: 1, maxWorkers: 1 };
 
@@ -25,6 +26,29 @@ function afterVandal(what: string, lies: boolean): Manifest {
       params: { text: "x".repeat(40_000) },
     },
   }, { onFailure: "continue" });
+}
+
+/** A real clock on which an hour passes when the test says so. */
+class HeldTimer {
+  #held: (() => void)[] = [];
+  readonly clock: Clock;
+
+  constructor(ms: number) {
+    this.clock = {
+      ...systemClock,
+      after: (left, act) => {
+        if (left < ms / 2 || left > ms) return systemClock.after(left, act);
+        this.#held.push(act);
+        return () => this.#held = this.#held.filter((other) => other !== act);
+      },
+    };
+  }
+
+  comes(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const act of held) act();
+  }
 }
 
 function assertUnharmed({ result }: Seen, what: string): void {
@@ -186,19 +210,25 @@ test("a cell that says without a reason that nothing is to start stops nothing f
 });
 
 test("an unfinished line is in the log when its thread is stopped, hangs, exits or is killed", async () => {
-  const { result, logs } = await see(
+  const hour = new HeldTimer(3_600_000);
+  const going = start(
     manifest("vandal", {
-      sync: { export: "hangs", params: { sync: true, pieces: 20_000 }, timeout: "500ms" },
+      sync: { export: "hangs", params: { sync: true, pieces: 20_000 }, timeout: "1h" },
       waits: {
         export: "hangs",
         params: { pieces: 3 },
-        timeout: "100ms",
+        timeout: "1h",
         needs: [{ task: "sync", on: "failure" }],
       },
       exits: { needs: [{ task: "waits", on: "failure" }] },
     }),
-    { ...ONE, killGraceMs: 50 },
+    { ...ONE, killGraceMs: 50, world: { ...world, clock: hour.clock } },
   );
+  for (const task of ["sync", "waits"]) {
+    await going.until((event) => event.type === "attempt.progressed" && event.task === task);
+    hour.comes();
+  }
+  const { result, logs } = await going.seen;
   const told = (task: string) =>
     logs.filter((record) => record.task === task).map(({ stream, text }) => `${stream} ${text}`);
   assert.deepEqual(told("sync"), [`stdout ${"ü.".repeat(20_000)}`, "stderr connecting to 10.0.0.7 …"]);
