@@ -445,4 +445,16 @@ test("uplink: netUnicorn: a refusal names the variables that were set", async ()
     message: /check OUTRIDER_TOKEN and NETUNICORN_EXECUTOR_ID/,
   });
   await assert.rejects(answering('{"detail": "Not Found"}', 404).flags.read("n", limits), { status: 404 });
+  for (
+    const [detail, reason] of [
+      ['{"detail": "why"}', "why"],
+      ['{"detail": [{"msg": "x"}]}', '[{"msg":"x"}]'],
+    ]
+  ) {
+    const told = { status: 422, reason, own: true };
+    await assert.rejects(answering(detail!, 422).flags.read("n", limits), told);
+  }
+  for (const none of ['{"detail": 5}', "null", "{}", "no"]) {
+    await assert.rejects(answering(none, 422).flags.read("n", limits), { status: 422, own: false }, none);
+  }
 });

@@ -386,6 +386,54 @@ test("uplink: records that can't be read are asked for ten times in a row, and w
   await s.over();
 });
 
+test("uplink: log records wait while state records do, and while the end does", async () => {
+  const clock = new HandClock();
+  const activity = new Activity();
+  const journal = new FakeJournal();
+  const under: { what: string; answer: (reply: BatchReply) => void }[] = [];
+  const gateway = {
+    report: {
+      kind: "records",
+      send: ({ lane, records, final }) => {
+        const what = `${lane} ${records.map(({ seq }) => seq)}${final ? " end" : ""}`;
+        return new Promise<BatchReply>((answer) => void under.push({ what, answer }));
+      },
+    },
+  } as Pick<Gateway, "report"> as Gateway;
+  const report = startReport({ gateway, clock, random: () => 0.5, run: "r", source: journal });
+  const later = async () => {
+    await pass(2_000, { clock, activity });
+    await activity.still();
+    return under.map(({ what }) => what);
+  };
+  const reply = (state: number, log: number, final = false) => {
+    under.shift()!.answer(replyOf({ state, log }, final));
+    return later();
+  };
+  journal.state({ type: "run.started", run: "r", pipeline: "p", runtime: "test 1", plan: "h" });
+  journal.log("one");
+  assert.deepEqual(await later(), ["state 1"]);
+  assert.deepEqual(await reply(1, 0), ["log 1"]);
+  assert.deepEqual(await reply(1, 1), []);
+  journal.log("two");
+  report.end({ state: "succeeded" });
+  assert.deepEqual(await later(), ["state  end"]);
+  assert.deepEqual([report.status().pending, report.status().acknowledged], [{ state: 0, log: 1 }, {
+    state: 1,
+    log: 1,
+  }]);
+  assert.deepEqual(await reply(1, 1, true), ["log 2"]);
+  assert.equal(await report.final, true);
+  let drained = false;
+  void report.drained.then(() => drained = true);
+  await later();
+  assert.equal(drained, false);
+  await reply(1, 2, true);
+  assert.equal(drained, true);
+  await report.stop();
+  assert.deepEqual([clock.timers, journal.watchers], [0, 0]);
+});
+
 test("uplink: what one stream's reply says of the other counts only if nothing of that one was under way", async () => {
   const clock = new HandClock();
   const activity = new Activity();
