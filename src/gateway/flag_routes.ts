@@ -8,7 +8,7 @@ import { Refuse } from "../base/web/refuse.ts";
 import { type Route, route } from "../base/web/route.ts";
 import { MAX_FLAG_BYTES } from "../base/limits.ts";
 import { FlagOperation, FlagReply, FlagValue, SharedFlag } from "../protocol/messages.ts";
-import { MAX_WAIT_MS } from "../protocol/words.ts";
+import { MAX_FLAG_WAIT_MS } from "../protocol/words.ts";
 import { json } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
 import { EXPERIMENT, FLAG, numberOf } from "./param.ts";
@@ -46,7 +46,7 @@ export function flagRoutes(parts: GatewayParts): Route[] {
       summary: "Reads a flag; with after and wait, as soon as it is newer",
       query: {
         after: numberOf("Version that is known"),
-        wait: numberOf(`How long to wait for a newer one, milliseconds, at most ${MAX_WAIT_MS}`),
+        wait: numberOf(`How long to wait for a newer one, milliseconds, at most ${MAX_FLAG_WAIT_MS}`),
       },
       answers: {
         200: { what: "The flag", bodies: { "application/json": SharedFlag } },
@@ -87,7 +87,7 @@ async function read(
   { store, clock, bells }: GatewayParts,
   { after = -1, wait = 0, ...named }: Named & { readonly after?: number; readonly wait?: number },
 ): Promise<Response> {
-  const until = clock.monotonic() + Math.min(wait, MAX_WAIT_MS);
+  const until = clock.monotonic() + Math.min(wait, MAX_FLAG_WAIT_MS);
   for (;;) {
     const flag = store.flag(named.experiment, named.name);
     const left = until - clock.monotonic();
@@ -95,7 +95,7 @@ async function read(
     if ((flag && flag.version !== after) || left <= 0 || after < 0 || signal.aborted) {
       return flag ? json(flag) : new Response(null, { status: 204 });
     }
-    await bells.wait(bellOf(named), { clock, ms: Math.min(left, MAX_WAIT_MS), signal });
+    await bells.wait(bellOf(named), { clock, ms: Math.min(left, MAX_FLAG_WAIT_MS), signal });
   }
 }
 

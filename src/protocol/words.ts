@@ -13,7 +13,7 @@ export const HANDOUT_HEADER = "outrider-handout";
 /** Most records in one batch. */
 export const MAX_BATCH_RECORDS = 5000;
 /** Longest time that a gateway holds a request for a flag, milliseconds. */
-export const MAX_WAIT_MS = 60_000;
+export const MAX_FLAG_WAIT_MS = 60_000;
 /** Longest reason for which a record is missing, characters. */
 export const MAX_REASON = 500;
 /** What stands before the name of a group where bundles are handed in. */

@@ -47,6 +47,31 @@ export interface HeartbeatOptions {
   readonly onError?: (error: UplinkError) => void;
 }
 
+/** What came back of the heartbeats so far. */
+class Answers {
+  /** Heartbeats in a row that got no reply. */
+  failures = 0;
+  /** Least time until the next one, milliseconds. */
+  retryAfterMs = 0;
+  #replies = 0;
+
+  /** Replies so far; 0 while the last heartbeat got none. */
+  get heard(): number {
+    return this.failures === 0 ? this.#replies : 0;
+  }
+
+  reply(): void {
+    this.#replies++;
+    this.failures = 0;
+    this.retryAfterMs = 0;
+  }
+
+  none({ retryAfterMs = 0 }: UplinkError): void {
+    this.failures++;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
 /** A heartbeat that goes on until it is stopped. */
 export class HeartbeatLoop {
   readonly #options: HeartbeatOptions;
@@ -54,19 +79,16 @@ export class HeartbeatLoop {
   readonly #bell = new Bell();
   readonly #ended: Promise<void>;
   readonly #unlisten: () => void;
+  readonly #answers = new Answers();
   #intervalMs: number;
   #version = 0;
-  #quiet: boolean;
-  #announced = false;
+  #quiet: "no" | "to be announced" | "announced";
   #now = false;
-  #failures = 0;
-  #replies = 0;
-  #retryAfterMs = 0;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
     this.#intervalMs = options.intervalMs ?? HEARTBEAT_MS;
-    this.#quiet = options.quiet ?? false;
+    this.#quiet = options.quiet ? "to be announced" : "no";
     this.#unlisten = options.commands.listen((command) => {
       if (command.type !== "interval") return;
       this.#intervalMs = command.ms;
@@ -82,12 +104,12 @@ export class HeartbeatLoop {
 
   /** Heartbeats in a row that got no reply. */
   get failures(): number {
-    return this.#failures;
+    return this.#answers.failures;
   }
 
   /** Replies so far; 0 while the last heartbeat got none. */
   get heard(): number {
-    return this.#failures === 0 ? this.#replies : 0;
+    return this.#answers.heard;
   }
 
   /** Sends one as soon as the one under way, if any, is over. */
@@ -98,9 +120,8 @@ export class HeartbeatLoop {
 
   /** Announces silence and keeps it, or breaks it. */
   quiet(on: boolean): void {
-    if (on === this.#quiet) return;
-    this.#quiet = on;
-    this.#announced = false;
+    if (on === (this.#quiet !== "no")) return;
+    this.#quiet = on ? "to be announced" : "no";
     this.beat();
   }
 
@@ -120,7 +141,7 @@ export class HeartbeatLoop {
       await this.#send();
       const jitter = 1 + JITTER * (2 * this.#options.random() - 1);
       while (!signal.aborted && !this.#now) {
-        const dueMs = Math.max(this.#intervalMs * jitter, this.#retryAfterMs);
+        const dueMs = Math.max(this.#intervalMs * jitter, this.#answers.retryAfterMs);
         if (!await this.#rungWithin(Math.max(0, startedAt + dueMs - clock.monotonic()))) break;
       }
     }
@@ -145,9 +166,9 @@ export class HeartbeatLoop {
   }
 
   async #send(): Promise<void> {
-    if (this.#quiet && this.#announced) return;
+    if (this.#quiet === "announced") return;
     const { gateway, commands, session, onReply, onUnsent, onError } = this.#options;
-    const quiet = this.#quiet;
+    const quiet = this.#quiet !== "no";
     const heartbeat: Heartbeat = {
       ...bounded(this.#options.snapshot()),
       session,
@@ -162,16 +183,13 @@ export class HeartbeatLoop {
     try {
       const reply = await gateway.beat(heartbeat, { timeoutMs, signal: this.#abort.signal });
       if (reply === undefined) return onUnsent?.();
-      this.#failures = 0;
-      this.#replies++;
-      this.#retryAfterMs = 0;
-      this.#announced = quiet;
+      this.#answers.reply();
+      if (quiet && this.#quiet !== "no") this.#quiet = "announced";
       commands.take(reply.commands, reply.storage);
       onReply?.(reply);
     } catch (error) {
       if (!(error instanceof UplinkError)) throw error;
-      this.#failures++;
-      this.#retryAfterMs = error.retryAfterMs ?? 0;
+      this.#answers.none(error);
       if (!this.#abort.signal.aborted) onError?.(error);
     }
   }

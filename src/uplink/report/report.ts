@@ -41,6 +41,20 @@ function reading(read: (after: number, limit: number) => readonly Numbered[]): t
 
 type Send = (batch: RecordBatch, limits: { timeoutMs: number; signal?: AbortSignal }) => Promise<BatchReply>;
 
+/** Whether the gateway has the end of a run, and whether all of it: `false` where it never will from here. */
+class Told {
+  readonly final: PromiseWithResolvers<boolean> = Promise.withResolvers();
+  readonly drained: PromiseWithResolvers<boolean> = Promise.withResolvers();
+  /** The gateway has the end. */
+  taken = false;
+
+  /** Nothing more will be told. */
+  never(): void {
+    this.final.resolve(false);
+    this.drained.resolve(false);
+  }
+}
+
 class RecordsReport implements Report {
   readonly final: Promise<boolean>;
   readonly drained: Promise<boolean>;
@@ -49,13 +63,9 @@ class RecordsReport implements Report {
   readonly #streams: Readonly<Record<Stream, StreamSender>>;
   readonly #running: Promise<unknown>;
   readonly #unwatch: () => void;
+  readonly #told = new Told();
+  readonly #trouble = { parked: 0, leftOut: 0, lastError: undefined as string | undefined };
   #end: ReportEnd | undefined;
-  #finalTaken = false;
-  #parked = 0;
-  #leftOut = 0;
-  #lastError: string | undefined;
-  #settleFinal: (taken: boolean) => void = () => {};
-  #settleDrained: (drained: boolean) => void = () => {};
 
   constructor(options: RunReportOptions, send: Send) {
     this.#options = options;
@@ -69,8 +79,8 @@ class RecordsReport implements Report {
       log: (record) => this.#streams.log.appended(record.seq),
     });
     this.#running = Promise.all([this.#run("state"), this.#run("log")]);
-    this.final = this.#orDefect(new Promise((resolve) => this.#settleFinal = resolve));
-    this.drained = this.#orDefect(new Promise((resolve) => this.#settleDrained = resolve));
+    this.final = this.#orDefect(this.#told.final.promise);
+    this.drained = this.#orDefect(this.#told.drained.promise);
   }
 
   end(end: ReportEnd): void {
@@ -84,10 +94,8 @@ class RecordsReport implements Report {
     return {
       acknowledged: { state: state.acknowledged, log: log.acknowledged },
       pending: { state: state.last - state.acknowledged, log: log.last - log.acknowledged },
-      parked: this.#parked,
-      leftOut: this.#leftOut,
+      ...this.#trouble,
       unreadable: state.unreadable ?? log.unreadable,
-      lastError: this.#lastError,
     };
   }
 
@@ -100,8 +108,7 @@ class RecordsReport implements Report {
     this.#unwatch();
     this.#abort.abort();
     await this.#running;
-    this.#settleFinal(false);
-    this.#settleDrained(false);
+    this.#told.never();
   }
 
   /** A stream that ends before it is told to can't read its records: the gateway will not have all of them from here. */
@@ -109,8 +116,7 @@ class RecordsReport implements Report {
     await this.#streams[stream].run();
     if (this.#abort.signal.aborted) return;
     this.#abort.abort();
-    this.#settleFinal(false);
-    this.#settleDrained(false);
+    this.#told.never();
   }
 
   /** A defect in a stream must not leave anyone waiting. */
@@ -142,15 +148,15 @@ class RecordsReport implements Report {
       heard,
       onReply: (reply) => this.#replied(reply),
       onLeftOut: ({ seq }, reason) => {
-        this.#leftOut++;
+        this.#trouble.leftOut++;
         this.#options.onLeftOut?.(`Record ${seq} of the ${stream} goes without its value: ${reason}`);
       },
       onParked: (parked) => {
-        this.#parked += parked.to - parked.from + 1;
+        this.#trouble.parked += parked.to - parked.from + 1;
         this.#options.onParked?.(stream, parked);
       },
       onError: (error) => {
-        this.#lastError = error.message;
+        this.#trouble.lastError = error.message;
         this.#options.onError?.(error);
       },
     });
@@ -172,7 +178,7 @@ class RecordsReport implements Report {
 
   /** What is still to be said of the end. */
   #final(): Final | undefined {
-    if (!this.#end || this.#finalTaken) return undefined;
+    if (!this.#end || this.#told.taken) return undefined;
     const { state, log } = this.#streams;
     return { state: this.#end.state, records: { state: state.last, log: log.last } };
   }
@@ -181,15 +187,15 @@ class RecordsReport implements Report {
     const { state, log } = this.#streams;
     this.#options.commands?.take(reply.commands, reply.storage);
     if (reply.rejected.length > 0) {
-      this.#parked += reply.rejected.length;
+      this.#trouble.parked += reply.rejected.length;
       this.#options.onRejected?.(reply.rejected);
     }
     this.#options.onAcknowledged?.({ state: state.acknowledged, log: log.acknowledged });
     if (this.#end && reply.final && !state.pending) {
-      this.#finalTaken = true;
-      this.#settleFinal(true);
+      this.#told.taken = true;
+      this.#told.final.resolve(true);
     }
-    if (this.#finalTaken && !log.pending) this.#settleDrained(true);
+    if (this.#told.taken && !log.pending) this.#told.drained.resolve(true);
     if (!state.pending) log.wake();
   }
 }

@@ -27,15 +27,12 @@ export function reportWhole(options: RunReportOptions, send: Send): Report {
 }
 
 class WholeReport implements Report {
-  readonly final: Promise<boolean>;
-  readonly drained: Promise<boolean>;
   readonly #options: RunReportOptions;
   readonly #send: Send;
   readonly #abort = new AbortController();
   readonly #online = new Bell();
+  readonly #over: PromiseWithResolvers<boolean> = Promise.withResolvers();
   #running: Promise<void> | undefined;
-  #settle: (taken: boolean) => void = () => {};
-  #fail: (error: unknown) => void = () => {};
   #taken = false;
   #leftOut = 0;
   #lastError: string | undefined;
@@ -43,16 +40,20 @@ class WholeReport implements Report {
   constructor(options: RunReportOptions, send: Send) {
     this.#options = options;
     this.#send = send;
-    this.final = new Promise((resolve, reject) => {
-      this.#settle = resolve;
-      this.#fail = reject;
-    });
-    this.final.catch(() => {});
-    this.drained = this.final;
+    this.#over.promise.catch(() => {});
+  }
+
+  get final(): Promise<boolean> {
+    return this.#over.promise;
+  }
+
+  /** The log goes with the end. */
+  get drained(): Promise<boolean> {
+    return this.#over.promise;
   }
 
   end(end: ReportEnd): void {
-    this.#running ??= this.#deliver(end).catch((error) => this.#fail(error));
+    this.#running ??= this.#deliver(end).catch(this.#over.reject);
   }
 
   status(): ReportStatus {
@@ -75,7 +76,7 @@ class WholeReport implements Report {
   async stop(): Promise<void> {
     this.#abort.abort();
     await this.#running;
-    this.#settle(false);
+    this.#over.resolve(false);
   }
 
   async #deliver(end: ReportEnd): Promise<void> {
@@ -122,7 +123,7 @@ class WholeReport implements Report {
       );
     }
     this.#options.onAcknowledged?.({ state: 0, log: 0 });
-    this.#settle(true);
+    this.#over.resolve(true);
   }
 }
 
