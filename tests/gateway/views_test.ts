@@ -106,6 +106,14 @@ test("gateway: who speaks rarely is borne four of its intervals; who never spoke
   assert.deepEqual(states(), ["lost", "lost"]);
 });
 
+test("gateway: of who never spoke nothing but the lease is borne, however short it is", () => {
+  const { clock, heard, row } = sight();
+  const state = (leaseMs: number) => executorView(row, { heard, leaseMs }).state;
+  assert.equal(state(0), "idle");
+  after(clock, 1);
+  assert.deepEqual([state(0), state(1)], ["lost", "idle"]);
+});
+
 test("gateway: an executor is shown with its heartbeat and its rival where there are any", () => {
   const { lease, clock, heard, row } = sight();
   const bare = { id: "e", state: "idle", firstSeenAt: FIRST, lastSeenAt: "1970-01-01T00:00:00.002Z" };

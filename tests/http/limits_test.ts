@@ -1,6 +1,7 @@
 /** Each limit of the end point just below and just above, what each refusal is, and that nothing is left behind a body. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { proofOf } from "../../src/base/proof.ts";
 import type { HttpOptions } from "../../src/http/port.ts";
 import { HandClock } from "../uplink/rig.ts";
 import { HandRun, StreamReader, TOKEN, world } from "./rig.ts";
@@ -374,4 +375,22 @@ test("http: the status has the first of what it lists, in order, and how long th
   };
   assert.deepEqual(status.run.skipped.map(({ task }) => task), skipped.slice(0, 50));
   assert.ok(status.uptimeMs >= 0 && status.uptimeMs < 30_000, `${status.uptimeMs}`);
+});
+
+test("http: who proves to know a token gets the proof of that one, and nobody else any", async () => {
+  const other = "0dd0".repeat(16);
+  const challenge = "ab".repeat(16);
+  const { app } = world({ tokens: () => [TOKEN, other] });
+  const proven = async (token: string, { who = "client", of = challenge, scheme = "Proof" } = {}) => {
+    const headers = { authorization: `${scheme} ${await proofOf(token, who as "client", of)}` };
+    const answer = await app.request(`http://127.0.0.1:9/proof?challenge=${challenge}`, { headers });
+    return answer.status === 200 ? (await answer.json() as { proof: string }).proof : answer.status;
+  };
+  for (const token of [TOKEN, other]) {
+    assert.equal(await proven(token), await proofOf(token, "executor", challenge));
+    assert.equal(await proven(token, { who: "executor" }), 401);
+    assert.equal(await proven(token, { of: "cd".repeat(16) }), 401);
+    assert.equal(await proven(token, { scheme: "Bearer" }), 401);
+  }
+  assert.equal(await proven(TOKEN.slice(1)), 401);
 });

@@ -301,7 +301,9 @@ test("uplink: netUnicorn: a heartbeat that was given up and arrives after the re
   await there.until(() => there.executors.get("e")?.state === 3);
   late?.();
   await there.until(() => there.executors.get("e")?.state === 1);
+  const givenUp = clock.monotonic();
   await drive(sent, { clock, activity });
+  assert.equal(clock.monotonic() - givenUp, 10_000);
   assert.equal(there.executors.get("e")?.state, 3);
   assert.deepEqual(there.stored("e").result, { state: "succeeded" });
   assert.equal(there.posts.length, 3);

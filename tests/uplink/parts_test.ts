@@ -13,6 +13,8 @@ import {
 import { heartbeatBytes, resultBytes } from "../../src/uplink/dialects/netunicorn/result.ts";
 import { pickle, PickledCall } from "../../src/uplink/dialects/netunicorn/pickle.ts";
 import type { Gateway, Whole } from "../../src/uplink/gateway.ts";
+import { createFlags } from "../../src/uplink/flags.ts";
+import { jsonIn, refused } from "../../src/uplink/http/answer.ts";
 import { CommandInbox } from "../../src/uplink/instructions.ts";
 import type { Numbered } from "../../src/uplink/port.ts";
 import { leanRecord, leanResult } from "../../src/uplink/report/lean.ts";
@@ -540,6 +542,138 @@ test("uplink: a run that is told whole has as long as its length, and goes small
   assert.deepEqual(acknowledged, [{ state: 0, log: 0 }]);
   await report.stop();
   assert.equal(clock.timers, 0);
+});
+
+test("uplink: a refusal has its words: the gateway's own, or the text as it came, cut; and its advice", () => {
+  const reasonIn = (body: unknown) => (body as { readonly why?: string } | undefined)?.why;
+  const of = (status: number, text: string, headers: Record<string, string> = {}) => {
+    const answer = { status, headers: new Headers(headers), bytes: new TextEncoder().encode(text) };
+    const error = refused("GET x", answer, { now: 0, reasonIn });
+    const { reason, own } = error as GatewayRefusedError;
+    return { reason, own, after: error.retryAfterMs, name: error.name, message: error.message };
+  };
+  assert.deepEqual(of(503, '{"why":"later"}', { "retry-after": "3" }), {
+    reason: "later",
+    own: true,
+    after: 3_000,
+    name: "GatewayRefusedError",
+    message: "GET x was answered 503: later",
+  });
+  const proxy = ", which is not how a gateway says it: a proxy may stand between";
+  assert.deepEqual(of(502, " down ").message, "GET x was answered 502: down");
+  assert.deepEqual(of(500, "").reason, "no reason given");
+  assert.equal(of(400, "no").message, `GET x was answered 400: no${proxy}`);
+  for (const status of [401, 403]) {
+    assert.ok(of(status, '{"why":"w"}').message.endsWith("w: check OUTRIDER_TOKEN and OUTRIDER_EXECUTOR_ID"));
+  }
+  for (const status of [404, 405]) {
+    assert.ok(
+      of(status, "w").message.endsWith(`${proxy}: check that OUTRIDER_GATEWAY is the address of a gateway`),
+    );
+  }
+  assert.equal(of(400, `first${"x".repeat(400)}`).reason, `first${"x".repeat(295)}`);
+  assert.equal(of(400, `${" ".repeat(1_999)}xy`).reason, "x");
+  for (
+    const [status, name] of [
+      [399, "GatewayRefusedError"],
+      [400, "GatewayAnswerError"],
+      [499, "GatewayAnswerError"],
+      [500, "GatewayRefusedError"],
+      [413, "GatewayRefusedError"],
+    ] as const
+  ) {
+    assert.equal(of(status, "  <!DOCTYPE html>").name, name, `${status}`);
+    assert.equal(of(status, "x", { "content-type": "text/html", "retry-after": "2" }).after, 2_000);
+  }
+  assert.equal(of(400, "<htm").name, "GatewayRefusedError");
+  assert.equal(of(400, `${" ".repeat(196)}<html>`).name, "GatewayRefusedError");
+  const bytes = new TextEncoder().encode("{");
+  assert.equal(jsonIn({ status: 200, headers: new Headers(), bytes }), undefined);
+});
+
+/** Flags of a gateway that answers as the test says; the limits of each call. */
+function flagsWith(
+  answers: (UplinkError | number)[],
+  { repeatable = false, waits = false }: { readonly repeatable?: boolean; readonly waits?: boolean } = {},
+) {
+  const clock = new HandClock();
+  const calls: {
+    readonly at: number;
+    readonly timeoutMs: number;
+    readonly waitMs?: number;
+    readonly after?: number;
+  }[] = [];
+  const began = clock.monotonic();
+  const answer = (
+    { signal: _, ...options }: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ) => {
+    calls.push({ at: clock.monotonic() - began, ...options });
+    const next = answers.length > 1 ? answers.shift()! : answers[0]!;
+    if (next instanceof UplinkError) return Promise.reject(next);
+    return Promise.resolve({ name: "n", value: next, version: 7 });
+  };
+  const gateway = {
+    flags: {
+      repeatable,
+      waits,
+      read: (_: string, options) => answer(options),
+      change: async (_: string, __, options) => ({ flag: await answer(options), done: true }),
+    },
+  } as Pick<Gateway, "flags"> as Gateway;
+  const flags = createFlags({ gateway, clock, random: () => 0.5, newId: () => "id" });
+  const drive = async <T>(work: Promise<T>): Promise<T | string> => {
+    const told = work.catch((error) => (error as UplinkError).code);
+    await pass(3_600_000, { clock, activity: new Activity() });
+    return await told;
+  };
+  return { flags, calls, drive, clock };
+}
+
+test("uplink: a change of a flag is sent again only where it was not taken, or does no harm twice", async () => {
+  const failures: [UplinkError, string | number, string | number][] = [
+    [refusal(429), 5, 5],
+    [refusal(503), 5, 5],
+    [refusal(500), "OUTRIDER_FLAG", 5],
+    [new UnreachableError("x"), "OUTRIDER_FLAG", 5],
+    [new GatewayTimeoutError("x"), "OUTRIDER_FLAG", 5],
+    [refusal(422), "OUTRIDER_GATEWAY_REFUSED", "OUTRIDER_GATEWAY_REFUSED"],
+  ];
+  for (const [error, counted, harmless] of failures) {
+    const once = flagsWith([error, 5]);
+    assert.equal(await once.drive(once.flags.increment("n")), counted, error.message);
+    assert.equal(once.calls.length, counted === 5 ? 2 : 1);
+    const set = flagsWith([error, 5]);
+    assert.equal(await set.drive(set.flags.set("n", 5)), harmless === 5 ? 7 : harmless);
+    const again = flagsWith([error, 5], { repeatable: true });
+    assert.equal(await again.drive(again.flags.decrement("n")), harmless);
+    assert.equal(again.clock.timers, 0);
+  }
+});
+
+test("uplink: an operation on a flag is tried until its time is up, each call with what is left, 10 s at most", async () => {
+  const w = flagsWith([refusal(503, { retryAfterMs: 8_000 })]);
+  assert.equal(await w.drive(w.flags.set("n", 1, { timeoutMs: 20_000 })), "OUTRIDER_GATEWAY_TIMEOUT");
+  assert.deepEqual(w.calls, [
+    { at: 0, timeoutMs: 10_000 },
+    { at: 8_250, timeoutMs: 10_000 },
+    { at: 16_750, timeoutMs: 3_250 },
+  ]);
+});
+
+test("uplink: a wait for a flag is held by a gateway that can, and asked for each second of one that can't", async () => {
+  const held = flagsWith([1, 1, 2], { waits: true });
+  assert.equal(await held.drive(held.flags.waitFor("n", (value) => value === 2)), 2);
+  const more = { after: 7, waitMs: 25_000 };
+  assert.deepEqual(held.calls, [
+    { at: 0, timeoutMs: 35_000 },
+    { at: 0, timeoutMs: 35_000, ...more },
+    { at: 0, timeoutMs: 35_000, ...more },
+  ]);
+  const asked = flagsWith([1]);
+  const waiting = asked.flags.waitFor("n", (value) => value === 2, { timeoutMs: 2_500 });
+  assert.equal(await asked.drive(waiting), "OUTRIDER_GATEWAY_TIMEOUT");
+  assert.deepEqual(asked.calls.map(({ at }) => at), [0, 1_000, 2_000, 2_500]);
+  assert.deepEqual(asked.calls.map(({ timeoutMs }) => timeoutMs), [12_500, 11_500, 10_500, 10_000]);
 });
 
 /** What Python makes of a pickle: calls as `[module, name, args]`. */
