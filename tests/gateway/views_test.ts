@@ -273,3 +273,35 @@ test("gateway: records are on the disk when they are acknowledged; a heartbeat n
   assert.equal(await durably(() => w.ask("/v1/bundles?to=e", { method: "POST", body: "x" })), true);
   store.close();
 });
+
+test("gateway: eight sessions that are over are remembered: what comes late of them changes nothing", async () => {
+  const w = world();
+  const beat = async (session: string, version = 1) => {
+    const answer = await w.post("/v1/executors/e/heartbeat", { ...BEAT, session, version });
+    return (await answer.json() as { rival?: string }).rival;
+  };
+  for (let at = 0; at < 10; at++) assert.equal(await beat(`s${at}`), undefined);
+  for (let at = 1; at < 9; at++) assert.equal(await beat(`s${at}`, 9), "s9", `s${at}`);
+  assert.equal(await beat("s0", 9), undefined);
+  assert.equal(w.store.executor("e")?.heartbeat?.session, "s0");
+});
+
+test("gateway: who knows that there is no flag waits for the first, and who asks for no wait gets none", async () => {
+  const w = world();
+  const path = "/v1/experiments/x/flags/n";
+  for (const query of ["", "?wait=1000", "?after=0", "?after=0&wait=0"]) {
+    assert.equal((await w.ask(path + query)).status, 204, query);
+  }
+  assert.equal(w.clock.timers, 0);
+  const waiting = w.ask(`${path}?after=0&wait=1000`);
+  await w.activity.still();
+  assert.equal(w.clock.timers, 1);
+  await w.post(path, { op: "set", id: "one", value: 5 });
+  assert.deepEqual(await (await waiting).json(), { name: "n", value: 5, version: 1 });
+  const late = w.ask(`${path}?after=1&wait=1`);
+  await w.activity.still();
+  assert.equal(w.clock.timers, 1);
+  w.clock.step();
+  assert.equal((await (await late).json() as { version: number }).version, 1);
+  assert.equal(w.clock.timers, 0);
+});

@@ -394,3 +394,60 @@ test("http: who proves to know a token gets the proof of that one, and nobody el
   }
   assert.equal(await proven(TOKEN.slice(1)), 401);
 });
+
+test("http: a follower whose pages are dear rests after one, and is not told again what was spent before", async () => {
+  const run = new HandRun();
+  const clock = new HandClock();
+  const waits: number[] = [];
+  const timed = Object.assign(Object.create(clock) as HandClock, {
+    after: (ms: number, fn: () => void) => {
+      if (ms < 5_000) waits.push(ms);
+      return clock.after(ms, fn);
+    },
+  });
+  let cost = 6;
+  const { logs } = run.journal;
+  run.journal.logs = (...args) => {
+    clock.reach(clock.now() + cost);
+    return logs.apply(run.journal, args);
+  };
+  const { ask } = world({ clock: timed }, run);
+  const reader = new StreamReader(await ask("/logs?follow", { headers: { accept: "application/x-ndjson" } }));
+  /** What was waited for until a line came that is said while the follower waits. */
+  const until = async (word: string) => {
+    waits.length = 0;
+    let told = false;
+    const line = reader.until(new RegExp(word)).then(() => told = true);
+    await still();
+    run.say(word);
+    for (; !told; await still()) clock.step();
+    await line;
+    return [...waits];
+  };
+  const [gathered, restsLong, restsShort] = [[20], [200, 100], [100, 100]];
+  assert.deepEqual(await until("one"), gathered);
+  cost = 0;
+  assert.deepEqual(await until("two"), restsLong, "two pages of 6 ms were read for it");
+  cost = 5;
+  assert.deepEqual(await until("three"), gathered);
+  assert.deepEqual(await until("four"), restsLong);
+  cost = 0;
+  assert.deepEqual(await until("five"), restsShort, "one page of 5 ms");
+  assert.deepEqual(await until("six"), gathered);
+  await reader.leave();
+  await still();
+  assert.equal(clock.timers, 0);
+});
+
+test("http: who is kept out is told of which page, where it was said", async () => {
+  const { app } = world();
+  const told = async (headers: Record<string, string>) => {
+    const answer = await app.request("http://127.0.0.1:9/status", { headers });
+    return (await answer.json() as { error: { message: string } }).error.message;
+  };
+  assert.match(
+    await told({ origin: "http://evil.example" }),
+    /^Pages of "?http:\/\/evil.example"? get nothing/,
+  );
+  assert.match(await told({ "sec-fetch-site": "cross-site" }), /^Pages of other origins get nothing/);
+});

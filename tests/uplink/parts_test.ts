@@ -291,6 +291,19 @@ test("uplink: what failed is sent again after its pause: as much, or half of it"
   }
 });
 
+test("uplink: batches that were halved again and again grow to twice as much with each that is taken", async () => {
+  const s = sending(numbers(1, 40));
+  await s.activity.still();
+  for (const count of [4, 2, 1, 1]) {
+    const [next] = await s.answered(new GatewayTimeoutError("x"), 60_000);
+    assert.equal(next!.length, count);
+  }
+  for (const [upTo, count] of [[1, 2], [3, 4], [7, 8], [15, 8]] as const) {
+    assert.equal((await s.answered(upTo))[0]!.length, count);
+  }
+  await s.over();
+});
+
 test("uplink: a heartbeat that is answered ends the pauses of a network that was away, and no others", async () => {
   for (
     const [error, ends] of [

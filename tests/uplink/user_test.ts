@@ -166,3 +166,44 @@ test("uplink: what is no answer of a gateway's is not shown to its user as one",
     message: /no record: \{"status":"login"\}/,
   });
 });
+
+test("uplink: a user's questions have only what was asked for in them, each part by itself", async () => {
+  const asked: string[] = [];
+  const user = userGateway({
+    url: "http://gateway.test/",
+    clock: new HandClock(),
+    random: () => 0,
+    fetch: (url, { method, body }) => {
+      const text = body instanceof Uint8Array ? new TextDecoder().decode(body) : "";
+      asked.push(`${method} ${url.slice("http://gateway.test".length)} ${text}`.trim());
+      return Promise.resolve(Response.json({}));
+    },
+  });
+  const bundle = new TextEncoder().encode("b");
+  const questions: [Promise<unknown>, string][] = [
+    [user.submit(bundle, "group:a b"), "POST /v1/bundles?to=group%3Aa%20b b"],
+    [user.submit(bundle, "e", { name: "n&" }), "POST /v1/bundles?to=e&name=n%26 b"],
+    [user.submit(bundle, "e", { replace: true }), "POST /v1/bundles?to=e&replace=1 b"],
+    [user.handouts(), "GET /v1/handouts"],
+    [user.handouts("e/"), "GET /v1/handouts?executor=e%2F"],
+    [user.withdraw("q/1"), "POST /v1/handouts/q%2F1/cancel"],
+    [user.withdraw("q", "so?"), "POST /v1/handouts/q/cancel?because=so%3F"],
+    [user.executors(), "GET /v1/executors"],
+    [user.executor("e/"), "GET /v1/executors/e%2F"],
+    [user.runs(), "GET /v1/runs"],
+    [user.runs("e&"), "GET /v1/runs?executor=e%26"],
+    [user.run("r/"), "GET /v1/runs/r%2F"],
+    [user.result("r/"), "GET /v1/runs/r%2F/result"],
+    [user.cancel("r/"), "POST /v1/runs/r%2F/cancel"],
+    [user.cancel("r", "so?"), "POST /v1/runs/r/cancel?because=so%3F"],
+    [user.command("e/", { type: "pause" }), 'POST /v1/executors/e%2F/commands {"type":"pause"}'],
+    [
+      user.executorToken("n", { executor: "e" }),
+      'POST /v1/tokens {"kind":"executor","name":"n","executor":"e"}',
+    ],
+  ];
+  for (const [question] of questions) {
+    await assert.rejects(question, { code: "OUTRIDER_GATEWAY_ANSWER" }, "nothing is no answer to any");
+  }
+  assert.deepEqual(asked, questions.map(([, what]) => what));
+});
