@@ -44,6 +44,29 @@ export function pythonCodeFile(): string {
 /** Where the text lives. */
 export const workerCodePath: string = fileURLToPath(new URL("../src/pool/worker_code.ts", import.meta.url));
 
+/** Where the text of the program for processes lives. */
+export const processCodePath: string = fileURLToPath(new URL("../src/pool/process_code.ts", import.meta.url));
+
+/** The program of a process that runs functions of modules. */
+export function bundleProcess(): Bundled {
+  return bundleProgram("workers/task_process.ts");
+}
+
+/** The text of src/pool/process_code.ts for a program. */
+export function processCodeFile(program: string): string {
+  return [
+    "/**",
+    " * Owns the text of the program of processes. Generated from workers/ by `npm run build:worker`; don't edit it.",
+    " * Invariant: it is what the sources in workers/ give (tests/workers/code_test.ts).",
+    " */",
+    "// deno-fmt-ignore-file",
+    "",
+    "/** The program of a process that runs functions, JavaScript source of a module. */",
+    `export const processCode: string = ${JSON.stringify(program)};`,
+    "",
+  ].join("\n");
+}
+
 /** A program as one module of JavaScript, and the files that went into it. */
 interface Bundled {
   readonly program: string;
@@ -95,6 +118,9 @@ if (import.meta.main) {
   const text = workerCodeFile(bundleWorker().program);
   writeFileSync(workerCodePath, text);
   process.stdout.write(`Wrote src/pool/worker_code.ts: ${text.length} bytes\n`);
+  const processText = processCodeFile(bundleProcess().program);
+  writeFileSync(processCodePath, processText);
+  process.stdout.write(`Wrote src/pool/process_code.ts: ${processText.length} bytes\n`);
   const python = pythonCodeFile();
   writeFileSync(pythonCodePath, python);
   process.stdout.write(`Wrote src/pool/kinds/python_code.ts: ${python.length} bytes\n`);

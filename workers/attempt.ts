@@ -27,11 +27,12 @@ export class Attempt implements Author {
   #controller: AbortController | undefined = undefined;
   #life: AbortController | undefined = undefined;
 
-  constructor(claimed: Claimed, payload: string, startedAt: number) {
+  /** @param text JSON text that holds the payload. @param payload What it is, where it is not the whole text. */
+  constructor(claimed: Claimed, text: string, startedAt: number, payload?: Payload) {
     this.claimed = claimed;
     this.startedAt = startedAt;
-    this.#text = payload;
-    this.payload = parse(payload) as Payload;
+    this.#text = text;
+    this.payload = payload ?? parse(text) as Payload;
   }
 
   /** Index of its task. */

@@ -4,6 +4,8 @@
  * Invariant: its members work also when they are taken out of it (`({ log, progress }) => …`), and each is made when it
  * is first asked for.
  */
+import { slice } from "../src/base/primordials.ts";
+import { formatted } from "../src/runtime/console.ts";
 import type { Events, Flags, Logger, Store, TaskContext } from "../src/model/context.ts";
 import type { AttemptResult } from "../src/model/outcome.ts";
 import type { Value } from "../src/model/value.ts";
@@ -15,12 +17,15 @@ export interface ContextParts {
   store(attempt: Attempt): Store;
   events(attempt: Attempt): Events;
   flags(attempt: Attempt): Flags;
-  previous(): Promise<Readonly<Record<string, readonly AttemptResult[]>>>;
+  previous(attempt: Attempt): Promise<Readonly<Record<string, readonly AttemptResult[]>>>;
   log(attempt: Attempt, line: { level: string; args: readonly unknown[] }): void;
   progress(attempt: Attempt, fraction: number, text: string | undefined): void;
   /** Value that this worker has of a task, from earlier on the line. */
   local(task: number): Value | undefined;
 }
+
+/** Longest text of a progress, UTF-16 code units. */
+const MAX_PROGRESS_TEXT = 1000;
 
 interface Made {
   inputs?: Readonly<Record<string, Value>>;
@@ -50,7 +55,7 @@ export class Context implements TaskContext {
   }
 
   get previous(): TaskContext["previous"] {
-    return () => this.#around.previous();
+    return () => this.#around.previous(this.#attempt);
   }
 
   get store(): Store {
@@ -74,7 +79,14 @@ export class Context implements TaskContext {
   }
 
   get progress(): TaskContext["progress"] {
-    return (fraction, text) => this.#around.progress(this.#attempt, fraction, text);
+    return (fraction, text) => {
+      if (this.#attempt.ended) return;
+      if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1)) {
+        throw new RangeError(`Progress is a number from 0 to 1; received ${formatted([fraction])}`);
+      }
+      const words = typeof text === "string" ? slice(text, 0, MAX_PROGRESS_TEXT) : undefined;
+      this.#around.progress(this.#attempt, fraction, words);
+    };
   }
 
   get task(): string {

@@ -18,7 +18,7 @@ const MAX_STACK: number = 2 * MAX_TEXT;
 /** What stands in the place of what can't be read. */
 const UNREADABLE = "Thrown: something that can't be read";
 /** Lines of a stack that are not the task's. */
-const OURS = /outrider-worker|data:text\/javascript;base64|async_hooks|async_local_storage/;
+const OURS = /outrider-worker|data:text\/javascript;base64|\[eval\]|async_hooks|async_local_storage/;
 
 /** The JSON text of a thrown value as data. */
 export function errorText(thrown: unknown): string {
@@ -30,6 +30,13 @@ function textOf({ name, message, stack, cause }: ErrorData): string {
   return `{"name":${stringify(name)},"message":${stringify(message)}` +
     (stack === undefined ? "" : `,"stack":${stringify(stack)}`) +
     (cause === undefined ? "}" : `,"cause":${textOf(cause)}}`);
+}
+
+/** What is logged of an error that nothing caught. @param late Whether its attempt is known, and has ended. */
+export function uncaughtText(thrown: unknown, late: boolean): string {
+  const { name, message, stack } = errorData(thrown);
+  const text = stack !== undefined && indexOf(stack, message) >= 0 ? stack : `${name}: ${message}`;
+  return `${late ? "Uncaught after the task's end" : "Uncaught"}: ${text}`;
 }
 
 /** A thrown value as data. */

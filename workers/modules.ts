@@ -25,11 +25,23 @@ export type AnyTask = (context: unknown) => unknown;
 /** Functions by source and task, once their modules are imported. */
 export class Modules {
   #sources: readonly FunctionSource[] = [];
+  readonly #places: Map<string, number> = new SafeMap();
   readonly #exported: (AnyTask | undefined)[] = [];
   readonly #pipelines: (PipelineLike | undefined)[] = [];
 
   setup(sources: readonly FunctionSource[]): void {
     this.#sources = sources;
+  }
+
+  /** The place of a source, which it gets when it is first asked for. */
+  placeOf(source: FunctionSource): number {
+    const key = `${source.module}\n${"export" in source ? `e ${source.export}` : `p ${source.pipeline}`}`;
+    let place = this.#places.get(key);
+    if (place === undefined) {
+      this.#places.set(key, place = this.#sources.length);
+      this.#sources = [...this.#sources, source];
+    }
+    return place;
   }
 
   /** The function, if its module has been imported. */

@@ -5,7 +5,7 @@
  * lies until then where it can be read when the thread is gone.
  */
 import { MAX_LINE } from "../src/base/limits.ts";
-import { charCodeAt, indexOf, lastIndexOf, slice } from "../src/base/primordials.ts";
+import { charCodeAt, hasOwn, indexOf, lastIndexOf, slice } from "../src/base/primordials.ts";
 import { LEVELS, STREAMS } from "../src/model/record.ts";
 import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
 import { startOf } from "../src/pool/ring/text.ts";
@@ -21,6 +21,18 @@ export interface Author {
 
 /** The author of what is printed outside of any attempt. */
 export const NOBODY: Author = { seq: -1, ended: true };
+
+const CONSOLE: Readonly<Record<string, { readonly stream: string; readonly level: string }>> = {
+  debug: { stream: "stdout", level: "debug" },
+  warn: { stream: "stderr", level: "warn" },
+  error: { stream: "stderr", level: "error" },
+  trace: { stream: "stderr", level: "info" },
+};
+
+/** Where a method of `console` writes to. */
+export function consoleTarget(method: string): { readonly stream: string; readonly level: string } {
+  return hasOwn(CONSOLE, method) ? CONSOLE[method]! : { stream: "stdout", level: "info" };
+}
 
 /** What is written: a text, and where it was written to. */
 export interface Printed {

@@ -4,10 +4,7 @@
  * Invariant: whatever a task prints, throws or calls, the lane hears of it.
  */
 import { expose } from "comlink";
-import { hasOwn, monotonic, slice } from "../src/base/primordials.ts";
-import { Pipeline, pipeline } from "../src/pipeline/builder/builder.ts";
-import { PipelineError } from "../src/model/problem.ts";
-import { ValueError } from "../src/model/value.ts";
+import { hasOwn, monotonic } from "../src/base/primordials.ts";
 import { InboxReader } from "../src/pool/ring/inbox.ts";
 import { OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
 import { BELL, type Control, endpointOf, type WorkerCalls, type WorkerData } from "../src/pool/protocol.ts";
@@ -17,12 +14,13 @@ import * as host from "../src/runtime/worker_host.ts";
 import { eventsClient, storeClient } from "../src/store/client.ts";
 import type { Attempt } from "./attempt.ts";
 import type { ContextParts } from "./context.ts";
-import { errorData } from "./errors.ts";
+import { uncaughtText } from "./errors.ts";
 import { flagsClient } from "./flags.ts";
 import { Line } from "./line.ts";
 import { Locals } from "./locals.ts";
-import { describe, exportsOf, Modules, ranInWorker } from "./modules.ts";
-import { type Author, NOBODY, Printer } from "./output.ts";
+import { describe, exportsOf, Modules } from "./modules.ts";
+import { type Author, consoleTarget, NOBODY, Printer } from "./output.ts";
+import { provideOutrider } from "./provided.ts";
 import { Remote } from "./remote.ts";
 
 const data = host.startData as WorkerData;
@@ -69,17 +67,9 @@ const line = new Line({
   clearChildren: host.clearChildren,
 });
 
-const CONSOLE: Readonly<Record<string, { stream: string; level: string }>> = {
-  debug: { stream: "stdout", level: "debug" },
-  warn: { stream: "stderr", level: "warn" },
-  error: { stream: "stderr", level: "error" },
-  trace: { stream: "stderr", level: "info" },
-};
-
 host.install({
   written: (stream, text) => output.piece(author(), { stream, text }),
-  logged: (method, text) =>
-    output.lines(author(), { stream: "stdout", level: "info", ...CONSOLE[method], text }),
+  logged: (method, text) => output.lines(author(), { ...consoleTarget(method), text }),
   uncaught,
   exiting(code) {
     output.flush(author());
@@ -108,18 +98,7 @@ function author(): Author {
 }
 
 function progress(attempt: Attempt, fraction: number, text: string | undefined): void {
-  if (attempt.ended) return;
-  if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1)) {
-    throw new RangeError(`Progress is a number from 0 to 1; received ${host.formatted([fraction])}`);
-  }
-  outbox.write(RecordKind.progress, {
-    a: attempt.claimed.seq,
-    b: 0,
-    c: 0,
-    x: fraction,
-    y: 0,
-    text: typeof text === "string" ? slice(text, 0, 1000) : undefined,
-  });
+  outbox.write(RecordKind.progress, { a: attempt.claimed.seq, b: 0, c: 0, x: fraction, y: 0, text });
   outbox.ring();
 }
 
@@ -130,13 +109,8 @@ function progress(attempt: Attempt, fraction: number, text: string | undefined):
 function uncaught(error: unknown, scope: unknown, from: "exception" | "rejection"): void {
   const owner = scope as Attempt | undefined ?? (from === "exception" ? line.current : undefined);
   if (owner !== undefined && !owner.ended) return line.fail(owner, error);
-  const { name, message, stack } = errorData(error);
-  const whose = owner === undefined ? "Uncaught" : `Uncaught after the task's end`;
-  output.lines(owner ?? author(), {
-    stream: "stderr",
-    level: "error",
-    text: `${whose}: ${stack?.includes(message) ? stack : `${name}: ${message}`}`,
-  });
+  const text = uncaughtText(error, owner !== undefined);
+  output.lines(owner ?? author(), { stream: "stderr", level: "error", text });
 }
 
 const calls: WorkerCalls = {
@@ -154,17 +128,7 @@ function hear(message: unknown): void {
   else if (!remote.receive(message as object)) receive(message);
 }
 
-host.provide("outrider", {
-  pipeline,
-  Pipeline,
-  PipelineError,
-  ValueError,
-  run(started: unknown) {
-    ranInWorker(started as never);
-    return new Promise(() => {});
-  },
-});
-(globalThis as { [key: symbol]: unknown })[Symbol.for("outrider.ranInWorker")] = ranInWorker;
+provideOutrider(host.provide);
 await host.locked;
 const { origin, reads } = clockReading();
 outbox.write(RecordKind.clock, { a: 0, b: 0, c: 0, x: origin, y: reads, text: undefined });

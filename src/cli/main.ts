@@ -6,6 +6,8 @@
 import { askDirectly } from "../base/no_proxy.ts";
 import { runtime } from "../runtime/runtime.ts";
 
+if (runtime.isForTasks()) await (await import("../run/task_process.ts")).runTasks();
+
 // First of all, before there is a thread or a process that could look.
 runtime.hideEnv(runtime.envNames().filter((name) => /^OUTRIDER_(\w+_)?TOKEN$/.test(name)));
 runtime.hideArgument("--token");

@@ -5,7 +5,7 @@
 import { gathered } from "../base/reader_stream.ts";
 import { Refuse } from "../base/web/refuse.ts";
 import { type Route, route } from "../base/web/route.ts";
-import { kindOf } from "../pipeline/kinds/list.ts";
+import { plannedKindOf } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { answer } from "./answer.ts";
 import type { Parts } from "./parts.ts";
@@ -129,7 +129,7 @@ export function planJson(plan: Plan): string {
 /** What is shown of what a task runs. */
 function work({ run }: PlanTask): { readonly kind: PipelineView["tasks"][number]["kind"] } {
   if (run === undefined) return { kind: "sync" };
-  const kind = kindOf(run);
+  const kind = plannedKindOf(run);
   return { kind: kind.name, ...kind.shown?.(run) };
 }
 

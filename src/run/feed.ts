@@ -6,7 +6,7 @@
 import type { LogEntry } from "../journal/journal.ts";
 import { LEVELS, STREAMS } from "../model/record.ts";
 import type { FunctionSource } from "../pipeline/kinds/kind.ts";
-import { kindOf } from "../pipeline/kinds/list.ts";
+import { plannedKindOf, runsOnWorkers } from "../pipeline/kinds/list.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { LaneItem, LaneLine } from "../pool/attempt.ts";
 import type { Supply } from "../pool/port.ts";
@@ -35,8 +35,8 @@ export function sourcesOf(plan: Plan): { readonly sources: FunctionSource[]; rea
   // By module first: it may be long (`data:`), and a key with it in would be made and hashed for each task.
   const known = new Map<string, Map<string, number>>();
   const sourceOf = Int32Array.from(plan.tasks, ({ run }) => {
-    const kind = run && kindOf(run);
-    if (kind === undefined || !("source" in kind)) return NO_SOURCE;
+    const kind = run && plannedKindOf(run);
+    if (kind === undefined || !runsOnWorkers(kind)) return NO_SOURCE;
     const source = kind.source(run!);
     const { module } = source;
     let places = known.get(module);
@@ -75,7 +75,7 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
     const { run } = plan.tasks[index]!;
     if (sourceOf[index] !== NO_SOURCE) return `"s":${sourceOf[index]},`;
     // Those in processes that are kept get it in the form that their runner wants.
-    return kindOf(run!).place === "kept" ? "" : `"r":${JSON.stringify(run)},`;
+    return plannedKindOf(run!).place === "kept" ? "" : `"r":${JSON.stringify(run)},`;
   };
   return {
     get ready() {
@@ -91,14 +91,14 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
     takeOwn: (lane) => {
       const dispatch = schedule.takeAlone(lane, 2);
       if (dispatch === undefined) return undefined;
-      return { kind: kindOf(plan.tasks[dispatch.task]!.run!).key, item: asItem(lane, dispatch) };
+      return { kind: plannedKindOf(plan.tasks[dispatch.task]!.run!).key, item: asItem(lane, dispatch) };
     },
     take: (lane, options) => schedule.take(lane, options).map((dispatch) => asItem(lane, dispatch)),
     get kept() {
       const head = schedule.headKept;
       if (head === undefined) return undefined;
       const { run, fresh } = plan.tasks[head]!;
-      return { kind: kindOf(run!).key, run: run!, fresh };
+      return { kind: plannedKindOf(run!).key, run: run!, fresh };
     },
     get readyKept() {
       return schedule.readyKeptCount;

@@ -15,7 +15,7 @@ import { planHash, type RecordedPast } from "./resume/replay.ts";
 import { goOn } from "./resume/resume.ts";
 import { load, type Source } from "../pipeline/load/load.ts";
 import type { RunState } from "../model/outcome.ts";
-import { kindOf } from "../pipeline/kinds/list.ts";
+import { plannedKindOf, runsOnWorkers } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { widthOf } from "../pipeline/plan/width.ts";
 import type { LaneItem } from "../pool/attempt.ts";
@@ -273,7 +273,7 @@ class Run implements InspectedExecution {
     const supply = work.supply(sourceOf);
     if (this.#loading.stopped !== undefined) this.stop(this.#loading.stopped);
     this.#begun.resolve(plan);
-    const onWorkers = ({ run }: PlanTask) => run !== undefined && "source" in kindOf(run);
+    const onWorkers = ({ run }: PlanTask) => run !== undefined && runsOnWorkers(plannedKindOf(run));
     this.#pool.begin(supply, { run, width: widthOf(plan, onWorkers), sources });
     return work;
   }

@@ -10,6 +10,7 @@ import process from "node:process";
 import type { Duplex, Readable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
 import { descriptorLimit, needDescriptors } from "./descriptors.ts";
+import { memoryOf } from "./group_memory.ts";
 import { guard } from "./guard.ts";
 import { marksWith, OURS } from "./marks.ts";
 import { MARK } from "./offspring.ts";
@@ -28,7 +29,8 @@ const SHORT_MS = 1;
 const REST_MS = 4;
 
 /** Starts a program. That it could not be started is told by `ended`. */
-export function startGroup({ command, cwd, env, stdin, mark, onLine, onOutput }: GroupOptions): ProcessGroup {
+export function startGroup(options: GroupOptions): ProcessGroup {
+  const { command, cwd, env, stdin, mark, onLine, onLineEnd, onOutput } = options;
   const [name, ...args] = command;
   const program = name!.includes("/") && !isAbsolute(name!) ? join(cwd, name!) : name!;
   const marked = mark === undefined ? env : { ...env, [MARK]: marksWith(mark) };
@@ -63,6 +65,7 @@ export function startGroup({ command, cwd, env, stdin, mark, onLine, onOutput }:
   if (line) {
     handed.push(inTurns(line, { hear: onLine, released: () => released }));
     line.on("error", () => {});
+    line.on("close", () => onLineEnd?.());
   }
   // A program that does not read its input may be gone before all of it is written.
   child.stdin?.on("error", () => {});
@@ -80,6 +83,7 @@ export function startGroup({ command, cwd, env, stdin, mark, onLine, onOutput }:
       line.write(bytes);
       return line.writableLength;
     },
+    memoryBytes: () => pid === undefined ? undefined : memoryOf(pid),
     signal: (signal) => void (pid !== undefined && send(pid, signal)),
     get alive() {
       return pid !== undefined && groupLives(pid);
@@ -129,6 +133,7 @@ function neverStarted(error: Error): ProcessGroup {
     ended: Promise.resolve({ code: undefined, signal: undefined, error }),
     drained: Promise.resolve(),
     write: () => 0,
+    memoryBytes: () => undefined,
     signal() {},
     alive: false,
     release() {},

@@ -4,6 +4,7 @@
  * Invariant: each function is called once, before any module of a task is imported; what an adapter relies on, it takes then.
  */
 import type { Children } from "./children.ts";
+import type { LineListener, WriteNow } from "./line.ts";
 
 /** Where a task's text was written to. */
 export type StreamName = "stdout" | "stderr";
@@ -31,6 +32,8 @@ export interface Inside {
    * @returns Settles when the thread can be stopped, and its end be proven: no task may run before.
    */
   begin(lock: string): Promise<void>;
+  /** Opens the line to the executor, where tasks run in a process. @returns What writes to it, and to the outputs. */
+  openLine(listener: LineListener): WriteNow;
   /** Leads what is written to our outputs as to files to `write`. */
   captureFiles(write: Write): void;
   /** Steps into what starts processes. */

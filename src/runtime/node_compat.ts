@@ -11,7 +11,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { printing } from "../base/harmless.ts";
-import type { AppendFile, Output, Runtime, Thread, ThreadOptions } from "./port.ts";
+import type { AppendFile, Output, Runtime, TaskProgramOptions, Thread, ThreadOptions } from "./port.ts";
 import { type Listen, serveWith } from "./serve.ts";
 import { newMark } from "./marks.ts";
 import { stopOffspring } from "./offspring.ts";
@@ -31,10 +31,19 @@ export interface Differences {
   readonly libc?: () => Libc | undefined;
   /** The program and the arguments that start this program anew, without its own. */
   self(): readonly string[];
+  /** The program and the arguments that run JavaScript. @param whole This program was started as a whole. */
+  taskProgram(
+    options: TaskProgramOptions,
+    whole: { readonly argument: string } | undefined,
+  ): readonly string[];
 }
 
+/** The argument with which this program is started to run tasks. */
+const FOR_TASKS = "--outrider-run-tasks";
+
 /** A runtime made of what all three share and what differs. */
-export function nodeCompatible({ listen, self, libc, ...differences }: Differences): Runtime {
+export function nodeCompatible({ listen, self, libc, taskProgram, ...differences }: Differences): Runtime {
+  let whole: { readonly argument: string } | undefined;
   const stdout = output(() => process.stdout);
   const stderr = output(() => process.stderr);
   return {
@@ -63,6 +72,11 @@ export function nodeCompatible({ listen, self, libc, ...differences }: Differenc
     remove: (path) => rm(path, { recursive: true, force: true }),
     isBuiltin,
     startSelf: (args, env) => startProcess([...self(), ...args], { ...Object.fromEntries(hidden), ...env }),
+    taskProgram: (options) => taskProgram(options, whole),
+    isForTasks() {
+      whole = { argument: FOR_TASKS };
+      return process.argv[2] === FOR_TASKS;
+    },
     startGroup,
     newMark,
     stopMarked: stopOffspring,
@@ -95,6 +109,19 @@ export function nodeCompatible({ listen, self, libc, ...differences }: Differenc
     },
     memoryBytes,
   };
+}
+
+/** What concerns the program that was started, and no other. */
+const NOT_PASSED_ON =
+  /^(-e|--eval|-p|--print|-pe|--input-type|--inspect.*|--test.*|--watch.*|--max-old-space-size)(=|$)/;
+/** Of those, what is followed by a value. */
+const WITH_VALUE = /^(-e|--eval|-p|--print|-pe)$/;
+
+/** Options of the runtime that hold for what runs tasks as well. */
+export function passedOn(options: readonly string[]): string[] {
+  return options.filter((option, at) =>
+    !NOT_PASSED_ON.test(option) && !WITH_VALUE.test(options[at - 1] ?? "")
+  );
 }
 
 /** Without a file descriptor left, Node and Bun can't tell, and Deno says 0. */

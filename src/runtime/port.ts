@@ -149,6 +149,8 @@ export interface GroupOptions {
   readonly stdin: string;
   /** Hears what it writes to its descriptor 3, which is two-way then. Default: it has none. */
   readonly onLine?: (bytes: Uint8Array) => void;
+  /** Hears that its descriptor 3 is closed, by whatever. */
+  readonly onLineEnd?: () => void;
   /** A mark for it and all that comes of it, also what leaves its group. Default: none. */
   readonly mark?: string;
   readonly onOutput: (stream: "stdout" | "stderr", bytes: Uint8Array) => void;
@@ -164,12 +166,22 @@ export interface ProcessGroup {
   readonly drained: Promise<void>;
   /** Writes to its descriptor 3, if it has one; returns how many bytes it has not read yet. */
   write(bytes: Uint8Array): number;
+  /** How much memory it has with all that it has started, bytes, without pages of files; `undefined` where that can't be told. */
+  memoryBytes(): number | undefined;
   /** Sends a signal to every process of the group. */
   signal(signal: "SIGTERM" | "SIGKILL"): void;
   /** Whether any process of the group is left. */
   readonly alive: boolean;
   /** Reads its outputs no longer, and forgets it. */
   release(): void;
+}
+
+/** How a program that runs tasks is to be started. */
+export interface TaskProgramOptions {
+  /** A module of JavaScript. */
+  readonly code: string;
+  /** The most that its heap may have, MiB, where the runtime keeps to such a limit. */
+  readonly heapMiB?: number;
 }
 
 /** What is asked at a Unix socket. */
@@ -246,6 +258,13 @@ export interface Runtime {
    * can tell when we are gone: `onParentGone`.
    */
   startSelf(args: readonly string[], env: Readonly<Record<string, string>>): Child;
+  /**
+   * The program and its arguments that run JavaScript in this runtime, in a process: the program of what runs tasks. Where
+   * this program was started as a whole, it is that again, which then runs what `runTasks` gives it.
+   */
+  taskProgram(options: TaskProgramOptions): readonly string[];
+  /** Says that this program is one that was started as a whole, and heeds its arguments. @returns Whether it is to run tasks. */
+  isForTasks(): boolean;
   /**
    * Starts a program in a process group of its own. If this process is killed, the group is too, where there is a `sh` to
    * see to it.

@@ -5,7 +5,7 @@
  * Invariant: every need of the plan is in `now` of its task or in `exits` of exactly one loop.
  */
 import type { On } from "../model/outcome.ts";
-import { kindOf } from "../pipeline/kinds/list.ts";
+import { plannedKindOf } from "../pipeline/kinds/list.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 
 /** An edge from a task to one that needs it. */
@@ -68,7 +68,7 @@ function traitsOf({ tasks, onFailure }: Plan): Pick<Edges, "fatal" | "alone" | "
   const inLine = new Uint8Array(tasks.length).fill(1);
   for (const { index, needs, allowFailure, run, fresh, onLost } of tasks) {
     if (allowFailure) fatal[index] = 0;
-    const place = run && kindOf(run).place;
+    const place = run && plannedKindOf(run).place;
     if (place === "own") alone[index] = 2;
     else if (place === "kept") alone[index] = 3;
     else if (place === "alone" || fresh || onLost === "fail") alone[index] = 1;

@@ -9,7 +9,7 @@
  *   nothing is due that can start.
  */
 import { isFailure, type Outcome, type RunState, satisfies } from "../model/outcome.ts";
-import { kindOf } from "../pipeline/kinds/list.ts";
+import { plannedKindOf } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanEdge, PlanTask } from "../pipeline/plan/plan.ts";
 import { type Command, type Dispatch, Standing, type TakeOptions } from "./command.ts";
 import { ReadyQueue } from "./ready_queue.ts";
@@ -352,6 +352,6 @@ const ELSEWHERE: Readonly<Record<string, number>> = { own: 2, kept: 3 };
 
 /** Which of the queues a ready task stands in: 0 for those on a worker with others, 1 for those alone on one, else as above. */
 function queueOf({ run, fresh, onLost }: PlanTask): number {
-  const { place } = kindOf(run!);
+  const { place } = plannedKindOf(run!);
   return ELSEWHERE[place] ?? (place === "alone" || fresh || onLost === "fail" ? 1 : 0);
 }

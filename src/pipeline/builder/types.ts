@@ -93,10 +93,12 @@ export interface TaskOptions<P extends Params = Readonly<Record<string, Value>>,
 }
 
 /** Options of a task that runs a program. */
-export interface CommandTaskOptions extends TaskOptions<Params>, ManifestCommandOptions {}
+export interface CommandTaskOptions
+  extends Omit<TaskOptions<Params>, "isolation" | "memory">, ManifestCommandOptions {}
 
 /** Options of a task that runs a function of a Python module. */
-export interface PythonTaskOptions extends TaskOptions<Params>, ManifestPythonOptions {}
+export interface PythonTaskOptions
+  extends Omit<TaskOptions<Params>, "isolation" | "memory">, ManifestPythonOptions {}
 
 /** Options of a pipeline. */
 export interface PipelineOptions<F extends OnFailure = OnFailure> {

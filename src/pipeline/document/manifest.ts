@@ -139,6 +139,10 @@ export interface ManifestTaskOptions {
   readonly allowFailure?: boolean | undefined;
   /** Wants a worker that has run nothing before. Default false. */
   readonly fresh?: boolean | undefined;
+  /** Where a function of a module runs: on a worker of the executor, or in a process of its own. Default `"thread"`. */
+  readonly isolation?: "thread" | "process" | undefined;
+  /** The most memory that its process may have, such as `"512MiB"`; with `isolation: "process"`. Default: no limit. */
+  readonly memory?: string | undefined;
   /** What becomes of an attempt that was in flight when the process died. Default `"rerun"`. */
   readonly onLost?: "rerun" | "fail" | undefined;
   /** Expected time; orders ready tasks and feeds the progress shown. */

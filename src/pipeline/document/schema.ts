@@ -5,6 +5,7 @@
  */
 import * as v from "valibot";
 import { DURATION, durationProblem, MAX_DURATION_MS, parseDuration } from "../../model/duration.ts";
+import { SIZE } from "../../model/size.ts";
 import { LIMITS } from "./manifest.ts";
 import type {
   Duration,
@@ -104,6 +105,14 @@ export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
   timeout: maybe(limit, "Limit for one attempt, such as 30s. Default: none."),
   allowFailure: maybe(flag, "The task's failure does not make the run fail. Default false."),
   fresh: maybe(flag, "The task wants a worker that has run nothing before. Default false."),
+  isolation: maybe(
+    v.picklist(["thread", "process"]) as Schema<"thread" | "process">,
+    "thread (default): a function of a module runs on a worker of the executor. process: in a process, whose end is not the run's.",
+  ),
+  memory: maybe(
+    v.pipe(v.string(), v.regex(SIZE)) as Schema<string>,
+    "The most memory that the task's process may have, such as 512MiB; with isolation process. Default: no limit.",
+  ),
   onLost: maybe(
     v.picklist(["rerun", "fail"]) as Schema<"rerun" | "fail">,
     "What becomes of an attempt that was in flight when the process died. Default rerun.",

@@ -66,6 +66,8 @@ interface Described<Written extends object, Planned extends object> {
   resolve(run: Written, around: Whereabouts): Planned;
   /** What stands in a bundle. */
   bundle(run: Written, maker: BundleMaker): Written;
+  /** The function to call, where it is one of a module's; tasks with the same one may be given the same object. */
+  source?(run: Planned): FunctionSource;
   /** What the local end point shows of it besides its name. */
   shown?(run: Planned): Readonly<Record<string, unknown>>;
 }
@@ -75,8 +77,9 @@ export interface WorkerKind<Written extends object = object, Planned extends obj
   extends Described<Written, Planned> {
   /** `line`: they may stand in one worker's line; `alone`: nothing is before one on its worker, nothing after it. */
   readonly place: "line" | "alone";
-  /** The function to call; tasks with the same one may be given the same object. */
   source(run: Planned): FunctionSource;
+  /** What stands in the plan if it is to run in a process. @param memoryBytes The most memory that this may have. */
+  isolated?(run: Planned, memoryBytes: number | undefined): object;
 }
 
 /**

@@ -3,13 +3,14 @@
  * Must not know what is in a kind.
  * Invariant: no key is a key of two kinds.
  */
-import type { TaskKind } from "./kind.ts";
+import { isolatedKind } from "./isolated.ts";
+import type { TaskKind, WorkerKind } from "./kind.ts";
 import { moduleKind } from "./module.ts";
 import { netunicornKind } from "./netunicorn.ts";
 import { programKind } from "./program.ts";
 import { pythonKind } from "./python.ts";
 
-/** All kinds. What has none of the keys is of the last one, which says what is missing. */
+/** All kinds that can be written. What has none of the keys is of the last one, which says what is missing. */
 export const KINDS: readonly TaskKind[] = [
   programKind,
   pythonKind,
@@ -17,7 +18,17 @@ export const KINDS: readonly TaskKind[] = [
   moduleKind,
 ];
 
-/** The kind of what a task runs, in a manifest or in a plan. */
+/** Whether tasks of a kind run on workers. */
+export function runsOnWorkers(kind: TaskKind): kind is WorkerKind {
+  return kind.place === "line" || kind.place === "alone";
+}
+
+/** The kind of what a task of a plan runs. */
+export function plannedKindOf(run: object): TaskKind {
+  return isolatedKind.key in run ? isolatedKind : kindOf(run);
+}
+
+/** The kind of what a task runs, as it is written. */
 export function kindOf(run: object): TaskKind {
   for (const kind of KINDS) if (kind.key in run) return kind;
   return KINDS.at(-1)!;

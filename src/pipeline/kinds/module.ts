@@ -9,6 +9,7 @@ import { BUNDLE_MODULE } from "../document/bundle.ts";
 import { LIMITS, type ManifestModuleRun } from "../document/manifest.ts";
 import { spellingProblem } from "../document/name.ts";
 import { about, closed, maybe, name, type Schema } from "../document/shapes.ts";
+import type { IsolatedRun } from "./isolated.ts";
 import type { WorkerKind } from "./kind.ts";
 
 /** A function as it stands in a plan. */
@@ -61,6 +62,11 @@ export const moduleKind: WorkerKind<ManifestModuleRun, ModuleRun> = {
     return name === undefined ? run : { module: BUNDLE_MODULE, export: name };
   },
   source: (run) => run,
+  isolated: (run, memoryBytes): IsolatedRun => ({
+    ...run,
+    isolated: true,
+    ...(memoryBytes !== undefined && { memoryBytes }),
+  }),
 };
 
 function formProblem(run: Readonly<Record<string, unknown>>): string | undefined {

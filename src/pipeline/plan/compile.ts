@@ -5,14 +5,22 @@
  */
 import { type Draft, readDraft } from "../builder/draft.ts";
 import { parseDuration } from "../../model/duration.ts";
+import { sizeOf } from "../../model/size.ts";
 import { readLoops } from "./loops.ts";
 import { checkManifest, tasksOf } from "../document/check.ts";
-import { isRecord, LIMITS, type Manifest, type ManifestRetry } from "../document/manifest.ts";
-import { kindOf } from "../kinds/list.ts";
+import {
+  isRecord,
+  LIMITS,
+  type Manifest,
+  type ManifestRetry,
+  type ManifestTask,
+} from "../document/manifest.ts";
+import { kindOf, runsOnWorkers } from "../kinds/list.ts";
 import type { Whereabouts } from "../kinds/kind.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "../document/params.ts";
 import type { Plan, PlanEdge, PlanLoop, PlanRetry, PlanTask } from "./plan.ts";
+import { isolationProblems } from "./isolation.ts";
 import { endlessSyncs } from "./sync_cycles.ts";
 import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
 import { rank } from "./rank.ts";
@@ -65,6 +73,7 @@ export function examine(document: unknown, base: string): Examination {
     ...endlessSyncs(draft, tasks),
     ...loops.problems,
     ...runs.problems,
+    ...isolationProblems(tasks),
     ...checkParams(tasks),
   ];
   const { uses, files } = runs;
@@ -117,7 +126,7 @@ function build(manifest: Manifest, { draft, sequence, around, loops }: Parts): P
     return {
       index,
       name,
-      run: task.run && kindOf(task.run).resolve(task.run, around),
+      run: runOf(task, around),
       needs: draft.needs[written]!.map(({ task, on, as }) => ({ task: place[task]!, on, as })),
       dependents: dependents[index]!,
       join: task.join ?? "all",
@@ -155,6 +164,15 @@ function build(manifest: Manifest, { draft, sequence, around, loops }: Parts): P
       })),
     }),
   };
+}
+
+/** What the task runs, where it is to run. */
+function runOf({ run, isolation, memory }: ManifestTask, around: Whereabouts): object | undefined {
+  if (run === undefined) return undefined;
+  const kind = kindOf(run);
+  const planned = kind.resolve(run, around);
+  if (isolation !== "process" || !runsOnWorkers(kind)) return planned;
+  return kind.isolated!(planned, memory === undefined ? undefined : sizeOf(memory));
 }
 
 const NO_PARAMS: Readonly<Record<string, unknown>> = Object.freeze({});

@@ -3,6 +3,7 @@
  * Must not know how any of them does it.
  * Invariant: each kind of pipeline/kinds/ that runs in no worker has one here, with the same key.
  */
+import { isolated } from "./isolated.ts";
 import { netunicorn } from "./netunicorn.ts";
 import { programs } from "./programs.ts";
 import { python } from "./python.ts";
@@ -15,6 +16,7 @@ export const RUNNERS: readonly RunnerKind[] = [
 
 /** Those with processes that are kept. */
 export const KEPT: readonly KeptKind[] = [
+  isolated,
   netunicorn,
   python,
 ];

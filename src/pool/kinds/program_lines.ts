@@ -20,6 +20,11 @@ export class LineCutter {
     this.#cut(this.#decoder.decode(bytes, { stream: true }));
   }
 
+  /** Takes a piece that is text already. */
+  pushText(text: string): void {
+    this.#cut(text);
+  }
+
   /** Tells what is left, which has no line end. */
   end(): void {
     this.#cut(this.#decoder.decode());

@@ -23,14 +23,17 @@ export function frameOf(text: string): Uint8Array {
 /** Cuts what a process writes into the bodies of its frames. */
 export class FrameReader {
   readonly #hear: (body: Uint8Array) => void;
+  readonly #most: number;
   #chunks: Uint8Array[] = [];
   #bytes = 0;
   /** Length of the frame that has begun, with its head, if it is known. */
   #wanted: number | undefined;
   #wrong: string | undefined;
 
-  constructor(hear: (body: Uint8Array) => void) {
+  /** @param most Longest frame, bytes. */
+  constructor(hear: (body: Uint8Array) => void, most: number = MAX_FRAME_BYTES) {
     this.#hear = hear;
+    this.#most = most;
   }
 
   /** Takes the next bytes; says what can't be right about them. After that it hears nothing more. */
@@ -47,7 +50,7 @@ export class FrameReader {
     this.#chunks = [all];
     if (this.#wanted === undefined) {
       const length = new DataView(all.buffer, all.byteOffset, HEAD).getUint32(0);
-      if (length > MAX_FRAME_BYTES) this.#wrong = `it has begun a frame of ${length} bytes`;
+      if (length > this.#most) this.#wrong = `it has begun a frame of ${length} bytes`;
       this.#wanted = HEAD + length;
       return;
     }

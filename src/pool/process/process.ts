@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import { sleep, within } from "../../base/wait.ts";
+import { LineCutter } from "../kinds/program_lines.ts";
 import { LEVELS } from "../../model/record.ts";
 import { MAX_VALUE_BYTES } from "../../base/limits.ts";
 import type { ChildEnd, ProcessGroup, Runtime } from "../../runtime/port.ts";
@@ -16,7 +17,7 @@ import { isValueText } from "../told.ts";
 import { answerTo } from "./calls.ts";
 import { frameOf, FrameReader, MAX_FRAME_BYTES } from "./frames.ts";
 import { MarkCutter } from "./marks.ts";
-import { type Done, readSaid, type Said } from "./said.ts";
+import { type Done, type Output, readSaid, type Said } from "./said.ts";
 
 /** Version of what is said on the line (docs/process-protocol.md). */
 export const PROTOCOL = 1;
@@ -34,6 +35,13 @@ const MARKS_MS = 10_000;
 const MAX_CALLS = 1_000;
 /** What a process may leave unread of its answers, bytes. */
 const MAX_UNREAD: number = 2 * MAX_FRAME_BYTES;
+/** How long a process may go on whose line is closed, milliseconds: it may be about to end. */
+const CLOSED_MS = 500;
+/** How often it is looked how much memory a process has, milliseconds. */
+const MEMORY_MS = 20;
+/** What a runtime writes whose heap is exhausted, before it ends itself by one of these. */
+const EXHAUSTED = /out of memory/i;
+const ITS_OWN: readonly unknown[] = ["SIGABRT", "SIGTRAP", "SIGILL", 133, 134];
 const INFO = 1, WARN = 2;
 const STREAM = { log: 0, stdout: 1, stderr: 2 } as const;
 const ADVICE = "look for code that uses descriptor 3, or prints what only the runner may";
@@ -47,6 +55,8 @@ export interface Launch {
   readonly env: Readonly<Record<string, string>>;
   /** Joins the first message to it. */
   readonly setup: Readonly<Record<string, unknown>>;
+  /** The most memory that it may have with all that it starts, where its runner does not see to that; bytes. */
+  readonly memoryBytes?: number;
 }
 
 /** An attempt for a process. */
@@ -91,11 +101,17 @@ interface Attempt extends ProcessItem {
   /** When it began, by the monotonic clock. */
   readonly since: number;
   readonly marks: { stdout?: string; stderr?: string };
+  /** What it has told as printed, in pieces. */
+  readonly pieces: Readonly<Record<Output, LineCutter>>;
   done?: Done;
   abort?: { readonly outcome: AbortOutcome; readonly because: string };
   /** What it has come to, which is told when the process is gone. */
   ending?: LaneEnd;
   readonly cancels: (() => void)[];
+  /** Why it has had no more memory, if so. */
+  exhausted?: string;
+  /** Whether its process has said that it has no more. */
+  said?: boolean;
 }
 
 /** One process that runs tasks, one at a time. */
@@ -149,7 +165,14 @@ export class TaskProcess {
   /** Gives it an attempt; it must be idle. @param last Whether it is to run nothing after it. */
   run({ item, task, work }: ProcessItem, last: boolean): void {
     const since = this.#options.clock.monotonic();
-    const attempt: Attempt = { item, task, work, seq: ++this.#seq, since, marks: {}, cancels: [] };
+    const piece = (stream: Output) =>
+      new LineCutter((text) =>
+        this.#options.listener.printed(item, { stream: STREAM[stream], level: INFO, text })
+      );
+    const attempt: Attempt = {
+      ...{ item, task, work, seq: ++this.#seq, since, marks: {}, cancels: [] },
+      pieces: { stdout: piece("stdout"), stderr: piece("stderr") },
+    };
     this.#attempt = attempt;
     this.used = true;
     this.#spent = last;
@@ -198,7 +221,7 @@ export class TaskProcess {
   }
 
   /** From its start to its end. @returns Why it never got ready, if so. */
-  async #carryOut({ command, cwd, env, setup }: Launch): Promise<Error | undefined> {
+  async #carryOut({ command, cwd, env, setup, memoryBytes }: Launch): Promise<Error | undefined> {
     const cutters = { stdout: this.#cutter("stdout"), stderr: this.#cutter("stderr") };
     const reader = new FrameReader((body) => this.#hear(body));
     const group = this.#group = this.#options.runtime.startGroup({
@@ -208,6 +231,10 @@ export class TaskProcess {
       stdin: "",
       mark: this.#mark,
       onLine: (bytes) => this.#refuse(reader.push(bytes)),
+      onLineEnd: () =>
+        void this.#options.clock.after(CLOSED_MS, () => {
+          if (this.#state !== "ending") this.#refuse("it has closed its line");
+        }),
       onOutput: (stream, bytes) => cutters[stream].push(bytes),
     });
     const cancel = this.#options.clock.after(START_MS, () => {
@@ -221,7 +248,10 @@ export class TaskProcess {
       maxValueBytes: MAX_VALUE_BYTES,
       ...setup,
     }));
+    const over = { yet: false };
+    if (memoryBytes !== undefined) this.#watch(group, { memoryBytes, over });
     const end = await group.ended;
+    over.yet = true;
     cancel();
     const started = this.#state !== "starting";
     this.#state = "ending";
@@ -237,12 +267,31 @@ export class TaskProcess {
     return new Error(`${JSON.stringify(command[0])} can't run tasks, as ${how}${words}`);
   }
 
+  /** Ends it when it has more memory than it may have. */
+  #watch(
+    group: ProcessGroup,
+    { memoryBytes, over }: { readonly memoryBytes: number; readonly over: { readonly yet: boolean } },
+  ): void {
+    this.#options.clock.after(MEMORY_MS, () => {
+      if (over.yet) return;
+      const bytes = group.memoryBytes() ?? 0;
+      if (bytes <= memoryBytes) return this.#watch(group, { memoryBytes, over });
+      if (this.#attempt !== undefined) {
+        this.#attempt.exhausted ??= `it had ${inMiB(bytes)} MiB, and may have ${inMiB(memoryBytes)}`;
+      }
+      this.#kill();
+    });
+  }
+
   /** The last that it has printed before it was ready. */
   #printed = "";
 
   #cutter(stream: "stdout" | "stderr"): MarkCutter {
     return new MarkCutter({
       line: (text) => {
+        if (stream === "stderr" && this.#attempt !== undefined && EXHAUSTED.test(text)) {
+          this.#attempt.said = true;
+        }
         if (this.#state === "starting" && text.trim() !== "") this.#printed = text.trim().slice(0, 500);
         const of = this.#attempt ?? this.#last;
         if (of !== undefined) {
@@ -273,6 +322,8 @@ export class TaskProcess {
     switch (said.t) {
       case "log":
         return this.#log(said);
+      case "out":
+        return this.#print(said);
       case "progress":
         if (attempt !== undefined) this.#options.listener.progressed(attempt.item, said);
         return undefined;
@@ -306,11 +357,22 @@ export class TaskProcess {
     return undefined;
   }
 
-  #log({ seq, level, text }: Extract<Said, { t: "log" }>): string | undefined {
+  /** What the attempt before has printed late has no end of its own. */
+  #print({ seq, stream, text }: Extract<Said, { t: "out" }>): undefined {
+    const of = [this.#attempt, this.#last].find((attempt) => attempt?.seq === seq);
+    of?.pieces[stream].pushText(text);
+    if (of !== this.#attempt) of?.pieces[stream].end();
+  }
+
+  #log({ seq, level, stream, text }: Extract<Said, { t: "log" }>): string | undefined {
     const at = (LEVELS as readonly string[]).indexOf(level);
     if (at < 0) return "it has logged at a level that there is not";
     const of = [this.#attempt, this.#last].find((attempt) => attempt?.seq === seq);
-    if (of !== undefined) this.#options.listener.printed(of.item, { stream: STREAM.log, level: at, text });
+    if (of === undefined) return undefined;
+    const cutter = new LineCutter((line) =>
+      this.#options.listener.printed(of.item, { stream: STREAM[stream], level: at, text: line })
+    );
+    cutter.pushText(`${text}\n`);
     return undefined;
   }
 
@@ -347,6 +409,7 @@ export class TaskProcess {
 
   #close(attempt: Attempt, done: Done): void {
     const ending = this.#endingBy(attempt, done);
+    if (done.spent) this.#spent = true;
     if (done.left) {
       const text = "It ended and left processes behind: they are stopped";
       this.#options.listener.printed(attempt.item, { stream: STREAM.log, level: WARN, text });
@@ -378,18 +441,21 @@ export class TaskProcess {
   }
 
   /** What an attempt comes to whose process has ended. */
-  #endingOf({ ending, abort }: Attempt, end: ChildEnd): LaneEnd {
+  #endingOf({ ending, abort, exhausted, said }: Attempt, end: ChildEnd): LaneEnd {
     if (this.#wrong !== undefined) {
       return { outcome: "crashed", reason: "lost", because: `${this.#wrong}; ${ADVICE}` };
     }
     if (ending !== undefined) return ending;
+    if (exhausted !== undefined) return { outcome: "crashed", reason: "memory", because: exhausted };
     if (abort !== undefined) return abort;
+    if (said && ITS_OWN.includes(end.signal ?? end.code)) return { outcome: "crashed", reason: "memory" };
     if (end.code !== undefined) return { outcome: "crashed", reason: "exit", code: end.code };
     return { outcome: "crashed", reason: "lost", because: `its process ended ${howEnded(end)}` };
   }
 
   #settle(attempt: Attempt, ending: LaneEnd): void {
     for (const cancel of attempt.cancels) cancel();
+    for (const piece of Object.values(attempt.pieces)) piece.end();
     this.#attempt = undefined;
     this.#last = attempt;
     this.idleSince = this.#options.clock.monotonic();
@@ -426,6 +492,10 @@ export class TaskProcess {
     const unread = this.#group?.write(frameOf(text)) ?? 0;
     if (unread > MAX_UNREAD && this.#calls > 0) this.#refuse("it does not read what it is answered");
   }
+}
+
+function inMiB(bytes: number): number {
+  return Math.ceil(bytes / 1024 ** 2);
 }
 
 function howEnded({ code, signal }: ChildEnd): string {

@@ -11,7 +11,14 @@ import { MARK_DIGITS } from "./marks.ts";
 /** A message of a process. docs/process-protocol.md has them for who writes a runner. */
 export type Said =
   | { readonly t: "ready"; readonly protocol: number; readonly runner: string }
-  | { readonly t: "log"; readonly seq: number; readonly level: string; readonly text: string }
+  | {
+    readonly t: "log";
+    readonly seq: number;
+    readonly level: string;
+    readonly stream: Stream;
+    readonly text: string;
+  }
+  | { readonly t: "out"; readonly seq: number; readonly stream: Output; readonly text: string }
   | { readonly t: "progress"; readonly seq: number; readonly fraction: number; readonly text?: string }
   | {
     readonly t: "call";
@@ -38,7 +45,14 @@ export interface Done {
   readonly cancelled: boolean;
   /** Processes that it has started are left. */
   readonly left: boolean;
+  /** The process is to run nothing more. */
+  readonly spent: boolean;
 }
+
+/** What a process prints to. */
+export type Output = "stdout" | "stderr";
+/** What a line of the log is of. */
+type Stream = Output | "log";
 
 /** Arguments of a call, by their names. */
 export type Arguments = Readonly<Record<string, unknown>>;
@@ -74,10 +88,14 @@ function readMessage(message: Parts): Said | undefined {
   if (!isNumber(seq)) return undefined;
   switch (t) {
     case "log": {
-      const { level, text } = message;
-      return typeof level !== "string" || typeof text !== "string"
+      const { level, text, stream = "log" } = message;
+      return typeof level !== "string" || typeof text !== "string" || stream !== "log" && !isOutput(stream)
         ? undefined
-        : { t, seq, level, text: text.slice(0, MAX_TEXT) };
+        : { t, seq, level, stream, text: text.slice(0, MAX_TEXT) };
+    }
+    case "out": {
+      const { stream, text } = message;
+      return isOutput(stream) && typeof text === "string" ? { t, seq, stream, text } : undefined;
     }
     case "progress":
       return readProgress(message, seq);
@@ -106,7 +124,7 @@ function readProgress({ fraction, text }: Parts, seq: number): Said | undefined 
 }
 
 function readDone(
-  { mark, value, error: told, memory, cancelled, left }: Parts,
+  { mark, value, error: told, memory, cancelled, left, spent }: Parts,
   seq: number,
 ): Said | undefined {
   if (typeof mark !== "string" || mark.length !== MARK_DIGITS) return undefined;
@@ -122,11 +140,16 @@ function readDone(
     memory: memory === true,
     cancelled: cancelled === true,
     left: left === true,
+    spent: spent === true,
   };
 }
 
 function isNumber(value: unknown): value is number {
   return Number.isSafeInteger(value) && value as number >= 0;
+}
+
+function isOutput(value: unknown): value is Output {
+  return value === "stdout" || value === "stderr";
 }
 
 function isParts(value: unknown): value is Parts {

@@ -4,6 +4,7 @@
  */
 import process from "node:process";
 import type { Inside } from "../inside_port.ts";
+import { LINE, writeNow } from "../line.ts";
 import { captureWays } from "../leaving.ts";
 import { captureUncaught } from "../uncaught.ts";
 import { captureFs } from "../worker_files.ts";
@@ -18,6 +19,11 @@ interface Build {
   module(name: string, load: () => { readonly exports: unknown; readonly loader: "object" }): void;
 }
 
+/** Takes a socket that is open already. */
+interface Connects {
+  connect(options: { readonly fd: number; readonly socket: object }): Promise<unknown>;
+}
+
 /** Bun within a worker. */
 export const bun: Inside = {
   begin() {
@@ -28,6 +34,17 @@ export const bun: Inside = {
     }
     // A thread can be stopped at any time, and its `exit` is its end.
     return Promise.resolve();
+  },
+  // Its `node:net` takes no descriptor.
+  openLine({ heard, ended }) {
+    const socket = {
+      data: (_: unknown, bytes: Uint8Array) => heard(bytes),
+      close: ended,
+      error: ended,
+      open() {},
+    };
+    void (globalThis as unknown as { readonly Bun: Connects }).Bun.connect({ fd: LINE, socket });
+    return writeNow;
   },
   captureFiles(write) {
     // It would load the promises only now, which takes longer than all else here, and knows them by a name that can't be replaced.

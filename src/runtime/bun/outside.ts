@@ -3,7 +3,7 @@
  * Must not know the other adapters.
  */
 import process from "node:process";
-import { nodeCompatible } from "../node_compat.ts";
+import { nodeCompatible, passedOn } from "../node_compat.ts";
 import type { Runtime } from "../port.ts";
 import type { Listen } from "../serve.ts";
 import type { Libc } from "../shield.ts";
@@ -17,13 +17,21 @@ export function bun(): Runtime {
     listen,
     // A single executable has its script in a file system of its own, which nothing else can read.
     self: () => {
-      const script = process.argv[1] ?? "";
-      const compiled = script === "" || /^(\/\$bunfs\/|[A-Z]:[\\/]~BUN)/.test(script);
-      return [process.execPath, ...process.execArgv, ...(compiled ? [] : [script])];
+      return [process.execPath, ...process.execArgv, ...(isCompiled() ? [] : [process.argv[1]!])];
     },
+    // An executable takes no code; it has its own.
+    taskProgram: ({ code }, whole) =>
+      whole !== undefined && isCompiled()
+        ? [process.execPath, whole.argument]
+        : [process.execPath, ...passedOn(process.execArgv), "--eval", code],
     libc,
     startThread: (options) => startWorkerThread(options),
   });
+}
+
+function isCompiled(): boolean {
+  const script = process.argv[1] ?? "";
+  return script === "" || /^(\/\$bunfs\/|[A-Z]:[\\/]~BUN)/.test(script);
 }
 
 /** What Bun adds to `import.meta`. */

@@ -12,6 +12,7 @@ import { captureUncaught } from "../uncaught.ts";
 import { captureFs } from "../worker_files.ts";
 import { intoDeno } from "./children.ts";
 import { captureDenoFiles } from "./files.ts";
+import { openDenoLine } from "./line.ts";
 
 /** Deno within a worker. */
 export const deno: Inside = {
@@ -22,6 +23,7 @@ export const deno: Inside = {
         return new Promise(() => {});
       }).catch(() => held());
     }),
+  openLine: openDenoLine,
   captureFiles(write) {
     captureFs(write, { promises: true });
     captureDenoFiles(write);

@@ -20,6 +20,14 @@ export function deno(): Runtime {
       const executable = Deno.execPath();
       return Deno.build.standalone ? [executable] : [executable, "run", "-A", "--no-check", Deno.mainModule];
     },
+    // With the same main module, so with the same configuration.
+    taskProgram: ({ code, heapMiB }, whole) => {
+      const executable = Deno.execPath();
+      const flags = heapMiB === undefined ? [] : [`--v8-flags=--max-old-space-size=${heapMiB}`];
+      if (whole === undefined) return [executable, "eval", ...flags, code];
+      if (Deno.build.standalone) return [executable, whole.argument];
+      return [executable, "run", "-A", "--no-check", ...flags, Deno.mainModule, whole.argument];
+    },
     libc,
     startThread: (options) =>
       startWorkerThread(options, {

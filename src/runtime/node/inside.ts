@@ -4,6 +4,7 @@
  */
 import nodeModule from "node:module";
 import type { Inside } from "../inside_port.ts";
+import { openLine } from "../line.ts";
 import { captureWays } from "../leaving.ts";
 import { captureUncaught } from "../uncaught.ts";
 import { captureFs } from "../worker_files.ts";
@@ -13,6 +14,7 @@ import { intoNode } from "./children.ts";
 export const node: Inside = {
   // A thread can be stopped at any time, and its `exit` is its end.
   begin: () => Promise.resolve(),
+  openLine,
   captureFiles: (write) => captureFs(write, { promises: true }),
   captureChildren: intoNode,
   captureErrors: (hear) => captureUncaught(hear),

@@ -5,7 +5,7 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import process from "node:process";
-import { nodeCompatible } from "../node_compat.ts";
+import { nodeCompatible, passedOn } from "../node_compat.ts";
 import type { Runtime } from "../port.ts";
 import type { Listen } from "../serve.ts";
 import { startWorkerThread } from "../worker_threads.ts";
@@ -24,6 +24,12 @@ export function node(): Runtime {
       const scripted = script !== undefined && script !== process.execPath;
       return [process.execPath, ...process.execArgv, ...(scripted ? [script] : [])];
     },
+    taskProgram: ({ code, heapMiB }) => [
+      process.execPath,
+      ...passedOn(process.execArgv),
+      ...(heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`]),
+      ...["--input-type=module", "--eval", code],
+    ],
     startThread: (options) => startWorkerThread(options),
   });
 }

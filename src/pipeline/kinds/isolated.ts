@@ -1,0 +1,28 @@
+/**
+ * Owns tasks that are functions in a process of their own kind, as a plan has them: what `isolation` makes of a function.
+ * Must not know how one is written (module.ts), nor how the process is run (pool/kinds/isolated.ts).
+ * Invariant: it stands in plans alone, so no pipeline is written in this form.
+ */
+import * as v from "valibot";
+import type { FunctionSource, OwnKind } from "./kind.ts";
+import type { ModuleRun } from "./module.ts";
+
+/** A function in a process, as it stands in a plan. */
+export type IsolatedRun = ModuleRun & {
+  readonly isolated: true;
+  /** The most memory that its process may have, bytes. */
+  readonly memoryBytes?: number;
+};
+
+/** Functions in processes. */
+export const isolatedKind: OwnKind<object, IsolatedRun> & { source(run: IsolatedRun): FunctionSource } = {
+  key: "isolated",
+  name: "task",
+  schema: v.never(),
+  place: "kept",
+  problems: () => [],
+  resolve: (run) => run as IsolatedRun,
+  bundle: (run) => run,
+  source: (run) => run,
+  shown: () => ({ isolation: "process" }),
+};

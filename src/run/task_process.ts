@@ -1,0 +1,11 @@
+/**
+ * Owns what this program is where it was started to run tasks: the program for them, and nothing of its own.
+ * Must not know what that does.
+ */
+import { processCode } from "../pool/process_code.ts";
+
+/** Runs tasks until this process ends. */
+export async function runTasks(): Promise<never> {
+  await import(`data:text/javascript,${encodeURIComponent(processCode)}`);
+  return await new Promise(() => {});
+}

@@ -1,0 +1,53 @@
+/**
+ * Owns the line of a process that runs tasks to its executor, descriptor 3, as Node has it: what comes is heard in turns of
+ * the event loop, what goes is written at once, so that nothing told is lost when the process is gone in the next moment.
+ * Must not know what is said.
+ * Invariant: a write returns when all of it is written, or throws.
+ */
+import fs from "node:fs";
+import process from "node:process";
+
+/** The descriptor. */
+export const LINE = 3;
+
+/** What hears of it. */
+export interface LineListener {
+  heard(bytes: Uint8Array): void;
+  /** The other end is gone. */
+  ended(): void;
+}
+
+/** Writes all of it to a descriptor. @throws {Error} If that can't be. */
+export type WriteNow = (descriptor: number, bytes: Uint8Array) => void;
+
+const { writeSync } = fs;
+const { wait } = Atomics;
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+/** Hears it by `node:net`. @returns What writes to it as to a file. */
+export function openLine({ heard, ended }: LineListener): WriteNow {
+  const socket = new (net().Socket)({ fd: LINE, readable: true, writable: true });
+  socket.on("data", heard);
+  socket.on("close", ended);
+  socket.on("error", () => {});
+  return writeNow;
+}
+
+/** Writes by `node:fs`. */
+export function writeNow(descriptor: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += writeSync(descriptor, bytes, at, bytes.length - at);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "EAGAIN") throw error;
+      // Whoever reads has not read yet; nothing tells when.
+      wait(never, 0, 0, 1);
+    }
+  }
+}
+
+/** Loaded when it is wanted: threads have the same program's parts, and want none. */
+function net(): typeof import("node:net") {
+  return (process as unknown as { getBuiltinModule(name: string): typeof import("node:net") })
+    .getBuiltinModule("net");
+}

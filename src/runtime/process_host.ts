@@ -1,0 +1,92 @@
+/**
+ * Owns what the program in a process that runs tasks asks of the process: the line to its executor, its outputs, its end.
+ * Must not know attempts or messages, nor which runtime it is; what it has in common with a thread is in host.ts.
+ * Invariant: installed once, before any module of a task is imported. Nothing that tasks have started outlives the process.
+ */
+import process from "node:process";
+import { type Host, type HostListener, inside, stepIn } from "./host.ts";
+import { LINE, type LineListener, type WriteNow } from "./line.ts";
+import { newMark } from "./marks.ts";
+import { killOffspring, MARK } from "./offspring.ts";
+
+export { formatted, isPromise, provide, scope } from "./host.ts";
+
+const kill = process.kill.bind(process);
+const exit = process.exit.bind(process);
+const { pid } = process;
+const getRandomValues = crypto.getRandomValues.bind(crypto);
+
+let host: Host | undefined;
+let writeNow: WriteNow = () => {};
+
+/** The executor is gone, or can't be told anything: nothing goes on, and nothing that was started is left. */
+export function give(): never {
+  try {
+    kill(-pid, "SIGKILL");
+  } catch {
+    // It leads no group of its own.
+  }
+  return exit(70);
+}
+
+/** Opens the line. Called once, before anything is sent. */
+export function openLine(heard: (bytes: Uint8Array) => void): void {
+  const listener: LineListener = { heard, ended: give };
+  writeNow = inside.openLine(listener);
+}
+
+/** Writes to the line. */
+export function send(bytes: Uint8Array): void {
+  write(LINE, bytes);
+}
+
+/** Writes to both outputs, past every capture. */
+export function writeToBoth(bytes: Uint8Array): void {
+  write(1, bytes);
+  write(2, bytes);
+}
+
+function write(descriptor: number, bytes: Uint8Array): void {
+  try {
+    writeNow(descriptor, bytes);
+  } catch {
+    // A task has closed it, or the executor is gone.
+    give();
+  }
+}
+
+/** Hexadecimal digits that nobody can know before. */
+export function drawDigits(count: number): string {
+  const bytes = getRandomValues(new Uint8Array(count / 2));
+  let digits = "";
+  for (let at = 0; at < bytes.length; at++) digits += (bytes[at]! + 256).toString(16).slice(1);
+  return digits;
+}
+
+/** Calls the listener when the attempt that runs is to end. */
+export function onTerminate(listener: () => void): void {
+  process.on("SIGTERM", listener);
+}
+
+/** Stops the processes that were started and are left; resolves to whether there were any. Nothing if none was started. */
+export function clearChildren(): Promise<boolean> | undefined {
+  return host?.children.clear();
+}
+
+/** Ends the process, which nothing hears of. */
+export function end(): void {
+  (host?.end ?? exit)(0);
+}
+
+/** Leads everything that a task can print to, throw past, or leave by, to the listener. */
+export function install(listener: HostListener): void {
+  const mark = newMark();
+  let some = false;
+  host = stepIn(listener, {
+    marks: `${process.env[MARK] ?? ""} ${mark}`.trim(),
+    mark,
+    started: () => void (some = true),
+    cleared: () => void (some = false),
+    killChildren: () => some && killOffspring(mark),
+  });
+}
