@@ -9,7 +9,7 @@ import { decode } from "../src/model/value.ts";
 import type { Services } from "./remote.ts";
 
 /** What an attempt may ask. `previous` is fetched as text. */
-export type Asked = Omit<Services, "value">;
+export type AttemptCalls = Omit<Services, "value">;
 
 interface Waiting {
   readonly resolve: (value: unknown) => void;
@@ -47,7 +47,7 @@ export class Asks {
   }
 
   /** The services as one attempt has them. @param seq Its number. */
-  of(seq: number): Asked {
+  of(seq: number): AttemptCalls {
     const ask = <T>(call: string, given: object): Promise<T> =>
       new PlainPromise<T>((resolve, reject) => {
         const id = ++this.#count;

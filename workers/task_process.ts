@@ -19,7 +19,7 @@ import { frameOf, FrameReader } from "../src/pool/process/frames.ts";
 import type { Payload } from "../src/pool/protocol.ts";
 import * as host from "../src/runtime/process_host.ts";
 import { eventsClient, storeClient } from "../src/store/client.ts";
-import { type Asked, Asks, type Reply } from "./asks.ts";
+import { type AttemptCalls, Asks, type Reply } from "./asks.ts";
 import { Attempt } from "./attempt.ts";
 import { Context, type ContextParts } from "./context.ts";
 import { errorText, uncaughtText } from "./errors.ts";
@@ -88,7 +88,7 @@ function say(message: object): void {
   host.send(frameOf(stringify(message)));
 }
 
-function of(attempt: Attempt): Asked {
+function of(attempt: Attempt): AttemptCalls {
   return asks.of(attempt.seq);
 }
 

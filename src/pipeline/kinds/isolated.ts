@@ -5,10 +5,9 @@
  */
 import * as v from "valibot";
 import type { FunctionSource, OwnKind } from "./kind.ts";
-import type { ModuleRun } from "./module.ts";
 
 /** A function in a process, as it stands in a plan. */
-export type IsolatedRun = ModuleRun & {
+export type IsolatedRun = FunctionSource & {
   readonly isolated: true;
   /** The most memory that its process may have, bytes. */
   readonly memoryBytes?: number;

@@ -17,7 +17,7 @@ import { isValueText } from "../told.ts";
 import { answerTo } from "./calls.ts";
 import { frameOf, FrameReader, MAX_FRAME_BYTES } from "./frames.ts";
 import { MarkCutter } from "./marks.ts";
-import { type Done, type Output, readSaid, type Said } from "./said.ts";
+import { type Done, type OutputName, readSaid, type Said } from "./said.ts";
 
 /** Version of what is said on the line (docs/process-protocol.md). */
 export const PROTOCOL = 1;
@@ -102,7 +102,7 @@ interface Attempt extends ProcessItem {
   readonly since: number;
   readonly marks: { stdout?: string; stderr?: string };
   /** What it has told as printed, in pieces. */
-  readonly pieces: Readonly<Record<Output, LineCutter>>;
+  readonly pieces: Readonly<Record<OutputName, LineCutter>>;
   done?: Done;
   abort?: { readonly outcome: AbortOutcome; readonly because: string };
   /** What it has come to, which is told when the process is gone. */
@@ -165,7 +165,7 @@ export class TaskProcess {
   /** Gives it an attempt; it must be idle. @param last Whether it is to run nothing after it. */
   run({ item, task, work }: ProcessItem, last: boolean): void {
     const since = this.#options.clock.monotonic();
-    const piece = (stream: Output) =>
+    const piece = (stream: OutputName) =>
       new LineCutter((text) =>
         this.#options.listener.printed(item, { stream: STREAM[stream], level: INFO, text })
       );

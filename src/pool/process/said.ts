@@ -18,7 +18,7 @@ export type Said =
     readonly stream: Stream;
     readonly text: string;
   }
-  | { readonly t: "out"; readonly seq: number; readonly stream: Output; readonly text: string }
+  | { readonly t: "out"; readonly seq: number; readonly stream: OutputName; readonly text: string }
   | { readonly t: "progress"; readonly seq: number; readonly fraction: number; readonly text?: string }
   | {
     readonly t: "call";
@@ -50,9 +50,9 @@ export interface Done {
 }
 
 /** What a process prints to. */
-export type Output = "stdout" | "stderr";
+export type OutputName = "stdout" | "stderr";
 /** What a line of the log is of. */
-type Stream = Output | "log";
+type Stream = OutputName | "log";
 
 /** Arguments of a call, by their names. */
 export type Arguments = Readonly<Record<string, unknown>>;
@@ -148,7 +148,7 @@ function isNumber(value: unknown): value is number {
   return Number.isSafeInteger(value) && value as number >= 0;
 }
 
-function isOutput(value: unknown): value is Output {
+function isOutput(value: unknown): value is OutputName {
   return value === "stdout" || value === "stderr";
 }
 
