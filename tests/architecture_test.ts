@@ -11,8 +11,8 @@ import { fileURLToPath } from "node:url";
 const root: string = fileURLToPath(new URL("..", import.meta.url));
 
 const PORT = "src/runtime/port.ts";
-/** The text of a program that is made of other sources. */
-const GENERATED = "src/pool/worker_code.ts";
+/** The texts of programs that are made of other sources. */
+const GENERATED: readonly string[] = ["src/pool/worker_code.ts", "src/pool/process_code.ts"];
 const FLOOR: readonly string[] = ["model", "base"];
 
 /**
@@ -301,7 +301,7 @@ test("only the choice of the runtime asks which one it is", () => {
     assert.ok(asks.match(ASKS_RUNTIME), asks);
   }
   const found = breaches(({ path, text }) =>
-    /^src\/runtime\/(deno|node|bun)\//.test(path) || path === GENERATED
+    /^src\/runtime\/(deno|node|bun)\//.test(path) || GENERATED.includes(path)
       ? []
       : [...text.matchAll(ASKS_RUNTIME)].map(([what]) => `asks ${what}`)
   );

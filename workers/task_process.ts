@@ -19,7 +19,7 @@ import { frameOf, FrameReader } from "../src/pool/process/frames.ts";
 import type { Payload } from "../src/pool/protocol.ts";
 import * as host from "../src/runtime/process_host.ts";
 import { eventsClient, storeClient } from "../src/store/client.ts";
-import { type AttemptCalls, Asks, type Reply } from "./asks.ts";
+import { Asks, type AttemptCalls, type Reply } from "./asks.ts";
 import { Attempt } from "./attempt.ts";
 import { Context, type ContextParts } from "./context.ts";
 import { errorText, uncaughtText } from "./errors.ts";

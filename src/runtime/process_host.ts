@@ -85,6 +85,7 @@ export function install(listener: HostListener): void {
   host = stepIn(listener, {
     marks: `${process.env[MARK] ?? ""} ${mark}`.trim(),
     mark,
+    environment: {},
     started: () => void (some = true),
     cleared: () => void (some = false),
     killChildren: () => some && killOffspring(mark),

@@ -5,7 +5,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import {
+  bundleProcess,
   bundleWorker,
+  processCodeFile,
+  processCodePath,
   pythonCodeFile,
   pythonCodePath,
   workerCodeFile,
@@ -25,6 +28,16 @@ test("src/pool/kinds/python_code.ts is what workers/python/ gives", () => {
     readFileSync(pythonCodePath, "utf8") === pythonCodeFile(),
     "src/pool/kinds/python_code.ts is not current: run `npm run build:worker` and commit it",
   );
+});
+
+test("src/pool/process_code.ts is what the sources in workers/ give, and short enough for an argument", () => {
+  const { program } = bundleProcess();
+  assert.ok(
+    readFileSync(processCodePath, "utf8") === processCodeFile(program),
+    "src/pool/process_code.ts is not current: run `npm run build:worker` and commit it",
+  );
+  // Linux takes no argument of 128 KiB.
+  assert.ok(program.length < 100_000, `${program.length} bytes`);
 });
 
 test("the worker program imports nothing but the runtime's own modules", async () => {

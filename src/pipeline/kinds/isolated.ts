@@ -14,7 +14,7 @@ export type IsolatedRun = FunctionSource & {
 };
 
 /** Functions in processes. */
-export const isolatedKind: OwnKind<object, IsolatedRun> & { source(run: IsolatedRun): FunctionSource } = {
+export const isolatedKind: OwnKind<object, IsolatedRun> = {
   key: "isolated",
   name: "task",
   schema: v.never(),
@@ -22,6 +22,5 @@ export const isolatedKind: OwnKind<object, IsolatedRun> & { source(run: Isolated
   problems: () => [],
   resolve: (run) => run as IsolatedRun,
   bundle: (run) => run,
-  source: (run) => run,
   shown: () => ({ isolation: "process" }),
 };

@@ -66,8 +66,6 @@ interface Described<Written extends object, Planned extends object> {
   resolve(run: Written, around: Whereabouts): Planned;
   /** What stands in a bundle. */
   bundle(run: Written, maker: BundleMaker): Written;
-  /** The function to call, where it is one of a module's; tasks with the same one may be given the same object. */
-  source?(run: Planned): FunctionSource;
   /** What the local end point shows of it besides its name. */
   shown?(run: Planned): Readonly<Record<string, unknown>>;
 }

@@ -8,7 +8,7 @@ import type { Journal } from "../../journal/journal.ts";
 import { type Past, pastOf } from "../../model/past.ts";
 import type { StateRecord } from "../../model/record.ts";
 import { isFailure, type Outcome } from "../../model/outcome.ts";
-import { plannedKindOf } from "../../pipeline/kinds/list.ts";
+import { plannedKindOf, runsOnWorkers } from "../../pipeline/kinds/list.ts";
 import type { Plan } from "../../pipeline/plan/plan.ts";
 import type { Replayed } from "../../schedule/command.ts";
 import { edgesOf } from "../../schedule/edges.ts";
@@ -108,10 +108,9 @@ export function planHash(plan: Plan): Promise<string> {
   };
   const tasks = plan.tasks.map((task) => {
     const { run } = task;
-<<<<<<< HEAD
     if (run === undefined) return task;
-    const kind = kindOf(run);
-    if ("source" in kind) {
+    const kind = plannedKindOf(run);
+    if (runsOnWorkers(kind)) {
       const { module } = kind.source(run);
       if ((run as { readonly module?: unknown }).module !== module) return task;
       return { ...task, run: { ...run, module: numberOf(module) } };
@@ -119,14 +118,6 @@ export function planHash(plan: Plan): Promise<string> {
     const files = Object.entries(run).filter(([, value]) => isFile(value));
     const numbered = files.map(([key, value]) => [key, numberOf(value as string)]);
     return { ...task, run: { ...run, ...Object.fromEntries(numbered) } };
-=======
-    const kind = run && plannedKindOf(run);
-    const module = kind?.source?.(run!).module;
-    if (module === undefined || (run as { readonly module?: unknown }).module !== module) return task;
-    let number = numbers.get(module);
-    if (number === undefined) numbers.set(module, number = numbers.size);
-    return { ...task, run: { ...run, module: number } };
->>>>>>> 4c88f4b (Run functions of modules in processes where a task asks for it)
   });
   const { name, onFailure, loops, edges } = plan;
   const parts = [name, onFailure, [...numbers.keys()], tasks, loops, ...(edges === undefined ? [] : [edges])];
