@@ -1,0 +1,246 @@
+/** Functions in processes: what they are given, that their end is not the run's, and what they can't do to others. */
+import assert from "node:assert/strict";
+import { execSync } from "node:child_process";
+import process from "node:process";
+import test from "node:test";
+import { pipeline } from "../../src/pipeline/builder/builder.ts";
+import { compile } from "../../src/pipeline/plan/compile.ts";
+import { PipelineError } from "../../src/model/problem.ts";
+import type { RunOptions } from "../../src/run/execution.ts";
+import {
+  fixture,
+  type FixtureTask,
+  manifest,
+  only,
+  outcomes,
+  printed,
+  see,
+  type Seen,
+  start,
+} from "./rig.ts";
+import type { Manifest, ManifestTask } from "../../src/pipeline/document/manifest.ts";
+
+type Isolated = Omit<FixtureTask, "isolation">;
+
+function isolated(tasks: Readonly<Record<string, Isolated>>): Manifest {
+  const all = Object.entries(tasks).map(([name, task]) => [name, { isolation: "process", ...task }] as const);
+  return manifest("isolated", Object.fromEntries(all), { onFailure: "continue" });
+}
+
+/** One after the other, and so on one process, as long as that lives. */
+function inTurn(tasks: readonly (readonly [name: string, task: Isolated])[]): Manifest {
+  return isolated(Object.fromEntries(tasks.map(([name, task], at) => [name, {
+    ...(at === 0 ? {} : { needs: [{ task: tasks[at - 1]![0], on: "any" as const }] }),
+    ...task,
+  }])));
+}
+
+async function runOne(name: string, task: Isolated = {}, options: RunOptions = {}) {
+  const seen = await see(isolated({ t: { export: name, ...task } }), options);
+  return { seen, attempt: only(seen.result, "t"), lines: printed(seen, "t") };
+}
+
+function valueOf(seen: Seen, task: string): unknown {
+  return only(seen.result, task).value;
+}
+
+/** How many processes have this text in their environment. */
+function processesWith(text: string): number {
+  return Number(
+    execSync(`grep -ls '${text}' /proc/[0-9]*/environ 2>/dev/null | wc -l`, { encoding: "utf8" }),
+  );
+}
+
+test("isolation: a function gets and gives all that it does on a worker, in a process that stays warm", async () => {
+  const seen = await see(inTurn([
+    ["first", { export: "value" }],
+    ["given", { params: { deep: [1, null] }, needs: [{ task: "first", as: "before" }] }],
+    ["one", { export: "pid" }],
+    ["two", { export: "pid" }],
+    ["three", { export: "pid", fresh: true }],
+  ]));
+  const made = { raw: new Uint8Array([0, 255]), text: "ä😀" };
+  assert.deepEqual(valueOf(seen, "first"), made);
+  assert.deepEqual(valueOf(seen, "given"), {
+    inputs: { before: made },
+    params: { deep: [1, null] },
+    run: seen.result.run,
+    who: ["given", 0, 1],
+    seen: { at: "given" },
+    none: true,
+    count: 2,
+    detail: new Uint8Array([7]),
+    task: "given",
+    before: ["succeeded"],
+  });
+  assert.equal(valueOf(seen, "one"), valueOf(seen, "two"));
+  assert.notEqual(valueOf(seen, "one"), process.pid);
+  assert.notEqual(valueOf(seen, "two"), valueOf(seen, "three"), "a fresh one has run nothing before");
+});
+
+test("isolation: errors, values that can't be sent and refusals are told as on a worker", async () => {
+  const seen = await see(
+    inTurn([["fails", {}], ["unsendable", {}], ["refused", {}], ["uncaught", {}], ["pid", {}]]),
+  );
+  const { error } = only(seen.result, "fails");
+  assert.deepEqual([error!.name, error!.message, error!.cause?.message], ["TypeError", "no", "why"]);
+  assert.match(error!.stack!, /isolated\.ts/);
+  assert.doesNotMatch(error!.stack!, /outrider-worker|\[eval/, "our own frames are left out");
+  assert.match(only(seen.result, "unsendable").error!.message, /^unsendable\.items\[1\] is a function/);
+  assert.equal(only(seen.result, "refused").error!.name, "ConflictError");
+  assert.equal(only(seen.result, "uncaught").error!.message, "from a timer");
+  assert.equal(only(seen.result, "pid").outcome, "succeeded");
+});
+
+test("isolation: what a function and its children print is told as its own, with its level", async () => {
+  const { seen, lines } = await runOne("prints");
+  assert.deepEqual(lines.toSorted(), [
+    "child",
+    "err",
+    "half line",
+    "later",
+    "lines",
+    "no end",
+    "out",
+    "quiet",
+    "two",
+  ]);
+  const levels = seen.logs.filter(({ task }) => task === "t").map((
+    { text, level, stream },
+  ) => [text, level, stream]);
+  const of = (text: string) => levels.find(([each]) => each === text)!.slice(1);
+  assert.deepEqual([of("out"), of("err"), of("quiet")], [["info", "stdout"], ["error", "stderr"], [
+    "debug",
+    "stdout",
+  ]]);
+  assert.deepEqual([of("half line"), of("lines")], [["info", "stdout"], ["warn", "log"]]);
+});
+
+test("isolation: a process that ends, by whatever, ends its attempt and nothing else", async () => {
+  const ways = ["exits", "aborts", "faults"];
+  const seen = await see(
+    inTurn(ways.flatMap((way) => [[way, {}], [`after ${way}`, { export: "pid" }]] as const)),
+  );
+  const told = ways.map((way) => {
+    const { outcome, reason, code, because } = only(seen.result, way);
+    return [outcome, reason, code ?? because];
+  });
+  assert.deepEqual(told, [
+    ["crashed", "exit", 5],
+    ["crashed", "lost", "its process ended by SIGABRT"],
+    ["crashed", "lost", "its process ended by SIGSEGV"],
+  ]);
+  assert.deepEqual(printed(seen, "exits"), ["going"]);
+  const pids = ways.map((way) => valueOf(seen, `after ${way}`));
+  assert.equal(new Set(pids).size, 3, "each in a new process");
+});
+
+test("isolation: a crashed attempt is tried again in a new process", async () => {
+  const { result } = await see(isolated({ flaky: { retry: { attempts: 2, delay: 0 } } }));
+  assert.deepEqual(result.tasks["flaky"]!.map(({ outcome, value }) => [outcome, value]), [
+    ["crashed", undefined],
+    ["succeeded", 2],
+  ]);
+});
+
+test("isolation: memory is a limit, for what a function starts as well, and the next attempt works", async () => {
+  const memory = "256MiB";
+  const seen = await see(inTurn([
+    ["much", { export: "eats", params: { mib: 2_000 }, memory }],
+    ["lets", { memory }],
+    ["little", { export: "eats", params: { mib: 16 }, memory }],
+  ]));
+  for (const task of ["much", "lets"]) {
+    const { outcome, reason, because = "" } = only(seen.result, task);
+    assert.deepEqual([outcome, reason], ["crashed", "memory"], `${task}: ${because}`);
+  }
+  assert.match(only(seen.result, "lets").because!, /^it had \d+ MiB, and may have 256$/);
+  assert.equal(valueOf(seen, "little"), 4);
+});
+
+test("isolation: a timeout aborts the signal, and kills after the grace what does not listen", async () => {
+  const seen = await see(
+    isolated({ heeds: { timeout: "3s" }, spins: { timeout: "3s" } }),
+    { killGraceMs: 500, workers: 2 },
+  );
+  for (const name of ["heeds", "spins"]) {
+    const { outcome, because } = only(seen.result, name);
+    assert.deepEqual([outcome, because], ["timed_out", "it ran longer than its timeout of 3 s"], name);
+  }
+  assert.deepEqual(printed(seen, "heeds"), ["in", "AbortError"]);
+  assert.deepEqual(printed(seen, "spins"), ["spinning"]);
+  assert.equal(processesWith(`OUTRIDER_RUN=${seen.result.run}`), 0);
+});
+
+test("isolation: a cancel reaches a function that waits, and a run that is over leaves no process", async () => {
+  const going = start(isolated({ heeds: {} }), { killGraceMs: 5_000 });
+  await going.says("in");
+  assert.ok(processesWith(`OUTRIDER_RUN=${going.execution.run}`) > 0);
+  going.execution.cancel("enough");
+  const { result } = await going.seen;
+  assert.deepEqual([only(result, "heeds").outcome, only(result, "heeds").because], ["cancelled", "enough"]);
+  assert.equal(processesWith(`OUTRIDER_RUN=${result.run}`), 0);
+});
+
+test("isolation: what a function leaves behind is stopped, and told", async () => {
+  const { seen, attempt, lines } = await runOne("leaves");
+  assert.equal(attempt.outcome, "succeeded");
+  assert.deepEqual(lines, ["It ended and left processes behind: they are stopped"]);
+  assert.equal(processesWith(`OUTRIDER_RUN=${seen.result.run}`), 0);
+});
+
+test("isolation: a task that spoils the line, or forges what its runner says, has crashed, and nothing else is harmed", async () => {
+  const ways = ["writes", "long", "closes", "forges", "claims", "twice", "asks"];
+  const seen = await see(inTurn(ways.flatMap((way) => [
+    [way, { export: "spoils", params: { way } }] as const,
+    [`after ${way}`, { export: "value" }] as const,
+  ])));
+  for (const way of ways) {
+    assert.equal(only(seen.result, way).outcome, "crashed", way);
+    assert.equal(only(seen.result, `after ${way}`).outcome, "succeeded", way);
+  }
+  assert.match(only(seen.result, "forges").because!, /^it has set a mark that is not its runner's; /);
+  assert.match(only(seen.result, "writes").because!, /^it has sent what is no JSON; /);
+});
+
+test("isolation: what a task makes of the language is not the next one's harm", async () => {
+  const seen = await see(inTurn([["breaks", {}], ["value", {}]]));
+  assert.deepEqual(outcomes(seen.result), { breaks: "succeeded", value: "succeeded" });
+});
+
+test("isolation: the typed builder has it, beside tasks on workers", async () => {
+  const p = pipeline("built", { module: fixture("isolated_pipeline") });
+  const apart = p.task("apart", () => process.pid, { isolation: "process", memory: "512MiB" });
+  p.task("here", { apart }, ({ inputs }) => [inputs.apart, process.pid]);
+  const { result } = await see(p);
+  const [there, here] = only(result, "here").value as [number, number];
+  assert.deepEqual([here, there !== here], [process.pid, true]);
+});
+
+test("isolation: what can't be isolated, or limited, is told with its place", () => {
+  const told = (task: ManifestTask) => {
+    try {
+      compile({ outrider: 1, name: "p", tasks: { t: task } }, "file:///p/");
+      return [];
+    } catch (error) {
+      return (error as PipelineError).problems.map(({ place, message }) =>
+        `${place}: ${message.slice(0, 60)}`
+      );
+    }
+  };
+  const run = { module: "./a.ts" };
+  assert.deepEqual(told({ run, isolation: "process", memory: "64MiB" }), []);
+  assert.deepEqual(told({ run, isolation: "thread" }), []);
+  assert.deepEqual(told({ run: { command: ["x"] }, isolation: "process" }), [
+    "tasks.t.isolation: Is for functions of modules: take it out, as Python and prog",
+  ]);
+  assert.deepEqual(told({ isolation: "process" }), [
+    "tasks.t.isolation: There is nothing to isolate, as the task runs nothing: take ",
+  ]);
+  assert.deepEqual(told({ run, memory: "1GiB" }), [
+    'tasks.t.memory: Is for functions of modules with "isolation": "process"; that',
+  ]);
+  assert.deepEqual(told({ run, isolation: "process", memory: "63MiB" }), [
+    'tasks.t.memory: "63MiB" is out of range: a process takes at least 64MiB',
+  ]);
+});
