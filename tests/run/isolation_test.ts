@@ -5,7 +5,7 @@ import process from "node:process";
 import test from "node:test";
 import { pipeline } from "../../src/pipeline/builder/builder.ts";
 import { compile } from "../../src/pipeline/plan/compile.ts";
-import { PipelineError } from "../../src/model/problem.ts";
+import type { PipelineError } from "../../src/model/problem.ts";
 import type { RunOptions } from "../../src/run/execution.ts";
 import {
   fixture,
