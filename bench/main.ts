@@ -29,6 +29,7 @@ const GROUPS: Readonly<Record<string, { readonly repeat: number; readonly comman
   metg: { repeat: 1, commands: ["metg"] },
   wfformat: { repeat: 1, commands: ["wfformat"] },
   python: { repeat: 1, commands: ["python"] },
+  isolation: { repeat: 1, commands: ["isolation"] },
   startup: { repeat: 1, commands: ["startup"] },
   http: { repeat: 1, commands: ["http"] },
   uplink: { repeat: 1, commands: ["uplink_records", "uplink_bytes", "uplink_journal", "uplink_executors"] },

@@ -80,7 +80,7 @@ test("messages: those that there are come out with what they may have", () => {
     notes: ["n", 2],
     cause: { name: "C" },
   };
-  assert.deepEqual(of({ t: "done", seq: 1, mark: DIGITS, error, memory: 1, left: true }), {
+  assert.deepEqual(of({ t: "done", seq: 1, mark: DIGITS, error, memory: 1, left: true, spent: true }), {
     t: "done",
     seq: 1,
     mark: DIGITS,
@@ -88,6 +88,16 @@ test("messages: those that there are come out with what they may have", () => {
     memory: false,
     cancelled: false,
     left: true,
+    spent: true,
+  });
+  assert.deepEqual(of({ t: "log", seq: 1, level: "warn", text: "a" }), {
+    ...{ t: "log", seq: 1, level: "warn", stream: "log", text: "a" },
+  });
+  assert.deepEqual(of({ t: "log", seq: 1, level: "warn", text: "a", stream: "stderr" }), {
+    ...{ t: "log", seq: 1, level: "warn", stream: "stderr", text: "a" },
+  });
+  assert.deepEqual(of({ t: "out", seq: 1, stream: "stdout", text: "a" }), {
+    ...{ t: "out", seq: 1, stream: "stdout", text: "a" },
   });
   // A task of netUnicorn may fail with a value.
   const failed = { t: "done", seq: 1, mark: DIGITS, value: "1", error: { name: "E", message: "m" } };
@@ -96,6 +106,7 @@ test("messages: those that there are come out with what they may have", () => {
     memory: false,
     cancelled: true,
     left: false,
+    spent: false,
   });
 });
 
@@ -111,6 +122,9 @@ test("messages: what has not the form of one is told as wrong", () => {
     { t: "log", seq: 1, level: 1, text: "" },
     { t: "log", seq: -1, level: "info", text: "" },
     { t: "log", seq: 1.5, level: "info", text: "" },
+    { t: "log", seq: 1, level: "info", text: "", stream: "out" },
+    { t: "out", seq: 1, stream: "log", text: "" },
+    { t: "out", seq: 1, stream: "stdout", text: 1 },
     { t: "progress", seq: 1, fraction: "1" },
     { t: "progress", seq: 1, fraction: 1, text: 1 },
     { t: "call", seq: 1, id: 1, call: "store.get", with: [] },

@@ -238,7 +238,7 @@ test("isolation: what can't be isolated, or limited, is told with its place", ()
     "tasks.t.isolation: There is nothing to isolate, as the task runs nothing: take ",
   ]);
   assert.deepEqual(told({ run, memory: "1GiB" }), [
-    'tasks.t.memory: Is for functions of modules with "isolation": "process"; that',
+    'tasks.t.memory: Is for functions of modules with "isolation": "process"; tha',
   ]);
   assert.deepEqual(told({ run, isolation: "process", memory: "63MiB" }), [
     'tasks.t.memory: "63MiB" is out of range: a process takes at least 64MiB',
