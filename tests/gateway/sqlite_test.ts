@@ -79,6 +79,27 @@ test("gateway: what fails half way is not kept at all", () => {
   store.close();
 });
 
+test("gateway: an answer about a flag is kept for an hour, also over a restart by which the clock begins anew", () => {
+  inFolder((file) => {
+    const put = (store: ReturnType<typeof sqliteGatewayStore>, operation: string, at: number) =>
+      store.putFlagAnswer("x", { operation, at, done: true, flag: { name: "n", version: 1 } });
+    const before = sqliteGatewayStore(file);
+    put(before, "one", 1_000_000);
+    put(before, "two", 1_500_000);
+    before.close();
+    const after = sqliteGatewayStore(file);
+    const kept = () => ["one", "two", "three"].filter((id) => after.flagAnswer("x", id) !== undefined);
+    put(after, "three", 5);
+    put(after, "four", 5 + 3_600_000 - 500_000);
+    assert.deepEqual(kept(), ["one", "two", "three"]);
+    put(after, "five", 5 + 3_600_000 - 500_000 + 1);
+    assert.deepEqual(kept(), ["two", "three"]);
+    put(after, "six", 5 + 3_600_000 + 1);
+    assert.deepEqual(kept(), []);
+    after.close();
+  });
+});
+
 test("gateway: a bundle that nobody is given any more is forgotten", () => {
   inFolder((file) => {
     const store = sqliteGatewayStore(file);

@@ -460,3 +460,16 @@ test("uplink: netUnicorn: a refusal names the variables that were set", async ()
     await assert.rejects(answering(none, 422).flags.read("n", limits), { status: 422, own: false }, none);
   }
 });
+
+test("uplink: netUnicorn: a flag that was counted and has no number after all counts as 0", async () => {
+  const clock = new HandClock();
+  const gateway = netunicornGateway({
+    ...{ url: "http://gateway.test", executor: "e", experiment: "x", clock },
+    fetch: (_, { method }) =>
+      Promise.resolve(
+        method === "POST" ? Response.json(null) : Response.json({ text_value: "t", int_value: null }),
+      ),
+  });
+  const flags = createFlags({ gateway, clock, random: () => 0, newId: () => "id" });
+  assert.equal(await flags.increment("n"), 0);
+});
