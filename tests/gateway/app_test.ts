@@ -114,6 +114,8 @@ test("gateway: parked ranges and gap records let what is behind them pass", asyn
   assert.equal((await w.send({ records: [ENDED], parked })).acknowledged.state, 3);
   const gap = { ...line(30), dropped: { count: 29, bytes: 999 } };
   assert.equal((await w.send({ lane: "log", records: [gap, line(31)] })).acknowledged.log, 31);
+  const one = { ...line(33), dropped: { count: 1, bytes: 9 } };
+  assert.equal((await w.send({ lane: "log", records: [one] })).acknowledged.log, 33);
 });
 
 test("gateway: a silent executor is lost with its run; a late result overrides it", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { proofOf } from "../../src/base/proof.ts";
+import { refusalOf } from "../../src/http/failure.ts";
 import type { HttpOptions } from "../../src/http/port.ts";
 import { HandClock } from "../uplink/rig.ts";
 import { HandRun, StreamReader, TOKEN, world } from "./rig.ts";
@@ -450,4 +451,25 @@ test("http: who is kept out is told of which page, where it was said", async () 
     /^Pages of "?http:\/\/evil.example"? get nothing/,
   );
   assert.match(await told({ "sec-fetch-site": "cross-site" }), /^Pages of other origins get nothing/);
+});
+
+test("http: the status reads no more of the tasks than it lists, and what is no error of the store's refuses nothing", async () => {
+  const run = new HandRun();
+  const tasks = 100_000;
+  const { snapshot } = run;
+  run.snapshot = (limit) => ({ ...snapshot.call(run, limit), tasks });
+  const asked: number[] = [];
+  run.standings = (offset = 0, limit = Infinity) => {
+    asked.push(offset);
+    return Array.from({ length: Math.min(limit, tasks - offset) }, (_, at) => ({
+      ...{ task: `t${offset + at}`, iteration: 0, attempt: 0, waitsFor: [] },
+      standing: "waiting",
+    }));
+  };
+  assert.equal((await world({}, run).ask("/status")).status, 200);
+  assert.deepEqual(asked, [0]);
+  for (const error of [undefined, null, "x", {}, new Error("x"), { code: "toString" }]) {
+    assert.equal(refusalOf(error), undefined);
+  }
+  assert.equal(refusalOf({ code: "STORE_FULL", message: "m" })?.status, 507);
 });

@@ -541,6 +541,7 @@ test("uplink: a run that is told whole has as long as its length, and goes small
     0,
   );
   assert.deepEqual([gap.seq, gap.dropped], [left, { count: left - 1, bytes }]);
+  assert.deepEqual((gap as { at?: unknown }).at, journal.lanes.log[left]!["at"]);
   report.online();
   await pass(499, { clock, activity });
   assert.equal(sent.length, 2, "a refusal's pause is not the network's");

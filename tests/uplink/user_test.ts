@@ -207,3 +207,17 @@ test("uplink: a user's questions have only what was asked for in them, each part
   }
   assert.deepEqual(asked, questions.map(([, what]) => what));
 });
+
+test("uplink: a bundle has as long to leave as its size needs on a slow line, and is given up then", async () => {
+  const clock = new HandClock();
+  const user = userGateway({
+    ...{ url: "http://gateway.test", clock, random: () => 0 },
+    fetch: () => new Promise<Response>(() => {}),
+  });
+  const submitted = user.submit(new Uint8Array(50_000), "e");
+  const began = clock.monotonic();
+  clock.step();
+  await assert.rejects(submitted, { code: "OUTRIDER_GATEWAY_TIMEOUT" });
+  assert.equal(clock.monotonic() - began, 31_000);
+  assert.equal(clock.timers, 0);
+});

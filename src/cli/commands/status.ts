@@ -10,48 +10,15 @@ import { EXIT } from "../line/context.ts";
 import { endPointFlags, endPointOf } from "../ask/end_point.ts";
 import type { EndPointFlags } from "../ask/end_point.ts";
 import { span } from "../view/measures.ts";
+import type { StatusView } from "../../http/schema.ts";
 
 interface Flags extends EndPointFlags {
   readonly json?: boolean;
 }
 
-/** What is shown of the status document. */
-interface StatusDocument {
-  readonly executor: string;
-  readonly version: string;
-  readonly runtime: string;
-  readonly uptimeMs: number;
-  readonly unable?: string;
-  readonly state?: string;
-  readonly conditions: readonly { readonly code: string; readonly message: string }[];
-  readonly run?: {
-    readonly id: string;
-    readonly pipeline: string;
-    readonly state: string;
-    readonly tasks: number;
-    readonly counts: Readonly<Record<string, number>>;
-    readonly running: readonly {
-      readonly task: string;
-      readonly worker: number;
-      readonly ranMs: number;
-      readonly progress?: { readonly fraction: number; readonly text?: string };
-    }[];
-    readonly waiting: readonly {
-      readonly task: string;
-      readonly waitsFor: readonly { readonly task: string }[];
-    }[];
-    readonly skipped: readonly { readonly task: string; readonly because: string }[];
-  };
-  readonly gateway?: {
-    readonly url: string;
-    readonly lastContactAt?: string;
-    readonly spool: { readonly state: number; readonly log: number };
-  };
-}
-
 async function status(this: CliContext, { json, ...where }: Flags): Promise<void> {
   const told = await (await endPointOf(where, this.runtime)).ask("/status", { expected: [503] });
-  const document = told.json<StatusDocument>(({ executor, conditions }) =>
+  const document = told.json<StatusView>(({ executor, conditions }) =>
     typeof executor === "string" && Array.isArray(conditions)
   );
   if (json) this.runtime.stdout.json(`${JSON.stringify(document)}\n`);
@@ -60,7 +27,7 @@ async function status(this: CliContext, { json, ...where }: Flags): Promise<void
 }
 
 function textOf(
-  { executor, version, runtime, uptimeMs, unable, state, conditions, run, gateway }: StatusDocument,
+  { executor, version, runtime, uptimeMs, unable, state, conditions, run, gateway }: StatusView,
 ): string {
   const rows = [
     ["executor", `${executor}, Outrider ${version} on ${runtime}, up ${span(uptimeMs)}`],
@@ -73,12 +40,12 @@ function textOf(
   return columns(rows);
 }
 
-function gatewayText({ url, lastContactAt, spool }: NonNullable<StatusDocument["gateway"]>): string {
+function gatewayText({ url, lastContactAt, spool }: NonNullable<StatusView["gateway"]>): string {
   return `${url}, last answer ${lastContactAt ?? "never"}, ${spool.state + spool.log} records to send`;
 }
 
 function runRows(
-  { id, pipeline, state, tasks, counts, running, waiting, skipped }: NonNullable<StatusDocument["run"]>,
+  { id, pipeline, state, tasks, counts, running, waiting, skipped }: NonNullable<StatusView["run"]>,
 ) {
   const counted = Object.entries(counts).filter(([, count]) => count > 0).map(([name, count]) =>
     `${count} ${name}`
