@@ -1,9 +1,9 @@
 """Runs tasks of netUnicorn's graphs for Outrider: opens the graph, tells what is in it, and forks for each task.
 
-Owns what netUnicorn's tasks see (previous_steps) and what their results become. It is read behind runner.py, in the same
-namespace, and must not know more of the line to the executor than a runner does.
-Invariant: only a value that JSON has word for word is told as JSON; every other one is told as its pickle. What a task does
-to this process is undone with its fork, unless the pipeline wants none.
+Owns what netUnicorn's tasks see (previous_steps) and what their results become. It is read behind runner.py, in the
+same namespace, and must not know more of the line to the executor than a runner does.
+Invariant: only a value that JSON has word for word is told as JSON; every other one is told as its pickle. What a task
+does to this process is undone with its fork, unless the pipeline wants none.
 """
 
 import atexit
@@ -98,7 +98,10 @@ class Graph:
         try:
             return cloudpickle.loads(data)
         except ModuleNotFoundError as error:
-            raise GraphError("The graph needs the module %s, which %s (%s) lacks: install it" % (error.name, sys.executable, version_of())) from error
+            raise GraphError(
+                "The graph needs the module %s, which %s (%s) lacks: install it"
+                % (error.name, sys.executable, version_of())
+            ) from error
         except Exception as error:
             raise GraphError("%s can't open the graph: %s: %s" % (version_of(), type(error).__name__, error)) from error
 
@@ -107,7 +110,10 @@ class Graph:
         from netunicorn.base.task import Task, TaskDispatcher
 
         if isinstance(node, TaskDispatcher):
-            raise GraphError("The task %s is a dispatcher yet: netUnicorn's client chooses the task as it deploys the graph" % node.name)
+            raise GraphError(
+                "The task %s is a dispatcher yet: netUnicorn's client chooses the task as it deploys the graph"
+                % node.name
+            )
         if isinstance(node, Task):
             return str(node.name)
         return "stage %d" % node if isinstance(node, int) else str(node)
@@ -129,10 +135,15 @@ class Graph:
             "earlyStopping": bool(self.whole.early_stopping),
             "report": bool(self.whole.report_results),
             "nodes": [
-                {"task": True, "name": name, "type": type(node).__qualname__} if isinstance(node, Task) else {"task": False, "name": name}
+                {"task": True, "name": name, "type": type(node).__qualname__}
+                if isinstance(node, Task)
+                else {"task": False, "name": name}
                 for node, name in zip(self.nodes, self.names)
             ],
-            "edges": [self._edge(at[before], at[after], details) for before, after, details in self.whole.graph.edges(data=True)],
+            "edges": [
+                self._edge(at[before], at[after], details)
+                for before, after, details in self.whole.graph.edges(data=True)
+            ],
         }
 
     @staticmethod
@@ -181,7 +192,9 @@ def is_exact(value: Any, depth: int = 0) -> bool:
     if kind is list:
         return all(is_exact(item, depth + 1) for item in value)
     if kind is dict:
-        return "$pickle" not in value and bool(all(type(key) is str and is_exact(key) and is_exact(item, depth + 1) for key, item in value.items()))
+        return "$pickle" not in value and bool(
+            all(type(key) is str and is_exact(key) and is_exact(item, depth + 1) for key, item in value.items())
+        )
     return False
 
 
@@ -266,7 +279,9 @@ def results_of(attempts: List[Dict[str, Any]]) -> List[Any]:
             results.append(Failure(value_of(attempt["value"])))
         else:
             error = attempt.get("error") or {}
-            results.append(Failure(error.get("stack") or error.get("message") or attempt.get("because") or attempt["outcome"]))
+            results.append(
+                Failure(error.get("stack") or error.get("message") or attempt.get("because") or attempt["outcome"])
+            )
     return results
 
 
@@ -339,7 +354,9 @@ class GraphRunner(Runner):
             told = {"name": "Failure", "message": shown(inner)}
             return {"error": told, "value": value_text(inner, context.task)}
         except Exception as wrong:
-            return {"error": error_of(GraphError("The result can't be pickled: %s: %s" % (type(wrong).__name__, wrong)))}
+            return {
+                "error": error_of(GraphError("The result can't be pickled: %s: %s" % (type(wrong).__name__, wrong)))
+            }
 
     def previous(self, context: Context) -> Dict[str, List[Any]]:
         graph = self.opened()
@@ -352,7 +369,7 @@ class GraphRunner(Runner):
         return steps
 
     def run_apart(self, task: Any, context: Context) -> None:
-        """Runs a task in a fork of this process. If that ends otherwise than by telling what it came to, so does this one."""
+        """Runs a task in a fork of this process, which ends as that does where that has not told what it came to."""
         self.flush()
         reading, writing = os.pipe()
         child = forked()
@@ -367,7 +384,7 @@ class GraphRunner(Runner):
                 status = told.until_end_of(child)
                 break
             except Cancelled:
-                # The whole group got the signal: the task tidies up, and is waited for until the executor has had enough.
+                # The whole group got the signal: the task tidies up, and is waited for until the executor kills.
                 stopped = True
         os.close(reading)
         self.made = told.message()
@@ -402,7 +419,10 @@ class GraphRunner(Runner):
 
 
 class Told:
-    """What a fork tells before it ends: a length of eight bytes, and so many. What it has started may live on with its end of the pipe."""
+    """What a fork tells before it ends: a length of eight bytes, and so many.
+
+    What it has started may live on with its end of the pipe.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -55,7 +55,7 @@ Duration = Union[int, float, str]
 
 
 class Cancelled(BaseException):
-    """The attempt is to end: its time is over, or the run is cancelled. It is no Exception, so that little catches it."""
+    """The attempt is to end: its time is over, or the run is cancelled. No Exception, so that little catches it."""
 
 
 class ValueRuleError(TypeError):
