@@ -13,10 +13,11 @@ import {
   stringify,
   then,
 } from "../src/base/primordials.ts";
+import { systemClock } from "../src/base/clock.ts";
 import type { FunctionSource } from "../src/pipeline/kinds/kind.ts";
 import { encode } from "../src/model/value.ts";
 import { frameOf, FrameReader } from "../src/pool/process/frames.ts";
-import type { Payload } from "../src/pool/protocol.ts";
+import type { AbortOutcome, Payload } from "../src/pool/protocol.ts";
 import * as host from "../src/runtime/process_host.ts";
 import { eventsClient, storeClient } from "../src/store/client.ts";
 import { Asks, type AttemptCalls, type Reply } from "./asks.ts";
@@ -30,6 +31,8 @@ import { provideOutrider } from "./provided.ts";
 
 const PROTOCOL = 1;
 const MARK_DIGITS = 32;
+/** How long the line may take to say why an attempt is to end, milliseconds. */
+const UNSAID_MS = 50;
 /** Said where a task ends and its processes do not. */
 const LEFT = "It ended and left processes behind: they are stopped";
 
@@ -38,6 +41,7 @@ type Order =
   | { readonly t: "setup"; readonly run: string; readonly runner: string; readonly module?: string }
   | Run
   | Reply & { readonly t: "reply" }
+  | { readonly t: "abort"; readonly seq: number; readonly outcome: AbortOutcome }
   | { readonly t: "end" };
 
 interface Run {
@@ -79,7 +83,11 @@ host.install({
   uncaught,
   exiting() {},
 });
-host.onTerminate(() => current?.abort("cancelled"));
+host.onTerminate(() => {
+  const attempt = current;
+  // The line says why; where it does not, it is another who wants it to end.
+  systemClock.after(UNSAID_MS, () => attempt?.abort("cancelled"));
+});
 provideOutrider(host.provide);
 const reader = new FrameReader((body) => obey(parse(decodeUtf8(body)) as Order, body), Infinity);
 host.openLine((bytes) => void reader.push(bytes));
@@ -135,6 +143,8 @@ function obey(order: Order, body: Uint8Array): void {
       return begin(order, body);
     case "reply":
       return asks.receive(order);
+    case "abort":
+      return current?.seq === order.seq ? current.abort(order.outcome) : undefined;
     case "end":
       return host.end();
   }

@@ -6,6 +6,8 @@ import test from "node:test";
 import { pipeline } from "../../src/pipeline/builder/builder.ts";
 import { compile } from "../../src/pipeline/plan/compile.ts";
 import type { PipelineError } from "../../src/model/problem.ts";
+import type { RunResult } from "../../src/model/result.ts";
+import { runCli, startCli, withFiles } from "../rig.ts";
 import type { RunOptions } from "../../src/run/execution.ts";
 import {
   fixture,
@@ -167,7 +169,7 @@ test("isolation: a timeout aborts the signal, and kills after the grace what doe
     const { outcome, because } = only(seen.result, name);
     assert.deepEqual([outcome, because], ["timed_out", "it ran longer than its timeout of 3 s"], name);
   }
-  assert.deepEqual(printed(seen, "heeds"), ["in", "AbortError"]);
+  assert.deepEqual(printed(seen, "heeds"), ["in", "TimeoutError"]);
   assert.deepEqual(printed(seen, "spins"), ["spinning"]);
   assert.equal(processesWith(`OUTRIDER_RUN=${seen.result.run}`), 0);
 });
@@ -180,6 +182,38 @@ test("isolation: a cancel reaches a function that waits, and a run that is over 
   const { result } = await going.seen;
   assert.deepEqual([only(result, "heeds").outcome, only(result, "heeds").because], ["cancelled", "enough"]);
   assert.equal(processesWith(`OUTRIDER_RUN=${result.run}`), 0);
+});
+
+test("isolation: no process is left when the executor is killed, whatever its function does", async () => {
+  const probe = `PROBE_${Math.random().toString(36).slice(2)}`;
+  const file = JSON.stringify(isolated({ spins: {}, leavesAndWaits: {} }));
+  await withFiles({ "p.json": file }, async (cwd) => {
+    const cli = startCli(["run", "p.json", "--workers", "2"], { cwd, env: { [probe]: "1" } });
+    await Promise.all([cli.says("spinning"), cli.says("left behind")]);
+    // Two processes, and what one of them has started.
+    assert.ok(processesWith(probe) >= 3);
+    cli.kill("SIGKILL");
+    await cli.ended;
+    for (let tries = 0; processesWith(probe) > 0; tries++) {
+      assert.ok(tries < 200, `left: ${processesWith(probe)}`);
+      await new Promise((later) => setTimeout(later, 50));
+    }
+  });
+});
+
+test("isolation: the command runs functions in processes too, in loops as well", async () => {
+  const more = { loops: [{ from: "pid", to: "pid", times: 2 }] };
+  const file = JSON.stringify({
+    ...isolated({ pid: {}, flaky: { needs: ["pid"], retry: { attempts: 1 } } }),
+    ...more,
+  });
+  await withFiles({ "p.json": file }, async (cwd) => {
+    const { stdout } = await runCli(["run", "p.json", "--json"], { cwd });
+    const result = JSON.parse(stdout) as RunResult;
+    const pids = result.tasks["pid"]!.map(({ value }) => value);
+    assert.deepEqual([pids.length, new Set(pids).size], [3, 1], "three times, on one process");
+    assert.equal(only(result, "flaky").outcome, "crashed");
+  });
 });
 
 test("isolation: what a function leaves behind is stopped, and told", async () => {

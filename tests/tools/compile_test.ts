@@ -53,6 +53,20 @@ function manifest(tasks: unknown): string {
   return JSON.stringify({ outrider: 1, name: "alone", tasks });
 }
 
+test("the executable runs functions in processes of its own, whose end is not the run's", () => {
+  const code = "export const pid = () => process.pid; export const exits = () => process.exit(5);";
+  const { tasks } = runAlone("isolated", {
+    "pipeline.json": manifest({
+      pid: { run: { module: "./tasks.js", export: "pid" }, isolation: "process" },
+      same: { run: { module: "./tasks.js", export: "pid" }, isolation: "process", needs: ["pid"] },
+      exits: { run: { module: "./tasks.js", export: "exits" }, isolation: "process", needs: ["same"] },
+    }),
+    "tasks.js": code,
+  });
+  assert.equal(tasks["pid"]![0]!.value, tasks["same"]![0]!.value);
+  assert.equal(tasks["exits"]![0]!.outcome, "crashed");
+});
+
 test("the executable runs a JSON pipeline with TypeScript and JavaScript modules beside it", () => {
   const { code, tasks } = runAlone("modules", {
     "pipeline.json": manifest({

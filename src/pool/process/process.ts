@@ -192,6 +192,7 @@ export class TaskProcess {
     if (attempt === undefined || attempt.abort !== undefined || attempt.ending !== undefined) return;
     attempt.abort = { outcome, because };
     this.#spent = true;
+    this.#send(JSON.stringify({ t: "abort", seq: attempt.seq, outcome }));
     this.#group?.signal("SIGTERM");
     attempt.cancels.push(this.#options.clock.after(this.#options.killGraceMs, () => this.#kill()));
   }
