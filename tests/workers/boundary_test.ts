@@ -184,7 +184,8 @@ test("zeros in the outbox, cells that lie: the attempt has crashed, the others r
       }),
       ONE,
     );
-    await going.until((event) => event.type === "attempt.started");
+    // Then its thread writes nothing more that could undo it.
+    await going.until((event) => event.type === "attempt.progressed");
     harm(lastShared());
     const { result } = await going.seen;
     const { outcome, reason, because } = only(result, "hangs");
