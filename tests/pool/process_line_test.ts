@@ -139,6 +139,10 @@ test("messages: what has not the form of one is told as wrong", () => {
     const said = readSaid(bytes(JSON.stringify(message)));
     assert.equal(typeof said, "string", JSON.stringify(message));
   }
+  const form = "it has sent a message of a form that there is not";
+  assert.equal(readSaid(bytes(`{"t":"${"x".repeat(60)}"}`)), `${form} ("${"x".repeat(40)}")`);
+  assert.equal(readSaid(bytes('{"t":5}')), `${form} (it has no t)`);
+  assert.equal(readSaid(bytes("null")), "it has sent what is no message");
   assert.equal(readSaid(bytes("{")), "it has sent what is no JSON");
   assert.equal(readSaid(new Uint8Array([0x22, 0xff, 0x22])), "it has sent what is no JSON");
   const bomb = `{"t":"log","seq":1,"level":"info","text":"","x":[${"0,".repeat(40_000)}0]}`;

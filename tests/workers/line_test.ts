@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { WorkerData } from "../../src/pool/protocol.ts";
 import { Flag, type Offer } from "../../src/pool/ring/inbox.ts";
+import { atoms } from "../../src/pool/ring/atoms.ts";
 import { InboxWriter } from "../../src/pool/ring/inbox.ts";
 import { OutboxReader, OutboxWriter, RecordKind } from "../../src/pool/ring/outbox.ts";
 import { InboxReader } from "../../src/pool/ring/inbox.ts";
@@ -116,6 +117,29 @@ test("line: it runs what is offered in order, tells each outcome, and sleeps whe
   assert.ok(rig.inbox.mustWake());
   rig.line.wake();
   assert.deepEqual(rig.told(), ['3 succeeded "d"']);
+});
+
+test("line: before it sleeps it dozes once, and runs what comes meanwhile without a message", () => {
+  const rig = new Rig();
+  let dozed = 0;
+  const { wait } = atoms;
+  atoms.wait = () => {
+    if (++dozed === 1) rig.offer("meanwhile");
+    return "timed-out";
+  };
+  try {
+    rig.offer("a");
+    rig.line.wake();
+    assert.deepEqual([rig.ran, dozed], [["a", "meanwhile"], 2]);
+    assert.ok(rig.inbox.mustWake(), "it sleeps");
+    rig.line.wake();
+    assert.equal(dozed, 3);
+    Atomics.store(rig.data.halt, 0, 1);
+    rig.line.wake();
+    assert.equal(dozed, 3, "where nothing is to start it sleeps at once");
+  } finally {
+    atoms.wait = wait;
+  }
 });
 
 test("line: after anything but a success it waits for leave to go on", () => {
@@ -290,6 +314,11 @@ test("line: it says what runs when it is asked, and looks for something to do", 
   rig.line.obey({ do: "answer", question: 6 });
   assert.deepEqual(rig.told(), ["runs -1, asked 4", "runs -1, asked 5", "runs 0, asked 6"]);
   assert.deepEqual(rig.ran, ["waits"]);
+  const idle = new Rig();
+  idle.offer("a");
+  idle.line.wake();
+  idle.line.obey({ do: "answer", question: 7 });
+  assert.deepEqual(idle.told(), ['0 succeeded "a"', "runs -1, asked 7"]);
 });
 
 test("line: a module is prepared and values that were let go of are fetched before the task runs", async () => {

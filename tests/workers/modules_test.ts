@@ -101,6 +101,40 @@ test("modules: a module that runs its own pipeline and does not come to its end 
     }
   }));
 
+test("modules: a pipeline that no builder of ours has made is found by its name, as default alone", () =>
+  withModules({
+    other:
+      `export default { name: "other", manifest: () => ({}), functionOf: (t) => t === "a" ? () => 4 : undefined };`,
+  }, async ({ other }) => {
+    const modules = new Modules();
+    modules.setup([{ module: other!, pipeline: "other" }, { module: other!, pipeline: "another" }]);
+    await modules.prepare(0, "a");
+    assert.equal(modules.ready(0, "a")!({}), 4);
+    await assert.rejects(modules.prepare(0, "b"), /has no function for the task "b"/);
+    await assert.rejects(modules.prepare(1, "a"), /makes no pipeline "another"/);
+  }));
+
+test("modules: what a task has added to the language is away while one is imported, and there again after it", () =>
+  withModules({
+    looks: "const { looked } = globalThis; looked.push('then' in []); export const f = () => looked;",
+  }, async ({ looks }) => {
+    const looked: boolean[] = [];
+    const global = globalThis as { looked?: boolean[] };
+    global.looked = looked;
+    const own = () => {};
+    Object.defineProperty(Array.prototype, "then", { value: own, configurable: true, writable: true });
+    try {
+      const modules = new Modules();
+      modules.setup([{ module: looks!, export: "f" }]);
+      await modules.prepare(0, "t");
+      assert.equal((Array.prototype as { then?: unknown }).then, own);
+      assert.deepEqual(looked.slice(), [false]);
+    } finally {
+      delete (Array.prototype as { then?: unknown }).then;
+      delete global.looked;
+    }
+  }));
+
 test("modules: each is told what it exports, or why it can't be imported", () =>
   withModules({
     good: "export function f() {}\nexport const n = 1;\nexport default () => {};",
