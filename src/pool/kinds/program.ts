@@ -120,9 +120,13 @@ export class Program implements OwnAttempt {
       for (const cutter of Object.values(this.#cutters)) cutter.end();
       group.release();
       this.#group = undefined;
-      unlimit = this.#limit(Math.max(MIN_READ_MS, timeoutMs - (clock.monotonic() - began)));
+      // One that was asked to stop before it ended may still have succeeded; one that is asked now has not.
+      const stopped = this.#abort === undefined ? this.#aborted : Promise.withResolvers<void>();
+      unlimit = stopped === this.#aborted
+        ? this.#limit(Math.max(MIN_READ_MS, timeoutMs - (clock.monotonic() - began)))
+        : clock.after(MIN_READ_MS, stopped.resolve);
       const outcome = this.#outcome(end, files);
-      return await Promise.race([outcome, this.#aborted.promise.then(() => this.#abort!)]);
+      return await Promise.race([outcome, stopped.promise.then(() => this.#abort!)]);
     } catch (error) {
       return this.#abort ?? Promise.reject(error);
     } finally {
