@@ -213,6 +213,8 @@ const WRONG: Readonly<Record<string, readonly [(rig: Rig) => void, RegExp]>> = {
     /nothing led to/,
   ],
   "progress that is no number": [(rig) => rig.tell(RecordKind.progress, { x: NaN }), /no number from 0 to 1/],
+  "progress beyond its end": [(rig) => rig.tell(RecordKind.progress, { x: 1.001 }), /no number from 0 to 1/],
+  "progress before its start": [(rig) => rig.tell(RecordKind.progress, { x: -0.001 }), /from 0 to 1/],
   "progress of another attempt": [
     (rig) => rig.tell(RecordKind.progress, { a: 1, x: 0.5 }),
     /that it does not run/,

@@ -251,6 +251,22 @@ test("pool: lanes beyond the base end after 10 s of nothing to do, those of the 
   await rig.close();
 });
 
+test("pool: a lane beyond the base that is at work does not end, however long that takes", async () => {
+  using rig = new Rig({ workers: 1, maxWorkers: 3 });
+  rig.add({ name: "l1" }, { name: "l2" });
+  rig.world.passes(60);
+  assert.equal(rig.lanes, 2);
+  rig.world.passes(35_000, 500);
+  assert.deepEqual([rig.lanes, rig.ran.length], [2, 2]);
+  await rig.ends(0);
+  await rig.ends(1);
+  rig.world.passes(9_000, 500);
+  assert.equal(rig.lanes, 2, "nothing to do for less than 10 s");
+  rig.world.passes(15_000, 500);
+  assert.equal(rig.lanes, 1);
+  await rig.close();
+});
+
 test("pool: after 2 s one worker is in reserve, takes the place of one that is lost, and ends with the pool", async () => {
   using rig = new Rig();
   rig.world.passes(1_999, 10);

@@ -437,6 +437,12 @@ test("the newest 20 of what a gateway refused stay, and the names of what is the
     fs.mkdirSync(join(runs, "000022"));
     await aside.keepRefused(join(runs, "000022"));
     assert.ok(!place.names().includes("000002.refused") && place.names().includes("000003.refused"));
+    const before = aside.refused;
+    fs.mkdirSync(join(runs, "000023"));
+    place.refuses = (call) => call.startsWith("rename") ? "EIO" : undefined;
+    await aside.keepRefused(join(runs, "000023"));
+    assert.deepEqual(aside.refused, before, "one that can't be moved is left where it is");
+    assert.ok(place.names().includes("000003.refused") && place.names().includes("000023"));
   }));
 
 test("100 tags are remembered, the newest, and each once", () =>

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Inbox } from "../../src/run/inbox.ts";
+import { startEarly, takeEarly } from "../../src/run/prewarm.ts";
 import { Stopwatch } from "../../src/run/stopwatch.ts";
 import { retryWait, Timers } from "../../src/run/timers.ts";
 import { Values } from "../../src/run/values.ts";
@@ -34,6 +35,19 @@ test("inbox: after a defect it goes on with what is new", () => {
   assert.throws(() => inbox.take(["a", "bad", "lost"]), /a defect/);
   inbox.take(["b"]);
   assert.deepEqual(done, ["a", "b"]);
+});
+
+test("pre-warm: the worker that was started early is given once; one that does not do is ended", async () => {
+  for (const fits of [true, false]) {
+    startEarly();
+    const seat = takeEarly(fits);
+    assert.equal(seat === undefined, !fits);
+    assert.equal(takeEarly(true), undefined);
+    if (seat === undefined) continue;
+    const ended = new Promise((resolve) => seat.thread.onEnd(resolve));
+    await seat.thread.terminate();
+    await ended;
+  }
 });
 
 test("timers: a wait grows by its factor up to the most, and chance varies it by its share both ways", () => {

@@ -64,20 +64,22 @@ test("the pool grows to its most workers, and not beyond", async () => {
   assert.equal(mostAtOnce(seen), 3);
 });
 
-test("one worker runs everything, one after the other", async () => {
-  const seen = await see(
-    manifest("context", {
-      ...many(
-        10,
-        (at) => ({ export: "takes", params: { ms: 5 }, needs: at % 3 === 2 ? [`t${at - 1}`] : [] }),
-      ),
-      fresh: { export: "count", fresh: true },
-      lossy: { export: "count", onLost: "fail" },
-    }),
-    ONE,
-  );
-  assert.equal(seen.result.state, "succeeded");
-  assert.equal(mostAtOnce(seen), 1);
+test("one worker runs everything, one after the other, also where only the most is said", async () => {
+  for (const options of [ONE, { maxWorkers: 1 }]) {
+    const seen = await see(
+      manifest("context", {
+        ...many(
+          10,
+          (at) => ({ export: "takes", params: { ms: 5 }, needs: at % 3 === 2 ? [`t${at - 1}`] : [] }),
+        ),
+        fresh: { export: "count", fresh: true },
+        lossy: { export: "count", onLost: "fail" },
+      }),
+      options,
+    );
+    assert.equal(seen.result.state, "succeeded");
+    assert.equal(mostAtOnce(seen), 1);
+  }
 });
 
 test("a fresh task does not run beside another when there is only one worker", async () => {

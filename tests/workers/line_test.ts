@@ -22,6 +22,7 @@ class Rig {
   readonly inbox: InboxWriter;
   readonly outbox: OutboxReader;
   readonly line: Line;
+  readonly output: Printer;
   readonly ran: string[] = [];
   readonly turns: (() => void)[] = [];
   bells = 0;
@@ -41,10 +42,11 @@ class Rig {
     const outbox = new OutboxWriter(this.data.cells, this.data.outbox, () => void this.bells++);
     const now = () => clock.monotonic();
     const locals = new Locals();
+    this.output = new Printer({ outbox, unfinished: new Unfinished(this.data.unfinished), now });
     this.line = new Line({
       inbox: new InboxReader(this.data.inbox),
       outbox,
-      output: new Printer({ outbox, unfinished: new Unfinished(this.data.unfinished), now }),
+      output: this.output,
       modules: {
         ready: (_, name) =>
           this.ready
@@ -218,6 +220,26 @@ test("line: it rings at once where somebody waits, else at 128 outcomes, at one 
   assert.deepEqual([quiet[127], quiet[128], quiet[255], quiet[256]], [0, 1, 1, 2]);
   assert.deepEqual(bells(3, 0, 0.09), [0, 0, 0]);
   assert.deepEqual(bells(3, 0, 0.1001), [0, 1, 2]);
+});
+
+test("line: woken for nothing it rings for nothing", () => {
+  const rig = new Rig();
+  rig.line.wake();
+  assert.equal(rig.bells, 0);
+  rig.offer("a");
+  rig.line.wake();
+  assert.equal(rig.bells, 1);
+  rig.told();
+  rig.line.wake();
+  assert.equal(rig.bells, 1);
+});
+
+test("line: what a task printed without a line's end is told before its outcome", () => {
+  const rig = new Rig();
+  rig.tasks["a"] = () => rig.output.piece(rig.line.current!, { stream: "stdout", text: "no end" });
+  rig.offer("a");
+  rig.line.wake();
+  assert.deepEqual(rig.told(), [`${RecordKind.log} no end`, "0 succeeded"]);
 });
 
 test("line: after 10 ms in one go others have their turn", () => {
