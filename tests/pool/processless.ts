@@ -50,6 +50,10 @@ export class FakeGroup implements ProcessGroup {
     if (signal === "SIGKILL" && this.dies && this.alive) this.ends({ code: undefined, signal });
   }
 
+  memoryBytes(): number | undefined {
+    return undefined;
+  }
+
   release(): void {
     this.released = true;
   }
