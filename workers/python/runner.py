@@ -736,7 +736,8 @@ class Runner:
         for stream in self.streams:
             reconfigure = getattr(stream, "reconfigure", None)
             if reconfigure is not None:
-                reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+                # By lines, although the interpreter was started with -u, which is for what C code prints.
+                reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=False)
         faulthandler.enable(self.kept[1])
         self.handler = self.on_terminate
         signal.signal(signal.SIGTERM, self.handler)

@@ -75,7 +75,8 @@ class Graphs implements KeptRunner {
     }
     const { executable } = await interpreter;
     return {
-      command: [executable, "-c", PROGRAM],
+      // Unbuffered: what C code prints is lost with its fork otherwise.
+      command: [executable, "-u", "-c", PROGRAM],
       cwd: runtime.cwd(),
       env,
       setup: {

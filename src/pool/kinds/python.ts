@@ -57,7 +57,8 @@ class Pythons implements KeptRunner {
       requirements: await this.#files.place(requirements),
     });
     return {
-      command: [executable, "-c", PROGRAM],
+      // Unbuffered: what C code prints, which nobody flushes, would come with a later attempt, or never.
+      command: [executable, "-u", "-c", PROGRAM],
       cwd: runtime.cwd(),
       env,
       setup: {
