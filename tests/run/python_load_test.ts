@@ -200,6 +200,32 @@ python(
     }),
 );
 
+python(
+  "a bundle carries the requirements that requirements include, if they lie in the same folder",
+  () =>
+    withFolder(async (folder) => {
+      put(folder, {
+        "in/all.txt": "-r more/some.txt\n-c limits.txt\n",
+        "in/more/some.txt": "-r ../limits.txt\n",
+        "in/limits.txt": "",
+        "in/away.txt": "-r ../p.txt\n",
+        "p.txt": "",
+      });
+      const bundle = (requirements: string) => {
+        const source = pipelineOf({ f: { python: "p.py", function: "f", requirements } });
+        put(folder, { "p.py": "def f(ctx): pass\n", "p.json": JSON.stringify(source) });
+        return bundlePipeline(join(folder, "p.json"));
+      };
+      const { files } = await bundle("in/all.txt");
+      const names = ["0/all.txt", "0/limits.txt", "0/more/some.txt", "1/p.py"];
+      assert.deepEqual(Object.keys(files ?? {}).sort(), names);
+      await assert.rejects(
+        bundle("in/away.txt"),
+        /includes .*p\.txt, which is not in its folder: put it beside/,
+      );
+    }),
+);
+
 python("a bundle of the typed builder carries them too", () =>
   withFolder(async (folder) => {
     put(folder, {

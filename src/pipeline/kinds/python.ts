@@ -80,7 +80,7 @@ export const pythonKind: OwnKind<ManifestPythonRun, PythonRun> = {
   },
   bundle(run, maker) {
     const { python, requirements } = run;
-    const taken = requirements === undefined ? undefined : maker.takeFile(requirements);
+    const taken = requirements === undefined ? undefined : maker.takeFile(requirements, "python");
     return {
       ...run,
       python: maker.takeFile(python, "python") ?? python,

@@ -6,7 +6,7 @@
 import { nameOf, type PythonRun } from "../../pipeline/kinds/python.ts";
 import type { Launch } from "../process/process.ts";
 import { pythonCode } from "./python_code.ts";
-import { environmentOf } from "./python_environment.ts";
+import { environmentOf, requirementFiles } from "./python_environment.ts";
 import { PythonFiles } from "./python_files.ts";
 import { interpreterOf } from "./python_interpreter.ts";
 import { localFiles, look } from "./python_look.ts";
@@ -17,7 +17,8 @@ export const python: KeptKind = {
   key: "python",
   open: (port) => new Pythons(port),
   look,
-  imports: localFiles,
+  imports: (port, path) =>
+    path.endsWith(".py") ? localFiles(port, path) : requirementFiles(port.runtime, path),
 };
 
 /** The runner names itself, so that its frames can be told from those of tasks. A JSON text in ASCII is one of Python too. */

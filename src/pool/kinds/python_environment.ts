@@ -37,7 +37,7 @@ export interface EnvironmentOptions {
 /** Path of the interpreter of an environment with the requirements in it. @throws {PythonError} With what is missing. */
 export async function environmentOf(options: EnvironmentOptions): Promise<string> {
   const { port: { runtime }, interpreter: { executable, version }, requirements } = options;
-  const texts = await readAll(runtime, requirements, 0);
+  const texts = (await readAll(runtime, requirements, 0)).map(({ text }) => text);
   const wheels = (await runtime.list(`${folderOf(requirements)}/${WHEELS}`)).join("\n");
   const hash = (await sha256(JSON.stringify([executable, version, texts, wheels]))).slice(0, 32);
   let making = made.get(hash);
@@ -154,8 +154,28 @@ function refuse(
   );
 }
 
-/** The texts of a requirements file and of those that it includes. */
-async function readAll(runtime: Runtime, path: string, depth: number): Promise<readonly string[]> {
+/**
+ * A requirements file and those that it includes, as paths relative to its folder.
+ *
+ * @throws {PythonError} If one can't be read, or lies elsewhere.
+ */
+export async function requirementFiles(runtime: Runtime, path: string): Promise<readonly string[]> {
+  const folder = `${folderOf(path)}/`;
+  const names = (await readAll(runtime, path, 0)).map((file) => {
+    const whole = runtime.filePath(runtime.fileUrl(file.path));
+    if (whole.startsWith(folder)) return whole.slice(folder.length);
+    throw new PythonError(`${path} includes ${whole}, which is not in its folder: put it beside the file`);
+  });
+  return [...new Set(names)];
+}
+
+interface RequirementsFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** A requirements file and those that it includes. */
+async function readAll(runtime: Runtime, path: string, depth: number): Promise<readonly RequirementsFile[]> {
   let text: string;
   try {
     text = await runtime.readText(path, MAX_FILE);
@@ -164,12 +184,12 @@ async function readAll(runtime: Runtime, path: string, depth: number): Promise<r
       cause: error,
     });
   }
-  if (depth === MAX_DEPTH) return [text];
+  if (depth === MAX_DEPTH) return [{ path, text }];
   const others = text.split("\n").flatMap((line) => INCLUDE.exec(line)?.[1] ?? []);
   const included = others.filter((other) => !/^[a-z]+:\/\//i.test(other)).map((other) =>
     readAll(runtime, other.startsWith("/") ? other : `${folderOf(path)}/${other}`, depth + 1)
   );
-  return [text, ...(await Promise.all(included)).flat()];
+  return [{ path, text }, ...(await Promise.all(included)).flat()];
 }
 
 /** Where environments are kept: with the state of an agent, else with what this user's programs keep. */

@@ -84,6 +84,6 @@ export interface KeptKind {
   open(port: RunnerPort): KeptRunner;
   /** What functions modules have, by their URLs; nothing of them is run. It never rejects. Default: nobody asks. */
   look?(port: RunnerPort, modules: readonly string[]): Promise<Readonly<Record<string, ModuleExports>>>;
-  /** A module and all that it imports of its folder, as paths relative to that. Rejects where that can't be said. */
+  /** A file and all that it imports or includes of its folder, as paths relative to that. Rejects where that can't be said. */
   imports?(port: RunnerPort, path: string): Promise<readonly string[]>;
 }
