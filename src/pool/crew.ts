@@ -67,8 +67,9 @@ export class Crew {
     return starting;
   }
 
-  /** One to ask something, before the run begins. */
+  /** One to ask something, before the run begins. @throws If all have been ended: what was asking then goes on in vain. */
   first(): Lane {
+    if (this.#options.timers.closed) throw new Error("The run has ended: no worker is started any more");
     return this.#taking.values().next().value ?? this.grow();
   }
 

@@ -325,7 +325,7 @@ test("run names either an export or a task of a pipeline", () => {
     c: { run: { modul: "./x.ts" } },
   }));
   assert.deepEqual(found, [
-    'tasks.c.run.module: Missing: say which file holds the function, such as "./tasks.ts", or which "command" to run',
+    'tasks.c.run.module: Missing: say which file holds the function, such as "./tasks.ts", or which "command", "python" or "netunicorn" to run',
     'tasks.c.run.modul: Unknown key "modul": did you mean "module"?',
     'tasks.a.run: Has both "export" and "pipeline" or "task": keep "module" and "export"',
     'tasks.b.run: "pipeline" and "task" go together: add the other, or use "export"',

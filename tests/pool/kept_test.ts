@@ -356,6 +356,10 @@ test("kept: a question to a process that can't be started, or is stopped, is ref
     await settle();
     void rig.lanes.close();
     assert.ok((await stopped).length > 0);
+    assert.equal(
+      await failing(rig.lanes.ask("made up", { key: "k" }, 9)),
+      "The run has ended: no process is started any more",
+    );
   }));
 
 test("kept: a cancel stops what runs and nothing else", () =>

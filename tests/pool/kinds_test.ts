@@ -1,6 +1,7 @@
 /** Kinds of tasks, as they are run: a made-up one runs beside programs and functions, and ends with the run. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { isolatedKind } from "../../src/pipeline/kinds/isolated.ts";
 import { KINDS } from "../../src/pipeline/kinds/list.ts";
 import { KEPT, RUNNERS } from "../../src/pool/kinds/list.ts";
 import { echoKind } from "../fixtures/kinds/echo_kind.ts";
@@ -19,7 +20,9 @@ function pipelineOf(tasks: Readonly<Record<string, unknown>>) {
 }
 
 test("kinds: each that runs in no worker has what runs it", () => {
-  const at = (wanted: string) => KINDS.filter(({ place }) => place === wanted).map(({ key }) => key).sort();
+  // What is written as a function of a module may be planned as one in a process.
+  const kinds = [...KINDS, isolatedKind];
+  const at = (wanted: string) => kinds.filter(({ place }) => place === wanted).map(({ key }) => key).sort();
   assert.deepEqual(RUNNERS.map(({ key }) => key).sort(), at("own"));
   assert.deepEqual(KEPT.map(({ key }) => key).sort(), at("kept"));
 });

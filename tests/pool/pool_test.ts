@@ -468,3 +468,11 @@ test("pool: closed, it hands out nothing, whatever is ready", async () => {
   assert.equal(rig.world.clock.timers, 0);
   assert.deepEqual(rig.heard, ["crashed l1"], "nothing is replaced");
 });
+
+test("pool: closed, it starts no worker to be asked either, as what is still being read may want one", async () => {
+  using rig = new Rig();
+  await rig.close();
+  const started = rig.world.threads.length;
+  assert.throws(() => rig.pool.first(), /The run has ended: no worker is started any more/);
+  assert.equal(rig.world.threads.length, started);
+});

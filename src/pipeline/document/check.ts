@@ -152,7 +152,8 @@ function describe(key: Key | undefined): string {
 
 /** The keys of those kinds that would have been known by theirs. */
 function otherKinds(): string {
-  return KINDS.slice(0, -1).map(({ key }) => JSON.stringify(key)).join(" or ");
+  const keys = KINDS.slice(0, -1).map(({ key }) => JSON.stringify(key));
+  return keys.join(", ").replace(/, (?=[^,]*$)/, " or ");
 }
 
 function unknownKey(key: string, parent: readonly Key[], owner: unknown): string {

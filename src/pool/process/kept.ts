@@ -154,12 +154,13 @@ export class KeptLanes {
    * @param lane The number of its lane.
    * @throws {Error} If none can be started.
    */
-  ask(kind: string, run: object, lane: number): Promise<LaneOutcome> {
+  async ask(kind: string, run: object, lane: number): Promise<LaneOutcome> {
+    if (this.#closing !== undefined) throw new Error("The run has ended: no process is started any more");
     const runner = this.#runner(kind);
     const process = this.#start(lane, { key: runner.keyOf(run), launch: runner.launch(run) });
     const asking = { ...Promise.withResolvers<LaneOutcome>(), work: runner.workOf(run), printed: "" };
     this.#asking.set(process, asking);
-    return asking.promise;
+    return await asking.promise;
   }
 
   cancelAll(because: string): void {
