@@ -266,6 +266,9 @@ testWithPackages(
         checked.stderr,
       );
       const pipeline = join(folder, "pipeline.json");
+      const other = await runCli(["import", "netunicorn", "deno.json"], { env });
+      assert.equal(other.code, 2, other.stderr);
+      assert.match(other.stderr, /deno\.json is no graph of netUnicorn's/);
       const imported = await runCli(["import", "netunicorn", made, "-o", pipeline], { env });
       assert.equal(imported.code, 0, imported.stderr);
       const drawn = await runCli(["graph", pipeline], { env });

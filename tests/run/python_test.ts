@@ -224,7 +224,7 @@ python("what can't be sent is an error with its path", async () => {
   });
   assert.deepEqual(messages.slice(0, 7), [
     "nan.a[1] is nan, which JSON can't hold: use None or a text",
-    "large.a is an integer beyond 2^53, which not every reader can hold: use str(value)",
+    "large.a is an integer beyond 2^53 - 1, which not every reader can hold: use str(value)",
     "set[0] is a set: use a list, such as sorted(value)",
     "key.a has the key 1, which is no text: use str(key)",
     "function.f is a function: a value is made of dicts, lists, texts, numbers and bytes",
@@ -358,7 +358,7 @@ python("multiprocessing works by all its ways, and what a task leaves behind is 
 python(
   "a task that spoils the line, or forges what its runner says, has crashed, and nothing else is harmed",
   async () => {
-    const ways = ["writes", "long", "closes", "forges", "forks", "claims"];
+    const ways = ["writes", "long", "closes", "replaces", "forges", "forks", "claims"];
     const seen = await see(inTurn(ways.flatMap((way) => [
       [way, { function: "spoils", params: { way } }] as const,
       [`after ${way}`, { function: "value" }] as const,
@@ -369,6 +369,7 @@ python(
     }
     assert.match(only(seen.result, "forges").because!, /^it has set a mark that is not its runner's; /);
     assert.match(only(seen.result, "writes").because!, /^it has sent what is no JSON; /);
+    assert.ok(printed(seen, "replaces").some((line) => line.startsWith("Descriptor 3, ")));
   },
 );
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         Cancelled,
         Context,
         Runner,
-        encode,
+        ValueRuleError,
         error_of,
         exit_code,
     )
@@ -198,13 +198,13 @@ def is_exact(value: Any, depth: int = 0) -> bool:
     return False
 
 
-def value_text(value: Any, name: str) -> str:
+def told_as(value: Any) -> Any:
     """The value as journals have it."""
     if is_exact(value):
-        return encode(value, name)
+        return value
     import cloudpickle
 
-    return encode({"$pickle": cloudpickle.dumps(value), "text": shown(value)}, name)
+    return {"$pickle": cloudpickle.dumps(value), "text": shown(value)}
 
 
 def shown(value: Any) -> str:
@@ -348,11 +348,13 @@ class GraphRunner(Runner):
         inner = result._inner_value
         try:
             if isinstance(result, Success):
-                return {} if inner is None else {"value": value_text(inner, context.task)}
+                return {} if inner is None else {"value": self.text_of(told_as(inner), context.task)}
             if isinstance(inner, str):
                 return {"error": {"name": "Failure", "message": inner}}
             told = {"name": "Failure", "message": shown(inner)}
-            return {"error": told, "value": value_text(inner, context.task)}
+            return {"error": told, "value": self.text_of(told_as(inner), context.task)}
+        except ValueRuleError as wrong:
+            return {"error": error_of(wrong)}
         except Exception as wrong:
             return {
                 "error": error_of(GraphError("The result can't be pickled: %s: %s" % (type(wrong).__name__, wrong)))

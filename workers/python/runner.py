@@ -28,7 +28,7 @@ import threading  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
 from os import urandom  # noqa: E402
-from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Union  # noqa: E402
+from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union  # noqa: E402
 
 PROTOCOL = 1
 LINE = 3
@@ -186,7 +186,7 @@ def advice(value: Any, shape: Any) -> str:
 def whole(value: int, path: str) -> int:
     if -MAX_INTEGER <= value <= MAX_INTEGER:
         return value
-    raise ValueRuleError("%s is an integer beyond 2^53, which not every reader can hold: use str(value)" % path)
+    raise ValueRuleError("%s is an integer beyond 2^53 - 1, which not every reader can hold: use str(value)" % path)
 
 
 def finite(value: float, path: str) -> float:
@@ -264,6 +264,7 @@ class Line:
         self._orders: Deque[Dict[str, Any]] = collections.deque()
         self._replies: Dict[int, Dict[str, Any]] = {}
         self._wake, self._waker = os.pipe()
+        self._socket = file_of(LINE)
         os.set_blocking(LINE, True)
         os.set_blocking(self._waker, False)
         self._poll = select.poll()
@@ -280,7 +281,14 @@ class Line:
                 % (len(data), self.max_frame)
             )
         with self.shield, self._sending:
+            self.check()
             send_all(len(data).to_bytes(4, "big") + data)
+
+    def check(self) -> None:
+        """Ends the process if a task has closed the line or put another in its place: nobody would hear of more."""
+        if file_of(LINE) != self._socket:
+            os.write(2, b"Descriptor 3, the line to the executor, was closed or replaced: leave it alone\n")
+            os._exit(70)
 
     def call(self, seq: int, call: str, /, **arguments: Any) -> Any:
         """Asks the executor something."""
@@ -355,6 +363,15 @@ class Line:
                 else:
                     self._orders.append(message)
         del self._buffer[:at]
+
+
+def file_of(descriptor: int) -> Optional[Tuple[int, int]]:
+    """What a descriptor stands for; nothing if it is closed."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def send_all(data: bytes) -> None:

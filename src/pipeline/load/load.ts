@@ -144,7 +144,7 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
 }
 
 /** Whether a text is what a pickle becomes where it is read as one: its first byte is no text, its second its version. */
-function isPickled(text: string): boolean {
+export function isPickled(text: string): boolean {
   return text.charCodeAt(0) === 0xfffd && text.charCodeAt(1) >= 2 && text.charCodeAt(1) <= 5;
 }
 
