@@ -24,8 +24,8 @@ async function wfformat(this: CliContext, { scale, output }: Flags, file: string
 
 /** The graph stays in its file, which only Python can open. */
 async function netunicorn(this: CliContext, { output }: Pick<Flags, "output">, file: string): Promise<void> {
-  const { isPickled } = await import("../../pipeline/load/load.ts");
-  if (!isPickled(await readSource(file, this.runtime))) {
+  const { isPickledGraph } = await import("../../pipeline/load/load.ts");
+  if (!isPickledGraph(await readSource(file, this.runtime))) {
     throw new UsageError(
       `${file} is no graph of netUnicorn's: it does not begin as a pickle of protocol 2 to 5 does`,
     );

@@ -129,7 +129,7 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
     return options.base === undefined ? found : { ...found, base: folder(options.base, port) };
   }
   const text = await read(url, name, port);
-  if (isPickled(text)) {
+  if (isPickledGraph(text)) {
     return { document: await graphAt(url, name, port), base: url, source: name, problems: [] };
   }
   if (!new URL(url).pathname.endsWith(".json")) return await findModule(url, name, port);
@@ -144,7 +144,7 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
 }
 
 /** Whether a text is what a pickle becomes where it is read as one: its first byte is no text, its second its version. */
-export function isPickled(text: string): boolean {
+export function isPickledGraph(text: string): boolean {
   return text.charCodeAt(0) === 0xfffd && text.charCodeAt(1) >= 2 && text.charCodeAt(1) <= 5;
 }
 
