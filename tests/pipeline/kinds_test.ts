@@ -80,7 +80,7 @@ test("kinds: what is wrong with one more is told with its place, and its key is 
       'tasks.t.run.nera: Unknown key "nera": the keys here are echo, near',
     ]);
     assert.deepEqual(problemsOf({}), [
-      'tasks.t.run.module: Missing: say which file holds the function, such as "./tasks.ts", or which "echo" or "command" or "python" or "netunicorn" to run',
+      'tasks.t.run.module: Missing: say which file holds the function, such as "./tasks.ts", or which "echo", "command", "python" or "netunicorn" to run',
     ]);
   }));
 
