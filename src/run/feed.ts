@@ -11,6 +11,7 @@ import type { Plan } from "../pipeline/plan/plan.ts";
 import type { LaneItem, LaneLine } from "../pool/attempt.ts";
 import type { Supply } from "../pool/port.ts";
 import { type Command, type Dispatch, Standing } from "../schedule/command.ts";
+import { Aloneness } from "../schedule/ready_tasks.ts";
 import type { Scheduler } from "../schedule/schedule.ts";
 import type { Values } from "./values.ts";
 
@@ -89,7 +90,7 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       return head === undefined ? undefined : { fresh: plan.tasks[head]!.fresh };
     },
     takeOwn: (lane) => {
-      const dispatch = schedule.takeAlone(lane, 2);
+      const dispatch = schedule.takeAlone(lane, Aloneness.own);
       if (dispatch === undefined) return undefined;
       return { kind: plannedKindOf(plan.tasks[dispatch.task]!.run!).key, item: asItem(lane, dispatch) };
     },
@@ -104,7 +105,7 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       return schedule.readyKeptCount;
     },
     takeKept: (lane) => {
-      const dispatch = schedule.takeAlone(lane, 3);
+      const dispatch = schedule.takeAlone(lane, Aloneness.kept);
       return dispatch && { item: asItem(lane, dispatch), task: plan.tasks[dispatch.task]!.name };
     },
     takeAlone: (lane) => {

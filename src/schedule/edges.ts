@@ -5,8 +5,8 @@
  * Invariant: every need of the plan is in `now` of its task or in `exits` of exactly one loop.
  */
 import type { On } from "../model/outcome.ts";
-import { plannedKindOf } from "../pipeline/kinds/list.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
+import { Aloneness, alonenessOf } from "./ready_tasks.ts";
 
 /** An edge from a task to one that needs it. */
 export interface Edge {
@@ -25,10 +25,7 @@ export interface Edges {
   readonly closes: readonly (readonly number[])[];
   /** By task: 1 if a failure of it for good, in no loop that may go round, stops the run. */
   readonly fatal: Uint8Array;
-  /**
-   * By task: 1 if its attempts have to be alone on their lane, nothing before them, nothing after them; 2 if they run in no
-   * worker but in a process of their own; 3 if in a process that is kept.
-   */
+  /** By task: its {@linkcode Aloneness}. */
   readonly alone: Uint8Array;
   /** By task: 1 if it may stand behind its needs on their lane, which goes on only after a success. */
   readonly inLine: Uint8Array;
@@ -66,13 +63,11 @@ function traitsOf({ tasks, onFailure }: Plan): Pick<Edges, "fatal" | "alone" | "
   const fatal = new Uint8Array(tasks.length).fill(onFailure === "stop" ? 1 : 0);
   const alone = new Uint8Array(tasks.length);
   const inLine = new Uint8Array(tasks.length).fill(1);
-  for (const { index, needs, allowFailure, run, fresh, onLost } of tasks) {
+  for (const each of tasks) {
+    const { index, needs, allowFailure, run } = each;
     if (allowFailure) fatal[index] = 0;
-    const place = run && plannedKindOf(run).place;
-    if (place === "own") alone[index] = 2;
-    else if (place === "kept") alone[index] = 3;
-    else if (place === "alone" || fresh || onLost === "fail") alone[index] = 1;
-    if (alone[index] !== 0 || run === undefined) inLine[index] = 0;
+    alone[index] = alonenessOf(each);
+    if (alone[index] !== Aloneness.none || run === undefined) inLine[index] = 0;
     for (const { task, on } of needs) {
       if (on !== "success") fatal[task] = 0;
       if (on === "failure") inLine[index] = 0;

@@ -9,10 +9,9 @@
  *   nothing is due that can start.
  */
 import { isFailure, type Outcome, type RunState, satisfies } from "../model/outcome.ts";
-import { plannedKindOf } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanEdge, PlanTask } from "../pipeline/plan/plan.ts";
 import { type Command, type Dispatch, Standing, type TakeOptions } from "./command.ts";
-import { ReadyQueue } from "./ready_queue.ts";
+import { Aloneness, alonenessOf, ReadyTasks } from "./ready_tasks.ts";
 import { whyStopped } from "./reasons.ts";
 import type { Scheduler } from "./schedule.ts";
 
@@ -47,13 +46,9 @@ interface State {
 export class FlowSchedule implements Scheduler {
   readonly #plan: Plan;
   readonly #states: readonly State[];
-  /** By task: the edges that lead from it. */
-  readonly #out: readonly Way[][];
-  /** By task: the strong edges that lead to it. */
-  readonly #into: readonly Way[][];
-  /** Ready tasks by where they run, as {@linkcode queueOf} says. */
-  readonly #queues: readonly ReadyQueue[];
-  readonly #delayed: Set<number> = new Set();
+  /** By task: the edges that lead from it, and the strong ones that lead to it. */
+  readonly #ways: { readonly out: readonly Way[][]; readonly into: readonly Way[][] };
+  readonly #ready: ReadyTasks;
   /** Attempts that are ready, dispatched or waiting for another try. */
   #open = 0;
   #failed = false;
@@ -69,26 +64,26 @@ export class FlowSchedule implements Scheduler {
       ...{ standing: Standing.waiting, iteration: 0, attempt: 0, lost: 0 },
       ...{ outcome: undefined, due: false, active: false, ended: false },
     }));
-    this.#out = plan.tasks.map(() => []);
-    this.#into = plan.tasks.map(() => []);
+    const out = plan.tasks.map((): Way[] => []);
+    const into = plan.tasks.map((): Way[] => []);
     for (const way of ways) {
-      this.#out[way.from]!.push(way);
-      if (!way.weak) this.#into[way.to]!.push(way);
+      out[way.from]!.push(way);
+      if (!way.weak) into[way.to]!.push(way);
     }
-    const rank = Int32Array.from(plan.tasks, (task) => task.rank);
-    this.#queues = Array.from({ length: 4 }, () => new ReadyQueue(rank));
+    this.#ways = { out, into };
+    this.#ready = new ReadyTasks(plan, Uint8Array.from(plan.tasks, alonenessOf));
   }
 
   get readyCount(): number {
-    return this.#queues[0]!.size;
+    return this.#ready.count(Aloneness.none);
   }
 
   get readyAloneCount(): number {
-    return this.#queues[1]!.size;
+    return this.#ready.count(Aloneness.lane);
   }
 
   get readyKeptCount(): number {
-    return this.#queues[3]!.size;
+    return this.#ready.count(Aloneness.kept);
   }
 
   get ended(): boolean {
@@ -100,11 +95,11 @@ export class FlowSchedule implements Scheduler {
   }
 
   get headAlone(): number | undefined {
-    return this.#queues[1]!.head;
+    return this.#ready.head(Aloneness.lane);
   }
 
   get headKept(): number | undefined {
-    return this.#queues[3]!.head;
+    return this.#ready.head(Aloneness.kept);
   }
 
   standing(task: number): number {
@@ -129,13 +124,12 @@ export class FlowSchedule implements Scheduler {
   }
 
   next(limit: number): number[] {
-    const [plain, ...alone] = this.#queues.map((queue) => queue.peek(limit));
-    return [...alone.flat(), ...plain!].slice(0, limit);
+    return this.#ready.next(limit);
   }
 
   start(): Command[] {
     for (const { index } of this.#plan.tasks) {
-      if (this.#into[index]!.length === 0) this.#states[index]!.due = true;
+      if (this.#ways.into[index]!.length === 0) this.#states[index]!.due = true;
     }
     for (const task of this.#plan.tasks) this.#begin(task);
     return this.#finish();
@@ -144,15 +138,15 @@ export class FlowSchedule implements Scheduler {
   take(lane: number, { max, ready }: TakeOptions): Dispatch[] {
     const taken: Dispatch[] = [];
     while (taken.length < Math.min(max, ready)) {
-      const task = this.#queues[0]!.pop();
+      const task = this.#ready.take(Aloneness.none);
       if (task === undefined) break;
       taken.push(this.#dispatch(task, lane));
     }
     return taken;
   }
 
-  takeAlone(lane: number, kind: 1 | 2 | 3 = 1): Dispatch | undefined {
-    const task = this.#queues[kind]!.pop();
+  takeAlone(lane: number, kind: Aloneness = Aloneness.lane): Dispatch | undefined {
+    const task = this.#ready.take(kind);
     return task === undefined ? undefined : this.#dispatch(task, lane);
   }
 
@@ -176,7 +170,7 @@ export class FlowSchedule implements Scheduler {
     if (isFailure(outcome) && tries < this.#plan.tasks[task]!.retry.attempts && this.#stop === undefined) {
       state.outcome = outcome;
       state.standing = Standing.retrying;
-      this.#delayed.add(task);
+      this.#ready.delay(task);
       return [{ type: "delay", task, iteration, attempt }];
     }
     this.#settling.push({ task, outcome });
@@ -193,7 +187,7 @@ export class FlowSchedule implements Scheduler {
   }
 
   due(task: number): Command[] {
-    if (this.#delayed.delete(task)) this.#makeReady(task);
+    if (this.#ready.undelay(task)) this.#makeReady(task);
     return this.#finish();
   }
 
@@ -210,13 +204,13 @@ export class FlowSchedule implements Scheduler {
   redispatch(task: number, lane: number): boolean {
     const { standing } = this.#states[task]!;
     if (standing !== Standing.ready && standing !== Standing.retrying) return false;
-    this.#delayed.delete(task);
+    this.#ready.undelay(task);
     this.#dispatch(task, lane);
     return true;
   }
 
   requeue(): void {
-    for (const queue of this.#queues) queue.clear();
+    this.#ready.clear();
     for (const { index } of this.#plan.tasks) {
       if (this.#states[index]!.standing === Standing.ready) this.#makeReady(index);
     }
@@ -234,7 +228,7 @@ export class FlowSchedule implements Scheduler {
   #begin(task: PlanTask): void {
     const state = this.#states[task.index]!;
     if (!state.due || state.active || this.#stop !== undefined) return;
-    if (this.#into[task.index]!.some((way) => way.left > 0 && this.#isAwaited(way.from))) return;
+    if (this.#ways.into[task.index]!.some((way) => way.left > 0 && this.#isAwaited(way.from))) return;
     if (state.ended) state.iteration++;
     Object.assign(state, { due: false, active: true, attempt: 0, lost: 0 });
     this.#open++;
@@ -250,7 +244,7 @@ export class FlowSchedule implements Scheduler {
 
   #makeReady(task: number): void {
     this.#states[task]!.standing = Standing.ready;
-    this.#queues[queueOf(this.#plan.tasks[task]!)]!.push(task);
+    this.#ready.put(task);
   }
 
   #record(task: number, outcome: "succeeded" | "skipped", because?: string): void {
@@ -287,14 +281,14 @@ export class FlowSchedule implements Scheduler {
 
   /** Begins what may have waited for a task, and the task itself if it is due again. */
   #beginAfter(task: number): void {
-    for (const { to } of this.#out[task]!) this.#begin(this.#plan.tasks[to]!);
+    for (const { to } of this.#ways.out[task]!) this.#begin(this.#plan.tasks[to]!);
     this.#begin(this.#plan.tasks[task]!);
   }
 
   /** Follows the edges that ask for this outcome; returns whether there was one. */
   #follow({ index, run }: PlanTask, outcome: Outcome): boolean {
     let led = false;
-    for (const way of this.#out[index]!) {
+    for (const way of this.#ways.out[index]!) {
       if (way.left <= 0 || (run !== undefined && !satisfies(way.on, outcome))) continue;
       led = true;
       way.left--;
@@ -314,7 +308,7 @@ export class FlowSchedule implements Scheduler {
   }
 
   #skip({ index }: PlanTask): void {
-    const unmet = this.#into[index]!.filter((way) => !this.#states[way.from]!.ended);
+    const unmet = this.#ways.into[index]!.filter((way) => !this.#states[way.from]!.ended);
     const names = unmet.slice(0, 3).map((way) => this.#plan.tasks[way.from]!.name).join(", ");
     const because = !this.#states[index]!.due
       ? "no edge led here"
@@ -339,19 +333,9 @@ export class FlowSchedule implements Scheduler {
     this.#stop = stop;
     if (!first) return;
     this.#commands.push({ type: "revoke", because: stop.because });
-    for (const queue of this.#queues) queue.clear();
-    this.#delayed.clear();
+    this.#ready.end();
     this.#states.forEach(({ standing }, task) => {
       if (standing === Standing.ready || standing === Standing.retrying) this.#leave(task, stop.because);
     });
   }
-}
-
-/** Where a task runs that is in no worker. */
-const ELSEWHERE: Readonly<Record<string, number>> = { own: 2, kept: 3 };
-
-/** Which of the queues a ready task stands in: 0 for those on a worker with others, 1 for those alone on one, else as above. */
-function queueOf({ run, fresh, onLost }: PlanTask): number {
-  const { place } = plannedKindOf(run!);
-  return ELSEWHERE[place] ?? (place === "alone" || fresh || onLost === "fail" ? 1 : 0);
 }

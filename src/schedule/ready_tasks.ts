@@ -3,11 +3,21 @@
  * Must not know why a task is ready.
  * Invariant: a task is in one queue at most, and there only while it is ready.
  */
-import type { Plan } from "../pipeline/plan/plan.ts";
+import { plannedKindOf } from "../pipeline/kinds/list.ts";
+import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { ReadyQueue } from "./ready_queue.ts";
 
-/** Where a task runs, as `Edges.alone` has it: in a line, alone on its lane, in a process of its own, or in one that is kept. */
-export type Aloneness = 0 | 1 | 2 | 3;
+/** Where a task runs: in a line with others, alone on its lane, in no worker but in a process of its own, or in one that is kept. */
+export const Aloneness = { none: 0, lane: 1, own: 2, kept: 3 } as const;
+export type Aloneness = (typeof Aloneness)[keyof typeof Aloneness];
+
+/** Where a task runs. */
+export function alonenessOf({ run, fresh, onLost }: PlanTask): Aloneness {
+  const place = run && plannedKindOf(run).place;
+  if (place === "own") return Aloneness.own;
+  if (place === "kept") return Aloneness.kept;
+  return place === "alone" || fresh || onLost === "fail" ? Aloneness.lane : Aloneness.none;
+}
 
 /** What may start. */
 export class ReadyTasks {

@@ -15,7 +15,7 @@ import { Consequences } from "./consequences.ts";
 import { type Edges, edgesOf } from "./edges.ts";
 import { Lanes } from "./lanes.ts";
 import { Lines } from "./lines.ts";
-import { ReadyTasks } from "./ready_tasks.ts";
+import { Aloneness, ReadyTasks } from "./ready_tasks.ts";
 import { TaskStates } from "./states.ts";
 
 /** What a run asks of its rules, whichever they are; each is told at {@linkcode Schedule}. */
@@ -44,17 +44,17 @@ export class Schedule {
 
   /** Tasks that could be taken now with `take`. */
   get readyCount(): number {
-    return this.#ready.count(0);
+    return this.#ready.count(Aloneness.none);
   }
 
   /** Tasks that could be taken now with `takeAlone`. */
   get readyAloneCount(): number {
-    return this.#ready.count(1);
+    return this.#ready.count(Aloneness.lane);
   }
 
-  /** Tasks that could be taken now with `takeAlone(lane, 3)`. */
+  /** Tasks that could be taken now with `takeAlone(lane, Aloneness.kept)`. */
   get readyKeptCount(): number {
-    return this.#ready.count(3);
+    return this.#ready.count(Aloneness.kept);
   }
 
   get ended(): boolean {
@@ -94,12 +94,12 @@ export class Schedule {
 
   /** The task that `takeAlone` would take. */
   get headAlone(): number | undefined {
-    return this.#ready.head(1);
+    return this.#ready.head(Aloneness.lane);
   }
 
-  /** The task that `takeAlone(lane, 3)` would take. */
+  /** The task that `takeAlone(lane, Aloneness.kept)` would take. */
   get headKept(): number | undefined {
-    return this.#ready.head(3);
+    return this.#ready.head(Aloneness.kept);
   }
 
   /** Tasks that will be taken next, at most `limit`. */
@@ -123,7 +123,7 @@ export class Schedule {
     const taken: number[] = [];
     const heads: number[] = [];
     for (let count = 0; count < ready && taken.length < max; count++) {
-      const task = this.#ready.take(0);
+      const task = this.#ready.take(Aloneness.none);
       if (task === undefined) break;
       this.#dispatch(task, lane);
       heads.push(taken.length);
@@ -138,8 +138,8 @@ export class Schedule {
     });
   }
 
-  /** Takes the first of those that have to be alone on their lane. @param kind As `Edges.alone` has it. */
-  takeAlone(lane: number, kind: 1 | 2 | 3 = 1): Dispatch | undefined {
+  /** Takes the first of those that have to be alone on their lane. */
+  takeAlone(lane: number, kind: Aloneness = Aloneness.lane): Dispatch | undefined {
     const task = this.#ready.take(kind);
     if (task === undefined) return undefined;
     this.#dispatch(task, lane);
@@ -148,7 +148,7 @@ export class Schedule {
 
   /** Goes on with the line behind `last`, which was dispatched to this lane and has not settled. */
   extend(lane: number, { last, max }: { readonly last: number; readonly max: number }): Dispatch[] {
-    if (!this.#lanes.has(last, lane) || this.#edges.alone[last] !== 0) return [];
+    if (!this.#lanes.has(last, lane) || this.#edges.alone[last] !== Aloneness.none) return [];
     const taken = [last];
     this.#follow(lane, taken, max + 1);
     return taken.slice(1).map((task) => this.#asDispatch(task, true));
