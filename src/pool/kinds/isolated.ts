@@ -5,7 +5,6 @@
  */
 import type { IsolatedRun } from "../../pipeline/kinds/isolated.ts";
 import type { Launch } from "../process/process.ts";
-import { processCode } from "../process_code.ts";
 import type { KeptKind, KeptRunner, RunnerPort } from "./runner.ts";
 
 /** Functions in processes. */
@@ -37,11 +36,13 @@ class Isolated implements KeptRunner {
     return JSON.stringify(isCode(module) ? source : { module, ...source });
   }
 
-  launch(run: object): Promise<Launch> {
+  async launch(run: object): Promise<Launch> {
+    // Large, and of no use to a run without such tasks.
+    const { processCode } = await import("../process_code.ts");
     const { module, memoryBytes } = run as IsolatedRun;
     const { runtime } = this.#port;
     const heap = memoryBytes === undefined ? undefined : Math.floor(memoryBytes * HEAP_SHARE / 1024 ** 2);
-    return Promise.resolve({
+    return {
       command: runtime.taskProgram({ code: processCode, ...(heap !== undefined && { heapMiB: heap }) }),
       cwd: runtime.cwd(),
       env: this.#port.environment(),
@@ -50,7 +51,7 @@ class Isolated implements KeptRunner {
         runner: `${runtime.name} ${runtime.version}`,
         ...(isCode(module) && { module }),
       },
-    });
+    };
   }
 
   close(): Promise<void> {

@@ -5,8 +5,7 @@
  */
 import type { GraphRun } from "../../pipeline/kinds/netunicorn.ts";
 import type { Launch } from "../process/process.ts";
-import { ascii } from "./python.ts";
-import { graphCode, pythonCode } from "./python_code.ts";
+import { pythonText } from "./python.ts";
 import { type Interpreter, interpreterOf, PYTHON_VARIABLE, PythonError } from "./python_interpreter.ts";
 import type { KeptKind, KeptRunner, RunnerPort } from "./runner.ts";
 
@@ -17,9 +16,13 @@ export const netunicorn: KeptKind = {
 };
 
 /** What runs a graph's tasks is read behind the runner, in the same names. */
-const PROGRAM = `names = {"__name__": "outrider"}
-for code in (${ascii(JSON.stringify(pythonCode))}, ${ascii(JSON.stringify(graphCode))}):
+async function program(): Promise<string> {
+  // Large, and of no use to a run without such tasks.
+  const { graphCode, pythonCode } = await import("./python_code.ts");
+  return `names = {"__name__": "outrider"}
+for code in (${pythonText(pythonCode)}, ${pythonText(graphCode)}):
     exec(compile(code, "<outrider>", "exec"), names)`;
+}
 
 /** How tasks are kept apart where the pipeline does not say. */
 const ISOLATION = "OUTRIDER_NETUNICORN_ISOLATION";
@@ -76,7 +79,7 @@ class Graphs implements KeptRunner {
     const { executable } = await interpreter;
     return {
       // Unbuffered: what C code prints is lost with its fork otherwise.
-      command: [executable, "-u", "-c", PROGRAM],
+      command: [executable, "-u", "-c", await program()],
       cwd: runtime.cwd(),
       env,
       setup: {

@@ -5,7 +5,6 @@
  */
 import { nameOf, type PythonRun } from "../../pipeline/kinds/python.ts";
 import type { Launch } from "../process/process.ts";
-import { pythonCode } from "./python_code.ts";
 import { environmentOf, requirementFiles } from "./python_environment.ts";
 import { PythonFiles } from "./python_files.ts";
 import { interpreterOf } from "./python_interpreter.ts";
@@ -21,8 +20,12 @@ export const python: KeptKind = {
     path.endsWith(".py") ? localFiles(port, path) : requirementFiles(port.runtime, path),
 };
 
-/** The runner names itself, so that its frames can be told from those of tasks. A JSON text in ASCII is one of Python too. */
-const PROGRAM = `exec(compile(${ascii(JSON.stringify(pythonCode))}, "<outrider>", "exec"))`;
+/** The runner names itself, so that its frames can be told from those of tasks. */
+async function program(): Promise<string> {
+  // Large, and of no use to a run without such tasks.
+  const { pythonCode } = await import("./python_code.ts");
+  return `exec(compile(${pythonText(pythonCode)}, "<outrider>", "exec"))`;
+}
 
 class Pythons implements KeptRunner {
   readonly #port: RunnerPort;
@@ -59,7 +62,7 @@ class Pythons implements KeptRunner {
     });
     return {
       // Unbuffered: what C code prints, which nobody flushes, would come with a later attempt, or never.
-      command: [executable, "-u", "-c", PROGRAM],
+      command: [executable, "-u", "-c", await program()],
       cwd: runtime.cwd(),
       env,
       setup: {
@@ -74,9 +77,9 @@ class Pythons implements KeptRunner {
   }
 }
 
-/** A JSON text in which nothing but ASCII stands; Python has no word for the halves of pairs, so there is nothing beyond the first plane. */
-export function ascii(json: string): string {
-  return json.replace(
+/** A text as Python has it in its source: a JSON text in ASCII is one of Python's too. There is nothing beyond the first plane in it. */
+export function pythonText(text: string): string {
+  return JSON.stringify(text).replace(
     /[^\0-\x7f]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

@@ -4,7 +4,6 @@
  * Invariant: nothing of a module is run. Where there is no interpreter, that is said, and is no error.
  */
 import type { ModuleExports } from "../../pipeline/load/load.ts";
-import { pythonLookCode } from "./python_code.ts";
 import { PythonFiles } from "./python_files.ts";
 import { type Interpreter, interpreterOf, PythonError, runTool } from "./python_interpreter.ts";
 import type { RunnerPort } from "./runner.ts";
@@ -52,6 +51,7 @@ async function ask(
 ): Promise<{ readonly look?: unknown; readonly files?: unknown }> {
   const env = port.environment();
   const interpreter = await interpreterOf(port, env);
+  const { pythonLookCode } = await import("./python_code.ts");
   // Isolated: neither the environment nor the working folder is to have a say in what is imported here.
   const command = [interpreter.executable, "-I", "-S", "-c", pythonLookCode];
   const end = await runTool(port, {
