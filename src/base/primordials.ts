@@ -52,7 +52,6 @@ export const species: typeof Symbol.species = Symbol.species;
 /** Constructors. */
 export const PlainPromise: PromiseConstructor = Promise;
 export const PlainError: ErrorConstructor = Error;
-export const PlainTypeError: TypeErrorConstructor = TypeError;
 export const Bytes: Uint8ArrayConstructor = Uint8Array;
 export const Ints: Int32ArrayConstructor = Int32Array;
 export const Floats: Float64ArrayConstructor = Float64Array;

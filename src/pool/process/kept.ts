@@ -8,6 +8,7 @@ import { KEPT } from "../kinds/list.ts";
 import type { KeptRunner, RunnerPort } from "../kinds/runner.ts";
 import { type LaneItem, type LaneOutcome, stampsOf } from "../attempt.ts";
 import type { Given } from "../lane.ts";
+import { NamedTimers } from "../named_timers.ts";
 import { TaskProcess } from "./process.ts";
 
 /** A ready task that has waited this long makes the processes more than the base, milliseconds. */
@@ -85,12 +86,13 @@ export class KeptLanes {
   /** By key: why no process of it could be started. */
   readonly #broken: Map<string, Error> = new Map();
   readonly #asking: Map<TaskProcess, Asking> = new Map();
-  readonly #timers: Map<"grow" | "shrink", () => void> = new Map();
+  readonly #timers: NamedTimers<"grow" | "shrink">;
   #waited = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: KeptOptions) {
     this.#options = options;
+    this.#timers = new NamedTimers(options.clock);
   }
 
   get #all(): readonly TaskProcess[] {
@@ -173,7 +175,7 @@ export class KeptLanes {
   }
 
   async #close(): Promise<void> {
-    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.close();
     this.cancelAll("the run has ended");
     await Promise.all(this.#all.map((process) => process.end()));
     await Promise.all(Array.from(this.#runners.values(), (runner) => runner.close()));
@@ -213,9 +215,12 @@ export class KeptLanes {
     for (let more = Math.min(room, waiting); more > 0; more--) {
       this.#start(++last, { key, launch: runner.launch(run) });
     }
-    this.#after("grow", GROW_MS, () => {
-      this.#waited = true;
-      this.#options.listener.free();
+    this.#timers.after("grow", {
+      ms: GROW_MS,
+      act: () => {
+        this.#waited = true;
+        this.#options.listener.free();
+      },
     });
     return last;
   }
@@ -257,7 +262,7 @@ export class KeptLanes {
       },
     });
     this.#processes.add(process);
-    if (this.#processes.size > this.#options.base) this.#after("shrink", IDLE_MS, () => this.#shrink());
+    this.#shrinkLater();
     return process;
   }
 
@@ -298,22 +303,16 @@ export class KeptLanes {
       this.#leave(process);
       void process.end();
     }
-    if (this.#processes.size > this.#options.base) this.#after("shrink", IDLE_MS, () => this.#shrink());
+    this.#shrinkLater();
+  }
+
+  #shrinkLater(): void {
+    if (this.#processes.size <= this.#options.base) return;
+    this.#timers.after("shrink", { ms: IDLE_MS, act: () => this.#shrink() });
   }
 
   #leave(process: TaskProcess): void {
     this.#processes.delete(process);
     this.#leaving.add(process);
-  }
-
-  #after(name: "grow" | "shrink", ms: number, act: () => void): void {
-    if (this.#closing !== undefined || this.#timers.has(name)) return;
-    this.#timers.set(
-      name,
-      this.#options.clock.after(ms, () => {
-        this.#timers.delete(name);
-        act();
-      }),
-    );
   }
 }
