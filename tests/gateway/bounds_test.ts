@@ -76,22 +76,18 @@ test("gateway: a body of many different keys, which would hold up all others for
   assert.equal((await w.send(records, { run: "s", lane: "log" })).acknowledged.log, 5_000);
 });
 
+/** A heartbeat as small as they are. */
+const BEAT = {
+  ...{ session: "s", version: 1, outrider: "0", runtime: "t", state: "idle", sentBytes: 0, seen: 0 },
+  spool: { state: 0, log: 0 },
+};
+
 test("gateway: executors that one token makes up by the thousand leave a list that users can load", async () => {
   const w = world();
-  const beat = {
-    session: "s",
-    version: 1,
-    outrider: "0",
-    runtime: "t",
-    state: "idle",
-    sentBytes: 0,
-    seen: 0,
-  };
-  const small = { ...beat, spool: { state: 0, log: 0 } };
   const path = "/v1/executors/long/heartbeat";
-  assert.equal((await w.post(path, { ...small, more: "x".repeat(20_000) })).status, 413);
-  assert.equal((await w.post(path, { ...small, more: "x".repeat(10_000) })).status, 200);
-  assert.equal((await w.post("/v1/executors/e/heartbeat", small)).status, 200);
+  assert.equal((await w.post(path, { ...BEAT, more: "x".repeat(20_000) })).status, 413);
+  assert.equal((await w.post(path, { ...BEAT, more: "x".repeat(10_000) })).status, 200);
+  assert.equal((await w.post("/v1/executors/e/heartbeat", BEAT)).status, 200);
   const list = async () =>
     (await (await w.ask("/v1/executors")).json() as { executors: { id: string; heartbeat?: unknown }[] })
       .executors;
@@ -306,17 +302,8 @@ test("gateway: numbers and texts that no executor sends are refused record by re
 
 test("gateway: a heartbeat can't say that it comes once in a thousand years", async () => {
   const w = world();
-  const beat = {
-    session: "s",
-    version: 1,
-    outrider: "0",
-    runtime: "t",
-    state: "idle",
-    spool: { state: 0, log: 0 },
-  };
-  const whole = { ...beat, sentBytes: 0, seen: 0 };
-  assert.equal((await w.post("/v1/executors/e/heartbeat", { ...whole, intervalMs: 1e13 })).status, 422);
-  assert.equal((await w.post("/v1/executors/e/heartbeat", { ...whole, intervalMs: 3_600_000 })).status, 200);
+  assert.equal((await w.post("/v1/executors/e/heartbeat", { ...BEAT, intervalMs: 1e13 })).status, 422);
+  assert.equal((await w.post("/v1/executors/e/heartbeat", { ...BEAT, intervalMs: 3_600_000 })).status, 200);
 });
 
 test("gateway: rows that were kept before, whatever is in them, fail no list and no executor", async () => {

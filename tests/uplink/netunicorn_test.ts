@@ -132,14 +132,13 @@ test("uplink: netUnicorn: a log too long is cut at its beginning and says so", a
   assert.ok(journal.mostRead <= 256);
 });
 
+function flagsOf({ gateway, clock }: ReturnType<typeof world>) {
+  return createFlags({ gateway, clock, random: Math.random, newId: () => crypto.randomUUID() });
+}
+
 test("uplink: netUnicorn: flags are texts or whole numbers, counted by one, and waited for by asking", async () => {
   const w = world();
-  const flags = createFlags({
-    gateway: w.gateway,
-    clock: w.clock,
-    random: Math.random,
-    newId: () => crypto.randomUUID(),
-  });
+  const flags = flagsOf(w);
   assert.equal(await flags.get("n"), undefined);
   await flags.set("n", "text");
   assert.equal(await flags.get("n"), "text");
@@ -160,12 +159,7 @@ test("uplink: netUnicorn: flags are texts or whole numbers, counted by one, and 
 
 test("uplink: netUnicorn: an increment of which nobody knows whether it was taken is not sent again", async () => {
   const w = world();
-  const flags = createFlags({
-    gateway: w.gateway,
-    clock: w.clock,
-    random: Math.random,
-    newId: () => crypto.randomUUID(),
-  });
+  const flags = flagsOf(w);
   w.chaos.harm = { deaf: 1 };
   await assert.rejects(drive(flags.increment("n"), w), {
     code: "OUTRIDER_FLAG",
@@ -177,12 +171,7 @@ test("uplink: netUnicorn: an increment of which nobody knows whether it was take
 
 test("uplink: netUnicorn: what a flag can't hold, and names that lead to other paths, are refused before they are sent", async () => {
   const w = world();
-  const flags = createFlags({
-    gateway: w.gateway,
-    clock: w.clock,
-    random: Math.random,
-    newId: () => crypto.randomUUID(),
-  });
+  const flags = flagsOf(w);
   for (const value of [2 ** 31, -(2 ** 31) - 1, 1.5, NaN, "a\0b", "\ud800", null, true]) {
     await assert.rejects(flags.set("n", value), { code: "OUTRIDER_FLAG" });
   }
@@ -199,12 +188,7 @@ test("uplink: netUnicorn: what a flag can't hold, and names that lead to other p
 
 test("uplink: netUnicorn: a flag with a text and a number gives both, and takes both", async () => {
   const w = world();
-  const flags = createFlags({
-    gateway: w.gateway,
-    clock: w.clock,
-    random: Math.random,
-    newId: () => crypto.randomUUID(),
-  });
+  const flags = flagsOf(w);
   await flags.set("n", { text: "phase 2", number: 7 });
   assert.deepEqual(w.there.flags.get("x/flag/n"), { text_value: "phase 2", int_value: 7 });
   assert.deepEqual(await flags.get("n"), { text: "phase 2", number: 7 });
@@ -228,12 +212,7 @@ test("uplink: netUnicorn: what is no flag is not taken for one", async () => {
 
 test("uplink: netUnicorn: a number is counted under a text, which goes on to be the value", async () => {
   const w = world();
-  const flags = createFlags({
-    gateway: w.gateway,
-    clock: w.clock,
-    random: Math.random,
-    newId: () => crypto.randomUUID(),
-  });
+  const flags = flagsOf(w);
   await flags.set("n", "text");
   assert.equal(await flags.increment("n"), 1);
   assert.equal(await flags.decrement("n"), 0);
@@ -243,12 +222,7 @@ test("uplink: netUnicorn: a number is counted under a text, which goes on to be 
 test("uplink: netUnicorn: what was counted is read again until it is known, and never counted again", async () => {
   const w = world();
   const path = "/api/v1/experiment/x/flag/n";
-  const flags = createFlags({
-    gateway: w.gateway,
-    clock: w.clock,
-    random: Math.random,
-    newId: () => crypto.randomUUID(),
-  });
+  const flags = flagsOf(w);
   const counting = flags.increment("n");
   await w.there.until(() => w.there.asked.has(`POST ${path}/increment`));
   w.there.trouble = 503;
