@@ -175,9 +175,12 @@ test("pause, resume, log level and stop come with replies", () =>
     const agent = world.agent({}, { follow: true, free: true });
     const state = async () => (await world.user.executors())[0]?.state;
     await world.when(async () => await state() === "idle");
+    const seen = async () => (await world.user.executors())[0]?.heartbeat?.seen ?? 0;
     await world.user.command("pi", { type: "pause" });
     await world.when(async () => await state() === "paused");
+    const paused = await seen();
     await world.user.command("pi", { type: "logLevel", level: "error" });
+    await world.when(async () => await seen() > paused);
     await world.user.submit(await bundleOf("levels", { levels: {} }), "pi");
     await world.when(async () => (await world.user.runs()).some(({ pipeline }) => pipeline === "levels"));
     const run = await onlyRun(world);

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { LaneItem, LaneOutcome } from "../../src/pool/attempt.ts";
-import { type Launch, TaskProcess } from "../../src/pool/process/process.ts";
+import type { Launch } from "../../src/pool/process/life.ts";
+import { TaskProcess } from "../../src/pool/process/process.ts";
 import { HandClock } from "../store/hand_clock.ts";
 import { DIGITS, type FakeGroup, Processless, settle } from "./processless.ts";
 

@@ -4,7 +4,7 @@
  * Invariant: tasks share a process only if they have the same limit of memory, and the same module where that is its own code.
  */
 import type { IsolatedRun } from "../../pipeline/kinds/isolated.ts";
-import type { Launch } from "../process/process.ts";
+import type { Launch } from "../process/life.ts";
 import type { KeptKind, KeptRunner, RunnerPort } from "./runner.ts";
 
 /** Functions in processes. */

@@ -4,7 +4,7 @@
  * Invariant: a graph with code in it is opened by the minor version of Python that made it, and no other: that could crash.
  */
 import type { GraphRun } from "../../pipeline/kinds/netunicorn.ts";
-import type { Launch } from "../process/process.ts";
+import type { Launch } from "../process/life.ts";
 import { pythonText } from "./python.ts";
 import { type Interpreter, interpreterOf, PYTHON_VARIABLE, PythonError } from "./python_interpreter.ts";
 import type { KeptKind, KeptRunner, RunnerPort } from "./runner.ts";

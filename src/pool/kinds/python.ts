@@ -4,7 +4,7 @@
  * Invariant: tasks share a process only if they have the same interpreter, environment, memory and folder of modules.
  */
 import { nameOf, type PythonRun } from "../../pipeline/kinds/python.ts";
-import type { Launch } from "../process/process.ts";
+import type { Launch } from "../process/life.ts";
 import { environmentOf, requirementFiles } from "./python_environment.ts";
 import { PythonFiles } from "./python_files.ts";
 import { interpreterOf } from "./python_interpreter.ts";

@@ -8,7 +8,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import type { LaneItem, LaneOutcome } from "../attempt.ts";
 import type { ModuleExports } from "../../pipeline/load/load.ts";
-import type { Launch } from "../process/process.ts";
+import type { Launch } from "../process/life.ts";
 import type { AbortOutcome } from "../protocol.ts";
 
 /** What kinds need of the outside. */

@@ -1,0 +1,155 @@
+/**
+ * Owns one attempt that a process runs: what it has told and marked, how it was stopped, and what it comes to.
+ * Must not know how its process lives, nor what is sent to it.
+ * Invariant: what it has come to follows from what was told of it and from the end of its process, and from nothing else.
+ */
+import type { Clock } from "../../base/clock.ts";
+import type { ChildEnd } from "../../runtime/port.ts";
+import type { LaneEnd, LaneItem } from "../attempt.ts";
+import { LineCutter } from "../kinds/program_lines.ts";
+import type { Aborted } from "../work_time.ts";
+import { howEnded } from "./life.ts";
+import type { Done, OutputName } from "./said.ts";
+
+/** What a runtime writes whose heap is exhausted, before it ends itself by one of these. */
+const EXHAUSTED = /out of memory/i;
+const ITS_OWN: readonly unknown[] = ["SIGABRT", "SIGTRAP", "SIGILL", 133, 134];
+const ADVICE = "look for code that uses descriptor 3, or prints what only the runner may";
+
+/** An attempt for a process. */
+export interface ProcessItem {
+  readonly item: LaneItem;
+  /** Name of the task. */
+  readonly task: string;
+  /** JSON text of what is to be done, as the runner wants it. */
+  readonly work: string;
+}
+
+/** What an attempt begins with. */
+export interface ProcessAttemptOptions extends ProcessItem {
+  readonly seq: number;
+  readonly clock: Clock;
+  /** Called for each line that it tells of as printed. */
+  readonly printed: (stream: OutputName, text: string) => void;
+}
+
+/** An attempt in a process. */
+export class ProcessAttempt {
+  readonly #options: ProcessAttemptOptions;
+  /** When it began, by the monotonic clock. */
+  readonly since: number;
+  done?: Done;
+  abort?: Aborted;
+  /** What it has come to, which is told when the process is gone. */
+  ending?: LaneEnd;
+  readonly #marks: { stdout?: string; stderr?: string } = {};
+  /** What it has told as printed, in pieces. */
+  readonly #pieces: Readonly<Record<OutputName, LineCutter>>;
+  readonly #cancels: (() => void)[] = [];
+  /** Why it has had no more memory, if so. */
+  #exhausted: string | undefined;
+  /** Whether its process has said that it has no more. */
+  #said = false;
+
+  constructor(options: ProcessAttemptOptions) {
+    this.#options = options;
+    this.since = options.clock.monotonic();
+    const piece = (stream: OutputName) => new LineCutter((text) => options.printed(stream, text));
+    this.#pieces = { stdout: piece("stdout"), stderr: piece("stderr") };
+  }
+
+  get item(): LaneItem {
+    return this.#options.item;
+  }
+
+  get task(): string {
+    return this.#options.task;
+  }
+
+  get seq(): number {
+    return this.#options.seq;
+  }
+
+  /** Acts after so many milliseconds, unless it has ended by then. */
+  after(ms: number, act: () => void): void {
+    this.#cancels.push(this.#options.clock.after(ms, act));
+  }
+
+  /** It has told a piece of what it prints. */
+  print(stream: OutputName, text: string): void {
+    this.#pieces[stream].pushText(text);
+  }
+
+  /** What it has printed has an end, though it did not end its line. */
+  endLine(stream: OutputName): void {
+    this.#pieces[stream].end();
+  }
+
+  /** Its process has printed a line. */
+  notice(stream: OutputName, text: string): void {
+    if (stream === "stderr" && EXHAUSTED.test(text)) this.#said = true;
+  }
+
+  /** Its process has more memory than it may have. */
+  exhaust(because: string): void {
+    this.#exhausted ??= because;
+  }
+
+  /** Takes a mark; returns whether there was none yet on this output. */
+  mark(stream: OutputName, digits: string): boolean {
+    if (this.#marks[stream] !== undefined) return false;
+    this.#marks[stream] = digits;
+    return true;
+  }
+
+  /** Whether its marks are there; nothing if one of them is not its runner's. */
+  get isMarked(): boolean | undefined {
+    const { done } = this;
+    const { stdout, stderr } = this.#marks;
+    if ([stdout, stderr].some((mark) => mark !== undefined && mark !== done?.mark)) return undefined;
+    return stdout !== undefined && stderr !== undefined;
+  }
+
+  /** What it comes to by its own word. */
+  endingBy({ value, error, memory, cancelled }: Done): LaneEnd {
+    const { abort } = this;
+    if (abort !== undefined && (abort.outcome === "timed_out" || error !== undefined || cancelled)) {
+      return abort;
+    }
+    if (memory) {
+      const frame = error?.frames?.at(-1);
+      return {
+        outcome: "crashed",
+        reason: "memory",
+        ...(frame !== undefined && { because: `it had no more at ${frame.file}:${frame.line}` }),
+      };
+    }
+    if (cancelled) {
+      const because = "its process was told to end by SIGTERM, and not by its executor";
+      return { outcome: "crashed", reason: "lost", because };
+    }
+    if (error !== undefined) return { outcome: "failed", error, ...(value !== undefined && { value }) };
+    return { outcome: "succeeded", ...(value !== undefined && { value }) };
+  }
+
+  /** What it comes to whose process has ended. @param wrong What that had told that can't be right. */
+  endingOf(end: ChildEnd, wrong: string | undefined): LaneEnd {
+    if (wrong !== undefined) return { outcome: "crashed", reason: "lost", because: `${wrong}; ${ADVICE}` };
+    if (this.ending !== undefined) return this.ending;
+    if (this.#exhausted !== undefined) {
+      return { outcome: "crashed", reason: "memory", because: this.#exhausted };
+    }
+    if (this.abort !== undefined) return this.abort;
+    if (this.#said && ITS_OWN.includes(end.signal ?? end.code)) {
+      return { outcome: "crashed", reason: "memory" };
+    }
+    if (end.code !== undefined) return { outcome: "crashed", reason: "exit", code: end.code };
+    return { outcome: "crashed", reason: "lost", because: `its process ended ${howEnded(end)}` };
+  }
+
+  /** It has ended: nothing is waited for any more, and its last line has its end. */
+  close(): void {
+    for (const cancel of this.#cancels) cancel();
+    for (const piece of Object.values(this.#pieces)) piece.end();
+  }
+}
