@@ -6,7 +6,7 @@
  * passed; without that file (a test run by hand) it says so on stderr.
  */
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, isAbsolute, join } from "node:path";
 import process from "node:process";
 import test from "node:test";
 
@@ -14,17 +14,23 @@ const PACKAGES: Readonly<Record<string, string>> = JSON.parse(
   readFileSync(new URL("./programs.json", import.meta.url), "utf8"),
 );
 
-/** Path of a program, or nothing if it is not there. */
+/** The word for the right to do everything to the system, where a test asks for that as for a program. */
+export const ROOT = "root";
+
+/** Path of a program, or nothing if it is not there; of a file, where its package is known by one. */
 export function programPath(program: string): string | undefined {
   if (!(program in PACKAGES)) {
     throw new Error(`${program} is not in tests/programs.json: add it with its package`);
   }
+  if (isAbsolute(program)) return existsSync(program) ? program : undefined;
   return (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, program)).find(existsSync);
 }
 
-/** A test that needs programs of the system. `test` of `node:test` is what it is otherwise. */
+/** A test that needs programs of the system, or `ROOT`. `test` of `node:test` is what it is otherwise. */
 export function testWith(programs: readonly string[], name: string, fn: () => void | Promise<void>): void {
-  const missing = programs.filter((program) => programPath(program) === undefined);
+  const missing = programs.filter((each) =>
+    each === ROOT ? process.getuid?.() !== 0 : programPath(each) === undefined
+  );
   test(name, missing.length === 0 ? fn : () => leaveOut(name, missing));
 }
 

@@ -3,6 +3,7 @@
  * Invariant: the last line is printed whatever happens, and the exit code is 0 only if nothing has failed.
  */
 import process from "node:process";
+import { ROOT } from "../tests/system.ts";
 import { checkJobs } from "./check.ts";
 import { type Counts, test } from "./test.ts";
 
@@ -15,11 +16,12 @@ try {
   failed++;
   process.stdout.write(`${error instanceof Error ? error.stack : error}\n`);
 }
-// Here nothing is left out: .ci/run installs what tests need.
 for (const { name, missing } of counts.leftOut) {
   process.stdout.write(`"${name}" was left out: there is no ${missing.join(", no ")}\n`);
 }
-failed += counts.failed + counts.leftOut.length;
+// Here nothing is left out that could be had: .ci/run installs what tests need, but can't make itself root.
+const left = counts.leftOut.filter(({ missing }) => missing.some((what) => what !== ROOT));
+failed += counts.failed + left.length;
 process.stdout.write(`All in ${((performance.now() - started) / 60_000).toFixed(1)} minutes\n`);
 process.stdout.write(`${counts.passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -23,6 +23,12 @@ const ONCE: readonly string[] = [
   "tests/page/page_test.ts",
 ];
 
+/**
+ * What is done to whole systems: installed, booted, cut off, with root and the system's programs. They run once, on Node, one
+ * after the other in a lane of their own, since most of it is waiting.
+ */
+const ENVIRONMENTS = "tests/environment/heavy/";
+
 /** Tests that hold time itself to something: nothing runs beside them. */
 const ALONE: readonly string[] = ["tests/agent/punctual_test.ts"];
 
@@ -82,7 +88,9 @@ export async function test(args: readonly string[], beside: readonly Job[] = [])
   const jobs = (asked: (file: string) => boolean) => jobsOf(suites, asked, run);
   try {
     await inLanes(jobs((file) => ALONE.includes(file)), 1);
-    await inLanes([...beside, ...jobs((file) => !ALONE.includes(file))], LANES);
+    const apart = inLanes(jobs((file) => file.startsWith(ENVIRONMENTS)), 1);
+    const others = jobs((file) => !ALONE.includes(file) && !file.startsWith(ENVIRONMENTS));
+    await Promise.all([apart, inLanes([...beside, ...others], LANES)]);
   } finally {
     rmSync(compiled, { recursive: true, force: true });
   }
@@ -100,13 +108,17 @@ interface Suite {
 }
 
 function suitesOf(chosen: readonly RuntimeName[], files: readonly string[]): Suite[] {
-  const everywhere = files.filter((file) => !ONCE.includes(file));
+  const environments = files.filter((file) => file.startsWith(ENVIRONMENTS));
   const once = files.filter((file) => ONCE.includes(file));
+  const everywhere = files.filter((file) => !once.includes(file) && !environments.includes(file));
   const suites = chosen.map((runtime): Suite => (
     { label: runtime, runtime, everywhere: true, files: everywhere, results: [] }
   ));
   if (chosen.includes("node")) {
-    suites.unshift({ label: "once", runtime: "node", everywhere: false, files: once, results: [] });
+    suites.unshift(
+      { label: "once", runtime: "node", everywhere: false, files: once, results: [] },
+      { label: "environments", runtime: "node", everywhere: false, files: environments, results: [] },
+    );
   }
   return suites.filter(({ files }) => files.length > 0);
 }
@@ -160,7 +172,7 @@ function show({ label, results }: Suite): void {
   const state = failed === 0 ? `ok      ${passed} tests` : `FAILED  ${failed} of ${passed + failed} tests`;
   const without = leftOut === 0 ? "" : `, ${leftOut} left out`;
   const seconds = sum((file) => file.seconds).toFixed(1);
-  process.stdout.write(`${label.padEnd(8)}${state}, files of ${seconds} s${without}\n`);
+  process.stdout.write(`${label.padEnd(13)}${state}, files of ${seconds} s${without}\n`);
 }
 
 /** Tests that ran on one runtime and not on another, which is how a silently lost file shows. */
