@@ -3,6 +3,7 @@
  * Must not know its schema (manifest_schema.ts).
  * Invariant: a value of the type `Manifest` within the limits is what the schema takes.
  */
+import type { Capability } from "../../model/capability.ts";
 import type { On } from "../../model/outcome.ts";
 
 /** Limits of a pipeline. Beyond one of them, `compile` reports a problem. */
@@ -21,6 +22,7 @@ export const LIMITS: {
   readonly argument: 100_000;
   readonly stdin: 8_000_000;
   readonly depth: 1_000;
+  readonly required: 1_000;
 } = {
   tasks: 1_000_000,
   needsOfTask: 100_000,
@@ -36,6 +38,7 @@ export const LIMITS: {
   argument: 100_000,
   stdin: 8_000_000,
   depth: 1_000,
+  required: 1_000,
 };
 
 /** What is wrong with a document that is nested too deep. */
@@ -125,6 +128,28 @@ export interface ManifestRetry {
   readonly jitter?: number | undefined;
 }
 
+/** What must be there before anything runs. What is missing is told all at once, and then nothing has run. */
+export interface Requires {
+  /** Programs: names that are looked for in `PATH`, or absolute paths. */
+  readonly commands?: readonly string[] | undefined;
+  /** Packages of the system; builders of environments put them in. */
+  readonly packages?: RequiredPackages | undefined;
+  /** Python packages, as requirements of a name and versions such as `"numpy>=1.20,<3"`; builders put them in. */
+  readonly python?: readonly string[] | undefined;
+  /** Linux capabilities without `CAP_`, such as `"NET_RAW"`. */
+  readonly capabilities?: readonly Capability[] | undefined;
+  /** Paths below `/dev/`. */
+  readonly devices?: readonly string[] | undefined;
+  /** The least memory of the device, or of the container, such as `"512MiB"`. */
+  readonly memory?: string | undefined;
+}
+
+/** Packages by the system that has them. */
+export interface RequiredPackages {
+  /** Names of Debian's packages. */
+  readonly debian?: readonly string[] | undefined;
+}
+
 /** Options that a task has in both forms of a pipeline. */
 export interface ManifestTaskOptions {
   /** For people, at most 10,000 characters. */
@@ -147,6 +172,8 @@ export interface ManifestTaskOptions {
   readonly onLost?: "rerun" | "fail" | undefined;
   /** Expected time; orders ready tasks and feeds the progress shown. */
   readonly estimate?: Duration | undefined;
+  /** What must be there for it, before anything of the pipeline runs. Default: nothing is looked for. */
+  readonly requires?: Requires | undefined;
 }
 
 /** One task. Without `run` it is a sync point. */

@@ -18,6 +18,7 @@ import type {
   ManifestTask,
 } from "./manifest.ts";
 import { about, closed, maybe, name, record, type Schema } from "./shapes.ts";
+import { requiresSchema } from "./requires.ts";
 import { kindOf, KINDS } from "../kinds/list.ts";
 import { type On, ONS } from "../../model/outcome.ts";
 
@@ -122,6 +123,10 @@ export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
     "Given to the task as ctx.params.",
   ),
   estimate: maybe(duration, "Expected time; orders ready tasks and feeds the progress shown."),
+  requires: maybe(
+    requiresSchema,
+    "What must be there for it before anything runs. Default: nothing is looked for.",
+  ),
 }) as Schema<ManifestTask>;
 
 const loop = closed({
