@@ -90,7 +90,8 @@ export function together(all: readonly Requires[]): Requires {
     devices: union(all, ({ devices }) => devices),
   };
   const debian = union(all, ({ packages }) => packages?.debian);
-  const memory = all.flatMap(({ memory }) => memory ?? []).sort((a, b) => bytesOf(a) - bytesOf(b)).at(-1);
+  const memory = all.flatMap(({ memory }) => memory ?? []).sort((a, b) => requiredBytes(a) - requiredBytes(b))
+    .at(-1);
   const some = Object.entries(lists).filter(([, entries]) => entries.length > 0);
   return {
     ...Object.fromEntries(some),
@@ -107,6 +108,6 @@ function union(
 }
 
 /** The bytes of a size; those of one that no machine can count are more than any has. */
-export function bytesOf(size: string): number {
+export function requiredBytes(size: string): number {
   return sizeOf(size) ?? Infinity;
 }
