@@ -38,12 +38,13 @@ class Title {
   }
 
   update(model: Model, live: boolean): void {
-    const { pipeline, state, startedAt, tasks } = model;
+    const { course, pipeline, tasks } = model;
+    const { state, startedAt } = course;
     setText(this.#name, pipeline.name);
     document.title = `${pipeline.name}: ${state}`;
     setText(this.#state, state === "stopping" ? "being stopped" : state);
     setAttribute(this.#state, "data-standing", state === "stopping" ? "cancelled" : state);
-    const took = startedAt === 0 ? "" : ` · ${spanOf(model.took(live))}`;
+    const took = startedAt === 0 ? "" : ` · ${spanOf(course.took(live))}`;
     setText(this.#facts, `${counted(tasks.length, "task")}${took}`);
     setText(this.#origin, `${model.runtime} · run ${model.id.slice(0, 8)}`);
     setAttribute(this.#facts, "title", `Run ${model.id}, begun ${isoTime(startedAt)}`);

@@ -53,7 +53,7 @@ class Page {
     });
     const openTask = (task: TaskView) => this.#choose(task, true);
     const views = this.#views = {
-      graph: new GraphView(layoutCode(), (task, open) => this.#choose(task, open)),
+      graph: new GraphView({ code: layoutCode(), choose: (task, open) => this.#choose(task, open) }),
       timeline: new TimelineView(openTask),
       tasks: new TasksView(openTask),
       log: new LogView(feed, (record) => this.#detail.line(record, this.#model)),
@@ -129,8 +129,8 @@ class Page {
 
   #status(status: PageStatus): void {
     this.#head.status(status);
-    this.#model?.setTime(Date.parse(status.at));
-    if (status.run !== undefined) this.#model?.setRan(status.run.ranMs);
+    this.#model?.course.setTime(Date.parse(status.at));
+    if (status.run !== undefined) this.#model?.course.setRan(status.run.ranMs);
     this.#model?.progress(status.run?.running ?? []);
     this.#drawSoon();
   }
@@ -149,8 +149,8 @@ class Page {
     if (current === "timeline") this.#views.timeline.update();
     if (current === "tasks") this.#views.tasks.update();
     this.#detail.update();
-    document.documentElement.dataset["run"] = model.state;
-    document.documentElement.dataset["seq"] = String(model.seq);
+    document.documentElement.dataset["run"] = model.course.state;
+    document.documentElement.dataset["seq"] = String(model.course.seq);
     document.documentElement.dataset["link"] = this.#link.state;
   }
 }

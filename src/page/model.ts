@@ -3,21 +3,11 @@
  * Must not know how it is drawn, nor where records come from.
  * Invariant: a record costs the same, however many tasks there are; after each, the counts add up to the number of tasks.
  */
-import type { RunState } from "../model/outcome.ts";
-import { between } from "../base/clock.ts";
 import type { Settled, StateRecord } from "../model/record.ts";
+import { Course } from "./course.ts";
 import type { PagePipeline, PageRunning, PageTask } from "./data.ts";
+import { type AttemptView, TimelineLanes } from "./timeline_lanes.ts";
 import { isBad, STANDING_NAMES, type StandingName } from "./words.ts";
-
-/** An attempt; without `outcome` it has not ended. */
-export interface AttemptView extends Omit<Partial<Settled>, "startedAt"> {
-  readonly task: string;
-  readonly iteration: number;
-  readonly attempt: number;
-  /** Number of the record that settled it; its value can be asked for by it. */
-  readonly seq?: number;
-  startedAt?: number;
-}
 
 /** A task with where it stands. */
 export interface TaskView extends Omit<PageTask, "attempts"> {
@@ -35,9 +25,6 @@ export interface TaskView extends Omit<PageTask, "attempts"> {
   progress?: { readonly fraction: number; readonly text?: string };
 }
 
-/** How the run stands. */
-export type RunView = RunState | "stopping";
-
 /** The model. */
 export class Model {
   readonly pipeline: PagePipeline;
@@ -46,27 +33,12 @@ export class Model {
   readonly tasks: readonly TaskView[];
   readonly byName: ReadonlyMap<string, TaskView>;
   readonly counts: Record<StandingName, number>;
-  /** By worker, from 1: attempts in the order in which they started. */
-  readonly lanes: Map<number, AttemptView[]> = new Map();
   /** Tasks that have changed since someone has emptied it. */
   readonly changed: Set<number> = new Set();
   /** Grows with every change. */
   version = 0;
-  state: RunView = "running";
-  because: string | undefined;
-  startedAt = 0;
-  endedAt: number | undefined;
-  /** Time of the newest record. */
-  now = 0;
-  seq = 0;
-  events = 0;
-  /** When the run began, by `performance.now()`; not known of a run in a file. */
-  #begun: number | undefined;
-  #tookMs: number | undefined;
-  /** What the executor's clock is ahead of `performance.now()`, milliseconds; not known of a run in a file. */
-  #clock: number | undefined;
-  /** By worker: attempts that were given to it and have not ended; the first one runs. */
-  readonly #lines: Map<number, AttemptView[]> = new Map();
+  readonly course: Course = new Course();
+  readonly lanes: TimelineLanes = new TimelineLanes(({ task }) => this.#begin(this.byName.get(task)!));
 
   constructor(run: { readonly id: string; readonly runtime: string }, pipeline: PagePipeline) {
     this.id = run.id;
@@ -92,13 +64,9 @@ export class Model {
 
   /** Takes the next record. */
   add(record: StateRecord): void {
-    this.seq = record.seq;
-    if (record.at > this.now) this.now = record.at;
+    this.course.add(record);
     this.version++;
     switch (record.type) {
-      case "run.started":
-        this.startedAt = record.at;
-        break;
       case "run.resumed":
         this.#resume(record.again ?? []);
         break;
@@ -111,42 +79,7 @@ export class Model {
       case "attempt.planned":
         this.#plan(record);
         break;
-      case "event.emitted":
-        this.events++;
-        break;
-      case "run.stopping":
-        this.state = "stopping";
-        this.because = record.because;
-        break;
-      case "run.ended":
-        this.state = record.state;
-        this.endedAt = record.at;
-        this.#tookMs = record.tookMs;
-        break;
     }
-  }
-
-  /** Takes the executor's time, milliseconds since the epoch: the browser's may be another. */
-  setTime(now: number): void {
-    this.#clock = now - performance.now();
-  }
-
-  /** Takes how long the run has been going on, milliseconds. */
-  setRan(ms: number): void {
-    this.#begun = performance.now() - ms;
-  }
-
-  /** How long it took, or has been going on: as the executor timed it, where it told. @param live Whether it still tells. */
-  took(live: boolean): number {
-    if (this.endedAt !== undefined) return this.#tookMs ?? between(this.startedAt, this.endedAt);
-    if (live && this.#begun !== undefined) return performance.now() - this.#begun;
-    return between(this.startedAt, live ? this.time() : this.now);
-  }
-
-  /** The run's time: that of the executor while the run goes on, then that of its end. */
-  time(): number {
-    if (this.endedAt !== undefined) return this.endedAt;
-    return this.#clock === undefined ? this.now : Math.max(this.now, this.#clock + performance.now());
   }
 
   /** Takes what runs right now, with its progress. */
@@ -184,50 +117,25 @@ export class Model {
   ): void {
     const task = this.byName.get(name);
     if (task === undefined) return;
-    this.#takeBack(name);
+    this.#takeBack(task);
     const given: AttemptView = { task: name, iteration, attempt, worker };
     task.attempts.push(given);
     delete task.progress;
     delete task.dueAt;
-    const line = this.#lines.get(worker);
-    if (line === undefined) this.#lines.set(worker, [given]);
-    else line.push(given);
     this.#stand(task, "queued");
-    this.#runFirst(worker, at);
+    this.lanes.give(worker, given, at);
   }
 
   /** An attempt that was given to one worker may be given to another before it has begun. */
-  #takeBack(name: string): void {
-    const task = this.byName.get(name)!;
+  #takeBack(task: TaskView): void {
     const open = task.attempts.at(-1);
     if (open === undefined || open.outcome !== undefined) return;
     task.attempts.pop();
-    const { worker } = open;
-    this.#forget(this.lanes.get(worker!), open);
-    if (this.#forget(this.#lines.get(worker!), open)) this.#runFirst(worker!, this.now);
+    this.lanes.takeBack(open, this.course.now);
   }
 
-  #forget(list: AttemptView[] | undefined, attempt: AttemptView): boolean {
-    const at = list?.lastIndexOf(attempt) ?? -1;
-    if (at >= 0) list!.splice(at, 1);
-    return at >= 0;
-  }
-
-  #runFirst(worker: number, at: number): void {
-    const first = this.#lines.get(worker)?.[0];
-    if (first === undefined || first.startedAt !== undefined) return;
-    first.startedAt = at;
-    this.#lane(worker).push(first);
-    const task = this.byName.get(first.task)!;
+  #begin(task: TaskView): void {
     if (task.standing === "queued") this.#stand(task, "running");
-  }
-
-  #lane(worker: number): AttemptView[] {
-    const lane = this.lanes.get(worker);
-    if (lane !== undefined) return lane;
-    const made: AttemptView[] = [];
-    this.lanes.set(worker, made);
-    return made;
   }
 
   #settle(record: Settled & { readonly seq: number; readonly at: number }): void {
@@ -235,27 +143,17 @@ export class Model {
     if (task === undefined) return;
     const { value: _, ...settled } = record;
     const open = task.attempts.at(-1);
-    const line = open?.worker === undefined ? undefined : this.#lines.get(open.worker);
     let known: AttemptView = { ...settled };
     if (open !== undefined && open.outcome === undefined) {
-      known = Object.assign(open, settled);
-      if (this.#forget(line, open) && record.startedAt === undefined) {
-        this.#forget(this.lanes.get(open.worker!), open);
-      } else if (record.startedAt !== undefined) this.#keepInLane(open);
       task.attempts.pop();
-      this.#runFirst(open.worker!, record.endedAt ?? record.at);
+      this.lanes.end(open, record.startedAt !== undefined, record.endedAt ?? record.at);
+      known = Object.assign(open, settled);
     } else if (record.worker !== undefined && record.startedAt !== undefined) {
-      this.#lane(record.worker).push(known);
+      this.lanes.put(known);
     }
     task.attempts.push(known);
     delete task.progress;
     this.#stand(task, record.outcome);
-  }
-
-  /** Attempts that ended before it was told that they had begun are put in their place. */
-  #keepInLane(attempt: AttemptView): void {
-    const lane = this.#lane(attempt.worker!);
-    if (!lane.includes(attempt, Math.max(0, lane.length - 64))) lane.push(attempt);
   }
 
   #plan({ task: name, dueAt }: { readonly task: string; readonly dueAt: number }): void {
@@ -267,16 +165,14 @@ export class Model {
 
   /** What was under way is lost; what is done again is as if it had never been. */
   #resume(again: readonly string[]): void {
-    this.state = "running";
-    this.endedAt = undefined;
-    this.#lines.clear();
+    const lost: AttemptView[] = [];
     for (const task of this.tasks) {
       const open = task.attempts.at(-1);
       if (open === undefined || open.outcome !== undefined) continue;
-      task.attempts.pop();
-      this.#forget(this.lanes.get(open.worker!), open);
+      lost.push(task.attempts.pop()!);
       this.#stand(task, "waiting");
     }
+    this.lanes.lose(lost);
     for (const name of again) {
       const task = this.byName.get(name);
       if (task === undefined) continue;

@@ -11,9 +11,9 @@ export function whyOf(task: TaskView, model: Model): string {
   if (task.standing === "waiting" || task.standing === "queued") return waitsFor(task, model);
   if (task.standing === "retrying") {
     const before = last?.error === undefined ? "" : `; before: ${last.error.message}`;
-    return task.dueAt === undefined || task.dueAt <= model.time()
+    return task.dueAt === undefined || task.dueAt <= model.course.time()
       ? `again at once${before}`
-      : `again in ${spanOf(task.dueAt - model.time())}${before}`;
+      : `again in ${spanOf(task.dueAt - model.course.time())}${before}`;
   }
   if (last?.outcome === undefined) return "";
   const { outcome, error, because, reason, code } = last;

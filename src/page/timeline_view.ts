@@ -4,7 +4,8 @@
  * Invariant: what is drawn is bounded by the pixels there are, not by the number of attempts.
  */
 import { h, painter, setText } from "./dom.ts";
-import type { AttemptView, Model, TaskView } from "./model.ts";
+import type { AttemptView } from "./timeline_lanes.ts";
+import type { Model, TaskView } from "./model.ts";
 import { moving } from "./moving.ts";
 import { onTheme, readTheme, type Theme } from "./theme.ts";
 import { counted } from "../base/shown.ts";
@@ -71,8 +72,8 @@ export class TimelineView {
   /** Times since the run's start that are shown. */
   #shown(): readonly [number, number] {
     if (this.#range !== undefined) return this.#range;
-    const { startedAt = 0 } = this.#model ?? {};
-    return [0, Math.max(1, ((this.#model?.time() ?? 0) - startedAt) * 1.02)];
+    const { startedAt = 0 } = this.#model?.course ?? {};
+    return [0, Math.max(1, ((this.#model?.course.time() ?? 0) - startedAt) * 1.02)];
   }
 
   #perPixel(): number {
@@ -83,7 +84,7 @@ export class TimelineView {
   #move(dx: number, dy: number): void {
     const [[from, to], by] = [this.#shown(), dx * this.#perPixel()];
     if (dx !== 0) this.#range = [from - by, to - by];
-    const rows = (this.#model?.lanes.size ?? 0) * ROW;
+    const rows = (this.#model?.lanes.begun.size ?? 0) * ROW;
     this.#top = Math.min(0, Math.max(this.#top + dy, this.#stage.clientHeight - TOP - rows));
     this.#paintSoon();
   }
@@ -116,15 +117,15 @@ export class TimelineView {
   }
 
   #workers(): number[] {
-    return [...this.#model?.lanes.keys() ?? []].sort((a, b) => a - b);
+    return [...this.#model?.lanes.begun.keys() ?? []].sort((a, b) => a - b);
   }
 
   #click(x: number, y: number): void {
     const worker = this.#workers()[Math.floor((y - TOP - this.#top) / ROW)];
     if (this.#model === undefined || worker === undefined) return;
-    const at = this.#model.startedAt + this.#shown()[0] + (x - LEFT) * this.#perPixel();
+    const at = this.#model.course.startedAt + this.#shown()[0] + (x - LEFT) * this.#perPixel();
     const slack = 3 * this.#perPixel();
-    const hit = this.#model.lanes.get(worker)!.find((attempt) =>
+    const hit = this.#model.lanes.begun.get(worker)!.find((attempt) =>
       at >= attempt.startedAt! - slack && at <= (attempt.endedAt ?? Infinity) + slack
     );
     if (hit !== undefined) this.#choose(this.#model.byName.get(hit.task)!);
@@ -151,10 +152,10 @@ export class TimelineView {
       context.textAlign = "left";
       context.textBaseline = "middle";
       context.fillText(`worker ${worker}`, 10, y + ROW / 2);
-      this.#lane(context, model.lanes.get(worker)!, { y: y + (ROW - BAR) / 2, width });
+      this.#lane(context, model.lanes.begun.get(worker)!, { y: y + (ROW - BAR) / 2, width });
     });
     context.restore();
-    const attempts = workers.reduce((sum, worker) => sum + model.lanes.get(worker)!.length, 0);
+    const attempts = workers.reduce((sum, worker) => sum + model.lanes.begun.get(worker)!.length, 0);
     setText(this.#said, `${counted(attempts, "attempt")} on ${counted(workers.length, "worker")}`);
   }
 
@@ -187,8 +188,8 @@ export class TimelineView {
   ): void {
     const [from, to] = this.#shown();
     const perPixel = this.#perPixel();
-    const { startedAt: zero } = this.#model!;
-    const now = this.#model!.time();
+    const { startedAt: zero } = this.#model!.course;
+    const now = this.#model!.course.time();
     context.save();
     context.beginPath();
     context.rect(LEFT, y - 2, width - LEFT, BAR + 4);

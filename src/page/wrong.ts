@@ -34,7 +34,7 @@ export class Wrong {
   update(model: Model): void {
     const { counts } = model;
     const count = counts.failed + counts.timed_out + counts.crashed;
-    const stopped = model.because === undefined ? "" : `The run was stopped: ${model.because}`;
+    const stopped = model.course.because === undefined ? "" : `The run was stopped: ${model.course.because}`;
     this.element.hidden = count === 0 && stopped === "";
     if (this.element.hidden || this.#listed === `${count} ${stopped} ${model.id} ${counts.skipped}`) return;
     this.#listed = `${count} ${stopped} ${model.id} ${counts.skipped}`;

@@ -30,7 +30,7 @@ function pipelineOf(...names: readonly string[]): PagePipeline {
 
 function told(model: Model, ...events: readonly StateEvent[]): Model {
   events.forEach((event) => {
-    const seq = model.seq + 1;
+    const seq = model.course.seq + 1;
     model.add({ seq, at: 1_000 + seq * 10, ...event } as StateRecord);
   });
   return model;
@@ -78,7 +78,7 @@ test("an attempt that one worker gives back runs on the other, and is in one lan
     settled("a"),
     settled("b", { worker: 2 }),
   );
-  assert.deepEqual([...model.lanes].map(([worker, lane]) => [worker, lane.map(({ task }) => task)]), [
+  assert.deepEqual([...model.lanes.begun].map(([worker, lane]) => [worker, lane.map(({ task }) => task)]), [
     [1, ["a"]],
     [2, ["b"]],
   ]);
