@@ -18,6 +18,7 @@ import { stopOffspring } from "./offspring.ts";
 import { cover, givenTo, valuesOf } from "./process_memory.ts";
 import { startProcess } from "./child.ts";
 import { readText } from "./files.ts";
+import { aboutFile, openFile, syncFolder } from "./pieces.ts";
 import { startGroup } from "./group.ts";
 import { type Libc, shieldStdout } from "./shield.ts";
 
@@ -66,6 +67,10 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     readText,
     writeText,
     appendTo,
+    openFile,
+    about: aboutFile,
+    syncFolder,
+    sha256: async () => (await import("./digest.ts")).sha256Digest(),
     list,
     makeFolder,
     rename: (from, to) => rename(from, to),

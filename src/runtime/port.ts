@@ -4,6 +4,7 @@
  * Invariant: nothing outside runtime/ (and the SQLite journal) touches `Deno.`, `Bun.` or `node:`.
  */
 
+import type { Bytes } from "../base/bytes.ts";
 import type { Printing } from "../base/harmless.ts";
 
 /** A thread that runs our worker code. It looks like a Web Worker, with an honest end. */
@@ -78,6 +79,36 @@ export interface AppendFile {
   /** Writes at once; throws where the disk refuses. */
   write(text: string): void;
   close(): void;
+}
+
+/** What a file is opened for: one that is written to is made if there is none, and can be read too. */
+export type OpenHow = "read" | "write";
+
+/** A file that is too large for memory, read and written at any place. Places and sizes are bytes. */
+export interface OpenFile {
+  size(): Promise<number>;
+  /** At most so many bytes; fewer at the end, none behind it. */
+  read(at: number, most: number): Promise<Bytes>;
+  write(at: number, bytes: Uint8Array): Promise<void>;
+  /** Takes away what is behind `size`. */
+  cut(size: number): Promise<void>;
+  /** Resolves when what was written is on the disk. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What is told of a file or folder. */
+export interface FileAbout {
+  readonly size: number;
+  readonly isFile: boolean;
+  readonly isFolder: boolean;
+}
+
+/** A digest of bytes that come piece by piece. */
+export interface Digest {
+  update(bytes: Uint8Array): void;
+  /** In lower-case hexadecimal; nothing more is taken after it. */
+  hex(): string;
 }
 
 /** What answers requests; a Hono app's `fetch` is one. */
@@ -239,6 +270,18 @@ export interface Runtime {
    */
   writeText(path: string, text: string, mode?: number): Promise<void>;
   appendTo(path: string): AppendFile;
+  /**
+   * Opens a regular file to be read or written piece by piece.
+   *
+   * @param mode Who may read and write one that is made. Default 0o666 less what the system takes away.
+   */
+  openFile(path: string, how: OpenHow, mode?: number): Promise<OpenFile>;
+  /** What a file or folder is; nothing if there is none. Links are followed. */
+  about(path: string): Promise<FileAbout | undefined>;
+  /** Brings the names in a folder to the disk: those of files that were made, renamed or removed. */
+  syncFolder(path: string): Promise<void>;
+  /** A SHA-256 of what is still to come. */
+  sha256(): Promise<Digest>;
   /** Names in a folder, sorted; none if it is not there. */
   list(folder: string): Promise<string[]>;
   /**

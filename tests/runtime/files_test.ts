@@ -191,3 +191,37 @@ test("room: without a file descriptor left a program can't be started, in words,
     assert.deepEqual([told, code, own], [true, "EMFILE", true]);
   });
 });
+
+test("files: a large one is read and written piece by piece, at any place, and told of", () =>
+  withFiles({ there: "0123456789" }, async (folder) => {
+    const path = (name: string) => join(folder, name);
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    const file = await runtime.openFile(path("there"), "write");
+    assert.equal(await file.size(), 10);
+    await file.write(8, new TextEncoder().encode("abcd"));
+    await file.cut(11);
+    await file.sync();
+    assert.deepEqual([
+      text(await file.read(7, 3)),
+      text(await file.read(9, 50)),
+      (await file.read(11, 1)).length,
+    ], [
+      "7ab",
+      "bc",
+      0,
+    ]);
+    await file.close();
+    const made = await runtime.openFile(path("made"), "write", 0o600);
+    await made.close();
+    await runtime.syncFolder(folder);
+    assert.deepEqual(await runtime.about(path("there")), { size: 11, isFile: true, isFolder: false });
+    assert.equal((await runtime.about(folder))?.isFolder, true);
+    assert.equal(await runtime.about(path("there/none")), undefined);
+    assert.equal(await runtime.about(path("none")), undefined);
+    await assert.rejects(runtime.openFile(path("none"), "read"), { code: "ENOENT" });
+    execFileSync("mkfifo", [path("fifo")]);
+    await assert.rejects(runtime.openFile(path("fifo"), "read"), { code: "EINVAL" });
+    const digest = await runtime.sha256();
+    for (const piece of ["a", "", "bc"]) digest.update(new TextEncoder().encode(piece));
+    assert.equal(digest.hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  }));
