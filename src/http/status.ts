@@ -5,7 +5,8 @@
  * often it is asked for and however large the pipeline is.
  */
 import type { TaskStanding } from "../model/snapshot.ts";
-import { isoTime, systemClock } from "../base/clock.ts";
+import { type Clock, isoTime, systemClock } from "../base/clock.ts";
+import type { Parts } from "./parts.ts";
 import type { HttpOptions, HttpRun } from "./port.ts";
 import type { StatusView } from "./schema.ts";
 
@@ -20,27 +21,30 @@ const KEEP_FACTOR = 20;
 export class Status {
   readonly #options: HttpOptions;
   readonly #redact: (text: string) => string;
+  readonly #clock: Pick<Clock, "monotonic">;
   /** By the monotonic clock, like all that follows but stamps. */
-  readonly #since = systemClock.monotonic();
+  readonly #since: number;
   #text = "";
   #able = true;
-  #validUntil = -1;
+  #validUntil = -Infinity;
 
-  constructor(options: HttpOptions, redact: (text: string) => string) {
+  constructor({ options, redact, clock }: Pick<Parts, "options" | "redact" | "clock">) {
     this.#options = options;
     this.#redact = redact;
+    this.#clock = clock;
+    this.#since = clock.monotonic();
   }
 
   /** The document as JSON text. */
   document(): { readonly text: string; readonly able: boolean } {
-    const before = systemClock.monotonic();
+    const before = this.#clock.monotonic();
     if (before >= this.#validUntil) {
       const unable = this.#options.unable?.();
       this.#able = unable === undefined;
       this.#text = this.#redact(
         JSON.stringify(statusOf(this.#options, { unable, uptimeMs: before - this.#since })),
       );
-      const after = systemClock.monotonic();
+      const after = this.#clock.monotonic();
       this.#validUntil = after + (after - before) * KEEP_FACTOR;
     }
     return { text: this.#text, able: this.#able };

@@ -19,7 +19,7 @@ const TEXT = { "text/plain": ANY_TEXT };
 /** The routes. */
 export function statusRoutes(parts: Parts): Route[] {
   const { options, redact } = parts;
-  const status = new Status(options, redact);
+  const status = new Status(parts);
   const metrics = new Metrics(options);
   return [
     route({

@@ -17,7 +17,7 @@ export type Format = "sse" | "ndjson" | "text";
 /** Bells of those who follow a run, which ring when it is over. A run that lasts for months has seen many come and go. */
 const following: WeakMap<HttpRun, Set<Bell>> = new WeakMap();
 
-/** Rings the bell when the run is over, until the returned function is called. */
+/** Rings the bell when the run ends, until the returned function is called. Whether it is over already, `over` says. */
 export function ringAtEnd(run: HttpRun, bell: Bell): () => void {
   let bells = following.get(run);
   if (bells === undefined) {
@@ -28,7 +28,6 @@ export function ringAtEnd(run: HttpRun, bell: Bell): () => void {
     });
   }
   const mine = bells.add(bell);
-  if (run.over) bell.ring();
   return () => void mine.delete(bell);
 }
 

@@ -132,3 +132,71 @@ test("http: process, run, store and gateway are told, each in its unit", async (
   assert.equal(await alone.value("outrider_store_keys"), undefined);
   assert.equal(await alone.value("outrider_gateway_contact_time_seconds"), undefined);
 });
+
+test("http: an attempt that follows at once counts, and so does a gap as long as the run; what has no times is only counted", async () => {
+  const run = new HandRun();
+  const standing = run.snapshot.bind(run);
+  run.snapshot = (limit) => ({ ...standing(limit), ranMs: 4_000 });
+  const { text, value } = metrics({}, run);
+  settle(run, { startedAt: 1_000, endedAt: 2_000, worker: 1 });
+  settle(run, { startedAt: 2_000, endedAt: 3_000, worker: 1 });
+  settle(run, { startedAt: 7_000, endedAt: 7_000, worker: 1 });
+  settle(run, { startedAt: 11_001, endedAt: 11_001, worker: 1 });
+  const attempt = { task: "first", iteration: 0, attempt: 1, outcome: "skipped" } as const;
+  run.journal.append({ type: "attempt.settled", ...attempt }, 1);
+  run.journal.append({ type: "attempt.settled", ...attempt, startedAt: 1 }, 1);
+  run.journal.append({ type: "attempt.settled", ...attempt, endedAt: 1 }, 1);
+  assert.equal(await value("outrider_between_attempts_seconds_count"), 2);
+  assert.equal(await value("outrider_between_attempts_seconds_sum"), 4);
+  assert.equal(await value("outrider_attempt_duration_seconds_count"), 4);
+  assert.equal(await value("outrider_attempt_duration_seconds_sum"), 2);
+  for (const [outcome, count] of [["succeeded", 4], ["skipped", 3], ["failed", 0], ["crashed", 0]]) {
+    assert.match(
+      await text(),
+      new RegExp(`^outrider_attempts_total\\{outcome="${outcome}"\\} ${count}$`, "m"),
+    );
+  }
+});
+
+test("http: metrics say all that there is, each with its help and type, and a run that is gone is no longer told", async () => {
+  const run = new HandRun();
+  const runs: { current: HandRun | undefined } = { current: run };
+  const gateway = { url: "x", spool: { state: 4, log: 5 }, heartbeatFailures: 6 };
+  const { text, value } = metrics({ run: () => runs.current, gateway: () => gateway });
+  run.store.set("key", "12");
+  run.events.emit("e");
+  const told = (await text()).split("\n");
+  for (
+    const line of [
+      'outrider_tasks{standing="waiting"} 1',
+      'outrider_tasks{standing="ready"} 0',
+      'outrider_tasks{standing="running"} 1',
+      'outrider_tasks{standing="retrying"} 0',
+      'outrider_workers{state="busy"} 1',
+      'outrider_workers{state="idle"} 0',
+      "outrider_store_characters 5",
+      "outrider_store_waits 0",
+      "outrider_events 1",
+      'outrider_spool_records{lane="state"} 4',
+      'outrider_spool_records{lane="log"} 5',
+      "outrider_heartbeat_failures_total 6",
+      "outrider_runs_total 1",
+      "outrider_able 1",
+    ]
+  ) assert.ok(told.includes(line), line);
+  const samples = new Set(
+    told.filter((line) => line !== "" && !line.startsWith("#")).map((line) =>
+      line.split(/[{ ]/)[0]!.replace(/_(bucket|sum|count)$/, "")
+    ),
+  );
+  for (const name of samples) {
+    assert.equal(told.filter((line) => line.startsWith(`# HELP ${name} `)).length, 1, name);
+    assert.equal(told.filter((line) => line.startsWith(`# TYPE ${name} `)).length, 1, name);
+  }
+  runs.current = undefined;
+  assert.equal(await value("outrider_runs_total"), 1, "no run is not another one");
+  assert.equal(await value("outrider_events"), undefined);
+  runs.current = new HandRun();
+  assert.equal(await value("outrider_runs_total"), 2);
+  run.store.close();
+});
