@@ -3,6 +3,7 @@
  * Must not know what comes next (its supply does) nor what an outcome leads to.
  * Invariant: there is never something ready and a warm lane without anything to do, once `feed` has returned.
  */
+import { processKeyOf } from "../pipeline/kinds/list.ts";
 import { between } from "../base/clock.ts";
 import type { LaneItem, LaneLine, LaneOutcome } from "./attempt.ts";
 import { Crew } from "./crew.ts";
@@ -63,7 +64,7 @@ export class Pool implements LaneListener {
 
   /** Asks a process that runs tasks of a kind, before the run begins. @param run What a task of it would run. */
   ask(kind: string, run: object): Promise<LaneOutcome> {
-    return this.own!.kept.ask(kind, run, ++this.#crew.lastId);
+    return this.own!.kept.ask({ kind, key: processKeyOf(run), run }, ++this.#crew.lastId);
   }
 
   /** Begins to run what the supply has. */

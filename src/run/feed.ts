@@ -96,16 +96,13 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
     },
     take: (lane, options) => schedule.take(lane, options).map((dispatch) => asItem(lane, dispatch)),
     get kept() {
-      const head = schedule.headKept;
-      if (head === undefined) return undefined;
-      const { run, fresh } = plan.tasks[head]!;
-      return { kind: plannedKindOf(run!).key, run: run!, fresh };
+      return schedule.kept.map(({ key, head, count }) => {
+        const { run, fresh } = plan.tasks[head]!;
+        return { kind: plannedKindOf(run!).key, key, head, count, run: run!, fresh };
+      });
     },
-    get readyKept() {
-      return schedule.readyKeptCount;
-    },
-    takeKept: (lane) => {
-      const dispatch = schedule.takeAlone(lane, Aloneness.kept);
+    takeKept: (lane, of) => {
+      const dispatch = schedule.takeKept(lane, of);
       return dispatch && { item: asItem(lane, dispatch), task: plan.tasks[dispatch.task]!.name };
     },
     takeAlone: (lane) => {

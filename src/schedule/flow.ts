@@ -11,7 +11,7 @@
 import { isFailure, type Outcome, type RunState, satisfies } from "../model/outcome.ts";
 import type { Plan, PlanEdge, PlanTask } from "../pipeline/plan/plan.ts";
 import { type Command, type Dispatch, Standing, type TakeOptions } from "./command.ts";
-import { Aloneness, alonenessOf, ReadyTasks } from "./ready_tasks.ts";
+import { Aloneness, alonenessOf, type KeptReady, type Place, ReadyTasks } from "./ready_tasks.ts";
 import { whyStopped } from "./reasons.ts";
 import type { Scheduler } from "./schedule.ts";
 
@@ -82,10 +82,6 @@ export class FlowSchedule implements Scheduler {
     return this.#ready.count(Aloneness.lane);
   }
 
-  get readyKeptCount(): number {
-    return this.#ready.count(Aloneness.kept);
-  }
-
   get ended(): boolean {
     return this.#ended;
   }
@@ -98,8 +94,8 @@ export class FlowSchedule implements Scheduler {
     return this.#ready.head(Aloneness.lane);
   }
 
-  get headKept(): number | undefined {
-    return this.#ready.head(Aloneness.kept);
+  get kept(): readonly KeptReady[] {
+    return this.#ready.kept;
   }
 
   standing(task: number): number {
@@ -145,8 +141,13 @@ export class FlowSchedule implements Scheduler {
     return taken;
   }
 
-  takeAlone(lane: number, kind: Aloneness = Aloneness.lane): Dispatch | undefined {
+  takeAlone(lane: number, kind: Place = Aloneness.lane): Dispatch | undefined {
     const task = this.#ready.take(kind);
+    return task === undefined ? undefined : this.#dispatch(task, lane);
+  }
+
+  takeKept(lane: number, of: number): Dispatch | undefined {
+    const task = this.#ready.takeKept(of);
     return task === undefined ? undefined : this.#dispatch(task, lane);
   }
 

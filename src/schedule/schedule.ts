@@ -15,7 +15,7 @@ import { Consequences } from "./consequences.ts";
 import { type Edges, edgesOf } from "./edges.ts";
 import { Lanes } from "./lanes.ts";
 import { Lines } from "./lines.ts";
-import { Aloneness, ReadyTasks } from "./ready_tasks.ts";
+import { Aloneness, type KeptReady, type Place, ReadyTasks } from "./ready_tasks.ts";
 import { TaskStates } from "./states.ts";
 
 /** What a run asks of its rules, whichever they are; each is told at {@linkcode Schedule}. */
@@ -50,11 +50,6 @@ export class Schedule {
   /** Tasks that could be taken now with `takeAlone`. */
   get readyAloneCount(): number {
     return this.#ready.count(Aloneness.lane);
-  }
-
-  /** Tasks that could be taken now with `takeAlone(lane, Aloneness.kept)`. */
-  get readyKeptCount(): number {
-    return this.#ready.count(Aloneness.kept);
   }
 
   get ended(): boolean {
@@ -97,9 +92,9 @@ export class Schedule {
     return this.#ready.head(Aloneness.lane);
   }
 
-  /** The task that `takeAlone(lane, Aloneness.kept)` would take. */
-  get headKept(): number | undefined {
-    return this.#ready.head(Aloneness.kept);
+  /** Tasks that could be taken now with `takeKept`, by what their processes have to be. */
+  get kept(): readonly KeptReady[] {
+    return this.#ready.kept;
   }
 
   /** Tasks that will be taken next, at most `limit`. */
@@ -139,8 +134,16 @@ export class Schedule {
   }
 
   /** Takes the first of those that have to be alone on their lane. */
-  takeAlone(lane: number, kind: Aloneness = Aloneness.lane): Dispatch | undefined {
+  takeAlone(lane: number, kind: Place = Aloneness.lane): Dispatch | undefined {
     const task = this.#ready.take(kind);
+    if (task === undefined) return undefined;
+    this.#dispatch(task, lane);
+    return this.#asDispatch(task, false);
+  }
+
+  /** Takes the first of those that may run in the same process as a task of `kept`. */
+  takeKept(lane: number, of: number): Dispatch | undefined {
+    const task = this.#ready.takeKept(of);
     if (task === undefined) return undefined;
     this.#dispatch(task, lane);
     return this.#asDispatch(task, false);

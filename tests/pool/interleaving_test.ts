@@ -239,8 +239,7 @@ class Chains implements Supply {
   readonly #ledger: Ledger;
   #count = 0;
   halted = false;
-  readonly kept = undefined;
-  readonly readyKept = 0;
+  readonly kept = [];
 
   constructor(world: World, ledger: Ledger) {
     this.#world = world;

@@ -35,17 +35,17 @@ class Supply implements KeptSupply {
   }
 
   get kept() {
-    const [next] = this.ready;
-    return next && { kind: "made up", run: next, fresh: next.fresh };
+    return [...new Set(this.ready.map(({ key }) => key))].map((key) => {
+      const all = this.ready.filter((each) => each.key === key);
+      const [next] = all;
+      const head = this.ready.indexOf(next!);
+      return { kind: "made up", key, head, count: all.length, run: next!, fresh: next!.fresh };
+    });
   }
 
-  get readyKept(): number {
-    return this.ready.length;
-  }
-
-  takeKept(): { readonly item: LaneItem; readonly task: string } | undefined {
-    if (this.fleeting) return void this.ready.shift();
-    const { name } = this.ready.shift()!;
+  takeKept(_: number, head: number): { readonly item: LaneItem; readonly task: string } | undefined {
+    const [{ name }] = this.ready.splice(head, 1) as [Work];
+    if (this.fleeting) return undefined;
     const item = { task: name.charCodeAt(0), iteration: 0, attempt: 1, urgent: true, fatal: false };
     return { item: { ...item, follows: false, timeoutMs: undefined, payload: "{}" }, task: name };
   }
@@ -66,6 +66,8 @@ class Rig {
   readonly runners = { opened: 0, closed: 0 };
   /** By key: why none can be launched. */
   readonly broken: Map<string, Error> = new Map();
+  /** By key: what a launch waits for. */
+  readonly slow: Map<string, PromiseWithResolvers<void>> = new Map();
   last = 10;
 
   constructor(base: number, max: number = base) {
@@ -95,12 +97,12 @@ class Rig {
       open: () => {
         this.runners.opened++;
         return {
-          keyOf: (run) => (run as Work).key,
           launch: (run) => {
-            const error = this.broken.get((run as Work).key);
-            return error === undefined
-              ? Promise.resolve({ command: [(run as Work).key], cwd: "/", env: {}, setup: {} })
-              : Promise.reject(error);
+            const { key } = run as Work;
+            const error = this.broken.get(key);
+            if (error !== undefined) return Promise.reject(error);
+            const launch = { command: [key], cwd: "/", env: {}, setup: {} };
+            return (this.slow.get(key)?.promise ?? Promise.resolve()).then(() => launch);
           },
           workOf: (run) => JSON.stringify((run as Work).name),
           close: () => {
@@ -167,7 +169,7 @@ test("kept: as many as there is to do start at once, up to the base, each with a
     assert.deepEqual([rig.heard, rig.lanes.starting, rig.lanes.idle], [["free"], 0, 3]);
     await rig.feed();
     assert.deepEqual(rig.heard, ["began a on 11 at 0", "began b on 12 at 0", "began c on 13 at 0"]);
-    assert.deepEqual([rig.supply.commits, rig.supply.readyKept, rig.lanes.idle], [3, 2, 0]);
+    assert.deepEqual([rig.supply.commits, rig.supply.ready.length, rig.lanes.idle], [3, 2, 0]);
     assert.deepEqual(rig.lanes.views.map(({ id, running }) => [id, running.since]), [
       [11, rig.clock.monotonic()],
       [12, rig.clock.monotonic()],
@@ -289,6 +291,37 @@ test("kept: where there is no room, one that waits for others' tasks makes room"
     assert.deepEqual(rig.heard, ["began b on 12 at 0"]);
   }));
 
+test("kept: what waits for its environment holds up nobody else, and then no more run than may", () =>
+  withRig(1, 1, async (rig) => {
+    const installed = Promise.withResolvers<void>();
+    rig.slow.set("slow", installed);
+    await rig.feed("a:slow", "b:slow", "c:k", "d:k");
+    await rig.ready();
+    await rig.feed();
+    assert.deepEqual([rig.heard, rig.groups.length], [["began c on 12 at 0"], 1]);
+    rig.clock.advance(GROW_MS);
+    await rig.feed();
+    assert.equal(rig.lanes.starting, 1, "it is awaited, however long it takes");
+    installed.resolve();
+    await settle();
+    await rig.ready();
+    await rig.feed();
+    assert.deepEqual([rig.heard, rig.groups.length], [[], 2], "one runs, and that is all that may");
+    await rig.groups[0]!.done();
+    await rig.feed();
+    assert.deepEqual(rig.heard, ["began a on 11 at 0"]);
+    await rig.groups[1]!.done();
+    await rig.feed();
+    assert.deepEqual(rig.heard, ["began b on 11 at 0"]);
+    await rig.groups[1]!.done();
+    await rig.feed();
+    assert.deepEqual(rig.heard, ["began d on 12 at 0"]);
+    await rig.groups[0]!.done();
+    rig.clock.advance(2 * IDLE_MS);
+    await settle();
+    assert.equal(rig.lanes.idle, 1, "what is beyond the base ends");
+  }));
+
 test("kept: a task for which no process can be started has failed by that, once, and the next one tries again", () =>
   withRig(1, 1, async (rig) => {
     rig.broken.set("k", new Error("There is no such thing"));
@@ -324,7 +357,7 @@ test("kept: what is gone when it is taken is not begun", () =>
 
 test("kept: a question is answered by a process that is kept then, and is no attempt", () =>
   withRig(1, 1, async (rig) => {
-    const answer = rig.lanes.ask("made up", { key: "k", name: "question" }, 7);
+    const answer = rig.lanes.ask({ kind: "made up", key: "k", run: { key: "k", name: "question" } }, 7);
     await settle();
     const [group] = rig.groups;
     await rig.ready();
@@ -346,18 +379,21 @@ test("kept: a question to a process that can't be started, or is stopped, is ref
     const failing = (answer: Promise<LaneOutcome>) =>
       answer.then(() => assert.fail("it was answered"), (error: Error) => error.message);
     rig.broken.set("k", new Error("There is no such thing"));
-    assert.equal(await failing(rig.lanes.ask("made up", { key: "k" }, 7)), "There is no such thing");
+    assert.equal(
+      await failing(rig.lanes.ask({ kind: "made up", key: "k", run: { key: "k" } }, 7)),
+      "There is no such thing",
+    );
     rig.broken.clear();
     await rig.feed("a");
     await rig.ready();
     await rig.feed();
     assert.deepEqual(rig.heard, ["began a on 11 at 0"]);
-    const stopped = failing(rig.lanes.ask("made up", { key: "k" }, 8));
+    const stopped = failing(rig.lanes.ask({ kind: "made up", key: "k", run: { key: "k" } }, 8));
     await settle();
     void rig.lanes.close();
     assert.ok((await stopped).length > 0);
     assert.equal(
-      await failing(rig.lanes.ask("made up", { key: "k" }, 9)),
+      await failing(rig.lanes.ask({ kind: "made up", key: "k", run: { key: "k" } }, 9)),
       "The run has ended: no process is started any more",
     );
   }));

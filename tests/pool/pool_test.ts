@@ -26,8 +26,7 @@ class Rig implements Supply {
   readonly ran: string[] = [];
   readonly outcomes: LaneOutcome[] = [];
   commits = 0;
-  readonly kept = undefined;
-  readonly readyKept = 0;
+  readonly kept = [];
   readonly #tasks: Task[] = [];
   readonly #waiting: number[] = [];
 

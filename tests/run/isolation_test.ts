@@ -1,6 +1,7 @@
 /** Functions in processes: what they are given, that their end is not the run's, and what they can't do to others. */
 import assert from "node:assert/strict";
 import { execSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import process from "node:process";
 import test from "node:test";
 import { pipeline } from "../../src/pipeline/builder/builder.ts";
@@ -213,6 +214,41 @@ test("isolation: the command runs functions in processes too, in loops as well",
     const pids = result.tasks["pid"]!.map(({ value }) => value);
     assert.deepEqual([pids.length, new Set(pids).size], [3, 1], "three times, on one process");
     assert.equal(only(result, "flaky").outcome, "crashed");
+  });
+});
+
+test("isolation: a run that was killed goes on where it was, and --from begins anew at a task", async () => {
+  const module = [
+    'import { existsSync, writeFileSync } from "node:fs";',
+    "const write = (file) => writeFileSync(file, '');",
+    "export const first = () => process.pid;",
+    "export const dies = ({ params: { file }, attempt, inputs }) => {",
+    "  if (!existsSync(file)) {",
+    "    write(file);",
+    '    process.kill(process.ppid, "SIGKILL");',
+    '    process.kill(process.pid, "SIGKILL");',
+    "  }",
+    "  return [attempt, inputs.first];",
+    "};",
+  ].join("\n");
+  await withFiles({ "t.mjs": `import process from "node:process";\n${module}` }, async (cwd) => {
+    const task = (name: string) => ({ run: { module: "./t.mjs", export: name }, isolation: "process" });
+    const dies = { ...task("dies"), needs: ["first"], params: { file: `${cwd}/f` } };
+    writeFileSync(
+      `${cwd}/p.json`,
+      JSON.stringify({ outrider: 1, name: "p", tasks: { first: task("first"), dies } }),
+    );
+    const args = ["run", "p.json", "--json", "--state-dir", "state"];
+    assert.equal((await runCli(args, { cwd })).signal, "SIGKILL");
+    const told = async (...more: readonly string[]) =>
+      (JSON.parse((await runCli([...args, ...more], { cwd })).stdout) as RunResult).tasks;
+    const after = await told();
+    assert.deepEqual(after["dies"]!.map(({ outcome }) => outcome), ["crashed", "succeeded"]);
+    const [first] = after["first"]!;
+    assert.deepEqual(after["dies"]!.at(-1)!.value, [2, first!.value]);
+    const again = await told("--from", "dies");
+    assert.deepEqual(again["first"]!.at(-1)!.value, first!.value, "what came before is as it was");
+    assert.deepEqual(again["dies"]!.map(({ outcome }) => outcome), ["succeeded"]);
   });
 });
 

@@ -52,15 +52,15 @@ test("ready tasks: each is in the queue of its kind, and all end at once", () =>
   const index = (name: string) => plan.tasks.find((task) => task.name === name)!.index;
   const ready = new ReadyTasks(plan, Uint8Array.from([0, 1, 2, 3]));
   for (const { index } of plan.tasks) ready.put(index);
-  for (const kind of [0, 1, 2, 3] as const) {
-    assert.deepEqual([ready.count(kind), ready.head(kind)], [1, kind]);
-  }
+  for (const kind of [0, 1, 2] as const) assert.deepEqual([ready.count(kind), ready.head(kind)], [1, kind]);
+  assert.deepEqual(ready.kept.map(({ head, count }) => [head, count]), [[3, 1]]);
   assert.deepEqual(ready.next(9).sort(), [0, 1, 2, 3]);
   assert.deepEqual(ready.next(2).length, 2);
   assert.equal(ready.take(2), 2);
   assert.equal(ready.take(2), undefined);
   ready.clear();
-  assert.deepEqual([0, 1, 2, 3].map((kind) => ready.count(kind as 0)), [0, 0, 0, 0]);
+  assert.deepEqual([0, 1, 2].map((kind) => ready.count(kind as 0)), [0, 0, 0]);
+  assert.deepEqual(ready.kept, []);
   ready.delay(index("line"));
   ready.clear();
   assert.ok(ready.undelay(index("line")), "a delay outlasts that nothing may start now");
@@ -358,18 +358,34 @@ test("requeue: what is ready is in order again, and nothing else is there", () =
   schedule.redispatch(index("a"), 1);
   schedule.redispatch(index("f"), 1);
   schedule.requeue();
-  assert.deepEqual([schedule.readyCount, schedule.readyAloneCount, schedule.readyKeptCount], [2, 0, 0]);
+  assert.deepEqual([schedule.readyCount, schedule.readyAloneCount, schedule.kept.length], [2, 0, 0]);
   assert.deepEqual(schedule.next(9), [index("c"), index("b")]);
 });
 
-test("take: what runs in a process that is kept is taken by itself", () => {
-  const plan = planOf({ a: {}, py: { run: { python: "./x.py", function: "f" } } });
+test("take: what runs in a process that is kept is taken by itself, each by what its process has to be", () => {
+  const run = (python: string, more = {}) => ({ run: { python, function: "f", ...more } });
+  const plan = planOf({
+    a: {},
+    one: { ...run("./x.py"), estimate: "5s" },
+    two: { ...run("./y.py"), estimate: "9s" },
+    numpy: { ...run("./x.py", { requirements: "./r.txt" }), estimate: "7s" },
+    less: { ...run("./x.py", { memory: "64MiB" }), estimate: "3s" },
+    away: { ...run("./in/x.py"), estimate: "1s" },
+  });
   const schedule = new Schedule(plan);
   schedule.start();
-  const py = plan.tasks.find(({ name }) => name === "py")!.index;
-  assert.deepEqual([schedule.readyKeptCount, schedule.headKept, schedule.readyAloneCount], [1, py, 0]);
-  assert.equal(schedule.takeAlone(5, 3)?.task, py);
-  assert.deepEqual([schedule.readyKeptCount, schedule.headKept], [0, undefined]);
+  const of = (name: string) => plan.tasks.find((task) => task.name === name)!.index;
+  const seen = () => schedule.kept.map(({ head, count }) => [plan.tasks[head]!.name, count]);
+  assert.deepEqual(seen(), [["two", 2], ["numpy", 1], ["less", 1], ["away", 1]]);
+  assert.equal(new Set(schedule.kept.map(({ key }) => key)).size, 4);
+  assert.deepEqual(schedule.next(9), ["two", "numpy", "one", "less", "away", "a"].map(of));
+  assert.equal(schedule.readyAloneCount, 0);
+  assert.equal(schedule.takeKept(5, of("two"))?.task, of("two"));
+  assert.deepEqual(seen(), [["numpy", 1], ["one", 1], ["less", 1], ["away", 1]]);
+  assert.equal(schedule.takeKept(5, of("one"))?.task, of("one"));
+  assert.equal(schedule.takeKept(5, of("one")), undefined);
+  for (const { head } of schedule.kept) schedule.takeKept(5, head);
+  assert.deepEqual(schedule.kept, []);
 });
 
 test("fatal: an attempt stops the run if it is the last of a task whose failure nobody minds, in no loop", () => {

@@ -22,5 +22,7 @@ export const isolatedKind: OwnKind<object, IsolatedRun> = {
   problems: () => [],
   resolve: (run) => run as IsolatedRun,
   bundle: (run) => run,
+  // A module that is its own code is told to a process once.
+  processKey: ({ module, memoryBytes = "" }) => `${memoryBytes}\n${module.startsWith("data:") ? module : ""}`,
   shown: () => ({ isolation: "process" }),
 };

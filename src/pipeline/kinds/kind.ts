@@ -87,6 +87,8 @@ export interface WorkerKind<Written extends object = object, Planned extends obj
 export interface OwnKind<Written extends object = object, Planned extends object = object>
   extends Described<Written, Planned> {
   readonly place: "own" | "kept";
+  /** For `kept`: what a process has to be for a task. Those of which it says the same may run in the same one. */
+  processKey?(run: Planned): string;
 }
 
 /** A kind of task. */

@@ -28,6 +28,12 @@ export function plannedKindOf(run: object): TaskKind {
   return isolatedKind.key in run ? isolatedKind : kindOf(run);
 }
 
+/** What a process that is kept has to be for what a task of a plan runs: where that is the same, the process may be. */
+export function processKeyOf(run: object): string {
+  const kind = plannedKindOf(run);
+  return `${kind.key}\n${runsOnWorkers(kind) ? "" : kind.processKey?.(run) ?? ""}`;
+}
+
 /** The kind of what a task runs, as it is written. */
 export function kindOf(run: object): TaskKind {
   for (const kind of KINDS) if (kind.key in run) return kind;

@@ -51,6 +51,7 @@ export const netunicornKind: OwnKind<ManifestGraphRun, GraphRun> = {
     };
   },
   bundle: (run) => run,
+  processKey: ({ netunicorn }) => netunicorn,
   shown: ({ node }) => ({ node }),
 };
 

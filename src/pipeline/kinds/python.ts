@@ -87,12 +87,18 @@ export const pythonKind: OwnKind<ManifestPythonRun, PythonRun> = {
       ...(taken !== undefined && { requirements: taken }),
     };
   },
+  processKey: ({ python, requirements = "", memoryBytes = "" }) =>
+    [python.slice(0, python.length - lastOf(python).length), requirements, memoryBytes].join("\n"),
   shown: ({ python, function: name }) => ({ module: nameOf(python), function: name }),
 };
 
 /** A file's name at the end of a URL. */
 export function nameOf(url: string): string {
-  return decodeURIComponent(url.slice(Math.max(url.lastIndexOf("/"), url.lastIndexOf("#")) + 1));
+  return decodeURIComponent(lastOf(url));
+}
+
+function lastOf(url: string): string {
+  return url.slice(Math.max(url.lastIndexOf("/"), url.lastIndexOf("#")) + 1);
 }
 
 function isFile(written: unknown): boolean {

@@ -1,7 +1,7 @@
 /**
- * Owns how functions of modules are run in processes: which process is for which task, and how one is started.
+ * Owns how functions of modules are run in processes: how one is started, and what it is told to do.
  * Must not know what is said to a process (process/), nor what a task does.
- * Invariant: tasks share a process only if they have the same limit of memory, and the same module where that is its own code.
+ * Invariant: a module that is its own code is told to a process once, and not with each task.
  */
 import type { IsolatedRun } from "../../pipeline/kinds/isolated.ts";
 import type { Launch } from "../process/life.ts";
@@ -18,16 +18,9 @@ const HEAP_SHARE = 0.75;
 
 class Isolated implements KeptRunner {
   readonly #port: RunnerPort;
-  /** Modules that are their own code, which is told once a process. */
-  readonly #codes: Map<string, number> = new Map();
 
   constructor(port: RunnerPort) {
     this.#port = port;
-  }
-
-  keyOf(run: object): string {
-    const { module, memoryBytes = "" } = run as IsolatedRun;
-    return `isolated\n${memoryBytes}\n${isCode(module) ? this.#numberOf(module) : ""}`;
   }
 
   workOf(run: object): string {
@@ -56,12 +49,6 @@ class Isolated implements KeptRunner {
 
   close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  #numberOf(module: string): number {
-    const known = this.#codes.get(module) ?? this.#codes.size + 1;
-    this.#codes.set(module, known);
-    return known;
   }
 }
 

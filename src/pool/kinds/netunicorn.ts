@@ -39,18 +39,9 @@ class Graphs implements KeptRunner {
   readonly #port: RunnerPort;
   /** By graph. */
   readonly #interpreters: Map<string, Promise<Interpreter>> = new Map();
-  readonly #numbers: Map<string, number> = new Map();
 
   constructor(port: RunnerPort) {
     this.#port = port;
-  }
-
-  /** Its number stands for the graph, which may be megabytes. */
-  keyOf(run: object): string {
-    const { netunicorn: url } = run as GraphRun;
-    const number = this.#numbers.get(url) ?? this.#numbers.size;
-    this.#numbers.set(url, number);
-    return `netunicorn ${number}`;
   }
 
   /** Without a node, it is to tell what is in the graph. */

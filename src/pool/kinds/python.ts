@@ -1,7 +1,7 @@
 /**
- * Owns how Python functions are run: which process is for which task, and how one is started.
+ * Owns how Python functions are run: how a process for them is started, and what it is told to do.
  * Must not know what is said to a process (process/), nor what a task does.
- * Invariant: tasks share a process only if they have the same interpreter, environment, memory and folder of modules.
+ * Invariant: nothing is started before what its tasks require is installed.
  */
 import { nameOf, type PythonRun } from "../../pipeline/kinds/python.ts";
 import type { Launch } from "../process/life.ts";
@@ -34,13 +34,6 @@ class Pythons implements KeptRunner {
   constructor(port: RunnerPort) {
     this.#port = port;
     this.#files = new PythonFiles(port.runtime);
-  }
-
-  keyOf(run: object): string {
-    const { python, requirements = "", memoryBytes = "" } = run as PythonRun;
-    return [this.#files.folderKey(python), requirements && this.#files.key(requirements), memoryBytes].join(
-      "\n",
-    );
   }
 
   workOf(run: object): string {

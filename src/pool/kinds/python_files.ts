@@ -10,24 +10,11 @@ import type { Runtime } from "../../runtime/port.ts";
 /** The files of one run. */
 export class PythonFiles {
   readonly #runtime: Runtime;
-  /** By the files of a bundle: their number, and the folder that they are in. */
-  readonly #carried: Map<string, { readonly number: number; folder?: Promise<string>; path?: string }> =
-    new Map();
+  /** By the files of a bundle: the folder that they are in. */
+  readonly #carried: Map<string, { folder?: Promise<string>; path?: string }> = new Map();
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
-  }
-
-  /** What two files in the same folder have in common. */
-  folderKey(url: string): string {
-    return this.key(url).replace(/[^/]*$/, "");
-  }
-
-  /** A short name for a file. */
-  key(url: string): string {
-    if (!url.startsWith("data:")) return url;
-    const { all, name } = partsOf(url);
-    return `${this.#entry(all).number}/${name}`;
   }
 
   /** Path of a file, which is on the disk then. @throws {Error} If it can't be put there. */
@@ -56,7 +43,7 @@ export class PythonFiles {
 
   #entry(all: string) {
     let entry = this.#carried.get(all);
-    if (entry === undefined) this.#carried.set(all, entry = { number: this.#carried.size });
+    if (entry === undefined) this.#carried.set(all, entry = {});
     return entry;
   }
 }

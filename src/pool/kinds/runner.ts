@@ -66,8 +66,6 @@ export interface RunnerKind {
 
 /** What is known of the tasks of one kind that run in processes that are kept, in one run. */
 export interface KeptRunner {
-  /** What a process has to be for a task: those with the same key may run on the same one. */
-  keyOf(run: object): string;
   /** How one is started for a task. May take long the first time; rejects with what is missing, in words. */
   launch(run: object): Promise<Launch>;
   /** JSON text of what is to be done, as the runner in the process wants it. */

@@ -1,8 +1,9 @@
 /**
  * Owns the processes of a run that are kept to run tasks, one at a time each: how many there are, which gets what there is to do.
  * Must not know what comes next (its supply does), nor in which language a task is.
- * Invariant: there is never something ready and a process without anything to do that fits, once `feed` has returned; an
- * attempt is taken only when there is a process for it, or none can be started, by which it has failed.
+ * Invariant: there is never something ready and a process without anything to do that fits, once `feed` has returned, unless
+ * so many run as may; an attempt is taken only when there is a process for it, or none can be started, by which it has
+ * failed. What a process still needs before it can be started, such as an environment, holds up those that want the same.
  */
 import { KEPT } from "../kinds/list.ts";
 import type { KeptRunner, RunnerPort } from "../kinds/runner.ts";
@@ -29,23 +30,31 @@ type Asking = PromiseWithResolvers<LaneOutcome> & {
   printed: string;
 };
 
-/** The attempt that comes next. */
-export interface KeptHead {
-  /** Key of its kind. */
+/** What a process is wanted for. */
+export interface KeptWish {
+  /** Key of the kind. */
   readonly kind: string;
+  /** What the process has to be. */
+  readonly key: string;
   /** What the plan has of it. */
   readonly run: object;
-  /** Whether it wants a process that has run nothing before. */
+}
+
+/** The next of the attempts that may run in the same processes. */
+export interface KeptHead extends KeptWish {
+  readonly head: number;
+  /** How many there are. */
+  readonly count: number;
+  /** Whether the next wants a process that has run nothing before. */
   readonly fresh: boolean;
 }
 
 /** Where attempts come from. */
 export interface KeptSupply {
-  readonly kept: KeptHead | undefined;
-  /** Attempts that could start now. */
-  readonly readyKept: number;
-  /** The next one. @returns With the task's name. */
-  takeKept(lane: number): { readonly item: LaneItem; readonly task: string } | undefined;
+  /** What could start now; whose next comes first stands first. */
+  readonly kept: readonly KeptHead[];
+  /** The next of those of a head. @returns With the task's name. */
+  takeKept(lane: number, head: number): { readonly item: LaneItem; readonly task: string } | undefined;
   commit(): void;
 }
 
@@ -117,49 +126,64 @@ export class KeptLanes {
   /** Runs what there is, as far as there is room. @param lane The last lane's number; returns the one that is last then. */
   feed(supply: KeptSupply, lane: number): number {
     let last = lane;
-    for (let next = supply.kept; next !== undefined; next = supply.kept) {
-      const runner = this.#runner(next.kind);
-      const key = runner.keyOf(next.run);
+    /** Keys of which nothing can be run now. */
+    const stuck = new Set<string>();
+    const next = () => supply.kept.find(({ key }) => !stuck.has(key));
+    for (let head = next(); head !== undefined; head = next()) {
+      const { key, fresh } = head;
       const broken = this.#broken.get(key);
       if (broken !== undefined) {
         this.#broken.delete(key);
-        this.#fail(supply, ++last, broken);
+        if (!this.#fail(supply, { head, lane: ++last, error: broken })) break;
         continue;
       }
-      const { fresh, run } = next;
-      const process = [...this.#processes].find((each) =>
-        each.idle && each.key === key && !(fresh && each.used)
-      );
+      const process = this.#mayRun
+        ? this.#find((each) => each.idle && each.key === key && !(fresh && each.used))
+        : undefined;
       if (process === undefined) {
-        last = this.#grow(supply, { key, run, runner }, last);
-        break;
-      }
-      const taken = supply.takeKept(process.id);
-      if (taken === undefined) break;
-      supply.commit();
-      process.run({ ...taken, work: runner.workOf(run) }, fresh);
-      if (fresh) this.#leave(process);
-      this.#options.listener.began(
-        process.id,
-        taken.item,
-        process.running!.since + this.#options.clock.stampOffset(),
-      );
+        stuck.add(key);
+        last = this.#grow(head, last);
+      } else if (!this.#run(supply, head, process)) break;
     }
-    if (supply.readyKept === 0) this.#waited = false;
+    if (stuck.size === 0) this.#waited = false;
     return last;
+  }
+
+  /** Whether one more may run. */
+  get #mayRun(): boolean {
+    let running = 0;
+    for (const process of this.#all) if (process.running !== undefined) running++;
+    return running < this.#options.max;
+  }
+
+  #find(fits: (process: TaskProcess) => boolean): TaskProcess | undefined {
+    for (const process of this.#processes) if (fits(process)) return process;
+    return undefined;
+  }
+
+  /** Runs what is next in a process. @returns Whether it is there. */
+  #run(supply: KeptSupply, { head, kind, run, fresh }: KeptHead, process: TaskProcess): boolean {
+    const taken = supply.takeKept(process.id, head);
+    if (taken === undefined) return false;
+    supply.commit();
+    process.run({ ...taken, work: this.#runner(kind).workOf(run) }, fresh);
+    if (fresh) this.#leave(process);
+    const { listener, clock } = this.#options;
+    listener.began(process.id, taken.item, process.running!.since + clock.stampOffset());
+    return true;
   }
 
   /**
    * Starts a process, and has it answer what its runner is asked; then it is kept for what comes.
    *
-   * @param run What a task of the kind would run, as far as the question needs it.
+   * @param wish What a task would run, as far as the question needs it.
    * @param lane The number of its lane.
    * @throws {Error} If none can be started.
    */
-  async ask(kind: string, run: object, lane: number): Promise<LaneOutcome> {
+  async ask({ kind, key, run }: KeptWish, lane: number): Promise<LaneOutcome> {
     if (this.#closing !== undefined) throw new Error("The run has ended: no process is started any more");
     const runner = this.#runner(kind);
-    const process = this.#start(lane, { key: runner.keyOf(run), launch: runner.launch(run) });
+    const process = this.#start(lane, { key, launch: runner.launch(run) });
     const asking = { ...Promise.withResolvers<LaneOutcome>(), work: runner.workOf(run), printed: "" };
     this.#asking.set(process, asking);
     return await asking.promise;
@@ -189,22 +213,25 @@ export class KeptLanes {
     return runner;
   }
 
-  /** No process fits what comes next: up to the base one is started at once, beyond it after a while. */
-  #grow(
-    supply: KeptSupply,
-    { key, run, runner }: { readonly key: string; readonly run: object; readonly runner: KeptRunner },
-    lane: number,
-  ): number {
+  /**
+   * No process fits what is next of its key: up to the base one is started at once, beyond it after a while. Those that can't
+   * be started yet take no room.
+   */
+  #grow({ kind, key, run, count }: KeptHead, lane: number): number {
     let last = lane;
     const { base, max } = this.#options;
-    const waiting = supply.readyKept - this.starting;
-    let room = base - this.#processes.size;
-    if (room <= 0 && this.#waited && this.starting === 0) {
+    const all = this.#all.filter(({ launching }) => !launching);
+    const processes = all.filter((process) => this.#processes.has(process));
+    const awaited = [...this.#processes].filter((process) => process.starting && process.key === key);
+    if (awaited.some(({ launching }) => launching)) return last;
+    const waiting = count - awaited.length;
+    let room = base - processes.length;
+    if (room <= 0 && this.#waited && processes.every(({ starting }) => !starting)) {
       this.#waited = false;
-      room = Math.min(this.#processes.size, max - this.#all.length);
+      room = Math.min(processes.length, max - all.length);
     }
-    if (room <= 0 && waiting > 0) {
-      const idle = [...this.#processes].find((process) => process.idle);
+    if (room <= 0 && waiting > 0 && this.#mayRun) {
+      const idle = this.#find((process) => process.idle);
       if (idle !== undefined) {
         // It is another's: of another environment, or has run something.
         this.#leave(idle);
@@ -212,6 +239,7 @@ export class KeptLanes {
         room = 1;
       }
     }
+    const runner = this.#runner(kind);
     for (let more = Math.min(room, waiting); more > 0; more--) {
       this.#start(++last, { key, launch: runner.launch(run) });
     }
@@ -242,6 +270,7 @@ export class KeptLanes {
       listener: {
         ready: () => {
           const asking = this.#asking.get(process);
+          this.#shrinkLater();
           if (asking === undefined) listener.free();
           else process.run({ item: QUESTION, task: "", work: asking.work }, false);
         },
@@ -262,7 +291,6 @@ export class KeptLanes {
       },
     });
     this.#processes.add(process);
-    this.#shrinkLater();
     return process;
   }
 
@@ -279,10 +307,17 @@ export class KeptLanes {
     this.#options.listener.free();
   }
 
-  /** An attempt for which no process can be started has failed by that. */
-  #fail(supply: KeptSupply, lane: number, { name, message }: Error): void {
-    const taken = supply.takeKept(lane);
-    if (taken === undefined) return;
+  /** An attempt for which no process can be started has failed by that. @returns Whether it is there. */
+  #fail(
+    supply: KeptSupply,
+    { head: { head }, lane, error: { name, message } }: {
+      readonly head: KeptHead;
+      readonly lane: number;
+      readonly error: Error;
+    },
+  ): boolean {
+    const taken = supply.takeKept(lane, head);
+    if (taken === undefined) return false;
     supply.commit();
     const since = this.#options.clock.monotonic();
     this.#options.listener.began(lane, taken.item, since + this.#options.clock.stampOffset());
@@ -294,6 +329,7 @@ export class KeptLanes {
         ...stampsOf(this.#options.clock, since),
       });
     });
+    return true;
   }
 
   #shrink(): void {

@@ -86,6 +86,11 @@ export class ProcessLife {
     return this.#state;
   }
 
+  /** Whether what it needs to be started is waited for. */
+  get launching(): boolean {
+    return this.#state === "starting" && this.#group === undefined;
+  }
+
   /** What it has told that can't be right. */
   get wrong(): string | undefined {
     return this.#wrong;

@@ -97,6 +97,11 @@ export class TaskProcess {
     return this.#life.state === "starting";
   }
 
+  /** Whether it waits for what it needs to be started. */
+  get launching(): boolean {
+    return this.#life.launching;
+  }
+
   /** Whether it can take an attempt. */
   get idle(): boolean {
     return this.#life.state === "ready" && this.#attempt === undefined;
