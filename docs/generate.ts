@@ -6,6 +6,7 @@
 import { toJsonSchema } from "@valibot/to-json-schema";
 import { readFileSync, writeFileSync } from "node:fs";
 import { configTable, dialectTable } from "../src/config/tables.ts";
+import { ENVIRONMENT_CHOICES, environmentSchema } from "../src/environment/document/schema.ts";
 import { CHOICES, manifestSchema } from "../src/pipeline/document/schema.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -13,12 +14,30 @@ type Schema = Parameters<typeof toJsonSchema>[0];
 
 /** The JSON Schema (draft 2020-12) of the JSON form of a pipeline: the text of docs/pipeline.schema.json. */
 export function pipelineSchema(): string {
-  const { properties, required, additionalProperties } = convert(manifestSchema);
-  const choices = [...CHOICES.values()].map(({ name, options }) => [name, { anyOf: options.map(convert) }]);
-  const document = {
-    $schema: "https://json-schema.org/draft/2020-12/schema",
+  return schemaText(manifestSchema, CHOICES, {
     title: "Outrider pipeline",
     description: "The JSON form of a pipeline. docs/pipelines.md explains it.",
+  });
+}
+
+/** The JSON Schema of environment.json: the text of docs/environment.schema.json. */
+export function environmentJsonSchema(): string {
+  return schemaText(environmentSchema, ENVIRONMENT_CHOICES, {
+    title: "Outrider environment",
+    description: "What environment.json says. docs/environments.md explains it.",
+  });
+}
+
+type Choices = ReadonlyMap<Schema, { readonly name: string; readonly options: readonly Schema[] }>;
+
+function schemaText(schema: Schema, known: Choices, about: Json): string {
+  const { properties, required, additionalProperties } = convert(schema, known);
+  const choices = [...known.values()].map(({ name, options }) =>
+    [name, { anyOf: options.map((option) => convert(option, known)) }] as const
+  );
+  const document = {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    ...about,
     type: "object",
     properties,
     required,
@@ -28,12 +47,12 @@ export function pipelineSchema(): string {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-function convert(schema: Schema): Json {
+function convert(schema: Schema, known: Choices): Json {
   const { $schema: _dialect, $defs: _choices, ...converted } = toJsonSchema(schema, {
     target: "draft-2020-12",
     ignoreActions: ["check"],
     overrideSchema: ({ valibotSchema, jsonSchema }) => {
-      const choice = CHOICES.get(valibotSchema as Schema);
+      const choice = known.get(valibotSchema as Schema);
       if (choice !== undefined) return { $ref: `#/$defs/${choice.name}` };
       return valibotSchema.type === "object_with_rest"
         ? { ...jsonSchema, additionalProperties: false }
@@ -59,4 +78,5 @@ if (import.meta.main) {
   const configuration = new URL("configuration.md", import.meta.url);
   writeFileSync(configuration, withConfigTable(readFileSync(configuration, "utf8")));
   writeFileSync(new URL("pipeline.schema.json", import.meta.url), pipelineSchema());
+  writeFileSync(new URL("environment.schema.json", import.meta.url), environmentJsonSchema());
 }

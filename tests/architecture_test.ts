@@ -72,7 +72,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const CONFINED: Readonly<Record<string, RegExp>> = {
   // Schemas, configuration, what reads messages of others, and descriptions of routes, which name schemas.
   "valibot":
-    /^src\/(protocol|config|gateway|uplink)\/|^src\/base\/web\/|^src\/pipeline\/(document|import|kinds)\/|schema\.ts$/,
+    /^src\/(protocol|config|environment|gateway|uplink)\/|^src\/base\/web\/|^src\/pipeline\/(document|import|kinds)\/|schema\.ts$/,
   "comlink": /^(src\/pool|src\/runtime|workers)\//,
   "hono": /^src\/(http|gateway)\//,
   "esbuild": /^src\/environment\//,

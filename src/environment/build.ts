@@ -1,40 +1,137 @@
 /**
- * Owns the building of an environment of some kind, and the account of what was made.
+ * Owns the building of an environment, kind by kind, and the account of what was made.
  * Must not know any kind.
- * Invariant: what is told of a file is true of what was written.
+ * Invariant: the record is written last, when every file that it names is whole; one build at a time in a folder.
  */
-import { sha256 } from "../base/bytes.ts";
-import type { BuildInput, WriteBuilt } from "./builders/builder.ts";
+import type { BuildInput, BuildOutput } from "./builders/builder.ts";
 import { BUILDERS } from "./builders/list.ts";
+import { type BundledPipeline, bundledPipeline } from "./bundled.ts";
+import { carriedText } from "./carried_environment.ts";
+import { EnvironmentError } from "./document/error.ts";
+import type { EnvironmentDocument, EnvironmentKind, Target } from "./document/schema.ts";
+import { makeExecutableFor } from "./executable/executable.ts";
+import { byName, MADE_FILE, type MadeFile, type MadeRecord, madeText, type UsedPart } from "./made.ts";
+import { digestOf, pathIn, writeWhole } from "../runtime/disk.ts";
+import { runtime } from "../runtime/runtime.ts";
+import { VERSION } from "../version.ts";
 
-/** A file that was made. */
-export interface BuiltFile {
-  readonly name: string;
-  /** Its size. */
-  readonly bytes: number;
-  /** Lower-case hexadecimal. */
-  readonly sha256: string;
+/** What is to be built, and where. */
+export interface BuildRequest {
+  readonly environment: EnvironmentDocument;
+  /** Absolute; paths in the environment are relative to it. */
+  readonly folder: string;
+  /** Default: what the environment says, or an executable. */
+  readonly kinds?: readonly EnvironmentKind[];
+  /** Default: what the environment says. */
+  readonly targets?: readonly Target[];
+  /** Absolute: where files are put. */
+  readonly output: string;
+  readonly cache: string;
+  /** Seconds since 1970. */
+  readonly epoch: number;
+  readonly progress: BuildInput["progress"];
 }
 
-/** What was made. */
-export interface Built {
-  readonly files: readonly BuiltFile[];
-  /** In the words that a person reads. */
-  readonly summary: string;
-}
-
-/** Builds an environment. @throws {Error} If there is no such kind, and what its builder throws. */
-export async function buildEnvironment(kind: string, input: BuildInput, write: WriteBuilt): Promise<Built> {
-  const builder = BUILDERS.find((each) => each.kind === kind);
-  if (builder === undefined) {
-    const kinds = BUILDERS.map((each) => each.kind).join(", ");
-    throw new Error(`There is no kind of environment called ${JSON.stringify(kind)}: there are ${kinds}`);
+/** Builds an environment. @throws {Error} With a `code`, in words, what its builders throw. */
+export async function buildEnvironment(request: BuildRequest): Promise<MadeRecord> {
+  const { environment, output } = request;
+  const { name, version } = environment;
+  const kinds = request.kinds ?? environment.kinds ?? ["executable"];
+  const builders = kinds.map(builderOf);
+  const files: MadeFile[] = [];
+  const used = new Map<string, UsedPart>();
+  const work = await runtime.makeTempFolder();
+  let before: Promise<void> | undefined;
+  // What is written now may be named by an earlier record, which is no longer true.
+  const begin = () => before ??= runtime.remove(pathIn(output, MADE_FILE));
+  try {
+    const input = inputOf(request, work);
+    for (const builder of builders) {
+      await builder.build(input, outputOf(builder.kind, { output, files, used, begin }));
+    }
+  } finally {
+    await runtime.remove(work);
   }
-  const files: BuiltFile[] = [];
-  const summary = await builder.build(input, async (name, text) => {
-    await write(name, text);
-    const contents = new TextEncoder().encode(text);
-    files.push({ name, bytes: contents.length, sha256: await sha256(contents) });
-  });
-  return { files, summary };
+  const record: MadeRecord = {
+    outriderMade: 1,
+    name,
+    ...(version !== undefined && { version }),
+    outrider: VERSION,
+    kinds: builders.map(({ kind }) => kind),
+    files: byName(files),
+    used: byName([...used.values()]),
+  };
+  await writeWhole(pathIn(output, MADE_FILE), { text: madeText(record) });
+  return record;
+}
+
+function builderOf(kind: string) {
+  const builder = BUILDERS.find((each) => each.kind === kind);
+  if (builder !== undefined) return builder;
+  const kinds = BUILDERS.map((each) => each.kind).join(", ");
+  throw new EnvironmentError(
+    "environment build",
+    `There is no kind of environment called ${JSON.stringify(kind)}: there are ${kinds}`,
+  );
+}
+
+function inputOf(
+  { environment, folder, targets, cache, epoch, progress }: BuildRequest,
+  work: string,
+): BuildInput {
+  const executables = new Map<Target, Promise<string>>();
+  const { pipeline, runtime: base = "bun" } = environment;
+  let bundled: Promise<BundledPipeline | undefined> | undefined;
+  const bundle = () =>
+    bundled ??= pipeline?.from === "file"
+      ? bundledPipeline(pathIn(folder, pipeline.path))
+      : Promise.resolve(undefined);
+  return {
+    environment,
+    folder,
+    targets: targets ?? environment.targets,
+    cache,
+    work,
+    epoch,
+    executable(target) {
+      const made = executables.get(target) ?? makeExecutableFor(target, base);
+      executables.set(target, made);
+      return made;
+    },
+    bundle,
+    carried: async () => carriedText(environment, await bundle()),
+    progress,
+  };
+}
+
+function outputOf(
+  kind: EnvironmentKind,
+  { output, files, used, begin }: {
+    readonly output: string;
+    readonly files: MadeFile[];
+    readonly used: Map<string, UsedPart>;
+    /** Called before a file is written. */
+    readonly begin: () => Promise<void>;
+  },
+): BuildOutput {
+  return {
+    async file(name, from, { target, mode = 0o644, digest } = {}) {
+      await begin();
+      const path = pathIn(output, name);
+      await writeWhole(path, from, mode);
+      const written = await digestOf(path, "sha256");
+      const made: MadeFile = {
+        name,
+        kind,
+        ...(target !== undefined && { target }),
+        bytes: written.bytes,
+        sha256: written.digest,
+        ...(digest !== undefined && { digest }),
+        ...(mode !== 0o644 && { mode: mode.toString(8).padStart(4, "0") }),
+      };
+      files.push(made);
+      return made;
+    },
+    used: (part) => void used.set(`${part.name} ${part.version} ${part.target}`, part),
+  };
 }

@@ -1,58 +1,89 @@
 /** The seam of the builders of environments: a made-up one is added by its file alone, and what is told of files is true. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { buildEnvironment } from "../../src/environment/build.ts";
+import { buildEnvironment, type BuildRequest } from "../../src/environment/build.ts";
 import { BUILDERS } from "../../src/environment/builders/list.ts";
+import { MADE_FILE, readMade } from "../../src/environment/made.ts";
+import { madeTable, usedTable } from "../../src/cli/view/made_table.ts";
 import { cardBuilder } from "../fixtures/builders/card.ts";
 import { withEntry } from "../fixtures/kinds/with_kinds.ts";
 import { withFiles } from "../rig.ts";
 
-/** Builds, and keeps what was written. */
-async function built(kind: string, pipeline: string) {
-  const written: [name: string, text: string][] = [];
-  const { files, summary } = await buildEnvironment(kind, { pipeline }, async (name, text) => {
-    await Promise.resolve();
-    written.push([name, text]);
+/** Builds in a folder, with what is said laid over a plain environment. */
+async function built(folder: string, request: Partial<BuildRequest> = {}, document = {}) {
+  const steps: string[] = [];
+  const record = await buildEnvironment({
+    environment: {
+      outriderEnvironment: 1,
+      name: "probe",
+      targets: ["linux-x64", "linux-arm64"],
+      ...document,
+    },
+    folder,
+    output: join(folder, "out"),
+    cache: join(folder, "cache"),
+    epoch: 0,
+    progress: (step, done, total) => steps.push(`${step} ${done}/${total}`),
+    ...request,
   });
-  return { files, summary, written };
+  return { record, steps, out: join(folder, "out") };
 }
 
 test("environments: each builder has a kind of its own", () => {
   assert.equal(new Set(BUILDERS.map(({ kind }) => kind)).size, BUILDERS.length);
 });
 
-test("environments: one more builder makes its files, each told with its size and its digest", () =>
-  withEntry(BUILDERS, cardBuilder, async () => {
-    const { files, summary, written } = await built("card", "check");
-    assert.equal(summary, "a card for check");
-    assert.deepEqual(written.map(([name]) => name), ["card.txt", "pin.txt"]);
-    assert.match(written[0]![1], /^Runs check/);
-    const bytes = written.map(([, text]) => new TextEncoder().encode(text));
-    assert.deepEqual(
-      files,
-      written.map(([name], at) => ({
-        name,
-        bytes: bytes[at]!.length,
-        sha256: createHash("sha256").update(bytes[at]!).digest("hex"),
-      })),
+test("environments: one more builder makes its files, each told with its size, its digest and its mode", () =>
+  withEntry(BUILDERS, cardBuilder, () =>
+    withFiles({}, async (folder) => {
+      const { record, steps, out } = await built(folder, { kinds: ["vm"] }, { version: "7" });
+      assert.deepEqual(record, readMade(readFileSync(join(out, MADE_FILE), "utf8"), "record"));
+      assert.deepEqual([record.name, record.version, record.kinds], ["probe", "7", ["vm"]]);
+      assert.deepEqual(record.files.map(({ name }) => name), [
+        "cards/linux-arm64.txt",
+        "cards/linux-x64.txt",
+        "pin.txt",
+      ]);
+      for (const { name, bytes, sha256, mode = "0644" } of record.files) {
+        const contents = readFileSync(join(out, name));
+        assert.equal(bytes, contents.length);
+        assert.equal(sha256, createHash("sha256").update(contents).digest("hex"));
+        assert.equal(statSync(join(out, name)).mode & 0o777, parseInt(mode, 8));
+      }
+      assert.equal(record.used.length, 1);
+      assert.deepEqual(steps, ["printing cards 0/2", "printing cards 1/2"]);
+      assert.deepEqual(readdirSync(out).sort(), ["cards", MADE_FILE, "pin.txt"]);
+      assert.match(madeTable(record), /^vm +linux-arm64 linux-x64 +cards\/ \(2 files\) +8\d B$/m);
+      assert.match(usedTable(record), /^paper +1 +sha256:0{16}$/m);
+    })));
+
+test("environments: what fails is told as the builder says it, and no record is left of what is no longer so", () =>
+  withEntry(BUILDERS, cardBuilder, () =>
+    withFiles({}, async (folder) => {
+      const { out } = await built(folder, { kinds: ["vm"] });
+      const before = readFileSync(join(out, MADE_FILE), "utf8");
+      const failing = built(folder, { kinds: ["vm"] }, { name: "nameless" });
+      await assert.rejects(failing, /^Error: A card needs the name of an environment$/);
+      assert.equal(readFileSync(join(out, MADE_FILE), "utf8"), before);
+      // A folder where a file is to be.
+      rmSync(join(out, "pin.txt"));
+      mkdirSync(join(out, "pin.txt"));
+      await assert.rejects(built(folder, { kinds: ["vm"] }), /EISDIR|ENOTEMPTY|directory/);
+      assert.deepEqual(readdirSync(out).sort(), ["cards", "pin.txt"]);
+    })));
+
+test("environments: a kind that nobody builds is refused with those that there are", () =>
+  withFiles({}, async (folder) => {
+    const castle = ["castle"] as unknown as BuildRequest["kinds"] & object;
+    await assert.rejects(
+      built(folder, { kinds: castle }),
+      /There is no kind of environment called "castle": there are .*bundle/,
     );
+    assert.deepEqual(readdirSync(folder), []);
   }));
-
-test("environments: what fails is told as the builder says it, and a file that can't be written is the end", () =>
-  withEntry(BUILDERS, cardBuilder, async () => {
-    await assert.rejects(built("card", ""), /^Error: A card needs the name of a pipeline$/);
-    const full = () => Promise.reject(new Error("The disk is full"));
-    await assert.rejects(buildEnvironment("card", { pipeline: "x" }, full), /The disk is full/);
-  }));
-
-test("environments: a kind that nobody builds is refused with those that there are", async () => {
-  await assert.rejects(
-    built("castle", "check"),
-    /^Error: There is no kind of environment called "castle": there are bundle$/,
-  );
-});
 
 test("environments: a bundle is one file, named after its pipeline", () =>
   withFiles({
@@ -63,9 +94,10 @@ test("environments: a bundle is one file, named after its pipeline", () =>
       tasks: { a: { run: { module: "./t.mjs", export: "a" } } },
     },
   }, async (folder) => {
-    const { files, summary, written } = await built("bundle", join(folder, "p.json"));
-    assert.deepEqual(files.map(({ name }) => name), ["two-words-here.outrider.json"]);
-    const { outriderBundle, hash, manifest } = JSON.parse(written[0]![1]);
+    const { record, out } = await built(folder, { kinds: ["bundle"] }, {
+      pipeline: { from: "file", path: "p.json" },
+    });
+    assert.deepEqual(record.files.map(({ name }) => name), ["two-words-here.outrider.json"]);
+    const { outriderBundle, manifest } = JSON.parse(readFileSync(join(out, record.files[0]!.name), "utf8"));
     assert.deepEqual([outriderBundle, manifest.name], [1, "..two words/here"]);
-    assert.equal(summary, `..two words/here, 1 task, ${written[0]![1].length} characters, hash ${hash}`);
   }));

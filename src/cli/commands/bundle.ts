@@ -14,13 +14,11 @@ interface Flags {
 
 async function bundle(this: CliContext, { output }: Flags, file: string): Promise<void> {
   await readSource(file, this.runtime);
-  const { buildEnvironment } = await import("../../environment/build.ts");
-  const { files, summary } = await buildEnvironment(
-    "bundle",
-    { pipeline: file },
-    (name, text) => writeTarget(output ?? name, text, this.runtime),
-  );
-  this.runtime.stderr.write(`${output ?? files[0]!.name}: ${summary}\n`);
+  const { bundledPipeline } = await import("../../environment/bundled.ts");
+  const made = await bundledPipeline(file);
+  const target = output ?? made.file;
+  await writeTarget(target, made.text, this.runtime);
+  this.runtime.stderr.write(`${target}: ${made.summary}\n`);
 }
 
 /** `outrider bundle` */

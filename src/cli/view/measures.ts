@@ -52,3 +52,10 @@ const PIECES = /\x1b\[[0-9;]*m|[^]/gu;
 function two(number: number): string {
   return String(number).padStart(2, "0");
 }
+
+/** An amount of bytes, to three digits or so: `115.3 MB`. */
+export function amount(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`;
+  const [size, unit] = bytes < 1_000_000 ? [bytes / 1_000, "kB"] : [bytes / 1_000_000, "MB"];
+  return `${size.toFixed(1)} ${unit}`;
+}

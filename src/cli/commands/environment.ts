@@ -1,0 +1,24 @@
+/**
+ * Owns the list of the commands `outrider environment …`. One more is a file in environment/ and a line here.
+ * Must not know what any of them does.
+ * Invariant: what a command needs beyond its options is loaded only when it runs.
+ */
+import { buildRouteMap } from "@stricli/core";
+import type { RouteMap } from "@stricli/core";
+import type { CliContext } from "../line/context.ts";
+import { command as build } from "./environment/build.ts";
+import { command as init } from "./environment/init.ts";
+import { command as inspect } from "./environment/inspect.ts";
+
+/** `outrider environment` */
+export const command: RouteMap<CliContext> = buildRouteMap<string, CliContext>({
+  routes: { init, build, inspect },
+  docs: {
+    brief: "Make environments for devices: executables, scripts, images, virtual machines",
+    fullDescription: `Makes what takes Outrider, and what a pipeline needs, to devices: docs/environments.md.
+
+  outrider environment init                          write a first environment.json
+  outrider environment build environment.json -o out make what it says
+  outrider environment inspect out                   tell what was made`,
+  },
+});

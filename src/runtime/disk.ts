@@ -1,0 +1,112 @@
+/**
+ * Owns what building and installing do to files, beside texts: bytes of any size, copied, hashed and written whole.
+ * Must not know what a file means.
+ * Invariant: no file is ever left half written under its name; nothing that is large is held in memory.
+ */
+import { createHash } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
+import { chmod, copyFile, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { homedir, platform } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import process from "node:process";
+
+/** The contents of a file that is to be written. */
+export type FileContents = { readonly path: string } | { readonly bytes: Uint8Array } | {
+  readonly text: string;
+};
+
+/** A digest of a file and its size. */
+export interface Digested {
+  readonly bytes: number;
+  /** Lower-case hexadecimal. */
+  readonly digest: string;
+}
+
+/** What is at a path; `undefined`: nothing. */
+export async function lookAt(
+  path: string,
+): Promise<
+  { readonly kind: "file" | "folder" | "other"; readonly bytes: number; readonly mode: number } | undefined
+> {
+  try {
+    const found = await stat(path);
+    const kind = found.isFile() ? "file" : found.isDirectory() ? "folder" : "other";
+    return { kind, bytes: found.size, mode: found.mode & 0o777 };
+  } catch (error) {
+    const { code } = error as { readonly code?: unknown };
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+/** A regular file's bytes. @param maxBytes A larger one is an error. */
+export async function readBytes(path: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const found = await lookAt(path);
+  if (found?.kind === "folder") throw new Error(`${JSON.stringify(path)} is a folder`);
+  if (found !== undefined && found.kind !== "file") {
+    throw new Error(`${JSON.stringify(path)} is no regular file`);
+  }
+  if (found !== undefined && found.bytes > maxBytes) {
+    throw new Error(`${JSON.stringify(path)} has ${found.bytes} bytes, more than ${maxBytes}`);
+  }
+  return new Uint8Array(await readFile(path));
+}
+
+/** The digest of a file, read piece by piece. */
+export async function digestOf(path: string, algorithm: "sha256" | "sha512"): Promise<Digested> {
+  const hash = createHash(algorithm);
+  let bytes = 0;
+  for await (const chunk of createReadStream(path) as AsyncIterable<Uint8Array>) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { bytes, digest: hash.digest("hex") };
+}
+
+/**
+ * Writes a file whole, with the folders above it: to a neighbour first, which is renamed when it is on the disk.
+ *
+ * @param mode Who may use it, whatever the system would take away. Default 0o644.
+ */
+export async function writeWhole(path: string, from: FileContents, mode = 0o644): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const neighbour = `${path}.${process.pid}.tmp`;
+  try {
+    if ("path" in from) await copyFile(from.path, neighbour, constants.COPYFILE_FICLONE);
+    const file = await open(neighbour, "path" in from ? "r+" : "w");
+    try {
+      if (!("path" in from)) await file.writeFile("text" in from ? from.text : from.bytes);
+      await file.chmod(mode);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(neighbour, path);
+  } catch (error) {
+    await rm(neighbour, { force: true });
+    throw error;
+  }
+}
+
+/** Makes a file one that may be started. */
+export async function makeExecutable(path: string): Promise<void> {
+  await chmod(path, 0o755);
+}
+
+/** The absolute path of one that is relative to a folder. */
+export function pathIn(folder: string, path: string): string {
+  return resolve(folder, path);
+}
+
+/** The folder that a path lies in. */
+export function folderOf(path: string): string {
+  return dirname(path);
+}
+
+/** Where this user's programs keep what may be deleted at any time. */
+export function cacheFolder(env: (name: string) => string | undefined): string {
+  const given = env("XDG_CACHE_HOME");
+  if (given !== undefined && given.startsWith("/")) return join(given, "outrider");
+  const home = env("HOME") || homedir();
+  return platform() === "darwin" ? join(home, "Library/Caches/outrider") : join(home, ".cache/outrider");
+}
