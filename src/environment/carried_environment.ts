@@ -4,7 +4,7 @@
  * Invariant: no secret is in it, only names; the same environment gives the same text.
  */
 import type { Bundle } from "../pipeline/document/bundle.ts";
-import type { Requires } from "../pipeline/document/requires.ts";
+import type { Requires } from "../pipeline/document/manifest.ts";
 import type { BundledPipeline } from "./bundled.ts";
 import type { EnvironmentDocument } from "./document/schema.ts";
 

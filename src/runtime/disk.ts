@@ -5,10 +5,11 @@
  */
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { chmod, copyFile, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, copyFile, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { homedir, platform } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
+import { aboutFile } from "./pieces.ts";
 
 /** The contents of a file that is to be written. */
 export type FileContents = { readonly path: string } | { readonly bytes: Uint8Array } | {
@@ -22,32 +23,12 @@ export interface Digested {
   readonly digest: string;
 }
 
-/** What is at a path; `undefined`: nothing. */
-export async function lookAt(
-  path: string,
-): Promise<
-  { readonly kind: "file" | "folder" | "other"; readonly bytes: number; readonly mode: number } | undefined
-> {
-  try {
-    const found = await stat(path);
-    const kind = found.isFile() ? "file" : found.isDirectory() ? "folder" : "other";
-    return { kind, bytes: found.size, mode: found.mode & 0o777 };
-  } catch (error) {
-    const { code } = error as { readonly code?: unknown };
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw error;
-  }
-}
-
 /** A regular file's bytes. @param maxBytes A larger one is an error. */
 export async function readBytes(path: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const found = await lookAt(path);
-  if (found?.kind === "folder") throw new Error(`${JSON.stringify(path)} is a folder`);
-  if (found !== undefined && found.kind !== "file") {
-    throw new Error(`${JSON.stringify(path)} is no regular file`);
-  }
-  if (found !== undefined && found.bytes > maxBytes) {
-    throw new Error(`${JSON.stringify(path)} has ${found.bytes} bytes, more than ${maxBytes}`);
+  const found = await aboutFile(path);
+  if (found !== undefined && !found.isFile) throw new Error(`${JSON.stringify(path)} is no regular file`);
+  if (found !== undefined && found.size > maxBytes) {
+    throw new Error(`${JSON.stringify(path)} has ${found.size} bytes, more than ${maxBytes}`);
   }
   return new Uint8Array(await readFile(path));
 }

@@ -4,7 +4,9 @@
  * Invariant: it describes exactly the type `EnvironmentDocument`; docs/environment.schema.json is made from it.
  */
 import * as v from "valibot";
-import { type Requires, requiresSchema } from "../../pipeline/document/requires.ts";
+import type { Requires } from "../../pipeline/document/manifest.ts";
+import { requiresSchema } from "../../pipeline/document/requires.ts";
+import { show } from "../../model/problem.ts";
 import { about, closed, maybe, type Schema } from "../../pipeline/document/shapes.ts";
 
 /** Systems and architectures that environments are made for. */
@@ -54,6 +56,13 @@ export interface EnvironmentDocument {
   readonly base?: string;
 }
 
+type Words = (issue: v.RegexIssue<string>) => string;
+
+/** The words for what a text must be, with what was received. */
+function must(words: string): Words {
+  return ({ input }) => `Must be ${words}; received ${show(input)}`;
+}
+
 const MAX_ENTRIES = 1_000;
 const MAX_TEXT = 32_768;
 
@@ -65,26 +74,28 @@ const name = v.pipe(
   v.maxLength(100),
   v.regex(
     /^[a-z0-9]+([._-][a-z0-9]+)*$/,
-    "Must be lower-case letters and digits, with single . _ or - between them, such as probe-1: it names files, units and repositories",
+    must(
+      "lower-case letters and digits, with single . _ or - between them, such as probe-1: it names files, units and repositories",
+    ),
   ),
 ) as Schema<string>;
 
 const version = v.pipe(
   v.string(),
-  v.regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/, "Must be letters, digits, . _ or -, such as 1.4.0"),
+  v.regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/, must("letters, digits, . _ or -, such as 1.4.0")),
 ) as Schema<string>;
 
 const variable = v.pipe(
   v.string(),
   v.maxLength(200),
-  v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "Must be a variable's name: letters, digits and _, no digit first"),
+  v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, must("a variable's name: letters, digits and _, no digit first")),
 );
 
 const path = v.pipe(
   v.string(),
   v.minLength(1),
   v.maxLength(4_096),
-  v.regex(/^[^\x00-\x1f\x7f-\x9f]+$/, "Must be a path without control characters"),
+  v.regex(/^[^\x00-\x1f\x7f-\x9f]+$/, must("a path without control characters")),
 ) as Schema<string>;
 
 const place = v.pipe(
@@ -92,7 +103,7 @@ const place = v.pipe(
   v.maxLength(4_096),
   v.regex(
     /^\/(?!(proc|sys|dev)(\/|$))(?!.*\/\/)(?!(.*\/)?\.\.?(\/|$))[^\x00-\x1f\x7f-\x9f\\]+(?<!\/)$/,
-    "Must be an absolute path without . and .., not below /proc, /sys or /dev",
+    must("an absolute path without . and .., not below /proc, /sys or /dev"),
   ),
 );
 
@@ -145,7 +156,7 @@ export const environmentSchema: v.GenericSchema<unknown, EnvironmentDocument> = 
       closed({
         from: about(path, "Where it lies when the environment is built, relative to environment.json."),
         mode: maybe(
-          v.pipe(v.string(), v.regex(/^0[0-7]{3}$/, "Must be four octal digits, such as 0644")) as Schema<
+          v.pipe(v.string(), v.regex(/^0[0-7]{3}$/, must("four octal digits, such as 0644"))) as Schema<
             string
           >,
           "Who may read and write it, in octal digits. Default 0644.",

@@ -14,8 +14,8 @@ interface Flags {
 }
 
 async function init(this: CliContext, { pipeline }: Flags, file = "environment.json"): Promise<void> {
-  const { lookAt } = await import("../../../runtime/disk.ts");
-  if (await lookAt(file) !== undefined) {
+  const { runtime } = await import("../../../runtime/runtime.ts");
+  if (await runtime.about(file) !== undefined) {
     throw new UsageError(`${JSON.stringify(file)} is there already: it is left as it is; give another name`);
   }
   await writeTarget(

@@ -12,9 +12,10 @@ interface Flags {
 }
 
 async function inspect(this: CliContext, { json }: Flags, path: string): Promise<void> {
-  const { lookAt, pathIn } = await import("../../../runtime/disk.ts");
+  const { pathIn } = await import("../../../runtime/disk.ts");
+  const { runtime } = await import("../../../runtime/runtime.ts");
   const { MADE_FILE, madeText, readMade } = await import("../../../environment/made.ts");
-  const file = (await lookAt(path))?.kind === "folder" ? pathIn(path, MADE_FILE) : path;
+  const file = (await runtime.about(path))?.isFolder ? pathIn(path, MADE_FILE) : path;
   const record = readMade(await readSource(file, this.runtime), file);
   if (json) return this.runtime.stdout.json(madeText(record));
   const { madeTable, usedTable } = await import("../../view/made_table.ts");
