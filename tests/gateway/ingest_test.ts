@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { ingest, isComplete, newRun } from "../../src/gateway/ingest.ts";
+import { readState, wrongWithLog } from "../../src/gateway/records.ts";
 import type { RunRow } from "../../src/gateway/store.ts";
 import type { RecordBatch } from "../../src/protocol/messages.ts";
 import { settled } from "../uplink/rig.ts";
@@ -69,12 +70,14 @@ test("gateway: whatever came before, sending from the acknowledged number on com
 });
 
 test("gateway: a gap record that lies about its size can't make a hole pass or the number fall", () => {
-  for (const count of [-5, 0, 1.5, 1e9, "x", null]) {
-    const record = { seq: 9, at: "2026-11-21T00:00:00.000Z", dropped: { count, bytes: 1 } };
-    const lane = { level: "warn", from: "executor", stream: "log", text: "" };
-    const batch = { run: "r", lane: "log" as const, records: [{ ...record, ...lane }] };
-    const { row } = ingest(newRun("r", { executor: "e", now: 0 }), { batch, now: 0 });
-    assert.equal(row.acknowledged.log, 0, String(count));
+  for (const seq of [2, 9]) {
+    for (const count of [-5, 0, 1.5, seq, 1e9, "x", null]) {
+      const record = { seq, at: "2026-11-21T00:00:00.000Z", dropped: { count, bytes: 1 } };
+      const lane = { level: "warn", from: "executor", stream: "log", text: "" };
+      const batch = { run: "r", lane: "log" as const, records: [{ ...record, ...lane }] };
+      const { row } = ingest(newRun("r", { executor: "e", now: 0 }), { batch, now: 0 });
+      assert.equal(row.acknowledged.log, 0, String(count));
+    }
   }
 });
 
@@ -104,4 +107,124 @@ test("gateway: a new life takes up the run where it says, and what comes late of
   // One that has all that is here takes nothing away.
   assert.equal(take(of("c", 9, [5])).ingested.since, undefined);
   assert.equal(row.acknowledged.state, 5);
+});
+
+/** A batch of a life that takes up the run behind these numbers. */
+function lifeOf(id: string, state: number, log = 0): RecordBatch {
+  return { run: "r", lane: "state", life: { id, since: { state, log } }, records: [] };
+}
+
+/** A run whose first life has told so much, with its end. */
+function ended(): RunRow {
+  const take = (row: RunRow, batch: RecordBatch) => ingest(row, { batch, now: 7 }).row;
+  const line = (seq: number) => ({
+    ...{ seq, at: "2026-11-21T00:00:00.000Z", level: "warn", from: "executor", stream: "log", text: "" },
+  });
+  const first = lifeOf("a", 0);
+  const records = [1, 2, 3].map(recordOf);
+  const known = take(newRun("r", { executor: "e", now: 0 }), { ...first, records });
+  const logged = take(known, { ...first, lane: "log", records: [line(1), line(2)] });
+  return take(logged, { ...first, final: { state: "succeeded", records: { state: 3, log: 2 } } });
+}
+
+test("gateway: a life that takes something away makes the run one that goes on, where what it takes may be its end", () => {
+  const row = ended();
+  assert.deepEqual([row.state, row.endedAt, isComplete(row)], ["succeeded", 7, true]);
+  const of = (state: number, log: number) => {
+    const { row: { state: is, endedAt, final, acknowledged }, ingested, changed } = ingest(row, {
+      batch: lifeOf("b", state, log),
+      now: 8,
+    });
+    assert.equal(changed, true, "there is another life");
+    return [is, endedAt, final !== undefined, acknowledged, ingested.since !== undefined];
+  };
+  assert.deepEqual(of(3, 2), ["succeeded", 7, true, { state: 3, log: 2 }, false]);
+  assert.deepEqual(of(4, 3), ["succeeded", 7, true, { state: 3, log: 2 }, false]);
+  assert.deepEqual(of(2, 2), ["running", undefined, false, { state: 2, log: 2 }, true]);
+  assert.deepEqual(of(2, 5), ["running", undefined, false, { state: 2, log: 2 }, true]);
+  assert.deepEqual(of(3, 1), ["succeeded", 7, false, { state: 3, log: 1 }, true]);
+  assert.deepEqual(of(9, 0), ["succeeded", 7, false, { state: 3, log: 0 }, true]);
+});
+
+test("gateway: twenty lives of a run are remembered; what comes of one before counts as a new one", () => {
+  let row: RunRow = newRun("r", { executor: "e", now: 0 });
+  for (let at = 1; at <= 21; at++) row = ingest(row, { batch: lifeOf(`l${at}`, 0), now: at }).row;
+  assert.deepEqual([row.lives.length, row.lives[0], row.lives.at(-1), row.lastSeenAt], [20, "l21", "l2", 21]);
+  const changed = (id: string) => ingest(row, { batch: lifeOf(id, 0), now: 99 }).changed;
+  assert.deepEqual([changed("l21"), changed("l20"), changed("l2"), changed("l1")], [
+    false,
+    false,
+    false,
+    true,
+  ]);
+});
+
+test("gateway: a run is complete when all that its end knows of is here, and its end is told once", () => {
+  const row = ended();
+  const of = (state: number, log: number) => isComplete({ ...row, acknowledged: { state, log } });
+  assert.deepEqual([of(3, 2), of(4, 3), of(2, 2), of(3, 1)], [true, true, false, false]);
+  assert.equal(isComplete({ ...row, final: undefined }), false);
+  const final = { state: "failed" as const, records: { state: 9, log: 9 } };
+  const again = ingest(row, { batch: { ...lifeOf("a", 0), final }, now: 9 });
+  assert.deepEqual([again.changed, again.row.state, again.row.final, again.row.version], [
+    false,
+    "succeeded",
+    row.final,
+    row.version,
+  ]);
+  // One that knows of less than is here is of before: the run went on.
+  const open = { ...row, final: undefined, state: "running" as const, endedAt: undefined };
+  const told = (state: number) => {
+    const batch = { ...lifeOf("a", 0), final: { state: "failed" as const, records: { state, log: 0 } } };
+    return ingest(open, { batch, now: 9 });
+  };
+  assert.deepEqual([told(2).changed, told(2).row.state], [false, "running"]);
+  assert.deepEqual([told(3).row.state, told(3).row.endedAt, told(3).row.version], [
+    "failed",
+    9,
+    row.version + 1,
+  ]);
+});
+
+test("gateway: what is wrong with a record is told by its first problem", () => {
+  const wrong = [
+    readState({ seq: -1, at: "x" }),
+    readState({ seq: 1, type: "run.ended", at: -1, state: 3 }),
+  ];
+  for (const words of [...wrong, wrongWithLog({ seq: -1, level: "x", text: 3 })]) {
+    assert.ok(typeof words === "string" && !words.includes("; "), String(words));
+  }
+});
+
+test("gateway: what records tell of a run is shown: its beginning, its end, and that it goes on after it", () => {
+  const started = { seq: 1, at: 5, type: "run.started", run: "r", pipeline: "p", runtime: "t", plan: "h" };
+  const all = [
+    started,
+    { seq: 2, at: 6, type: "run.ended", state: "failed" },
+    { seq: 3, at: 7, type: "run.resumed", lost: 0 },
+    { seq: 4, at: 8, ...settled("a", 1), valueLeftOut: "70 MiB" },
+  ];
+  const of = (count: number) =>
+    ingest(newRun("r", { executor: "e", now: 0 }), {
+      batch: { run: "r", lane: "state", records: all.slice(0, count) },
+      now: 1,
+    });
+  const { pipeline, runtime, startedAt, state } = of(1).row;
+  assert.deepEqual([pipeline, runtime, startedAt, state], ["p", "t", 5, "running"]);
+  assert.deepEqual([of(2).row.state, of(2).row.endedAt], ["failed", 6]);
+  assert.deepEqual([of(3).row.state, of(3).row.endedAt], ["running", undefined]);
+  assert.deepEqual(of(4).ingested.missing, [{ from: 4, to: 4, reason: "A value of 70 MiB" }]);
+  assert.equal(of(4).ingested.records.length, 4, "the rest of it is kept");
+  const resumed = ingest(ended(), {
+    batch: {
+      run: "r",
+      lane: "state",
+      life: { id: "a", since: { state: 0, log: 0 } },
+      records: [
+        { ...all[2]!, seq: 4 },
+      ],
+    },
+    now: 9,
+  });
+  assert.deepEqual([resumed.row.final, resumed.row.state], [undefined, "running"]);
 });

@@ -140,7 +140,7 @@ test("gateway: a token is let in as a bearer's alone, whole; what there is not i
   }
   assert.equal(await as("Bearer secret-text", "/v1/nothing"), "404 NO_ROUTE");
   assert.equal(await as("Bearer secret-text", "/v1/executors/e/pipeline"), "403 TOKEN_KIND");
-  assert.equal(await w.code("/nothing"), "404 NO_ROUTE");
+  for (const path of ["/nothing", "/nothing/v1/"]) assert.equal(await w.code(path), "404 NO_ROUTE");
   assert.equal(await w.code("/v1/health"), "200");
   assert.equal(await w.code("/v1/openapi.json"), "200");
   const refused = await w.ask("/v1/runs");
