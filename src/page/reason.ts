@@ -17,9 +17,10 @@ export function whyOf(task: TaskView, model: Model): string {
   }
   if (last?.outcome === undefined) return "";
   const { outcome, error, because, reason, code } = last;
+  if (outcome === "crashed" && because !== undefined) return because;
   if (outcome === "crashed" && reason === "exit") return `its worker was ended with code ${code ?? "?"}`;
   if (outcome === "crashed" && reason === "memory") return "its worker had no memory left";
-  if (outcome === "crashed") return because ?? "its worker was lost";
+  if (outcome === "crashed") return "its worker was lost";
   if (error !== undefined) return `${error.name}: ${error.message}`;
   if (because !== undefined) return because;
   if (outcome === "timed_out" && task.timeoutMs !== undefined) {

@@ -9,7 +9,7 @@ import type { Execution, ExecutionEvent, RunOptions } from "./execution.ts";
 import type { RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import type { InnerOptions, InspectedExecution } from "./inspection.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { Level } from "../model/record.ts";
+import type { Level, LogRecord } from "../model/record.ts";
 import type { RunResult } from "../model/result.ts";
 import { planHash, type RecordedPast } from "./resume/replay.ts";
 import { goOn } from "./resume/resume.ts";
@@ -70,7 +70,7 @@ class Run implements InspectedExecution {
     this.#loading = new Loading(this.#parts.world.clock);
     this.#begun.promise.catch(() => {});
     this.#pool = poolOf(this.#parts, {
-      note: (level, text) => this.note(level, text),
+      note: (level, text, stream) => this.note(level, text, stream),
       listener: this.#listener(),
       nameOf: (task) => this.#name(task),
       calls: {
@@ -167,8 +167,8 @@ class Run implements InspectedExecution {
     return this.#parts.results.read().json();
   }
 
-  note(level: Level, text: string): void {
-    this.journal.log({ at: this.#now(), level, from: "executor", stream: "log", text });
+  note(level: Level, text: string, stream: LogRecord["stream"] = "log"): void {
+    this.journal.log({ at: this.#now(), level, from: "executor", stream, text });
   }
 
   #pictured(): Pictured {

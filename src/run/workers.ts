@@ -14,7 +14,7 @@ import { StoreError } from "../store/errors.ts";
 import type { Emitter } from "../store/events.ts";
 import { type StoreService, storeService } from "../store/rpc.ts";
 import { noFlagCalls } from "./flags.ts";
-import type { Level } from "../model/record.ts";
+import type { Level, LogRecord } from "../model/record.ts";
 import type { RunParts } from "./parts.ts";
 import { takeEarly } from "./prewarm.ts";
 import { runnerPort } from "./programs.ts";
@@ -22,7 +22,7 @@ import { runnerPort } from "./programs.ts";
 /** Who hears of what the workers do, and what they are told. */
 export interface WorkersOptions {
   /** Writes to the log, in the executor's name. */
-  readonly note: (level: Level, text: string) => void;
+  readonly note: (level: Level, text: string, stream?: LogRecord["stream"]) => void;
   readonly listener: PoolListener;
   /** What a worker may ask beside the store, the events and the flags. */
   readonly calls: { readonly [Call in keyof LaneCalls]: (...args: Parameters<LaneCalls[Call]>) => unknown };
@@ -49,7 +49,10 @@ export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: Worke
         ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
         ...(environment === undefined ? {} : { environment: environment() }),
       }),
-    own: runnerPort({ run: parts.run, runtime, clock, note }, environment),
+    own: runnerPort({
+      ...{ run: parts.run, runtime, clock },
+      note: (text, shown) => note("info", text, shown ? "stdout" : "log"),
+    }, environment),
     services: (lane) => ({
       ...storeCalls(parts, lane, nameOf),
       ...noFlagCalls(),

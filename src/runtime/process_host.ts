@@ -4,6 +4,7 @@
  * Invariant: installed once, before any module of a task is imported. Nothing that tasks have started outlives the process.
  */
 import process from "node:process";
+import { encodeText } from "../base/primordials.ts";
 import { type Host, type HostListener, inside, stepIn } from "./host.ts";
 import { LINE, type LineListener, type WriteNow } from "./line.ts";
 import { newMark } from "./marks.ts";
@@ -15,6 +16,9 @@ const kill = process.kill.bind(process);
 const exit = process.exit.bind(process);
 const { pid } = process;
 const getRandomValues = crypto.getRandomValues.bind(crypto);
+
+/** What writing comes to when who reads is gone. */
+const GONE: readonly unknown[] = ["EPIPE", "ECONNRESET"];
 
 let host: Host | undefined;
 let writeNow: WriteNow = () => {};
@@ -49,10 +53,22 @@ export function writeToBoth(bytes: Uint8Array): void {
 function write(descriptor: number, bytes: Uint8Array): void {
   try {
     writeNow(descriptor, bytes);
-  } catch {
-    // A task has closed it, or the executor is gone.
-    give();
+  } catch (error) {
+    if (GONE.includes((error as { code?: unknown }).code)) give();
+    spoiled(descriptor);
   }
+}
+
+/** A task has closed a descriptor, or put another in its place: nobody would hear of more. Says so where that can be said. */
+function spoiled(descriptor: number): never {
+  const what = descriptor === LINE ? "the line to the executor" : "an output that all share";
+  const text = `Descriptor ${descriptor}, ${what}, was closed or replaced: leave it alone\n`;
+  try {
+    writeNow(descriptor === 2 ? 1 : 2, encodeText(text));
+  } catch {
+    // All are closed: the exit code has to do.
+  }
+  return exit(70);
 }
 
 /** Hexadecimal digits that nobody can know before. */

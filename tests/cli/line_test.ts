@@ -104,6 +104,10 @@ test("reasons of crashes are words", () => {
   assert.equal(reasonOf({ reason: "memory" }), "the memory of its worker was exhausted");
   assert.equal(reasonOf({ reason: "lost" }), "its worker was lost");
   assert.equal(reasonOf({ reason: "exit" }), "it ended its worker");
+  const process = { because: "its process ended with exit code 3" };
+  for (const reason of ["exit", "memory", "lost"] as const) {
+    assert.equal(reasonOf({ reason, code: 3, ...process }), process.because, "a process is no worker");
+  }
   assert.equal(reasonOf({}), "");
 });
 

@@ -73,6 +73,12 @@ test("plain: lines of tasks on stdout, words of Outrider on stderr, as they happ
   assert.equal(err.take(), "13:02:11.124 outrider · warn: a worker was replaced\n");
   execution.log(1, undefined, "the run started", { stream: "log" });
   assert.equal(err.take(), "", "what the view shows by itself is not said twice");
+  execution.log(1, undefined, "Installing requirements.txt", { stream: "stdout" });
+  assert.equal(
+    err.take(),
+    "13:02:11.124 outrider · Installing requirements.txt\n",
+    "what takes long is said",
+  );
   execution.settle(1_200, "cpu");
   execution.settle(1_300, "disk", { outcome: "failed", error: { name: "Error", message: "full" } });
   execution.emit({

@@ -75,7 +75,7 @@ class Rig {
     this.lanes = new KeptLanes({
       ...{ base, max, clock: this.clock, run: "r", killGraceMs: GRACE_MS, environment: () => ({}) },
       runtime: { ...runtime, ...this.world, startGroup: this.world.startGroup },
-      note: (level, text) => void this.notes.push(`${level} ${text}`),
+      note: (text) => void this.notes.push(text),
       services: () => ({}),
       listener: {
         began: (lane, item, since) =>
@@ -366,7 +366,7 @@ test("kept: a question is answered by a process that is kept then, and is no att
     }]);
     group!.prints("stderr", "words\n");
     group!.prints("stdout", " \n");
-    assert.deepEqual([rig.lanes.views, rig.notes], [[], ["info words", "info  "]]);
+    assert.deepEqual([rig.lanes.views, rig.notes], [[], ["words", " "]]);
     await group!.done({ value: "5", error: { name: "E", message: "m" } });
     const { outcome, value, because } = await answer;
     assert.deepEqual([outcome, value, because, rig.heard], ["failed", "5", "words", ["free"]]);

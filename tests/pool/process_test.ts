@@ -93,7 +93,8 @@ async function refused({ group, heard, outcomes, process, clock }: Rig, words: s
   assert.equal(heard.at(-1), "ended undefined");
   const { outcome, reason, because } = outcomes.at(-1)!;
   assert.deepEqual({ outcome, reason }, { outcome: "crashed", reason: "lost" });
-  assert.ok(because!.startsWith(`${words}; look for code`), because!);
+  const advice = words.includes("forked") ? "end the fork before" : "look for code";
+  assert.ok(because!.startsWith(`${words}; ${advice}`), because!);
   assert.ok(!process.idle && process.running === undefined);
   assert.equal(clock.timers, 0);
 }
@@ -454,7 +455,12 @@ test("process: an attempt that leaves processes, or has no memory, is told when 
     await group.done({ memory: true, ...(error && { error }) });
     const { outcome, reason, because } = only();
     assert.deepEqual([outcome, reason], ["crashed", "memory"]);
-    assert.equal(because, error !== undefined && "frames" in error ? "it had no more at b.py:2" : undefined);
+    assert.equal(
+      because,
+      error !== undefined && "frames" in error
+        ? "its process had no more memory, at b.py:2"
+        : "its process had no more memory",
+    );
     assert.deepEqual(group.signals, ["SIGKILL"]);
   }
   const { group, only } = await running();
@@ -468,7 +474,9 @@ test("process: an attempt that leaves processes, or has no memory, is told when 
 
 test("process: an attempt whose process ends has crashed, by how it ended", async () => {
   const ends = [
-    [{ code: 3, signal: undefined }, { outcome: "crashed", reason: "exit", code: 3 }],
+    [{ code: 3, signal: undefined }, {
+      ...{ outcome: "crashed", reason: "exit", code: 3, because: "its process ended with exit code 3" },
+    }],
     [{ code: undefined, signal: "SIGSEGV" }, {
       ...{ outcome: "crashed", reason: "lost", because: "its process ended by SIGSEGV" },
     }],

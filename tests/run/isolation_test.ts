@@ -17,6 +17,7 @@ import {
   only,
   outcomes,
   printed,
+  RUNTIME,
   see,
   type Seen,
   start,
@@ -157,7 +158,7 @@ test("isolation: memory is a limit, for what a function starts as well, and the 
     const { outcome, reason, because = "" } = only(seen.result, task);
     assert.deepEqual([outcome, reason], ["crashed", "memory"], `${task}: ${because}`);
   }
-  assert.match(only(seen.result, "lets").because!, /^it had \d+ MiB, and may have 256$/);
+  assert.match(only(seen.result, "lets").because!, /^its process had \d+ MiB of memory, and may have 256$/);
   assert.equal(valueOf(seen, "little"), 4);
 });
 
@@ -271,6 +272,23 @@ test("isolation: a task that spoils the line, or forges what its runner says, ha
   }
   assert.match(only(seen.result, "forges").because!, /^it has set a mark that is not its runner's; /);
   assert.match(only(seen.result, "writes").because!, /^it has sent what is no JSON; /);
+});
+
+test("isolation: a task that closes an output has crashed, and it is said why", async () => {
+  const seen = await see(inTurn(["stdout", "stderr"].flatMap((way) => [
+    [way, { export: "spoils", params: { way } }] as const,
+    [`after ${way}`, { export: "value" }] as const,
+  ])));
+  for (const [way, descriptor] of [["stdout", 1], ["stderr", 2]] as const) {
+    const { outcome, code, because } = only(seen.result, way);
+    // Deno keeps descriptors of its own.
+    const [wanted, lines] = RUNTIME === "deno" ? ["succeeded", []] : ["crashed", [
+      `Descriptor ${descriptor}, an output that all share, was closed or replaced: leave it alone`,
+    ]];
+    assert.deepEqual([outcome, printed(seen, way)], [wanted, lines]);
+    if (wanted === "crashed") assert.deepEqual([code, because], [70, "its process ended with exit code 70"]);
+    assert.equal(only(seen.result, `after ${way}`).outcome, "succeeded", way);
+  }
 });
 
 test("isolation: what a task makes of the language is not the next one's harm", async () => {

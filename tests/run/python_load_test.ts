@@ -66,6 +66,23 @@ def decorated(): pass
 raise RuntimeError("imported")
 `;
 
+python(
+  "check lists functions of a module, and not what it imports, which may be one all the same",
+  () =>
+    withFolder(async (folder) => {
+      put(folder, {
+        "brings.py": "import os, sys as system\nfrom elsewhere import probe\ndef first(ctx): pass\n",
+      });
+      const run = (name: string) => ({ python: "brings.py", function: name });
+      const source = pipelineOf({ a: run("zzzzzz"), b: run("probe"), c: run("sistem") });
+      const error = await loadDocument(source, { base: folder }).then(() => undefined, (error) => error);
+      assert.deepEqual((error as PipelineError).problems.map(({ message }) => message), [
+        '"brings.py" exports no function "zzzzzz": it has first',
+        '"brings.py" exports no function "sistem": it has first',
+      ]);
+    }),
+);
+
 python("check reads modules by their syntax, and runs nothing of them", () =>
   withFolder(async (folder) => {
     put(folder, {

@@ -339,7 +339,7 @@ python("memory is a limit, and the next attempt works", async () => {
   ]));
   const { outcome, reason, because } = only(seen.result, "much");
   assert.deepEqual([outcome, reason], ["crashed", "memory"]);
-  assert.match(because!, /^it had no more at .*tasks\.py:\d+$/);
+  assert.match(because!, /^its process had no more memory, at .*tasks\.py:\d+$/);
   assert.equal(valueOf(seen, "little"), 20 << 20);
 });
 

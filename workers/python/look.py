@@ -20,6 +20,8 @@ class Names:
     def __init__(self) -> None:
         #: By name: what is wrong with it as a task's function, or nothing.
         self.found: Dict[str, Optional[str]] = {}
+        #: Those that come from elsewhere, and may be of anything.
+        self.brought: Set[str] = set()
         #: Whether there may be names that can't be seen.
         self.open = False
         self.imports: Set[str] = set()
@@ -59,7 +61,9 @@ class Names:
             if alias.name == "*":
                 self.open = True
             else:
-                self.name(alias.asname or alias.name.split(".")[0], None)
+                name = alias.asname or alias.name.split(".")[0]
+                self.name(name, None)
+                self.brought.add(name)
 
     def name(self, name: str, wrong: Optional[str]) -> None:
         """What has two meanings may have the one that will do."""
@@ -94,7 +98,7 @@ def look(path: str) -> Dict[str, Any]:
         return {"error": str(error) or type(error).__name__}
     names = Names()
     names.read(tree.body)
-    return {"names": names.found, "open": names.open, "imports": sorted(imports_of(tree))}
+    return {"names": names.found, "imported": sorted(names.brought), "open": names.open, "imports": sorted(imports_of(tree))}
 
 
 def imports_of(tree: ast.Module) -> Set[str]:

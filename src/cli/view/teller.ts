@@ -67,8 +67,10 @@ export class Teller {
   }
 
   #log(record: LogRecord): void {
-    // What Outrider reports as going well the views show themselves; it is in the log, and shown to those who debug.
-    const hushed = record.from === "executor" && this.#level === severityOf("info");
+    // What Outrider reports as going well the views show themselves; it is in the log, and shown to those who debug. What
+    // programs print that it runs, such as one that installs, takes its time.
+    const hushed = record.from === "executor" && record.stream === "log" &&
+      this.#level === severityOf("info");
     if (severityOf(record.level) < (hushed ? severityOf("warn") : this.#level)) return;
     this.#tell(this.#writer.log(record), record.from === "executor" ? "err" : "out");
   }

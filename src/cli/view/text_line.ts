@@ -138,11 +138,14 @@ export function wordOf(outcome: Outcome): string {
 /** Why an attempt did not succeed, on one line; empty where nothing is known. */
 export function reasonOf(settled: Pick<Settled, "error" | "reason" | "code" | "because">): string {
   const { error, reason, code, because } = settled;
+  // Of a process it is told in words; a worker that is a thread has none.
+  const told = reason === undefined || because === undefined ? undefined : oneLine(because);
+  if (told !== undefined) return told;
   if (reason === "exit") {
     return code === undefined ? "it ended its worker" : `it ended its worker with exit code ${code}`;
   }
   if (reason === "memory") return "the memory of its worker was exhausted";
-  if (reason === "lost") return because === undefined ? "its worker was lost" : oneLine(because);
+  if (reason === "lost") return "its worker was lost";
   if (error !== undefined) {
     return oneLine(error.name === "Error" ? error.message : `${error.name}: ${error.message}`);
   }

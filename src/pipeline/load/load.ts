@@ -22,6 +22,8 @@ export type ModuleExports =
     readonly exports: readonly string[];
     /** By name: what is wrong with what has the name. */
     readonly unfit?: Readonly<Record<string, string>>;
+    /** Those of `exports` that the module has from others: they may be anything. */
+    readonly imported?: readonly string[];
     /** Whether there may be more that can't be seen. */
     readonly open?: boolean;
   }
@@ -263,7 +265,10 @@ async function checkExports(uses: readonly ExportUse[], port: LoadPort): Promise
 
 function exportProblem(
   use: ExportUse,
-  { exports, unfit = {}, open = false }: Extract<ModuleExports, { exports: readonly string[] }>,
+  { exports, unfit = {}, imported = [], open = false }: Extract<
+    ModuleExports,
+    { exports: readonly string[] }
+  >,
 ): Problem[] {
   const place = `${use.place}.${use.keys.export}`;
   if (Object.hasOwn(unfit, use.export)) {
@@ -273,8 +278,9 @@ function exportProblem(
     }];
   }
   if (open || exports.includes(use.export)) return [];
-  const list = exports.length === 0 ? "it has none" : `it has ${exports.slice(0, 20).join(", ")}`;
-  const hint = new NameFinder(exports).hint(use.export, `: ${list}`);
+  const own = exports.filter((name) => !imported.includes(name));
+  const list = own.length === 0 ? "it has none" : `it has ${own.slice(0, 20).join(", ")}`;
+  const hint = new NameFinder(own).hint(use.export, `: ${list}`);
   const message = `${shorten(use.written)} exports no function ${JSON.stringify(use.export)}${hint}${
     others(use)
   }`;

@@ -78,10 +78,10 @@ async function make(options: EnvironmentOptions, folder: string, wheels: boolean
   const { port, interpreter: { executable, version }, requirements } = options;
   const here = folderOf(requirements);
   const name = requirements.slice(here.length + 1);
-  const tool = toolOf(options, (line, due) => port.note(due ? "warn" : "info", `${name}: ${line}`));
+  const tool = toolOf(options, (line, due) => port.note(`${name}: ${line}`, due));
   port.note(
-    "warn",
     `Installing ${requirements} for Python ${version} (${executable}), once; its tasks wait for it`,
+    true,
   );
   const from = wheels ? ["--no-index", "--find-links", `${here}/${WHEELS}`] : [];
   const python = `${folder}/bin/python`;
@@ -90,7 +90,7 @@ async function make(options: EnvironmentOptions, folder: string, wheels: boolean
     ? ["uv", "pip", "install", "--python", python]
     : [...await pipOf(options, tool, folder), "install", ...PIP];
   refuse(await tool([...install, ...from, "-r", requirements], INSTALL_MS), options, NETWORK);
-  port.note("info", `Installed ${requirements}`);
+  port.note(`Installed ${requirements}`, true);
 }
 
 type Tool = (command: readonly string[], limitMs: number) => Promise<ToolEnd>;

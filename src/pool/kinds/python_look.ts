@@ -78,7 +78,7 @@ function partOf(parts: unknown, name: string): unknown {
 }
 
 function readModule(told: unknown): ModuleExports {
-  const { error, names, open } = (told ?? {}) as { error?: unknown; names?: unknown; open?: unknown };
+  const { error, names, imported, open } = (told ?? {}) as Readonly<Record<string, unknown>>;
   if (typeof error === "string") return { error };
   if (typeof names !== "object" || names === null) return { unknown: "Python did not say what is in it" };
   const entries = Object.entries(names as Readonly<Record<string, unknown>>);
@@ -87,6 +87,7 @@ function readModule(told: unknown): ModuleExports {
     unfit: Object.fromEntries(
       entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"),
     ),
+    imported: Array.isArray(imported) ? imported.filter((name) => typeof name === "string") : [],
     open: open === true,
   };
 }

@@ -17,8 +17,8 @@ export interface RunnerPort {
   readonly clock: Clock;
   /** Id of the run. */
   readonly run: string;
-  /** Tells what is going on, for the log. */
-  note(level: "info" | "warn", text: string): void;
+  /** Tells what is going on, for the log. @param shown To whoever watches too, as it takes long. */
+  note(text: string, shown?: boolean): void;
   /** The environment that processes get, before what the task itself says. */
   environment(): Readonly<Record<string, string>>;
 }

@@ -295,7 +295,7 @@ export class KeptLanes {
   }
 
   #noted(process: TaskProcess, text: string): void {
-    this.#options.note("info", text);
+    this.#options.note(text);
     const asking = this.#asking.get(process);
     if (asking !== undefined && text.trim() !== "") asking.printed = text.trim().slice(0, 500);
   }

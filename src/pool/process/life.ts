@@ -226,7 +226,9 @@ export class ProcessLife {
       if (over.yet) return;
       const bytes = group.memoryBytes() ?? 0;
       if (bytes <= memoryBytes) return this.#watch(group, { memoryBytes, over });
-      this.#listener.exhausted(`it had ${inMiB(bytes)} MiB, and may have ${inMiB(memoryBytes)}`);
+      this.#listener.exhausted(
+        `its process had ${inMiB(bytes)} MiB of memory, and may have ${inMiB(memoryBytes)}`,
+      );
       this.kill();
     });
   }

@@ -13,7 +13,7 @@ import { isValueText } from "../told.ts";
 import { answerTo } from "./calls.ts";
 import { MAX_FRAME_BYTES } from "./frames.ts";
 import { type LifeOptions, ProcessLife, PROTOCOL } from "./life.ts";
-import { ProcessAttempt, type ProcessItem } from "./process_attempt.ts";
+import { FORKED, ProcessAttempt, type ProcessItem } from "./process_attempt.ts";
 import { type Done, type OutputName, readSaid, type Said } from "./said.ts";
 
 /** How long the marks of an attempt may come after its end, milliseconds. */
@@ -187,7 +187,7 @@ export class TaskProcess {
         return this.#answer(said, attempt);
       case "twice":
         this.#spent = true;
-        return attempt && "it has forked, and the fork has come back from the task as well";
+        return attempt && FORKED;
       case "done":
         if (attempt === undefined || attempt.done !== undefined) {
           return "it has ended an attempt that does not run";

@@ -15,6 +15,10 @@ import type { Done, OutputName } from "./said.ts";
 const EXHAUSTED = /out of memory/i;
 const ITS_OWN: readonly unknown[] = ["SIGABRT", "SIGTRAP", "SIGILL", 133, 134];
 const ADVICE = "look for code that uses descriptor 3, or prints what only the runner may";
+/** What can't be right about a process that came back from a task twice. */
+export const FORKED = "it has forked, and the fork has come back from the task as well";
+const NO_MEMORY = "its process had no more memory";
+const FORK_ADVICE = "end the fork before the task's function returns, in Python by os._exit(0)";
 
 /** An attempt for a process. */
 export interface ProcessItem {
@@ -121,7 +125,7 @@ export class ProcessAttempt {
       return {
         outcome: "crashed",
         reason: "memory",
-        ...(frame !== undefined && { because: `it had no more at ${frame.file}:${frame.line}` }),
+        because: `${NO_MEMORY}${frame === undefined ? "" : `, at ${frame.file}:${frame.line}`}`,
       };
     }
     if (cancelled) {
@@ -134,17 +138,24 @@ export class ProcessAttempt {
 
   /** What it comes to whose process has ended. @param wrong What that had told that can't be right. */
   endingOf(end: ChildEnd, wrong: string | undefined): LaneEnd {
-    if (wrong !== undefined) return { outcome: "crashed", reason: "lost", because: `${wrong}; ${ADVICE}` };
+    if (wrong !== undefined) {
+      return {
+        outcome: "crashed",
+        reason: "lost",
+        because: `${wrong}; ${wrong === FORKED ? FORK_ADVICE : ADVICE}`,
+      };
+    }
     if (this.ending !== undefined) return this.ending;
     if (this.#exhausted !== undefined) {
       return { outcome: "crashed", reason: "memory", because: this.#exhausted };
     }
     if (this.abort !== undefined) return this.abort;
     if (this.#said && ITS_OWN.includes(end.signal ?? end.code)) {
-      return { outcome: "crashed", reason: "memory" };
+      return { outcome: "crashed", reason: "memory", because: NO_MEMORY };
     }
-    if (end.code !== undefined) return { outcome: "crashed", reason: "exit", code: end.code };
-    return { outcome: "crashed", reason: "lost", because: `its process ended ${howEnded(end)}` };
+    const because = `its process ended ${howEnded(end)}`;
+    if (end.code !== undefined) return { outcome: "crashed", reason: "exit", code: end.code, because };
+    return { outcome: "crashed", reason: "lost", because };
   }
 
   /** It has ended: nothing is waited for any more, and its last line has its end. */
