@@ -394,3 +394,81 @@ test("http: a run that ends wakes nobody who has gone", async () => {
   }
   run.store.close();
 });
+
+test("http: events whose types grow when they are written fill their pages and come once each", async () => {
+  const run = new HandRun();
+  for (let count = 0; count < 600; count++) run.events.emit("\u0001".repeat(150));
+  const ids = (await lines(await world({}, run).ask("/events", NDJSON))).map(({ id }) => id);
+  assert.deepEqual(ids, Array.from({ length: 600 }, (_, at) => at + 1));
+});
+
+test("http: a follower of the log costs who writes one call for many lines, and waits with one watcher", async () => {
+  const run = new HandRun();
+  const clock = new HandClock();
+  let [calls, watchers] = [0, 0];
+  const watch = run.journal.watch.bind(run.journal);
+  run.journal.watch = (watcher) => {
+    const stop = watch({ log: (record) => (calls++, watcher.log?.(record)) });
+    let on = true;
+    watchers++;
+    return () => {
+      if (on) watchers--;
+      on = false;
+      stop();
+    };
+  };
+  const { ask } = world({ clock }, run);
+  const reader = new StreamReader(await ask("/logs?follow=1", NDJSON));
+  const still = async () => {
+    for (let turn = 0; turn < 20; turn++) await new Promise((next) => setTimeout(next, 0));
+  };
+  await reader.until(/^\n/);
+  const all = reader.until(/"text":"99"/);
+  await still();
+  for (let count = 0; count < 3; count++) {
+    const until = clock.now() + 10_000;
+    for (; clock.step(until); await still());
+  }
+  assert.deepEqual([calls, watchers], [0, 1]);
+  for (let count = 0; count < 100; count++) run.say(`${count}`);
+  assert.deepEqual([calls, watchers], [1, 0]);
+  for (let step = 0; step < 3; step++) {
+    await still();
+    clock.step(clock.now() + 20);
+  }
+  await all;
+  await reader.leave();
+  await still();
+  assert.deepEqual([watchers, clock.timers], [0, 0]);
+});
+
+test("http: words that say yes or no are taken as such, and an empty last event id is none", async () => {
+  const { ask, run } = world();
+  run.events.emit("a");
+  for (const no of ["0", "false"]) {
+    const answer = await ask(`/events?follow=${no}`, { headers: { accept: "text/event-stream" } });
+    assert.match(await answer.text(), /id: 1/);
+  }
+  const sse = { accept: "text/event-stream", "last-event-id": "" };
+  assert.match(await (await ask("/events?follow=0", { headers: sse })).text(), /id: 1/);
+  for (const yes of ["", "=", "=1", "=true"]) {
+    const reader = new StreamReader(await ask(`/events?follow${yes}`, NDJSON));
+    await reader.until(/"id":1/);
+    run.events.emit("b");
+    await reader.until(/"type":"b"/);
+    await reader.leave();
+  }
+});
+
+test("http: who watches is told changes in the order of their last happening, also those while it was not looking", async () => {
+  const { ask, run } = world();
+  const answer = await ask("/store/watch?initial=0", NDJSON);
+  for (const key of ["a", "b", "a", "c", "b"]) run.store.set(key, "1");
+  const reader = new StreamReader(answer);
+  await reader.until(/"b"/);
+  run.store.set("d", "1");
+  run.end();
+  const keys = [...(await reader.rest()).matchAll(/"key":"(\w)"/g)].map(([, key]) => key);
+  assert.deepEqual(keys, ["a", "c", "b", "d"]);
+  run.store.close();
+});

@@ -1,5 +1,7 @@
 /** Limits and settings of the uplink: each as documented where nothing is said, each handed on where something is. */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import test from "node:test";
 import { sha256 } from "../../src/base/bytes.ts";
 import type { Heartbeat, HeartbeatReply } from "../../src/protocol/messages.ts";
@@ -531,38 +533,39 @@ test("uplink: a pull asks on after what was done before, with pauses of 10 s at 
 });
 
 test("uplink: a dialect connects with all that it is given, and with nothing that it is not", async () => {
-  const asked: { readonly path: string; readonly token: string | null }[] = [];
-  const original = globalThis.fetch;
-  globalThis.fetch = ((url: string, init: RequestInit) => {
-    asked.push({ path: new URL(url).pathname, token: new Headers(init.headers).get("authorization") });
-    return Promise.resolve(new Response("null", { status: 200 }));
-  }) as typeof fetch;
+  const asked: { readonly path: string | undefined; readonly token: string | undefined }[] = [];
+  const server = createServer(({ url, headers }, answer) => {
+    asked.push({ path: url, token: headers.authorization });
+    answer.end("null");
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as AddressInfo;
   try {
     for (const dialect of DIALECTS) {
-      const connect = (more: { experiment?: string; token?: string }) =>
-        dialect.connect({
-          url: "http://gateway.test",
+      for (const [experiment, token] of [["x", "t"], [undefined, undefined]]) {
+        const { flags } = dialect.connect({
+          url: `http://127.0.0.1:${port}`,
           executor: "e",
           groups: ["g"],
-          experiment: more.experiment,
-          token: more.token,
+          experiment,
+          token,
           renewToken: undefined,
           settings: {},
           clock: new HandClock(),
           random: () => 0,
           environment: { env: () => undefined, setEnv: () => {} },
         });
-      for (const more of [{ experiment: "x", token: "t" }, {}]) {
-        await connect(more).flags.read("n", { timeoutMs: 1_000 }).catch(() => {});
+        await flags.read("n", { timeoutMs: 1_000 }).catch(() => {});
       }
     }
   } finally {
-    globalThis.fetch = original;
+    server.closeAllConnections();
+    await new Promise((closed) => server.close(closed));
   }
   assert.deepEqual(asked, [
     { path: "/v1/experiments/x/flags/n", token: "Bearer t" },
-    { path: "/v1/experiments/default/flags/n", token: null },
+    { path: "/v1/experiments/default/flags/n", token: undefined },
     { path: "/api/v1/experiment/x/flag/n", token: "Bearer t" },
-    { path: "/api/v1/experiment/Unknown/flag/n", token: null },
+    { path: "/api/v1/experiment/Unknown/flag/n", token: undefined },
   ]);
 });

@@ -865,3 +865,59 @@ test("uplink: netUnicorn: a result is a success or a failure with what each task
     ["outrider: p, 3 tasks: 1 succeeded, 2 running; running: a, b\n"],
   ]);
 });
+
+test("uplink: a batch is filled to its limit in bytes, from readings of 64 records at most", async () => {
+  const size = JSON.stringify({ seq: 1 }).length;
+  const s = sending(numbers(1, 9), {
+    limits: { records: 500, bytes: 3 * size, lingerMs: 400, timeoutMs: 10_000 },
+  });
+  await s.activity.still();
+  assert.deepEqual(s.batches[0]!.seqs, [1, 2, 3]);
+  assert.deepEqual(await s.answered(3), [[4, 5, 6]]);
+  await s.over();
+  const many = sending(numbers(1, 150), {
+    limits: { records: 100, bytes: 1_000_000, lingerMs: 400, timeoutMs: 10_000 },
+  });
+  await many.activity.still();
+  assert.equal(many.batches[0]!.seqs.length, 100);
+  assert.deepEqual(many.reads.filter(([, limit]) => limit > 1), [[0, 64], [64, 36]]);
+  await many.over();
+});
+
+test("uplink: an end that is refused is told again after its pause, and no batch is under way in a pause", async () => {
+  const s = sending(numbers(1, 1), { final: () => ({ state: "succeeded", records: { state: 1, log: 0 } }) });
+  await s.activity.still();
+  assert.equal(s.sender.idle, false);
+  assert.deepEqual(await s.answered(refusal(503)), []);
+  assert.equal(s.sender.idle, true);
+  await pass(250, s);
+  await s.activity.still();
+  await s.answered(1, 400);
+  assert.equal(s.batches.at(-1)!.final, true);
+  assert.deepEqual(await s.answered(refusal(422), 249), []);
+  assert.equal(s.sender.idle, true);
+  await pass(1, s);
+  await s.activity.still();
+  assert.deepEqual([s.batches.length, s.batches.at(-1)!.final], [4, true]);
+  await s.over();
+});
+
+test("uplink: the reason for which a record is set aside says whose word it was, and has 500 characters at most", async () => {
+  for (const [own, by] of [[true, "the gateway"], [false, "what stands before the gateway"]] as const) {
+    const parked: string[] = [];
+    let heard = 1;
+    const s = sending(numbers(1, 1), {
+      stream: "log",
+      onParked: ({ reason }) => void parked.push(reason),
+      heard: () => heard++,
+    });
+    await s.activity.still();
+    const error = new GatewayRefusedError("No", {
+      ...{ status: 413, own, retryAfterMs: undefined },
+      reason: "x".repeat(600),
+    });
+    for (let count = 0; count < 4 && parked.length === 0; count++) await s.answered(error, 60_000);
+    assert.deepEqual(parked, [`Refused by ${by}: ${"x".repeat(600)}`.slice(0, 500)]);
+    await s.over();
+  }
+});

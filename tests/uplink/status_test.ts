@@ -594,3 +594,200 @@ test("netUnicorn: heartbeats and results have the JSON that is documented; a res
   ]]);
   assert.equal(w.clock.timers, 0);
 });
+
+/** A signal, and how many listen to it. */
+function listened(): { readonly signal: AbortSignal; readonly listeners: () => number } {
+  const { signal } = new AbortController();
+  const all = new Set<unknown>();
+  const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+  signal.addEventListener = (type: string, listener: EventListener, options?: AddEventListenerOptions) => {
+    all.add(listener);
+    add(type, listener, options);
+  };
+  signal.removeEventListener = (type: string, listener: EventListener) => {
+    all.delete(listener);
+    remove(type, listener);
+  };
+  return { signal, listeners: () => all.size };
+}
+
+test("uplink: of a request that is over, however, nothing listens to its signal; one given up is broken off", async () => {
+  const { clock } = world();
+  const { signal, listeners } = listened();
+  const call = { method: "GET", path: "/", timeoutMs: 1_000, signal } as const;
+  const line = new ReadableStream<Uint8Array>({
+    start: (to) => (to.enqueue(new TextEncoder().encode("a\nb\n")), to.close()),
+  });
+  for await (const _ of linesOf(line, { clock, idleMs: 1_000, signal }));
+  assert.equal(listeners(), 0);
+  let under: AbortSignal | null | undefined;
+  const answers: (() => Promise<Response>)[] = [
+    () => Promise.resolve(new Response("x")),
+    () => Promise.reject(new TypeError("no network")),
+    () => Promise.resolve(new Response(null, { status: 300 })),
+    () => Promise.resolve(new Response(null, { status: 399 })),
+    () => new Promise(() => {}),
+  ];
+  const wire = new Wire({
+    ...{ url: "http://g", clock },
+    fetch: (_, init) => {
+      under = init.signal;
+      return answers.shift()!();
+    },
+  });
+  assert.equal((await wire.call(call)).bytes.length, 1);
+  await assert.rejects(wire.call(call), { code: "OUTRIDER_GATEWAY_UNREACHABLE" });
+  for (let count = 0; count < 2; count++) {
+    await assert.rejects(wire.call(call), {
+      code: "OUTRIDER_GATEWAY_ANSWER",
+      message: /redirect to an address that is hidden/,
+    });
+  }
+  assert.equal(listeners(), 0);
+  const late = wire.call(call);
+  clock.step();
+  await assert.rejects(late, { code: "OUTRIDER_GATEWAY_TIMEOUT" });
+  assert.deepEqual([under?.aborted, listeners(), clock.timers], [true, 0, 0]);
+  const before = answers.length;
+  await assert.rejects(wire.call({ ...call, signal: AbortSignal.abort() }), { code: "OUTRIDER_STOPPED" });
+  assert.equal(answers.length, before, "what was stopped before is not asked");
+});
+
+test("uplink: the answer that a new token makes up for is let go", async () => {
+  const { clock } = world();
+  let cancelled = 0;
+  let asked = 0;
+  const wire = new Wire({
+    ...{ url: "http://g", clock, token: "old" },
+    renewToken: () => Promise.resolve("new"),
+    fetch: () => {
+      const body = new ReadableStream<Uint8Array<ArrayBuffer>>({ cancel: () => void cancelled++ });
+      return Promise.resolve(asked++ === 0 ? new Response(body, { status: 401 }) : new Response("ok"));
+    },
+  });
+  assert.equal((await wire.call({ method: "GET", path: "/", timeoutMs: 1_000 })).status, 200);
+  assert.deepEqual([asked, cancelled], [2, 1]);
+});
+
+test("uplink: a line of the gateway's has 128 Mi characters at most", async () => {
+  const { clock } = world();
+  const piece = new Uint8Array(32 * 1024 * 1024).fill(0x61);
+  let left = 4;
+  const endless = new ReadableStream<Uint8Array>({
+    pull(to) {
+      if (left-- > 0) return to.enqueue(piece);
+      to.enqueue(piece.subarray(0, 1));
+      to.close();
+    },
+  }, { highWaterMark: 0 });
+  await assert.rejects(linesOf(endless, { clock, idleMs: 1_000 }).next(), {
+    code: "OUTRIDER_GATEWAY_ANSWER",
+    message: /longer than 134217728 characters/,
+  });
+});
+
+test("uplink: both streams of a report go on once the gateway is heard, and both hurry at the end", async () => {
+  const w = world();
+  let away = true;
+  const { report, batches } = reporting(w, () => away ? new UnreachableError("x") : undefined, {
+    limits: { lingerMs: 5_000 },
+  });
+  w.journal.log("one");
+  await pass(5_000, w);
+  assert.deepEqual(batches.map(({ lane }) => lane), ["log"]);
+  away = false;
+  report.online();
+  await w.activity.still();
+  assert.equal(batches.length, 2);
+  away = true;
+  w.journal.state(RUN_STARTED);
+  await pass(5_000, w);
+  assert.equal(batches.at(-1)!.lane, "state");
+  const before = batches.length;
+  away = false;
+  report.online();
+  await w.activity.still();
+  assert.equal(batches.length, before + 1);
+  w.journal.log("two");
+  await w.activity.still();
+  report.end({ state: "succeeded" });
+  await w.activity.still();
+  assert.equal(await report.drained, true);
+  await report.stop();
+  assert.equal(w.clock.timers, 0);
+});
+
+test("uplink: netUnicorn: a result is sent again only after a heartbeat that was given up, while it may still stray", async () => {
+  const run = {
+    id: "r",
+    pipeline: "p",
+    state: "running" as const,
+    tasks: 1,
+    counts: {},
+    running: 0,
+    names: [],
+  };
+  const beat = {
+    ...{ session: "s", version: 1, outrider: "0", runtime: "t", state: "running" as const, run },
+    ...{ intervalMs: 1, sentBytes: 0, seen: 0, spool: { state: 0, log: 0 } },
+  };
+  const result = { run: "r", result: {}, log: [] };
+  const limits = { timeoutMs: 1_000 };
+  const meeting = async (first: () => Promise<Response>) => {
+    const w = world();
+    const states: number[] = [];
+    const answers = [first];
+    const gateway = netunicornGateway({
+      ...{ url: "http://gateway.test", executor: "e", clock: w.clock },
+      fetch: (_, { body }) => {
+        states.push(JSON.parse(new TextDecoder().decode(body as Uint8Array)).state);
+        return (answers.shift() ?? (() => Promise.resolve(Response.json(null))))();
+      },
+    });
+    const { report } = gateway;
+    assert.ok(report.kind === "whole");
+    await assert.rejects(drive(gateway.beat(beat, limits), w), UplinkError);
+    return { ...w, states, report, gateway };
+  };
+  const silent = () => new Promise<Response>(() => {});
+  const refused = await meeting(() => Promise.resolve(new Response("no", { status: 503 })));
+  await refused.report.send(result, limits);
+  assert.deepEqual(refused.states, [1, 3], "what was refused is not on its way");
+  const late = await meeting(silent);
+  await pass(10_000, late);
+  await late.report.send(result, limits);
+  assert.deepEqual([late.states, late.clock.timers], [[1, 3], 0]);
+  const stopped = await meeting(silent);
+  const stop = new AbortController();
+  const sending = stopped.report.send(result, { ...limits, signal: stop.signal });
+  await stopped.activity.still();
+  const queued = stopped.gateway.beat(beat, limits);
+  stop.abort();
+  await sending;
+  assert.equal(await queued, undefined);
+  assert.deepEqual([stopped.states, stopped.clock.timers], [[1, 3], 0]);
+  const next = await meeting(silent);
+  const first = next.report.send(result, limits);
+  await next.activity.still();
+  const second = next.report.send({ ...result, run: "next" }, limits);
+  await drive(Promise.all([first, second]), next);
+  assert.deepEqual(next.states, [1, 3, 3, 3], "only the last result is sent anew");
+});
+
+test("uplink: netUnicorn: a flag that holds nothing is none, and half a number is no number", async () => {
+  const { clock } = world();
+  const reading = (text: string, status = 200) =>
+    netunicornGateway({
+      ...{ url: "http://gateway.test", executor: "e", clock },
+      fetch: () => Promise.resolve(new Response(text, { status })),
+    }).flags.read("n", { timeoutMs: 1_000 });
+  for (const status of [200, 404]) assert.equal(await reading("null", status), undefined);
+  for (
+    const text of ['{"text_value":null,"int_value":null}', "{}", '{"int_value":1.5}', '{"text_value":[]}']
+  ) {
+    await assert.rejects(reading(text), { code: "OUTRIDER_GATEWAY_ANSWER", message: /no flag/ }, text);
+  }
+  assert.equal((await reading('{"int_value":2}'))?.value, 2);
+  assert.equal((await reading('{"text_value":"t"}'))?.value, "t");
+  await assert.rejects(reading("no JSON"), { code: "OUTRIDER_GATEWAY_ANSWER", message: /no JSON/ });
+});
