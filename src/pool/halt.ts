@@ -39,6 +39,7 @@ export class Halt {
     }
     this.#since ??= this.#clock.monotonic();
     if (this.#clock.monotonic() - this.#since < HALT_MS) return false;
+    this.#since = undefined;
     atoms.store(this.cell, 0, 0);
     return true;
   }

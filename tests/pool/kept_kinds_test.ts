@@ -1,6 +1,7 @@
-/** Which process is for which task, and how it is started: functions of Python, of netUnicorn's graphs, and of modules here. */
+/** How a process that runs tasks is started, and what it is told to do: functions of Python, of netUnicorn's graphs, and of modules here. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { processKeyOf } from "../../src/pipeline/kinds/list.ts";
 import { isolated } from "../../src/pool/kinds/isolated.ts";
 import { netunicorn } from "../../src/pool/kinds/netunicorn.ts";
 import { python, pythonText } from "../../src/pool/kinds/python.ts";
@@ -21,19 +22,36 @@ function opened(kind: typeof python, { variables, ...more }: Outside = {}) {
   return { outside, runner: kind.open(outside.port) };
 }
 
-test("python: tasks share a process if their folder, requirements and memory are the same", () => {
+test("kept: tasks share a process if their kind, what they import by, and their memory are the same", () => {
+  const python = { python: "file:///m/a.py", function: "f" };
+  const isolated = { isolated: true, module: "file:///a.ts", export: "f" };
+  const code = "data:text/javascript,1";
+  const keys = [
+    python,
+    { ...python, python: "file:///n/a.py" },
+    { ...python, requirements: "file:///m/r.txt" },
+    { ...python, requirements: "file:///m/s.txt" },
+    { ...python, memoryBytes: 1 },
+    { ...python, memoryBytes: 2 },
+    { netunicorn: "file:///g/1", node: 0 },
+    { netunicorn: "file:///g/2", node: 0 },
+    isolated,
+    { ...isolated, memoryBytes: 1 },
+    { ...isolated, module: code },
+    { ...isolated, module: `${code}1` },
+  ].map(processKeyOf);
+  assert.equal(new Set(keys).size, keys.length);
+  const same = [
+    [{ ...python, python: "file:///m/b.py", function: "g" }, 0],
+    [{ netunicorn: "file:///g/1", node: 5 }, 6],
+    [{ ...isolated, module: "file:///data:b.ts" }, 8],
+    [{ ...isolated, module: code, export: "g" }, 10],
+  ] as const;
+  for (const [run, at] of same) assert.equal(processKeyOf(run), keys[at]);
+});
+
+test("python: a process is told which function of which file it is to call", () => {
   const { runner } = opened(python);
-  const key = (more: object) => runner.keyOf({ python: "file:///m/a.py", function: "f", ...more });
-  assert.equal(key({}), key({ python: "file:///m/b.py", function: "g" }));
-  const others = [
-    { python: "file:///n/a.py" },
-    { requirements: "file:///m/r.txt" },
-    { requirements: "file:///m/s.txt" },
-    { memoryBytes: 1 },
-    { memoryBytes: 2 },
-  ];
-  assert.equal(new Set([{}, ...others].map(key)).size, 6);
-  assert.equal(key({}), "file:///m/\n\n");
   assert.deepEqual(JSON.parse(runner.workOf({ python: "file:///m/a%20b.py", function: "f" })), {
     module: "a b",
     file: "/m/a b.py",
@@ -82,15 +100,8 @@ function graphs(more: Outside = {}) {
   return opened(netunicorn, more);
 }
 
-test("netunicorn: a graph has a process of its own, whatever of it is asked for", () => {
+test("netunicorn: a process is told which node it is to run and how apart, or to tell what there is", () => {
   const { runner } = graphs();
-  const key = (netunicorn: string) => runner.keyOf({ netunicorn, node: 1 });
-  assert.deepEqual([key("file:///a"), key("file:///b"), key("file:///a"), key("file:///c")], [
-    "netunicorn 0",
-    "netunicorn 1",
-    "netunicorn 0",
-    "netunicorn 2",
-  ]);
   const work = (run: object) => JSON.parse(runner.workOf({ netunicorn: "file:///a", ...run }));
   assert.deepEqual(work({}), { tell: true });
   assert.deepEqual(work({ node: 0 }), { node: 0, isolation: "fork" });
@@ -170,16 +181,9 @@ test("netunicorn: which Python a graph is for is found once, and again where tha
   assert.equal(read, 2);
 });
 
-test("isolated: tasks share a process by memory, and by module where that is its own code", async () => {
+test("isolated: a process is told what it is to call, and of which module, unless that is its own code", async () => {
   const { runner } = opened(isolated);
-  const [one, two] = ["data:text/javascript,1", "data:text/javascript,2"];
-  const key = (module: string, more: object = {}) => runner.keyOf({ module, export: "f", ...more });
-  assert.equal(key("file:///a.ts"), key("file:///data:b.ts"));
-  assert.deepEqual([key("file:///a.ts"), key("file:///a.ts", { memoryBytes: 5 })], [
-    "isolated\n\n",
-    "isolated\n5\n",
-  ]);
-  assert.deepEqual([key(one), key(two), key(one)], ["isolated\n\n1", "isolated\n\n2", "isolated\n\n1"]);
+  const one = "data:text/javascript,1";
   const work = (run: object) => JSON.parse(runner.workOf({ isolated: true, ...run }));
   assert.deepEqual(work({ module: "file:///a.ts", export: "f" }), { module: "file:///a.ts", export: "f" });
   assert.deepEqual(work({ module: one, export: "f" }), { export: "f" });

@@ -149,6 +149,65 @@ test("messages: what has not the form of one is told as wrong", () => {
   assert.equal(readSaid(bytes(bomb)), "it has sent a message with more in it than there is to say");
 });
 
+test("messages: what is as long as it may be is taken, and texts that are longer are cut", () => {
+  const of = (message: unknown) => readSaid(bytes(JSON.stringify(message)));
+  const taken = (message: unknown) => typeof of(message) === "object";
+  assert.ok(taken({ t: "ready", protocol: 0, runner: "r".repeat(200) }));
+  assert.ok(taken({ t: "call", seq: 0, id: 0, call: "x".repeat(100), with: {} }));
+  assert.ok(!taken({ t: "call", seq: 0, id: 0, call: "x", with: null }));
+  assert.ok(!taken({ t: "done", seq: 1, mark: `${DIGITS}0` }));
+  const long = "x".repeat(1024 * 1024 + 1);
+  for (const message of [{ t: "log", level: "info" }, { t: "progress", fraction: 1 }]) {
+    const said = of({ ...message, seq: 1, text: long }) as { readonly text: string };
+    assert.equal(said.text.length, 1024 * 1024);
+  }
+  // Brackets and commas count: the message has two of its own, and its list is one.
+  const many = (count: number, pad = 0) =>
+    readSaid(bytes(`{"t":"twice","seq":1${" ".repeat(pad)},"x":[${"0,".repeat(count)}0]}`));
+  const much = "it has sent a message with more in it than there is to say";
+  assert.equal(typeof many(10_000 - 4, 64 * 1024), "object");
+  assert.equal(many(10_000 - 3, 64 * 1024), much);
+  const small = (bytes: number) => many(12_000, bytes - many.length - 24_000);
+  assert.equal(typeof small(60_000), "object", "what is small is read as it is");
+});
+
+test("calls: each reaches its service with its arguments in the service's order", async () => {
+  const from = { task: "t", iteration: 1, attempt: 2 };
+  const cases: Readonly<Record<string, readonly [string, object, readonly unknown[]]>> = {
+    "store.get": ["get", { key: "k" }, ["k"]],
+    "store.set": ["set", { key: "k", value: "1", expiresInMs: 5 }, ["k", "1", { expiresInMs: 5 }]],
+    "store.delete": ["delete", { key: "k", ifVersion: 0 }, ["k", { ifVersion: 0 }]],
+    "store.keys": ["keys", { prefix: "p", cursor: "c" }, ["p", "c"]],
+    "store.increment": ["increment", { key: "k", by: 2 }, ["k", 2]],
+    "store.compareAndSet": ["compareAndSet", { value: "2", expected: "1", key: "k" }, ["k", "1", "2"]],
+    "store.nextChange": ["nextChange", { timeoutMs: 3, since: 2, key: "k" }, ["k", 2, 3]],
+    "events.emit": ["emit", { type: "a", detail: 1 }, ["a", 1, from]],
+    "events.last": ["lastEvent", { type: "a" }, []],
+    "events.next": ["nextEvents", { type: "a", since: 1, timeoutMs: 2 }, ["a", 1, 2]],
+    "flags.get": ["flagGet", { name: "n" }, ["n"]],
+    "flags.set": ["flagSet", { name: "n", value: 1 }, ["n", 1]],
+    "flags.count": ["flagCount", { name: "n", by: 1 }, ["n", 1]],
+    "flags.change": ["flagChange", { name: "n", known: 1, timeoutMs: 2 }, ["n", 1, 2]],
+  };
+  for (const [call, [service, given, expected]] of Object.entries(cases)) {
+    let asked: readonly unknown[] = [];
+    const services = { [service]: (...list: readonly unknown[]) => void (asked = list) };
+    const answer = await answerTo(call, given as Record<string, unknown>, { services, from });
+    assert.deepEqual([answer, asked], [{ result: null }, expected], call);
+  }
+  for (
+    const [thrown, error] of [
+      [undefined, { name: "Error", message: "" }],
+      [null, { name: "Error", message: "" }],
+      ["text", { name: "Error", message: "" }],
+      [Object.assign(new RangeError("no"), { code: 5 }), { name: "RangeError", message: "no" }],
+    ] as const
+  ) {
+    const services = { get: () => Promise.reject(thrown) };
+    assert.deepEqual(await answerTo("store.get", { key: "k" }, { services, from }), { error });
+  }
+});
+
 test("calls: only what is listed can be asked, and events are the asking attempt's", async () => {
   const asked: unknown[] = [];
   const services = {

@@ -69,6 +69,16 @@ test("python: an interpreter that is too old, too new or none is refused, and lo
   await assert.rejects(interpreterOf(unnamed.port, {}, ownName()), { message: /, which PATH has, is no/ });
 });
 
+test("python: an interpreter has half a minute to say what it is", async () => {
+  const outside = new Toolless({ variables: { OUTRIDER_PYTHON: ownName() }, answer: () => undefined });
+  const refused = assert.rejects(interpreterOf(outside.port, {}), { message: /is no Python/ });
+  outside.clock.advance(29_999);
+  assert.deepEqual(outside.last.signals, []);
+  outside.clock.advance(1);
+  assert.deepEqual(outside.last.signals, ["SIGKILL"]);
+  await refused;
+});
+
 test("python: a program that takes too long is killed, and what it printed is whole, and bounded", async () => {
   const outside = new Toolless({ answer: () => undefined });
   const heard: number[] = [];
@@ -152,8 +162,8 @@ test("environment: it is made once, by uv, in a folder for this user alone, and 
   assert.equal(outside.files.get(`${BASE}/${folder.slice(0, 32)}.json`), JSON.stringify(folder));
   assert.deepEqual(outside.removed, []);
   assert.deepEqual(outside.notes, [
-    "warn Installing /r/requirements.txt for Python 3.11.2 (/usr/bin/python3), once; its tasks wait for it",
-    "info Installed /r/requirements.txt",
+    "shown Installing /r/requirements.txt for Python 3.11.2 (/usr/bin/python3), once; its tasks wait for it",
+    "shown Installed /r/requirements.txt",
   ]);
   assert.equal(await made(), python);
   assert.equal(outside.groups.length, 2);
@@ -287,10 +297,10 @@ test("environment: making one may take two minutes, installing half an hour, and
   says("three");
   says("four");
   assert.deepEqual(outside.notes, [
-    "warn requirements.txt: due already",
-    "info requirements.txt: two",
-    "warn requirements.txt: three",
-    "info requirements.txt: four",
+    "shown requirements.txt: due already",
+    "noted requirements.txt: two",
+    "shown requirements.txt: three",
+    "noted requirements.txt: four",
   ]);
   outside.clock.advance(30 * 60_000 - 5_001);
   assert.deepEqual(install.signals, []);
@@ -339,6 +349,8 @@ test("requirements: a file is found with those that it includes, as deep as ten,
     "/r/d.txt": "",
     "/r/out.txt": "-r ../else.txt",
     "/else.txt": "",
+    "/r/away.txt": "-r /x/r/b.txt",
+    "/x/r/b.txt": "",
     "/r/gone.txt": "-r nothing.txt",
     "/r/loop.txt": "-r loop.txt",
   };
@@ -353,6 +365,7 @@ test("requirements: a file is found with those that it includes, as deep as ten,
   });
   assert.deepEqual(await of("/r/a.txt"), ["a.txt", "b.txt", "sub/c.txt", "d.txt"]);
   await assert.rejects(of("/r/out.txt"), { message: /^\/r\/out\.txt includes \/else\.txt, which is not in/ });
+  await assert.rejects(of("/r/away.txt"), { message: /^\/r\/away\.txt includes \/x\/r\/b\.txt/ });
   await assert.rejects(of("/r/gone.txt"), {
     message: /^The requirements \/r\/nothing\.txt can't be read: none$/,
   });
@@ -377,8 +390,8 @@ test("look: what there is in modules is what Python says of them, each in its pl
   const outside = looking({
     out: JSON.stringify({
       look: {
-        "/m/a.py": { names: { f: null, g: "takes too much", h: 7 }, open: true },
-        "/m/b.py": { names: {}, open: 1 },
+        "/m/a.py": { names: { f: null, g: "takes too much", h: 7 }, imported: ["os", 3], open: true },
+        "/m/b.py": { names: {}, imported: "os", open: 1 },
         "/m/c.py": { error: "line 3: no" },
         "/m/d.py": { names: null },
         "/m/e.py": { error: 3, names: "x" },
@@ -391,8 +404,8 @@ test("look: what there is in modules is what Python says of them, each in its pl
   );
   const unknown = "Python did not say what is in it";
   assert.deepEqual(await look(outside.port, urls), {
-    "file:///m/a.py": { exports: ["f"], unfit: { g: "takes too much" }, open: true },
-    "file:///m/b.py": { exports: [], unfit: {}, open: false },
+    "file:///m/a.py": { exports: ["f"], unfit: { g: "takes too much" }, imported: ["os"], open: true },
+    "file:///m/b.py": { exports: [], unfit: {}, imported: [], open: false },
     "file:///m/c.py": { error: "line 3: no" },
     "file:///m/d.py": { unknown },
     "file:///m/e.py": { unknown },
@@ -457,15 +470,6 @@ test("files: those of a bundle are put into one folder of the run's own, which g
   const outside = new Toolless();
   const files = new PythonFiles(outside.port.runtime);
   const one = carried({ "a.py": "x", "sub/b.py": "y" });
-  const two = carried({ "a.py": "z" });
-  assert.deepEqual([files.key(`${one}#a.py`), files.key(`${two}#a.py`), files.key(`${one}#sub/b.py`)], [
-    "0/a.py",
-    "1/a.py",
-    "0/sub/b.py",
-  ]);
-  assert.equal(files.folderKey(`${one}#sub/b.py`), "0/sub/");
-  assert.equal(files.folderKey("file:///m/a.py"), "file:///m/");
-  assert.equal(files.key("file:///m/data:a.py"), "file:///m/data:a.py");
   assert.deepEqual([await files.place("file:///m/data:a.py"), files.known("file:///m/data:a.py")], [
     "/m/data:a.py",
     "/m/data:a.py",

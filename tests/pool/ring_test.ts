@@ -391,6 +391,8 @@ test("unfinished: what was printed without an end is kept for its attempt and st
   const memory = unfinishedMemory();
   const [worker, lane] = [new Unfinished(memory), new Unfinished(memory)];
   assert.equal(lane.read(1, 0), undefined);
+  worker.add(0, 6, "x");
+  assert.equal(lane.read(0, 6), "x");
   worker.add(1, 7, "€uro ");
   worker.add(1, 7, "and more");
   worker.add(2, 8, "x".repeat(MAX_LINE));

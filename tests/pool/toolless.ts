@@ -43,7 +43,7 @@ export class Toolless {
     this.port = {
       clock: this.clock,
       run: "r",
-      note: (level, text) => void this.notes.push(`${level} ${text}`),
+      note: (text, shown) => void this.notes.push(`${shown ? "shown" : "noted"} ${text}`),
       environment: () => ({ MINE: "1" }),
       runtime: this.#runtime(outside),
     };

@@ -1,7 +1,7 @@
 /** A worker's clock seen from outside: where its moments lie on ours, whatever the wall clock does and the worker says. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { clockOffset, WorkerClock } from "../../src/pool/worker_clock.ts";
+import { clockOffset, clockReading, WorkerClock } from "../../src/pool/worker_clock.ts";
 import { HandClock } from "../store/hand_clock.ts";
 
 test("clock: a worker's clock is found by its origin, and by what can't be otherwise where the wall clock stepped", () => {
@@ -68,4 +68,34 @@ test("clock: moments of a worker lie between the start of its thread and now, on
   assert.equal(clock.ours(40), ours.monotonic() - 5);
   assert.equal(clock.ours(1_000), ours.monotonic());
   assert.equal(clock.ours(40), startedAt);
+});
+
+test("clock: origins may be off by 2 ms, which the bounds put right, and the newest that fits counts", () => {
+  // What it read lies 10 ms before what we heard: the offset is from 90 to 100.
+  const offset = (...offsets: readonly number[]) =>
+    clockOffset({ origin: 1_000, reads: 10 }, {
+      ...{ startedAt: 100, heardAt: 110 },
+      wallOffset: offsets.map((each) => 1_000 - each),
+    });
+  assert.deepEqual([95, 90, 100].map((each) => offset(each)), [95, 90, 100]);
+  assert.deepEqual([offset(88), offset(87.9)], [90, 100]);
+  assert.deepEqual([offset(102, 95), offset(102.1, 95)], [100, 95]);
+  assert.deepEqual([offset(93, 97), offset(5, 97), offset(5, 500)], [93, 97, 100]);
+});
+
+test("clock: a worker tells its own origin, where that is what the wall clock says as well", () => {
+  const { origin, reads } = clockReading();
+  const wall = Date.now();
+  assert.ok(origin + reads <= wall + 20 && origin + reads > wall - 5_000);
+  assert.ok(reads <= performance.now());
+  const right = Math.abs(performance.timeOrigin + performance.now() - wall) < 15;
+  if (right) assert.equal(origin, performance.timeOrigin);
+});
+
+test("clock: before a worker has told its clock, its moments are taken for ours", () => {
+  const ours = new HandClock();
+  const clock = new WorkerClock(ours, ours.monotonic() - 60);
+  assert.equal(clock.ours(ours.monotonic() - 10), ours.monotonic() - 10);
+  assert.equal(clock.ours(ours.monotonic() + 10), ours.monotonic());
+  assert.equal(clock.ours(ours.monotonic() - 20), ours.monotonic() - 20, "nothing follows from it");
 });

@@ -1,0 +1,719 @@
+/** The parts of a pool, each alone and by the clock: what stops, polls, asks, deals and grows; and lanes that are no workers'. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { type LaneItem, type LaneOutcome, stampsOf, tooLong } from "../../src/pool/attempt.ts";
+import type { Crew } from "../../src/pool/crew.ts";
+import { Dealer } from "../../src/pool/dealer.ts";
+import { Growth } from "../../src/pool/growth.ts";
+import { Halt } from "../../src/pool/halt.ts";
+import { Inquiry } from "../../src/pool/inquiry.ts";
+import { RUNNERS } from "../../src/pool/kinds/list.ts";
+import type { AttemptOptions, RunnerKind } from "../../src/pool/kinds/runner.ts";
+import { NamedTimers } from "../../src/pool/named_timers.ts";
+import { Offers } from "../../src/pool/offers.ts";
+import { OwnLanes } from "../../src/pool/own.ts";
+import { Pace } from "../../src/pool/pace.ts";
+import { Poll } from "../../src/pool/poll.ts";
+import type { Supply } from "../../src/pool/port.ts";
+import { INBOX_CELLS, inboxMemory, InboxReader } from "../../src/pool/ring/inbox.ts";
+import { haltCell } from "../../src/pool/seat.ts";
+import { clip, ThreadLife } from "../../src/pool/thread_life.ts";
+import { errorIn, isValueText, outcomeOf } from "../../src/pool/told.ts";
+import { MAX_DEPTH } from "../../src/model/value.ts";
+import type { Thread } from "../../src/runtime/port.ts";
+import { withEntry } from "../fixtures/kinds/with_kinds.ts";
+import { HandClock } from "../store/hand_clock.ts";
+import { settle } from "./processless.ts";
+import { Toolless } from "./toolless.ts";
+
+function itemOf(task: number, more: Partial<LaneItem> = {}): LaneItem {
+  return {
+    ...{ task, iteration: 0, attempt: 1, urgent: false, fatal: false, follows: false, timeoutMs: undefined },
+    ...{ payload: "{}", ...more },
+  };
+}
+
+test("halt: what a worker has set is taken back after a second, what was meant is not, and each time counts anew", () => {
+  const clock = new HandClock(), cell = haltCell();
+  const halt = new Halt(cell, clock);
+  for (let round = 0; round < 2; round++) {
+    assert.equal(halt.lift(), false);
+    cell[0] = 1;
+    clock.advance(5_000);
+    assert.equal(halt.lift(), false, "from now on it is known");
+    clock.advance(999);
+    assert.equal(halt.lift(), false);
+    clock.advance(1);
+    assert.deepEqual([halt.lift(), cell[0]], [true, 0]);
+  }
+  // Set again before anybody has seen that it was taken back.
+  for (let round = 0; round < 2; round++) {
+    cell[0] = 1;
+    assert.equal(halt.lift(), false);
+    clock.advance(1_000);
+    assert.equal(halt.lift(), true);
+  }
+  cell[0] = 1;
+  assert.equal(halt.lift(), false);
+  halt.set();
+  clock.advance(5_000);
+  assert.deepEqual([halt.lift(), cell[0]], [false, 1]);
+});
+
+test("timers: there is one of each name, which is set anew when it has fired, and none when all are closed", () => {
+  const clock = new HandClock(), timers = new NamedTimers<"a" | "b">(clock);
+  const acted: string[] = [];
+  const set = (name: "a" | "b", ms: number) =>
+    timers.after(name, { ms, act: () => void acted.push(`${name} ${timers.has(name)}`) });
+  set("a", 10);
+  set("a", 1);
+  set("b", 5);
+  assert.deepEqual([clock.timers, timers.has("a"), timers.closed], [2, true, false]);
+  clock.advance(9);
+  assert.deepEqual(acted, ["b false"]);
+  clock.advance(1);
+  set("a", 1);
+  clock.advance(1);
+  assert.deepEqual(acted, ["b false", "a false", "a false"]);
+  set("a", 1);
+  timers.close();
+  set("b", 1);
+  assert.deepEqual([clock.timers, timers.has("a"), timers.closed], [0, false, true]);
+});
+
+test("poll: it reads ever less often while nothing is told, at once more often when something is, and wakes who was halted", () => {
+  const clock = new HandClock(), seen: string[] = [];
+  let told = false, lifted = false;
+  const lane = (name: string, tells: () => boolean) => ({
+    drain: () => (seen.push(`drain ${name}`), tells()),
+    inquire: (at: number) => void seen.push(`ask ${at === clock.monotonic()}`),
+    wake: () => void seen.push(`wake ${name}`),
+  });
+  const crew = { lanes: [lane("a", () => told), lane("b", () => false)] };
+  let feeds = 0;
+  const poll: Poll = new Poll({
+    ...{ clock, crew: crew as unknown as Crew, timers: new NamedTimers(clock) },
+    halt: { lift: () => lifted } as Halt,
+    feed: () => {
+      feeds++;
+      poll.start();
+    },
+  });
+  const wait = () => {
+    const [before, since] = [feeds, clock.monotonic()];
+    while (feeds === before) clock.advance(1);
+    return clock.monotonic() - since;
+  };
+  poll.start();
+  assert.deepEqual(Array.from({ length: 10 }, wait), [2, 4, 8, 16, 32, 64, 128, 200, 200, 200]);
+  told = true;
+  assert.deepEqual([wait(), wait()], [200, 2]);
+  told = false;
+  assert.deepEqual([wait(), wait(), wait()], [2, 4, 8]);
+  poll.told();
+  assert.deepEqual([wait(), wait(), wait()], [16, 4, 8], "the timer that is set stays");
+  seen.length = 0;
+  wait();
+  assert.deepEqual(seen, ["drain a", "drain b", "ask true", "ask true"]);
+  seen.length = 0;
+  lifted = true;
+  wait();
+  assert.deepEqual(seen.slice(4), ["wake a", "wake b"]);
+});
+
+test("inquiry: a worker of which nothing is heard is asked after 5 s, and has 3 s to take what it was offered", () => {
+  const inquiry = new Inquiry();
+  const offered = { first: 3, claimed: false }, running = { first: 3, claimed: true };
+  assert.equal(inquiry.look(0, offered), undefined);
+  assert.equal(inquiry.look(4_999, offered), undefined);
+  assert.equal(inquiry.look(5_000, offered), 1);
+  assert.equal(inquiry.look(7_999, offered), undefined, "asked once");
+  assert.match(String(inquiry.look(8_000, offered)), /^it takes no attempts/);
+  // It was taken: that is news.
+  assert.equal(inquiry.look(8_000, running), undefined);
+  assert.equal(inquiry.look(12_999, running), undefined);
+  assert.equal(inquiry.look(13_000, running), 2);
+  assert.equal(inquiry.look(99_000, running), undefined, "what runs may take long");
+  assert.equal(inquiry.answered({ question: 1, runs: 9, current: 3 }), undefined, "that was not asked");
+  assert.equal(inquiry.answered({ question: 2, runs: 3, current: 3 }), undefined);
+  assert.equal(inquiry.look(99_000, running), undefined);
+  assert.equal(inquiry.look(104_000, running), 3, "asked again after a while");
+  assert.equal(inquiry.answered({ question: 3, runs: -1, current: 4 }), undefined, "it has gone on");
+  assert.equal(inquiry.look(104_000, running), undefined);
+  assert.equal(inquiry.look(109_000, running), 4);
+  assert.match(inquiry.answered({ question: 4, runs: -1, current: 3 })!, /^it has let go of/);
+  inquiry.look(200_000, { first: 4, claimed: false });
+  inquiry.rest();
+  assert.equal(inquiry.look(210_000, { first: 4, claimed: false }), undefined, "it counts anew");
+  assert.equal(inquiry.look(215_000, { first: 4, claimed: false }), 5);
+  assert.equal(inquiry.answered({ question: 5, runs: -1, current: 4 }), undefined, "it has not begun");
+});
+
+test("attempt: its times are in order, and its timeout is told in what people count in", () => {
+  const clock = new HandClock();
+  const since = clock.monotonic();
+  clock.advance(5);
+  assert.deepEqual(stampsOf(clock, since), { startedAt: clock.now() - 5, endedAt: clock.now() });
+  assert.deepEqual(stampsOf(clock, Infinity), { startedAt: clock.now(), endedAt: clock.now() });
+  const words = (timeoutMs: number) => tooLong(itemOf(0, { timeoutMs })).replace(/.* of /, "");
+  assert.deepEqual([999, 1_000, 1_500, 90_000].map(words), ["999 ms", "1 s", "1.5 s", "90 s"]);
+});
+
+/** Offers, with the worker's end of their inbox. */
+function offered() {
+  const memory = inboxMemory(new Int32Array(new SharedArrayBuffer(4 * INBOX_CELLS)));
+  const posted: unknown[] = [];
+  const offers = new Offers(memory, (message) => void posted.push(message));
+  return { offers, worker: new InboxReader(memory), posted };
+}
+
+test("offers: who waits for leave to go on and sleeps is woken with it, if there is something to do", () => {
+  for (const [count, woken] of [[0, 0], [1, 1], [2, 1]] as const) {
+    const { offers, worker, posted } = offered();
+    offers.offer(Array.from({ length: count }, (_, task) => itemOf(task)));
+    worker.hold();
+    assert.equal(worker.sleep(), true);
+    offers.release();
+    assert.deepEqual([worker.held, posted.length], [false, woken]);
+  }
+});
+
+test("offers: of what its thread leaves that had begun which was claimed, unless that was there because of another", () => {
+  const left = (follows: boolean) => {
+    const { offers, worker } = offered();
+    offers.offer([itemOf(0), itemOf(1, { follows }), itemOf(2)]);
+    // It claims what it should not have: the first has no outcome.
+    worker.claim(0);
+    worker.done();
+    worker.claim(0);
+    worker.done();
+    return [offers.takeBegun(undefined), offers.takeAll()].map((taken) =>
+      (taken as unknown[]).map((each) => (Array.isArray(each) ? each[1] : each) as LaneItem).map(({ task }) =>
+        task
+      )
+    );
+  };
+  assert.deepEqual(left(false), [[0, 1], [2]]);
+  assert.deepEqual(left(true), [[0], [2, 1]]);
+});
+
+interface FakeLane {
+  readonly id: number;
+  warm: boolean;
+  outstanding: number;
+  starting: boolean;
+  last: LaneItem | undefined;
+  running: { readonly seq: number } | undefined;
+  /** What could run elsewhere, each with the line behind it. */
+  tails: LaneItem[][];
+  readonly spare: boolean;
+  room: number;
+  offer(items: readonly LaneItem[]): readonly LaneItem[];
+  revokeTail(): LaneItem[];
+}
+
+/** Workers and what there is for them to do, as a dealer and growth see them; all that is done is noted. */
+class Hall {
+  readonly done: string[] = [];
+  readonly taking: Set<FakeLane> = new Set();
+  room = 0;
+  starting = 0;
+  ready = 0;
+  readyAlone = 0;
+  readonly alones: { readonly fresh: boolean }[] = [];
+  free: FakeLane | undefined;
+  fresh: FakeLane | undefined;
+  following: LaneItem[] = [];
+  readonly pace: Pace = new Pace();
+
+  lane(more: Partial<FakeLane> = {}): FakeLane {
+    const { done } = this;
+    const lane: FakeLane = {
+      ...{ id: this.taking.size + 1, warm: true, outstanding: 0, starting: false, last: undefined },
+      ...{ running: undefined, tails: [], room: Infinity },
+      get spare() {
+        return lane.tails.length > 0;
+      },
+      offer(items) {
+        done.push(`offer ${lane.id}: ${items.map(({ task }) => task)}`);
+        lane.outstanding += Math.min(items.length, lane.room);
+        return items.slice(lane.room);
+      },
+      revokeTail: () => lane.tails.shift() ?? [],
+    };
+    Object.assign(lane, more);
+    this.taking.add(lane);
+    return lane;
+  }
+
+  deals(): string[] {
+    this.done.length = 0;
+    new Dealer({ crew: crewOf(this), supply: supplyOf(this), pace: this.pace }).deal();
+    return [...this.done];
+  }
+}
+
+/** Its workers. */
+function crewOf(hall: Hall): Crew {
+  const note = (what: string) => (lane?: FakeLane) => void hall.done.push(lane ? `${what} ${lane.id}` : what);
+  const crew = {
+    taking: hall.taking,
+    get lanes() {
+      return [...hall.taking];
+    },
+    get room() {
+      return hall.room;
+    },
+    get starting() {
+      return hall.starting;
+    },
+    ...{ unused: () => hall.fresh, idle: () => hall.free, leave: note("leave"), dismiss: note("dismiss") },
+    grow: () => {
+      hall.done.push("grow");
+      hall.room--;
+    },
+  };
+  return crew as unknown as Crew;
+}
+
+/** What there is to do in it. */
+function supplyOf(hall: Hall): Supply {
+  const supply: Partial<Supply> = {
+    get ready() {
+      return hall.ready;
+    },
+    get readyAlone() {
+      return hall.readyAlone;
+    },
+    get alone() {
+      return hall.alones[0];
+    },
+    take: (lane, { max, ready }) => {
+      hall.done.push(`take ${lane}: ${max}, ${ready}`);
+      const count = Math.min(ready, max, hall.ready);
+      hall.ready -= count;
+      return Array.from({ length: count }, (_, at) => itemOf(at));
+    },
+    takeAlone: () => hall.alones.shift() && itemOf(7),
+    extend: (lane, { last, max }) => {
+      hall.done.push(`extend ${lane}: ${last}, ${max}`);
+      return hall.following.splice(0);
+    },
+    commit: () => void hall.done.push("commit"),
+    giveBack: (items) => {
+      hall.done.push(`back: ${items.map(({ task }) => task)}`);
+      hall.ready += items.filter(({ follows }) => !follows).length;
+    },
+  };
+  return supply as Supply;
+}
+
+test("dealer: what is ready is shared among those that have nothing to do, half of it at a time", () => {
+  const hall = new Hall();
+  hall.lane();
+  hall.lane({ warm: false });
+  hall.lane();
+  hall.lane({ outstanding: 300 });
+  hall.ready = 17;
+  const after = ["extend 1: 3, 248", "extend 3: 3, 249"];
+  assert.deepEqual(hall.deals(), [
+    ...["take 1: 250, 2", "commit", "offer 1: 0,1"],
+    ...["take 3: 250, 1", "commit", "offer 3: 0"],
+    ...["take 1: 248, 1", "commit", "offer 1: 0", "take 3: 249, 1", "commit", "offer 3: 0"],
+  ]);
+  for (const lane of hall.taking) if (lane.outstanding > 0) lane.last = itemOf(3);
+  for (const lane of hall.taking) if (lane.outstanding < 9) lane.outstanding = lane.id === 1 ? 2 : 1;
+  hall.ready = 0;
+  hall.taking.forEach((lane) => lane.id === 2 && (lane.outstanding = 1));
+  assert.deepEqual(hall.deals(), after);
+  const alone = new Hall();
+  alone.lane();
+  alone.ready = 1_000;
+  assert.deepEqual(alone.deals()[0], "take 1: 250, 50", "no more than last a millisecond");
+  alone.ready = 1;
+  alone.lane();
+  assert.deepEqual(alone.deals().slice(0, 1), ["take 2: 250, 1"], "at least one");
+});
+
+test("dealer: who is at work gets more before it runs dry, not sooner", () => {
+  const of = (outstanding: number, ready: number) => {
+    const hall = new Hall();
+    hall.lane({ outstanding, last: itemOf(4) });
+    hall.ready = ready;
+    return hall.deals();
+  };
+  assert.deepEqual(of(187, 0), ["extend 1: 4, 63"]);
+  assert.deepEqual(of(188, 0), []);
+  assert.deepEqual(of(49, 1), ["extend 1: 4, 201", "take 1: 201, 1", "commit", "offer 1: 0"]);
+  assert.deepEqual(of(50, 1), ["extend 1: 4, 200"]);
+  const hall = new Hall();
+  hall.lane({ outstanding: 1, last: itemOf(4) });
+  hall.following = [itemOf(5), itemOf(6)];
+  assert.deepEqual(hall.deals(), ["extend 1: 4, 249", "commit", "offer 1: 5,6"]);
+});
+
+test("dealer: who has nothing to do takes over what waits behind another, from the one with the most", () => {
+  const hall = new Hall();
+  const far = { outstanding: 300, running: { seq: 1 } };
+  hall.lane();
+  hall.lane({ ...far, tails: [[itemOf(1)]] });
+  hall.lane({ ...far, outstanding: 400, tails: [[itemOf(3, { follows: true }), itemOf(2)], [itemOf(8)]] });
+  hall.lane({ ...far, outstanding: 900 });
+  hall.lane({ outstanding: 800, tails: [[itemOf(9)]] });
+  hall.lane({ warm: false });
+  assert.deepEqual(hall.deals(), ["back: 3,2", "take 1: 250, 1", "commit", "offer 1: 0"]);
+  assert.deepEqual(new Hall().deals(), []);
+});
+
+test("dealer: what wants a lane to itself gets one, a fresh one where it wants that, which is nobody's afterwards", () => {
+  const hall = new Hall();
+  hall.alones.push({ fresh: false }, { fresh: true });
+  hall.free = hall.lane({ outstanding: 300 });
+  hall.fresh = hall.lane({ outstanding: 300 });
+  assert.deepEqual(hall.deals(), ["commit", "offer 1: 7", "commit", "offer 2: 7", "leave 2"]);
+  // There is no room for it: it goes back, and nobody leaves.
+  hall.alones.push({ fresh: true });
+  hall.fresh.room = 0;
+  assert.deepEqual(hall.deals(), ["commit", "offer 2: 7", "back: 7"]);
+  hall.ready = 0;
+  const waits = (more: Partial<Hall>, fresh = true) => {
+    const other = new Hall();
+    other.alones.push({ fresh });
+    Object.assign(other, more);
+    return other.deals();
+  };
+  const idle = hall.free;
+  assert.deepEqual(waits({ room: 1 }), ["grow"]);
+  assert.deepEqual(waits({ room: 1, starting: 1 }), [], "one is on its way");
+  assert.deepEqual(waits({ free: idle }), ["dismiss 1"]);
+  assert.deepEqual(waits({}), []);
+  assert.deepEqual(waits({ room: 1 }, false), []);
+});
+
+/** How many are started at once, and what is done after a wait. */
+function growing(hall: Hall, workers: number) {
+  const clock = new HandClock(), timers = new NamedTimers<"grow" | "poll" | "shrink" | "reserve">(clock);
+  const growth = new Growth({
+    ...{ crew: crewOf(hall), supply: supplyOf(hall), pace: hall.pace, timers, workers },
+    feed: () => void hall.done.push("feed"),
+  });
+  const did = (act: () => void) => {
+    hall.done.length = 0;
+    act();
+    return [...hall.done];
+  };
+  return {
+    clock,
+    check: () => did(() => growth.check()),
+    waits: (ms: number) => did(() => clock.advance(ms)),
+  };
+}
+
+test("growth: up to the base each that could run has a worker at once, less those that are on their way", () => {
+  const of = (
+    { ready = 0, alone = 0, busy = 0, spare = 0, starting = 0, room = 9, workers = 5 }: Record<
+      string,
+      number
+    >,
+  ) => {
+    const hall = new Hall();
+    for (let count = 0; count < busy; count++) {
+      hall.lane({ running: { seq: 1 }, tails: count < spare ? [[itemOf(1)]] : [] });
+    }
+    Object.assign(hall, { ready, readyAlone: alone, starting, room });
+    const { check, clock } = growing(hall, workers);
+    return [check().length, clock.timers];
+  };
+  assert.deepEqual(of({}), [0, 0], "nobody waits");
+  assert.deepEqual(of({ ready: 1 }), [1, 1]);
+  assert.deepEqual(of({ ready: 2, alone: 1 }), [3, 1]);
+  assert.deepEqual(of({ ready: 9 }), [5, 1]);
+  assert.deepEqual(of({ ready: 9, room: 3 }), [3, 0], "there can be no more");
+  assert.deepEqual(of({ ready: 9, busy: 2 }), [3, 1]);
+  assert.deepEqual(of({ ready: 9, busy: 5 }), [0, 1]);
+  assert.deepEqual(of({ ready: 9, busy: 5, room: 0 }), [0, 0]);
+  assert.deepEqual(of({ ready: 3, starting: 2 }), [1, 1]);
+  assert.deepEqual(of({ busy: 3, spare: 2 }), [2, 1]);
+  const idle = new Hall();
+  idle.lane({ tails: [[itemOf(1)]] });
+  idle.room = 5;
+  assert.deepEqual(growing(idle, 5).check(), [], "it will run where it is");
+});
+
+test("growth: beyond the base it is after 20 ms, where all are stuck or it would last longer, at most doubling", () => {
+  const after = (
+    { ready, lanes, more = {}, ms = 0.02, moved = false }: {
+      ready: number;
+      lanes: number;
+      more?: Partial<Hall>;
+      ms?: number;
+      moved?: boolean;
+    },
+  ) => {
+    const hall = new Hall();
+    for (let count = 0; count < lanes; count++) hall.lane({ running: { seq: 1 } });
+    Object.assign(hall, { ready, room: 50 });
+    Object.defineProperty(hall.pace, "meanMs", { value: ms });
+    const { check, waits } = growing(hall, lanes);
+    check();
+    assert.deepEqual(waits(19), []);
+    Object.assign(hall, more);
+    if (moved) [...hall.taking][0]!.running = { seq: 2 };
+    const done = waits(1);
+    assert.equal(done.at(-1), "feed");
+    return done.filter((what) => what === "grow").length;
+  };
+  assert.equal(after({ ready: 1, lanes: 3 }), 1);
+  assert.equal(after({ ready: 9, lanes: 3 }), 3, "a round doubles them");
+  assert.equal(after({ ready: 9, lanes: 3, more: { room: 2 } }), 2);
+  assert.equal(after({ ready: 1, lanes: 3, more: { ready: 0, readyAlone: 2 } }), 2);
+  assert.equal(after({ ready: 1, lanes: 3, more: { ready: 0 } }), 0);
+  assert.equal(after({ ready: 9, lanes: 3, more: { starting: 1 } }), 0, "one is on its way");
+  assert.equal(after({ ready: 9, lanes: 3, moved: true }), 0, "they go on");
+  assert.equal(after({ ready: 6, lanes: 3, moved: true, ms: 10 }), 0, "it would last 20 ms");
+  assert.equal(after({ ready: 6, lanes: 3, moved: true, ms: 10.1 }), 3);
+});
+
+test("growth: what waits behind what takes long is for others, and what has moved on keeps its own", () => {
+  const hall = new Hall();
+  const tails = () => [[itemOf(2, { follows: true }), itemOf(1)], [itemOf(3)], []];
+  const [stuck, moves, idle] = [1, 1, undefined].map((seq) =>
+    hall.lane({ running: seq === undefined ? undefined : { seq }, tails: tails() })
+  );
+  hall.room = 9;
+  const { check, waits } = growing(hall, 3);
+  check();
+  moves!.running = { seq: 2 };
+  const done = waits(20);
+  assert.deepEqual(done.filter((what) => what.startsWith("back")), ["back: 2,1", "back: 3"]);
+  assert.deepEqual([stuck!.tails.length, moves!.tails.length, idle!.tails.length], [0, 3, 3]);
+});
+
+test("lanes: what runs in no worker has a lane of its own, as many as there may be, and each is told of", async () => {
+  const started: AttemptOptions[] = [];
+  const aborted: string[] = [], heard: string[] = [];
+  const over: (() => void)[] = [];
+  let closed = 0;
+  const kind: RunnerKind = {
+    key: "own",
+    open: () => ({
+      start: (options) => {
+        started.push(options);
+        const gone = Promise.withResolvers<void>();
+        over.push(gone.resolve);
+        const { lane: id, item } = options;
+        const abort = (outcome: string, because: string) => void aborted.push(`${id} ${outcome} ${because}`);
+        return { id, item, since: id * 10, over: gone.promise, abort };
+      },
+      close: () => Promise.resolve(void closed++),
+    }),
+  };
+  await withEntry(RUNNERS, kind, async () => {
+    const { port, clock } = new Toolless();
+    let tasks = 0, commits = 0;
+    const asked: number[] = [];
+    const supply = {
+      ...{ kept: [], readyKept: 0, takeKept: () => undefined, commit: () => void commits++ },
+      takeOwn: (lane: number) => {
+        asked.push(lane);
+        return tasks > 0 ? { kind: "own", item: itemOf(tasks--) } : undefined;
+      },
+    };
+    const lanes = new OwnLanes({
+      ...{ ...port, base: 1, max: 3, killGraceMs: 50, services: () => ({}) },
+      listener: {
+        began: (lane, { task }, since) => void heard.push(`began ${lane} ${task} ${since === clock.now()}`),
+        settled: (lane, { task }, { outcome }) => void heard.push(`${outcome} ${lane} ${task}`),
+        printed: ({ task, at, text }) => void heard.push(`${text} ${task} ${at === clock.now()}`),
+        progressed() {},
+        free() {},
+      },
+    });
+    assert.equal(lanes.feed(supply, 4), 4, "there is nothing");
+    tasks = 2;
+    assert.equal(lanes.feed(supply, 4), 6);
+    assert.deepEqual([asked, commits], [[5, 5, 6, 7], 2]);
+    assert.deepEqual(started.map(({ lane, killGraceMs }) => [lane, killGraceMs]), [[5, 50], [6, 50]]);
+    tasks = 2;
+    assert.equal(lanes.feed(supply, 9), 10, "there may be no more");
+    assert.equal(tasks, 1);
+    assert.deepEqual(lanes.views.map(({ id, running }) => [id, running.item.task, running.since]), [
+      [5, 2, 50],
+      [6, 1, 60],
+      [10, 2, 100],
+    ]);
+    started[0]!.printed({ stream: 1, level: 1, text: "hello" });
+    started[0]!.settled({ outcome: "succeeded", startedAt: 1, endedAt: 2 } as LaneOutcome);
+    assert.equal(lanes.views.length, 2);
+    assert.equal(lanes.feed(supply, 10), 11);
+    assert.deepEqual(heard, [
+      ...["began 5 2 true", "began 6 1 true", "began 10 2 true", "hello 2 true", "succeeded 5 2"],
+      "began 11 1 true",
+    ]);
+    lanes.cancelAll("enough");
+    assert.deepEqual(aborted.splice(0), ["6 cancelled enough", "10 cancelled enough", "11 cancelled enough"]);
+    let gone = false;
+    const closing = lanes.close().then(() => gone = true);
+    assert.equal(lanes.close(), lanes.close());
+    assert.equal(aborted[0], "6 cancelled the run has ended");
+    for (const each of over) {
+      await settle();
+      assert.deepEqual([gone, closed], [false, 0]);
+      each();
+    }
+    await closing;
+    assert.equal(closed, 1);
+  });
+});
+
+test("told: an outcome is what its record says, where something led to it", () => {
+  const times = { startedAt: 1, endedAt: 2 };
+  const error = '{"name":"E","message":"m"}';
+  const of = (
+    b: number,
+    text: string | undefined,
+    { timeoutMs, aborted }: { timeoutMs?: number; aborted?: "timed_out" | "cancelled" } = {},
+  ) => {
+    const how = aborted === undefined ? undefined : { outcome: aborted, because: "asked" };
+    const fields = { a: 0, b, c: 0, x: 0, y: 0, text };
+    const told = outcomeOf(itemOf(0, { timeoutMs }), fields, { ...times, aborted: how });
+    return typeof told === "string" ? told.split(" ").slice(0, 5).join(" ") : told;
+  };
+  const failure = { error: { name: "E", message: "m" }, ...times };
+  assert.deepEqual(of(0, undefined), { outcome: "succeeded", ...times });
+  assert.deepEqual(of(0, "[1]"), { outcome: "succeeded", value: "[1]", ...times });
+  assert.deepEqual(of(0, "["), "it has told a value");
+  assert.deepEqual(of(1, error), { outcome: "failed", ...failure });
+  assert.deepEqual(of(1, error, { aborted: "cancelled" }), {
+    outcome: "failed",
+    because: "asked",
+    ...failure,
+  });
+  assert.deepEqual(of(2, undefined, { timeoutMs: 5 }), {
+    ...{ outcome: "timed_out", because: "it ran longer than its timeout of 5 ms", ...times },
+  });
+  assert.deepEqual(of(2, undefined, { aborted: "timed_out" }), {
+    outcome: "timed_out",
+    because: "asked",
+    ...times,
+  });
+  assert.deepEqual(of(3, error, { aborted: "cancelled", timeoutMs: 5 }), {
+    ...{ outcome: "cancelled", because: "asked", ...failure },
+  });
+  const none = "it has told an outcome";
+  assert.deepEqual([
+    of(2, undefined),
+    of(3, undefined, { timeoutMs: 5 }),
+    of(3, error, { aborted: "timed_out" }),
+  ], [
+    none,
+    none,
+    none,
+  ]);
+  assert.deepEqual([of(4, error), of(-1, error)], [none, none]);
+  assert.deepEqual(
+    [of(1, undefined), of(1, "[]"), of(2, "{", { timeoutMs: 5 })],
+    Array(3).fill("it has told a failure"),
+  );
+});
+
+test("told: of an error so much is kept: sixteen causes, a hundred frames and notes, each in its form", () => {
+  let chain: object = { name: "E", message: "last" };
+  for (let count = 0; count < 20; count++) chain = { name: "E", message: String(count), cause: chain };
+  let depth = 0;
+  for (let error = errorIn(chain, 0)?.cause; error !== undefined; error = error.cause) depth++;
+  assert.equal(depth, 16);
+  const frame = { file: "f", line: 1, function: "g", code: "c" };
+  const { frames, notes } = errorIn({
+    ...{ name: "E", message: "m", frames: Array(101).fill(frame), notes: Array(101).fill("n") },
+  }, 0)!;
+  assert.deepEqual([frames?.length, notes?.length], [100, 100]);
+  const odd = [{ file: 1 }, { line: 1.5 }, { function: 1 }, { code: 1 }].map((wrong) => ({
+    ...frame,
+    ...wrong,
+  }));
+  const read = errorIn({
+    name: "E",
+    message: "m",
+    frames: [...odd, null, "x", frame],
+    notes: [1, "n"],
+    stack: "s",
+  }, 0);
+  assert.deepEqual(read, { name: "E", message: "m", stack: "s", frames: [frame], notes: ["n"] });
+  for (const wrong of [null, "E", { name: "E" }, { message: "m" }, { name: 1, message: "m" }]) {
+    assert.equal(errorIn(wrong, 0), undefined);
+  }
+  const inherited = Object.create({ cause: { name: "C", message: "c" } });
+  assert.deepEqual(errorIn(Object.assign(inherited, { name: "E", message: "m" }), 0), {
+    name: "E",
+    message: "m",
+  });
+  const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+  assert.deepEqual([isValueText(nested(MAX_DEPTH + 1)), isValueText(nested(MAX_DEPTH + 2))], [true, false]);
+});
+
+test("thread: what ended it says what its attempt came to, the gravest first, and who waits is told", async () => {
+  const life = () => {
+    const seen = { terminated: 0 };
+    const thread = { terminate: () => Promise.resolve(void seen.terminated++) } as unknown as Thread;
+    return { seen, life: new ThreadLife(thread) };
+  };
+  const END = { memory: false, code: 3 };
+  const asked = { outcome: "cancelled", because: "asked" } as const;
+  const cause = (prepare: (life: ThreadLife) => void, end: object = {}, aborted?: typeof asked) => {
+    const { life: its } = life();
+    prepare(its);
+    const { outcome, reason, code, because } = its.cause({ ...END, ...end }, aborted);
+    return [outcome, reason, code, because].filter((each) => each !== undefined).join(" ");
+  };
+  assert.equal(cause(() => {}), "crashed lost the thread ended with code 3");
+  assert.equal(cause(() => {}, { code: undefined }), "crashed lost the thread ended with code unknown");
+  assert.equal(cause(() => {}, { error: new Error("x".repeat(1_001)) }), `crashed lost ${"x".repeat(1_000)}`);
+  assert.equal(cause(() => {}, { memory: true, error: new Error("no") }), "crashed memory");
+  assert.equal(cause((its) => its.exhausts()), "crashed memory");
+  assert.equal(cause((its) => its.exhausts(), {}, asked), "cancelled asked");
+  assert.equal(cause((its) => its.exits(0), { memory: true }, asked), "crashed exit 0");
+  assert.match(
+    cause(
+      (its) => {
+        its.exits(1);
+        its.refuse("it lied");
+        its.refuse("again");
+      },
+      {},
+      asked,
+    ),
+    /^crashed lost it lied; look for/,
+  );
+  assert.equal(clip(3), "it said nothing that can be read");
+
+  const rejected = async (prepare: (life: ThreadLife) => void) => {
+    const { life: its } = life();
+    prepare(its);
+    const answer = assert.rejects(its.answered(new Promise(() => {})), { message: words });
+    its.over();
+    await answer;
+  };
+  let words = "The worker ended before it answered";
+  await rejected(() => {});
+  words = "The worker ended with exit code 0 before it answered";
+  await rejected((its) => its.exits(0));
+  words = "The worker ended, as it lied, before it answered";
+  await rejected((its) => its.refuse("it lied"));
+
+  const { life: its, seen } = life();
+  assert.deepEqual([its.starting, its.warm, its.ended], [true, false, false]);
+  its.ready();
+  assert.deepEqual([its.starting, its.warm], [false, true]);
+  let gone = 0;
+  const ends = [its.end(), its.end()].map((end) => end.then(() => gone++));
+  its.ready();
+  assert.deepEqual([its.warm, seen.terminated], [false, 1], "it is told to end once");
+  await settle();
+  its.close();
+  assert.deepEqual([its.ended, gone], [true, 0]);
+  its.over();
+  await Promise.all(ends);
+  await its.end();
+  assert.deepEqual([gone, seen.terminated], [2, 1]);
+});
