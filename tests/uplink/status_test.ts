@@ -19,6 +19,7 @@ import {
   UnreachableError,
   UplinkError,
 } from "../../src/uplink/errors.ts";
+import { outriderGateway } from "../../src/uplink/dialects/outrider.ts";
 import { createFlags } from "../../src/uplink/flags.ts";
 import type { Gateway, Whole } from "../../src/uplink/gateway.ts";
 import { checkAddress } from "../../src/uplink/http/address.ts";
@@ -790,4 +791,93 @@ test("uplink: netUnicorn: a flag that holds nothing is none, and half a number i
   assert.equal((await reading('{"int_value":2}'))?.value, 2);
   assert.equal((await reading('{"text_value":"t"}'))?.value, "t");
   await assert.rejects(reading("no JSON"), { code: "OUTRIDER_GATEWAY_ANSWER", message: /no JSON/ });
+});
+
+test("uplink: a batch has 500 records and 256 KiB at most, 0.5 s to come together and 30 s to be taken, where nothing is said", async () => {
+  const timeouts: number[] = [];
+  const sizes = async (w: ReturnType<typeof world>, count: number) => {
+    const batches: RecordBatch[] = [];
+    const gateway = {
+      report: {
+        kind: "records",
+        send: (batch, { timeoutMs }) => {
+          batches.push(batch);
+          timeouts.push(timeoutMs);
+          return new Promise(() => {});
+        },
+      },
+    } as Pick<Gateway, "report"> as Gateway;
+    const report = startReport({ gateway, clock: w.clock, random: () => 0.5, run: "r", source: w.journal });
+    await w.activity.still();
+    assert.equal(batches[0]!.records.length, count);
+    return { batches, report };
+  };
+  const many = world();
+  for (let at = 0; at < 600; at++) many.journal.log("");
+  await sizes(many, 500);
+  const bytes = many.journal.lanes.log.slice(0, 500).reduce(
+    (sum, record) => sum + JSON.stringify(record).length,
+    0,
+  );
+  assert.deepEqual(timeouts, [30_000 + Math.ceil(bytes / 2)]);
+  const large = world();
+  const empty = world();
+  empty.journal.log("");
+  const frame = JSON.stringify(empty.journal.lanes.log[0]).length;
+  for (let at = 0; at < 4; at++) large.journal.log("x".repeat(128 * 1024 - frame));
+  await sizes(large, 2);
+  const w = world();
+  const { report, batches } = reporting(w, () => undefined);
+  await pass(5_000, w);
+  w.journal.log("one");
+  await pass(499, w);
+  assert.equal(batches.length, 0);
+  await pass(1, w);
+  assert.equal(batches.length, 1);
+  await report.stop();
+});
+
+test("uplink: what can't be read at the start counts as acknowledged so far, until it is known how much there is", async () => {
+  const w = world();
+  let broken = true;
+  for (let at = 0; at < 5; at++) w.journal.log(`${at}`);
+  const read = w.journal.logs.bind(w.journal);
+  w.journal.logs = (after, limit) => {
+    if (broken) throw new JournalError("DISK", "The disk is gone");
+    return read(after, limit);
+  };
+  const { report } = reporting(w, () => undefined, { from: { state: 0, log: 3 } });
+  const { pending, acknowledged, unreadable } = report.status();
+  assert.deepEqual([pending.log, acknowledged.log, unreadable], [0, 3, "The disk is gone"]);
+  w.journal.log("later");
+  assert.equal(report.status().pending.log, 0);
+  broken = false;
+  await pass(60_000, w);
+  assert.deepEqual([report.status().acknowledged.log, report.status().unreadable], [6, undefined]);
+  await report.stop();
+});
+
+test("uplink: what has 256 bytes goes packed, what has fewer goes as it is", async () => {
+  for (const [length, packed] of [[255, null], [256, "gzip"], [257, "gzip"]] as const) {
+    const sent: { readonly encoding: string | null; readonly type: string | null; readonly bytes: number }[] =
+      [];
+    const gateway = outriderGateway({
+      ...{ url: "http://gateway.test", executor: "e", clock: new HandClock() },
+      gzip: () => Promise.resolve(new Uint8Array(1)),
+      fetch: (_, init) => {
+        const headers = new Headers(init.headers);
+        const bytes = (init.body as Uint8Array).length;
+        sent.push({ encoding: headers.get("content-encoding"), type: headers.get("content-type"), bytes });
+        return Promise.resolve(Response.json({ done: true }));
+      },
+    });
+    const operation = { op: "set", id: "i", value: "" } as const;
+    const value = "v".repeat(length - JSON.stringify(operation).length);
+    await gateway.flags.change("n", { ...operation, value }, { timeoutMs: 1_000 }).catch(() => {});
+    assert.deepEqual(sent, [{
+      encoding: packed,
+      type: "application/json",
+      bytes: packed === null ? length : 1,
+    }]);
+  }
 });
