@@ -339,6 +339,21 @@ test("uplink: of a log that is told whole the last 4 MiB go, and what goes is wh
   }
 });
 
+test("uplink: a log of which nothing fits is one gap record that stands for all of it, however long it was", async () => {
+  for (const count of [1, 255, 256, 257, 300, 600]) {
+    const w = world();
+    for (let at = 0; at < count; at++) w.journal.log("x");
+    const { report, sent } = whole(w, [], { wholeLogBytes: 0 });
+    report.end({ state: "succeeded" });
+    await pass(1_000, w);
+    const bytes = w.journal.lanes.log.reduce((sum, record) => sum + JSON.stringify(record).length, 0);
+    assert.deepEqual(sent[0]!.log.map(({ seq, dropped }) => [seq, dropped]), [
+      [count, { count: count - 1, bytes }],
+    ]);
+    await report.stop();
+  }
+});
+
 test("uplink: waits end with their signal, and once hurried nothing is collected", async () => {
   const { clock, activity } = world();
   const stop = new AbortController();

@@ -158,11 +158,13 @@ function lastRecords(read: (after: number) => readonly Numbered[], maxBytes: num
   let bytes = 0;
   let first = 0;
   let dropped = 0;
+  let last = 0;
   for (const page of pagesOf(read)) {
     for (const record of page) {
       const size = JSON.stringify(record).length;
       kept.push({ record, size });
       bytes += size;
+      last = record.seq;
     }
     while (bytes > maxBytes && first < kept.length) {
       bytes -= kept[first]!.size;
@@ -172,14 +174,15 @@ function lastRecords(read: (after: number) => readonly Numbered[], maxBytes: num
     if (first > READ) kept.splice(0, first), first = 0;
   }
   const records = kept.slice(first).map(({ record }) => record);
-  return dropped === 0 ? records : [gapBefore(records[0], { kept, bytes: dropped }), ...records];
+  return dropped === 0 ? records : [gapBefore(records[0], { last, bytes: dropped }), ...records];
 }
 
+/** @param last The number of the log's last record, which goes too where no record is left. */
 function gapBefore(
   next: Numbered | undefined,
-  { kept, bytes }: { readonly kept: readonly { record: Numbered }[]; readonly bytes: number },
+  { last, bytes }: { readonly last: number; readonly bytes: number },
 ): Numbered {
-  const seq = (next?.seq ?? (kept.at(-1)?.record.seq ?? 0) + 1) - 1;
+  const seq = next === undefined ? last : next.seq - 1;
   const at = (next as { at?: unknown } | undefined)?.at;
   const gap = {
     seq,
