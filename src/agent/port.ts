@@ -6,6 +6,7 @@
 import type { AgentEndPoint, AgentView } from "./serving.ts";
 import type { InnerOptions, InspectedExecution } from "../run/inspection.ts";
 import type { Source } from "../pipeline/load/load.ts";
+import type { PlanRequires } from "../pipeline/plan/plan.ts";
 import type { Redactor } from "../secrets/redactor.ts";
 import type { StateDir } from "../run/kept/state_dir.ts";
 import type { Gateway } from "../uplink/gateway.ts";
@@ -44,6 +45,8 @@ export interface AgentPort {
   show(execution: InspectedExecution, redactor: Redactor): () => void;
   /** Takes secrets out of what an earlier process left to be told. Default: there are none. */
   readonly redactor?: Redactor;
+  /** What the environment of the device requires, for every run. Default: nothing. */
+  readonly requires?: PlanRequires;
   /** Why the process before this one ended, if a supervisor knows. */
   readonly lastEnd: string | undefined;
 }

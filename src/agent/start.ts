@@ -18,7 +18,8 @@ import type { Gateway } from "../uplink/gateway.ts";
 import { tokenIn } from "../protocol/token.ts";
 
 /** What the command adds to the world. */
-export interface AgentSurroundings extends Pick<AgentPort, "note" | "show" | "version" | "lastEnd"> {
+export interface AgentSurroundings
+  extends Pick<AgentPort, "note" | "show" | "version" | "lastEnd" | "requires"> {
   readonly runtime: Runtime;
   readonly follow: boolean;
   /** Waits until nobody else uses the state directory. Default: that is an error. */

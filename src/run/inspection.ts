@@ -7,7 +7,7 @@ import type { TaskStanding } from "../model/snapshot.ts";
 import type { Execution, RunOptions } from "./execution.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Level } from "../model/record.ts";
-import type { Plan } from "../pipeline/plan/plan.ts";
+import type { Plan, PlanRequires } from "../pipeline/plan/plan.ts";
 import type { EventLog } from "../store/events.ts";
 import type { SharedStore } from "../store/store.ts";
 import type { World } from "./world.ts";
@@ -22,6 +22,8 @@ export interface InnerOptions extends RunOptions {
   readonly from?: string;
   /** Variables for workers and what tasks start, such as `OUTRIDER_URL`; asked for as each worker or program starts. */
   readonly environment?: () => Readonly<Record<string, string>>;
+  /** What must be there before anything runs, beside what tasks require. Default: nothing. */
+  readonly requires?: PlanRequires;
   /** Time, chance and the runtime. Default: the real ones. */
   readonly world?: World;
   /** Calls of workers beside store and events, by name; see uplink's flags. */

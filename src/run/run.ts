@@ -15,6 +15,7 @@ import { planHash, type RecordedPast } from "./resume/replay.ts";
 import { goOn } from "./resume/resume.ts";
 import { load, type Source } from "../pipeline/load/load.ts";
 import type { RunState } from "../model/outcome.ts";
+import { PipelineError } from "../model/problem.ts";
 import { plannedKindOf, runsOnWorkers } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { widthOf } from "../pipeline/plan/width.ts";
@@ -30,6 +31,7 @@ import { AtWork } from "./at_work.ts";
 import { entryOf, sourcesOf } from "./feed.ts";
 import { Loading, loadPort } from "./loading.ts";
 import { partsOf, type RunParts } from "./parts.ts";
+import { runnerPort } from "./programs.ts";
 import { Recorder } from "./recorder.ts";
 import { type Pictured, snapshotOf, standingsOf } from "./standings.ts";
 import { Timers } from "./timers.ts";
@@ -220,12 +222,14 @@ class Run implements InspectedExecution {
     try {
       const plan = await this.#load(source);
       const hash = options.journal === undefined ? "" : await planHash(plan);
-      this.#plan = plan;
       if (past?.ended !== undefined && options.from === undefined) {
+        this.#plan = plan;
         this.#state = past.ended;
         this.#begun.resolve(plan);
         return results.read().result();
       }
+      await this.#look(plan);
+      this.#plan = plan;
       const work = this.#begin(plan, { hash, timers });
       const state = await work.ended;
       const closed = this.#pool.close();
@@ -256,6 +260,20 @@ class Run implements InspectedExecution {
       ...(base === undefined ? {} : { base }),
     });
     return this.#loading.loaded(reading);
+  }
+
+  /** Looks whether all is there that the environment and the tasks require, before anything runs. */
+  async #look({ name, requires = [] }: Plan): Promise<void> {
+    const { run, options, world: { runtime, clock } } = this.#parts;
+    const all = [...options.requires === undefined ? [] : [options.requires], ...requires];
+    if (all.length === 0) return;
+    // Few require anything.
+    const { lookFor } = await import("./requires/requires.ts");
+    const note = (text: string) => this.note("info", text);
+    const port = runnerPort({ run, runtime, clock, note }, options.environment);
+    const { problems, warnings } = await this.#loading.loaded(lookFor(all, port));
+    if (problems.length > 0) throw new PipelineError(problems, { source: JSON.stringify(name) });
+    for (const { place, message } of warnings) this.note("warn", `${place}: ${message}`);
   }
 
   /** From here on there are tasks to run. @param hash Of the plan. */

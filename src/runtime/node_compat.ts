@@ -20,6 +20,7 @@ import { startProcess } from "./child.ts";
 import { readText } from "./files.ts";
 import { aboutFile, openFile, syncFolder } from "./pieces.ts";
 import { startGroup } from "./group.ts";
+import { findProgram, isDevice, totalMemoryBytes } from "./machine.ts";
 import { type Libc, shieldStdout } from "./shield.ts";
 
 /** What differs between the runtimes. */
@@ -113,6 +114,9 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
       return (user + system) / 1000;
     },
     memoryBytes,
+    findProgram,
+    isDevice,
+    totalMemoryBytes,
   };
 }
 

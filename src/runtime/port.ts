@@ -343,4 +343,18 @@ export interface Runtime {
   memoryBytes(): number | undefined;
   /** Time that the processors have spent on this process, milliseconds. */
   cpuMs(): number;
+  /**
+   * Path of a program, found as the system finds it; nothing if there is none that this user may run.
+   *
+   * @param name A name, or an absolute path.
+   * @param options `path`: folders, as `PATH` has them; `endings`: on Windows, what may stand behind a name.
+   */
+  findProgram(
+    name: string,
+    options: { readonly path: string; readonly endings?: string | undefined },
+  ): Promise<string | undefined>;
+  /** Whether there is a device at a path. It is not opened. */
+  isDevice(path: string): Promise<boolean>;
+  /** Memory of the machine, bytes; a container may have less. */
+  totalMemoryBytes(): number;
 }

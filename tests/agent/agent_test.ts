@@ -340,3 +340,20 @@ export const fails = () => { throw new Error("not open-sesame"); };
     assert.match(JSON.stringify(result.tasks["fails"]), /not \[secret\]/);
     assert.doesNotMatch(JSON.stringify([result, await logOf(world, run)]), /open-sesame/);
   }));
+
+test("what a pipeline or the environment requires and is missing is told at the gateway, and nothing has run", () =>
+  inWorld(async (world) => {
+    const requires = { commands: ["no-such-program-of-ours"], devices: ["/dev/no-such-device"] };
+    await world.user.submit(await bundleOf("needy", { one: { requires } }), "pi");
+    const agent = world.agent({}, {
+      requires: { place: "environment.requires", requires: { memory: "9999999GiB" } },
+    });
+    await assert.rejects(world.until(agent.ended), { code: "OUTRIDER_PIPELINE" });
+    const run = await onlyRun(world);
+    assert.equal((await resultOf(world, run)).state, "failed");
+    const told = (await logOf(world, run)).map(({ text }) => text).join("\n");
+    assert.match(told, /tasks\.one\.requires\.commands\[0\]: There is no program no-such-program-of-ours/);
+    assert.match(told, /tasks\.one\.requires\.devices\[0\]: There is no device/);
+    assert.match(told, /environment\.requires\.memory: There are \d+MiB in all/);
+    assert.ok(!told.includes("from one"));
+  }));

@@ -13,6 +13,7 @@ import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { GatewayStore } from "../../src/gateway/store.ts";
 import { bundleText, makeBundle } from "../../src/pipeline/document/bundle.ts";
 import type { ManifestTask } from "../../src/pipeline/document/manifest.ts";
+import type { PlanRequires } from "../../src/pipeline/plan/plan.ts";
 import { Redactor } from "../../src/secrets/redactor.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { StateDir } from "../../src/run/kept/state_dir.ts";
@@ -97,6 +98,8 @@ export class AgentWorld {
       readonly secrets?: readonly string[];
       /** What the state directory stands on. */
       readonly runtime?: StateRuntime;
+      /** What the environment requires. */
+      readonly requires?: PlanRequires;
       /** Called as a run begins. */
       readonly onRun?: () => void;
     } = {},
@@ -143,6 +146,7 @@ export class AgentWorld {
       note: (text) => void this.notes.push(text),
       show: () => () => {},
       lastEnd: options.lastEnd,
+      ...(options.requires !== undefined && { requires: options.requires }),
     }, options.follow === undefined ? {} : { follow: options.follow });
     started.ended.catch(() => {});
     return started;

@@ -19,7 +19,7 @@ import { kindOf, runsOnWorkers } from "../kinds/list.ts";
 import type { Whereabouts } from "../kinds/kind.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "../document/params.ts";
-import type { Plan, PlanEdge, PlanLoop, PlanRetry, PlanTask } from "./plan.ts";
+import type { Plan, PlanEdge, PlanLoop, PlanRequires, PlanRetry, PlanTask } from "./plan.ts";
 import { isolationProblems } from "./isolation.ts";
 import { endlessSyncs } from "./sync_cycles.ts";
 import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
@@ -140,6 +140,7 @@ function build(manifest: Manifest, { draft, sequence, around, loops }: Parts): P
       rank: 0,
     };
   });
+  const requires = requiredIn(manifest);
   const ranks = rank(tasks, sequence);
   for (const task of tasks) task.rank = ranks[task.index]!;
   return {
@@ -147,6 +148,7 @@ function build(manifest: Manifest, { draft, sequence, around, loops }: Parts): P
     onFailure: manifest.onFailure ?? "stop",
     report: manifest.report ?? true,
     tasks,
+    ...(requires.length > 0 && { requires }),
     loops: loops.map(({ loop, body }): PlanLoop => ({
       from: place[loop.from]!,
       to: place[loop.to]!,
@@ -164,6 +166,13 @@ function build(manifest: Manifest, { draft, sequence, around, loops }: Parts): P
       })),
     }),
   };
+}
+
+/** In the order of the document. */
+function requiredIn({ tasks }: Manifest): readonly PlanRequires[] {
+  return Object.entries(tasks).flatMap(([name, { requires }]) =>
+    requires === undefined ? [] : [{ place: `${placeOf("tasks", name)}.requires`, requires }]
+  );
 }
 
 /** What the task runs, where it is to run. */

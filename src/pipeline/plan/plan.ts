@@ -4,6 +4,7 @@
  * Invariant: tasks are in an order in which every need comes before the task that has it (loops are not edges).
  */
 import type { On } from "../../model/outcome.ts";
+import type { Requires } from "../document/manifest.ts";
 
 /** An edge of the plan. */
 export interface PlanNeed {
@@ -72,6 +73,13 @@ export interface PlanEdge {
   readonly times: number | undefined;
 }
 
+/** What must be there before anything runs. */
+export interface PlanRequires {
+  /** Where it is written, such as `tasks.ping.requires`. */
+  readonly place: string;
+  readonly requires: Requires;
+}
+
 /** A checked pipeline, ready to run. */
 export interface Plan {
   readonly name: string;
@@ -83,4 +91,6 @@ export interface Plan {
   readonly loops: readonly PlanLoop[];
   /** There where edges decide what runs, and not needs and loops. */
   readonly edges?: readonly PlanEdge[];
+  /** What tasks require; absent where none requires anything. */
+  readonly requires?: readonly PlanRequires[];
 }
