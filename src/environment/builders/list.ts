@@ -5,8 +5,10 @@
  */
 import type { Builder } from "./builder.ts";
 import { bundleBuilder } from "./bundle.ts";
+import { scriptBuilder } from "./script.ts";
 
 /** All of them. */
 export const BUILDERS: readonly Builder[] = [
   bundleBuilder,
+  scriptBuilder,
 ];

@@ -1,0 +1,75 @@
+/**
+ * Owns the text of an installer: what is in it of one environment, put into the program that every installer is.
+ * Must not know where files come from, nor what the program does with them.
+ * Invariant: the same parts give the same text; whatever a part holds, it stays the value of a variable, or lines of a file.
+ */
+import type { Requires } from "../../pipeline/document/manifest.ts";
+import { INSTALL_SCRIPT } from "./install_text.ts";
+import { launchdList, openrcScript, systemdUnit } from "./units.ts";
+
+/** A program that an installer may install. */
+export interface InstallerTarget {
+  /** Such as `linux-x64`. */
+  readonly target: string;
+  /** Names the version: of program, environment and files together. */
+  readonly id: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** A file for tasks. */
+export interface InstallerFile {
+  /** Absolute. */
+  readonly path: string;
+  /** In octal digits. */
+  readonly mode: string;
+  readonly base64: string;
+}
+
+/** What is in an installer. */
+export interface InstallerParts {
+  readonly name: string;
+  readonly version: string;
+  readonly targets: readonly InstallerTarget[];
+  /** What the program reads at its start; ends with a line feed. */
+  readonly carried: string;
+  /** The pipeline is in it. */
+  readonly inside: boolean;
+  readonly files: readonly InstallerFile[];
+  readonly secrets: readonly string[];
+  readonly requires: Requires;
+}
+
+/** Makes it. */
+export function installerText(parts: InstallerParts): string {
+  const { name, version, requires } = parts;
+  const texts: Readonly<Record<string, string>> = {
+    NAME: quoted(name),
+    VERSION: quoted(version),
+    TARGETS: quoted(
+      parts.targets.map(({ target, id, sha256, bytes }) => `${target} ${id} ${sha256} ${bytes}`).join("\n"),
+    ),
+    PACKAGES: quoted((requires.packages?.debian ?? []).join(" ")),
+    DEVICES: quoted((requires.devices ?? []).join(" ")),
+    SECRETS: quoted(parts.secrets.join(" ")),
+    INSIDE: parts.inside ? "yes" : "no",
+    SYSTEMD_UNIT: systemdUnit(name, requires),
+    OPENRC_SCRIPT: openrcScript(name, requires),
+    LAUNCHD_LIST: launchdList(name),
+    FILES: parts.files.map(placed).join("\n"),
+    CARRIED: parts.carried.replace(/\n$/, ""),
+  };
+  return INSTALL_SCRIPT.replace(/@([A-Z_]+)@/g, (whole, key: string) => texts[key] ?? whole);
+}
+
+/** What stands between single quotes. */
+function quoted(text: string): string {
+  return text.replaceAll("'", "'\\''");
+}
+
+function placed({ path, mode, base64 }: InstallerFile): string {
+  const lines = base64.match(/.{1,76}/g) ?? [];
+  return `base64 -d <<'OUTRIDER_FILE' | place ${mode} "$root"'${quoted(path)}'\n${
+    lines.map((line) => `${line}\n`).join("")
+  }OUTRIDER_FILE`;
+}
