@@ -29,6 +29,7 @@ const GROUPS: Readonly<Record<string, { readonly repeat: number; readonly comman
   metg: { repeat: 1, commands: ["metg"] },
   wfformat: { repeat: 1, commands: ["wfformat"] },
   python: { repeat: 1, commands: ["python"] },
+  netunicorn: { repeat: 1, commands: ["netunicorn"] },
   isolation: { repeat: 1, commands: ["isolation"] },
   startup: { repeat: 1, commands: ["startup"] },
   http: { repeat: 1, commands: ["http"] },
@@ -117,7 +118,9 @@ const folder = mkdtempSync(join(tmpdir(), "outrider-bench-"));
 let failed = 0;
 try {
   const env = { ...process.env, DENO_NO_UPDATE_CHECK: "1" };
-  if (groups.includes("startup")) Object.assign(env, { OUTRIDER_BENCH_CLI: await buildCli(folder) });
+  if (groups.includes("startup") || groups.includes("netunicorn")) {
+    Object.assign(env, { OUTRIDER_BENCH_CLI: await buildCli(folder) });
+  }
   const steps = plan();
   const began = performance.now();
   for (const [at, step] of steps.entries()) {

@@ -46,8 +46,16 @@ function eachOf(stdout: string): number {
   return (last - first) / ran.length;
 }
 
+const NEEDED = ["netunicorn.base", "netunicorn.executor.executor", "cloudpickle"];
+const has = spawnSync(PYTHON, ["-c", `import ${NEEDED.join(", ")}`]).status === 0;
+if (!has) {
+  print("netunicorn", [], [`Left out: ${PYTHON} (OUTRIDER_PYTHON) has not all of ${NEEDED.join(", ")}`]);
+}
 const folder = mkdtempSync(join(tmpdir(), "outrider-bench-"));
-try {
+if (has) measure();
+rmSync(folder, { recursive: true, force: true });
+
+function measure(): void {
   timed(PYTHON, [join(ROOT, "tests/fixtures/netunicorn/wild.py"), folder]);
   const graph = join(folder, "twenty.pickle");
   const run = [...(runtime.name === "deno" ? ["run", "-A"] : []), CLI, "run", graph, "--json"];
@@ -74,6 +82,4 @@ try {
     of("a task, forked, start to start", each["fork"]!, 5),
     of("a task, warm, start to start", each["none"]!, 0.5),
   ], [`${CLI} on ${runtime.name} ${runtime.version}, ${PYTHON}`]);
-} finally {
-  rmSync(folder, { recursive: true, force: true });
 }

@@ -9,8 +9,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { root, runProgram } from "./program.ts";
 
-/** mypy holds types to the least version that it knows, ruff the syntax to 3.8. */
-const TOOLS: readonly string[] = ["ruff==0.17.6", "mypy==2.4.1"];
+/** mypy holds types to the least version that it knows; ruff the syntax, and vermin what is used of the library, to 3.8. */
+const TOOLS: readonly string[] = ["ruff==0.17.6", "mypy==2.4.1", "vermin==1.9.2"];
 const TYPED: readonly string[] = [
   "workers/python/runner.py",
   "workers/python/look.py",
@@ -35,6 +35,16 @@ export async function checkPython(): Promise<readonly string[]> {
       [join(bin, "ruff"), "format", "--quiet", "--no-cache", "--diff", ...TYPED],
       [
         join(bin, "python"),
+        "-c",
+        "import vermin; vermin.main()",
+        "--target=3.8-",
+        "--no-tips",
+        "--violations",
+        "--quiet",
+        ...TYPED,
+      ],
+      [
+        join(bin, "python"),
         "-m",
         "mypy",
         "--no-error-summary",
@@ -54,7 +64,7 @@ export async function checkPython(): Promise<readonly string[]> {
 
 /** Where the tools are; nothing if they are not to be had. */
 async function toolFolder(): Promise<string | undefined> {
-  const folder = join(root, "node_modules/.cache/outrider-python/check");
+  const folder = join(root, "node_modules/.cache/outrider-python", ["check", ...TOOLS].join("-"));
   if (existsSync(folder)) return join(folder, "bin");
   const draft = `${folder}.${process.pid}`;
   mkdirSync(join(folder, ".."), { recursive: true });

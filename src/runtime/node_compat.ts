@@ -133,6 +133,18 @@ export function passedOn(options: readonly string[]): string[] {
   );
 }
 
+/**
+ * The program that runs tasks where this one is an executable: itself, which takes no code.
+ *
+ * @throws {Error} If it was not started as a whole: started anew, it would do once more what it does.
+ */
+export function itself(whole: { readonly argument: string } | undefined): readonly string[] {
+  if (whole !== undefined) return [process.execPath, whole.argument];
+  throw new Error(
+    'An executable that is not Outrider\'s own runs no tasks in processes: leave out "isolation": "process", or run the pipeline with outrider',
+  );
+}
+
 /** Without a file descriptor left, Node and Bun can't tell, and Deno says 0. */
 function memoryBytes(): number | undefined {
   try {

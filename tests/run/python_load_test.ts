@@ -1,7 +1,7 @@
 /** What is known of Python tasks before they run: what `check` finds, what a bundle carries, what is installed. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import test from "node:test";
@@ -11,6 +11,7 @@ import { openBundle } from "../../src/pipeline/document/bundle.ts";
 import { PythonFiles } from "../../src/pool/kinds/python_files.ts";
 import { loadDocument } from "../../src/run/loading.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
+import { testWithPackages } from "../python_packages.ts";
 import { testWith } from "../system.ts";
 import { only, see, withFolder } from "./rig.ts";
 
@@ -65,6 +66,25 @@ else:
 def decorated(): pass
 raise RuntimeError("imported")
 `;
+
+python(
+  "what docs/python.md shows runs as it is copied, written both ways",
+  () =>
+    withFolder(async (folder) => {
+      const page = readFileSync(new URL("../../docs/python.md", import.meta.url), "utf8");
+      const shown = (language: string) => page.split(`\`\`\`${language}\n`)[1]!.split("```")[0]!;
+      const from = new URL("../../mod.ts", import.meta.url).href;
+      put(folder, {
+        "tasks.py": shown("python"),
+        "probe.json": shown("json"),
+        "probe.ts": shown("ts").replace('"outrider"', JSON.stringify(from)),
+      });
+      for (const name of ["probe.json", "probe.ts"]) {
+        const { result } = await see(`${folder}/${name}`);
+        assert.deepEqual([result.state, only(result, "after").value], ["succeeded", 15], name);
+      }
+    }),
+);
 
 python(
   "check lists functions of a module, and not what it imports, which may be one all the same",
@@ -328,5 +348,39 @@ python(
           /missing\.txt can't be installed for Python 3\.\S+ \(.*\): .*tiny.part.*; make the package index reachable, or put all wheels into a folder wheels beside the file$/,
         );
       });
+    }),
+);
+
+testWithPackages(
+  ["uv==0.13.9"],
+  "python: where uv is there, it makes the environment and installs into it, and says what is missing",
+  (interpreter) =>
+    withFolder(async (folder) => {
+      put(folder, {
+        "t.py": "import tiny_part\ndef f(ctx):\n    return tiny_part.VALUE + 1\n",
+        "requirements.txt": "tiny_part==1.0\n",
+        "missing.txt": "tiny_part==2.0\n",
+        "wheels/readme": "",
+      });
+      makeWheel(join(folder, "wheels"), "tiny_part");
+      const source = (requirements: string) =>
+        pipelineOf({
+          f: { python: join(folder, "t.py"), function: "f", requirements: join(folder, requirements) },
+        });
+      const env = {
+        ...{ XDG_CACHE_HOME: join(folder, "cache"), UV_CACHE_DIR: join(folder, "uv") },
+        PATH: `${dirname(interpreter)}:${process.env["PATH"]}`,
+      };
+      await withEnv(env, async () => {
+        assert.equal(only((await see(source("requirements.txt"))).result, "f").value, 42);
+        const { error } = only((await see(source("missing.txt"))).result, "f");
+        assert.match(
+          error!.message,
+          /missing\.txt can't be installed for Python 3\.\S+ \(.*\): .*tiny.part.*; make the package index reachable/,
+        );
+      });
+      const made = join(folder, "cache/outrider/python");
+      const [environment] = readdirSync(made).filter((name) => !name.endsWith(".json"));
+      assert.match(readFileSync(join(made, environment!, "pyvenv.cfg"), "utf8"), /^uv = /m);
     }),
 );

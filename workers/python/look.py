@@ -98,7 +98,12 @@ def look(path: str) -> Dict[str, Any]:
         return {"error": str(error) or type(error).__name__}
     names = Names()
     names.read(tree.body)
-    return {"names": names.found, "imported": sorted(names.brought), "open": names.open, "imports": sorted(imports_of(tree))}
+    return {
+        "names": names.found,
+        "imported": sorted(names.brought),
+        "open": names.open,
+        "imports": sorted(imports_of(tree)),
+    }
 
 
 def imports_of(tree: ast.Module) -> Set[str]:

@@ -144,7 +144,7 @@ function refuse(
 ) {
   if (end.code === 0) return;
   const said = `${end.stderr}\n${end.stdout}`.split("\n").map((line) => line.trim());
-  const errors = said.filter((line) => /^(error|×|╰|ERROR)/i.test(line));
+  const errors = said.filter((line) => /^(error|cause|×|╰)/i.test(line));
   const words = (errors.length > 0 ? errors : said.filter((line) => line !== "")).slice(0, 4).join("; ");
   const why = end.error?.message ?? (words || `exit code ${end.code ?? "unknown"}`);
   throw new PythonError(

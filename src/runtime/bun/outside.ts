@@ -3,7 +3,7 @@
  * Must not know the other adapters.
  */
 import process from "node:process";
-import { nodeCompatible, passedOn } from "../node_compat.ts";
+import { itself, nodeCompatible, passedOn } from "../node_compat.ts";
 import type { Runtime } from "../port.ts";
 import type { Listen } from "../serve.ts";
 import type { Libc } from "../shield.ts";
@@ -21,9 +21,7 @@ export function bun(): Runtime {
     },
     // An executable takes no code; it has its own.
     taskProgram: ({ code }, whole) =>
-      whole !== undefined && isCompiled()
-        ? [process.execPath, whole.argument]
-        : [process.execPath, ...passedOn(process.execArgv), "--eval", code],
+      isCompiled() ? itself(whole) : [process.execPath, ...passedOn(process.execArgv), "--eval", code],
     libc,
     startThread: (options) => startWorkerThread(options),
   });

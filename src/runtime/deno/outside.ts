@@ -3,7 +3,7 @@
  * to us only when the thread is gone, and holding it is also what lets `terminate` halt a synchronous loop.
  * Must not know the other adapters.
  */
-import { nodeCompatible } from "../node_compat.ts";
+import { itself, nodeCompatible } from "../node_compat.ts";
 import type { AppFetch, Runtime } from "../port.ts";
 import type { Listen } from "../serve.ts";
 import type { Libc } from "../shield.ts";
@@ -22,10 +22,10 @@ export function deno(): Runtime {
     },
     // With the same main module, so with the same configuration.
     taskProgram: ({ code, heapMiB }, whole) => {
+      if (Deno.build.standalone) return itself(whole);
       const executable = Deno.execPath();
       const flags = heapMiB === undefined ? [] : [`--v8-flags=--max-old-space-size=${heapMiB}`];
       if (whole === undefined) return [executable, "eval", ...flags, code];
-      if (Deno.build.standalone) return [executable, whole.argument];
       return [executable, "run", "-A", "--no-check", ...flags, Deno.mainModule, whole.argument];
     },
     libc,

@@ -5,8 +5,8 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import process from "node:process";
-import { nodeCompatible, passedOn } from "../node_compat.ts";
-import type { Runtime } from "../port.ts";
+import { itself, nodeCompatible, passedOn } from "../node_compat.ts";
+import type { Runtime, TaskProgramOptions } from "../port.ts";
 import type { Listen } from "../serve.ts";
 import { startWorkerThread } from "../worker_threads.ts";
 
@@ -24,14 +24,23 @@ export function node(): Runtime {
       const scripted = script !== undefined && script !== process.execPath;
       return [process.execPath, ...process.execArgv, ...(scripted ? [script] : [])];
     },
-    taskProgram: ({ code, heapMiB }) => [
-      process.execPath,
-      ...passedOn(process.execArgv),
-      ...(heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`]),
-      ...["--input-type=module", "--eval", code],
-    ],
+    taskProgram: (options, whole) => isSingle() ? itself(whole) : evaluating(options),
     startThread: (options) => startWorkerThread(options),
   });
+}
+
+/** Whether this is a single executable: it takes neither options nor code. */
+function isSingle(): boolean {
+  return (process.getBuiltinModule("node:sea") as { isSea?(): boolean } | undefined)?.isSea?.() ?? false;
+}
+
+function evaluating({ code, heapMiB }: TaskProgramOptions): readonly string[] {
+  return [
+    process.execPath,
+    ...passedOn(process.execArgv),
+    ...(heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`]),
+    ...["--input-type=module", "--eval", code],
+  ];
 }
 
 /** Its stack is its message: nobody is helped by lines of ours. */
