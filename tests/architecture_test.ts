@@ -76,6 +76,10 @@ const CONFINED: Readonly<Record<string, RegExp>> = {
   "comlink": /^(src\/pool|src\/runtime|workers)\//,
   "hono": /^src\/(http|gateway)\//,
   "esbuild": /^src\/environment\//,
+  "fflate": /^src\/environment\//,
+  "fzstd": /^src\/environment\//,
+  "modern-tar": /^src\/environment\//,
+  "xz-decompress": /^src\/environment\//,
 };
 
 /** Where Deno, Node and Bun may be touched. */
@@ -484,6 +488,8 @@ const VARIABLE_READ =
 /** Who reads variables that are no settings, and why. */
 const VARIABLE_READ_USED: Readonly<Record<string, string>> = {
   "src/agent/supervise.ts": "what a supervisor tells its child, written and read here alone",
+  "src/environment/debian/mirror.ts":
+    "what builds is no agent, and has no settings: where it fetches packages from",
 };
 
 /** Where kinds of tasks find the interpreters of the device: also a program that runs a pipeline by itself has them. */

@@ -31,6 +31,8 @@ export function build(folder: string): void {
     platform: "node",
     target: "node22.18",
     legalComments: "none",
+    // What xz-decompress falls back to where the runtime has no streams; ours have, and a module of ES can't ask for it.
+    alias: { "stream/web": join(root, "tools/no_module.cjs") },
     metafile: true,
     logLevel: "warning",
   });
@@ -47,8 +49,10 @@ export function build(folder: string): void {
   declarations(folder);
 }
 
-/** The text of a licence, for packages that name theirs and bring no file with it. */
+/** The text of a licence, by package or by its name, for packages that name theirs and bring no file with it. */
 const LICENCE_TEXTS: Readonly<Record<string, string>> = {
+  // Those whom its sources name.
+  "xz-decompress": "tools/licences/xz-decompress.txt",
   "Apache-2.0": "node_modules/typescript/LICENSE",
 };
 
@@ -62,9 +66,8 @@ function licences(inputs: readonly string[]): string {
     const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
     const files = readdirSync(folder).filter((file) => /^(licen[cs]e|notice|copying)/i.test(file)).sort();
     const texts = files.map((file) => join(folder, file));
-    if (texts.length === 0 && Object.hasOwn(LICENCE_TEXTS, license)) {
-      texts.push(join(root, LICENCE_TEXTS[license]!));
-    }
+    const known = [name, license].find((each) => Object.hasOwn(LICENCE_TEXTS, each));
+    if (texts.length === 0 && known !== undefined) texts.push(join(root, LICENCE_TEXTS[known]!));
     if (texts.length === 0) throw new Error(`${name} has no file with its licence: don't bundle it`);
     return [`${name} ${version} (${license})`, ...texts.map((text) => readFileSync(text, "utf8").trim())]
       .join("\n\n");

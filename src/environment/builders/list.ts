@@ -5,10 +5,12 @@
  */
 import type { Builder } from "./builder.ts";
 import { bundleBuilder } from "./bundle.ts";
+import { ociBuilder } from "./oci.ts";
 import { scriptBuilder } from "./script.ts";
 
 /** All of them. */
 export const BUILDERS: readonly Builder[] = [
   bundleBuilder,
+  ociBuilder,
   scriptBuilder,
 ];

@@ -1,0 +1,78 @@
+/**
+ * Owns a layer of an image: what lies in the root, as a tar archive, packed.
+ * Must not know what is in it.
+ * Invariant: the same entries and time give the same bytes, on each runtime and in any folder; a packed layer is kept by the
+ * digest of what it packs.
+ */
+import { gzipSync } from "fflate";
+import { packTar } from "modern-tar";
+import { type Bytes, sha256 } from "../../base/bytes.ts";
+import { pathIn, writeWhole } from "../../runtime/disk.ts";
+import { readKept } from "../download.ts";
+import { type RootEntry, rootTree } from "../root/entry.ts";
+import { blobOf, type ImageBlob } from "./blob.ts";
+
+/** A layer. */
+export interface ImageLayer {
+  readonly blob: ImageBlob;
+  /** Digest of what is packed. */
+  readonly diffId: string;
+  /** What it is, for people. */
+  readonly about: string;
+}
+
+/** The most that a layer may have, packed or not. */
+const MAX_LAYER_BYTES = 4 * 1024 ** 3 - 1;
+
+/** Makes a layer. @param options `epoch`: the time of all files, seconds since 1970; `cache`: where packed layers are kept. */
+export async function imageLayer(
+  about: string,
+  entries: readonly RootEntry[],
+  { epoch, cache }: { readonly epoch: number; readonly cache: string },
+): Promise<ImageLayer> {
+  const mtime = new Date(epoch * 1000);
+  const tar = await packTar(rootTree(entries).map((entry) => packed(entry, mtime)));
+  const diffId = await sha256(tar);
+  const kept = pathIn(cache, `layers/${diffId}`);
+  const blob = await blobOf(
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    await keptLayer(kept) ?? await pack(tar, kept),
+  );
+  return { blob, diffId: `sha256:${diffId}`, about };
+}
+
+function packed(
+  entry: RootEntry,
+  mtime: Date,
+): { header: Parameters<typeof packTar>[0][number]["header"]; body?: Bytes } {
+  const { path, owner = 0, type } = entry;
+  const header = { name: path, uid: owner, gid: owner, uname: "", gname: "", mtime, size: 0 };
+  switch (type) {
+    case "file":
+      return { header: { ...header, type, mode: entry.mode, size: entry.bytes.length }, body: entry.bytes };
+    case "folder":
+      return { header: { ...header, name: `${path}/`, type: "directory", mode: entry.mode } };
+    case "link":
+      return { header: { ...header, type: "symlink", mode: 0o777, linkname: entry.target } };
+  }
+}
+
+/** A layer that was kept whole: a file that was cut or changed since has another digest than the one written behind it. */
+async function keptLayer(path: string): Promise<Bytes | undefined> {
+  const bytes = await readKept(path, MAX_LAYER_BYTES);
+  if (bytes === undefined) return undefined;
+  const end = bytes.length - 64;
+  const layer = bytes.subarray(0, Math.max(0, end));
+  return new TextDecoder().decode(bytes.subarray(Math.max(0, end))) === await sha256(layer)
+    ? layer
+    : undefined;
+}
+
+async function pack(tar: Bytes, path: string): Promise<Bytes> {
+  const layer = gzipSync(tar, { level: 6, mtime: 0 }) as Bytes;
+  const whole = new Uint8Array(layer.length + 64);
+  whole.set(layer);
+  whole.set(new TextEncoder().encode(await sha256(layer)), layer.length);
+  await writeWhole(path, { bytes: whole });
+  return layer;
+}

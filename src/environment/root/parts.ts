@@ -1,0 +1,69 @@
+/**
+ * Owns what the root of an image or a disk is made of, part by part, from what hardly ever changes to what changes most.
+ * Must not know how a part is packed.
+ * Invariant: the pipeline, and all else that is the environment's own word, is in the last part alone.
+ */
+import { pathIn, readBytes } from "../../runtime/disk.ts";
+import type { BuildInput, BuildOutput } from "../builders/builder.ts";
+import { debianArchitecture, debianPackages, type UnpackedPackage } from "../debian/packages.ts";
+import type { Target } from "../document/schema.ts";
+import { fileEntry, type RootEntry } from "./entry.ts";
+import { installedEntries, systemEntries, systemPackages } from "./system.ts";
+
+/** One part. */
+export interface RootPart {
+  /** What it is, for people. */
+  readonly about: string;
+  readonly entries: readonly RootEntry[];
+}
+
+/** The program. */
+export const PROGRAM = "/usr/bin/outrider";
+/** What the program reads at the start. */
+export const CARRIED = "/opt/outrider/environment.json";
+
+/** The most that the program, or a file of the environment, may have. */
+const MAX_FILE_BYTES = 1024 ** 3;
+
+/** The parts for a target. @throws {Error} With a `code`, in words. */
+export async function rootParts(input: BuildInput, target: Target, out: BuildOutput): Promise<RootPart[]> {
+  const { environment } = input;
+  const bare = systemPackages(environment.runtime ?? "bun");
+  const wanted = environment.requires?.packages?.debian ?? [];
+  const packages = await debianPackages({ purpose: "root", target, wanted, bare }, input);
+  for (const { name, version, sha256 } of packages) {
+    out.used({ name: `deb:${name}`, version, target, digest: `sha256:${sha256}` });
+  }
+  const [system, added] = split(packages, new Set(bare.filter((name) => !wanted.includes(name))));
+  const architecture = debianArchitecture(target);
+  const parts = [
+    { about: "system", entries: systemEntries(system, architecture) },
+    {
+      about: "packages",
+      entries: [...added.flatMap(({ entries }) => entries), ...installedEntries(added, architecture)],
+    },
+    { about: "program", entries: [await programEntry(input, target)] },
+    { about: "files", entries: await placedEntries(input) },
+    { about: "environment", entries: [fileEntry(CARRIED, await input.carried())] },
+  ];
+  return parts.filter(({ entries }) => entries.length > 0);
+}
+
+function split(
+  packages: readonly UnpackedPackage[],
+  names: ReadonlySet<string>,
+): [UnpackedPackage[], UnpackedPackage[]] {
+  return [packages.filter(({ name }) => names.has(name)), packages.filter(({ name }) => !names.has(name))];
+}
+
+async function programEntry(input: BuildInput, target: Target): Promise<RootEntry> {
+  return fileEntry(PROGRAM, await readBytes(await input.executable(target), MAX_FILE_BYTES), 0o755);
+}
+
+async function placedEntries({ environment, folder }: BuildInput): Promise<RootEntry[]> {
+  const placed: RootEntry[] = [];
+  for (const [path, { from, mode = "0644" }] of Object.entries(environment.files ?? {})) {
+    placed.push(fileEntry(path, await readBytes(pathIn(folder, from), MAX_FILE_BYTES), parseInt(mode, 8)));
+  }
+  return placed;
+}

@@ -1,0 +1,97 @@
+/**
+ * Owns the unpacking of what others have packed, by gzip, xz or Zstandard: which one it is, its beginning tells.
+ * Must not know what is inside.
+ * Invariant: no more comes out than was asked for, however small what goes in; the same on each runtime.
+ */
+import { type Bytes, joined } from "../base/bytes.ts";
+
+/** What is packed can't be unpacked, or is larger than it may be. */
+export class UnpackingError extends Error {
+  readonly code = "OUTRIDER_ENVIRONMENT";
+  override name = "UnpackingError";
+}
+
+/** By the bytes at the beginning. */
+const FORMATS: readonly { readonly magic: readonly number[]; readonly unpack: Unpack }[] = [
+  { magic: [0x1f, 0x8b], unpack: gunzipped },
+  { magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], unpack: unxz },
+  { magic: [0x28, 0xb5, 0x2f, 0xfd], unpack: unzstd },
+];
+
+type Unpack = (packed: Bytes, room: Room) => Promise<void>;
+
+/**
+ * Unpacks it. What is in none of the formats is given back as it is.
+ *
+ * @param maxBytes The most that may come out.
+ * @throws {UnpackingError} If it is damaged, cut, or larger.
+ */
+export async function unpacked(packed: Bytes, maxBytes: number): Promise<Bytes> {
+  const format = FORMATS.find(({ magic }) => magic.every((byte, at) => packed[at] === byte));
+  if (format === undefined) return packed;
+  const room = new Room(maxBytes);
+  try {
+    await format.unpack(packed, room);
+  } catch (cause) {
+    if (cause instanceof UnpackingError) throw cause;
+    throw new UnpackingError(`It is damaged or cut: it can't be unpacked`, { cause });
+  }
+  return room.bytes();
+}
+
+/** What has come out so far. */
+class Room {
+  readonly #maxBytes: number;
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  take(chunk: Uint8Array): void {
+    this.#length += chunk.length;
+    if (this.#length > this.#maxBytes) {
+      throw new UnpackingError(`It has more than ${this.#maxBytes} bytes once it is unpacked`);
+    }
+    this.#chunks.push(chunk);
+  }
+
+  async drain(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const reader = stream.getReader();
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        this.take(value);
+      }
+    } finally {
+      // Where it was left in the midst, the other end hears of it; what it answers is of no interest.
+      reader.cancel().catch(() => {});
+    }
+  }
+
+  bytes(): Bytes {
+    return joined(this.#chunks, this.#length);
+  }
+}
+
+async function gunzipped(packed: Bytes, room: Room): Promise<void> {
+  await room.drain(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")));
+}
+
+async function unxz(packed: Bytes, room: Room): Promise<void> {
+  const { default: xz } = await import("xz-decompress");
+  await room.drain(new xz.XzReadableStream(new Blob([packed]).stream()));
+}
+
+async function unzstd(packed: Bytes, room: Room): Promise<void> {
+  const { Decompress } = await import("fzstd");
+  let whole = false;
+  const stream = new Decompress((chunk, last) => {
+    room.take(chunk);
+    whole ||= last === true;
+  });
+  stream.push(packed, true);
+  if (!whole) throw new UnpackingError("It is cut: its end is missing");
+}
