@@ -423,6 +423,14 @@ test("gateway: bad input is told as JSON that says what to do; a small bomb does
   }
 });
 
+test("gateway: it says that it is there, to everybody", async () => {
+  const store = sqliteGatewayStore(":memory:");
+  const w = world({ store, tokens: new Tokens(store) });
+  assert.deepEqual(await w.json("/v1/health"), { ok: true });
+  assert.equal((await w.json<{ openapi: string }>("/v1/openapi.json")).openapi, "3.1.0");
+  store.close();
+});
+
 test("gateway: a run belongs to the executor that began it", async () => {
   const w = world();
   await w.send({ records: [STARTED] });

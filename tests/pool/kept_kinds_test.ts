@@ -78,10 +78,10 @@ test("python: a process is the interpreter, or that of the requirements, with th
 test("python: a file that is a module is read by Python, any other as requirements", async () => {
   const outside = new Toolless({
     variables: { OUTRIDER_PYTHON: ownName() },
-    files: { "/m/r.txt": "-r s.txt", "/m/s.txt": "" },
+    files: { "/m/r.py.txt": "-r s.txt", "/m/s.txt": "" },
     answer: ([, flag]) => flag === "-c" ? itself("/real") : { out: '{"files":{"/m/a.py":["a.py"]}}' },
   });
-  assert.deepEqual(await python.imports!(outside.port, "/m/r.txt"), ["r.txt", "s.txt"]);
+  assert.deepEqual(await python.imports!(outside.port, "/m/r.py.txt"), ["r.py.txt", "s.txt"]);
   assert.equal(outside.groups.length, 0);
   assert.deepEqual(await python.imports!(outside.port, "/m/a.py"), ["a.py"]);
 });

@@ -223,6 +223,19 @@ test("environment: it is another one for other requirements, wheels or another i
   assert.equal(made.size, 8);
 });
 
+test("environment: what is included belongs to it, ten deep", async () => {
+  const { outside, made } = environments();
+  let read = 0;
+  outside.differs({
+    readText: (path) => {
+      if (path.endsWith(".json")) return Promise.reject(new Error("none"));
+      return Promise.resolve(`own-${read++}\n-r more.txt`);
+    },
+  });
+  await made();
+  assert.equal(read, 11);
+});
+
 test("environment: without uv it is made by Python itself, with a pip that can install elsewhere or its own", async () => {
   const quiet = "--disable-pip-version-check --no-input --progress-bar off -r /r/requirements.txt";
   for (
@@ -261,6 +274,7 @@ test("environment: one that can't be made is removed, told with what went wrong,
       /^\/r\/requirements\.txt can't be installed for Python 3\.11\.2 \(\/usr\/bin\/python3\): ERROR: no such; error: two; make the package index/,
     ],
     [failed({ code: 1, out: "out\n\n", err: "1\n2\n3\n4\n5" }, "-r"), /: 1; 2; 3; 4; make the/],
+    [failed({ code: 1, err: "x\nERROR: one\n" }, "-r"), /: ERROR: one; make the/],
     [failed({ code: 7 }, "-r"), /: exit code 7; make the/],
     [failed({ error: new Error("gone") }, "-r"), /: gone; make the/],
     [failed({ code: 1, err: "z".repeat(3_000) }, "-r"), /\): z{2000}; make the/],
@@ -450,6 +464,14 @@ test("look: where nothing can be known, that is said of each module, and is no e
   hangs.clock.advance(1);
   assert.deepEqual(hangs.last.signals, ["SIGKILL"]);
   assert.match(JSON.stringify(await asked), /could not read it/);
+});
+
+test("look: what of a bundle was put on the disk to be looked at is removed", async () => {
+  const outside = looking({ out: '{"look":{"/tmp/1/a.py":{"names":{"f":null},"open":false}}}' });
+  const url = `${carried({ "a.py": "" })}#a.py`;
+  const { [url]: seen } = await look(outside.port, [url]);
+  assert.deepEqual(seen, { exports: ["f"], unfit: {}, imported: [], open: false });
+  assert.deepEqual(outside.removed, ["/tmp/1"]);
 });
 
 test("look: what a module imports is a list of texts, or an error", async () => {
