@@ -79,6 +79,19 @@ test("flags: a wait lasts a minute at most, as long as was asked for else, and n
   assert.equal(w.clock.timers, 0);
 });
 
+test("flags: who waits is woken also when another, who waited for the same, has given up", async () => {
+  const w = flags();
+  await w.put("n", 1);
+  const short = await w.waiting("n", "after=1&wait=10");
+  const long = await w.waiting("n", "after=1&wait=1000");
+  w.clock.step();
+  assert.equal((await (await short.asked).json() as SharedFlag).version, 1);
+  assert.deepEqual([long.state.answer, w.clock.timers], [undefined, 1]);
+  await w.put("n", 2);
+  assert.equal((await (await long.asked).json() as SharedFlag).version, 2);
+  assert.equal(w.clock.timers, 0);
+});
+
 test("flags: each operation does what it says, by what was there before", async () => {
   const w = flags();
   const of = (value: unknown, version: number): Changed => ({
