@@ -187,6 +187,10 @@ test("gateway: who was there when a hand-out ended is listed with it, but for on
   assert.deepEqual(view("replaced", 1), ["replaced"]);
   assert.deepEqual(view("replaced", 0), []);
   assert.deepEqual(view("done", 1), []);
+  for (const [to, executor] of [["group:none", undefined], ["x-group:none", "x-group:none"]] as const) {
+    const [view] = handoutViews([handout(store, to)], { store, lease, executors: [], limit: 9 });
+    assert.deepEqual([view!.to, view!.executor, view!.state], [to, executor, "waiting"]);
+  }
   const nobody = handout(store, "nobody");
   assert.deepEqual(
     handoutViews([nobody], { store, lease, executors: [row], limit: 9 }).map(({ state }) => state),
