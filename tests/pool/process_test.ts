@@ -494,6 +494,51 @@ test("process: an attempt whose process ends has crashed, by how it ended", asyn
   }
 });
 
+test("process: it is looked every 20 ms how much memory it has, and one that has more than it may is ended", async () => {
+  const MiB = 1024 ** 2;
+  const { clock, group, run, only, heard } = await started(
+    Promise.resolve({ ...LAUNCH, memoryBytes: 100 * MiB }),
+  );
+  group.ready();
+  run();
+  for (const memory of [undefined, 5, 100 * MiB]) {
+    group.memory = memory;
+    clock.advance(20);
+    assert.deepEqual(group.signals, []);
+  }
+  group.memory = 100 * MiB + 1;
+  clock.advance(19);
+  assert.deepEqual(group.signals, []);
+  clock.advance(1);
+  assert.deepEqual(group.signals, ["SIGKILL"]);
+  await settle();
+  const { outcome, reason, because } = only();
+  assert.deepEqual([outcome, reason], ["crashed", "memory"]);
+  assert.equal(because, "its process had 101 MiB of memory, and may have 100");
+  assert.equal(heard.at(-1), "ended undefined");
+  clock.advance(20);
+  assert.equal(clock.timers, 0, "who is gone is looked at no more");
+});
+
+test("process: one that says that it is out of memory and ends itself by that has had no more", async () => {
+  const own = [..."SIGABRT SIGTRAP SIGILL".split(" "), 133, 134];
+  const of = async (
+    end: string | number,
+    { stream = "stderr", text = "FATAL: Out of Memory" }: { stream?: "stdout" | "stderr"; text?: string } =
+      {},
+  ) => {
+    const { group, only } = await running();
+    group.prints(stream, `${text}\nmore\n`);
+    group.ends(typeof end === "number" ? { code: end, signal: undefined } : { code: undefined, signal: end });
+    await settle();
+    return only().reason;
+  };
+  for (const end of own) assert.equal(await of(end), "memory", String(end));
+  assert.deepEqual([await of("SIGSEGV"), await of(1), await of(132)], ["lost", "exit", "exit"]);
+  assert.equal(await of("SIGABRT", { stream: "stdout" }), "lost");
+  assert.equal(await of("SIGABRT", { text: "assertion failed" }), "lost");
+});
+
 test("process: the last one that is to run on it ends it, without a signal", async () => {
   const { run, group, process, heard, clock } = await ready();
   run({}, true);

@@ -33,6 +33,8 @@ export class FakeGroup implements ProcessGroup {
   released = false;
   /** Bytes that it has not read. */
   unread = 0;
+  /** Bytes that it has with all that it has started; nothing where that can't be told. */
+  memory: number | undefined;
   /** Whether SIGKILL ends it, with all of its group and output. */
   dies = true;
 
@@ -51,7 +53,7 @@ export class FakeGroup implements ProcessGroup {
   }
 
   memoryBytes(): number | undefined {
-    return undefined;
+    return this.memory;
   }
 
   release(): void {
