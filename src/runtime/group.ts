@@ -118,7 +118,8 @@ function inTurns(
       await rest();
       since = systemClock.monotonic();
     }
-    if (systemClock.monotonic() - since >= SHORT_MS) await rest();
+    // What comes in one piece is no flood: where that takes long, it is others that have had the thread.
+    if (bytes.length > PIECE_BYTES && systemClock.monotonic() - since >= SHORT_MS) await rest();
     stream.resume();
   };
   // On Bun one that rests may give what it had read already, and end.

@@ -642,6 +642,8 @@ class Context:
 
 
 def unescaped_each(values: Dict[str, Any]) -> Dict[str, Any]:
+    if not values:
+        return {}
     with Deep():
         return {key: unescape(value) for key, value in values.items()}
 
@@ -693,8 +695,8 @@ def exit_code(error: SystemExit) -> int:
     return 1
 
 
-#: Without the making of enumerations around it.
-set_handler: Any = getattr(signal.signal, "__wrapped__", signal.signal)
+#: What signal.signal calls, without the making of enumerations around it.
+set_handler: Any = importlib.import_module("_signal").signal
 
 
 def write_mark(descriptor: int, mark: bytes) -> None:
