@@ -250,6 +250,13 @@ test("pool: lanes beyond the base end after 10 s of nothing to do, those of the 
   await rig.close();
 });
 
+test("pool: where there are no more lanes than the base and nothing to do, nothing is timed", async () => {
+  using rig = new Rig({ workers: 2, maxWorkers: 2 }, 2);
+  rig.world.passes(3_000, 50);
+  assert.deepEqual([rig.lanes, rig.world.clock.timers], [2, 0]);
+  await rig.close();
+});
+
 test("pool: a lane beyond the base that is at work does not end, however long that takes", async () => {
   using rig = new Rig({ workers: 1, maxWorkers: 3 });
   rig.add({ name: "l1" }, { name: "l2" });

@@ -136,7 +136,6 @@ export class TaskProcess {
     const attempt = this.#attempt;
     if (attempt === undefined || attempt.abort !== undefined || attempt.ending !== undefined) return;
     attempt.abort = { outcome, because };
-    this.#spent = true;
     this.#send(JSON.stringify({ t: "abort", seq: attempt.seq, outcome }));
     this.#life.interrupt();
     attempt.after(this.#options.killGraceMs, () => this.#life.kill());
