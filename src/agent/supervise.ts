@@ -1,10 +1,13 @@
 /**
- * Owns the supervision of the agent's process: it is started again, with a back-off, when it ends as no agent should.
- * Must not know what the agent does.
+ * Owns the supervision of the agent's process: it is started again, with a back-off, when it ends as no agent should; and the
+ * trial of another environment, which has to be well or the one before is started again.
+ * Must not know what the agent does, nor where environments lie.
  * Invariant: at most one child at a time, and none is left when the promise settles, or when this process is killed.
  *
  * | the child ended                                  | what follows                           |
  * |--------------------------------------------------|----------------------------------------|
+ * | in its trial, but with 0                         | what was there before is started       |
+ * | with 75: another environment waits               | that is started                        |
  * | with 0, 1 or 2: done, failed, wrongly configured | the supervisor ends with the same code |
  * | after we were told to stop                       | likewise                               |
  * | by a signal, with 70, or any other code          | it is started again                    |
@@ -12,6 +15,7 @@
 import type { Child, ChildEnd } from "../runtime/port.ts";
 import { Backoff } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
+import { messageOf } from "../base/message.ts";
 import type { Environment } from "../base/no_proxy.ts";
 import type { Random } from "../base/random.ts";
 import { sleep } from "../base/wait.ts";
@@ -41,12 +45,38 @@ const LONG_LIFE_MS = 60_000;
 const FIRST_MS = 1_000;
 const MAX_MS = 60_000;
 
+/** The code with which an agent ends that has put another environment on trial. */
+export const ANOTHER_WAITS = 75;
+
+/** How long a child in its trial may take to end once it was told to, milliseconds. */
+const TRIAL_END_MS = 10_000;
+
+/** An environment that is on trial. */
+export interface Trial {
+  /** How it is called, for a person. */
+  readonly name: string;
+  /** Whether it is found well; settles at the latest when the signal is aborted, since it is over then. */
+  isWell(child: Child, signal: AbortSignal): Promise<boolean>;
+  /** It is started from now on. */
+  keep(): Promise<void>;
+  /** What was there before it is. */
+  giveUp(): Promise<void>;
+}
+
+/** What was started. */
+export interface StartedAgent {
+  readonly child: Child;
+  readonly trial?: Trial;
+  /** Where it could not be started, something else is from now on. Default: then nothing can be, and that is an error. */
+  readonly forget?: () => Promise<void>;
+}
+
 /** What a supervisor needs. */
 export interface SuperviseOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** Starts the agent. @param lastEnd Why the one before it ended. */
-  start(lastEnd: string | undefined): Child;
+  start(lastEnd: string | undefined): Promise<StartedAgent>;
   /** Calls the listener with each signal, until the returned function is called. */
   onSignal(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void;
   /** Whether a signal has reached the child too: those of a terminal do. */
@@ -70,8 +100,25 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
     let lastEnd: string | undefined;
     for (;;) {
       const startedAt = clock.monotonic();
-      child = start(lastEnd);
+      const started = await start(lastEnd);
+      child = started.child;
+      if (stoppedBy !== undefined) child.kill(stoppedBy);
+      const failed = await tried(started, { clock, note, stopped: () => stoppedBy !== undefined });
       const end = await child.ended;
+      if (failed !== undefined && stoppedBy === undefined) {
+        note(lastEnd = failed);
+        continue;
+      }
+      if (end.code === ANOTHER_WAITS && stoppedBy === undefined) {
+        note(lastEnd = "ended since another environment is to be tried");
+        backoff.reset();
+        continue;
+      }
+      if (end.error !== undefined && started.forget !== undefined) {
+        note(lastEnd = `${wordsOf(end)}: what was there before is started`);
+        await started.forget();
+        continue;
+      }
       const code = codeOf(end, stoppedBy);
       if (code !== undefined) return code;
       if (clock.monotonic() - startedAt >= LONG_LIFE_MS) backoff.reset();
@@ -83,6 +130,48 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
     }
   } finally {
     unlisten();
+  }
+}
+
+/**
+ * Sees what is on trial through it.
+ *
+ * @returns Why what was there before is to be started, in words; nothing if there was no trial, or all is well. A trial that
+ * is cut off because we are told to stop stays as it is: the next start gives it up.
+ */
+async function tried(
+  { child, trial }: StartedAgent,
+  { clock, note, stopped }: Pick<SuperviseOptions, "clock" | "note"> & { readonly stopped: () => boolean },
+): Promise<string | undefined> {
+  if (trial === undefined) return undefined;
+  const over = new AbortController();
+  const ended = child.ended.then((end) => {
+    over.abort();
+    return end;
+  });
+  note(`The environment ${trial.name} is on trial`);
+  const well = await trial.isWell(child, over.signal);
+  if (stopped()) return undefined;
+  if (well || over.signal.aborted && (await ended).code === 0) {
+    await settled(trial.keep(), note);
+    note(`The environment ${trial.name} is well, and stays`);
+    return undefined;
+  }
+  await settled(trial.giveUp(), note);
+  const words = over.signal.aborted ? wordsOf(await ended) : "was not well in time";
+  child.kill("SIGTERM");
+  const timer = clock.after(TRIAL_END_MS, () => child.kill("SIGKILL"));
+  await ended;
+  timer();
+  return `The environment ${trial.name} ${words}: what was there before is started again`;
+}
+
+/** What a disk does not take changes nothing now: the next start goes by what is on it. */
+async function settled(work: Promise<void>, note: (text: string) => void): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    note(messageOf(error));
   }
 }
 
@@ -99,7 +188,8 @@ function signalCode(signal: "SIGINT" | "SIGTERM"): number {
 }
 
 /** Why a process ended, in words. */
-function wordsOf({ code, signal }: ChildEnd): string {
+function wordsOf({ code, signal, error }: ChildEnd): string {
+  if (error !== undefined) return `could not be started (${messageOf(error)})`;
   if (signal === undefined) {
     return code === 133 || code === 134
       ? `ended with code ${code}, as a runtime does whose memory is exhausted`

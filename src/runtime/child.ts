@@ -7,14 +7,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import type { Child, ChildEnd } from "./port.ts";
 
-/** Starts a process. @param command The program and its arguments. */
+/** Starts a process. @param command The program and its arguments. @param env Laid over ours; what is undefined is taken out. */
 export function startProcess(
   [program, ...args]: readonly string[],
-  env: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string | undefined>>,
 ): Child {
   let child: ChildProcess;
+  const all = Object.entries({ ...process.env, ...env }).filter(([, value]) => value !== undefined);
   try {
-    child = spawn(program!, args, { stdio: ["pipe", "inherit", "inherit"], env: { ...process.env, ...env } });
+    child = spawn(program!, args, { stdio: ["pipe", "inherit", "inherit"], env: Object.fromEntries(all) });
   } catch (error) {
     return {
       pid: 0,

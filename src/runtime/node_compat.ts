@@ -77,7 +77,11 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     rename: (from, to) => rename(from, to),
     remove: (path) => rm(path, { recursive: true, force: true }),
     isBuiltin,
-    startSelf: (args, env) => startProcess([...self(), ...args], { ...Object.fromEntries(hidden), ...env }),
+    startSelf: (args, env, program) =>
+      startProcess([...(program === undefined ? self() : [program]), ...args], {
+        ...Object.fromEntries(hidden),
+        ...env,
+      }),
     taskProgram: (options) => taskProgram(options, whole),
     isForTasks() {
       whole = { argument: FOR_TASKS };

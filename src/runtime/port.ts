@@ -297,10 +297,16 @@ export interface Runtime {
   /** Whether a module of this name comes with the runtime, such as `fs`. */
   isBuiltin(name: string): boolean;
   /**
-   * Starts this program anew, as a process of its own, with other arguments and with `env` laid over the environment. It
-   * can tell when we are gone: `onParentGone`.
+   * Starts this program anew, as a process of its own, with other arguments and with `env` laid over the environment, from
+   * which what is undefined there is taken. It can tell when we are gone: `onParentGone`.
+   *
+   * @param program Path of an executable that is the same program, of another environment. Default: this one.
    */
-  startSelf(args: readonly string[], env: Readonly<Record<string, string>>): Child;
+  startSelf(
+    args: readonly string[],
+    env: Readonly<Record<string, string | undefined>>,
+    program?: string,
+  ): Child;
   /**
    * The program and its arguments that run JavaScript in this runtime, in a process: the program of what runs tasks. Where
    * this program was started as a whole, it is that again, which then runs what `runTasks` gives it.

@@ -32,22 +32,33 @@ async function agent(this: CliContext, flags: Flags): Promise<void> {
     );
   }
   if (flags.printConfig) return;
-  this.exitCode = flags.supervise
-    ? await superviseAgent(flags)
-    : await runAgent(config, { follow: flags.follow === true });
+  const [{ ANOTHER_WAITS, supervision }, { hasFetched }, { runtime }] = await Promise.all([
+    import("../../agent/supervise.ts"),
+    import("../run/agents.ts"),
+    import("../../runtime/runtime.ts"),
+  ]);
+  const parent = supervision(runtime);
+  const supervises = flags.supervise || !parent.supervised && await hasFetched(runtime, config.stateDir);
+  if (!supervises) this.exitCode = await runAgent(config, { follow: flags.follow === true, ...parent });
+  const another = this.exitCode === ANOTHER_WAITS && !parent.supervised;
+  if (supervises || another) this.exitCode = await superviseAgent(config, flags);
 }
 
-async function superviseAgent({ follow }: Flags): Promise<number> {
-  const [{ childVariables, supervise }, { systemClock }, { runtime }] = await Promise.all([
+async function superviseAgent(
+  { stateDir }: import("../../config/config.ts").Config,
+  { follow }: Flags,
+): Promise<number> {
+  const [{ childVariables, supervise }, { systemClock }, { runtime }, { startedAgent }] = await Promise.all([
     import("../../agent/supervise.ts"),
     import("../../base/clock.ts"),
     import("../../runtime/runtime.ts"),
+    import("../run/agents.ts"),
   ]);
+  const args = ["agent", ...(follow ? ["--follow"] : [])];
   return await supervise({
     clock: systemClock,
     random: Math.random,
-    start: (lastEnd) =>
-      runtime.startSelf(["agent", ...(follow ? ["--follow"] : [])], childVariables(lastEnd)),
+    start: (lastEnd) => startedAgent({ runtime, stateDir, args, own: [] }, childVariables(lastEnd)),
     onSignal: (listener) => runtime.onSignal(listener),
     reachesChild: (signal) => signal === "SIGINT" && runtime.stderr.isTTY,
     note: (text) => runtime.stderr.write(`outrider · ${indented(text)}\n`),
@@ -56,11 +67,14 @@ async function superviseAgent({ follow }: Flags): Promise<number> {
 
 async function runAgent(
   config: import("../../config/config.ts").Config,
-  { follow }: { readonly follow: boolean },
+  { follow, supervised, lastEnd }: {
+    readonly follow: boolean;
+    readonly supervised: boolean;
+    readonly lastEnd: string | undefined;
+  },
 ): Promise<number> {
   const [
     { startAgentHere },
-    { supervision },
     { runtime },
     { systemClock },
     { VERSION },
@@ -68,7 +82,6 @@ async function runAgent(
     { plainPaint },
   ] = await Promise.all([
     import("../../agent/start.ts"),
-    import("../../agent/supervise.ts"),
     import("../../runtime/runtime.ts"),
     import("../../base/clock.ts"),
     import("../../version.ts"),
@@ -81,7 +94,6 @@ async function runAgent(
   const level = config.logLevel === "debug" ? "info" : config.logLevel;
   const note = (text: string) =>
     stderr.write(`${timeOfDay(systemClock.now())} outrider · ${indented(text)}\n`);
-  const { supervised, lastEnd } = supervision(runtime);
   if (supervised) {
     runtime.onParentGone(() => {
       note("The supervisor is gone: ending at once; the next start goes on with what runs");
