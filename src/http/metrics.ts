@@ -14,6 +14,8 @@ import type { HttpOptions, HttpRun } from "./port.ts";
 const DURATIONS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800, 3_600];
 const GAPS = [0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.01, 0.1, 1, 10];
 
+const WORKER_STATES = ["busy", "idle", "starting"] as const;
+const HELD = ["processor", "memory", "limit"] as const;
 const STANDINGS = ["waiting", "ready", "running", "retrying"] as const;
 
 /** The metrics of one process. */
@@ -130,7 +132,11 @@ export class Metrics {
       }),
       ...metric("outrider_workers", "gauge", {
         help: "Workers by what they do",
-        lines: Object.entries(workers).map(([state, count]) => `outrider_workers{state="${state}"} ${count}`),
+        lines: WORKER_STATES.map((state) => `outrider_workers{state="${state}"} ${workers[state]}`),
+      }),
+      ...metric("outrider_workers_held", "gauge", {
+        help: "1 while tasks wait and no worker more is started, by what keeps it",
+        lines: HELD.map((by) => `outrider_workers_held{by="${by}"} ${workers.held === by ? 1 : 0}`),
       }),
       ...gauge("outrider_store_keys", "Keys in the store", store.keys),
       ...gauge("outrider_store_characters", "Characters of keys and values in the store", store.size),

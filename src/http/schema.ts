@@ -72,7 +72,15 @@ const statusOfRun = v.object({
     "What the first 50 waiting tasks wait for; more: how many needs are not listed.",
   ),
   skipped: about(v.array(v.object({ task: v.string(), because: v.string() })), "The first 50."),
-  workers: v.object({ busy: count, idle: count, starting: count }),
+  workers: v.object({
+    ...{ busy: count, idle: count, starting: count },
+    held: v.exactOptional(
+      about(
+        v.picklist(["processor", "memory", "limit"]),
+        "Why there are not more though tasks wait: the cores are busy, memory is short, or there are as many as there may be.",
+      ),
+    ),
+  }),
   store: v.object({ keys: count, size: count, waits: count }),
   events: about(count, "Number of the newest event."),
 });

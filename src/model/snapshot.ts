@@ -56,8 +56,16 @@ export interface RunSnapshot {
   readonly running: readonly RunningAttempt[];
   /** Names of tasks that will start next, at most `limit` of them, in order. */
   readonly next: readonly string[];
-  /** Workers that run something, that have nothing to do, and that are not ready yet. */
-  readonly workers: { readonly busy: number; readonly idle: number; readonly starting: number };
+  /**
+   * Workers that run something, that have nothing to do, and that are not ready yet. `held`: why there are not more though
+   * tasks wait: the cores are busy, memory is short, or there are as many as there may be.
+   */
+  readonly workers: {
+    readonly busy: number;
+    readonly idle: number;
+    readonly starting: number;
+    readonly held?: "processor" | "memory" | "limit";
+  };
 }
 
 /** Where one task stands. */

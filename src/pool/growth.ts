@@ -1,16 +1,27 @@
 /**
- * Owns when a run gets more workers: as many as there are ready attempts up to the base, beyond it only after they have waited.
+ * Owns when a run gets more workers: as many as there are ready attempts up to the base, beyond it only where that helps.
  * Must not know who gets which attempt.
- * Invariant: beyond the base, workers come in rounds that at most double them, and none while others start.
+ * Invariant: beyond the base, workers come in rounds, one at a time, and no round begins while others start, while the
+ * cores that this process may use are busy, or where memory is short.
  */
 import type { Crew } from "./crew.ts";
 import type { Lane } from "./lane.ts";
 import type { NamedTimers } from "./named_timers.ts";
 import type { Pace } from "./pace.ts";
-import type { PoolTimer, Supply } from "./port.ts";
+import type { Capacity, Held, PoolTimer, Supply } from "./port.ts";
 
-/** A ready task that has waited this long makes the pool grow, in milliseconds. */
+/** A ready task that has waited this long makes the pool grow, in milliseconds; the processor's use is seen over as long. */
 const GROW_MS = 20;
+/** Beyond this share of the cores that this process may use, a thread more would only take time from the others. */
+const BUSY = 0.8;
+/** Below it tasks do nothing but wait: a round may be larger, and begins at once. */
+const QUIET = 0.2;
+/** Else so many looks in a row must have found a core with nothing to do: one may fall into a moment between two tasks. */
+const LOOKS = 3;
+/** How many times the workers that are there a round may add, at the most. */
+const ROUND = 1, QUIET_ROUND = 3;
+/** The share of the memory that is free which workers of a round may take. */
+const MEMORY_SHARE = 1 / 4;
 
 /** What growth depends on. */
 export interface GrowthParts {
@@ -18,10 +29,17 @@ export interface GrowthParts {
   readonly supply: Supply;
   readonly pace: Pace;
   readonly timers: NamedTimers<PoolTimer>;
+  readonly capacity: Capacity;
   /** How many there should be at once. */
   readonly workers: number;
   /** Hands out what is ready. */
   feed(): void;
+}
+
+/** How much of the processor the process had used by some time of a clock that never steps. */
+interface Used {
+  readonly cpuMs: number;
+  readonly passedMs: number;
 }
 
 /** The growth of one run's workers. */
@@ -29,6 +47,12 @@ export class Growth {
   readonly #parts: GrowthParts;
   /** What ran on each lane when it was looked last. */
   #seen: ReadonlyMap<Lane, number | undefined> = new Map();
+  /** As it was then; not known if workers were starting, which takes the processor by itself. */
+  #used: Used | undefined;
+  /** How many looks in a row have found that the cores are not all busy. */
+  #calm = 0;
+  /** What keeps the pool from growing though tasks wait. */
+  held: Held | undefined;
 
   constructor(parts: GrowthParts) {
     this.#parts = parts;
@@ -38,13 +62,21 @@ export class Growth {
   check(): void {
     const { crew, timers, workers } = this.#parts;
     const waiting = this.#waiting();
-    if (waiting === 0) return;
+    if (waiting === 0) {
+      this.held = undefined;
+      return;
+    }
     const most = Math.min(workers - crew.taking.size, crew.room);
     for (let more = Math.min(waiting - crew.starting, most); more > 0; more--) crew.grow();
-    if (crew.room > 0 && !timers.has("grow")) {
-      this.#seen = new Map([...crew.taking].map((lane) => [lane, lane.running?.seq]));
-      timers.after("grow", { ms: GROW_MS, act: () => this.#afterWait() });
-    }
+    if (crew.room <= 0) this.held = "limit";
+    else if (!timers.has("grow")) this.#look();
+  }
+
+  #look(): void {
+    const { crew, timers } = this.#parts;
+    this.#seen = new Map([...crew.taking].map((lane) => [lane, lane.running?.seq]));
+    this.#used = crew.starting === 0 ? this.#usedNow() : undefined;
+    timers.after("grow", { ms: GROW_MS, act: () => this.#afterWait() });
   }
 
   /** Attempts that could run now if there were a lane: ready ones, and independent ones behind a running one. */
@@ -64,13 +96,53 @@ export class Growth {
     );
     const ready = supply.ready + supply.readyAlone;
     const drainMs = ready * pace.meanMs / Math.max(1, size);
-    // In rounds, each at most doubling: a worker that starts takes time from those that run, so that many at once only
-    // make a queue longer that would be gone before they are warm.
     if (ready > 0 && crew.starting === 0 && (stuck || drainMs > GROW_MS)) {
-      const more = Math.min(ready, crew.room, Math.max(1, size));
-      for (let count = 0; count < more; count++) crew.grow();
+      this.#start(Math.min(ready, crew.room, this.#round(Math.max(1, size))));
     }
     feed();
+  }
+
+  /** How many more help, where there are some already. */
+  #round(size: number): number {
+    const { capacity } = this.#parts;
+    const busy = this.#busy();
+    this.held = undefined;
+    if (busy === undefined) return 0;
+    this.#calm = busy > BUSY ? 0 : this.#calm + 1;
+    if (busy >= QUIET && this.#calm < LOOKS) {
+      this.held = "processor";
+      return 0;
+    }
+    this.#calm = 0;
+    const fit = Math.floor(capacity.freeMemory() * MEMORY_SHARE / capacity.workerBytes);
+    if (fit < 1) this.held = "memory";
+    return Math.min(fit, size * (busy < QUIET ? QUIET_ROUND : ROUND));
+  }
+
+  /** The share of the cores that was in use since it was looked; not known if workers were starting then. */
+  #busy(): number | undefined {
+    const [before, now] = [this.#used, this.#usedNow()];
+    if (before === undefined || now.passedMs <= before.passedMs) return undefined;
+    return (now.cpuMs - before.cpuMs) / (now.passedMs - before.passedMs) / this.#parts.capacity.cores;
+  }
+
+  #usedNow(): Used {
+    const { capacity } = this.#parts;
+    return { cpuMs: capacity.cpuMs(), passedMs: capacity.clock.monotonic() };
+  }
+
+  /** One at a time: a thread that starts holds up this one, and those that are warm are to be fed meanwhile. */
+  #start(count: number): void {
+    const { crew, timers, feed } = this.#parts;
+    if (count <= 0 || crew.room <= 0 || this.#waiting() === 0) return;
+    crew.grow();
+    timers.after("start", {
+      ms: 0,
+      act: () => {
+        feed();
+        this.#start(count - 1);
+      },
+    });
   }
 
   /** What waits behind an attempt that takes long is for others. */

@@ -15,7 +15,7 @@ import { NamedTimers } from "./named_timers.ts";
 import { type OwnLanes, ownLanesOf } from "./own.ts";
 import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
-import type { PoolOptions, PoolTimer, Supply } from "./port.ts";
+import type { Held, PoolOptions, PoolTimer, Supply } from "./port.ts";
 import type { WorkerSetup } from "./protocol.ts";
 import { haltCell } from "./seat.ts";
 
@@ -57,6 +57,11 @@ export class Pool implements LaneListener {
     return this.#crew.lanes;
   }
 
+  /** Why there are not more of them though tasks wait. */
+  get held(): Held | undefined {
+    return this.#work?.growth.held;
+  }
+
   /** A lane to ask something, before the run begins. */
   first(): Lane {
     return this.#crew.first();
@@ -70,14 +75,14 @@ export class Pool implements LaneListener {
   /** Begins to run what the supply has. */
   begin(supply: Supply, setup: WorkerSetup): void {
     const crew = this.#crew;
-    const { workers } = this.#options;
+    const { workers, capacity } = this.#options;
     const pace = new Pace();
     const timers = this.#timers;
     this.#work = {
       supply,
       pace,
       dealer: new Dealer({ crew, supply, pace }),
-      growth: new Growth({ crew, supply, pace, timers, workers, feed: () => this.feed() }),
+      growth: new Growth({ crew, supply, pace, timers, capacity, workers, feed: () => this.feed() }),
     };
     crew.begin(setup);
     this.feed();

@@ -44,12 +44,29 @@ export interface PoolListener {
   replaced(lane: number, wrong?: string): void;
 }
 
+/** What the device has for workers beyond those that a run begins with. */
+export interface Capacity {
+  readonly clock: Pick<Clock, "monotonic">;
+  /** Cores that this process may use, at least 1. */
+  readonly cores: number;
+  /** Bytes that a worker takes, about. */
+  readonly workerBytes: number;
+  /** Time that all threads of this process have had of the processor, milliseconds. */
+  cpuMs(): number;
+  /** Bytes that this process may still take. */
+  freeMemory(): number;
+}
+
+/** Why a pool does not grow though tasks wait: the cores are busy, memory is short, or there are as many as there may be. */
+export type Held = "processor" | "memory" | "limit";
+
 /** How many workers a run may have, and how they are stopped. */
 export interface PoolOptions {
   readonly workers: number;
   readonly maxWorkers: number;
   readonly killGraceMs: number;
   readonly clock: Clock;
+  readonly capacity: Capacity;
   readonly start: (data: WorkerData) => Thread;
   /** A worker that was started before the run, the first one. Default: none. */
   readonly early?: Seat | undefined;
@@ -60,4 +77,4 @@ export interface PoolOptions {
 }
 
 /** What a pool waits for. */
-export type PoolTimer = "grow" | "poll" | "shrink" | "reserve";
+export type PoolTimer = "grow" | "start" | "poll" | "shrink" | "reserve";

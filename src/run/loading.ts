@@ -19,6 +19,7 @@ import { Pool } from "../pool/pool.ts";
 import { workerCode } from "../pool/worker_code.ts";
 import type { Lane } from "../pool/lane.ts";
 import { PipelineError } from "../model/problem.ts";
+import { capacityOf } from "./capacity.ts";
 import { runnerPort } from "./programs.ts";
 import { realWorld, type World } from "./world.ts";
 
@@ -119,6 +120,7 @@ export async function loadDocument(
     maxWorkers: 1,
     killGraceMs: 0,
     clock: world.clock,
+    capacity: capacityOf(world.runtime, world.clock),
     start: (data) => world.runtime.startThread({ code: workerCode, data }),
     own: runnerPort({ run: "", runtime: world.runtime, clock: world.clock, note() {} }),
     services: () => ({}),

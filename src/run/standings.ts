@@ -57,6 +57,7 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
       busy: lanes.filter((lane) => lane.outstanding > 0).length + (pool.own?.views.length ?? 0),
       idle: lanes.filter((lane) => lane.warm && lane.outstanding === 0).length + (pool.own?.kept.idle ?? 0),
       starting: lanes.filter((lane) => lane.starting).length + (pool.own?.kept.starting ?? 0),
+      ...(pool.held === undefined ? {} : { held: pool.held }),
     },
   };
 }

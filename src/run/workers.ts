@@ -13,6 +13,7 @@ import { workerCode } from "../pool/worker_code.ts";
 import { StoreError } from "../store/errors.ts";
 import type { Emitter } from "../store/events.ts";
 import { type StoreService, storeService } from "../store/rpc.ts";
+import { capacityOf } from "./capacity.ts";
 import { noFlagCalls } from "./flags.ts";
 import type { Level, LogRecord } from "../model/record.ts";
 import type { RunParts } from "./parts.ts";
@@ -41,6 +42,7 @@ export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: Worke
     maxWorkers: max,
     killGraceMs,
     clock,
+    capacity: capacityOf(runtime, clock),
     early: takeEarly(plain),
     start: (data) =>
       runtime.startThread({

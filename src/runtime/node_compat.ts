@@ -6,11 +6,12 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { isBuiltin } from "node:module";
-import { availableParallelism, platform, tmpdir } from "node:os";
+import { platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { printing } from "../base/harmless.ts";
+import { coresAllowed, freeMemory } from "./allowance.ts";
 import type { AppendFile, Output, Runtime, TaskProgramOptions, Thread, ThreadOptions } from "./port.ts";
 import { type Listen, serveWith } from "./serve.ts";
 import { newMark } from "./marks.ts";
@@ -27,6 +28,7 @@ import { type Libc, shieldStdout } from "./shield.ts";
 export interface Differences {
   readonly name: Runtime["name"];
   readonly version: string;
+  readonly threadBytes: number;
   startThread(options: ThreadOptions): Thread;
   readonly listen: Listen;
   /** The C library, where this runtime can call it and what tasks print can get past it otherwise. */
@@ -50,7 +52,7 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
   const stderr = output(() => process.stderr);
   return {
     ...differences,
-    cores: Math.max(1, availableParallelism()),
+    cores: coresAllowed(),
     pid: process.pid,
     args: process.argv.slice(2),
     stdout,
@@ -121,6 +123,7 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     findProgram,
     isDevice,
     totalMemoryBytes,
+    freeMemory: () => freeMemory(),
   };
 }
 

@@ -231,8 +231,10 @@ export interface SocketRequest {
 export interface Runtime {
   readonly name: string;
   readonly version: string;
-  /** Logical cores, at least 1. */
+  /** Logical cores that this process may use, at least 1: those that its affinity and its container leave to it. */
   readonly cores: number;
+  /** Bytes that a thread with our program takes, about. */
+  readonly threadBytes: number;
   readonly pid: number;
   /** Arguments after the program's name. */
   readonly args: readonly string[];
@@ -345,6 +347,8 @@ export interface Runtime {
   onUncaught(listener: (error: unknown) => void): () => void;
   /** Ends the process once what was written to stdout and stderr has left it. */
   exit(code: number): Promise<never>;
+  /** Bytes of memory that this process may still take: what is free on the machine, or what its container leaves. */
+  freeMemory(): number;
   /** Resident memory of the process in bytes; `undefined` where the system does not tell now. */
   memoryBytes(): number | undefined;
   /** Time that the processors have spent on this process, milliseconds. */

@@ -174,6 +174,8 @@ test("http: metrics say all that there is, each with its help and type, and a ru
       'outrider_tasks{standing="retrying"} 0',
       'outrider_workers{state="busy"} 1',
       'outrider_workers{state="idle"} 0',
+      'outrider_workers_held{by="processor"} 0',
+      'outrider_workers_held{by="limit"} 0',
       "outrider_store_characters 5",
       "outrider_store_waits 0",
       "outrider_events 1",

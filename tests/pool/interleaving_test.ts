@@ -9,7 +9,7 @@ import { Lane } from "../../src/pool/lane.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import type { Supply } from "../../src/pool/port.ts";
 import { haltCell, newSeat } from "../../src/pool/seat.ts";
-import { seeds, type Threadless, World } from "./threadless.ts";
+import { ROOMY, seeds, type Threadless, World } from "./threadless.ts";
 
 /** What tasks do, by the first letter of their name. */
 function task(world: () => World, ran: (name: string) => void) {
@@ -368,6 +368,7 @@ async function pool(seed: number, deaths: number): Promise<void> {
     maxWorkers: workers + roll(2),
     killGraceMs: 100,
     clock,
+    capacity: { ...ROOMY, clock },
     start: world.start,
     services: () => ({}),
     listener: {

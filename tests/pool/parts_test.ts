@@ -14,7 +14,7 @@ import { Offers } from "../../src/pool/offers.ts";
 import { OwnLanes } from "../../src/pool/own.ts";
 import { Pace } from "../../src/pool/pace.ts";
 import { Poll } from "../../src/pool/poll.ts";
-import type { Supply } from "../../src/pool/port.ts";
+import type { Capacity, PoolTimer, Supply } from "../../src/pool/port.ts";
 import { INBOX_CELLS, inboxMemory, InboxReader } from "../../src/pool/ring/inbox.ts";
 import { haltCell } from "../../src/pool/seat.ts";
 import { clip, ThreadLife } from "../../src/pool/thread_life.ts";
@@ -24,6 +24,7 @@ import type { Thread } from "../../src/runtime/port.ts";
 import { withEntry } from "../fixtures/kinds/with_kinds.ts";
 import { HandClock } from "../store/hand_clock.ts";
 import { settle } from "./processless.ts";
+import { ROOMY } from "./threadless.ts";
 import { Toolless } from "./toolless.ts";
 
 function itemOf(task: number, more: Partial<LaneItem> = {}): LaneItem {
@@ -391,10 +392,11 @@ test("dealer: what wants a lane to itself gets one, a fresh one where it wants t
 });
 
 /** How many are started at once, and what is done after a wait. */
-function growing(hall: Hall, workers: number) {
-  const clock = new HandClock(), timers = new NamedTimers<"grow" | "poll" | "shrink" | "reserve">(clock);
+function growing(hall: Hall, workers: number, device: Partial<Capacity> = {}) {
+  const clock = new HandClock(), timers = new NamedTimers<PoolTimer>(clock);
   const growth = new Growth({
     ...{ crew: crewOf(hall), supply: supplyOf(hall), pace: hall.pace, timers, workers },
+    capacity: { ...ROOMY, clock, ...device },
     feed: () => void hall.done.push("feed"),
   });
   const did = (act: () => void) => {
@@ -404,6 +406,7 @@ function growing(hall: Hall, workers: number) {
   };
   return {
     clock,
+    growth,
     check: () => did(() => growth.check()),
     waits: (ms: number) => did(() => clock.advance(ms)),
   };
@@ -440,7 +443,7 @@ test("growth: up to the base each that could run has a worker at once, less thos
   assert.deepEqual(growing(idle, 5).check(), [], "it will run where it is");
 });
 
-test("growth: beyond the base it is after 20 ms, where all are stuck or it would last longer, at most doubling", () => {
+test("growth: beyond the base it is after 20 ms, where all are stuck or it would last longer", () => {
   const after = (
     { ready, lanes, more = {}, ms = 0.02, moved = false }: {
       ready: number;
@@ -461,17 +464,69 @@ test("growth: beyond the base it is after 20 ms, where all are stuck or it would
     if (moved) [...hall.taking][0]!.running = { seq: 2 };
     const done = waits(1);
     assert.equal(done.at(-1), "feed");
+    for (let turn = 0; turn < 40; turn++) done.push(...waits(0));
+    assert.ok(!done.join().includes("grow,grow"), "the others are fed between two");
     return done.filter((what) => what === "grow").length;
   };
   assert.equal(after({ ready: 1, lanes: 3 }), 1);
-  assert.equal(after({ ready: 9, lanes: 3 }), 3, "a round doubles them");
+  assert.equal(after({ ready: 20, lanes: 3 }), 9, "the cores have nothing to do: three more for each");
   assert.equal(after({ ready: 9, lanes: 3, more: { room: 2 } }), 2);
   assert.equal(after({ ready: 1, lanes: 3, more: { ready: 0, readyAlone: 2 } }), 2);
   assert.equal(after({ ready: 1, lanes: 3, more: { ready: 0 } }), 0);
   assert.equal(after({ ready: 9, lanes: 3, more: { starting: 1 } }), 0, "one is on its way");
   assert.equal(after({ ready: 9, lanes: 3, moved: true }), 0, "they go on");
   assert.equal(after({ ready: 6, lanes: 3, moved: true, ms: 10 }), 0, "it would last 20 ms");
-  assert.equal(after({ ready: 6, lanes: 3, moved: true, ms: 10.1 }), 3);
+  assert.equal(after({ ready: 6, lanes: 3, moved: true, ms: 10.1 }), 6);
+});
+
+test("growth: beyond the base it is for cores that have nothing to do and memory that is free, and it says what holds it", () => {
+  const MIB = 2 ** 20;
+  const after = ({ busy = 0, starting = 0, freeMiB = 1_000, room = 50, looks = 1 }) => {
+    const hall = new Hall();
+    for (let count = 0; count < 4; count++) hall.lane({ running: { seq: 1 } });
+    Object.assign(hall, { ready: 40, room, starting });
+    let cpu = 0;
+    const { check, waits, growth } = growing(hall, 4, {
+      ...{ cores: 2, workerBytes: 10 * MIB, cpuMs: () => cpu, freeMemory: () => freeMiB * MIB },
+    });
+    const done: string[] = [];
+    for (let look = 0; look < looks; look++) {
+      check();
+      cpu += busy * 2 * 20;
+      hall.starting = 0;
+      done.push(...waits(20));
+    }
+    for (let turn = 0; turn < 40; turn++) done.push(...waits(0));
+    return [done.filter((what) => what === "grow").length, growth.held];
+  };
+  assert.deepEqual(after({ busy: 0.19 }), [12, undefined], "tasks do nothing but wait");
+  assert.deepEqual(after({ busy: 0.2, looks: 2 }), [0, "processor"], "it may be a moment between two tasks");
+  assert.deepEqual(after({ busy: 0.2, looks: 3 }), [4, undefined], "a round doubles them");
+  assert.deepEqual(after({ busy: 0.8, looks: 3 }), [4, undefined]);
+  assert.deepEqual(after({ busy: 0.81, looks: 9 }), [0, "processor"]);
+  assert.deepEqual(after({ starting: 1 }), [0, undefined], "starting takes the processor by itself");
+  assert.deepEqual(after({ freeMiB: 80 }), [2, undefined], "a quarter of what is free");
+  assert.deepEqual(after({ freeMiB: 39 }), [0, "memory"]);
+  assert.deepEqual(after({ room: 3 }), [3, undefined]);
+  assert.deepEqual(after({ room: 0 }), [0, "limit"]);
+});
+
+test("growth: a round ends when nothing waits any more, and what held it is forgotten with it", () => {
+  const hall = new Hall();
+  for (let count = 0; count < 2; count++) hall.lane({ running: { seq: 1 } });
+  Object.assign(hall, { ready: 9, room: 9 });
+  const { check, waits, growth } = growing(hall, 2, { cores: 1, cpuMs: () => 0 });
+  check();
+  waits(20);
+  waits(0);
+  hall.ready = 0;
+  assert.deepEqual([...waits(0), ...waits(0), ...waits(100)].filter((what) => what === "grow"), []);
+  Object.assign(hall, { ready: 9, room: 0 });
+  check();
+  assert.equal(growth.held, "limit");
+  hall.ready = 0;
+  check();
+  assert.equal(growth.held, undefined);
 });
 
 test("growth: what waits behind what takes long is for others, and what has moved on keeps its own", () => {

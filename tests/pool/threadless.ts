@@ -5,6 +5,7 @@
  * Must not know what is tested.
  * Invariant: the same seed gives the same order of everything. What is not on the stack goes on; what is, waits for it.
  */
+import type { Capacity } from "../../src/pool/port.ts";
 import type { Control, WorkerData } from "../../src/pool/protocol.ts";
 import { atoms } from "../../src/pool/ring/atoms.ts";
 import { InboxReader } from "../../src/pool/ring/inbox.ts";
@@ -351,3 +352,12 @@ export class Threadless {
     else if (typeof message === "object" && "do" in message!) this.line.obey(message as Control);
   }
 }
+
+/** A device with room for any number of workers, whose cores have nothing to do. */
+export const ROOMY: Capacity = {
+  clock: { monotonic: () => performance.now() },
+  cores: 4,
+  workerBytes: 1,
+  cpuMs: () => 0,
+  freeMemory: () => Infinity,
+};

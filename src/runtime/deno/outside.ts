@@ -14,6 +14,8 @@ export function deno(): Runtime {
   return nodeCompatible({
     name: "deno",
     version: Deno.version.deno,
+    // Measured with a worker that has run a task.
+    threadBytes: 17 * 2 ** 20,
     listen,
     // Which permissions were given can't be asked; who may start processes may do everything by them.
     self: () => {

@@ -1,0 +1,94 @@
+/**
+ * Owns how many cores and how much memory this process may use: what its container leaves of what the machine has.
+ * Must not know what they are used for.
+ * Invariant: a limit that can't be read is none; what is told is never more than the machine has.
+ */
+import { readFileSync } from "node:fs";
+import { availableParallelism, freemem } from "node:os";
+
+/** Where the system tells. Replaced in tests. */
+export interface AllowanceFiles {
+  /** The text of a small file; `undefined` where there is none or it can't be read. */
+  read(path: string): string | undefined;
+  /** Logical cores that the scheduler of the system may put this process on. */
+  readonly cores: number;
+  /** Bytes of the machine's memory that nothing uses. */
+  free(): number;
+}
+
+/** The system as it is. */
+export const systemFiles: AllowanceFiles = {
+  read: (path) => {
+    try {
+      return readFileSync(path, "utf8");
+    } catch {
+      return undefined;
+    }
+  },
+  cores: Math.max(1, availableParallelism()),
+  free: freemem,
+};
+
+/** Where groups of processes are, in version 2 and, for a controller, in version 1. */
+const GROUPS = "/sys/fs/cgroup";
+/** Version 1 says so where there is no limit: a number near 2^63. */
+const NO_LIMIT = 2 ** 60;
+
+/** Logical cores that this process may use, at least 1: those of its quota, rounded up, where there are fewer. */
+export function coresAllowed({ read, cores }: AllowanceFiles = systemFiles): number {
+  let least = cores;
+  for (const folder of foldersOf(read)) {
+    const quota = quotaOf(read, folder);
+    if (quota !== undefined) least = Math.min(least, quota);
+  }
+  return Math.max(1, Math.ceil(least));
+}
+
+/** Bytes of memory that this process may still take: those that the machine has, or the least that a group leaves. */
+export function freeMemory({ read, free }: AllowanceFiles = systemFiles): number {
+  const told = /^MemAvailable:\s+(\d+) kB$/m.exec(read("/proc/meminfo") ?? "")?.[1];
+  let least = told === undefined ? free() : Number(told) * 1024;
+  for (const folder of foldersOf(read)) {
+    const left = leftIn(read, folder);
+    if (left !== undefined) least = Math.min(least, left);
+  }
+  return Math.max(0, least);
+}
+
+type Read = AllowanceFiles["read"];
+
+/** Folders of the groups that this process is in, and of those above: each may have a limit. */
+function foldersOf(read: Read): string[] {
+  const folders: string[] = [];
+  for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {
+    const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
+    if (controllers === undefined || path === undefined) continue;
+    const own = controllers.split(",");
+    if (controllers !== "" && !own.includes("cpu") && !own.includes("memory")) continue;
+    const roots = controllers === "" ? [GROUPS] : own.map((controller) => `${GROUPS}/${controller}`);
+    // A path from outside of the container is not there; its root is the group then.
+    const parts = path.split("/").filter((part) => part !== "");
+    for (const root of roots) {
+      for (let depth = parts.length; depth >= 0; depth--) {
+        folders.push([root, ...parts.slice(0, depth)].join("/"));
+      }
+    }
+  }
+  return [...new Set(folders)];
+}
+
+function quotaOf(read: Read, folder: string): number | undefined {
+  const [quota, period] = read(`${folder}/cpu.max`)?.split(/\s+/) ??
+    [read(`${folder}/cpu.cfs_quota_us`), read(`${folder}/cpu.cfs_period_us`)];
+  const share = Number(quota) / Number(period);
+  return share > 0 && Number.isFinite(share) ? share : undefined;
+}
+
+function leftIn(read: Read, folder: string): number | undefined {
+  const limit = Number(read(`${folder}/memory.max`) ?? read(`${folder}/memory.limit_in_bytes`));
+  const used = Number(read(`${folder}/memory.current`) ?? read(`${folder}/memory.usage_in_bytes`));
+  if (!(limit >= 0 && limit < NO_LIMIT && used >= 0)) return undefined;
+  // Pages of files that nobody has used of late go when others want memory.
+  const pages = /^(?:total_)?inactive_file (\d+)$/m.exec(read(`${folder}/memory.stat`) ?? "")?.[1] ?? 0;
+  return Math.max(0, limit - used + Number(pages));
+}

@@ -1,0 +1,70 @@
+/** How many cores and how much memory this process may use, by what systems tell: none, groups of version 1 and of version 2. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { coresAllowed, freeMemory, systemFiles } from "../../src/runtime/allowance.ts";
+
+const MIB = 2 ** 20;
+
+/** A system with these files. */
+function system(files: Readonly<Record<string, string>>, cores = 8) {
+  return { read: (path: string): string | undefined => files[path], cores, free: () => 1_000 * MIB };
+}
+
+const V2 = "0::/kubepods/pod1\n";
+const V1 = "5:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc\n3:pids:/docker/abc\n0::/\n";
+
+test("cores are those of the scheduler, or of the least quota of a group above, rounded up", () => {
+  const cores = (files: Readonly<Record<string, string>>) => coresAllowed(system(files));
+  assert.equal(cores({}), 8);
+  assert.equal(cores({ "/proc/self/cgroup": V2 }), 8);
+  const at = (folder: string, max: string) => ({
+    "/proc/self/cgroup": V2,
+    [`/sys/fs/cgroup${folder}/cpu.max`]: max,
+  });
+  assert.equal(cores(at("/kubepods/pod1", "max 100000\n")), 8);
+  assert.equal(cores(at("/kubepods/pod1", "200000 100000\n")), 2);
+  assert.equal(cores(at("/kubepods", "250000 100000\n")), 3);
+  assert.equal(cores(at("", "50000 100000\n")), 1, "as a container sees its own group");
+  assert.equal(cores(at("/kubepods/pod1", "9000000 100000\n")), 8);
+  assert.equal(cores(at("/kubepods/pod1", "nonsense")), 8);
+  const v1 = (quota: string) => ({
+    "/proc/self/cgroup": V1,
+    "/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_quota_us": quota,
+    "/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_period_us": "100000\n",
+  });
+  assert.equal(cores(v1("-1\n")), 8);
+  assert.equal(cores(v1("150000\n")), 2);
+});
+
+test("memory is what the machine has available, or what the tightest group leaves, with pages of files that can go", () => {
+  const free = (files: Readonly<Record<string, string>>) => freeMemory(system(files)) / MIB;
+  const bytes = (mib: number) => `${mib * MIB}\n`;
+  const meminfo = { "/proc/meminfo": "MemTotal: 9999999 kB\nMemAvailable:   512000 kB\n" };
+  assert.equal(free({}), 1_000);
+  assert.equal(free(meminfo), 500);
+  const group = "/sys/fs/cgroup/kubepods/pod1";
+  const v2 = (max: string, current: number, inactive = 0) => ({
+    ...meminfo,
+    "/proc/self/cgroup": V2,
+    [`${group}/memory.max`]: max,
+    [`${group}/memory.current`]: bytes(current),
+    [`${group}/memory.stat`]: `anon 5\ninactive_file ${inactive * MIB}\n`,
+  });
+  assert.equal(free(v2("max\n", 100)), 500);
+  assert.equal(free(v2(bytes(256), 100)), 156);
+  assert.equal(free(v2(bytes(256), 100, 30)), 186);
+  assert.equal(free(v2(bytes(256), 300)), 0);
+  const v1 = (limit: string) => ({
+    ...meminfo,
+    "/proc/self/cgroup": V1,
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes": limit,
+    "/sys/fs/cgroup/memory/memory.usage_in_bytes": bytes(64),
+  });
+  assert.equal(free(v1("9223372036854771712\n")), 500);
+  assert.equal(free(v1(bytes(128))), 64);
+});
+
+test("what this machine tells is within what it has", () => {
+  assert.ok(coresAllowed() >= 1 && coresAllowed() <= systemFiles.cores);
+  assert.ok(freeMemory() > 0);
+});
