@@ -4,7 +4,7 @@
  * Invariant: a limit that can't be read is none; what is told is never more than the machine has.
  */
 import { readFileSync } from "node:fs";
-import { availableParallelism, freemem } from "node:os";
+import { availableParallelism, freemem, totalmem } from "node:os";
 
 /** Where the system tells. Replaced in tests. */
 export interface AllowanceFiles {
@@ -12,7 +12,9 @@ export interface AllowanceFiles {
   read(path: string): string | undefined;
   /** Logical cores that the scheduler of the system may put this process on. */
   readonly cores: number;
-  /** Bytes of the machine's memory that nothing uses. */
+  /** Bytes of memory that the machine has. */
+  readonly total: number;
+  /** Bytes of it that nothing uses. */
   free(): number;
 }
 
@@ -26,6 +28,7 @@ export const systemFiles: AllowanceFiles = {
     }
   },
   cores: Math.max(1, availableParallelism()),
+  total: totalmem(),
   free: freemem,
 };
 
@@ -42,6 +45,14 @@ export function coresAllowed({ read, cores }: AllowanceFiles = systemFiles): num
     if (quota !== undefined) least = Math.min(least, quota);
   }
   return Math.max(1, Math.ceil(least));
+}
+
+/** Bytes of memory that this process may have, with all others of its container: those that the machine has, or a group's least. */
+export function memoryAllowed({ read, total }: AllowanceFiles = systemFiles): number {
+  const limits = foldersOf(read).map((folder) => limitOf(read, folder)).filter((limit) =>
+    limit !== undefined
+  );
+  return Math.min(total, ...limits);
 }
 
 /** Bytes of memory that this process may still take: those that the machine has, or the least that a group leaves. */
@@ -84,10 +95,16 @@ function quotaOf(read: Read, folder: string): number | undefined {
   return share > 0 && Number.isFinite(share) ? share : undefined;
 }
 
+function limitOf(read: Read, folder: string): number | undefined {
+  const text = read(`${folder}/memory.max`) ?? read(`${folder}/memory.limit_in_bytes`);
+  const limit = /^\d+\s*$/.test(text ?? "") ? Number(text) : NO_LIMIT;
+  return limit < NO_LIMIT ? limit : undefined;
+}
+
 function leftIn(read: Read, folder: string): number | undefined {
-  const limit = Number(read(`${folder}/memory.max`) ?? read(`${folder}/memory.limit_in_bytes`));
+  const limit = limitOf(read, folder);
   const used = Number(read(`${folder}/memory.current`) ?? read(`${folder}/memory.usage_in_bytes`));
-  if (!(limit >= 0 && limit < NO_LIMIT && used >= 0)) return undefined;
+  if (limit === undefined || !(used >= 0)) return undefined;
   // Pages of files that nobody has used of late go when others want memory.
   const pages = /^(?:total_)?inactive_file (\d+)$/m.exec(read(`${folder}/memory.stat`) ?? "")?.[1] ?? 0;
   return Math.max(0, limit - used + Number(pages));

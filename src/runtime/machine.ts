@@ -1,11 +1,11 @@
 /**
- * Owns what the machine has that a run may ask for: programs, devices, memory.
+ * Owns what the machine has that a run may ask for: programs, devices.
  * Must not know who asks.
  * Invariant: nothing is started, and no device is opened.
  */
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
-import { platform, totalmem } from "node:os";
+import { platform } from "node:os";
 import { delimiter, resolve } from "node:path";
 
 /** What Windows puts behind a name that has no ending, unless `PATHEXT` says otherwise. */
@@ -52,9 +52,4 @@ export async function isDevice(path: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** Memory of the machine, bytes; a container may have less. */
-export function totalMemoryBytes(): number {
-  return totalmem();
 }

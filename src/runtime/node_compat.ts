@@ -11,7 +11,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { printing } from "../base/harmless.ts";
-import { coresAllowed, freeMemory } from "./allowance.ts";
+import { coresAllowed, freeMemory, memoryAllowed } from "./allowance.ts";
 import type { AppendFile, Output, Runtime, TaskProgramOptions, Thread, ThreadOptions } from "./port.ts";
 import { type Listen, serveWith } from "./serve.ts";
 import { newMark } from "./marks.ts";
@@ -21,7 +21,7 @@ import { startProcess } from "./child.ts";
 import { readText } from "./files.ts";
 import { aboutFile, openFile, syncFolder } from "./pieces.ts";
 import { startGroup } from "./group.ts";
-import { findProgram, isDevice, totalMemoryBytes } from "./machine.ts";
+import { findProgram, isDevice } from "./machine.ts";
 import { type Libc, shieldStdout } from "./shield.ts";
 
 /** What differs between the runtimes. */
@@ -122,7 +122,7 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     memoryBytes,
     findProgram,
     isDevice,
-    totalMemoryBytes,
+    memoryAllowed: () => memoryAllowed(),
     freeMemory: () => freeMemory(),
   };
 }

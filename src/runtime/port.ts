@@ -347,6 +347,8 @@ export interface Runtime {
   onUncaught(listener: (error: unknown) => void): () => void;
   /** Ends the process once what was written to stdout and stderr has left it. */
   exit(code: number): Promise<never>;
+  /** Bytes of memory that this process may have with all others of its container: what the machine has, or a limit below it. */
+  memoryAllowed(): number;
   /** Bytes of memory that this process may still take: what is free on the machine, or what its container leaves. */
   freeMemory(): number;
   /** Resident memory of the process in bytes; `undefined` where the system does not tell now. */
@@ -365,6 +367,4 @@ export interface Runtime {
   ): Promise<string | undefined>;
   /** Whether there is a device at a path. It is not opened. */
   isDevice(path: string): Promise<boolean>;
-  /** Memory of the machine, bytes; a container may have less. */
-  totalMemoryBytes(): number;
 }

@@ -1,15 +1,21 @@
 /** How many cores and how much memory this process may use, by what systems tell: none, groups of version 1 and of version 2. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { coresAllowed, freeMemory, systemFiles } from "../../src/runtime/allowance.ts";
+import { coresAllowed, freeMemory, memoryAllowed, systemFiles } from "../../src/runtime/allowance.ts";
 
 const MIB = 2 ** 20;
 
 /** A system with these files. */
 function system(files: Readonly<Record<string, string>>, cores = 8) {
-  return { read: (path: string): string | undefined => files[path], cores, free: () => 1_000 * MIB };
+  return {
+    read: (path: string): string | undefined => files[path],
+    cores,
+    total: 1_024 * MIB,
+    free: () => 1_000 * MIB,
+  };
 }
 
+const bytes = (mib: number) => `${mib * MIB}\n`;
 const V2 = "0::/kubepods/pod1\n";
 const V1 = "5:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc\n3:pids:/docker/abc\n0::/\n";
 
@@ -38,7 +44,6 @@ test("cores are those of the scheduler, or of the least quota of a group above, 
 
 test("memory is what the machine has available, or what the tightest group leaves, with pages of files that can go", () => {
   const free = (files: Readonly<Record<string, string>>) => freeMemory(system(files)) / MIB;
-  const bytes = (mib: number) => `${mib * MIB}\n`;
   const meminfo = { "/proc/meminfo": "MemTotal: 9999999 kB\nMemAvailable:   512000 kB\n" };
   assert.equal(free({}), 1_000);
   assert.equal(free(meminfo), 500);
@@ -64,7 +69,29 @@ test("memory is what the machine has available, or what the tightest group leave
   assert.equal(free(v1(bytes(128))), 64);
 });
 
+test("the memory that there may be in all is the least that the machine, the group or one around it allows", () => {
+  const allowed = (files: Readonly<Record<string, string>>) => memoryAllowed(system(files)) / MIB;
+  const limit = (path: string, text: string) => ({ [`/sys/fs/cgroup${path}`]: text });
+  const group = "0::/system.slice/outrider.service\n";
+  assert.equal(allowed({}), 1_024);
+  const of = "/system.slice/outrider.service/memory.max";
+  assert.equal(allowed({ "/proc/self/cgroup": group, ...limit(of, "max\n") }), 1_024);
+  assert.equal(
+    allowed({ "/proc/self/cgroup": group, ...limit("/system.slice/memory.max", bytes(300)) }),
+    300,
+  );
+  assert.equal(allowed({ "/proc/self/cgroup": "0::/\n", ...limit("/memory.max", bytes(200)) }), 200);
+  assert.equal(
+    allowed({
+      "/proc/self/cgroup": "5:cpu:/x\n4:hugetlb,memory:/docker/1\n0::/docker/1\n",
+      ...limit("/memory/docker/1/memory.limit_in_bytes", bytes(100)),
+      ...limit("/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+    }),
+    100,
+  );
+});
+
 test("what this machine tells is within what it has", () => {
   assert.ok(coresAllowed() >= 1 && coresAllowed() <= systemFiles.cores);
-  assert.ok(freeMemory() > 0);
+  assert.ok(freeMemory() > 0 && memoryAllowed() > MIB);
 });

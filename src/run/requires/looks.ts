@@ -9,7 +9,7 @@ import { requiredBytes } from "../../pipeline/document/requires.ts";
 import type { Requires } from "../../pipeline/document/manifest.ts";
 import { pythonPackages } from "../../pool/kinds/python_packages.ts";
 import type { RunnerPort } from "../../pool/kinds/runner.ts";
-import { allowedMemory, capabilitiesOf, debianPackagesOf } from "./machine.ts";
+import { capabilitiesOf, debianPackagesOf } from "./machine.ts";
 import { requirementOf, takes } from "./python_versions.ts";
 
 /** Says what is wrong with one thing, and what to do; nothing if it is there. */
@@ -100,7 +100,7 @@ const memory: Look = {
   key: "memory",
   entries: ({ memory }) => memory,
   async begin({ runtime }) {
-    const bytes = await allowedMemory(runtime);
+    const bytes = runtime.memoryAllowed();
     return (wanted) =>
       bytes >= requiredBytes(wanted)
         ? undefined

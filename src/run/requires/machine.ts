@@ -1,5 +1,5 @@
 /**
- * Owns what the machine says of itself where a run asks for it: capabilities, memory, packages of Debian.
+ * Owns what the machine says of itself where a run asks for it: capabilities, packages of Debian.
  * Must not know what is required.
  * Invariant: what can't be told is `undefined`, never a guess.
  */
@@ -7,7 +7,7 @@ import { CAPABILITIES, type Capability } from "../../model/capability.ts";
 import type { Runtime } from "../../runtime/port.ts";
 
 /** The part of the runtime that is asked. */
-export type MachineRuntime = Pick<Runtime, "readText" | "list" | "totalMemoryBytes">;
+export type MachineRuntime = Pick<Runtime, "readText" | "list">;
 
 /** Most of a file that is read, bytes: dpkg's status of a desktop has some 5 MB. */
 const MAX_BYTES: number = 64 * 1024 ** 2;
@@ -18,28 +18,6 @@ export async function capabilitiesOf(runtime: MachineRuntime): Promise<ReadonlyS
   if (mask === undefined) return undefined;
   const bits = BigInt(`0x${mask}`);
   return new Set(CAPABILITIES.filter((_, bit) => bits >> BigInt(bit) & 1n));
-}
-
-/** The memory that this process may have with all others of its container, or of the machine. */
-export async function allowedMemory(runtime: MachineRuntime): Promise<number> {
-  const groups = await textOf(runtime, "/proc/self/cgroup");
-  const files = groups.split("\n").flatMap((line) => {
-    const [, controllers, group] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
-    if (controllers === "") return above(group!).map((folder) => `/sys/fs/cgroup${folder}/memory.max`);
-    return controllers?.split(",").includes("memory")
-      ? above(group!).map((folder) => `/sys/fs/cgroup/memory${folder}/memory.limit_in_bytes`)
-      : [];
-  });
-  const limits = await Promise.all(files.map((file) => textOf(runtime, file)));
-  // "max" is no limit; so is the number of the older kind, which is more than any machine has.
-  const numbers = limits.map((text) => text.trim()).filter((text) => /^\d+$/.test(text)).map(Number);
-  return Math.min(runtime.totalMemoryBytes(), ...numbers);
-}
-
-/** A group's folder and those around it; a container may see only the outermost. */
-function above(group: string): string[] {
-  const parts = group.split("/").filter((part) => part !== "");
-  return [...parts.map((_, at) => `/${parts.slice(0, at + 1).join("/")}`), ""];
 }
 
 /** Debian's packages that are installed, with what they provide; `undefined` where dpkg keeps no list. */
