@@ -1,11 +1,12 @@
 /**
- * Owns the body of an answer that goes on: texts for one reader, who may read nothing, and what all readers together may
+ * Owns the body of an answer that goes on: texts, or bytes, for one reader, who may read nothing, and what all readers together may
  * keep in memory.
  * Must not know what is told, nor how it is asked for.
  * Invariant: a stream goes no faster than it is read and holds one text at a time. It is over once, and `over` is called
  * once, whatever happens to it: its texts end or fail, its reader goes, its reader takes nothing for `stallMs`, or nobody
  * ever reads it.
  */
+import type { Bytes } from "./bytes.ts";
 import type { Clock } from "./clock.ts";
 
 /** Characters after which a page of texts is full; one record alone may have more. */
@@ -13,8 +14,8 @@ export const PAGE_SIZE: number = 64 * 1024;
 
 /** What a stream is made of. */
 export interface ReaderStreamOptions {
-  /** What is told; between two texts it may wait. It is returned when the stream is over. */
-  readonly texts: AsyncGenerator<string, void, undefined>;
+  /** What is told; between two texts it may wait. Bytes leave as they are. It is returned when the stream is over. */
+  readonly texts: AsyncGenerator<string | Bytes, void, undefined>;
   /** The longest time that a reader takes nothing, milliseconds. */
   readonly stallMs: number;
   readonly clock: Pick<Clock, "after">;
@@ -27,10 +28,10 @@ export interface ReaderStreamOptions {
 }
 
 /** The body of an answer. A reader that stalls, and one whose texts fail, sees its connection broken off. */
-export function readerStream(options: ReaderStreamOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
+export function readerStream(options: ReaderStreamOptions): ReadableStream<Bytes> {
   const { texts, stallMs, clock, signal, over, failed } = options;
   const encoder = new TextEncoder();
-  let rest = "";
+  let rest: string | Bytes = "";
   let ended = false;
   let calm = () => {};
   const end = () => {
@@ -58,7 +59,7 @@ export function readerStream(options: ReaderStreamOptions): ReadableStream<Uint8
     async pull(controller) {
       calm();
       try {
-        while (rest === "" && !ended) {
+        while (rest.length === 0 && !ended) {
           const next = await texts.next();
           if (next.done) end();
           else rest = next.value;
@@ -70,10 +71,10 @@ export function readerStream(options: ReaderStreamOptions): ReadableStream<Uint8
         failed?.(error);
         return controller.error("What a reader was told could not be read on: its connection was broken off");
       }
-      const slice = startOf(rest);
+      const slice = typeof rest === "string" ? startOf(rest) : rest;
       rest = rest.slice(slice.length);
       watch(controller);
-      controller.enqueue(encoder.encode(slice));
+      controller.enqueue(typeof slice === "string" ? encoder.encode(slice) : slice);
     },
     cancel: end,
   }, { highWaterMark: 0 });

@@ -8,20 +8,46 @@ import { keptOut } from "../base/web/door.ts";
 import { Refuse } from "../base/web/refuse.ts";
 import type { Asked, Route } from "../base/web/route.ts";
 import type { GatewayParts } from "./context.ts";
+import { CHALLENGE } from "./registry/said.ts";
 import type { TokenRow } from "./store.ts";
 
-/** Who asks: the token that came with a request; none where the gateway has none. @throws {Refuse} If it is not let in. */
+/**
+ * Who asks: the token that came with a request; none where the gateway has none.
+ *
+ * @param basic The token may be the password of any user: so send it those who know registries.
+ * @throws {Refuse} If it is not let in.
+ */
 export async function askerOf(
   request: Request,
-  { tokens, hosts }: Pick<GatewayParts, "tokens" | "hosts">,
+  { tokens, hosts, basic = false }: Pick<GatewayParts, "tokens" | "hosts"> & { readonly basic?: boolean },
 ): Promise<TokenRow | undefined> {
   if (!tokens) return admitLocal(request, hosts);
-  const text = /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+  const [, scheme, sent] = /^(Bearer|Basic) +(\S+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
+  const text = scheme?.toLowerCase() !== "basic" ? sent : basic ? passwordIn(sent!, request) : undefined;
   const token = text === undefined ? undefined : await tokens.find(text);
   if (token) return token;
   throw new Refuse(401, "TOKEN", {
     message: "No valid token came with the request: send Authorization: Bearer TOKEN",
+    headers: basic ? { "www-authenticate": CHALLENGE } : {},
   });
+}
+
+/**
+ * The password of a user. A browser that was once given it sends it along with whatever a page of somebody else asks.
+ *
+ * @throws {Refuse} 403 if such a page asks.
+ */
+function passwordIn(sent: string, request: Request): string | undefined {
+  const site = request.headers.get("sec-fetch-site") ?? "none";
+  if (request.headers.has("origin") || site !== "none" && site !== "same-origin") {
+    throw new Refuse(403, "ORIGIN", { message: "The gateway takes no user and password from web pages" });
+  }
+  try {
+    const pair = new TextDecoder().decode(Uint8Array.from(atob(sent), (each) => each.charCodeAt(0)));
+    return pair.slice(pair.indexOf(":") + 1);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A page in a browser could reach a gateway without tokens by another name for its address, or by a form. */

@@ -18,6 +18,10 @@ import { executorRoutes } from "./executor_routes.ts";
 import { GatewayOpenError } from "./failure.ts";
 import { flagRoutes } from "./flag_routes.ts";
 import { queueRoutes } from "./queue_routes.ts";
+import { blobRoutes } from "./registry/blob_routes.ts";
+import { Blobs } from "./registry/blobs.ts";
+import { manifestRoutes } from "./registry/manifest_routes.ts";
+import { registryErrorBody, ROOT } from "./registry/said.ts";
 import { userRoutes } from "./user_routes.ts";
 import { LEASE_MS } from "./views.ts";
 
@@ -58,6 +62,8 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
     heard: new Heard(options.clock),
     intake: new Intake(options.clock),
     opened: new Opened({ most: MAX_OPEN, roomSize: ROOM_SIZE, already: "go on already" }),
+    blobs: options.registry &&
+      new Blobs(options.registry, { catalog: options.store.catalog, clock: options.clock }),
   };
   const app = new Hono();
   app.use(async (c, next) => {
@@ -68,10 +74,13 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
     app.on(each.method.toUpperCase(), patternOf(each), (c) => carryOut(each, c, parts));
   }
   app.notFound((c) => unknown(c, parts));
-  app.onError((error) => {
-    if (error instanceof Refuse) return refused(error);
+  app.onError((error, { req: { path } }) => {
+    if (error instanceof Refuse) return refused(error, path);
     options.onDefect?.(error);
-    return answerOf(500, errorBody("DEFECT", "The gateway failed at this: its own log says how"));
+    return refused(
+      new Refuse(500, "DEFECT", { message: "The gateway failed at this: its own log says how" }),
+      path,
+    );
   });
   return app;
 }
@@ -99,15 +108,27 @@ function gatewayRoutes(parts: GatewayParts): Route[] {
     ...flagRoutes(parts),
     ...queueRoutes(parts),
     ...userRoutes(parts),
+    ...manifestRoutes(parts, () => registryOf(parts)),
+    ...blobRoutes(parts, () => registryOf(parts)),
   ];
   return routes;
+}
+
+/** Where blobs are. @throws {Refuse} If the gateway keeps none. */
+function registryOf({ blobs }: GatewayParts): Blobs {
+  if (blobs !== undefined) return blobs;
+  throw new Refuse(404, "UNSUPPORTED", {
+    message: "This gateway was started without a place for what is pushed: give it --registry DIR",
+  });
 }
 
 /** Lets a request in, gives the handler what its description says, and answers. */
 async function carryOut(route: Route, c: Context, parts: GatewayParts): Promise<Response> {
   const request = c.req.raw;
   const { access, body: wanted } = route;
-  const token = access === "anyone" ? undefined : await askerOf(request, parts);
+  const token = access === "anyone"
+    ? undefined
+    : await askerOf(request, { ...parts, basic: route.path.startsWith(ROOT) });
   requireKind(access, token);
   const params = paramsOf(route, (name) => c.req.param(name)!);
   const query = queryOf(route, request.url);
@@ -121,19 +142,17 @@ async function carryOut(route: Route, c: Context, parts: GatewayParts): Promise<
 
 /** What is asked for that there is not is told to those alone who are let in. */
 async function unknown({ req: { method, path, raw } }: Context, parts: GatewayParts): Promise<Response> {
-  if (path.startsWith("/v1/")) await askerOf(raw, parts);
-  return refused(
-    new Refuse(404, "NO_ROUTE", {
-      message: `There is no ${method} ${path}: GET /v1/openapi.json says what there is`,
-    }),
-  );
+  const basic = path.startsWith(ROOT);
+  if (basic || path.startsWith("/v1/")) await askerOf(raw, { ...parts, basic });
+  const message = `There is no ${method} ${path}: GET /v1/openapi.json says what there is`;
+  return refused(new Refuse(404, "NO_ROUTE", { message }), path);
 }
 
-function refused({ status, code, message, headers }: Refuse): Response {
+function refused({ status, code, message, headers }: Refuse, path: string): Response {
   const later = status === 503 ? { "retry-after": "5" } : {};
-  return answerOf(status, errorBody(code, message), { ...headers, ...later });
-}
-
-function answerOf(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(body, { status, headers: { "content-type": "application/json", ...headers } });
+  const body = path.startsWith(ROOT) ? registryErrorBody(code, message) : errorBody(code, message);
+  return new Response(body, {
+    status,
+    headers: { "content-type": "application/json", ...headers, ...later },
+  });
 }

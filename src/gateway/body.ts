@@ -83,6 +83,45 @@ export class Intake {
   }
 
   /**
+   * Hands on the body of a request piece by piece, as fast as the pieces are taken.
+   *
+   * @throws {Refuse} 408 if it comes too slowly, 400 if it is broken off, 409 if the signal is aborted: another goes on.
+   */
+  async pour(
+    request: Request,
+    take: (piece: Bytes) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const reader = (request.body as ReadableStream<Bytes> | null)?.getReader();
+    if (!reader) return;
+    const pace = new Pace(this.#clock);
+    const stopped = Promise.withResolvers<never>();
+    const stop = () => stopped.reject(overtaken());
+    stopped.promise.catch(() => {});
+    signal.addEventListener("abort", stop);
+    if (signal.aborted) stop();
+    try {
+      for (;;) {
+        const read = reader.read().catch(() => {
+          throw brokenOff();
+        });
+        const part = await Promise.race([read, pace.tooSlow, stopped.promise]);
+        if (part.done) return;
+        pace.came(part.value.length);
+        await take(part.value);
+      }
+    } catch (error) {
+      // Of one that is refused for what is in it the rest is read, so that its sender hears why.
+      if (error instanceof Refuse && [400, 408, 409].includes(error.status)) reader.cancel().catch(() => {});
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", stop);
+      pace.over();
+      reader.releaseLock();
+    }
+  }
+
+  /**
    * The JSON of a request.
    *
    * @throws {Refuse} As `bytes`; 400 if it is none or too deep, 413 if it has too many values, 422 if it has another shape.
@@ -226,6 +265,12 @@ function tooSlow(): Refuse {
 function brokenOff(): Refuse {
   return new Refuse(400, "BODY", {
     message: "The body can't be unpacked: it was cut off, or is no gzip: send it again",
+  });
+}
+
+function overtaken(): Refuse {
+  return new Refuse(409, "OVERTAKEN", {
+    message: "A later request goes on with this: its sender has it now",
   });
 }
 

@@ -9,6 +9,7 @@ import type { Bells } from "./bells.ts";
 import type { Heard } from "./heard.ts";
 import type { Intake } from "./body.ts";
 import type { GatewayStore } from "./store.ts";
+import type { Blobs, BlobsOptions } from "./registry/blobs.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** What a gateway is made of. */
@@ -19,6 +20,8 @@ export interface GatewayOptions {
   readonly tokens?: Tokens;
   /** Names under which the gateway may be asked without tokens, beside `localhost` and IP addresses. */
   readonly hosts?: readonly string[];
+  /** Where what is pushed is kept. Absent: nothing can be pushed. */
+  readonly registry?: BlobsOptions;
   /** Silence after which an executor counts as lost, milliseconds. Default 45,000, or four of its intervals. */
   readonly leaseMs?: number;
   /** Largest bundle, bytes. Default 64 MiB. */
@@ -28,11 +31,12 @@ export interface GatewayOptions {
 }
 
 /** The same with nothing left open. */
-export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens">> {
+export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens" | "registry">> {
   readonly tokens: Tokens | undefined;
   readonly bells: Bells;
   readonly heard: Heard;
   readonly intake: Intake;
   /** Answers that go on, and records larger than a page that readers have not taken yet. */
   readonly opened: Opened;
+  readonly blobs: Blobs | undefined;
 }

@@ -3,6 +3,7 @@
  * Must not know what they hold.
  * Invariant: the stream goes no faster than it is read and holds one page; a reader that takes nothing is let go.
  */
+import type { Bytes } from "../base/bytes.ts";
 import { PAGE_SIZE } from "../base/reader_stream.ts";
 import { goesOn } from "../base/web/opened.ts";
 import type { Stream } from "../model/stream.ts";
@@ -38,14 +39,18 @@ export function ndjsonOf(
 export function toldInPieces(
   { method, signal }: Request,
   { clock, opened }: GatewayParts,
-  { type, texts }: {
+  { type, texts, ...more }: {
     readonly type: string;
-    readonly texts: (gone: AbortSignal) => AsyncGenerator<string, void, undefined>;
+    readonly texts: (gone: AbortSignal) => AsyncGenerator<string | Bytes, void, undefined>;
+    readonly status?: number;
+    /** Laid over those that say it is not to be kept. */
+    readonly headers?: Readonly<Record<string, string>>;
   },
 ): Response {
-  const headers = { "content-type": type, "cache-control": "no-store" };
-  if (method === "HEAD") return new Response(null, { headers });
-  return new Response(goesOn({ opened, texts, stallMs: STALL_MS, clock, signal }), { headers });
+  const headers = { "content-type": type, "cache-control": "no-store", ...more.headers };
+  const init = { headers, status: more.status ?? 200 };
+  if (method === "HEAD") return new Response(null, init);
+  return new Response(goesOn({ opened, texts, stallMs: STALL_MS, clock, signal }), init);
 }
 
 async function* linesOf(

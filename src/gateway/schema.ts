@@ -38,4 +38,12 @@ INSERT INTO handouts (version, id, target, hash, at) SELECT version, 'q-' || low
 DROP TABLE assignments;
 ALTER TABLE executors ADD COLUMN rival TEXT;
 `,
+  `
+CREATE TABLE registry_blobs (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE registry_manifests (repository TEXT NOT NULL, digest TEXT NOT NULL, type TEXT NOT NULL, artifact_type TEXT, subject TEXT, annotations TEXT, size INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (repository, digest));
+CREATE INDEX registry_subjects ON registry_manifests (repository, subject, digest) WHERE subject IS NOT NULL;
+CREATE TABLE registry_links (repository TEXT NOT NULL, manifest TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (repository, manifest, digest)) WITHOUT ROWID;
+CREATE INDEX registry_links_digest ON registry_links (digest);
+CREATE TABLE registry_tags (repository TEXT NOT NULL, tag TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (repository, tag)) WITHOUT ROWID;
+`,
 ];

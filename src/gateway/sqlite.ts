@@ -17,6 +17,7 @@ import {
   runOf,
   tokenOf,
 } from "./rows.ts";
+import { SqliteCatalog } from "./sqlite_registry.ts";
 import { type GatewayDatabase, openDatabase } from "./sqlite_database.ts";
 import type {
   DeliveryRow,
@@ -56,6 +57,7 @@ export function sqliteGatewayStore(path: string): GatewayStore {
 }
 
 class SqliteStore implements GatewayStore {
+  readonly catalog: SqliteCatalog;
   readonly #db: GatewayDatabase;
   #id: string | undefined;
   /** What the age of the answers is ahead of the monotonic clock: it goes on where it stood when the gateway ended. */
@@ -67,6 +69,7 @@ class SqliteStore implements GatewayStore {
 
   constructor(db: GatewayDatabase) {
     this.#db = db;
+    this.catalog = new SqliteCatalog(db);
   }
 
   get id(): string {

@@ -14,6 +14,7 @@ import type {
 } from "../protocol/messages.ts";
 import type { Bytes } from "../base/bytes.ts";
 import type { Stream, StreamNumbers } from "../model/stream.ts";
+import type { Catalog } from "./registry/catalog.ts";
 
 /** A bundle for an executor or a group. */
 export interface NewHandout {
@@ -134,6 +135,8 @@ export interface OpenOptions {
 export interface GatewayStore {
   /** Names this storage. */
   readonly id: string;
+  /** What was pushed. */
+  readonly catalog: Catalog;
 
   /** Puts a bundle at the end of a queue. */
   addHandout(handout: NewHandout): HandoutRow;

@@ -1,9 +1,10 @@
 /** `outrider gateway`: where its token comes from, and that no oversight opens it to others. */
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { runCli, startCli, withFiles } from "../rig.ts";
+import { runCli, startCli, urlOf, withFiles } from "../rig.ts";
+import { bytesOf, digestOf } from "./registry_rig.ts";
 
 const GATEWAY = ["gateway", "--port", "0", "--db", "g.db"];
 const ENV = { OUTRIDER_GATEWAY_TOKEN: "from-the-environment" };
@@ -53,3 +54,43 @@ test("gateway: a token that can't be had is told, and other machines are let in 
     }));
   });
 });
+
+test("gateway: killed in the midst of an upload it goes on with it at its next start", () =>
+  withFiles({}, async (cwd) => {
+    const content = bytesOf(3_000_000);
+    const first = startCli(GATEWAY, { cwd });
+    const url = await urlOf(first);
+    const begun = await fetch(`${url}/v2/env/blobs/uploads/`, { method: "POST" });
+    const path = begun.headers.get("location")!;
+    await fetch(url + path, { method: "PATCH", body: content.slice(0, 1_000_000) });
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull(controller) {
+        controller.enqueue(content.slice(1_000_000, 1_500_000));
+        return new Promise(() => {});
+      },
+    }, { highWaterMark: 0 });
+    const sent = fetch(url + path, { method: "PATCH", body, duplex: "half" } as RequestInit);
+    const broken = assert.rejects(sent);
+    const size = () => statSync(join(cwd, "g.db.registry/uploads", path.split("/").at(-1)!)).size;
+    while (size() < 1_400_000) await new Promise((next) => setTimeout(next, 5));
+    first.kill("SIGKILL");
+    await Promise.all([first.ended, broken]);
+
+    const again = startCli(GATEWAY, { cwd });
+    const address = await urlOf(again);
+    const last = /^0-(\d+)$/.exec((await fetch(address + path)).headers.get("range")!)![1];
+    const at = Number(last) + 1;
+    assert.ok(at >= 1_400_000 && at <= 1_500_000, `${last}`);
+    const put = await fetch(`${address}${path}?digest=${digestOf(content)}`, {
+      method: "PUT",
+      body: content.slice(at),
+      headers: { "content-range": `${at}-${content.length - 1}` },
+    });
+    assert.equal(put.status, 201, await put.text());
+    const got = await fetch(`${address}/v2/env/blobs/${digestOf(content)}`);
+    assert.deepEqual(new Uint8Array(await got.arrayBuffer()), content);
+    assert.deepEqual(readdirSync(join(cwd, "g.db.registry/uploads")), []);
+    assert.equal(statSync(join(cwd, "g.db.registry")).mode & 0o077, 0);
+    again.kill("SIGTERM");
+    assert.equal((await again.ended).code, 0);
+  }));

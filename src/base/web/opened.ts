@@ -3,6 +3,7 @@
  * Must not know what they tell.
  * Invariant: a place is counted off once, however often it is given back.
  */
+import type { Bytes } from "../bytes.ts";
 import { systemClock } from "../clock.ts";
 import { readerStream, type ReaderStreamOptions, Room } from "../reader_stream.ts";
 import { Refuse } from "./refuse.ts";
@@ -69,8 +70,8 @@ export class Opened {
 /** What an answer that goes on is made of. */
 export interface GoesOnOptions extends Omit<ReaderStreamOptions, "texts" | "over"> {
   readonly opened: Opened;
-  /** Texts to come; between two of them it may wait. */
-  readonly texts: (gone: AbortSignal) => AsyncGenerator<string, void, undefined>;
+  /** Texts or bytes to come; between two of them it may wait. */
+  readonly texts: (gone: AbortSignal) => AsyncGenerator<string | Bytes, void, undefined>;
   /** Called at once, before anything is read; what it returns is called when the answer is over. */
   readonly listen?: (() => () => void) | undefined;
 }
@@ -78,7 +79,7 @@ export interface GoesOnOptions extends Omit<ReaderStreamOptions, "texts" | "over
 /** The body of an answer that goes on until its texts end or its reader goes. It has one of the places that there are. */
 export function goesOn(
   { opened, texts, listen, ...stream }: GoesOnOptions,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
+): ReadableStream<Bytes> {
   const close = opened.open();
   const gone = new AbortController();
   let stop: (() => void) | undefined;

@@ -58,7 +58,7 @@ export interface Asked<P extends Params = Params, Q extends Params = Params, B =
 
 /** One route. */
 export interface RouteOf<P extends Params, Q extends Params, B> {
-  readonly method: "get" | "put" | "post" | "delete";
+  readonly method: "get" | "put" | "post" | "patch" | "delete";
   /** What is in braces is a parameter: `/store/{key}`. */
   readonly path: string;
   /** Who may ask. */

@@ -11,7 +11,7 @@ import type { CliContext } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import { isLoopback } from "../../base/loopback.ts";
-import { wholeNumber } from "../line/options.ts";
+import { size, wholeNumber } from "../line/options.ts";
 
 /** Most connections at a time: executors keep one each. */
 const CONNECTIONS = 8_000;
@@ -22,6 +22,8 @@ interface Flags {
   readonly port: number;
   readonly host: string;
   readonly db: string;
+  readonly registry?: string;
+  readonly registrySize: number;
   readonly token?: string;
   readonly tokenFile?: string;
 }
@@ -61,12 +63,18 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
     );
   }
   const store = sqliteGatewayStore(db);
+  // What is kept in memory goes with the process, and so does what was pushed.
+  const passing = db === ":memory:" && flags.registry === undefined
+    ? await runtime.makeTempFolder()
+    : undefined;
+  const folder = passing ?? flags.registry ?? `${db}.registry`;
   try {
     const tokens = new Tokens(store);
     if (token !== undefined) await tokens.put({ name: "cli", kind: "both" }, token);
     const app = gatewayApp({
       store,
       clock: systemClock,
+      registry: { files: runtime, folder, maxBytes: flags.registrySize },
       ...(token === undefined ? {} : { tokens }),
       onDefect: (error) => stderr.write(`${error instanceof Error ? error.stack : error}\n`),
     });
@@ -87,6 +95,7 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
     await served.close();
   } finally {
     store.close();
+    if (passing !== undefined) await runtime.remove(passing);
   }
 }
 
@@ -116,6 +125,21 @@ export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>(
         placeholder: "FILE",
         brief: "Database; :memory: keeps nothing",
       },
+      registry: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "DIR",
+        brief:
+          "Folder for what is pushed: images, environments (default: the database's name with .registry)",
+      },
+      registrySize: {
+        kind: "parsed",
+        parse: size,
+        default: "64GiB",
+        placeholder: "SIZE",
+        brief: "Most that is kept of what is pushed",
+      },
       tokenFile: {
         kind: "parsed",
         parse: String,
@@ -135,7 +159,9 @@ export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>(
   docs: {
     brief: "Serve a reference gateway: hand out pipelines, take results and logs",
     fullDescription:
-      `Serves a reference gateway: it hands out pipelines, takes heartbeats, results and logs, and holds flags.
+      `Serves a reference gateway: it hands out pipelines, takes heartbeats, results and logs, and holds flags. It is a
+registry too: images and environments are pushed to it and pulled from it by outrider environment, docker, podman, skopeo,
+oras or crane, with any user and the token as the password.
 
 Its address is the one line on stdout. Ctrl-C or SIGTERM ends it.
 

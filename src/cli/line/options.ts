@@ -3,6 +3,7 @@
  * Must not know which command has the option.
  */
 import { parseDuration } from "../../model/duration.ts";
+import { sizeOf } from "../../model/size.ts";
 import { readJson } from "../../pipeline/document/json_text.ts";
 import { UsageError } from "./errors.ts";
 
@@ -13,6 +14,15 @@ export function wholeNumber(least: number, most = 1_000_000): (input: string) =>
     if (number >= least && number <= most) return number;
     throw new RangeError(`${JSON.stringify(input)} is not a whole number from ${least} to ${most}`);
   };
+}
+
+/** Reads a size such as `64MiB` to bytes. */
+export function size(input: string): number {
+  const bytes = sizeOf(input);
+  if (bytes !== undefined) return bytes;
+  throw new RangeError(
+    `${JSON.stringify(input)} is no size: write a number with KiB, MiB or GiB, such as 64GiB`,
+  );
 }
 
 /** Reads a number above 0. */

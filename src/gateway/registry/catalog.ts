@@ -1,0 +1,71 @@
+/**
+ * Owns the port to what a registry knows of its content: blobs by digest, manifests and tags by repository. Types only.
+ * Must not know where the bytes of blobs are.
+ * Invariant: a manifest is kept with all that it refers to, or not at all; what one refers to is no garbage.
+ */
+import type { Bytes } from "../../base/bytes.ts";
+import type { Manifest } from "../../model/oci.ts";
+
+/** A manifest as it is kept. */
+export interface ManifestRow {
+  readonly digest: string;
+  readonly type: string;
+  readonly bytes: Bytes;
+}
+
+/** A manifest to be kept. */
+export interface NewManifest extends ManifestRow {
+  readonly repository: string;
+  readonly tag: string | undefined;
+  readonly manifest: Manifest;
+}
+
+/** What refers to a manifest by naming it as its subject. */
+export interface ReferrerRow {
+  readonly digest: string;
+  readonly type: string;
+  readonly size: number;
+  readonly artifactType: string | undefined;
+  readonly annotations: Readonly<Record<string, string>> | undefined;
+}
+
+/** A page of names in order. */
+export interface Page {
+  /** Only what comes after it. Default: from the first. */
+  readonly last?: string | undefined;
+  readonly limit: number;
+}
+
+/** What a registry knows. */
+export interface Catalog {
+  /** Size of a blob, bytes; nothing if there is none. */
+  blobSize(digest: string): number | undefined;
+  /** @param at By the monotonic clock: what no manifest refers to is kept for a time from then on. */
+  putBlob(blob: { readonly digest: string; readonly size: number; readonly at: number }): void;
+  /** Somebody relies on a blob: the time for which it is kept without a manifest begins anew. */
+  touchBlob(digest: string, at: number): void;
+  dropBlob(digest: string): void;
+  /** Digests of all blobs. */
+  blobs(): string[];
+  /** Drops blobs that no manifest refers to and that nobody has relied on for `ms` of the gateway's running time; their digests. */
+  forget(ms: number, at: number): string[];
+  /** Bytes of all blobs and manifests. */
+  bytes(): number;
+
+  /** By its digest or a tag. */
+  manifest(repository: string, reference: string): ManifestRow | undefined;
+  putManifest(manifest: NewManifest): void;
+  /** With its tags. Whether there was one. */
+  dropManifest(repository: string, digest: string): boolean;
+  /** Whether there was one. */
+  dropTag(repository: string, tag: string): boolean;
+  /** Whether anything was pushed there. */
+  hasRepository(repository: string): boolean;
+  tags(repository: string, page: Page): string[];
+  repositories(page: Page): string[];
+  referrers(
+    repository: string,
+    subject: string,
+    page: Page & { readonly type?: string | undefined },
+  ): ReferrerRow[];
+}
