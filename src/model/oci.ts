@@ -25,7 +25,7 @@ export interface Platform {
 }
 
 /** An image or artifact, or an index of them: what of it is looked at. */
-export interface Manifest {
+export interface OciManifest {
   readonly mediaType: string;
   readonly artifactType?: string;
   readonly config?: Descriptor;
@@ -81,7 +81,7 @@ export class ManifestError extends Error {
  * @param type What its sender says that it is; its own `mediaType` has to be the same.
  * @throws {ManifestError} If it is none, or has parts that can't be.
  */
-export function readManifest(text: string, type: string): Manifest {
+export function readManifest(text: string, type: string): OciManifest {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -112,7 +112,7 @@ export function readManifest(text: string, type: string): Manifest {
 }
 
 /** What kind of artifact a manifest is: what it says, or what its configuration is. */
-export function artifactTypeOf({ artifactType, config }: Manifest): string | undefined {
+export function artifactTypeOf({ artifactType, config }: OciManifest): string | undefined {
   return artifactType ?? config?.mediaType;
 }
 

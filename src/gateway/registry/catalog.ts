@@ -4,7 +4,7 @@
  * Invariant: a manifest is kept with all that it refers to, or not at all; what one refers to is no garbage.
  */
 import type { Bytes } from "../../base/bytes.ts";
-import type { Manifest } from "../../model/oci.ts";
+import type { OciManifest } from "../../model/oci.ts";
 
 /** A manifest as it is kept. */
 export interface ManifestRow {
@@ -17,7 +17,7 @@ export interface ManifestRow {
 export interface NewManifest extends ManifestRow {
   readonly repository: string;
   readonly tag: string | undefined;
-  readonly manifest: Manifest;
+  readonly manifest: OciManifest;
 }
 
 /** What refers to a manifest by naming it as its subject. */

@@ -9,17 +9,27 @@ import { type Route, route, TEXT } from "../../base/web/route.ts";
 import {
   type Descriptor,
   INDEX,
-  type Manifest,
   ManifestError,
   MANIFESTS,
   MAX_MANIFEST_BYTES,
+  type OciManifest,
   readManifest,
 } from "../../model/oci.ts";
 import { json } from "../answer.ts";
 import type { GatewayParts } from "../context.ts";
 import type { Blobs } from "./blobs.ts";
 import type { Catalog, ReferrerRow } from "./catalog.ts";
-import { DIGEST_OF, immutable, isKnown, LAST, LISTED, page, REFERENCE, REPOSITORY, ROOT } from "./said.ts";
+import {
+  DIGEST_OF,
+  HOW_MANY,
+  immutable,
+  isKnown,
+  LAST,
+  listed,
+  REFERENCE,
+  REPOSITORY,
+  ROOT,
+} from "./said.ts";
 
 const ANY_JSON = { "application/json": {} } as const;
 const MANIFEST = {
@@ -27,7 +37,7 @@ const MANIFEST = {
   params: { ...REPOSITORY, reference: REFERENCE },
 } as const;
 const DESCRIBED = Object.fromEntries(MANIFESTS.map((type) => [type, {}]));
-const LIST = { method: "get", access: "either", query: { n: LISTED, last: LAST } } as const;
+const LIST = { method: "get", access: "either", query: { n: HOW_MANY, last: LAST } } as const;
 /** Referrers of a page: each may have long annotations. */
 const MAX_REFERRERS = 100;
 
@@ -94,7 +104,7 @@ function listRoutes(catalog: Catalog): Route[] {
       summary: "Lists repositories by name",
       answers: { 200: { what: "Names of repositories; where there are more, Link", bodies: ANY_JSON } },
       handle: ({ query: { n, last } }) =>
-        page<string>("/v2/_catalog", { n }, {
+        listed<string>("/v2/_catalog", { n }, {
           read: (limit) => catalog.repositories({ last, limit }),
           nameOf: (name) => name,
           body: (repositories) => ({ repositories }),
@@ -108,7 +118,7 @@ function listRoutes(catalog: Catalog): Route[] {
       answers: { 200: { what: "Tags; where there are more, Link", bodies: ANY_JSON } },
       handle: ({ params: { name }, query: { n, last } }) => {
         if (!catalog.hasRepository(name)) throw noRepository(name);
-        return page<string>(`/v2/${name}/tags/list`, { n }, {
+        return listed<string>(`/v2/${name}/tags/list`, { n }, {
           read: (limit) => catalog.tags(name, { last, limit }),
           nameOf: (tag) => tag,
           body: (tags) => ({ name, tags }),
@@ -127,7 +137,7 @@ function listRoutes(catalog: Catalog): Route[] {
       summary: "Lists what refers to a manifest: signatures, lists of what is in it, where it is from",
       answers: { 200: { what: "An index; where there is more, Link", bodies: { [INDEX]: {} } } },
       handle: ({ params: { name, digest }, query: { artifactType: type, last } }) =>
-        page<ReferrerRow>(`/v2/${name}/referrers/${digest}`, {
+        listed<ReferrerRow>(`/v2/${name}/referrers/${digest}`, {
           n: MAX_REFERRERS,
           query: type === undefined ? {} : { artifactType: type },
         }, {
@@ -191,7 +201,7 @@ async function keep(
   return new Response(null, { status: 201, headers });
 }
 
-function checkedManifest(bytes: Uint8Array, type: string): Manifest {
+function checkedManifest(bytes: Uint8Array, type: string): OciManifest {
   try {
     return readManifest(new TextDecoder().decode(bytes), type);
   } catch (error) {
@@ -201,7 +211,7 @@ function checkedManifest(bytes: Uint8Array, type: string): Manifest {
 }
 
 /** @throws {Refuse} If something that a manifest refers to is not here. */
-function requireAll(name: string, { config, layers, manifests }: Manifest, catalog: Catalog): void {
+function requireAll(name: string, { config, layers, manifests }: OciManifest, catalog: Catalog): void {
   const here = ({ digest, size, urls }: Descriptor) =>
     urls !== undefined || catalog.blobSize(digest) === size;
   const blob = [...(config ? [config] : []), ...layers].find((each) => !here(each));

@@ -85,7 +85,7 @@ export const LAST: Parameter<string> = {
 const MAX_LISTED = 1000;
 
 /** How many of a list. */
-export const LISTED: Parameter<number> = {
+export const HOW_MANY: Parameter<number> = {
   description: `How many, at most ${MAX_LISTED}`,
   schema: TEXT,
   read: ([text]) => {
@@ -97,7 +97,7 @@ export const LISTED: Parameter<number> = {
 };
 
 /** A page of a list, and where the next one is. */
-export function page<T>(
+export function listed<T>(
   path: string,
   { n = MAX_LISTED, query = {} }: {
     readonly n?: number | undefined;
