@@ -6,7 +6,7 @@
  */
 
 /** A piece of content: what it is, its digest, its size in bytes. */
-export interface Descriptor {
+export interface OciDescriptor {
   readonly mediaType: string;
   readonly digest: string;
   readonly size: number;
@@ -28,13 +28,13 @@ export interface Platform {
 export interface OciManifest {
   readonly mediaType: string;
   readonly artifactType?: string;
-  readonly config?: Descriptor;
+  readonly config?: OciDescriptor;
   /** Of an image or artifact. */
-  readonly layers: readonly Descriptor[];
+  readonly layers: readonly OciDescriptor[];
   /** Of an index. */
-  readonly manifests: readonly Descriptor[];
+  readonly manifests: readonly OciDescriptor[];
   readonly isIndex: boolean;
-  readonly subject?: Descriptor;
+  readonly subject?: OciDescriptor;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
@@ -128,13 +128,13 @@ function textAt(value: unknown, place: string): string | undefined {
   throw new ManifestError(`${place} has to be a text of at most 1024 characters`);
 }
 
-function descriptorsAt(value: unknown, place: string): Descriptor[] {
+function descriptorsAt(value: unknown, place: string): OciDescriptor[] {
   if (!Array.isArray(value)) throw new ManifestError(`${place} has to be a list`);
   if (value.length > MAX_REFERRED) throw new ManifestError(`${place} has more than ${MAX_REFERRED} entries`);
   return value.map((each, at) => descriptorAt(each, `${place}[${at}]`));
 }
 
-function descriptorAt(value: unknown, place: string): Descriptor {
+function descriptorAt(value: unknown, place: string): OciDescriptor {
   const found = objectAt(value, place);
   const { digest, size } = found;
   if (typeof digest !== "string" || !DIGEST.test(digest)) {

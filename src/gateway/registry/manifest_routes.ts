@@ -7,11 +7,11 @@ import { sha256 } from "../../base/bytes.ts";
 import { Refuse } from "../../base/web/refuse.ts";
 import { type Route, route, TEXT } from "../../base/web/route.ts";
 import {
-  type Descriptor,
   INDEX,
   ManifestError,
   MANIFESTS,
   MAX_MANIFEST_BYTES,
+  type OciDescriptor,
   type OciManifest,
   readManifest,
 } from "../../model/oci.ts";
@@ -212,7 +212,7 @@ function checkedManifest(bytes: Uint8Array, type: string): OciManifest {
 
 /** @throws {Refuse} If something that a manifest refers to is not here. */
 function requireAll(name: string, { config, layers, manifests }: OciManifest, catalog: Catalog): void {
-  const here = ({ digest, size, urls }: Descriptor) =>
+  const here = ({ digest, size, urls }: OciDescriptor) =>
     urls !== undefined || catalog.blobSize(digest) === size;
   const blob = [...(config ? [config] : []), ...layers].find((each) => !here(each));
   const inner = manifests.find(({ digest, size }) => catalog.manifest(name, digest)?.bytes.length !== size);
@@ -224,7 +224,7 @@ function requireAll(name: string, { config, layers, manifests }: OciManifest, ca
   });
 }
 
-function descriptorOf({ digest, type, size, artifactType, annotations }: ReferrerRow): Descriptor {
+function descriptorOf({ digest, type, size, artifactType, annotations }: ReferrerRow): OciDescriptor {
   return {
     mediaType: type,
     digest,
