@@ -7,6 +7,7 @@ import { pathIn, readBytes } from "../../runtime/disk.ts";
 import type { BuildInput, BuildOutput } from "../builders/builder.ts";
 import { debianArchitecture, debianPackages, type UnpackedPackage } from "../debian/packages.ts";
 import type { Target } from "../document/schema.ts";
+import { wheels } from "../python/wheels.ts";
 import { fileEntry, type RootEntry } from "./entry.ts";
 import { installedEntries, systemEntries, systemPackages } from "./system.ts";
 
@@ -22,6 +23,9 @@ export const PROGRAM = "/usr/bin/outrider";
 /** What the program reads at the start. */
 export const CARRIED = "/opt/outrider/environment.json";
 
+/** Debian's package of Python. */
+const PYTHON = "python3";
+
 /** The most that the program, or a file of the environment, may have. */
 const MAX_FILE_BYTES = 1024 ** 3;
 
@@ -29,7 +33,9 @@ const MAX_FILE_BYTES = 1024 ** 3;
 export async function rootParts(input: BuildInput, target: Target, out: BuildOutput): Promise<RootPart[]> {
   const { environment } = input;
   const bare = systemPackages(environment.runtime ?? "bun");
-  const wanted = environment.requires?.packages?.debian ?? [];
+  const { packages: { debian = [] } = {}, python = [] } = environment.requires ?? {};
+  // Who wants packages of Python wants a Python.
+  const wanted = python.length > 0 ? [...debian, PYTHON] : debian;
   const packages = await debianPackages({ purpose: "root", target, wanted, bare }, input);
   for (const { name, version, sha256 } of packages) {
     out.used({ name: `deb:${name}`, version, target, digest: `sha256:${sha256}` });
@@ -42,11 +48,32 @@ export async function rootParts(input: BuildInput, target: Target, out: BuildOut
       about: "packages",
       entries: [...added.flatMap(({ entries }) => entries), ...installedEntries(added, architecture)],
     },
+    { about: "Python", entries: await pythonEntries(input, { target, packages, out }) },
     { about: "program", entries: [await programEntry(input, target)] },
     { about: "files", entries: await placedEntries(input) },
     { about: "environment", entries: [fileEntry(CARRIED, await input.carried())] },
   ];
   return parts.filter(({ entries }) => entries.length > 0);
+}
+
+/** Packages of Python, for the Python that is in the root. */
+async function pythonEntries(
+  input: BuildInput,
+  { target, packages, out }: {
+    readonly target: Target;
+    readonly packages: readonly UnpackedPackage[];
+    readonly out: BuildOutput;
+  },
+): Promise<RootEntry[]> {
+  const requirements = input.environment.requires?.python ?? [];
+  const version = packages.find(({ name }) => name === PYTHON)?.version;
+  if (requirements.length === 0 || version === undefined) return [];
+  const python = version.replace(/^(\d+\.\d+).*$/, "$1");
+  const found = await wheels({ target, requirements, python }, input);
+  for (const { name, version, sha256 } of found) {
+    out.used({ name: `pypi:${name}`, version, target, digest: `sha256:${sha256}` });
+  }
+  return found.flatMap(({ entries }) => entries);
 }
 
 function split(
