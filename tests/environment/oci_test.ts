@@ -227,7 +227,7 @@ test("a layer is kept by the digest of what it packs, and made anew where it was
     const entries = [fileEntry("a/b", "text"), linkEntry("bin/sh", "dash")];
     const make = () => imageLayer("x", entries, { epoch: 0, cache: folder });
     const { blob: first, diffId } = await make();
-    const path = join(folder, "layers", diffId.slice(7));
+    const path = join(folder, "packed", diffId.slice(7));
     const kept = readFileSync(path);
     for (
       const damage of [

@@ -4,11 +4,9 @@
  * Invariant: the same entries and time give the same bytes, on each runtime and in any folder; a packed layer is kept by the
  * digest of what it packs.
  */
-import { gzipSync } from "fflate";
 import { packTar } from "modern-tar";
 import { type Bytes, sha256 } from "../../base/bytes.ts";
-import { pathIn, writeWhole } from "../../runtime/disk.ts";
-import { readKept } from "../download.ts";
+import { gzipped } from "../packed.ts";
 import { type RootEntry, rootTree } from "../root/entry.ts";
 import { blobOf, type ImageBlob } from "./blob.ts";
 
@@ -21,9 +19,6 @@ export interface ImageLayer {
   readonly about: string;
 }
 
-/** The most that a layer may have, packed or not. */
-const MAX_LAYER_BYTES = 4 * 1024 ** 3 - 1;
-
 /** Makes a layer. @param options `epoch`: the time of all files, seconds since 1970; `cache`: where packed layers are kept. */
 export async function imageLayer(
   about: string,
@@ -33,10 +28,9 @@ export async function imageLayer(
   const mtime = new Date(epoch * 1000);
   const tar = await packTar(rootTree(entries).map((entry) => packed(entry, mtime)));
   const diffId = await sha256(tar);
-  const kept = pathIn(cache, `layers/${diffId}`);
   const blob = await blobOf(
     "application/vnd.oci.image.layer.v1.tar+gzip",
-    await keptLayer(kept) ?? await pack(tar, kept),
+    await gzipped(tar, diffId, cache),
   );
   return { blob, diffId: `sha256:${diffId}`, about };
 }
@@ -55,24 +49,4 @@ function packed(
     case "link":
       return { header: { ...header, type: "symlink", mode: 0o777, linkname: entry.target } };
   }
-}
-
-/** A layer that was kept whole: a file that was cut or changed since has another digest than the one written behind it. */
-async function keptLayer(path: string): Promise<Bytes | undefined> {
-  const bytes = await readKept(path, MAX_LAYER_BYTES);
-  if (bytes === undefined) return undefined;
-  const end = bytes.length - 64;
-  const layer = bytes.subarray(0, Math.max(0, end));
-  return new TextDecoder().decode(bytes.subarray(Math.max(0, end))) === await sha256(layer)
-    ? layer
-    : undefined;
-}
-
-async function pack(tar: Bytes, path: string): Promise<Bytes> {
-  const layer = gzipSync(tar, { level: 6, mtime: 0 }) as Bytes;
-  const whole = new Uint8Array(layer.length + 64);
-  whole.set(layer);
-  whole.set(new TextEncoder().encode(await sha256(layer)), layer.length);
-  await writeWhole(path, { bytes: whole });
-  return layer;
 }
