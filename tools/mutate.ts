@@ -1,10 +1,11 @@
 /**
  * Owns `npm run mutate`: changes a room's sources in one place at a time, and says which changes no test notices.
  *
- *   npm run mutate -- ROOM... [--file PATH] [--sample N] [--seed N] [--tests FILE,FILE] [--jobs N]
+ *   npm run mutate -- ROOM... [--file PATH] [--sample N] [--seed N] [--tests FILE,FILE] [--jobs N] [--patience N]
  *
  * Works in copies of the checkout; nothing is changed here. A mutant counts as caught when a test fails, or does not end
- * in the time that a few sound runs take. Those that change nothing that could be noticed are in mutation/equivalent.json,
+ * in the time that --patience sound runs take; the latter are told apart, as on a loaded machine a sound copy is late
+ * too. Those that change nothing that could be noticed are in mutation/equivalent.json,
  * each with its reason. Invariant: a sound copy passes all tests before the first mutant is tried.
  */
 import { spawn } from "node:child_process";
@@ -41,6 +42,9 @@ interface Equivalent {
   readonly reason: string;
 }
 
+/** How a run of a test file ends: `late` is one that was ended at its limit. */
+type Ending = "passed" | "failed" | "late";
+
 /** A test file, how long it takes, and what it reaches, by file. */
 interface Tests {
   readonly file: string;
@@ -56,6 +60,7 @@ const { values: options, positionals: rooms } = parseArgs({
     sample: { type: "string", default: "100" },
     seed: { type: "string", default: String(Date.now() % 100_000) },
     jobs: { type: "string", default: "2" },
+    patience: { type: "string", default: "4" },
   },
 });
 
@@ -74,8 +79,8 @@ function copy(): string {
   return folder;
 }
 
-/** Runs one test file in a copy; resolves to whether it passed. */
-function passes(folder: string, file: string, limitMs: number, coverage?: string): Promise<boolean> {
+/** Runs one test file in a copy. */
+function run(folder: string, file: string, limitMs: number, coverage?: string): Promise<Ending> {
   const env = {
     ...process.env,
     NO_COLOR: "1",
@@ -85,10 +90,14 @@ function passes(folder: string, file: string, limitMs: number, coverage?: string
   const args = ["--test", "--test-isolation=none", "--test-reporter=dot", `./${file}`];
   const child = spawn(process.execPath, args, { cwd: folder, env, stdio: "ignore", detached: true });
   return new Promise((resolve) => {
-    const limit = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), limitMs);
+    let late = false;
+    const limit = setTimeout(() => {
+      late = true;
+      process.kill(-child.pid!, "SIGKILL");
+    }, limitMs);
     child.on("close", (code) => {
       clearTimeout(limit);
-      resolve(code === 0);
+      resolve(late ? "late" : code === 0 ? "passed" : "failed");
     });
   });
 }
@@ -100,7 +109,9 @@ async function sound(folder: string, files: readonly string[], sources: readonly
   for (const file of files) {
     const coverage = mkdtempSync(join(tmpdir(), "outrider-coverage-"));
     const since = performance.now();
-    if (!await passes(folder, file, 300_000, coverage)) throw new Error(`${file} fails without any change`);
+    if (await run(folder, file, 300_000, coverage) !== "passed") {
+      throw new Error(`${file} fails without any change`);
+    }
     const ms = performance.now() - since;
     const byUrl = reached(coverage, texts);
     rmSync(coverage, { recursive: true });
@@ -116,8 +127,8 @@ async function sound(folder: string, files: readonly string[], sources: readonly
   return found.sort((a, b) => a.ms - b.ms);
 }
 
-/** Whether a test notices the mutant. */
-async function caught(folder: string, place: Place, tests: readonly Tests[]): Promise<boolean> {
+/** How the first test file ends that notices the mutant; `passed` where none does. */
+async function tried(folder: string, place: Place, tests: readonly Tests[]): Promise<Ending> {
   const path = join(folder, place.file);
   const source = readFileSync(path, "utf8");
   writeFileSync(path, source.slice(0, place.start) + place.text + source.slice(place.end));
@@ -125,9 +136,10 @@ async function caught(folder: string, place: Place, tests: readonly Tests[]): Pr
     for (const { file, ms, reaches } of tests) {
       // What runs in a worker runs as part of the worker's program, which coverage does not see.
       if (reaches.get(place.file)?.[place.start] !== 1) continue;
-      if (!await passes(folder, file, ms * 4 + 5_000)) return true;
+      const ending = await run(folder, file, ms * Number(options.patience) + 5_000);
+      if (ending !== "passed") return ending;
     }
-    return false;
+    return "passed";
   } finally {
     writeFileSync(path, source);
   }
@@ -171,26 +183,28 @@ process.stderr.write(
 );
 
 const folders = Array.from({ length: Number(options.jobs) }, copy);
-const survivors: Place[] = [];
+const ended: Record<Ending, number> = { passed: 0, failed: 0, late: 0 };
 try {
   const tests = await sound(folders[0]!, files, sources);
   const left = [...chosen];
-  let done = 0;
   await Promise.all(folders.map(async (folder) => {
     for (let place = left.pop(); place !== undefined; place = left.pop()) {
-      const found = await caught(folder, place, tests);
-      if (!found) {
-        survivors.push(place);
+      const ending = await tried(folder, place, tests);
+      ended[ending]++;
+      if (ending !== "failed") {
         const { number, text } = lineOf(place);
-        process.stdout.write(`${place.file}:${number}  ${place.what}\n    ${text}\n`);
+        const mark = ending === "late" ? "  (out of time)" : "";
+        process.stdout.write(`${place.file}:${number}  ${place.what}${mark}\n    ${text}\n`);
       }
-      if (++done % 10 === 0) process.stderr.write(`${done} tried, ${survivors.length} unnoticed\n`);
+      const done = ended.passed + ended.failed + ended.late;
+      if (done % 10 === 0) process.stderr.write(`${done} tried, ${ended.passed} unnoticed\n`);
     }
   }));
 } finally {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }
-const share = 100 * (1 - survivors.length / Math.max(1, chosen.length));
+const caught = ended.failed + ended.late;
+const share = 100 * caught / Math.max(1, chosen.length);
 process.stdout.write(
-  `${chosen.length - survivors.length} of ${chosen.length} caught (${share.toFixed(1)} %)\n`,
+  `${caught} of ${chosen.length} caught (${share.toFixed(1)} %), ${ended.late} of them out of time\n`,
 );
