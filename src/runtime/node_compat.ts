@@ -23,6 +23,7 @@ import { aboutFile, openFile, syncFolder } from "./pieces.ts";
 import { startGroup } from "./group.ts";
 import { findProgram, isDevice } from "./machine.ts";
 import { type Libc, shieldStdout } from "./shield.ts";
+import { makeTempFiles } from "./temp_files.ts";
 
 /** What differs between the runtimes. */
 export interface Differences {
@@ -92,6 +93,7 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     startGroup,
     newMark,
     stopMarked: stopOffspring,
+    makeTempFiles,
     makeTempFolder: () => mkdtemp(join(tmpdir(), "outrider-")),
     hideEnv: (names) => {
       for (const name of names) {

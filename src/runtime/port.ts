@@ -97,6 +97,16 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+/** A folder of small files for one program. */
+export interface TempFiles {
+  /** Where a file of this name is, or would be. */
+  path(name: string): string;
+  /** Whether there is something of this name. */
+  has(name: string): boolean;
+  /** Removes the folder, with all that is in it. */
+  remove(): Promise<void>;
+}
+
 /** What is told of a file or folder. */
 export interface FileAbout {
   readonly size: number;
@@ -325,6 +335,12 @@ export interface Runtime {
   newMark(): string;
   /** Stops all processes with the mark; resolves to whether there were any, when none is left. Linux; else none is found. */
   stopMarked(mark: string): Promise<boolean>;
+  /**
+   * Makes a folder with small files for one program, for this user alone. At once, and not forced to the disk.
+   *
+   * @param texts By name. @throws {Error} If that can't be; then nothing is left of it.
+   */
+  makeTempFiles(texts: Readonly<Record<string, string>>): TempFiles;
   /** Makes a folder of its own for temporary files, for this user alone; returns its path. */
   makeTempFolder(): Promise<string>;
   /**

@@ -17,29 +17,29 @@ class Files {
   readonly removed: string[] = [];
   /** What reading its value comes to instead. */
   reads: (() => Promise<string>) | undefined;
-  writes: () => Promise<void> = () => Promise.resolve();
+  writes: () => void = () => {};
 
   runtime(world: Processless): ProgramRuntime {
     return {
       startGroup: world.startGroup,
       newMark: world.newMark,
       stopMarked: world.stopMarked,
-      makeTempFolder: () => Promise.resolve("/tmp/x"),
+      makeTempFiles: (texts) => {
+        this.writes();
+        const path = (name: string) => `/tmp/x/${name}`;
+        for (const [name, text] of Object.entries(texts)) this.texts.set(path(name), text);
+        return {
+          path,
+          has: (name) => this.reads !== undefined || this.texts.has(path(name)),
+          remove: () => Promise.resolve(void this.removed.push("/tmp/x")),
+        };
+      },
       readText: (path) => {
         if (this.reads !== undefined) return this.reads();
         const text = this.texts.get(path);
         const none = () => Object.assign(new Error("none"), { code: "ENOENT" });
         return text === undefined ? Promise.reject(none()) : Promise.resolve(text);
       },
-      writeText: async (path, text) => {
-        await this.writes();
-        this.texts.set(path, text);
-      },
-      remove: (path) => {
-        this.removed.push(path);
-        return Promise.resolve();
-      },
-      list: () => Promise.resolve([]),
       filePath: (url) => `path of ${url}`,
       cwd: () => "/here",
     } as ProgramRuntime;
@@ -245,20 +245,26 @@ test("program: one that is stopped comes to what it was stopped for, unless it e
 
 test("program: one that is stopped before it starts does not start", async () => {
   const files = new Files();
-  const held = Promise.withResolvers<void>();
-  files.writes = () => held.promise;
+  // There is no room for its files at first.
+  const crowded = () => {
+    throw Object.assign(new Error("no room"), { code: "EMFILE" });
+  };
+  files.writes = crowded;
   const rig = await started({ files, item: { timeoutMs: 100 } });
   rig.program.abort("cancelled", "enough");
-  held.resolve();
-  await settle();
+  files.writes = () => {};
+  await passes(rig, 10);
   assert.deepEqual([rig.only(), rig.world.groups], [{ outcome: "cancelled", because: "enough" }, []]);
 });
 
 test("program: one that can't be started, or whose files can't be written, has failed by that", async () => {
   const files = new Files();
-  files.writes = () => Promise.reject(new Error("disk full"));
+  files.writes = () => {
+    throw new Error("disk full");
+  };
   const unwritten = await started({ files });
-  assert.match(unwritten.only().error!.message, /^Could not write the task's inputs to .*: disk full$/);
+  assert.equal(unwritten.over(), true);
+  assert.match(unwritten.outcomes[0]!.error!.message, /^Could not write the task's inputs: disk full$/);
   const world = new Processless();
   const none = new Files();
   const clock = new HandClock();

@@ -94,10 +94,10 @@ export class Program implements OwnAttempt {
     let files: ProgramFiles | undefined;
     let outcome: LaneEnd;
     try {
-      files = await this.#withRoom(() => makeFiles(this.#options.runtime, this.#payload));
+      files = await this.#withRoom(async () => makeFiles(this.#options.runtime, this.#payload));
       outcome = await this.#run(files);
     } catch (error) {
-      outcome = failure(error instanceof Error ? error.message : String(error));
+      outcome = this.#abort ?? failure(error instanceof Error ? error.message : String(error));
     }
     await files?.remove();
     this.#options.settled({ ...outcome, ...stampsOf(this.#options.clock, this.since) });

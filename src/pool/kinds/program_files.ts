@@ -6,7 +6,7 @@
 import { readJson } from "../../pipeline/document/json_text.ts";
 import { MAX_VALUE_BYTES } from "../../base/limits.ts";
 import { decode, encode } from "../../model/value.ts";
-import type { Runtime } from "../../runtime/port.ts";
+import type { Runtime, TempFiles } from "../../runtime/port.ts";
 
 /** The part of the runtime that programs need. */
 export type ProgramRuntime = Pick<
@@ -14,11 +14,8 @@ export type ProgramRuntime = Pick<
   | "startGroup"
   | "newMark"
   | "stopMarked"
-  | "makeTempFolder"
+  | "makeTempFiles"
   | "readText"
-  | "writeText"
-  | "remove"
-  | "list"
   | "filePath"
   | "cwd"
 >;
@@ -28,41 +25,47 @@ export interface ProgramFiles {
   /** The variables that name them. */
   readonly environment: Readonly<Record<string, string>>;
   readonly output: string;
+  /** Whether the program has written its value. */
+  hasOutput(): boolean;
   remove(): Promise<void>;
 }
 
+const [INPUTS, PARAMS, OUTPUT] = ["inputs.json", "params.json", "output.json"] as const;
+
 /** Writes the files of an attempt. @param what `i`: inputs, `p`: parameters, as JSON values. */
-export async function makeFiles(
+export function makeFiles(
   runtime: ProgramRuntime,
   { i = {}, p = {} }: { readonly i?: unknown; readonly p?: unknown },
-): Promise<ProgramFiles> {
-  const folder = await runtime.makeTempFolder();
-  const [inputs, params, output] = ["inputs.json", "params.json", "output.json"].map((name) =>
-    `${folder}/${name}`
-  );
-  const remove = () => runtime.remove(folder).catch(() => {});
+): ProgramFiles {
+  let files: TempFiles;
   try {
-    await runtime.writeText(inputs!, `${JSON.stringify(i)}\n`);
-    await runtime.writeText(params!, `${JSON.stringify(p)}\n`);
-  } catch (error) {
-    await remove();
-    throw new Error(`Could not write the task's inputs to ${folder}: ${(error as Error).message}`, {
-      cause: error,
+    files = runtime.makeTempFiles({
+      [INPUTS]: `${JSON.stringify(i)}\n`,
+      [PARAMS]: `${JSON.stringify(p)}\n`,
     });
+  } catch (error) {
+    throw new Error(`Could not write the task's inputs: ${(error as Error).message}`, { cause: error });
   }
+  const output = files.path(OUTPUT);
   return {
-    environment: { OUTRIDER_INPUTS: inputs!, OUTRIDER_PARAMS: params!, OUTRIDER_OUTPUT: output! },
-    output: output!,
-    remove,
+    environment: {
+      OUTRIDER_INPUTS: files.path(INPUTS),
+      OUTRIDER_PARAMS: files.path(PARAMS),
+      OUTRIDER_OUTPUT: output,
+    },
+    output,
+    hasOutput: () => files.has(OUTPUT),
+    remove: () => files.remove().catch(() => {}),
   };
 }
 
 /** The value that a program has written, as JSON text; none if it wrote no file or an empty one. */
 export async function readOutput(
   runtime: ProgramRuntime,
-  { output }: ProgramFiles,
+  { output, hasOutput }: ProgramFiles,
   task: string,
 ): Promise<{ readonly value?: string } | { readonly problem: string }> {
+  if (!hasOutput()) return {};
   let text: string;
   try {
     text = await runtime.readText(output, MAX_VALUE_BYTES);

@@ -1,0 +1,40 @@
+/**
+ * Owns a folder of small files for one program: made at once, for this user alone, and gone with all that was put into it.
+ * Must not know what is in the files.
+ * Invariant: nothing is forced to the disk: what is there for one program is of no use after a power cut.
+ */
+import { lstatSync, mkdtempSync, readdirSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TempFiles } from "./port.ts";
+
+/** So many files are removed at once; more are left to the system's threads. */
+const FEW = 8;
+
+/** Makes the folder. @param texts By name. @throws {Error} If that can't be; then nothing is left of it. */
+export function makeTempFiles(texts: Readonly<Record<string, string>>): TempFiles {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-"));
+  const path = (name: string) => `${folder}/${name}`;
+  try {
+    for (const [name, text] of Object.entries(texts)) writeFileSync(path(name), text);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+  return {
+    path,
+    has: (name) => lstatSync(path(name), { throwIfNoEntry: false }) !== undefined,
+    async remove() {
+      try {
+        const names = readdirSync(folder);
+        if (names.length > FEW) throw new Error("There are many");
+        for (const name of names) unlinkSync(path(name));
+        rmdirSync(folder);
+      } catch {
+        // The program has put folders or many files into it, or has taken it away.
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  };
+}
