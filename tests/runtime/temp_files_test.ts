@@ -6,13 +6,13 @@ import process from "node:process";
 import test from "node:test";
 import { makeTempFiles } from "../../src/runtime/temp_files.ts";
 
-test("the files are there at once, in a folder for this user alone, each of its own", () => {
+test("the files are there at once, in a folder for this user alone, each of its own", async () => {
   const [one, other] = [makeTempFiles({ a: "1\n", b: "" }), makeTempFiles({})];
   assert.equal(readFileSync(one.path("a"), "utf8"), "1\n");
   assert.deepEqual(["a", "b", "c"].map((name) => one.has(name)), [true, true, false]);
   assert.notEqual(one.path("a"), other.path("a"));
   if (process.platform !== "win32") assert.equal(statSync(dirname(one.path("a"))).mode & 0o777, 0o700);
-  return Promise.all([one.remove(), other.remove()]);
+  await Promise.all([one.remove(), other.remove()]);
 });
 
 test("nothing is left of it, whatever a program has put there or taken away", async () => {
