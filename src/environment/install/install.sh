@@ -528,6 +528,12 @@ TEXT
     esac
   }
 
+  # What the service said last, for who has to find out.
+  last_words() {
+    [ "$service" = systemd ] && [ -z "$root" ] && have journalctl || return 0
+    journalctl -q --no-pager -o cat -n 10 -u outrider.service 2>/dev/null | sed 's/^/  /' >&2 || :
+  }
+
   # It answers at /livez, and goes on for some seconds. Where it has no end point, it only has to go on.
   healthy() {
     [ -z "$root" ] || return 0
@@ -710,7 +716,10 @@ $made"
     before=$(current)
     if [ "$before" = "$1" ]; then
       start_service
-      healthy || die "$VERSION is installed, but is not well: journalctl -u outrider may say why"
+      healthy || {
+        last_words
+        die "$VERSION is installed, but is not well"
+      }
       finish "$VERSION was installed already in $where"
       return 0
     fi
@@ -727,6 +736,7 @@ $made"
       finish "$NAME $VERSION is installed in $where"
       return 0
     fi
+    last_words
     if [ -n "$before" ]; then
       point "$prefix/current" "versions/$before"
       rm -f "$prefix/trial"
@@ -798,7 +808,10 @@ OUTRIDER_CARRIED
     point "$prefix/previous" "$now"
     to_disk
     start_service
-    healthy || die "The version before is not well either: journalctl -u outrider may say why"
+    healthy || {
+      last_words
+      die "The version before is not well either"
+    }
     say "${before#versions/} runs again, which was there before ${now#versions/}"
   }
 

@@ -60,6 +60,7 @@ export class World {
   readonly path: string = fs.mkdtempSync(join(tmpdir(), "outrider-world-"));
 
   constructor() {
+    fs.chmodSync(this.path, 0o755);
     for (
       const folder of [
         "usr",
