@@ -199,10 +199,11 @@ async function* texts<R extends { readonly seq: number }>(
       } else if (some && text === "") await sleep(clock, 0, gone);
       if (some) continue;
       if (!following || over) return;
-      const heard = await rung(Math.max(50, aliveMs - (clock.monotonic() - quietSince)));
-      if (gone.aborted) return;
+      const heard = await rung(aliveMs - (clock.monotonic() - quietSince));
       if (heard) await sleep(clock, GATHER_MS, gone);
-      else if (clock.monotonic() - quietSince >= aliveMs) {
+      if (gone.aborted) return;
+      // Also when there is news all the time, of which this reader is told nothing.
+      if (clock.monotonic() - quietSince >= aliveMs) {
         yield "";
         quietSince = clock.monotonic();
       }

@@ -135,6 +135,31 @@ test("http: an answer without news says every 10 s that it is alive, and news pu
   await reader.rest();
 });
 
+test("http: a reader that is told nothing of all that is written hears every 10 s that the answer is alive", async () => {
+  const { ask, run, clock } = timed();
+  const reader = new StreamReader(await ask("/logs?follow=1&level=error", SSE));
+  await reader.until(/^: alive\n\n/);
+  const alive = reader.until(/^: alive\n\n: alive\n\n/).then(() => "alive");
+  const chatter = async (times: number) => {
+    for (let said = 0; said < times; said++) {
+      run.say("for others");
+      await pass(40, clock);
+    }
+  };
+  await pass(9_800, clock);
+  await chatter(4);
+  assert.equal(await Promise.race([alive, still().then(() => "silent")]), "silent");
+  await chatter(3);
+  assert.equal(await Promise.race([alive, still().then(() => "silent")]), "alive");
+  const rest = reader.rest();
+  await pass(9_600, clock);
+  await chatter(2);
+  run.end();
+  await pass(500, clock);
+  assert.equal(await rest, ": alive\n\n: alive\n\n");
+  assert.equal(clock.timers, 0);
+});
+
 test("http: a log of which a reader is told nothing leaves others a turn after each page", async () => {
   const run = new HandRun();
   for (let at = 0; at < 1_200; at++) run.say("x", { level: "debug" });
