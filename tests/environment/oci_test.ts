@@ -1,8 +1,8 @@
 /** The image: the same bytes in any folder on each runtime, without rights, and one layer that changes with the pipeline. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import test from "node:test";
 import { gunzipSync } from "fflate";
@@ -96,7 +96,11 @@ async function build(
       file: (name, from) => {
         files.set(
           name,
-          "bytes" in from ? from.bytes : new TextEncoder().encode((from as { text: string }).text),
+          "bytes" in from
+            ? from.bytes
+            : "text" in from
+            ? new TextEncoder().encode(from.text)
+            : new Uint8Array(readFileSync(from.path)),
         );
         return Promise.resolve({ name, kind: "oci", bytes: 0, sha256: "" });
       },
@@ -120,7 +124,9 @@ interface Described {
 }
 
 function blob(made: Made, { digest, size }: Described): Uint8Array {
-  const bytes = made.files.get(`probe.oci/blobs/${digest.replace(":", "/")}`);
+  const [bytes] = [...made.files].filter(([name]) => name.endsWith(digest.replace(":", "/"))).map((
+    [, each],
+  ) => each);
   assert.ok(bytes, digest);
   assert.equal(bytes.length, size);
   assert.equal(`sha256:${sha256Of(bytes)}`, digest);
@@ -132,8 +138,8 @@ function json(made: Made, described: Described) {
 }
 
 /** The images of a layout, each with its configuration and what is in its layers. */
-async function images(made: Made) {
-  const layout = JSON.parse(new TextDecoder().decode(made.files.get("probe.oci/index.json")));
+async function images(made: Made, name = "probe") {
+  const layout = JSON.parse(new TextDecoder().decode(made.files.get(`${name}.oci/index.json`)));
   const index = json(made, layout.manifests[0]);
   return await Promise.all((index.manifests as Described[]).map(async (described) => {
     const manifest = json(made, described);
@@ -219,7 +225,7 @@ test("one index has the images of all platforms, and the same digest in any fold
 });
 
 /** The same on Deno, Node and Bun. A change of what images are changes it. */
-const DIGEST = "sha256:f590d7c4d13d1a8b8cb0c162b14e14cdaad399eed9c7070717449c5ac9bdfe08";
+const DIGEST = "sha256:d1c68163c7295dcd915cbd61fc0cd1ccc8d0d7e089918089efdf2e4dcc59eb02";
 
 test("a layer is kept by the digest of what it packs, and made anew where it was damaged", async () => {
   const folder = mkdtempSync(join(tmpdir(), "outrider-layer-"));
@@ -273,7 +279,9 @@ test("long names and many files are packed as they are", async () => {
       epoch: 0,
       cache: folder,
     });
-    const entries = await unpackTar(gunzipSync(layer.bytes), { strict: true });
+    const entries = await unpackTar(gunzipSync((layer.from as { readonly bytes: Uint8Array }).bytes), {
+      strict: true,
+    });
     assert.ok(entries.some(({ header }) => header.name === long));
     assert.equal(entries.find(({ header }) => header.name === "l")?.header.linkname, target);
   } finally {
@@ -286,5 +294,62 @@ test("what can't be made into an image is said before anything is written", asyn
     build({ targets: ["darwin-arm64"] }),
     /linux-x64 and linux-arm64, and not for darwin-arm64/,
   );
-  await assert.rejects(build({ base: "x" }), /base/);
 });
+
+test("an image stands on another, whose layers and variables it takes as they are", async () => {
+  await withLayout(
+    await build({ targets: ["linux-x64", "linux-arm64"], name: "base" }),
+    async (layout, base) => {
+      const made = await build({ base: layout }, "on a base");
+      const [below] = await images(base, "base");
+      const [above] = await images(made);
+      const count = below!.manifest.layers.length;
+      assert.deepEqual(above!.manifest.layers.slice(0, count), below!.manifest.layers);
+      assert.deepEqual(above!.config.rootfs.diff_ids.slice(0, count), below!.config.rootfs.diff_ids);
+      assert.deepEqual(above!.config.config.Env, below!.config.config.Env);
+      const files = above!.layers.slice(count).flat().filter(({ header }) => header.type === "file");
+      assert.deepEqual(files.map(({ header }) => header.name), [
+        "usr/bin/outrider",
+        "opt/outrider/environment.json",
+      ]);
+    },
+  );
+});
+
+test("a base that is not whole, or for another platform, is refused", async () => {
+  await withLayout(await build({ name: "base" }), async (layout, base) => {
+    const refused = (error: RegExp, given: Partial<EnvironmentDocument> = {}) =>
+      assert.rejects(build({ base: layout, ...given }), error);
+    await refused(/it has no image for linux on arm64/, { targets: ["linux-arm64"] });
+    await refused(/Packages are put onto no base but our own/, { requires: { python: ["numpy"] } });
+    await refused(/Packages are put onto no base but our own/, {
+      requires: { packages: { debian: [] }, python: ["numpy"] },
+    });
+    const [{ manifest }] = await images(base, "base") as [Awaited<ReturnType<typeof images>>[number]];
+    const layer = join(layout, "blobs", manifest.layers[0].digest.replace(":", "/"));
+    const bytes = readFileSync(layer);
+    writeFileSync(layer, bytes.subarray(1));
+    await refused(/is not whole, or was changed/);
+    rmSync(layer);
+    await refused(/sha256:\w+ can't be read/);
+    writeFileSync(join(layout, "index.json"), '{"manifests":[{"digest":"sha256:../../../etc/passwd"}]}');
+    await refused(/it is no image layout/);
+    writeFileSync(join(layout, "index.json"), "<html>");
+    await refused(/index.json can't be read/);
+  });
+});
+
+/** Writes an image onto the disk. */
+async function withLayout(made: Made, fn: (layout: string, made: Made) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-base-"));
+  try {
+    for (const [name, bytes] of made.files) {
+      const path = join(folder, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, bytes);
+    }
+    await fn(join(folder, "base.oci"), made);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -3,8 +3,10 @@
  * Must not know how a layer is packed, nor what lies in a root.
  * Invariant: where only the pipeline changes, only the last layer does; nothing in it needs a capability or runs as root.
  */
+import { pathIn } from "../../runtime/disk.ts";
 import { EnvironmentError } from "../document/error.ts";
 import type { Target } from "../document/schema.ts";
+import { readBase } from "../oci/base.ts";
 import type { ImageBlob, ImagePlatform } from "../oci/blob.ts";
 import { type Image, imageIndex, imageOf, type ImageRun, layoutIndex } from "../oci/image.ts";
 import { type ImageLayer, imageLayer } from "../oci/layer.ts";
@@ -22,15 +24,12 @@ export const ociBuilder: Builder = {
   kind: "oci",
   async build(input, out) {
     const { environment, targets } = input;
-    if (environment.base !== undefined) {
-      throw new EnvironmentError("base", "An image on a base of one's own can't be made yet: leave it out");
-    }
     const images: Image[] = [];
     for (const target of targets) images.push(await imageFor(target, input, out));
     const index = await imageIndex(images, labelsOf(input));
     const folder = `${environment.name}.oci`;
     for (const blob of distinct([...images.flatMap(({ blobs }) => blobs), index])) {
-      await out.file(`${folder}/blobs/${blob.descriptor.digest.replace(":", "/")}`, { bytes: blob.bytes });
+      await out.file(`${folder}/blobs/${blob.descriptor.digest.replace(":", "/")}`, blob.from);
     }
     await out.file(`${folder}/oci-layout`, { text: JSON.stringify({ imageLayoutVersion: "1.0.0" }) });
     const text = layoutIndex(index, environment.version ?? "latest");
@@ -47,31 +46,42 @@ async function imageFor(target: Target, input: BuildInput, out: BuildOutput): Pr
     );
   }
   const { epoch, cache } = input;
-  const layers: ImageLayer[] = [];
+  const base = input.environment.base &&
+    await readBase(pathIn(input.folder, input.environment.base), platform);
+  const layers: ImageLayer[] = base ? [...base.layers] : [];
   const parts = await rootParts(input, target, out);
   for (const [at, { about, entries }] of parts.entries()) {
     input.progress(`Image for ${target}: ${about}`, at, parts.length);
     layers.push(await imageLayer(about, entries, { epoch, cache }));
   }
-  return await imageOf(layers, { platform, run: runOf(input), epoch });
+  return await imageOf(layers, { platform, run: runOf(input, base ? base.env : SYSTEM_ENV), epoch });
 }
 
-function runOf(input: BuildInput): ImageRun {
+const OWN_ENV: readonly string[] = [
+  `HOME=${STATE_FOLDER}`,
+  `OUTRIDER_ENVIRONMENT=${CARRIED}`,
+  `OUTRIDER_STATE_DIR=${STATE_FOLDER}`,
+];
+/** Where there is no other base. */
+const SYSTEM_ENV: readonly string[] = [
+  "PATH=/usr/local/bin:/usr/bin:/usr/sbin",
+  `SSL_CERT_FILE=${CERTIFICATES}`,
+];
+
+function runOf(input: BuildInput, below: readonly string[]): ImageRun {
   return {
     user: `${USER_ID}:${USER_ID}`,
     entrypoint: [PROGRAM],
     command: [],
-    env: [
-      "PATH=/usr/local/bin:/usr/bin:/usr/sbin",
-      `HOME=${STATE_FOLDER}`,
-      `OUTRIDER_ENVIRONMENT=${CARRIED}`,
-      `OUTRIDER_STATE_DIR=${STATE_FOLDER}`,
-      `SSL_CERT_FILE=${CERTIFICATES}`,
-    ],
+    env: [...below.filter((each) => !OWN_ENV.some((own) => nameOf(own) === nameOf(each))), ...OWN_ENV],
     folder: STATE_FOLDER,
     volumes: [STATE_FOLDER],
     labels: labelsOf(input),
   };
+}
+
+function nameOf(variable: string): string {
+  return variable.replace(/=.*$/s, "");
 }
 
 function labelsOf({ environment: { name, version } }: BuildInput): Record<string, string> {

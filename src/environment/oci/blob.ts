@@ -3,6 +3,7 @@
  * Must not know what is in them.
  */
 import { type Bytes, sha256 } from "../../base/bytes.ts";
+import type { FileContents } from "../../runtime/disk.ts";
 
 /** A platform, in the words of images. */
 export interface ImagePlatform {
@@ -24,12 +25,15 @@ export interface Descriptor {
 /** Bytes with what describes them. */
 export interface ImageBlob {
   readonly descriptor: Descriptor;
-  readonly bytes: Bytes;
+  readonly from: FileContents;
 }
 
 /** Bytes as a blob. */
 export async function blobOf(mediaType: string, bytes: Bytes): Promise<ImageBlob> {
-  return { descriptor: { mediaType, digest: `sha256:${await sha256(bytes)}`, size: bytes.length }, bytes };
+  return {
+    descriptor: { mediaType, digest: `sha256:${await sha256(bytes)}`, size: bytes.length },
+    from: { bytes },
+  };
 }
 
 /** A document as a blob. */

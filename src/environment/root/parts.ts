@@ -6,10 +6,11 @@
 import { pathIn, readBytes } from "../../runtime/disk.ts";
 import type { BuildInput, BuildOutput } from "../builders/builder.ts";
 import { debianArchitecture, debianPackages, type UnpackedPackage } from "../debian/packages.ts";
+import { EnvironmentError } from "../document/error.ts";
 import type { Target } from "../document/schema.ts";
 import { wheels } from "../python/wheels.ts";
-import { fileEntry, type RootEntry } from "./entry.ts";
-import { installedEntries, systemEntries, systemPackages } from "./system.ts";
+import { fileEntry, folderEntry, type RootEntry } from "./entry.ts";
+import { installedEntries, STATE_FOLDER, systemEntries, systemPackages, USER_ID } from "./system.ts";
 
 /** One part. */
 export interface RootPart {
@@ -31,6 +32,27 @@ const MAX_FILE_BYTES = 1024 ** 3;
 
 /** The parts for a target. @throws {Error} With a `code`, in words. */
 export async function rootParts(input: BuildInput, target: Target, out: BuildOutput): Promise<RootPart[]> {
+  const parts = [
+    ...input.environment.base === undefined ? await systemParts(input, target, out) : baseParts(input),
+    { about: "program", entries: [await programEntry(input, target)] },
+    { about: "files", entries: await placedEntries(input) },
+    { about: "environment", entries: [fileEntry(CARRIED, await input.carried())] },
+  ];
+  return parts.filter(({ entries }) => entries.length > 0);
+}
+
+/** On a base of one's own: it brings the C library, and all that tasks need. */
+function baseParts({ environment: { requires } }: BuildInput): RootPart[] {
+  if ([...requires?.packages?.debian ?? [], ...requires?.python ?? []].length > 0) {
+    throw new EnvironmentError(
+      "base",
+      "Packages are put onto no base but our own: have them in the base, or leave the base out",
+    );
+  }
+  return [{ about: "state", entries: [folderEntry(STATE_FOLDER, 0o750, USER_ID)] }];
+}
+
+async function systemParts(input: BuildInput, target: Target, out: BuildOutput): Promise<RootPart[]> {
   const { environment } = input;
   const bare = systemPackages(environment.runtime ?? "bun");
   const { packages: { debian = [] } = {}, python = [] } = environment.requires ?? {};
@@ -42,18 +64,12 @@ export async function rootParts(input: BuildInput, target: Target, out: BuildOut
   }
   const [system, added] = split(packages, new Set(bare.filter((name) => !wanted.includes(name))));
   const architecture = debianArchitecture(target);
-  const parts = [
+  const installed = installedEntries(added, architecture);
+  return [
     { about: "system", entries: systemEntries(system, architecture) },
-    {
-      about: "packages",
-      entries: [...added.flatMap(({ entries }) => entries), ...installedEntries(added, architecture)],
-    },
+    { about: "packages", entries: [...added.flatMap(({ entries }) => entries), ...installed] },
     { about: "Python", entries: await pythonEntries(input, { target, packages, out }) },
-    { about: "program", entries: [await programEntry(input, target)] },
-    { about: "files", entries: await placedEntries(input) },
-    { about: "environment", entries: [fileEntry(CARRIED, await input.carried())] },
   ];
-  return parts.filter(({ entries }) => entries.length > 0);
 }
 
 /** Packages of Python, for the Python that is in the root. */
