@@ -3,15 +3,13 @@
  * Must not know what a blob is.
  * Invariant: bytes go by, and are never held; what is answered under a digest are its bytes.
  */
-import type { Bytes } from "../../base/bytes.ts";
 import { Refuse } from "../../base/web/refuse.ts";
 import { BYTES, type Route, route, TEXT } from "../../base/web/route.ts";
 import type { GatewayParts } from "../context.ts";
 import { toldInPieces } from "../follow.ts";
-import { type Blobs, rangeOf } from "./blobs.ts";
+import { type Blobs, PIECE_BYTES, rangeOf } from "./blobs.ts";
 import { DIGEST_OF, immutable, isKnown, noDigest, REPOSITORY } from "./said.ts";
 
-const PIECE_BYTES = 64 * 1024;
 const ANY_BYTES = { "application/octet-stream": BYTES } as const;
 const BLOB = { params: { ...REPOSITORY, digest: DIGEST_OF }, path: "/v2/{name}/blobs/{digest}" } as const;
 const UPLOAD = {
@@ -177,20 +175,8 @@ async function blobOf(request: Request, digest: string, { parts, blobs }: Servin
     ...(range && { "content-range": `bytes ${from}-${to - 1}/${size}` }),
   };
   if (request.method === "HEAD") return new Response(null, { status, headers });
-  const file = await blobs.read(digest, size);
-  if (file === undefined) throw noBlob(digest);
-  async function* pieces(): AsyncGenerator<Bytes, void, undefined> {
-    try {
-      for (let at = from; at < to;) {
-        const piece = await file!.read(at, Math.min(PIECE_BYTES, to - at));
-        if (piece.length === 0) throw new Error(`The file of blob ${digest} has become shorter`);
-        at += piece.length;
-        yield piece;
-      }
-    } finally {
-      await file!.close();
-    }
-  }
+  if (!await blobs.isHere(digest, size)) throw noBlob(digest);
+  const pieces = () => blobs.pieces(digest, from, to);
   // A small one is sent in one piece: not every runtime tells the length of what is streamed.
   if (to - from <= PIECE_BYTES) {
     const [only] = await Array.fromAsync(pieces());

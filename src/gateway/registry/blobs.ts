@@ -35,6 +35,8 @@ const FORGOTTEN_MS = 24 * 3_600_000;
 /** How often it is looked for them at most, milliseconds. */
 const LOOK_MS = 3_600_000;
 const CHUNK_BYTES = 1024 * 1024;
+/** What is read of a blob at a time: as much as a slow reader takes before it is let go. */
+export const PIECE_BYTES: number = 64 * 1024;
 /** For this user alone. */
 const [FOLDER_MODE, FILE_MODE] = [0o700, 0o600];
 
@@ -137,7 +139,7 @@ export class Blobs {
         const { files } = this.#options;
         const folder = this.#folderOf(digest);
         await files.makeFolder(folder, FOLDER_MODE);
-        await full(files.rename(path, this.path(digest)));
+        await full(files.rename(path, this.#path(digest)));
         await files.syncFolder(folder);
         this.#catalog.putBlob({ digest, size: upload.size, at: this.#clock.monotonic() });
         this.#uploads.delete(id);
@@ -158,17 +160,26 @@ export class Blobs {
     return size;
   }
 
-  /** Opens a blob. Nothing if its file has been taken away: then it is no blob any more, and can be pushed again. */
-  async read(digest: string, size: number): Promise<OpenFile | undefined> {
-    const { files } = this.#options;
-    const path = this.path(digest);
-    const file = await files.openFile(path, "read").catch((error) => {
-      if ((error as { readonly code?: unknown }).code !== "ENOENT") throw error;
-    });
-    if (file !== undefined && await file.size() === size) return file;
-    await file?.close();
+  /** Whether the file of a blob is here. If somebody took it away it is no blob any more, and can be pushed again. */
+  async isHere(digest: string, size: number): Promise<boolean> {
+    if ((await this.#options.files.about(this.#path(digest)))?.size === size) return true;
     this.#catalog.dropBlob(digest);
-    return undefined;
+    return false;
+  }
+
+  /** Bytes of a blob, in pieces. Its file is opened when the first is asked for. */
+  async *pieces(digest: string, from: number, to: number): AsyncGenerator<Bytes, void, undefined> {
+    const file = await this.#options.files.openFile(this.#path(digest), "read");
+    try {
+      for (let at = from; at < to;) {
+        const piece = await file.read(at, Math.min(PIECE_BYTES, to - at));
+        if (piece.length === 0) throw new Error(`The file of blob ${digest} has become shorter`);
+        at += piece.length;
+        yield piece;
+      }
+    } finally {
+      await file.close();
+    }
   }
 
   /** @throws {Refuse} If so many bytes more are too many. */
@@ -177,8 +188,7 @@ export class Blobs {
     this.#requireUnder(bytes);
   }
 
-  /** Path of a blob's file. */
-  path(digest: string): string {
+  #path(digest: string): string {
     return `${this.#folderOf(digest)}/${digest.slice(7)}`;
   }
 
@@ -225,7 +235,7 @@ export class Blobs {
     await this.#inTurn(async () => {
       // The row first: a file without one is found and removed at the next start.
       for (const digest of this.#catalog.forget(FORGOTTEN_MS, now)) {
-        await this.#options.files.remove(this.path(digest));
+        await this.#options.files.remove(this.#path(digest));
       }
     });
   }

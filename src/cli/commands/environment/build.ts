@@ -6,6 +6,7 @@ import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { BuildRequest } from "../../../environment/build.ts";
 import type { EnvironmentKind, Target } from "../../../environment/document/schema.ts";
+import { chosen } from "../../line/chosen.ts";
 import type { CliContext, CliRuntime } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
 import { readSource } from "../../run/source.ts";
@@ -62,17 +63,6 @@ async function requestOf(
     cache: cache === undefined ? cacheFolder(env) : pathIn(cwd(), cache),
     epoch: epochOf(env("SOURCE_DATE_EPOCH")),
   };
-}
-
-/** What was asked for, each once. */
-function chosen<T extends string>(
-  option: string,
-  given: readonly string[] | undefined,
-  known: readonly T[],
-): readonly T[] | undefined {
-  const wrong = given?.find((each) => !(known as readonly string[]).includes(each));
-  if (wrong === undefined) return given && [...new Set(given as readonly T[])];
-  throw new UsageError(`--${option}: ${JSON.stringify(wrong)} is none of ${known.join(", ")}`);
 }
 
 /** The time of all that is made. */

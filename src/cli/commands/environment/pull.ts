@@ -1,0 +1,150 @@
+/**
+ * Owns `outrider environment pull`: fetches an environment, or an image, from a registry.
+ * Must not know how it lies there.
+ */
+import { buildCommand } from "@stricli/core";
+import type { Command } from "@stricli/core";
+import type { EnvironmentKind, Target } from "../../../environment/document/schema.ts";
+import type { FoundManifest } from "../../../environment/registry/pull.ts";
+import { gatewayFlags } from "../../ask/gateway_flags.ts";
+import type { GatewayFlags } from "../../ask/gateway_options.ts";
+import type { NamedInRegistry } from "../../ask/registry.ts";
+import { chosen } from "../../line/chosen.ts";
+import type { CliContext } from "../../line/context.ts";
+import { UsageError } from "../../line/errors.ts";
+
+interface Flags extends GatewayFlags {
+  readonly output: string;
+  readonly kind?: readonly string[];
+  readonly target?: readonly string[];
+  readonly json?: boolean;
+}
+
+async function pull(this: CliContext, flags: Flags, text: string): Promise<void> {
+  const { registryOf } = await import("../../ask/registry.ts");
+  const { manifestOf } = await import("../../../environment/registry/pull.ts");
+  const { recordOf } = await import("../../../environment/registry/deliver.ts");
+  const { referenceText, referredBy } = await import("../../../environment/registry/reference.ts");
+  const named = await registryOf(text, flags, this.runtime);
+  const { reference, line } = named;
+  const found = await manifestOf(line, reference.repository, referredBy(reference));
+  if (found === undefined) {
+    throw new UsageError(
+      `${referenceText(reference)} is not in ${line.url}: outrider environment list tells what is`,
+    );
+  }
+  const made = await recordOf({ line, repository: reference.repository }, found);
+  if (made === undefined) await ofOthers.call(this, flags, named, found);
+  else await ofOurs.call(this, flags, named, { found, made });
+}
+
+async function ofOurs(
+  this: CliContext,
+  { output, kind, target, json }: Flags,
+  { reference, line }: NamedInRegistry,
+  { found, made }: {
+    readonly found: FoundManifest;
+    readonly made: NonNullable<
+      Awaited<ReturnType<typeof import("../../../environment/registry/deliver.ts").recordOf>>
+    >;
+  },
+): Promise<void> {
+  const { ENVIRONMENT_KINDS, TARGETS } = await import("../../../environment/document/schema.ts");
+  const { pullMade } = await import("../../../environment/registry/deliver.ts");
+  const { pathIn } = await import("../../../runtime/disk.ts");
+  const { runtime } = await import("../../../runtime/runtime.ts");
+  const { madeTable } = await import("../../view/made_table.ts");
+  const { Steps } = await import("../../view/steps.ts");
+  const kinds = chosen<EnvironmentKind>("kind", kind, ENVIRONMENT_KINDS);
+  const targets = chosen<Target>("target", target, TARGETS);
+  const steps = new Steps(this.runtime.stderr);
+  const files = await pullMade(
+    {
+      line,
+      repository: reference.repository,
+      folder: pathIn(this.runtime.cwd(), output),
+      files: runtime,
+      progress: (step, done, total) => steps.tell(step, done, total),
+    },
+    found,
+    { ...made, kinds, targets },
+  ).finally(() => steps.end());
+  const { digest } = found.descriptor;
+  if (json) this.runtime.stdout.json(`${JSON.stringify({ digest, name: made.record.name, files })}\n`);
+  else this.runtime.stdout.write(madeTable({ ...made.record, files }));
+}
+
+async function ofOthers(
+  this: CliContext,
+  { output, target, json }: Flags,
+  { reference, line }: NamedInRegistry,
+  found: FoundManifest,
+): Promise<void> {
+  const { TARGETS } = await import("../../../environment/document/schema.ts");
+  const { platformOf } = await import("../../../environment/registry/artifacts.ts");
+  const { pullImage } = await import("../../../environment/registry/deliver.ts");
+  const { referenceText } = await import("../../../environment/registry/reference.ts");
+  const { pathIn } = await import("../../../runtime/disk.ts");
+  const { runtime } = await import("../../../runtime/runtime.ts");
+  const { Steps } = await import("../../view/steps.ts");
+  const [wanted = "linux-x64", more] = chosen<Target>("target", target, TARGETS) ?? [];
+  if (more !== undefined) throw new UsageError("An image of others is pulled for one --target at a time");
+  const steps = new Steps(this.runtime.stderr);
+  const image = await pullImage(
+    {
+      line,
+      repository: reference.repository,
+      folder: pathIn(this.runtime.cwd(), output),
+      files: runtime,
+      progress: (step, done, total) => steps.tell(step, done, total),
+    },
+    found,
+    platformOf(wanted),
+  ).finally(() => steps.end());
+  if (json) return this.runtime.stdout.json(`${JSON.stringify({ ...image, target: wanted })}\n`);
+  this.runtime.stdout.write(`${referenceText(reference)} for ${wanted} is in ${output}: ${image.digest}\n`);
+}
+
+/** `outrider environment pull` */
+export const command: Command<CliContext> = buildCommand<Flags, [string], CliContext>({
+  func: pull,
+  parameters: {
+    positional: {
+      kind: "tuple",
+      parameters: [{
+        placeholder: "REF",
+        brief: "NAME:TAG or NAME@DIGEST at the gateway, or HOST/NAME:TAG elsewhere",
+        parse: String,
+      }],
+    },
+    aliases: { o: "output" },
+    flags: {
+      output: { kind: "parsed", parse: String, placeholder: "DIR", brief: "Put it into DIR" },
+      kind: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        variadic: ",",
+        placeholder: "KIND",
+        brief: "Only these kinds, separated by commas (default: all)",
+      },
+      target: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        variadic: ",",
+        placeholder: "TARGET",
+        brief: "Only for these, separated by commas (default: all; of an image of others linux-x64)",
+      },
+      json: { kind: "boolean", optional: true, withNegated: false, brief: "Print one JSON document" },
+      ...gatewayFlags,
+    },
+  },
+  docs: {
+    brief: "Pull an environment, or an image of others, from the gateway or another registry",
+    customUsage: ["REF -o DIR [--kind KIND] [--target TARGET]", {
+      input: "probe:2 -o out --target linux-arm64",
+      brief: "of the gateway's, what is for a Raspberry Pi; what was cut off goes on",
+    }],
+  },
+});

@@ -1,0 +1,374 @@
+/**
+ * Owns pushing what was built, from its folder, and pulling it into one.
+ * Must not know how a registry is asked, nor what a person is shown.
+ * Invariant: a file gets its name when its bytes have the digest of the record, and the record comes last; what was fetched
+ * of one that is not whole is gone on with.
+ */
+import type { Bytes } from "../../base/bytes.ts";
+import { sha256 } from "../../base/bytes.ts";
+import { EMPTY, INDEX, type OciDescriptor, type Platform, readManifest, TITLE } from "../../model/oci.ts";
+import { digestOf, makeExecutable, pathIn, readBytes, writeWhole } from "../../runtime/disk.ts";
+import type { Runtime } from "../../runtime/port.ts";
+import type { EnvironmentKind, Target } from "../document/schema.ts";
+import { MADE_FILE, type MadeFile, type MadeRecord, readMade } from "../made.ts";
+import {
+  artifactOf,
+  type Document,
+  ENVIRONMENT_TYPE,
+  groupsOf,
+  indexOf,
+  type Titled,
+  VOUCHERS,
+} from "./artifacts.ts";
+import { RegistryError } from "./error.ts";
+import type { RegistryLine } from "./line.ts";
+import { blobOf, type FoundManifest, manifestOf, referrersOf } from "./pull.ts";
+import { type Sendable, sendBlob, sendManifest } from "./push.ts";
+
+/** Largest file that is read whole: a record, a signature. */
+const MAX_SMALL_BYTES = 16 * 1024 * 1024;
+
+/** What is needed beside a line. */
+export interface Delivery {
+  readonly line: RegistryLine;
+  readonly repository: string;
+  /** Absolute path of the folder. */
+  readonly folder: string;
+  readonly files: Pick<
+    Runtime,
+    "openFile" | "about" | "list" | "makeFolder" | "rename" | "remove" | "sha256"
+  >;
+  /** Tells a person what is being done. @param done How much of `total` is, bytes. */
+  progress(step: string, done?: number, total?: number): void;
+}
+
+/** What was pushed. */
+export interface Pushed {
+  readonly digest: string;
+  readonly tags: readonly string[];
+  /** Bytes of blobs that were sent, and of those that were there already. */
+  readonly sentBytes: number;
+  readonly knownBytes: number;
+}
+
+/** Pushes what is in a folder. @param tags Default: the version, and `latest`. */
+export async function pushMade(delivery: Delivery, tags?: readonly string[]): Promise<Pushed> {
+  const { line, repository, folder, files } = delivery;
+  const text = new TextDecoder().decode(await readBytes(pathIn(folder, MADE_FILE), MAX_SMALL_BYTES));
+  const record = readMade(text, MADE_FILE);
+  const pusher = new Pusher(delivery);
+  for (const file of record.files) await pusher.file(file);
+  const made = await pusher.text(MADE_FILE, text);
+  await pusher.text("{}", "{}");
+  const images = await pusher.images(record);
+  const artifacts = [await pusher.document(artifactOf(ENVIRONMENT_TYPE, [made]))];
+  for (const { type, files } of groupsOf(record)) {
+    const layers = files.map(({ name, sha256, bytes }) => ({
+      title: name,
+      digest: `sha256:${sha256}`,
+      size: bytes,
+    }));
+    artifacts.push(await pusher.document(artifactOf(type, layers, { target: files[0]!.target })));
+  }
+  const index = indexOf(record, { images, artifacts });
+  const wanted = tags ?? [...(record.version === undefined ? [] : [record.version]), "latest"];
+  const subject = await pusher.document(index);
+  await pusher.vouchers(subject, await files.list(folder));
+  // The tags come last: who asks by one of them finds all of it.
+  for (const tag of wanted) await sendManifest(line, repository, { ...index, tag });
+  return { digest: subject.digest, tags: wanted, ...pusher.counted };
+}
+
+/** Sends one thing after the other, and counts. */
+class Pusher {
+  readonly #delivery: Delivery;
+  readonly counted = { sentBytes: 0, knownBytes: 0 };
+
+  constructor(delivery: Delivery) {
+    this.#delivery = delivery;
+  }
+
+  async file({ name, sha256, bytes }: MadeFile): Promise<void> {
+    const { files, folder } = this.#delivery;
+    const file = await files.openFile(pathIn(folder, name), "read").catch((cause) => {
+      throw new RegistryError(`${name} is in ${MADE_FILE} and can't be read: build it again`, { cause });
+    });
+    try {
+      if (await file.size() !== bytes) {
+        throw new RegistryError(`${name} has another size than ${MADE_FILE} says: build it again`);
+      }
+      await this.#blob(name, {
+        digest: `sha256:${sha256}`,
+        size: bytes,
+        read: (at, most) => file.read(at, most),
+      });
+    } finally {
+      await file.close();
+    }
+  }
+
+  async text(title: string, text: string): Promise<Titled> {
+    const bytes = new TextEncoder().encode(text);
+    const blob = { digest: `sha256:${await sha256(bytes)}`, size: bytes.length };
+    await this.#blob(title, { ...blob, read: (at, most) => Promise.resolve(bytes.subarray(at, at + most)) });
+    return { title, ...blob };
+  }
+
+  document({ type, bytes }: Document): Promise<OciDescriptor> {
+    const { line, repository } = this.#delivery;
+    return sendManifest(line, repository, { bytes, type });
+  }
+
+  /** The images of all layouts, whose blobs are there. */
+  async images(record: MadeRecord): Promise<OciDescriptor[]> {
+    const found: OciDescriptor[] = [];
+    for (const { name } of record.files.filter(({ name }) => /\.oci\/index\.json$/.test(name))) {
+      const { manifests } = await this.#manifest(name, INDEX);
+      for (const each of manifests) found.push(...await this.#image(name.replace(/index\.json$/, ""), each));
+    }
+    return found;
+  }
+
+  /** What vouches for what was pushed. */
+  async vouchers(subject: OciDescriptor, names: readonly string[]): Promise<void> {
+    for (const [ending, type] of VOUCHERS) {
+      const titled: Titled[] = [];
+      for (const name of names.filter((each) => each.endsWith(ending))) {
+        const bytes = await readBytes(pathIn(this.#delivery.folder, name), MAX_SMALL_BYTES);
+        titled.push(await this.text(name, new TextDecoder().decode(bytes)));
+      }
+      if (titled.length > 0) await this.document(artifactOf(type, titled, { subject }));
+    }
+  }
+
+  async #manifest(name: string, type: string) {
+    const bytes = await readBytes(pathIn(this.#delivery.folder, name), MAX_SMALL_BYTES);
+    return { bytes, type, ...readManifest(new TextDecoder().decode(bytes), type) };
+  }
+
+  /** An image, or those of an index. */
+  async #image(layout: string, described: OciDescriptor): Promise<OciDescriptor[]> {
+    const name = `${layout}blobs/sha256/${described.digest.slice(7)}`;
+    const { bytes, manifests, isIndex } = await this.#manifest(name, described.mediaType);
+    if (!isIndex) {
+      await this.document({ type: described.mediaType, bytes });
+      const { mediaType, digest, size, platform } = described;
+      return [{ mediaType, digest, size, ...(platform && { platform }) }];
+    }
+    const found: OciDescriptor[] = [];
+    for (const each of manifests) found.push(...await this.#image(layout, each));
+    return found;
+  }
+
+  async #blob(name: string, blob: Sendable): Promise<void> {
+    const { line, repository, progress } = this.#delivery;
+    let done = 0;
+    progress(name, 0, blob.size);
+    const sent = await sendBlob(line, repository, {
+      blob,
+      sent: (bytes) => progress(name, done += bytes, blob.size),
+    });
+    this.counted[sent ? "sentBytes" : "knownBytes"] += blob.size;
+  }
+}
+
+/** Which files are wanted. Default: all. */
+export interface Wanted {
+  readonly kinds?: readonly EnvironmentKind[] | undefined;
+  readonly targets?: readonly Target[] | undefined;
+}
+
+/** The record of what is under a reference; nothing if that is no environment of ours. */
+export async function recordOf(
+  { line, repository }: Pick<Delivery, "line" | "repository">,
+  { manifest }: FoundManifest,
+): Promise<{ readonly record: MadeRecord; readonly text: string } | undefined> {
+  const described = manifest.manifests.find(({ artifactType }) => artifactType === ENVIRONMENT_TYPE);
+  if (described === undefined) return undefined;
+  const found = await manifestOf(line, repository, described.digest);
+  const layer = found?.manifest.layers.find(({ annotations }) => annotations?.[TITLE] === MADE_FILE);
+  if (layer === undefined) throw new RegistryError(`${repository} has an environment without ${MADE_FILE}`);
+  const text = new TextDecoder().decode(await smallBlob({ line, repository }, layer));
+  return { text, record: readMade(text, `${repository}/${MADE_FILE}`) };
+}
+
+/** A blob that fits into memory, held to its digest. */
+async function smallBlob(
+  { line, repository }: Pick<Delivery, "line" | "repository">,
+  blob: OciDescriptor,
+): Promise<Bytes> {
+  if (blob.size > MAX_SMALL_BYTES) {
+    throw new RegistryError(
+      `${blob.digest} has ${blob.size} bytes, more than ${MAX_SMALL_BYTES}: it is not taken`,
+    );
+  }
+  const bytes: Bytes = new Uint8Array(blob.size);
+  let at = 0;
+  for await (const piece of blobOf(line, repository, { blob })) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  const found = `sha256:${await sha256(bytes)}`;
+  if (found !== blob.digest) throw otherBytes(blob.digest, found);
+  return bytes;
+}
+
+/** Pulls what was built, or what of it is wanted. @returns Names of the files. */
+export async function pullMade(
+  delivery: Delivery,
+  found: FoundManifest,
+  { record, text, kinds, targets }: Wanted & { readonly record: MadeRecord; readonly text: string },
+): Promise<readonly MadeFile[]> {
+  const { folder, files } = delivery;
+  const wanted = record.files.filter(({ kind, target }) =>
+    (kinds?.includes(kind) ?? true) && (target === undefined || (targets?.includes(target) ?? true))
+  );
+  if (wanted.length === 0) {
+    const there = [...new Set(record.files.map(({ kind, target }) => `${kind} ${target ?? ""}`.trim()))].join(
+      ", ",
+    );
+    throw new RegistryError(`Nothing of ${record.name} is of that kind and target: it has ${there}`);
+  }
+  await files.makeFolder(folder);
+  // What is written now may be named by an earlier record, which is no longer true.
+  await files.remove(pathIn(folder, MADE_FILE));
+  for (const file of wanted) {
+    const { name, sha256, bytes, mode } = file;
+    await fetchFile(delivery, name, { digest: `sha256:${sha256}`, size: bytes });
+    if (mode !== undefined && (Number.parseInt(mode, 8) & 0o111) !== 0) {
+      await makeExecutable(pathIn(folder, name));
+    }
+  }
+  await vouchersOf(delivery, found.descriptor.digest);
+  await writeWhole(pathIn(folder, MADE_FILE), { text });
+  return wanted;
+}
+
+async function vouchersOf({ line, repository, folder }: Delivery, digest: string): Promise<void> {
+  const known = new Map(VOUCHERS.map(([ending, type]) => [type, ending]));
+  for (const each of await referrersOf(line, repository, { digest })) {
+    const ending = known.get(each.artifactType ?? "");
+    const found = ending === undefined ? undefined : await manifestOf(line, repository, each.digest);
+    for (const layer of found?.manifest.layers ?? []) {
+      const title = layer.annotations?.[TITLE] ?? "";
+      // Anybody who may push may have written it: it names a file here and nowhere else.
+      if (!/^[\w.+-]{1,200}$/.test(title) || !title.endsWith(ending!)) continue;
+      await writeWhole(pathIn(folder, title), { bytes: await smallBlob({ line, repository }, layer) });
+    }
+  }
+}
+
+/** Fetches a file, or the rest of it, and holds it to its digest. */
+async function fetchFile(
+  { line, repository, folder, files, progress }: Delivery,
+  name: string,
+  blob: Pick<OciDescriptor, "digest" | "size">,
+): Promise<void> {
+  const path = pathIn(folder, name);
+  const { digest, size } = blob;
+  progress(name, 0, size);
+  const there = await files.about(path);
+  if (there?.size === size && `sha256:${(await digestOf(path, "sha256")).digest}` === digest) return;
+  const part = `${path}.${digest.slice(7, 19)}.part`;
+  await files.makeFolder(pathIn(path, ".."));
+  const file = await files.openFile(part, "write");
+  try {
+    const hash = await files.sha256();
+    let at = 0;
+    for (const held = Math.min(await file.size(), size); at < held;) {
+      const piece = await file.read(at, Math.min(1024 * 1024, held - at));
+      if (piece.length === 0) break;
+      hash.update(piece);
+      at += piece.length;
+    }
+    for await (const piece of blobOf(line, repository, { blob, from: at })) {
+      await file.write(at, piece);
+      hash.update(piece);
+      progress(name, at += piece.length, size);
+    }
+    await file.cut(size);
+    await file.sync();
+    const found = `sha256:${hash.hex()}`;
+    if (found !== digest) {
+      await files.remove(part);
+      throw otherBytes(name, found);
+    }
+  } finally {
+    await file.close();
+  }
+  await files.rename(part, path);
+}
+
+function otherBytes(what: string, found: string): RegistryError {
+  return new RegistryError(
+    `What came of ${what} has the digest ${found}: it is not what was asked for, and is removed`,
+  );
+}
+
+/** Pulls an image of others, for one platform, as a folder of images (OCI image layout). @returns What describes it. */
+export async function pullImage(
+  delivery: Delivery,
+  found: FoundManifest,
+  wanted: Platform,
+): Promise<OciDescriptor> {
+  const { line, repository, folder, files } = delivery;
+  const chosen = await chosenOf(delivery, found, wanted);
+  const { config, layers } = chosen.manifest;
+  await files.makeFolder(folder);
+  for (const blob of [...(config ? [config] : []), ...layers]) {
+    await fetchFile(delivery, `blobs/sha256/${blob.digest.slice(7)}`, blob);
+  }
+  const { digest, mediaType, size } = chosen.descriptor;
+  await writeWhole(pathIn(folder, `blobs/sha256/${digest.slice(7)}`), { bytes: chosen.bytes });
+  const index = {
+    schemaVersion: 2,
+    mediaType: INDEX,
+    manifests: [{ mediaType, digest, size, platform: wanted }],
+  };
+  await writeWhole(pathIn(folder, "oci-layout"), { text: '{"imageLayoutVersion":"1.0.0"}' });
+  await writeWhole(pathIn(folder, "index.json"), { text: JSON.stringify(index) });
+  delivery.progress(`${line.url}/${repository}`);
+  return chosen.descriptor;
+}
+
+/** The image for a platform. @throws {RegistryError} If there is none. */
+async function chosenOf(
+  { line, repository }: Delivery,
+  found: FoundManifest,
+  wanted: Platform,
+): Promise<FoundManifest> {
+  const said = (platform: Partial<Platform> = {}) => `${platform.os ?? "?"}/${platform.architecture ?? "?"}`;
+  const { manifest } = found;
+  if (manifest.isIndex) {
+    const fits = manifest.manifests.find(({ platform }) => said(platform) === said(wanted));
+    const there = manifest.manifests.map(({ platform }) => said(platform)).join(", ");
+    if (fits === undefined) throw foreign(repository, there, said(wanted));
+    const inner = await manifestOf(line, repository, fits.digest);
+    if (inner === undefined) {
+      throw new RegistryError(`${repository} has no ${fits.digest}, which its index names`);
+    }
+    return inner.manifest.isIndex ? await chosenOf({ line, repository } as Delivery, inner, wanted) : inner;
+  }
+  const { config } = manifest;
+  if (config === undefined || config.mediaType === EMPTY.mediaType) return found;
+  const text = new TextDecoder().decode(await smallBlob({ line, repository }, config));
+  const about = parsed(text);
+  if (about?.os !== undefined && said(about) !== said(wanted)) {
+    throw foreign(repository, said(about), said(wanted));
+  }
+  return found;
+}
+
+function parsed(text: string): Partial<Platform> | undefined {
+  try {
+    return JSON.parse(text) as Partial<Platform>;
+  } catch {
+    return undefined;
+  }
+}
+
+function foreign(repository: string, there: string, wanted: string): RegistryError {
+  return new RegistryError(
+    `${repository} is for ${there}, and not for ${wanted}: ask for another target, or another image`,
+  );
+}
