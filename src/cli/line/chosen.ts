@@ -5,7 +5,7 @@
 import { UsageError } from "./errors.ts";
 
 /** What was asked for, each once. */
-export function chosen<T extends string>(
+export function chosenOf<T extends string>(
   option: string,
   given: readonly string[] | undefined,
   known: readonly T[],

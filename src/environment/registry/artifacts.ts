@@ -79,7 +79,7 @@ export function artifactOf(
 }
 
 /** The index of all. */
-export function indexOf(
+export function environmentIndex(
   { name, version }: MadeRecord,
   { images, artifacts }: {
     readonly images: readonly OciDescriptor[];

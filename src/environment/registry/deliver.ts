@@ -15,8 +15,8 @@ import {
   artifactOf,
   type Document,
   ENVIRONMENT_TYPE,
+  environmentIndex,
   groupsOf,
-  indexOf,
   type Titled,
   VOUCHERS,
 } from "./artifacts.ts";
@@ -70,7 +70,7 @@ export async function pushMade(delivery: Delivery, tags?: readonly string[]): Pr
     }));
     artifacts.push(await pusher.document(artifactOf(type, layers, { target: files[0]!.target })));
   }
-  const index = indexOf(record, { images, artifacts });
+  const index = environmentIndex(record, { images, artifacts });
   const wanted = tags ?? [...(record.version === undefined ? [] : [record.version]), "latest"];
   const subject = await pusher.document(index);
   await pusher.vouchers(subject, await files.list(folder));
@@ -173,7 +173,7 @@ class Pusher {
 }
 
 /** Which files are wanted. Default: all. */
-export interface Wanted {
+export interface WantedFiles {
   readonly kinds?: readonly EnvironmentKind[] | undefined;
   readonly targets?: readonly Target[] | undefined;
 }
@@ -217,7 +217,7 @@ async function smallBlob(
 export async function pullMade(
   delivery: Delivery,
   found: FoundManifest,
-  { record, text, kinds, targets }: Wanted & { readonly record: MadeRecord; readonly text: string },
+  { record, text, kinds, targets }: WantedFiles & { readonly record: MadeRecord; readonly text: string },
 ): Promise<readonly MadeFile[]> {
   const { folder, files } = delivery;
   const wanted = record.files.filter(({ kind, target }) =>

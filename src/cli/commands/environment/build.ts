@@ -6,7 +6,7 @@ import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { BuildRequest } from "../../../environment/build.ts";
 import type { EnvironmentKind, Target } from "../../../environment/document/schema.ts";
-import { chosen } from "../../line/chosen.ts";
+import { chosenOf } from "../../line/chosen.ts";
 import type { CliContext, CliRuntime } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
 import { readSource } from "../../run/source.ts";
@@ -52,8 +52,8 @@ async function requestOf(
   const { readEnvironment } = await import("../../../environment/document/read.ts");
   const { ENVIRONMENT_KINDS, TARGETS } = await import("../../../environment/document/schema.ts");
   const { cacheFolder, folderOf, pathIn } = await import("../../../runtime/disk.ts");
-  const kinds = chosen<EnvironmentKind>("kind", kind, ENVIRONMENT_KINDS);
-  const targets = chosen<Target>("target", target, TARGETS);
+  const kinds = chosenOf<EnvironmentKind>("kind", kind, ENVIRONMENT_KINDS);
+  const targets = chosenOf<Target>("target", target, TARGETS);
   return {
     environment: readEnvironment(text, file),
     folder: folderOf(pathIn(cwd(), file)),

@@ -9,7 +9,7 @@ import type { FoundManifest } from "../../../environment/registry/pull.ts";
 import { gatewayFlags } from "../../ask/gateway_flags.ts";
 import type { GatewayFlags } from "../../ask/gateway_options.ts";
 import type { NamedInRegistry } from "../../ask/registry.ts";
-import { chosen } from "../../line/chosen.ts";
+import { chosenOf } from "../../line/chosen.ts";
 import type { CliContext } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
 
@@ -55,8 +55,8 @@ async function ofOurs(
   const { runtime } = await import("../../../runtime/runtime.ts");
   const { madeTable } = await import("../../view/made_table.ts");
   const { Steps } = await import("../../view/steps.ts");
-  const kinds = chosen<EnvironmentKind>("kind", kind, ENVIRONMENT_KINDS);
-  const targets = chosen<Target>("target", target, TARGETS);
+  const kinds = chosenOf<EnvironmentKind>("kind", kind, ENVIRONMENT_KINDS);
+  const targets = chosenOf<Target>("target", target, TARGETS);
   const steps = new Steps(this.runtime.stderr);
   const files = await pullMade(
     {
@@ -87,7 +87,7 @@ async function ofOthers(
   const { pathIn } = await import("../../../runtime/disk.ts");
   const { runtime } = await import("../../../runtime/runtime.ts");
   const { Steps } = await import("../../view/steps.ts");
-  const [wanted = "linux-x64", more] = chosen<Target>("target", target, TARGETS) ?? [];
+  const [wanted = "linux-x64", more] = chosenOf<Target>("target", target, TARGETS) ?? [];
   if (more !== undefined) throw new UsageError("An image of others is pulled for one --target at a time");
   const steps = new Steps(this.runtime.stderr);
   const image = await pullImage(
