@@ -297,27 +297,42 @@ TEXT
     esac
   }
 
-  # One request, from what is there on. The token goes by a file or a pipe: arguments are for all to see. With a token no
-  # redirect is followed, since it would go along.
-  request() { # ADDRESS FILE
+  # What downloads here. The token goes by a file or a pipe: arguments are for all to see.
+  downloader() {
     if have curl; then
-      set -- "$1" "$2" -fsS -C - --connect-timeout 20 --speed-limit 1 --speed-time 60
-      [ -n "$token" ] || set -- "$@" -L
-      address=$1 file=$2
-      shift 2
-      if [ -n "$token" ]; then printf 'header = "Authorization: Bearer %s"\n' "$token"; fi |
-        limited curl -K - "$@" -o "$file" "$address"
-    elif have wget && { [ -z "$token" ] || wget --version 2>/dev/null | grep -q GNU; }; then
-      if [ -n "$token" ]; then
-        (umask 077 && printf 'header = Authorization: Bearer %s\nmax_redirect = 0\n' "$token" >"$prefix/download/wgetrc")
-        WGETRC=$prefix/download/wgetrc && export WGETRC
-      fi
-      limited wget -q -c -T 60 -O "$2" "$1"
+      by=curl
+    elif have wget && wget --version 2>/dev/null | grep -q GNU; then
+      by=wget
+    elif have wget && [ -z "$token" ]; then
+      by=busybox
     elif have wget; then
       die "This wget would show the token to everybody here: install curl, or put outrider-$target beside this file"
     else
       die "Nothing here can download: install curl or wget, or put outrider-$target beside this file"
     fi
+  }
+
+  # One request, from what is there on. With a token no redirect is followed, since it would go along.
+  request() { # ADDRESS FILE
+    case $by in
+      curl)
+        set -- "$1" "$2" -fsS -C - --connect-timeout 20 --speed-limit 1 --speed-time 60
+        [ -n "$token" ] || set -- "$@" -L
+        address=$1 file=$2
+        shift 2
+        if [ -n "$token" ]; then printf 'header = "Authorization: Bearer %s"\n' "$token"; fi |
+          limited curl -K - "$@" -o "$file" "$address"
+        ;;
+      wget)
+        if [ -n "$token" ]; then
+          (umask 077 && printf 'header = Authorization: Bearer %s\nmax_redirect = 0\n' "$token" >"$prefix/download/wgetrc")
+          WGETRC=$prefix/download/wgetrc && export WGETRC
+        fi
+        limited wget -nv -c -t 1 -T 60 -O "$2" "$1"
+        ;;
+      # Without -T, by which some builds of it crash: it waits for at most a quarter of an hour by itself.
+      busybox) limited wget -q -c -O "$2" "$1" ;;
+    esac
   }
 
   # A server may send more than there is: no more of it is kept than the program has, and a little.
@@ -332,6 +347,7 @@ TEXT
   download() { # ADDRESS FILE
     token=''
     case $1 in "${gateway:-none}"/*) token_known ;; esac
+    downloader
     without=0
     while [ "$(bytes_of "$2")" -lt "$size" ]; do
       had=$(bytes_of "$2")
@@ -348,8 +364,10 @@ TEXT
         without=0
       else
         without=$((without + 1))
-        # A server that does not go on where it was cut off begins anew.
+        # A server that does not go on where it was cut off begins anew; one that does not want to is not asked again.
         case $code in 33 | 36) rm -f "$2" ;; esac
+        [ "$code" != 0 ] || without=5
+        if [ "$by$code" = wget6 ] || grep -q ' 40[134]' "$prefix/download/said"; then without=5; fi
         [ "$without" -lt 5 ] ||
           die "The program can't be downloaded from $1: $(tail -n 1 "$prefix/download/said"). What came stays: the next try goes on"
         sleep "$without"

@@ -132,7 +132,7 @@ export class World {
   }
 
   /** All that is in it, a line for each: path, kind, mode, owner, contents. */
-  list(without: RegExp = /^(usr|proc|dev|bb|t|tmp)(\/|$)/): string[] {
+  list(without: RegExp = /^(usr|proc|dev|bb|t|tmp|run\/mount)(\/|$)/): string[] {
     const lines: string[] = [];
     const visit = (folder: string) => {
       for (const name of fs.readdirSync(join(this.path, folder)).sort()) {
