@@ -292,6 +292,36 @@ test("environment: one that can't be made is removed, told with what went wrong,
   }
 });
 
+test("environment: one that is being made when its run is over is given up at once, and made by who still wants it", async () => {
+  const { outside } = environments({ answer: () => undefined });
+  const first = new AbortController(), second = new AbortController();
+  const made = ({ signal }: AbortController) =>
+    environmentOf({
+      ...{ interpreter: PYTHON, requirements: REQUIREMENTS },
+      port: { ...outside.port, over: signal },
+    });
+  const gone = assert.rejects(made(first), { name: "OverError" });
+  await reached(() => outside.groups.length === 1);
+  const goesOn = made(second);
+  const waits = new AbortController();
+  const waited = assert.rejects(made(waits), { name: "OverError" });
+  let turns = 0;
+  await reached(() => ++turns > 100);
+  waits.abort();
+  await waited;
+  assert.deepEqual(outside.last.signals, [], "others wait for it yet");
+  first.abort();
+  await gone;
+  assert.deepEqual(outside.groups[0]!.signals, ["SIGKILL"]);
+  assert.deepEqual(plain(outside.removed), ["/ENV"]);
+  for (let count = 2; count <= 3; count++) {
+    await reached(() => outside.groups.length === count);
+    outside.last.ends({ code: 0, signal: undefined });
+  }
+  assert.match(await goesOn, /bin\/python$/);
+  assert.equal(outside.clock.timers, 0);
+});
+
 test("environment: making one may take two minutes, installing half an hour, and a line is shown every 5 s", async () => {
   const { outside, made } = environments({ answer: () => undefined });
   const failed = assert.rejects(made, { message: /: due already; two; three; four; make the package/ });

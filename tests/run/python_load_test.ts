@@ -1,7 +1,7 @@
 /** What is known of Python tasks before they run: what `check` finds, what a bundle carries, what is installed. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import test from "node:test";
@@ -13,7 +13,7 @@ import { loadDocument } from "../../src/run/loading.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { testWithPackages } from "../python_packages.ts";
 import { testWith } from "../system.ts";
-import { only, see, withFolder } from "./rig.ts";
+import { only, outcomes, see, start, withFolder } from "./rig.ts";
 
 const python = (name: string, fn: () => void | Promise<void>) => testWith(["python3"], `python: ${name}`, fn);
 
@@ -382,5 +382,36 @@ testWithPackages(
       const made = join(folder, "cache/outrider/python");
       const [environment] = readdirSync(made).filter((name) => !name.endsWith(".json"));
       assert.match(readFileSync(join(made, environment!, "pyvenv.cfg"), "utf8"), /^uv = /m);
+    }),
+);
+
+python(
+  "a run that is cancelled while requirements are installed ends at once, and nothing of that is left",
+  () =>
+    withFolder(async (folder) => {
+      put(folder, {
+        "t.py": "def f(ctx):\n    return 1\n",
+        "requirements.txt": "tiny_part==3.0\n",
+        // It says who it is, so that it can be looked whether it is gone.
+        "bin/uv": `#!/bin/sh\necho $$ > ${folder}/pid\necho slow >&2\nsleep 600\n`,
+      });
+      chmodSync(join(folder, "bin/uv"), 0o755);
+      const source = pipelineOf({
+        f: { python: join(folder, "t.py"), function: "f", requirements: join(folder, "requirements.txt") },
+      });
+      const env = {
+        XDG_CACHE_HOME: join(folder, "cache"),
+        PATH: `${join(folder, "bin")}:${process.env["PATH"]}`,
+      };
+      await withEnv(env, async () => {
+        const going = start(source);
+        await going.until((event) => event.type === "log" && event.text === "requirements.txt: slow");
+        going.execution.cancel("enough");
+        const { result } = await going.seen;
+        assert.deepEqual([result.state, outcomes(result)], ["cancelled", { f: "skipped" }]);
+        const pid = Number(readFileSync(join(folder, "pid"), "utf8"));
+        assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
+        assert.deepEqual(readdirSync(join(folder, "cache/outrider/python")), []);
+      });
     }),
 );

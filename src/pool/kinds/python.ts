@@ -44,9 +44,9 @@ class Pythons implements KeptRunner {
 
   async launch(run: object): Promise<Launch> {
     const { python, requirements, memoryBytes } = run as PythonRun;
-    const { runtime, clock } = this.#port;
+    const { runtime } = this.#port;
     const env = this.#port.environment();
-    const interpreter = await interpreterOf({ runtime, clock }, env);
+    const interpreter = await interpreterOf(this.#port, env);
     const file = await this.#files.place(python);
     const executable = requirements === undefined ? interpreter.executable : await environmentOf({
       port: this.#port,

@@ -7,7 +7,7 @@
 import { randomHex, sha256 } from "../../base/bytes.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import { LineCutter } from "./program_lines.ts";
-import { type Interpreter, PythonError, runTool, type ToolEnd } from "./python_interpreter.ts";
+import { type Interpreter, once, PythonError, runTool, type ToolEnd } from "./python_interpreter.ts";
 import type { RunnerPort } from "./runner.ts";
 
 /** How long installing may take, milliseconds. */
@@ -40,13 +40,8 @@ export async function environmentOf(options: EnvironmentOptions): Promise<string
   const texts = (await readAll(runtime, requirements, 0)).map(({ text }) => text);
   const wheels = (await runtime.list(`${folderOf(requirements)}/${WHEELS}`)).join("\n");
   const hash = (await sha256(JSON.stringify([executable, version, texts, wheels]))).slice(0, 32);
-  let making = made.get(hash);
-  if (making === undefined) {
-    made.set(hash, making = kept(options, hash, wheels !== ""));
-    // What failed may work the next time: a network may be there then.
-    making.catch(() => made.delete(hash));
-  }
-  return await making;
+  // What failed may work the next time: a network may be there then.
+  return await once(made, { name: hash, over: options.port.over }, () => kept(options, hash, wheels !== ""));
 }
 
 /** The one that is there already, or a new one. */

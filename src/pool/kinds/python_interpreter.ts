@@ -1,7 +1,8 @@
 /**
  * Owns which Python runs tasks: the one that OUTRIDER_PYTHON names, else python3, found once for each name.
  * Must not know what it runs.
- * Invariant: what it gives is an interpreter itself and no shim before it, of a version that the runner takes.
+ * Invariant: what it gives is an interpreter itself and no shim before it, of a version that the runner takes. A program of a
+ * run that is over is killed, and nobody who wants the same fails by that.
  */
 import type { Clock } from "../../base/clock.ts";
 import { within } from "../../base/wait.ts";
@@ -30,6 +31,8 @@ export interface Interpreter {
 export interface ToolPort {
   readonly runtime: Pick<Runtime, "startGroup" | "cwd" | "env">;
   readonly clock: Clock;
+  /** Aborted when nobody wants what is run any more. */
+  readonly over?: AbortSignal;
 }
 
 /** What a program has come to. */
@@ -44,6 +47,47 @@ export class PythonError extends Error {
   readonly code = "OUTRIDER_PYTHON";
 }
 
+/** Nobody wants it any more. */
+class OverError extends Error {
+  override name = "OverError";
+}
+
+/** Does once what all want who name the same, each as long as its run goes on; what failed is done anew for the next. */
+export async function once<T>(
+  known: Map<string, Promise<T>>,
+  { name, over }: { readonly name: string; readonly over: AbortSignal | undefined },
+  act: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    let doing = known.get(name);
+    const own = doing === undefined;
+    if (doing === undefined) {
+      known.set(name, doing = act());
+      doing.catch(() => known.delete(name));
+    }
+    try {
+      return await (own ? doing : unlessOver(doing, over));
+    } catch (error) {
+      // Who did it for all was over: whoever goes on does it.
+      if (own || over?.aborted || !(error instanceof OverError)) throw error;
+    }
+  }
+}
+
+/** Waits for what another does, but no longer than it is wanted. */
+async function unlessOver<T>(doing: Promise<T>, over: AbortSignal | undefined): Promise<T> {
+  if (over === undefined) return await doing;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(new OverError("The run is over"));
+  if (over.aborted) stop();
+  over.addEventListener("abort", stop);
+  try {
+    return await Promise.race([doing, promise]);
+  } finally {
+    over.removeEventListener("abort", stop);
+  }
+}
+
 const found: Map<string, Promise<Interpreter>> = new Map();
 
 /** The interpreter for tasks. @param program Another than the usual one. @throws {PythonError} With what to install. */
@@ -52,13 +96,8 @@ export async function interpreterOf(
   env: Readonly<Record<string, string>>,
   program: string = port.runtime.env(PYTHON_VARIABLE) || "python3",
 ): Promise<Interpreter> {
-  let answer = found.get(program);
-  if (answer === undefined) {
-    found.set(program, answer = ask(port, program, env));
-    // It may be installed meanwhile.
-    answer.catch(() => found.delete(program));
-  }
-  return await answer;
+  // One that is not there may be installed meanwhile.
+  return await once(found, { name: program, over: port.over }, () => ask(port, program, env));
 }
 
 async function ask(
@@ -85,9 +124,9 @@ async function ask(
   return { executable, version };
 }
 
-/** Runs a program to its end. It never rejects; one that takes longer than `limitMs` is killed. */
+/** Runs a program to its end. One that takes longer than `limitMs` is killed. It rejects only when nobody wants it any more. */
 export async function runTool(
-  { runtime, clock }: ToolPort,
+  { runtime, clock, over }: ToolPort,
   { command, env, cwd = runtime.cwd(), stdin = "", limitMs, hear }: {
     readonly command: readonly string[];
     readonly cwd?: string;
@@ -98,6 +137,7 @@ export async function runTool(
     readonly hear?: (bytes: Uint8Array) => void;
   },
 ): Promise<ToolEnd> {
+  if (over?.aborted) throw new OverError("The run is over");
   const texts = { stdout: "", stderr: "" };
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   const group = runtime.startGroup({
@@ -112,11 +152,15 @@ export async function runTool(
       }
     },
   });
-  const cancel = clock.after(limitMs, () => group.signal("SIGKILL"));
+  const kill = () => group.signal("SIGKILL");
+  const cancel = clock.after(limitMs, kill);
+  over?.addEventListener("abort", kill);
   const end = await group.ended;
+  over?.removeEventListener("abort", kill);
   cancel();
   if (group.alive) group.signal("SIGKILL");
   await within(clock, DRAIN_MS, group.drained);
   group.release();
+  if (over?.aborted) throw new OverError("The run is over");
   return { ...end, ...texts };
 }

@@ -21,6 +21,8 @@ export interface RunnerPort {
   note(text: string, shown?: boolean): void;
   /** The environment that processes get, before what the task itself says. */
   environment(): Readonly<Record<string, string>>;
+  /** Aborted when the run is over: what only prepares for tasks is not waited for any more. */
+  readonly over?: AbortSignal;
 }
 
 /** What an attempt is run with. */
@@ -66,7 +68,7 @@ export interface RunnerKind {
 
 /** What is known of the tasks of one kind that run in processes that are kept, in one run. */
 export interface KeptRunner {
-  /** How one is started for a task. May take long the first time; rejects with what is missing, in words. */
+  /** How one is started for a task. May take long the first time; rejects with what is missing, in words, and soon when the run is over. */
   launch(run: object): Promise<Launch>;
   /** JSON text of what is to be done, as the runner in the process wants it. */
   workOf(run: object): string;

@@ -96,6 +96,8 @@ export class KeptLanes {
   readonly #broken: Map<string, Error> = new Map();
   readonly #asking: Map<TaskProcess, Asking> = new Map();
   readonly #timers: NamedTimers<"grow" | "shrink">;
+  /** Ends what is prepared for processes, such as an environment. */
+  readonly #over: AbortController = new AbortController();
   #waited = false;
   #closing: Promise<void> | undefined;
 
@@ -200,6 +202,7 @@ export class KeptLanes {
 
   async #close(): Promise<void> {
     this.#timers.close();
+    this.#over.abort();
     this.cancelAll("the run has ended");
     await Promise.all(this.#all.map((process) => process.end()));
     await Promise.all(Array.from(this.#runners.values(), (runner) => runner.close()));
@@ -208,7 +211,10 @@ export class KeptLanes {
   #runner(kind: string): KeptRunner {
     const known = this.#runners.get(kind);
     if (known !== undefined) return known;
-    const runner = KEPT.find(({ key }) => key === kind)!.open(this.#options);
+    const runner = KEPT.find(({ key }) => key === kind)!.open({
+      ...this.#options,
+      over: this.#over.signal,
+    });
     this.#runners.set(kind, runner);
     return runner;
   }
