@@ -32,13 +32,21 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "journal",
     "pipeline",
     "runtime",
+    "trust",
     ...FLOOR,
   ],
   "base": [],
   "cli": ["*"],
   // The dialects of gateways say which variables they have.
-  "config": ["src/uplink/dialects/list.ts", "src/uplink/dialects/dialect.ts", "protocol", PORT, ...FLOOR],
-  "environment": ["run", "pipeline", "runtime", ...FLOOR],
+  "config": [
+    "src/uplink/dialects/list.ts",
+    "src/uplink/dialects/dialect.ts",
+    "protocol",
+    "trust",
+    PORT,
+    ...FLOOR,
+  ],
+  "environment": ["run", "pipeline", "runtime", "trust", ...FLOOR],
   "gateway": ["protocol", PORT, ...FLOOR],
   "http": ["pipeline", PORT, ...FLOOR],
   "journal": [PORT, ...FLOOR],
@@ -64,6 +72,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...FLOOR,
   ],
   "store": ["pipeline", PORT, ...FLOOR],
+  "trust": ["pipeline", ...FLOOR],
   "uplink": ["protocol", PORT, ...FLOOR],
   "workers": ["pipeline", "pool", "store", "runtime", ...FLOOR],
 };
@@ -80,6 +89,7 @@ const CONFINED: Readonly<Record<string, RegExp>> = {
   "fzstd": /^src\/environment\//,
   "modern-tar": /^src\/environment\//,
   "xz-decompress": /^src\/environment\//,
+  "@noble/hashes": /^src\/trust\//,
 };
 
 /** Where Deno, Node and Bun may be touched. */

@@ -3,6 +3,7 @@
  * Must not know which runtime or gateway is behind it.
  * Invariant: everything that takes time or can fail is in here, so that a test can be the world.
  */
+import type { Admit } from "./admission.ts";
 import type { AgentEndPoint, AgentView } from "./serving.ts";
 import type { InnerOptions, InspectedExecution } from "../run/inspection.ts";
 import type { Source } from "../pipeline/load/load.ts";
@@ -47,6 +48,8 @@ export interface AgentPort {
   readonly redactor?: Redactor;
   /** What the environment of the device requires, for every run. Default: nothing. */
   readonly requires?: PlanRequires;
+  /** Takes a pipeline, however it came, or rejects with why not. Default: all are taken. */
+  readonly admit?: Admit;
   /** Why the process before this one ended, if a supervisor knows. */
   readonly lastEnd: string | undefined;
 }

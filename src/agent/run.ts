@@ -71,6 +71,7 @@ export class AgentRun {
       environment: () => endPoint.environment(),
       stopGraceMs,
       killGraceMs,
+      ...(port.admit === undefined ? {} : { admit: port.admit }),
       ...(port.requires === undefined ? {} : { requires: port.requires }),
       ...(workers === undefined ? {} : { workers }),
       ...(maxWorkers === undefined ? {} : { maxWorkers }),

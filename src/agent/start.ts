@@ -4,6 +4,7 @@
  * Invariant: nothing is asked of the network before the agent does.
  */
 import { sleep } from "../base/wait.ts";
+import { admissionHere } from "./admission.ts";
 import { startAgent } from "./agent.ts";
 import type { Agent, AgentPort } from "./port.ts";
 import { serveAgent } from "./serving.ts";
@@ -46,8 +47,10 @@ export async function startAgentHere(config: Config, surroundings: AgentSurround
       () => note(`${config.stateDir} is in use by another process: waiting until that has ended`),
     );
   }
+  const admit = admissionHere(config, { runtime, note });
   return startAgent(config, {
     ...rest,
+    ...(admit !== undefined && { admit }),
     note,
     redactor,
     serve: (view) => serveAgent(config, view, { runtime, version, redactor, clock: systemClock, note, page }),

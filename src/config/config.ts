@@ -65,6 +65,7 @@ export async function readConfig(port: ConfigPort): Promise<ConfigRead> {
   const problems = [
     ...all.flatMap(problemsWith),
     ...problem === undefined ? [] : [problem],
+    ...await untrusted(found, port),
     ...contradictions(found),
   ];
   const settings = all.map(settingOf);
@@ -129,6 +130,22 @@ async function tokenOf(
       (error as { code?: unknown } | undefined)?.code !== "OUTRIDER_TOKEN";
     const what = isUnread ? `Can't read ${JSON.stringify(path)}: ` : "";
     return { problem: `${path === undefined ? from : file}: ${what}${messageOf(error)}` };
+  }
+}
+
+/** What is wrong with the keys that are trusted. */
+async function untrusted(
+  { settings: { trust: { from, text } } }: Found,
+  port: ConfigPort,
+): Promise<string[]> {
+  if (text === undefined) return [];
+  try {
+    // Few agents have keys.
+    const { trustedKeys } = await import("../trust/keys.ts");
+    await trustedKeys(text, (path) => port.readText(path));
+    return [];
+  } catch (error) {
+    return [`${from}: ${messageOf(error)}`];
   }
 }
 

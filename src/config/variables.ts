@@ -56,6 +56,8 @@ export interface Settings {
   readonly serveToken: string | undefined;
   readonly serveHosts: readonly string[];
   readonly secretNames: readonly string[];
+  /** Whose pipelines are run: keys and files of them; `undefined`: all are. */
+  readonly trust: string | undefined;
 }
 
 /** What is said of a variable, for people. */
@@ -250,5 +252,13 @@ export const VARIABLES: Table = {
       "Variables whose values never appear in what is shown, logged or sent; those of OUTRIDER_TOKEN and OUTRIDER_SERVE_TOKEN never do",
     form: "names, with commas between",
     fallback: "",
+  },
+  trust: {
+    name: "OUTRIDER_TRUST",
+    schema: textForm,
+    about:
+      "Public keys of minisign, or files of them: only bundles signed by one are run, and none that is older than one that was ([bundles.md](bundles.md)). `!ID` revokes a key. Files are read anew for each pipeline",
+    form: "keys, paths, `!ID`, with commas between",
+    fallbackWords: "none: every pipeline is run",
   },
 };

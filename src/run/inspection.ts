@@ -8,6 +8,7 @@ import type { Execution, RunOptions } from "./execution.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Level } from "../model/record.ts";
 import type { Plan, PlanRequires } from "../pipeline/plan/plan.ts";
+import type { Source } from "../pipeline/load/load.ts";
 import type { EventLog } from "../store/events.ts";
 import type { SharedStore } from "../store/store.ts";
 import type { World } from "./world.ts";
@@ -24,6 +25,8 @@ export interface InnerOptions extends RunOptions {
   readonly environment?: () => Readonly<Record<string, string>>;
   /** What must be there before anything runs, beside what tasks require. Default: nothing. */
   readonly requires?: PlanRequires;
+  /** Turns the source into what may be run, or rejects with why it may not be. Default: all may be. */
+  readonly admit?: (source: Source) => Promise<Source>;
   /** Time, chance and the runtime. Default: the real ones. */
   readonly world?: World;
   /** Calls of workers beside store and events, by name; see uplink's flags. */

@@ -253,13 +253,14 @@ class Run implements InspectedExecution {
     }
   }
 
-  #load(source: Source): Promise<Plan> {
-    const { options: { params, base }, world } = this.#parts;
-    const reading = load(source, loadPort(world, this.#pool), {
+  async #load(source: Source): Promise<Plan> {
+    const { options: { params, base, admit }, world } = this.#parts;
+    const admitted = admit === undefined ? source : await this.#loading.loaded(admit(source));
+    const reading = load(admitted, loadPort(world, this.#pool), {
       ...(params === undefined ? {} : { params }),
       ...(base === undefined ? {} : { base }),
     });
-    return this.#loading.loaded(reading);
+    return await this.#loading.loaded(reading);
   }
 
   /** Looks whether all is there that the environment and the tasks require, before anything runs. */

@@ -3,6 +3,7 @@
  * Must not know what is tested.
  * Invariant: nothing is left when a test ends; the clock stands while a run goes on, unless the test lets it go.
  */
+import { admissionHere } from "../../src/agent/admission.ts";
 import { startAgent } from "../../src/agent/agent.ts";
 import type { Agent } from "../../src/agent/port.ts";
 import { type AgentView, unserved } from "../../src/agent/serving.ts";
@@ -47,6 +48,7 @@ export const CONFIG: Config = {
   serveToken: undefined,
   serveHosts: [],
   secretNames: [],
+  trust: undefined,
   secrets: [],
 };
 
@@ -118,6 +120,10 @@ export class AgentWorld {
       clock,
       gzip: activity.gzip,
     });
+    const admit = admissionHere(whole, {
+      runtime: { ...runtime, ...options.runtime },
+      note: (text) => void this.notes.push(text),
+    });
     const started = startAgent(whole, {
       clock,
       random,
@@ -146,6 +152,7 @@ export class AgentWorld {
       note: (text) => void this.notes.push(text),
       show: () => () => {},
       lastEnd: options.lastEnd,
+      ...(admit !== undefined && { admit }),
       ...(options.requires !== undefined && { requires: options.requires }),
     }, options.follow === undefined ? {} : { follow: options.follow });
     started.ended.catch(() => {});

@@ -252,6 +252,26 @@ test("what is secret are the values of variables, as they are set and as they ar
   assert.deepEqual(hidden, SECRET_VARIABLES);
 });
 
+test("keys that are trusted are read at the start, so that a wrong one is told there", async () => {
+  const key = "RWS3MUrn5Y0cbmNXhefj9tkewnIzii/D0OBvBej7/j8822q4GoYL3mmz";
+  assert.equal((await read({})).config?.trust, undefined);
+  assert.equal((await read({ OUTRIDER_TRUST: key })).config?.trust, key);
+  const files = { "a.pub": `untrusted comment: x\n${key}\n`, "none.pub": "untrusted comment: x\n" };
+  assert.equal((await read({ OUTRIDER_TRUST: "a.pub" }, files)).config?.trust, "a.pub");
+  const wrong: Readonly<Record<string, RegExp>> = {
+    "b.pub": /^OUTRIDER_TRUST: "b\.pub" is no public key, no !ID, and no file that can be read/,
+    "none.pub": /^OUTRIDER_TRUST: Nothing could be trusted, as there is no key/,
+    [`${key},!6E1C8DE5E74A31B7`]: /^OUTRIDER_TRUST: Nothing could be trusted, as every key is revoked/,
+    ",": /^OUTRIDER_TRUST: Nothing could be trusted/,
+  };
+  for (const [text, problem] of Object.entries(wrong)) {
+    const { config, problems } = await read({ OUTRIDER_TRUST: text, OUTRIDER_WORKERS: "x" }, files);
+    assert.equal(config, undefined);
+    assert.match(problems.find((each) => each.startsWith("OUTRIDER_TRUST"))!, problem);
+    assert.equal(problems.length, 2);
+  }
+});
+
 test("every variable of the table is in the configuration, with its default as a person would write it", async () => {
   const { config } = await read({});
   const { address: _, token: __, tokenFile: ___, ...kept } = VARIABLES;

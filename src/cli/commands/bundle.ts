@@ -4,21 +4,33 @@
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
+import type { BundledPipeline } from "../../environment/bundled.ts";
+import type { Bundle } from "../../pipeline/document/bundle.ts";
 import type { CliContext } from "../line/context.ts";
+import { type Signer, signerOf, type SigningFlags, signingFlags } from "../run/signing.ts";
 import { readSource, writeTarget } from "../run/source.ts";
 import { pipelineFile } from "../line/positional.ts";
 
-interface Flags {
+interface Flags extends SigningFlags {
   readonly output?: string;
 }
 
-async function bundle(this: CliContext, { output }: Flags, file: string): Promise<void> {
+async function bundle(this: CliContext, { output, ...signing }: Flags, file: string): Promise<void> {
+  const signer = await signerOf(signing, this.runtime);
   await readSource(file, this.runtime);
   const { bundledPipeline } = await import("../../environment/bundled.ts");
   const made = await bundledPipeline(file);
   const target = output ?? made.file;
-  await writeTarget(target, made.text, this.runtime);
-  this.runtime.stderr.write(`${target}: ${made.summary}\n`);
+  await writeTarget(target, signer === undefined ? made.text : await signed(made, signer), this.runtime);
+  this.runtime.stderr.write(`${target}: ${made.summary}${signer === undefined ? "" : `, ${signer.told}`}\n`);
+}
+
+async function signed({ text, file }: BundledPipeline, { key, version }: Signer): Promise<string> {
+  const [{ signedBundle }, { bundleText }] = await Promise.all([
+    import("../../trust/bundle.ts"),
+    import("../../pipeline/document/bundle.ts"),
+  ]);
+  return bundleText(await signedBundle(JSON.parse(text) as Bundle, key, { file, version }));
 }
 
 /** `outrider bundle` */
@@ -34,16 +46,21 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
         placeholder: "FILE",
         brief: "Write to FILE (default: NAME.outrider.json, after the pipeline's name)",
       },
+      ...signingFlags,
     },
     aliases: { o: "output" },
   },
   docs: {
     brief: "Write a pipeline and the code of its tasks as one file that runs anywhere",
     customUsage: [
-      "FILE [-o NAME.outrider.json]",
+      "FILE [-o NAME.outrider.json] [--sign KEY]",
       {
         input: "pipeline.ts -o check.outrider.json",
         brief: "bundle a pipeline; outrider run and the agent take it",
+      },
+      {
+        input: "pipeline.ts --sign outrider.key --version 7",
+        brief: "sign it, for agents with OUTRIDER_TRUST",
       },
     ],
   },

@@ -47,6 +47,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     brief: "Write a pipeline and the code of its tasks as one file that runs anywhere",
     load: () => import("./bundle.ts"),
   },
+  key: {
+    brief: "Make keys that sign bundles and environments, and show public ones",
+    load: () => import("./key.ts"),
+  },
   environment: {
     brief: "Make environments for devices: executables, scripts, images, virtual machines",
     load: () => import("./environment.ts"),

@@ -17,6 +17,7 @@ export type CliRuntime = Pick<
   | "setEnv"
   | "cwd"
   | "readText"
+  | "about"
   | "askSocket"
   | "writeText"
   | "appendTo"

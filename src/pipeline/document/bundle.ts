@@ -22,6 +22,8 @@ export interface Bundle {
   readonly code: string;
   /** Files that tasks of other languages need. Default: none. */
   readonly files?: CarriedFiles;
+  /** Who signed all of the above: text of a signature of minisign (trust/). It is of no concern to who runs the bundle. */
+  readonly signature?: string;
 }
 
 /** Texts of files by their names: `FOLDER/NAME`, where folders are numbered. In a manifest `bundle:FOLDER/NAME`. */
@@ -56,7 +58,7 @@ export function isBundle(document: unknown): document is { readonly outriderBund
  * @throws {PipelineError} If it is no whole bundle, of a newer version, or was changed after it was made.
  */
 export async function openBundle(document: unknown, name: string): Promise<unknown> {
-  const problem = await problemOf(document);
+  const problem = await bundleProblem(document);
   if (problem !== undefined) throw new PipelineError([problem], { source: name });
   const { manifest, code, files } = document as Bundle;
   const url = code === "" ? "" : moduleOf(code);
@@ -88,7 +90,8 @@ function withFiles(entry: unknown, url: string | undefined): unknown {
   return { ...entry, run: Object.fromEntries(run) };
 }
 
-async function problemOf(document: unknown): Promise<Problem | undefined> {
+/** What is wrong with a bundle: its version, a part that is missing, or contents that have another hash. */
+export async function bundleProblem(document: unknown): Promise<Problem | undefined> {
   const { outriderBundle: version, hash, manifest, code, files } = document as Readonly<
     Record<string, unknown>
   >;

@@ -6,6 +6,7 @@
  *
  *   DIR/lock                         state_lock.ts
  *   DIR/agent.json                   memory.ts
+ *   DIR/versions.json                which signed pipelines were taken (agent/admission.ts)
  *   DIR/runs/000001/origin.json      where the pipeline comes from; written last
  *                   pipeline.json    the bundle, if it came from a gateway
  *                   journal.db …
