@@ -383,7 +383,9 @@ test("gateway: without tokens it takes nothing from another name or another page
   const from = (url: string, headers: Record<string, string> = {}) => w.app.request(url, { headers });
   assert.equal((await from("http://evil.test/v1/runs")).status, 403);
   assert.equal((await from("http://lab.test/v1/runs")).status, 200);
-  assert.equal((await from("http://[::1]:80/v1/runs")).status, 200);
+  for (const address of ["[::1]:80", "192.168.7.9:8080", "[fd00::7]"]) {
+    assert.equal((await from(`http://${address}/v1/runs`)).status, 200, address);
+  }
   assert.equal((await from("http://localhost:80/v1/runs", { origin: "http://evil.test" })).status, 403);
   assert.equal((await from("http://localhost:80/v1/runs", { origin: "null" })).status, 403);
   // What a server makes of a Host that is none.

@@ -262,10 +262,14 @@ test("queue: it is bounded; a group lets go of what all its devices have done, a
   const pi = new Device(w, "pi");
   await pi.doAll();
   await w.submit("room again");
-  pi.groups = ["roof"];
+  const slow = new Device(w, "slow");
+  pi.groups = slow.groups = ["roof"];
   await pi.beat();
+  await slow.beat();
   await full("group:roof");
   assert.equal((await pi.doAll()).length, MAX_QUEUE + 1);
+  await full("group:roof");
+  assert.equal((await slow.doAll()).length, MAX_QUEUE);
   await w.submit("newer", "group:roof");
   const late = new Device(w, "late");
   late.groups = ["roof"];

@@ -345,6 +345,42 @@ test("registry: a blob, the disk and all together have limits, each said in word
     assert.equal(ended.status, 201);
   }, { maxBlobBytes: 1000, maxBytes: 2000 }));
 
+test("registry: what becomes a blob while another upload goes on is counted on, and a body that stops is let go", () =>
+  withRegistry(async ({ ask, begin, clock }) => {
+    /** A body of two pieces; the second one comes once it is let, or never. */
+    const inTwo = (first: number, second: number) => {
+      const [begun, go, left] = [0, 0, 0].map(() => Promise.withResolvers<void>());
+      let sent = 0;
+      const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+        async pull(controller) {
+          if (++sent === 2) {
+            begun!.resolve();
+            await go!.promise;
+          }
+          controller.enqueue(bytesOf(sent === 1 ? first : second));
+          if (sent === 2) controller.close();
+        },
+        cancel: () => left!.resolve(),
+      }, { highWaterMark: 0 });
+      return { body, begun: begun!.promise, go: go!.resolve, left: left!.promise };
+    };
+    const [one, two, three] = [await begin(), await begin(), await begin()];
+    assert.equal((await ask(one, { method: "PATCH", body: bytesOf(900) })).status, 202);
+    const { body, begun, go } = inTwo(200, 1000);
+    const coming = ask(two, { method: "PATCH", body, ...HALF });
+    await begun;
+    assert.equal((await ask(`${one}?digest=${digestOf(bytesOf(900))}`, { method: "PUT" })).status, 201);
+    go();
+    assert.equal(await codesOf(await coming), "507 STORAGE_FULL");
+    const stopped = inTwo(10, 10);
+    const slow = ask(three, { method: "PATCH", body: stopped.body, ...HALF });
+    await stopped.begun;
+    while (clock.step());
+    assert.equal(await codesOf(await slow), "408 TOO_SLOW");
+    await stopped.left;
+    assert.equal((await ask(three)).headers.get("range"), "0-9");
+  }, { maxBytes: 2000 }));
+
 test("registry: uploads are not without number", () =>
   withRegistry(async ({ ask, folder, begin }) => {
     mkdirSync(`${folder}/uploads`, { recursive: true });

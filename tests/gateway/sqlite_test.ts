@@ -1,6 +1,6 @@
 /** The gateway's database: what is kept is there after a restart, and a database it can't use is told. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -64,6 +64,12 @@ test("gateway: the database and what lies beside it are for this user alone, als
       process.umask(mask);
     }
   });
+});
+
+test("gateway: one in memory leaves no file", () => {
+  rmSync(":memory:", { force: true });
+  sqliteGatewayStore(":memory:").close();
+  assert.equal(existsSync(":memory:"), false);
 });
 
 test("gateway: what fails half way is not kept at all", () => {

@@ -172,6 +172,32 @@ test("http: a single large record reaches its reader whole", async () => {
   assert.equal(JSON.parse((await (await ask("/logs", NDJSON)).text()).trim()).text.length, 500_000);
 });
 
+test("http: the room that large texts take is given back, by who reads to the end and by who leaves half way", async () => {
+  for (const path of STREAMS.slice(0, -1)) {
+    const run = new HandRun();
+    const large = JSON.stringify("y".repeat(300_000));
+    const write = () => {
+      run.say("y".repeat(300_000), { task: "first" });
+      run.events.emit("e", large);
+      run.store.set("k", large, {});
+      run.journal.append({ type: "store.changed", key: "k", value: large, version: 1 }, 5);
+    };
+    write();
+    const opened = new Opened({ most: 2, roomSize: ROOM_SIZE });
+    const { ask } = world({ opened }, run);
+    const leaving = new StreamReader(await ask(path, NDJSON));
+    await leaving.until(/y/);
+    await leaving.leave();
+    const reader = new StreamReader(await ask(path, NDJSON));
+    await reader.until(/y"/);
+    write();
+    if (path === "/store/watch") await reader.until(/y"[^]*y"/);
+    run.end();
+    await reader.rest();
+    assert.equal(opened.room.held, 0, path);
+  }
+});
+
 test("http: a run that many have followed for a while holds on to none of them", async () => {
   const run = new HandRun();
   let told = 0;
