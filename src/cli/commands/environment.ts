@@ -9,13 +9,15 @@ import type { CliContext } from "../line/context.ts";
 import { command as build } from "./environment/build.ts";
 import { command as init } from "./environment/init.ts";
 import { command as inspect } from "./environment/inspect.ts";
+import { command as install } from "./environment/install.ts";
 import { command as list } from "./environment/list.ts";
 import { command as pull } from "./environment/pull.ts";
 import { command as push } from "./environment/push.ts";
+import { command as remove } from "./environment/remove.ts";
 
 /** `outrider environment` */
 export const command: RouteMap<CliContext> = buildRouteMap<string, CliContext>({
-  routes: { init, build, inspect, push, pull, list },
+  routes: { init, build, inspect, push, pull, list, install, remove },
   docs: {
     brief: "Make environments for devices: executables, scripts, images, virtual machines",
     fullDescription: `Makes what takes Outrider, and what a pipeline needs, to devices: docs/environments.md.
@@ -24,6 +26,8 @@ export const command: RouteMap<CliContext> = buildRouteMap<string, CliContext>({
   outrider environment build environment.json -o out make what it says
   outrider environment inspect out                   tell what was made
   outrider environment push out probe                keep it in the gateway, for devices and docker
-  outrider environment pull probe -o out             fetch it again`,
+  outrider environment pull probe -o out             fetch it again
+  outrider environment install probe                 install it on this machine, or upgrade it
+  outrider environment remove --purge                take it away, without a trace`,
   },
 });
