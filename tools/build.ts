@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { buildSync } from "esbuild";
+import { PROGRAM_FILE, PROGRAM_OPTIONS } from "../src/environment/executable/program.ts";
 import { bundlePage } from "./build_page.ts";
 import { bundleWorker } from "./build_worker.ts";
 import { root } from "./program.ts";
@@ -36,6 +37,13 @@ export function build(folder: string): void {
     metafile: true,
     logLevel: "warning",
   });
+  const program = buildSync({
+    ...PROGRAM_OPTIONS,
+    absWorkingDir: root,
+    entryPoints: ["src/cli/main.ts"],
+    outfile: join(folder, PROGRAM_FILE),
+  });
+  warnings.push(...program.warnings);
   if (warnings.length > 0) {
     throw new Error("esbuild warns of the above: mend it, or say in tools/build.ts why not");
   }

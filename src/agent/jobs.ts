@@ -170,10 +170,10 @@ export class Jobs {
     return kept;
   }
 
-  /** The file that is to be run, if there is one. */
-  async #file(): Promise<string | undefined> {
+  /** What is to be run without a gateway: the file that is named, what came with the environment, or the file that is there. */
+  async #file(): Promise<Job["source"] | undefined> {
     const { config: { pipeline }, port } = this.#options;
-    return pipeline ?? (await port.exists(DEFAULT_PIPELINE) ? DEFAULT_PIPELINE : undefined);
+    return pipeline ?? port.carried ?? (await port.exists(DEFAULT_PIPELINE) ? DEFAULT_PIPELINE : undefined);
   }
 
   #sayLoss({ journal }: KeptRun, lost: string): void {

@@ -32,6 +32,8 @@ export interface AgentPort {
   readonly cores: number;
   /** Opens the end point; one that is off is there too, and answers nobody. */
   serve(view: AgentView): Promise<AgentEndPoint>;
+  /** The pipeline that came with the device's environment. Default: none did. */
+  readonly carried?: { readonly text: string };
   startRun(source: Source, options: InnerOptions): InspectedExecution;
   /** Whether there is a file. */
   exists(path: string): Promise<boolean>;

@@ -4,16 +4,18 @@
  * Invariant: whatever goes wrong, a person reads what and where, and the exit code says so.
  */
 import { askDirectly } from "../base/no_proxy.ts";
+import { argumentsHere } from "./line/start.ts";
 import { runtime } from "../runtime/runtime.ts";
 
-if (runtime.isForTasks()) await (await import("../run/task_process.ts")).runTasks();
+if (runtime.isForTasks()) await (await import("../run/task_process.ts")).runTasks(runtime.importUrl);
 
 // First of all, before there is a thread or a process that could look.
 runtime.hideEnv(runtime.envNames().filter((name) => /^OUTRIDER_(\w+_)?TOKEN$/.test(name)));
 runtime.hideArgument("--token");
+const args = await argumentsHere(runtime);
 // Before any request, and before a worker gets the environment.
 askDirectly(runtime);
 
 if (runtime.args[0] === "run") (await import("../run/prewarm.ts")).startEarly();
 const { commandLine } = await import("./line/command_line.ts");
-await runtime.exit(await commandLine(runtime.args, runtime));
+await runtime.exit(await commandLine(args, runtime));

@@ -5,6 +5,7 @@
  */
 import { HEARTBEAT_MS, HOSTNAME, inMebibytes, inSeconds, KILL_GRACE_MS, LOG_BYTES } from "../defaults.ts";
 import { LOG_LEVEL, MAX_WORKERS, STOP_GRACE_MS } from "../defaults.ts";
+import { ENVIRONMENT_FILE } from "./early.ts";
 import type { Level } from "../model/record.ts";
 import { DIALECTS } from "../uplink/dialects/list.ts";
 import {
@@ -39,6 +40,8 @@ export interface Settings {
   readonly tokenFile: string | undefined;
   /** Path of a pipeline or bundle; `undefined`: the default one, if it is there. */
   readonly pipeline: string | undefined;
+  /** File of the environment that this device was given; `undefined`: what is inside of the executable, if anything. */
+  readonly environment: string | undefined;
   readonly stateDir: string | undefined;
   readonly heartbeatMs: number;
   readonly keepAlive: KeepAlive;
@@ -143,7 +146,15 @@ export const VARIABLES: Table = {
     schema: textForm,
     about: "The pipeline: a bundle, a `.json` file or a module",
     form: "path",
-    fallbackWords: `${DEFAULT_PIPELINE} if it is there, else from the gateway`,
+    fallbackWords: `that of the environment, ${DEFAULT_PIPELINE} if it is there, else from the gateway`,
+  },
+  environment: {
+    name: ENVIRONMENT_FILE,
+    schema: textForm,
+    about:
+      "File of the environment that this device was given, with its variables and its pipeline; what installs environments sets it",
+    form: "path",
+    fallbackWords: "what is inside of the executable, if anything",
   },
   stateDir: {
     name: "OUTRIDER_STATE_DIR",

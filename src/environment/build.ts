@@ -5,11 +5,11 @@
  */
 import type { BuildInput, BuildOutput } from "./builders/builder.ts";
 import { BUILDERS } from "./builders/list.ts";
-import { type BundledPipeline, bundledPipeline } from "./bundled.ts";
+import { type BundledPipeline, travellingPipeline } from "./bundled.ts";
 import { carriedText } from "./carried_environment.ts";
 import { EnvironmentError } from "./document/error.ts";
 import type { EnvironmentDocument, EnvironmentKind, Target } from "./document/schema.ts";
-import { makeExecutableFor } from "./executable/executable.ts";
+import { Executables } from "./executable/executable.ts";
 import { byName, MADE_FILE, type MadeFile, type MadeRecord, madeText, type UsedPart } from "./made.ts";
 import { digestOf, pathIn, writeWhole } from "../runtime/disk.ts";
 import { runtime } from "../runtime/runtime.ts";
@@ -45,7 +45,7 @@ export async function buildEnvironment(request: BuildRequest): Promise<MadeRecor
   // What is written now may be named by an earlier record, which is no longer true.
   const begin = () => before ??= runtime.remove(pathIn(output, MADE_FILE));
   try {
-    const input = inputOf(request, work);
+    const input = inputOf(request, { work, used: (part) => note(used, part) });
     for (const builder of builders) {
       await builder.build(input, outputOf(builder.kind, { output, files, used, begin }));
     }
@@ -75,16 +75,20 @@ function builderOf(kind: string) {
   );
 }
 
+function note(used: Map<string, UsedPart>, part: UsedPart): void {
+  used.set(`${part.name} ${part.version} ${part.target}`, part);
+}
+
 function inputOf(
   { environment, folder, targets, cache, epoch, progress }: BuildRequest,
-  work: string,
+  { work, used }: { readonly work: string; readonly used: BuildOutput["used"] },
 ): BuildInput {
-  const executables = new Map<Target, Promise<string>>();
   const { pipeline, runtime: base = "bun" } = environment;
+  const executables = new Executables(base, { cache, work, progress });
   let bundled: Promise<BundledPipeline | undefined> | undefined;
   const bundle = () =>
     bundled ??= pipeline?.from === "file"
-      ? bundledPipeline(pathIn(folder, pipeline.path))
+      ? travellingPipeline(pathIn(folder, pipeline.path))
       : Promise.resolve(undefined);
   return {
     environment,
@@ -93,10 +97,10 @@ function inputOf(
     cache,
     work,
     epoch,
-    executable(target) {
-      const made = executables.get(target) ?? makeExecutableFor(target, base);
-      executables.set(target, made);
-      return made;
+    async executable(target, inside) {
+      const made = await executables.make(target, inside);
+      used(made.used);
+      return made.path;
     },
     bundle,
     carried: async () => carriedText(environment, await bundle()),
@@ -132,6 +136,6 @@ function outputOf(
       files.push(made);
       return made;
     },
-    used: (part) => void used.set(`${part.name} ${part.version} ${part.target}`, part),
+    used: (part) => note(used, part),
   };
 }

@@ -2,7 +2,10 @@
  * Owns a pipeline as it travels: its bundle as a text, and what a person is told of it.
  * Must not know how code is bundled (bundling.ts), nor where the text is put.
  */
-import { bundleText } from "../pipeline/document/bundle.ts";
+import { type Bundle, bundleText, isBundle } from "../pipeline/document/bundle.ts";
+import { readJson } from "../pipeline/document/json_text.ts";
+import { loadDocument } from "../run/loading.ts";
+import { runtime } from "../runtime/runtime.ts";
 import { bundlePipeline } from "./bundling.ts";
 
 /** A bundle as a text. */
@@ -19,8 +22,21 @@ export interface BundledPipeline {
 
 /** Bundles a pipeline. @param file A path or URL, as `run` takes it. @throws {Error} What `bundlePipeline` throws. */
 export async function bundledPipeline(file: string): Promise<BundledPipeline> {
-  const { manifest, hash, ...made } = await bundlePipeline(file);
-  const text = bundleText({ manifest, hash, ...made });
+  const bundle = await bundlePipeline(file);
+  return described(bundle, bundleText(bundle));
+}
+
+/** The same, where a bundle is taken as it is. @throws {PipelineError} If it is none that is whole. */
+export async function travellingPipeline(file: string): Promise<BundledPipeline> {
+  if (!/\.json$/i.test(file)) return await bundledPipeline(file);
+  const { value } = readJson(await runtime.readText(file), file);
+  if (!isBundle(value)) return await bundledPipeline(file);
+  await loadDocument(file);
+  const bundle = value as Bundle;
+  return described(bundle, bundleText(bundle));
+}
+
+function described({ manifest, hash }: Bundle, text: string): BundledPipeline {
   const { name } = manifest;
   const count = Object.keys(manifest.tasks).length;
   const tasks = count === 1 ? "1 task" : `${count} tasks`;

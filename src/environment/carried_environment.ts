@@ -3,7 +3,6 @@
  * Must not know how it gets there, nor what is done with it.
  * Invariant: no secret is in it, only names; the same environment gives the same text.
  */
-import type { Bundle } from "../pipeline/document/bundle.ts";
 import type { Requires } from "../pipeline/document/manifest.ts";
 import type { BundledPipeline } from "./bundled.ts";
 import type { EnvironmentDocument } from "./document/schema.ts";
@@ -17,8 +16,8 @@ export interface CarriedEnvironment {
   readonly env?: Readonly<Record<string, string>>;
   readonly secrets?: readonly string[];
   readonly requires?: Requires;
-  /** Absent: from the gateway. */
-  readonly pipeline?: Bundle;
+  /** A bundle; absent: from the gateway. */
+  readonly pipeline?: Readonly<Record<string, unknown>>;
 }
 
 /** Its text. */
@@ -33,7 +32,7 @@ export function carriedText(
     ...(env !== undefined && { env }),
     ...(secrets !== undefined && { secrets }),
     ...(requires !== undefined && { requires }),
-    ...(bundle !== undefined && { pipeline: JSON.parse(bundle.text) as Bundle }),
+    ...(bundle !== undefined && { pipeline: JSON.parse(bundle.text) as Readonly<Record<string, unknown>> }),
   };
   return `${JSON.stringify(carried)}\n`;
 }

@@ -121,11 +121,11 @@ function explained(error: unknown): unknown {
 }
 
 /** esbuild is asked for only here: it is 11 MB, and a device that runs bundles has no use for it. */
-async function loadEsbuild(): Promise<Esbuild> {
+export async function loadEsbuild(): Promise<Esbuild> {
   const places = ["esbuild", runtime.fileUrl("node_modules/esbuild/lib/main.js")];
   for (const place of places) {
     try {
-      const found = await import(place) as Esbuild & { readonly default?: Esbuild };
+      const found = await runtime.importUrl(place) as Esbuild & { readonly default?: Esbuild };
       return found.default ?? found;
     } catch {
       // Not there; the last word is below.

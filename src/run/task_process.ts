@@ -4,8 +4,8 @@
  */
 import { processCode } from "../pool/process_code.ts";
 
-/** Runs tasks until this process ends. */
-export async function runTasks(): Promise<never> {
-  await import(`data:text/javascript,${encodeURIComponent(processCode)}`);
+/** Runs tasks until this process ends. @param importUrl Loads a module by its URL. */
+export async function runTasks(importUrl: (url: string) => Promise<unknown>): Promise<never> {
+  await importUrl(`data:text/javascript,${encodeURIComponent(processCode)}`);
   return await new Promise(() => {});
 }

@@ -6,13 +6,21 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { isBuiltin } from "node:module";
-import { platform, tmpdir } from "node:os";
+import { arch, platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { printing } from "../base/harmless.ts";
 import { coresAllowed, freeMemory, memoryAllowed } from "./allowance.ts";
-import type { AppendFile, Output, Runtime, TaskProgramOptions, Thread, ThreadOptions } from "./port.ts";
+import type {
+  AppendFile,
+  InsideName,
+  Output,
+  Runtime,
+  TaskProgramOptions,
+  Thread,
+  ThreadOptions,
+} from "./port.ts";
 import { type Listen, serveWith } from "./serve.ts";
 import { newMark } from "./marks.ts";
 import { stopOffspring } from "./offspring.ts";
@@ -41,6 +49,12 @@ export interface Differences {
     options: TaskProgramOptions,
     whole: { readonly argument: string } | undefined,
   ): readonly string[];
+  /** What was put into this executable. Default: nothing. */
+  readonly inside?: (name: InsideName) => Promise<string | undefined>;
+  /** How this program is started as Bun. Default: it is none. */
+  readonly asBun?: Runtime["asBun"];
+  /** How a module is loaded by its URL. Default: by `import`. */
+  readonly importUrl?: (url: string) => Promise<unknown>;
 }
 
 /** The argument with which this program is started to run tasks. */
@@ -52,6 +66,10 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
   const stdout = output(() => process.stdout);
   const stderr = output(() => process.stderr);
   return {
+    inside: () => Promise.resolve(undefined),
+    asBun: () => undefined,
+    machine: `${platform().replace("win32", "windows")}-${arch()}`,
+    importUrl: (url) => import(url) as Promise<unknown>,
     ...differences,
     cores: coresAllowed(),
     pid: process.pid,

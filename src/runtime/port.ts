@@ -217,6 +217,9 @@ export interface ProcessGroup {
   release(): void;
 }
 
+/** What an executable may hold beside the code that it runs: the text of its program, to make others of it, and an environment. */
+export type InsideName = "program" | "environment";
+
 /** How a program that runs tasks is to be started. */
 export interface TaskProgramOptions {
   /** A module of JavaScript. */
@@ -324,6 +327,16 @@ export interface Runtime {
    * this program was started as a whole, it is that again, which then runs what `runTasks` gives it.
    */
   taskProgram(options: TaskProgramOptions): readonly string[];
+  /** A text that was put into this executable when it was made; `undefined` where there is none. */
+  inside(name: InsideName): Promise<string | undefined>;
+  /** How this program is started as the Bun that is in it, where that is so; what it says of itself is `version`. */
+  asBun():
+    | { readonly command: readonly string[]; readonly env: Readonly<Record<string, string>> }
+    | undefined;
+  /** This machine, such as `linux-x64`. */
+  readonly machine: string;
+  /** Loads a module by its URL at run time, also where this program has no other modules than its own. */
+  importUrl(url: string): Promise<unknown>;
   /** Says that this program is one that was started as a whole, and heeds its arguments. @returns Whether it is to run tasks. */
   isForTasks(): boolean;
   /**

@@ -33,6 +33,7 @@ export const CONFIG: Config = {
   groups: [],
   gateway: { url: URL_OF_GATEWAY, dialect: outriderDialect, token: undefined, settings: {} },
   pipeline: undefined,
+  environment: undefined,
   stateDir: undefined,
   heartbeatMs: 10_000,
   workers: 1,

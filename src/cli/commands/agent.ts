@@ -7,6 +7,7 @@ import type { Command } from "@stricli/core";
 import { signalExitCode } from "../line/context.ts";
 import { indented } from "../../base/harmless.ts";
 import type { CliContext } from "../line/context.ts";
+import type { CarriedEnvironment } from "../../environment/carried_environment.ts";
 import { UsageError } from "../line/errors.ts";
 
 interface Flags {
@@ -16,30 +17,43 @@ interface Flags {
 }
 
 async function agent(this: CliContext, flags: Flags): Promise<void> {
-  const { readConfig } = await import("../../config/config.ts");
+  const [{ readConfig }, { environmentFile, missingSecrets }, { environmentHere }, { runtime }] =
+    await Promise
+      .all([
+        import("../../config/config.ts"),
+        import("../../config/early.ts"),
+        import("../../environment/here.ts"),
+        import("../../runtime/runtime.ts"),
+      ]);
   const { stdout } = this.runtime;
-  const { config, problems, settings } = await readConfig(this.runtime);
+  const { config, problems: wrong, settings } = await readConfig(this.runtime);
+  const here = await environmentHere(runtime, environmentFile(runtime));
+  const problems = [
+    ...wrong,
+    ...missingSecrets(runtime, here?.secrets ?? []).map((name) =>
+      `${name}: Missing: the environment ${here!.name} needs this secret, which is never built in`
+    ),
+  ];
   if (flags.printConfig) {
     const width = Math.max(...settings.map(({ name }) => name.length));
     for (const { name, value, origin } of settings) {
       stdout.write(`${name.padEnd(width)}  ${value ?? "none"}  (${origin})\n`);
     }
   }
-  if (config === undefined) {
+  if (config === undefined || problems.length > 0) {
     const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
     throw new UsageError(
       `The configuration has ${count}:\n${problems.map((each) => `  ${each}`).join("\n")}`,
     );
   }
   if (flags.printConfig) return;
-  const [{ ANOTHER_WAITS, supervision }, { hasFetched }, { runtime }] = await Promise.all([
+  const [{ ANOTHER_WAITS, supervision }, { hasFetched }] = await Promise.all([
     import("../../agent/supervise.ts"),
     import("../run/agents.ts"),
-    import("../../runtime/runtime.ts"),
   ]);
   const parent = supervision(runtime);
   const supervises = flags.supervise || !parent.supervised && await hasFetched(runtime, config.stateDir);
-  if (!supervises) this.exitCode = await runAgent(config, { follow: flags.follow === true, ...parent });
+  if (!supervises) this.exitCode = await runAgent(config, { follow: flags.follow === true, ...parent, here });
   const another = this.exitCode === ANOTHER_WAITS && !parent.supervised;
   if (supervises || another) this.exitCode = await superviseAgent(config, flags);
 }
@@ -67,10 +81,11 @@ async function superviseAgent(
 
 async function runAgent(
   config: import("../../config/config.ts").Config,
-  { follow, supervised, lastEnd }: {
+  { follow, supervised, lastEnd, here }: {
     readonly follow: boolean;
     readonly supervised: boolean;
     readonly lastEnd: string | undefined;
+    readonly here: CarriedEnvironment | undefined;
   },
 ): Promise<number> {
   const [
@@ -107,6 +122,9 @@ async function runAgent(
     note,
     version: VERSION,
     lastEnd,
+    ...(here?.pipeline !== undefined && { carried: { text: JSON.stringify(here.pipeline) } }),
+    ...(here?.requires !== undefined &&
+      { requires: { place: "environment.requires", requires: here.requires } }),
     // Whoever reads a file that stderr goes to has no use for the token, and should not find it.
     page: stderr.isTTY ? (url) => note(`Page: ${url}`) : undefined,
     show: (execution, redactor) => {

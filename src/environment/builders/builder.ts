@@ -19,8 +19,12 @@ export interface BuildInput {
   readonly work: string;
   /** The time of all that is made, seconds since 1970: never the clock's. */
   readonly epoch: number;
-  /** Path of the executable for a target, without an environment in it: the same bytes for every environment. */
-  executable(target: Target): Promise<string>;
+  /**
+   * Path of the executable for a target.
+   *
+   * @param environment What `carried` gives, to have it inside. Default: it is bare, the same bytes for every environment.
+   */
+  executable(target: Target, environment?: string): Promise<string>;
   /** The pipeline, where it travels inside; `undefined` where it comes from the gateway. */
   bundle(): Promise<BundledPipeline | undefined>;
   /**

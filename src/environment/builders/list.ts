@@ -5,11 +5,13 @@
  */
 import type { Builder } from "./builder.ts";
 import { bundleBuilder } from "./bundle.ts";
+import { executableBuilder } from "./executable.ts";
 import { ociBuilder } from "./oci.ts";
 import { scriptBuilder } from "./script.ts";
 
 /** All of them. */
 export const BUILDERS: readonly Builder[] = [
+  executableBuilder,
   bundleBuilder,
   ociBuilder,
   scriptBuilder,

@@ -2,9 +2,10 @@
  * Owns what is Bun's own: its name, and how it serves an app; `exit` is the end of the thread there. It enforces no heap cap.
  * Must not know the other adapters.
  */
+import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { itself, nodeCompatible, passedOn } from "../node_compat.ts";
-import type { Runtime } from "../port.ts";
+import type { InsideName, Runtime } from "../port.ts";
 import type { Listen } from "../serve.ts";
 import type { Libc } from "../shield.ts";
 import { startWorkerThread } from "../worker_threads.ts";
@@ -25,9 +26,18 @@ export function bun(): Runtime {
     taskProgram: ({ code }, whole) =>
       isCompiled() ? itself(whole) : [process.execPath, ...passedOn(process.execArgv), "--eval", code],
     libc,
+    asBun: () => ({ command: [process.execPath], env: { BUN_BE_BUN: "1" } }),
+    inside: async (name) => {
+      const path = (globalThis as { readonly [INSIDE]?: Inside })[INSIDE]?.[name];
+      return path === undefined ? undefined : await readFile(path, "utf8");
+    },
     startThread: (options) => startWorkerThread(options),
   });
 }
+
+/** The global in which an executable finds the paths of what was put into it; it is set by its first module. */
+const INSIDE = "outrider.inside";
+type Inside = Readonly<Partial<Record<InsideName, string>>>;
 
 function isCompiled(): boolean {
   const script = process.argv[1] ?? "";

@@ -31,6 +31,16 @@ export function deno(): Runtime {
       return [executable, "run", "-A", "--no-check", ...flags, Deno.mainModule, whole.argument];
     },
     libc,
+    // Beside its program, in a file system of its own. What lies beside the sources is nobody's business.
+    inside: async (name) => {
+      if (!Deno.build.standalone) return undefined;
+      try {
+        return await Deno.readTextFile(new URL(`./inside/${name}.txt`, Deno.mainModule));
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return undefined;
+        throw error;
+      }
+    },
     startThread: (options) =>
       startWorkerThread(options, {
         gone: (lock) => navigator.locks.request(lock, () => {}).then(() => {}),

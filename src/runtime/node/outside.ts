@@ -5,6 +5,7 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import process from "node:process";
+import { constants, Script } from "node:vm";
 import { itself, nodeCompatible, passedOn } from "../node_compat.ts";
 import type { Runtime, TaskProgramOptions } from "../port.ts";
 import type { Listen } from "../serve.ts";
@@ -20,20 +21,21 @@ export function node(): Runtime {
     // Measured with a worker that has run a task.
     threadBytes: 9 * 2 ** 20,
     listen,
-    // A single executable has itself where others have their script.
+    // A single executable has itself where others have their script, whatever it was called by; its options are in it.
     self: () => {
+      if (singleExecutable() !== undefined) return [process.execPath];
       const script = process.argv[1];
-      const scripted = script !== undefined && script !== process.execPath;
-      return [process.execPath, ...process.execArgv, ...(scripted ? [script] : [])];
+      return [process.execPath, ...process.execArgv, ...(script === undefined ? [] : [script])];
     },
-    taskProgram: (options, whole) => isSingle() ? itself(whole) : evaluating(options),
+    // A single executable takes neither options nor code.
+    taskProgram: (options, whole) => singleExecutable() === undefined ? evaluating(options) : itself(whole),
+    inside: (name) => {
+      const sea = singleExecutable();
+      return Promise.resolve(sea?.getAssetKeys().includes(name) ? sea.getAsset(name, "utf8") : undefined);
+    },
+    importUrl: (url) => importer()(url),
     startThread: (options) => startWorkerThread(options),
   });
-}
-
-/** Whether this is a single executable: it takes neither options nor code. */
-function isSingle(): boolean {
-  return (process.getBuiltinModule("node:sea") as { isSea?(): boolean } | undefined)?.isSea?.() ?? false;
 }
 
 function evaluating({ code, heapMiB }: TaskProgramOptions): readonly string[] {
@@ -43,6 +45,29 @@ function evaluating({ code, heapMiB }: TaskProgramOptions): readonly string[] {
     ...(heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`]),
     ...["--input-type=module", "--eval", code],
   ];
+}
+
+/** The part of `node:sea` that is used here. */
+interface Sea {
+  isSea(): boolean;
+  getAsset(name: string, encoding: "utf8"): string;
+  getAssetKeys(): readonly string[];
+}
+
+/** What was put into this executable, if it is a single one. */
+function singleExecutable(): Sea | undefined {
+  const sea = process.getBuiltinModule("node:sea") as Sea | undefined;
+  return sea?.isSea() ? sea : undefined;
+}
+
+type Importer = (url: string) => Promise<unknown>;
+
+/** In a single executable `import` knows nothing but what Node has; the loader of scripts knows the rest. */
+function importer(): Importer {
+  if (singleExecutable() === undefined) return (url) => import(url) as Promise<unknown>;
+  return new Script("(url) => import(url)", {
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  }).runInThisContext() as Importer;
 }
 
 /** Its stack is its message: nobody is helped by lines of ours. */
