@@ -17,7 +17,7 @@ const PAUSE_MS = 500;
 
 /** A file can't be fetched, or is not what was promised. */
 export class DownloadError extends Error {
-  readonly code = "OUTRIDER_ENVIRONMENT";
+  readonly code = "OUTRIDER_DOWNLOAD";
   override name = "DownloadError";
   /** What the server answered, if it did. */
   readonly status: number | undefined;

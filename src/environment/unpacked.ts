@@ -7,7 +7,7 @@ import { type Bytes, joined } from "../base/bytes.ts";
 
 /** What is packed can't be unpacked, or is larger than it may be. */
 export class UnpackingError extends Error {
-  readonly code = "OUTRIDER_ENVIRONMENT";
+  readonly code = "OUTRIDER_UNPACKING";
   override name = "UnpackingError";
 }
 

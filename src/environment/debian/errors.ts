@@ -5,6 +5,6 @@
 
 /** Packages can't be had, or are not what they should be. */
 export class DebianError extends Error {
-  readonly code = "OUTRIDER_ENVIRONMENT";
+  readonly code = "OUTRIDER_DEBIAN";
   override name = "DebianError";
 }

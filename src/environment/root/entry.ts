@@ -22,7 +22,7 @@ export type RootEntry =
 
 /** An entry can't be in the root of an image. */
 export class RootError extends Error {
-  readonly code = "OUTRIDER_ENVIRONMENT";
+  readonly code = "OUTRIDER_ROOT";
   override name = "RootError";
 }
 
