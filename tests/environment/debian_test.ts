@@ -149,11 +149,11 @@ test("gzip, xz and Zstandard are unpacked, and what is cut, damaged or too large
   for (const packed of [bytesOf(XZ), bytesOf(ZSTD)]) {
     await assert.rejects(unpacked(packed, 10_239), /more than 10239 bytes/);
     await assert.rejects(unpacked(packed.subarray(0, packed.length - 30), 20_000), {
-      code: "OUTRIDER_ENVIRONMENT",
+      code: "OUTRIDER_UNPACKING",
     });
   }
   const changed = bytesOf(XZ).map((byte, at) => at === 100 ? byte ^ 1 : byte);
-  await assert.rejects(unpacked(changed, 20_000), { code: "OUTRIDER_ENVIRONMENT" });
+  await assert.rejects(unpacked(changed, 20_000), { code: "OUTRIDER_UNPACKING" });
 });
 
 test("a package is unpacked into files, folders and links, without what no program needs", async () => {
@@ -226,7 +226,7 @@ test("a text is given back only if a trusted key has signed just that", async ()
   await assert.rejects(signedText(`Codename: evil\n${message}`, [signer.key]), /not signed in the clear/);
   await assert.rejects(signedText(text, [signer.key]), /not signed in the clear/);
   await assert.rejects(signedText(message.replace(/\n[\w+/]{64}\n/, "\n"), [signer.key]), {
-    code: "OUTRIDER_ENVIRONMENT",
+    code: "OUTRIDER_DEBIAN",
   });
 });
 

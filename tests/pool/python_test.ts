@@ -300,11 +300,11 @@ test("environment: one that is being made when its run is over is given up at on
       ...{ interpreter: PYTHON, requirements: REQUIREMENTS },
       port: { ...outside.port, over: signal },
     });
-  const gone = assert.rejects(made(first), { name: "OverError" });
+  const gone = assert.rejects(made(first), { name: "AbortError" });
   await reached(() => outside.groups.length === 1);
   const goesOn = made(second);
   const waits = new AbortController();
-  const waited = assert.rejects(made(waits), { name: "OverError" });
+  const waited = assert.rejects(made(waits), { name: "AbortError" });
   let turns = 0;
   await reached(() => ++turns > 100);
   waits.abort();

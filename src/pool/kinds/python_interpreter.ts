@@ -48,8 +48,8 @@ export class PythonError extends Error {
 }
 
 /** Nobody wants it any more. */
-class OverError extends Error {
-  override name = "OverError";
+function runIsOver(): DOMException {
+  return new DOMException("The run is over", "AbortError");
 }
 
 /** Does once what all want who name the same, each as long as its run goes on; what failed is done anew for the next. */
@@ -69,7 +69,7 @@ export async function once<T>(
       return await (own ? doing : unlessOver(doing, over));
     } catch (error) {
       // Who did it for all was over: whoever goes on does it.
-      if (own || over?.aborted || !(error instanceof OverError)) throw error;
+      if (own || over?.aborted || (error as Error).name !== "AbortError") throw error;
     }
   }
 }
@@ -78,7 +78,7 @@ export async function once<T>(
 async function unlessOver<T>(doing: Promise<T>, over: AbortSignal | undefined): Promise<T> {
   if (over === undefined) return await doing;
   const { promise, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(new OverError("The run is over"));
+  const stop = () => reject(runIsOver());
   if (over.aborted) stop();
   over.addEventListener("abort", stop);
   try {
@@ -137,7 +137,7 @@ export async function runTool(
     readonly hear?: (bytes: Uint8Array) => void;
   },
 ): Promise<ToolEnd> {
-  if (over?.aborted) throw new OverError("The run is over");
+  if (over?.aborted) throw runIsOver();
   const texts = { stdout: "", stderr: "" };
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   const group = runtime.startGroup({
@@ -161,6 +161,6 @@ export async function runTool(
   if (group.alive) group.signal("SIGKILL");
   await within(clock, DRAIN_MS, group.drained);
   group.release();
-  if (over?.aborted) throw new OverError("The run is over");
+  if (over?.aborted) throw runIsOver();
   return { ...end, ...texts };
 }
