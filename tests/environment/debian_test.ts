@@ -284,7 +284,7 @@ test("a list is taken only if Debian's keys have signed its digest", async () =>
       files.delete(path!);
       await assert.rejects(
         fetchList(undefined, "b"),
-        /The mirror has no list of packages at .*arm64\/Packages.gz/,
+        /The mirror has no list of packages at .*arm64\/Packages.xz/,
       );
     } finally {
       await mirror.close();

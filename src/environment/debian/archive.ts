@@ -57,7 +57,7 @@ async function fetchList(
     throw new DebianError(`${base}/InRelease can't be trusted: ${error.message}`, { cause: error });
   });
   const path = `main/binary-${architecture}/Packages`;
-  const packed = await fetchFile(base, { release, paths: [`${path}.gz`, path], folder });
+  const packed = await fetchFile(base, { release, paths: [`${path}.xz`, `${path}.gz`, path], folder });
   return new TextDecoder().decode(await unpacked(packed, MAX_LIST_BYTES));
 }
 
