@@ -60,3 +60,8 @@ export function gatewayIn(env: ReadVariable): NamedGateway {
 export function gatewayTokenIn(env: ReadVariable): string | undefined {
   return env(GATEWAY_TOKEN) || undefined;
 }
+
+/** The keys that the environment says are trusted. */
+export function trustIn(env: ReadVariable): string | undefined {
+  return env("OUTRIDER_TRUST")?.trim() || undefined;
+}

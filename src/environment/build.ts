@@ -13,6 +13,8 @@ import { Executables } from "./executable/executable.ts";
 import { byName, MADE_FILE, type MadeFile, type MadeRecord, madeText, type UsedPart } from "./made.ts";
 import { digestOf, pathIn, writeWhole } from "../runtime/disk.ts";
 import { runtime } from "../runtime/runtime.ts";
+import { PROVENANCE_FILE, provenanceText } from "./vouch/provenance.ts";
+import { SBOM_FILE, sbomText } from "./vouch/sbom.ts";
 import { VERSION } from "../version.ts";
 
 /** What is to be built, and where. */
@@ -43,7 +45,7 @@ export async function buildEnvironment(request: BuildRequest): Promise<MadeRecor
   const work = await runtime.makeTempFolder();
   let before: Promise<void> | undefined;
   // What is written now may be named by an earlier record, which is no longer true.
-  const begin = () => before ??= runtime.remove(pathIn(output, MADE_FILE));
+  const begin = () => before ??= removeRecord(output);
   try {
     const input = inputOf(request, { work, used: (part) => note(used, part) });
     for (const builder of builders) {
@@ -61,8 +63,17 @@ export async function buildEnvironment(request: BuildRequest): Promise<MadeRecor
     files: byName(files),
     used: byName([...used.values()]),
   };
+  await writeWhole(pathIn(output, SBOM_FILE), { text: await sbomText(record) });
+  await writeWhole(pathIn(output, PROVENANCE_FILE), { text: provenanceText(record) });
   await writeWhole(pathIn(output, MADE_FILE), { text: madeText(record) });
   return record;
+}
+
+/** Takes away the record of an earlier build, with whoever vouches for it. */
+async function removeRecord(output: string): Promise<void> {
+  for (const name of [MADE_FILE, SBOM_FILE, PROVENANCE_FILE]) {
+    for (const ending of ["", ".minisig"]) await runtime.remove(pathIn(output, `${name}${ending}`));
+  }
 }
 
 function builderOf(kind: string) {

@@ -34,7 +34,10 @@ export async function readBytes(path: string, maxBytes: number): Promise<Uint8Ar
 }
 
 /** The digest of a file, read piece by piece. */
-export async function digestOf(path: string, algorithm: "sha256" | "sha512"): Promise<Digested> {
+export async function digestOf(
+  path: string,
+  algorithm: "sha256" | "sha512" | "blake2b512",
+): Promise<Digested> {
   const hash = createHash(algorithm);
   let bytes = 0;
   for await (const chunk of createReadStream(path) as AsyncIterable<Uint8Array>) {

@@ -7,6 +7,8 @@ import test from "node:test";
 import { buildEnvironment, type BuildRequest } from "../../src/environment/build.ts";
 import { BUILDERS } from "../../src/environment/builders/list.ts";
 import { MADE_FILE, readMade } from "../../src/environment/made.ts";
+import { PROVENANCE_FILE } from "../../src/environment/vouch/provenance.ts";
+import { SBOM_FILE } from "../../src/environment/vouch/sbom.ts";
 import { madeTable, usedTable } from "../../src/cli/view/made_table.ts";
 import { cardBuilder } from "../fixtures/builders/card.ts";
 import { withEntry } from "../fixtures/kinds/with_kinds.ts";
@@ -55,7 +57,10 @@ test("environments: one more builder makes its files, each told with its size, i
       }
       assert.equal(record.used.length, 1);
       assert.deepEqual(steps, ["printing cards 0/2", "printing cards 1/2"]);
-      assert.deepEqual(readdirSync(out).sort(), ["cards", MADE_FILE, "pin.txt"]);
+      assert.deepEqual(
+        readdirSync(out).sort(),
+        ["cards", SBOM_FILE, PROVENANCE_FILE, MADE_FILE, "pin.txt"].sort(),
+      );
       assert.match(madeTable(record), /^vm +linux-arm64 linux-x64 +cards\/ \(2 files\) +8\d B$/m);
       assert.match(usedTable(record), /^paper +1 +sha256:0{16}$/m);
     })));

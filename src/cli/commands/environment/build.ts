@@ -9,9 +9,10 @@ import type { EnvironmentKind, Target } from "../../../environment/document/sche
 import { chosenOf } from "../../line/chosen.ts";
 import type { CliContext, CliRuntime } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
+import { signerOf, type SigningFlags, signingFlags } from "../../run/signing.ts";
 import { readSource } from "../../run/source.ts";
 
-interface Flags {
+interface Flags extends SigningFlags {
   readonly kind?: readonly string[];
   readonly target?: readonly string[];
   readonly output: string;
@@ -26,6 +27,7 @@ async function build(this: CliContext, flags: Flags, file: string): Promise<void
   const { madeText } = await import("../../../environment/made.ts");
   const { madeTable } = await import("../../view/made_table.ts");
   const { Steps } = await import("../../view/steps.ts");
+  const signer = await signerOf(flags, this.runtime);
   const request = await requestOf(flags, { file, text }, this.runtime);
   const steps = new Steps(stderr);
   const unshield = flags.json ? this.runtime.shieldStdout() : () => {};
@@ -37,6 +39,11 @@ async function build(this: CliContext, flags: Flags, file: string): Promise<void
       steps.end();
       unshield();
     });
+    if (signer !== undefined) {
+      const { signFiles } = await import("../../../environment/vouch/signed.ts");
+      await signFiles(request.output, signer.key, signer.version);
+      stderr.write(`${flags.output}: ${signer.told}\n`);
+    }
     if (flags.json) stdout.json(madeText(record));
     else stdout.write(madeTable(record));
   } finally {
@@ -113,6 +120,7 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
         placeholder: "DIR",
         brief: "Keep what was downloaded in DIR (default: this user's cache)",
       },
+      ...signingFlags,
       json: {
         kind: "boolean",
         optional: true,
