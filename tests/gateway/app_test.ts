@@ -425,6 +425,12 @@ test("gateway: bad input is told as JSON that says what to do; a small bomb does
   }
 });
 
+test("gateway: only what is asked of the registry is answered in the registry's form", async () => {
+  const w = world();
+  assert.equal(await w.code("/v1/v2/none"), "404 NO_ROUTE");
+  assert.deepEqual(Object.keys(await (await w.ask("/v2/none")).json() as object), ["errors"]);
+});
+
 test("gateway: it says that it is there, to everybody", async () => {
   const store = sqliteGatewayStore(":memory:");
   const w = world({ store, tokens: new Tokens(store) });

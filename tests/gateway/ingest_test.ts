@@ -215,6 +215,11 @@ test("gateway: what records tell of a run is shown: its beginning, its end, and 
   assert.deepEqual([of(3).row.state, of(3).row.endedAt], ["running", undefined]);
   assert.deepEqual(of(4).ingested.missing, [{ from: 4, to: 4, reason: "A value of 70 MiB" }]);
   assert.equal(of(4).ingested.records.length, 4, "the rest of it is kept");
+  const unread = ingest(newRun("r", { executor: "e", now: 0 }), {
+    batch: { run: "r", lane: "state", records: [{ seq: 1, at: 5 }, { seq: 2, at: "now" }] as never },
+    now: 1,
+  });
+  assert.deepEqual(unread.ingested.missing.map(({ to }) => to), [1, 2], "in order");
   const resumed = ingest(ended(), {
     batch: {
       run: "r",

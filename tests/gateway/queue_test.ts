@@ -248,6 +248,7 @@ test("queue: what is for a group discards nothing, and every device in it is giv
 
 test("queue: it is bounded; a group lets go of what all its devices have done, and of nothing else", async () => {
   const w = new World();
+  assert.equal(MAX_QUEUE, 100);
   const full = async (to: string) => {
     const answer = await w.ask(`/v1/bundles?to=${to}`, { method: "POST", body: "more" });
     assert.equal(answer.status, 409);

@@ -197,6 +197,10 @@ test("registry: a manifest is taken as it is, with all that it refers to, and fo
       await codesOf(await ask("/v2/a/b/manifests/v1", { method: "DELETE" })),
       "404 MANIFEST_UNKNOWN",
     );
+    assert.equal(
+      await codesOf(await ask(`/v2/a/b/manifests/${digest}`, { method: "DELETE" })),
+      "404 MANIFEST_UNKNOWN",
+    );
   }));
 
 test("registry: tags, repositories and referrers are listed by name, in pages, and by type", () =>
@@ -428,6 +432,25 @@ test("registry: what was left behind and what nothing refers to goes after a day
     assert.equal(await status(lost), 404);
     assert.equal(await blob("lost"), lost);
     assert.equal((await ask(`/v2/a/b/blobs/${lost}`)).status, 200);
+  }));
+
+test("registry: it is looked for what is left behind once an hour, and an upload that goes on stays", () =>
+  withRegistry(async ({ ask, begin, blob, clock, folder }) => {
+    const digest = await blob("left");
+    const isThere = () =>
+      readdirSync(`${folder}/sha256`).some((part) =>
+        readdirSync(`${folder}/sha256/${part}`).includes(digest.slice(7))
+      );
+    const pass = (hours: number) => clock.reach(clock.now() + hours * HOUR);
+    pass(23.5);
+    const goesOn = await begin();
+    pass(0.75);
+    await begin();
+    assert.ok(isThere(), "it was looked less than an hour ago");
+    pass(0.5);
+    await begin();
+    assert.ok(!isThere());
+    assert.equal((await ask(goesOn)).status, 204);
   }));
 
 test("registry: a gateway without a place for it says so", async () => {

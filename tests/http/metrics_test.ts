@@ -158,6 +158,24 @@ test("http: an attempt that follows at once counts, and so does a gap as long as
   }
 });
 
+test("http: what is between the last attempt of a run and the first one of the next is no gap", async () => {
+  const runs = [1, 2].map(() => {
+    const run = new HandRun();
+    const standing = run.snapshot.bind(run);
+    run.snapshot = (limit) => ({ ...standing(limit), ranMs: 9_000 });
+    return run;
+  });
+  let current = runs[0]!;
+  const { value } = metrics({ run: () => current });
+  settle(current, { startedAt: 1_000, endedAt: 2_000, worker: 1 });
+  assert.equal(await value("outrider_between_attempts_seconds_count"), 0);
+  current = runs[1]!;
+  settle(current, { startedAt: 3_000, endedAt: 4_000, worker: 1 });
+  assert.equal(await value("outrider_between_attempts_seconds_count"), 0);
+  settle(current, { startedAt: 5_000, endedAt: 6_000, worker: 1 });
+  assert.equal(await value("outrider_between_attempts_seconds_sum"), 1);
+});
+
 test("http: metrics say all that there is, each with its help and type, and a run that is gone is no longer told", async () => {
   const run = new HandRun();
   const runs: { current: HandRun | undefined } = { current: run };

@@ -62,6 +62,8 @@ test("http: a reader that comes back goes on where it was; what is no longer kep
   const first = (await lines(answer)).slice(0, 2);
   assert.deepEqual(first[0], { missed: 10 });
   assert.equal(first[1]!["id"], 11);
+  assert.deepEqual((await lines(await dropped.ask("/events?since=9", NDJSON)))[0], { missed: 1 });
+  assert.equal((await lines(await dropped.ask("/events?since=10", NDJSON)))[0]!["id"], 11);
 });
 
 test("http: the log, whole, by task, by level, and from a number on, in three forms", async () => {
