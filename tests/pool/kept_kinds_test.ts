@@ -187,6 +187,8 @@ test("isolated: a process is told what it is to call, and of which module, unles
   const work = (run: object) => JSON.parse(runner.workOf({ isolated: true, ...run }));
   assert.deepEqual(work({ module: "file:///a.ts", export: "f" }), { module: "file:///a.ts", export: "f" });
   assert.deepEqual(work({ module: one, export: "f" }), { export: "f" });
+  const named = { module: "file:///data:1.ts", export: "f" };
+  assert.deepEqual(work(named), named);
   assert.deepEqual(work({ module: "file:///a.ts", pipeline: "p", task: "t" }), {
     module: "file:///a.ts",
     pipeline: "p",

@@ -55,6 +55,7 @@ const VALUES: readonly (readonly [unknown, string])[] = [
   ["a\0b\n", "'a\\x00b\\n'"],
   ["zwölf 😀", "'zw\\xf6lf \\U0001f600'"],
   ["half \ud83d pair", "'half \\ud83d pair'"],
+  ["\udfff\ue000\ud7ff😀 and half \ud800", "'\\udfff\\ue000\\ud7ff\\U0001f600 and half \\ud800'"],
   [new Uint8Array(), "b''"],
   [Uint8Array.of(0, 128, 255), "b'\\x00\\x80\\xff'"],
   [[], "[]"],

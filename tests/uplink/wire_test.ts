@@ -70,6 +70,19 @@ test("uplink: a redirect is not followed and named, without the token", async ()
   assert.equal(seen?.redirect, "manual");
 });
 
+test("uplink: an answer that comes in pieces is read in their order", async () => {
+  const pieces = ['{"com', 'mands":', "[]}"].map((text) => new TextEncoder().encode(text));
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      const piece = pieces.shift();
+      if (piece === undefined) controller.close();
+      else controller.enqueue(piece);
+    },
+  }, { highWaterMark: 0 });
+  const answer = await gatewayOf(answering(body)).beat(BEAT, LIMITS);
+  assert.deepEqual(answer?.commands, []);
+});
+
 test("uplink: an endless answer is cut off at its limit", async () => {
   let sent = 0;
   let cancelled = false;

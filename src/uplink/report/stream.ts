@@ -343,5 +343,5 @@ function lastOf(read: StreamSenderOptions["read"], from: number): number {
     const [record] = read(low + step - 1, 1);
     if (record) low = record.seq;
   }
-  return read(low, 1)[0]?.seq ?? low;
+  return low;
 }
