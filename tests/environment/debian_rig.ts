@@ -12,8 +12,8 @@ import { SUITE } from "../../src/environment/debian/keys.ts";
 
 type TarHeader = Parameters<typeof packTar>[0][number]["header"];
 
-/** An entry of a package: a text is a file. */
-export type FakeEntry = string | Partial<TarHeader>;
+/** An entry of a package: a text, or bytes, are a file. */
+export type FakeEntry = string | Uint8Array | Partial<TarHeader>;
 
 /** A package of the small Debian. */
 export interface FakePackage {
@@ -42,9 +42,13 @@ export function arOf(members: Readonly<Record<string, Uint8Array>>): Uint8Array<
 export async function debOf(files: Readonly<Record<string, FakeEntry>>): Promise<Uint8Array<ArrayBuffer>> {
   const data = await packTar(
     Object.entries(files).map(([name, entry]) => {
-      const body = typeof entry === "string" ? entry : undefined;
-      const size = new TextEncoder().encode(body ?? "").length;
-      const given = typeof entry === "string" ? {} : entry;
+      const body = typeof entry === "string"
+        ? new TextEncoder().encode(entry)
+        : entry instanceof Uint8Array
+        ? entry
+        : undefined;
+      const size = body?.length ?? 0;
+      const given = body === undefined ? entry as Partial<TarHeader> : {};
       return { header: { name, size, mtime: new Date(0), ...given }, ...(body !== undefined && { body }) };
     }),
   );

@@ -11,14 +11,16 @@ import { installerText } from "../../src/environment/install/script.ts";
 import { launchdList, openrcScript, systemdUnit } from "../../src/environment/install/units.ts";
 import type { MadeFile } from "../../src/environment/made.ts";
 import { readBytes } from "../../src/runtime/disk.ts";
-import { installTextFile, installTextPath } from "../../tools/build_install.ts";
+import { embeddedTexts } from "../../tools/build_install.ts";
 import { withFiles } from "../rig.ts";
 
-test("src/environment/install/install_text.ts is what install.sh says", () => {
-  assert.ok(
-    readFileSync(installTextPath, "utf8") === installTextFile(),
-    "install_text.ts is not current: run `npm run build:install` and commit it",
-  );
+test("the modules that hold scripts are what the scripts beside them say", () => {
+  for (const { path, text } of embeddedTexts()) {
+    assert.ok(
+      readFileSync(path, "utf8") === text,
+      `${path.pathname} is not current: run \`npm run build:install\` and commit it`,
+    );
+  }
 });
 
 /** Builds the script of an environment whose programs are two small files. */

@@ -8,6 +8,7 @@ import { bundleBuilder } from "./bundle.ts";
 import { executableBuilder } from "./executable.ts";
 import { ociBuilder } from "./oci.ts";
 import { scriptBuilder } from "./script.ts";
+import { vmBuilder } from "./vm.ts";
 
 /** All of them. */
 export const BUILDERS: readonly Builder[] = [
@@ -15,4 +16,5 @@ export const BUILDERS: readonly Builder[] = [
   bundleBuilder,
   ociBuilder,
   scriptBuilder,
+  vmBuilder,
 ];

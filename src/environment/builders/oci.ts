@@ -10,8 +10,8 @@ import { readBase } from "../oci/base.ts";
 import type { ImageBlob, ImagePlatform } from "../oci/blob.ts";
 import { type Image, imageIndex, imageOf, type ImageRun, layoutIndex } from "../oci/image.ts";
 import { type ImageLayer, imageLayer } from "../oci/layer.ts";
-import { CARRIED, PROGRAM, rootParts } from "../root/parts.ts";
-import { CERTIFICATES, STATE_FOLDER, USER_ID } from "../root/system.ts";
+import { PROGRAM, PROGRAM_ENV, rootParts, SYSTEM_ENV } from "../root/parts.ts";
+import { STATE_FOLDER, USER_ID } from "../root/system.ts";
 import type { Builder, BuildInput, BuildOutput } from "./builder.ts";
 
 const PLATFORMS: Partial<Readonly<Record<Target, ImagePlatform>>> = {
@@ -57,23 +57,15 @@ async function imageFor(target: Target, input: BuildInput, out: BuildOutput): Pr
   return await imageOf(layers, { platform, run: runOf(input, base ? base.env : SYSTEM_ENV), epoch });
 }
 
-const OWN_ENV: readonly string[] = [
-  `HOME=${STATE_FOLDER}`,
-  `OUTRIDER_ENVIRONMENT=${CARRIED}`,
-  `OUTRIDER_STATE_DIR=${STATE_FOLDER}`,
-];
-/** Where there is no other base. */
-const SYSTEM_ENV: readonly string[] = [
-  "PATH=/usr/local/bin:/usr/bin:/usr/sbin",
-  `SSL_CERT_FILE=${CERTIFICATES}`,
-];
-
 function runOf(input: BuildInput, below: readonly string[]): ImageRun {
   return {
     user: `${USER_ID}:${USER_ID}`,
     entrypoint: [PROGRAM],
     command: [],
-    env: [...below.filter((each) => !OWN_ENV.some((own) => nameOf(own) === nameOf(each))), ...OWN_ENV],
+    env: [
+      ...below.filter((each) => !PROGRAM_ENV.some((own) => nameOf(own) === nameOf(each))),
+      ...PROGRAM_ENV,
+    ],
     folder: STATE_FOLDER,
     volumes: [STATE_FOLDER],
     labels: labelsOf(input),

@@ -5,9 +5,10 @@
  */
 import { toBase64 } from "../../base/base64.ts";
 import { sha256 } from "../../base/bytes.ts";
-import { pathIn, readBytes } from "../../runtime/disk.ts";
+import { digestOf, pathIn, readBytes } from "../../runtime/disk.ts";
 import { VERSION } from "../../version.ts";
 import { EnvironmentError } from "../document/error.ts";
+import type { Target } from "../document/schema.ts";
 import { type InstallerFile, type InstallerTarget, installerText } from "../install/script.ts";
 import type { Builder, BuildInput } from "./builder.ts";
 
@@ -20,8 +21,7 @@ const ID_DIGITS = 16;
 export const scriptBuilder: Builder = {
   kind: "script",
   async build(input, out) {
-    const { environment, targets, progress } = input;
-    const { name, version = VERSION, requires = {}, secrets = [], pipeline } = environment;
+    const { environment: { name }, targets } = input;
     const able = targets.filter((target) => !target.startsWith("windows-"));
     if (able.length === 0) {
       throw new EnvironmentError(
@@ -31,30 +31,49 @@ export const scriptBuilder: Builder = {
         }: make the kind executable for these`,
       );
     }
-    const carried = await input.carried();
-    const files = await filesFor(input);
-    const inside = await sha256(JSON.stringify([carried, files]));
-    const programs: InstallerTarget[] = [];
-    for (const target of able) {
-      progress(`script for ${target}`);
-      const path = await input.executable(target);
-      const made = await out.file(`outrider-${target}`, { path }, { target, mode: 0o755 });
-      const id = (await sha256(`${made.sha256} ${inside}`)).slice(0, ID_DIGITS);
-      programs.push({ target, id, sha256: made.sha256, bytes: made.bytes });
+    const { text, programs } = await installerFor(input, able);
+    for (const { target, path } of programs) {
+      await out.file(`outrider-${target}`, { path }, { target, mode: 0o755 });
     }
-    const text = installerText({
-      name,
-      version,
-      targets: programs,
-      carried,
-      inside: pipeline?.from === "file",
-      files,
-      secrets,
-      requires,
-    });
     await out.file(`${name}-install.sh`, { text }, { mode: 0o755 });
   },
 };
+
+/** A program that an installer installs, and where it lies now. */
+export interface InstallerProgram extends InstallerTarget {
+  readonly target: Target;
+  readonly path: string;
+}
+
+/** The installer of an environment, and the programs that it knows. */
+export async function installerFor(
+  input: BuildInput,
+  targets: readonly Target[],
+): Promise<{ readonly text: string; readonly programs: readonly InstallerProgram[] }> {
+  const { name, version = VERSION, requires = {}, secrets = [], pipeline } = input.environment;
+  const carried = await input.carried();
+  const files = await filesFor(input);
+  const inside = await sha256(JSON.stringify([carried, files]));
+  const programs: InstallerProgram[] = [];
+  for (const target of targets) {
+    input.progress(`script for ${target}`);
+    const path = await input.executable(target);
+    const { bytes, digest } = await digestOf(path, "sha256");
+    const id = (await sha256(`${digest} ${inside}`)).slice(0, ID_DIGITS);
+    programs.push({ target, id, sha256: digest, bytes, path });
+  }
+  const text = installerText({
+    name,
+    version,
+    targets: programs,
+    carried,
+    inside: pipeline?.from === "file",
+    files,
+    secrets,
+    requires,
+  });
+  return { text, programs };
+}
 
 async function filesFor({ environment, folder }: BuildInput): Promise<InstallerFile[]> {
   const files: InstallerFile[] = [];

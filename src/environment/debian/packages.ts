@@ -15,7 +15,7 @@ import { DebianError } from "./errors.ts";
 import { SUITE } from "./keys.ts";
 import { debianMirror } from "./mirror.ts";
 import type { PackageList } from "./package_list.ts";
-import { neededPackages } from "./resolve.ts";
+import { neededPackages, withNamed } from "./resolve.ts";
 
 /** Which packages are wanted. */
 export interface DebianWish {
@@ -26,6 +26,8 @@ export interface DebianWish {
   readonly wanted: readonly string[];
   /** Without what they need. */
   readonly bare: readonly string[];
+  /** Packages that do no more than name others, such as the newest kernel: these are taken too, without what they need. */
+  readonly standing?: readonly string[];
 }
 
 /** Where they are pinned and kept. */
@@ -56,8 +58,12 @@ export function debianArchitecture(target: Target): DebianArchitecture {
 export async function debianPackages(wish: DebianWish, places: DebianPlaces): Promise<UnpackedPackage[]> {
   const locked = await lockedPackages(places.folder, {
     of: `debian ${SUITE} ${debianArchitecture(wish.target)} ${wish.purpose}`,
-    wanted: [...wish.wanted, ...wish.bare],
-    find: async () => neededPackages(await listFor(wish.target, places), wish.wanted, wish.bare).map(pinned),
+    wanted: [...wish.wanted, ...wish.bare, ...wish.standing ?? []],
+    find: async () => {
+      const list = await listFor(wish.target, places);
+      const { wanted, bare, standing = [] } = wish;
+      return neededPackages(list, wanted, [...bare, ...withNamed(list, standing)]).map(pinned);
+    },
   });
   const all = locked.reduce((sum, { bytes }) => sum + bytes, 0);
   if (all > MAX_BYTES) {

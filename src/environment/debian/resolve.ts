@@ -32,6 +32,14 @@ export function neededPackages(
   return search.found();
 }
 
+/** Names of packages that do no more than name others, and of those that the newest of each names. */
+export function withNamed(list: PackageList, standing: readonly string[]): string[] {
+  return standing.flatMap((name) => [
+    name,
+    ...list.versions(name)[0]?.needs.flat().map((need) => need.name) ?? [],
+  ]);
+}
+
 class Search {
   readonly #list: PackageList;
   readonly #bare: ReadonlySet<string>;

@@ -10,7 +10,14 @@ import { EnvironmentError } from "../document/error.ts";
 import type { Target } from "../document/schema.ts";
 import { wheels } from "../python/wheels.ts";
 import { fileEntry, folderEntry, type RootEntry } from "./entry.ts";
-import { installedEntries, STATE_FOLDER, systemEntries, systemPackages, USER_ID } from "./system.ts";
+import {
+  CERTIFICATES,
+  installedEntries,
+  STATE_FOLDER,
+  systemEntries,
+  systemPackages,
+  USER_ID,
+} from "./system.ts";
 
 /** One part. */
 export interface RootPart {
@@ -26,6 +33,18 @@ export const CARRIED = "/opt/outrider/environment.json";
 
 /** Debian's package of Python. */
 const PYTHON = "python3";
+
+/** What the program is started with, wherever it stands. */
+export const PROGRAM_ENV: readonly string[] = [
+  `HOME=${STATE_FOLDER}`,
+  `OUTRIDER_ENVIRONMENT=${CARRIED}`,
+  `OUTRIDER_STATE_DIR=${STATE_FOLDER}`,
+];
+/** What it is started with on our own system. */
+export const SYSTEM_ENV: readonly string[] = [
+  "PATH=/usr/local/bin:/usr/bin:/usr/sbin",
+  `SSL_CERT_FILE=${CERTIFICATES}`,
+];
 
 /** The most that the program, or a file of the environment, may have. */
 const MAX_FILE_BYTES = 1024 ** 3;
