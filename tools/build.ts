@@ -32,8 +32,7 @@ export function build(folder: string): void {
     platform: "node",
     target: "node22.18",
     legalComments: "none",
-    // What xz-decompress falls back to where the runtime has no streams; ours have, and a module of ES can't ask for it.
-    alias: { "stream/web": join(root, "tools/no_module.cjs") },
+    alias: PROGRAM_OPTIONS.alias,
     metafile: true,
     logLevel: "warning",
   });

@@ -19,6 +19,8 @@ export const PROGRAM_OPTIONS = {
   minify: true,
   legalComments: "none",
   charset: "utf8",
+  // What xz-decompress falls back to where the runtime has no streams; ours have, and a module of ES can't ask for it.
+  alias: { "stream/web": "./tools/no_module.cjs" },
   logLevel: "silent",
 } as const satisfies BuildOptions;
 
