@@ -138,6 +138,7 @@ function obey(order: Order, body: Uint8Array): void {
     case "setup":
       run = order.run;
       module = order.module ?? "";
+      host.holdDescriptors();
       return say({ t: "ready", protocol: PROTOCOL, runner: order.runner });
     case "run":
       return begin(order, body);
@@ -154,6 +155,7 @@ function begin({ seq, iteration, attempt: number, work, given }: Run, body: Uint
   const offer = { task: -1, iteration, attempt: number, flags: 0, timeoutMs: 0, payload: undefined };
   const attempt = new Attempt({ ...offer, seq }, decodeUtf8(body), monotonic(), given);
   current = attempt;
+  host.putRight();
   const place = modules.placeOf(
     hasOwn(work, "module") ? work : { ...work as object, module } as FunctionSource,
   );
@@ -224,6 +226,8 @@ function end({ seq, aborted }: Attempt, { value, error, spent }: Ending): void {
   current = undefined;
   const mark = host.drawDigits(MARK_DIGITS);
   host.writeToBoth(encodeText(`\0outrider:${mark}\n`));
+  // Whoever reads is woken by the marks, and waits for the rest.
+  host.checkDescriptors();
   // Written by hand, as the error is JSON text already.
   const told = stringify({ t: "done", seq, mark, value, spent, cancelled: aborted && error !== undefined });
   host.send(frameOf(error === undefined ? told : `${told.slice(0, -1)},"error":${error}}`));

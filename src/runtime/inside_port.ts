@@ -4,7 +4,7 @@
  * Invariant: each function is called once, before any module of a task is imported; what an adapter relies on, it takes then.
  */
 import type { Children } from "./children.ts";
-import type { LineListener, WriteNow } from "./line.ts";
+import type { LineListener, OpenLine } from "./line.ts";
 
 /** Where a task's text was written to. */
 export type StreamName = "stdout" | "stderr";
@@ -33,7 +33,7 @@ export interface Inside {
    */
   begin(lock: string): Promise<void>;
   /** Opens the line to the executor, where tasks run in a process. @returns What writes to it, and to the outputs. */
-  openLine(listener: LineListener): WriteNow;
+  openLine(listener: LineListener): OpenLine;
   /** Leads what is written to our outputs as to files to `write`. */
   captureFiles(write: Write): void;
   /** Steps into what starts processes. */

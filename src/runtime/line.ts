@@ -20,21 +20,39 @@ export interface LineListener {
 /** Writes all of it to a descriptor. @throws {Error} If that can't be. */
 export type WriteNow = (descriptor: number, bytes: Uint8Array) => void;
 
-const { writeSync } = fs;
+const { fstatSync, writeSync } = fs;
 const { wait } = Atomics;
 const never = new Int32Array(new SharedArrayBuffer(4));
 
-/** Hears it by `node:net`. @returns What writes to it as to a file. */
-export function openLine({ heard, ended }: LineListener): WriteNow {
+/** The line, and what a process has open beside it. */
+export interface OpenLine {
+  readonly write: WriteNow;
+  /** What a descriptor stands for; nothing if it is closed. */
+  readonly fileOf: (descriptor: number) => string | undefined;
+  /** Whether the descriptors of `node:fs` are those of the system. */
+  readonly closesByFs: boolean;
+}
+
+/** Hears it by `node:net`, and writes to it as to a file. */
+export function openLine({ heard, ended }: LineListener): OpenLine {
   const socket = new (net().Socket)({ fd: LINE, readable: true, writable: true });
   socket.on("data", heard);
   socket.on("close", ended);
   socket.on("error", () => {});
-  return writeNow;
+  return byFs;
+}
+
+function fileOf(descriptor: number): string | undefined {
+  try {
+    const { dev, ino } = fstatSync(descriptor);
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Writes by `node:fs`. */
-export function writeNow(descriptor: number, bytes: Uint8Array): void {
+function writeNow(descriptor: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) {
     try {
       at += writeSync(descriptor, bytes, at, bytes.length - at);
@@ -45,6 +63,9 @@ export function writeNow(descriptor: number, bytes: Uint8Array): void {
     }
   }
 }
+
+/** Writes and looks by `node:fs`. */
+export const byFs: OpenLine = { write: writeNow, fileOf, closesByFs: true };
 
 /** Loaded when it is wanted: threads have the same program's parts, and want none. */
 function net(): typeof import("node:net") {

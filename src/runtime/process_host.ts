@@ -3,12 +3,14 @@
  * Must not know attempts or messages, nor which runtime it is; what it has in common with a thread is in host.ts.
  * Invariant: installed once, before any module of a task is imported. Nothing that tasks have started outlives the process.
  */
+import fs from "node:fs";
 import process from "node:process";
 import { encodeText } from "../base/primordials.ts";
 import { type Host, type HostListener, inside, stepIn } from "./host.ts";
-import { LINE, type LineListener, type WriteNow } from "./line.ts";
+import { LINE, type LineListener, type OpenLine } from "./line.ts";
 import { newMark } from "./marks.ts";
 import { killOffspring, MARK } from "./offspring.ts";
+import { beforeClosing } from "./worker_files.ts";
 
 export { formatted, isPromise, provide, scope } from "./host.ts";
 
@@ -21,7 +23,9 @@ const getRandomValues = crypto.getRandomValues.bind(crypto);
 const GONE: readonly unknown[] = ["EPIPE", "ECONNRESET"];
 
 let host: Host | undefined;
-let writeNow: WriteNow = () => {};
+let line: OpenLine | undefined;
+/** What the runtime and we stand on, by descriptor: the line, the outputs, what an event loop waits for. */
+let held: readonly (readonly [descriptor: number, file: string | undefined])[] = [];
 
 /** The executor is gone, or can't be told anything: nothing goes on, and nothing that was started is left. */
 export function give(): never {
@@ -36,7 +40,73 @@ export function give(): never {
 /** Opens the line. Called once, before anything is sent. */
 export function openLine(heard: (bytes: Uint8Array) => void): void {
   const listener: LineListener = { heard, ended: give };
-  writeNow = inside.openLine(listener);
+  line = inside.openLine(listener);
+  if (line.closesByFs) {
+    beforeClosing((descriptor) => {
+      if (held.some(([each, file]) => each === descriptor && line!.fileOf(each) === file)) {
+        spoiled(descriptor as number);
+      }
+    });
+  }
+}
+
+/** Notes what is open before any task has run. */
+export function holdDescriptors(): void {
+  const { fileOf } = line!;
+  held = descriptors().filter((each) => each <= LINE || isNoFile(each)).map((each) => [each, fileOf(each)]);
+}
+
+/** Ends the process, with words, if a task has closed or replaced what it stands on: the next task is not to find that. */
+export function checkDescriptors(): void {
+  const { fileOf } = line!;
+  for (let at = 0; at < held.length; at++) {
+    const [descriptor, file] = held[at]!;
+    if (fileOf(descriptor) !== file) spoiled(descriptor);
+  }
+}
+
+function descriptors(): readonly number[] {
+  try {
+    const list = fs.readdirSync("/proc/self/fd").map(Number);
+    // The folder itself is among them, and is closed again.
+    return list.filter((each) => line!.fileOf(each) !== undefined);
+  } catch {
+    return [0, 1, 2, LINE];
+  }
+}
+
+/** A runtime may open and close files as it likes: what it waits for are pipes, sockets and the like. */
+function isNoFile(descriptor: number): boolean {
+  try {
+    return /^(?:pipe|socket|anon_inode):/.test(fs.readlinkSync(`/proc/self/fd/${descriptor}`));
+  } catch {
+    return false;
+  }
+}
+
+const chdir = process.chdir.bind(process),
+  cwd = process.cwd.bind(process),
+  umask = process.umask.bind(process);
+const home = { cwd: cwd(), umask: umask() };
+
+/** Undoes what the last task may have done to what all share, before the next one. */
+export function putRight(): void {
+  try {
+    if (whereabouts() !== home.cwd) chdir(home.cwd);
+  } catch {
+    // It is gone: no other process would find it either.
+  }
+  umask(home.umask);
+  process.exitCode = 0;
+  if (process.hasUncaughtExceptionCaptureCallback?.()) process.setUncaughtExceptionCaptureCallback(null);
+}
+
+function whereabouts(): string | undefined {
+  try {
+    return cwd();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Writes to the line. */
@@ -52,7 +122,7 @@ export function writeToBoth(bytes: Uint8Array): void {
 
 function write(descriptor: number, bytes: Uint8Array): void {
   try {
-    writeNow(descriptor, bytes);
+    line?.write(descriptor, bytes);
   } catch (error) {
     if (GONE.includes((error as { code?: unknown }).code)) give();
     spoiled(descriptor);
@@ -61,10 +131,14 @@ function write(descriptor: number, bytes: Uint8Array): void {
 
 /** A task has closed a descriptor, or put another in its place: nobody would hear of more. Says so where that can be said. */
 function spoiled(descriptor: number): never {
-  const what = descriptor === LINE ? "the line to the executor" : "an output that all share";
+  const what = descriptor === LINE
+    ? "the line to the executor"
+    : descriptor === 1 || descriptor === 2
+    ? "an output that all share"
+    : "on which its process stands";
   const text = `Descriptor ${descriptor}, ${what}, was closed or replaced: leave it alone\n`;
   try {
-    writeNow(descriptor === 2 ? 1 : 2, encodeText(text));
+    line?.write(descriptor === 2 ? 1 : 2, encodeText(text));
   } catch {
     // All are closed: the exit code has to do.
   }

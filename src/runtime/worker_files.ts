@@ -61,6 +61,17 @@ export function captureFs(write: Write, { promises }: { readonly promises: boole
   (nodeModule as { syncBuiltinESMExports?: () => void }).syncBuiltinESMExports?.();
 }
 
+/** Calls `act` before a descriptor is closed by `node:fs`. */
+export function beforeClosing(act: (descriptor: unknown) => void): void {
+  for (const name of ["close", "closeSync"]) {
+    wrap(fs, name, (original) => (...args) => {
+      act(args[0]);
+      return original(...args);
+    });
+  }
+  (nodeModule as { syncBuiltinESMExports?: () => void }).syncBuiltinESMExports?.();
+}
+
 /** Calls `act` in the place of a method whose first argument is one of our outputs. */
 export function instead(
   target: object,

@@ -291,6 +291,38 @@ test("isolation: a task that closes an output has crashed, and it is said why", 
   }
 });
 
+test("isolation: a task that closes what its process stands on has crashed, and it is said why; the next one has another", async () => {
+  const ways = ["natively", "by fs", "and waits"];
+  const seen = await see(inTurn(ways.flatMap((way) => [
+    [way, { export: "closes", params: { way }, timeout: "20s" }] as const,
+    [`after ${way}`, { export: "value", timeout: "20s" }] as const,
+  ])));
+  for (const way of ways) {
+    const { outcome, because, code } = only(seen.result, way);
+    // Deno's `node:fs` closes nothing that it has not opened.
+    const wanted = RUNTIME === "deno" && way !== "natively" ? "succeeded" : "crashed";
+    assert.equal(outcome, wanted, `${way}: ${because}`);
+    // Deno's other threads end the process themselves when their descriptors are gone.
+    if (wanted === "crashed" && RUNTIME !== "deno") {
+      assert.equal(code, 70, way);
+      const text = /^Descriptor \d+, on which its process stands, was closed or replaced: leave it alone$/;
+      assert.match(printed(seen, way).join("|"), text, way);
+    }
+    assert.equal(only(seen.result, `after ${way}`).outcome, "succeeded", way);
+  }
+});
+
+test("isolation: the folder, the umask and what catches errors are as they were for the next task on a process", async () => {
+  const seen = await see(
+    inTurn([["before", { export: "finds" }], ["changes", {}], ["after", { export: "finds" }], [
+      "uncaught",
+      {},
+    ]]),
+  );
+  assert.deepEqual(valueOf(seen, "after"), valueOf(seen, "before"));
+  assert.equal(only(seen.result, "uncaught").error!.message, "from a timer");
+});
+
 test("isolation: what a task makes of the language is not the next one's harm", async () => {
   const seen = await see(inTurn([["breaks", {}], ["value", {}]]));
   assert.deepEqual(outcomes(seen.result), { breaks: "succeeded", value: "succeeded" });

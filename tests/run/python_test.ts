@@ -497,3 +497,54 @@ python(
       assert.deepEqual(again["first"]!.at(-1)!.value, first![0]!.value);
     }),
 );
+
+python(
+  "a task that closes what its process stands on has crashed, and it is said why; the next one has another",
+  async () => {
+    const seen = await see(inTurn([["closes_all", {}], ["value", {}]]));
+    const { outcome, code } = only(seen.result, "closes_all");
+    assert.deepEqual([outcome, code], ["crashed", 70]);
+    const text = /^Descriptor \d+, on which its process stands, was closed or replaced: leave it alone$/;
+    assert.match(printed(seen, "closes_all").join("|"), text);
+    assert.equal(only(seen.result, "value").outcome, "succeeded");
+  },
+);
+
+python(
+  "what a task does to its process is put right before the next one, which is not ended by it",
+  async () => {
+    const seen = await see(inTurn([
+      ["before", { function: "finds_all" }],
+      ["one", { function: "pid" }],
+      ["changes_all", {}],
+      ["two", { function: "pid" }],
+      ["after", { function: "finds_all" }],
+      ["three", { function: "pid" }],
+    ]));
+    assert.deepEqual(valueOf(seen, "after"), valueOf(seen, "before"));
+    assert.deepEqual(printed(seen, "after"), ["out", "err"]);
+    assert.equal(valueOf(seen, "one"), valueOf(seen, "three"), "on the same process");
+  },
+);
+
+python(
+  "a process with what can't be put right is used no more, and the task that left it is told",
+  async () => {
+    const seen = await see(inTurn([
+      ["joins_a_thread", {}],
+      ["leaves_a_thread", {}],
+      ["between", { function: "pid" }],
+      ["changes_priority", {}],
+      ["after", { function: "pid" }],
+    ]));
+    const told = (what: string) =>
+      `It ended and left ${what}: its process ends, and the next task gets another`;
+    assert.equal(valueOf(seen, "joins_a_thread"), valueOf(seen, "leaves_a_thread"), "it has ended in time");
+    assert.ok(printed(seen, "leaves_a_thread").includes(told("threads running (goes on)")));
+    assert.deepEqual(printed(seen, "changes_priority"), [told("its process with another priority")]);
+    assert.deepEqual([printed(seen, "between"), printed(seen, "after")], [[], []]);
+    const pids = ["leaves_a_thread", "changes_priority", "after"].map((task) => valueOf(seen, task));
+    assert.equal(new Set(pids).size, 3);
+    assert.equal(valueOf(seen, "between"), valueOf(seen, "changes_priority"));
+  },
+);

@@ -316,6 +316,10 @@ class GraphRunner(Runner):
             gc.enable()
         return self.graph
 
+    def unfit(self) -> Optional[str]:
+        """What a task starts may outlive it, and ends with this process."""
+        return None
+
     def outcome(self, order: Dict[str, Any]) -> Dict[str, Any]:
         """Joins what came back of a fork to what the runner makes of a function."""
         ended = super().outcome(order)

@@ -15,7 +15,9 @@ import base64  # noqa: E402
 import binascii  # noqa: E402
 import collections  # noqa: E402
 import faulthandler  # noqa: E402
+import gc  # noqa: E402
 import importlib  # noqa: E402
+import io  # noqa: E402
 import itertools  # noqa: E402
 import json  # noqa: E402
 import linecache  # noqa: E402
@@ -39,6 +41,8 @@ MAX_FRAMES = 50
 MAX_TEXT = 20_000
 MAX_CAUSES = 8
 FORK_SECONDS = 0.3
+ENDING_SECONDS = 0.05
+MAX_NAMES = 200
 POLL_MS = 10_000
 READ = 1 << 16
 WAIT = "30s"
@@ -264,7 +268,8 @@ class Line:
         self._orders: Deque[Dict[str, Any]] = collections.deque()
         self._replies: Dict[int, Dict[str, Any]] = {}
         self._wake, self._waker = os.pipe()
-        self._socket = file_of(LINE)
+        #: What the process stands on, by descriptor; replaced outputs are put right, and are not among it.
+        self.held = {each: file_of(each) for each in (LINE, self._wake, self._waker)}
         os.set_blocking(LINE, True)
         os.set_blocking(self._waker, False)
         self._poll = select.poll()
@@ -286,9 +291,14 @@ class Line:
 
     def check(self) -> None:
         """Ends the process if a task has closed the line or put another in its place: nobody would hear of more."""
-        if file_of(LINE) != self._socket:
-            os.write(2, b"Descriptor 3, the line to the executor, was closed or replaced: leave it alone\n")
-            os._exit(70)
+        if file_of(LINE) != self.held[LINE]:
+            spoiled(LINE)
+
+    def check_all(self) -> None:
+        """The same for all that the next attempt would stand on."""
+        for descriptor, file in self.held.items():
+            if file_of(descriptor) != file:
+                spoiled(descriptor)
 
     def call(self, seq: int, call: str, /, **arguments: Any) -> Any:
         """Asks the executor something."""
@@ -374,10 +384,23 @@ def file_of(descriptor: int) -> Optional[Tuple[int, int]]:
     return found.st_dev, found.st_ino
 
 
+def spoiled(descriptor: int) -> None:
+    what = "the line to the executor" if descriptor == LINE else "on which its process stands"
+    text = "Descriptor %d, %s, was closed or replaced: leave it alone\n" % (descriptor, what)
+    try:
+        os.write(2, text.encode("ascii"))
+    finally:
+        os._exit(70)
+
+
 def send_all(data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(LINE, view) :]
+        try:
+            view = view[os.write(LINE, view) :]
+        except BlockingIOError:
+            # The task has made the line such that writes don't wait for room.
+            os.set_blocking(LINE, True)
 
 
 def revived(error: Dict[str, Any]) -> Exception:
@@ -697,6 +720,8 @@ def exit_code(error: SystemExit) -> int:
 
 #: What signal.signal calls, without the making of enumerations around it.
 set_handler: Any = importlib.import_module("_signal").signal
+get_handler: Any = importlib.import_module("_signal").getsignal
+set_mask: Any = importlib.import_module("_signal").pthread_sigmask
 
 
 def write_mark(descriptor: int, mark: bytes) -> None:
@@ -706,6 +731,33 @@ def write_mark(descriptor: int, mark: bytes) -> None:
         # The task has made the pipe such that writes don't wait for room.
         os.set_blocking(descriptor, True)
         os.write(descriptor, mark)
+    except OSError:
+        # It is closed, of which is told when all are looked at.
+        pass
+
+
+def stream_of(descriptor: int) -> Any:
+    """A new stream of an output, where a task has closed the one that there was."""
+    raw: Any = io.FileIO(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def is_usable(stream: Any) -> bool:
+    try:
+        return not stream.closed
+    except ValueError:
+        # What it writes to was taken out of it.
+        return False
+
+
+def threads_left(most: int) -> bool:
+    """Whether there are more threads than so many; one that is about to end gets a moment."""
+    until = time.monotonic() + ENDING_SECONDS
+    while threading.active_count() > most:
+        if time.monotonic() >= until:
+            return True
+        time.sleep(0.002)
+    return False
 
 
 def stop_helpers() -> None:
@@ -750,18 +802,29 @@ class Runner:
         self.forks = 0
         self.cwd = os.getcwd()
         self.kept = (os.dup(1), os.dup(2))
+        self.line.held.update((each, file_of(each)) for each in self.kept)
+        self.umask = os.umask(0o022)
+        os.umask(self.umask)
         self.streams = (sys.stdout, sys.stderr)
-        self.shield.interrupt = self.interrupt
         for stream in self.streams:
             reconfigure = getattr(stream, "reconfigure", None)
             if reconfigure is not None:
                 # By lines, although the interpreter was started with -u, which is for what C code prints.
                 reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=False)
+        self.limit = sys.getrecursionlimit()
+        self.shield.interrupt = self.interrupt
         faulthandler.enable(self.kept[1])
         self.handler = self.on_terminate
         signal.signal(signal.SIGTERM, self.handler)
         os.register_at_fork(after_in_parent=self.after_fork, after_in_child=self.in_fork)
+        #: Every signal that a task may have handled, and what else is as the system has it.
+        found = ((number, get_handler(number)) for number in range(1, signal.NSIG))
+        self.handlers = tuple((number, handler) for number, handler in found if handler is not None)
+        self.mask = set_mask(signal.SIG_BLOCK, ())
+        self.priority = os.getpriority(os.PRIO_PROCESS, 0)
+        self.group = os.getpgrp()
         threading.Thread(target=self.watch, name="outrider", daemon=True).start()
+        self.threads = threading.active_count()
 
     def work(self) -> None:
         while True:
@@ -802,12 +865,19 @@ class Runner:
         if code is not None:
             os._exit(code)
         stop_helpers()
+        unfit = self.unfit()
+        if unfit is not None:
+            ended["spent"] = True
+            text = "It ended and left %s: its process ends, and the next task gets another" % unfit
+            self.line.send({"t": "log", "seq": seq, "level": "warn", "text": text})
         # A fork may be about to come back from the function too, which it says before it ends.
         if children_left(FORK_SECONDS if self.forks > 0 else 0):
             ended["left"] = True
         mark = binascii.hexlify(urandom(16)).decode("ascii")
         for descriptor in self.kept:
             write_mark(descriptor, b"\0outrider:%s\n" % mark.encode("ascii"))
+        # Whoever reads is woken by the marks, and waits for the rest.
+        self.line.check_all()
         done = {"t": "done", "seq": seq, "mark": mark}
         try:
             self.line.send({**done, **ended})
@@ -890,16 +960,46 @@ class Runner:
     def restore(self) -> None:
         """Undoes what the last task may have done to what all share."""
         self.forks = 0
-        sys.stdout, sys.stderr = self.streams
         for at, kept in enumerate(self.kept):
             os.dup2(kept, at + 1)
-        set_handler(signal.SIGTERM, self.handler)
+        if not all(map(is_usable, self.streams)):
+            self.streams = (stream_of(1), stream_of(2))
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self.streams
+        sys.setrecursionlimit(self.limit)
+        sys.settrace(None)
+        sys.setprofile(None)
+        gc.enable()
+        os.umask(self.umask)
+        self.restore_signals()
         try:
             if os.getcwd() != self.cwd:
                 os.chdir(self.cwd)
         except OSError:
             os.chdir(self.cwd)
         linecache.checkcache()
+
+    def restore_signals(self) -> None:
+        """Nothing of a task's is to come in the midst of the next one, and the end of an attempt is to be heard."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.set_wakeup_fd(-1)
+        faulthandler.cancel_dump_traceback_later()
+        for number, handler in self.handlers:
+            if get_handler(number) is not handler:
+                set_handler(number, handler)
+        set_mask(signal.SIG_SETMASK, self.mask)
+
+    def unfit(self) -> Optional[str]:
+        """What makes the process unfit for another task and can't be put right, if there is something."""
+        if threads_left(self.threads):
+            names = [each.name for each in threading.enumerate()[self.threads :]]
+            return "threads running (%s)" % ", ".join(names[:3])[:MAX_NAMES]
+        if os.getpgrp() != self.group:
+            return "its process group"
+        if os.getpriority(os.PRIO_PROCESS, 0) != self.priority:
+            return "its process with another priority"
+        return None
 
     def flush(self) -> None:
         for stream in {sys.stdout, sys.stderr, *self.streams}:

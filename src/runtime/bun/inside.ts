@@ -4,7 +4,7 @@
  */
 import process from "node:process";
 import type { Inside } from "../inside_port.ts";
-import { LINE, writeNow } from "../line.ts";
+import { byFs, LINE } from "../line.ts";
 import { captureWays } from "../leaving.ts";
 import { captureUncaught } from "../uncaught.ts";
 import { captureFs } from "../worker_files.ts";
@@ -44,7 +44,7 @@ export const bun: Inside = {
       open() {},
     };
     void (globalThis as unknown as { readonly Bun: Connects }).Bun.connect({ fd: LINE, socket });
-    return writeNow;
+    return byFs;
   },
   captureFiles(write) {
     // It would load the promises only now, which takes longer than all else here, and knows them by a name that can't be replaced.
