@@ -156,6 +156,7 @@ function begin({ seq, iteration, attempt: number, work, given }: Run, body: Uint
   const attempt = new Attempt({ ...offer, seq }, decodeUtf8(body), monotonic(), given);
   current = attempt;
   host.putRight();
+  host.send(frameOf(`{"t":"began","seq":${seq}}`));
   const place = modules.placeOf(
     hasOwn(work, "module") ? work : { ...work as object, module } as FunctionSource,
   );

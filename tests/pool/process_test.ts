@@ -321,6 +321,36 @@ test("process: the marks of an attempt come within 10 s of its end", async () =>
   await refused(rig, "it has not set the marks of an attempt");
 });
 
+test("process: who tells when it begins has 10 s for that, and what left it so is told who did", async () => {
+  const rig = await running();
+  const { group, clock, heard } = rig;
+  clock.advance(60_000);
+  assert.deepEqual(group.signals, [], "a runner need not tell it");
+  group.says("began");
+  await group.done();
+  rig.run();
+  clock.advance(9_999);
+  group.says("began");
+  clock.advance(60_000);
+  await group.done();
+  assert.deepEqual([group.signals, clock.timers], [[], 0], "it may take as long as it likes");
+  rig.run();
+  clock.advance(9_999);
+  assert.deepEqual(group.signals, []);
+  heard.length = 0;
+  clock.advance(1);
+  assert.match(heard[0]!, /What it left behind has held its process for 10 s: the process ends/);
+  await settle();
+  const { outcome, reason, because } = rig.outcomes.at(-1)!;
+  assert.deepEqual([outcome, reason, because], [
+    "crashed",
+    "lost",
+    "its process has not begun with it, as what an earlier task left behind holds that; " +
+    "let a task await or stop all that it starts, or be fresh",
+  ]);
+  assert.deepEqual([group.signals, clock.timers], [["SIGKILL"], 0]);
+});
+
 test("process: calls are answered by their numbers, in the name of the attempt", async () => {
   const { group, asked, run } = await running({ iteration: 4 });
   assert.ok(asked.given(({ attempt }) => attempt === 2) && !asked.given(({ attempt }) => attempt === 3));

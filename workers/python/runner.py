@@ -285,6 +285,9 @@ class Line:
                 "%d bytes are more than the %d that can be sent at a time: write them to a file and return the path"
                 % (len(data), self.max_frame)
             )
+        self.tell(data)
+
+    def tell(self, data: bytes) -> None:
         with self.shield, self._sending:
             self.check()
             send_all(len(data).to_bytes(4, "big") + data)
@@ -852,6 +855,7 @@ class Runner:
     def attempt(self, order: Dict[str, Any]) -> None:
         self.restore()
         seq = order["seq"]
+        self.line.tell(b'{"t":"began","seq":%d}' % seq)
         ended = self.outcome(order)
         self.context = self.loop = self.main_task = None
         self.shield.pending = False

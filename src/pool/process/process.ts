@@ -13,11 +13,13 @@ import { isValueText } from "../told.ts";
 import { answerTo } from "./calls.ts";
 import { MAX_FRAME_BYTES } from "./frames.ts";
 import { type LifeOptions, ProcessLife, PROTOCOL } from "./life.ts";
-import { FORKED, ProcessAttempt, type ProcessItem } from "./process_attempt.ts";
+import { FORKED, HELD, ProcessAttempt, type ProcessItem } from "./process_attempt.ts";
 import { type Done, type OutputName, readSaid, type Said } from "./said.ts";
 
 /** How long the marks of an attempt may come after its end, milliseconds. */
 const MARKS_MS = 10_000;
+/** How long a process may take to begin with an attempt, milliseconds: what an earlier task has left may hold it. */
+const BEGIN_MS = 10_000;
 /** Calls of a process that may be unanswered. */
 const MAX_CALLS = 1_000;
 /** What a process may leave unread of its answers, bytes. */
@@ -64,6 +66,8 @@ export class TaskProcess {
   #calls = 0;
   /** To be ended after the attempt that runs. */
   #spent = false;
+  /** Whether it tells when it begins. */
+  #begins = false;
 
   constructor(options: ProcessOptions) {
     this.#options = options;
@@ -126,6 +130,7 @@ export class TaskProcess {
     this.#spent = last;
     const { timeoutMs, iteration, attempt: number, payload } = item;
     if (timeoutMs !== undefined) attempt.after(timeoutMs, () => this.abort("timed_out", tooLong(item)));
+    if (this.#begins) attempt.toBegin(BEGIN_MS, () => this.#hold());
     this.#send(
       `{"t":"run","seq":${attempt.seq},"iteration":${iteration},"attempt":${number},"work":${work},"given":${payload}}`,
     );
@@ -184,6 +189,10 @@ export class TaskProcess {
         return undefined;
       case "call":
         return this.#answer(said, attempt);
+      case "began":
+        this.#begins = true;
+        attempt?.begin();
+        return undefined;
       case "twice":
         this.#spent = true;
         return attempt && FORKED;
@@ -198,6 +207,15 @@ export class TaskProcess {
         attempt.after(MARKS_MS, () => this.#life.refuse("it has not set the marks of an attempt"));
         return this.#settleIfDone(attempt);
     }
+  }
+
+  /** Nothing has begun: it is another attempt's doing. */
+  #hold(): void {
+    const text = `What it left behind has held its process for ${BEGIN_MS / 1_000} s: the process ends`;
+    if (this.#last !== undefined) {
+      this.#options.listener.printed(this.#last.item, { stream: STREAM.log, level: WARN, text });
+    }
+    this.#life.refuse(HELD);
   }
 
   #getReady({ protocol, runner }: Extract<Said, { t: "ready" }>): string | undefined {

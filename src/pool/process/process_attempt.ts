@@ -17,6 +17,9 @@ const ITS_OWN: readonly unknown[] = ["SIGABRT", "SIGTRAP", "SIGILL", 133, 134];
 const ADVICE = "look for code that uses descriptor 3, or prints what only the runner may";
 /** What can't be right about a process that came back from a task twice. */
 export const FORKED = "it has forked, and the fork has come back from the task as well";
+/** What is wrong about a process that does not begin with what it is given. */
+export const HELD = "its process has not begun with it, as what an earlier task left behind holds that";
+const HELD_ADVICE = "let a task await or stop all that it starts, or be fresh";
 const NO_MEMORY = "its process had no more memory";
 const FORK_ADVICE = "end the fork before the task's function returns, in Python by os._exit(0)";
 
@@ -50,6 +53,7 @@ export class ProcessAttempt {
   /** What it has told as printed, in pieces. */
   readonly #pieces: Readonly<Record<OutputName, LineCutter>>;
   readonly #cancels: (() => void)[] = [];
+  #unlessBegun: (() => void) | undefined;
   /** Why it has had no more memory, if so. */
   #exhausted: string | undefined;
   /** Whether its process has said that it has no more. */
@@ -77,6 +81,15 @@ export class ProcessAttempt {
   /** Acts after so many milliseconds, unless it has ended by then. */
   after(ms: number, act: () => void): void {
     this.#cancels.push(this.#options.clock.after(ms, act));
+  }
+
+  /** Acts after so many milliseconds, unless it has begun or ended by then. */
+  toBegin(ms: number, act: () => void): void {
+    this.#unlessBegun = this.#options.clock.after(ms, act);
+  }
+
+  begin(): void {
+    this.#unlessBegun?.();
   }
 
   /** It has told a piece of what it prints. */
@@ -142,7 +155,7 @@ export class ProcessAttempt {
       return {
         outcome: "crashed",
         reason: "lost",
-        because: `${wrong}; ${wrong === FORKED ? FORK_ADVICE : ADVICE}`,
+        because: `${wrong}; ${wrong === FORKED ? FORK_ADVICE : wrong === HELD ? HELD_ADVICE : ADVICE}`,
       };
     }
     if (this.ending !== undefined) return this.ending;
@@ -160,6 +173,7 @@ export class ProcessAttempt {
 
   /** It has ended: nothing is waited for any more, and its last line has its end. */
   close(): void {
+    this.begin();
     for (const cancel of this.#cancels) cancel();
     for (const piece of Object.values(this.#pieces)) piece.end();
   }

@@ -28,7 +28,7 @@ export type Said =
     readonly with: Arguments;
   }
   | Done
-  | { readonly t: "twice"; readonly seq: number };
+  | { readonly t: "began" | "twice"; readonly seq: number };
 
 /** An attempt has ended. */
 export interface Done {
@@ -106,6 +106,7 @@ function readMessage(message: Parts): Said | undefined {
     }
     case "done":
       return readDone(message, seq);
+    case "began":
     case "twice":
       return { t, seq };
     default:
