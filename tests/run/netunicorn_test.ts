@@ -158,20 +158,21 @@ testWithPackages(
     withGraphs(python, "wild.py", async (folder, options) => {
       const of = (name: string, more: InnerOptions = {}) =>
         see(join(folder, `${name}.pickle`), { ...options, ...more });
-      const [exits, killed, quits, twice, leaving, state] = await Promise.all(
-        ["exits", "killed", "quits", "twice", "leaving", "state"].map((name) => of(name)),
+      const [exits, killed, quits, twice, leaving, state, holding] = await Promise.all(
+        ["exits", "killed", "quits", "twice", "leaving", "state", "holding"].map((name) => of(name)),
       );
       const end = (seen: Seen | undefined, name: string) => {
         const { outcome, reason, code, because, value } = only(seen!.result, name);
         return [outcome, reason, code, because, value].filter((part) => part !== undefined);
       };
-      assert.deepEqual(end(exits, "exits"), ["crashed", "exit", 3]);
+      assert.deepEqual(end(exits, "exits"), ["crashed", "exit", 3, "its process ended with exit code 3"]);
       assert.deepEqual(end(exits, "after"), ["succeeded", 1]);
       assert.equal(exits!.result.state, "failed");
       assert.deepEqual(end(killed, "killed"), ["crashed", "lost", "its process ended by SIGSEGV"]);
       assert.deepEqual(end(killed, "after"), ["succeeded", 1]);
-      assert.deepEqual(end(quits, "quits"), ["crashed", "exit", 0]);
+      assert.deepEqual(end(quits, "quits"), ["crashed", "exit", 0, "its process ended with exit code 0"]);
       assert.deepEqual([end(twice, "twice"), end(twice, "after")], [["succeeded", 1], ["succeeded", 2]]);
+      assert.deepEqual([end(holding, "first"), end(holding, "second")], [["succeeded", 1], ["succeeded", 1]]);
       assert.deepEqual(end(leaving, "ends"), ["succeeded", "ended"]);
       assert.deepEqual([end(state, "first"), end(state, "second")], [["succeeded", 1], ["succeeded", 1]]);
       const warm = await of("state", {

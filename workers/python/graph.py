@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     # What stands before this, in the same names.
     from runner import (
         HALF,
+        LINE,
         MAX_DEPTH,
         MAX_INTEGER,
         Cancelled,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 PACKAGES = {"cloudpickle": "cloudpickle", "netunicorn.base": "netunicorn-base", "returns.result": "returns"}
 MAX_SHOWN = 1000
+#: Looked through where the system does not tell what is open.
+MAX_DESCRIPTORS = 1024
 MAX_NAME = 200
 RESERVED = ("__proto__", "constructor", "prototype")
 UNPRINTED = re.compile(r"\s+")
@@ -413,6 +416,8 @@ class GraphRunner(Runner):
             else:
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 if os.getpid() == own:
+                    self.flush()
+                    release(writing)
                     write_all(writing, json.dumps(made).encode("ascii"))
                 code = 0
         except Cancelled:
@@ -425,9 +430,10 @@ class GraphRunner(Runner):
 
 
 class Told:
-    """What a fork tells before it ends: a length of eight bytes, and so many.
+    """What a fork tells as the last that it does: a length of eight bytes, and so many.
 
-    What it has started may live on with its end of the pipe.
+    It ends then, which takes longer than many a task: who has heard all does not wait for that. What it has started may
+    live on with its end of the pipe.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -438,8 +444,10 @@ class Told:
         self._poll.register(descriptor, select.POLLIN)
 
     def until_end_of(self, child: int) -> int:
-        """Waits for the fork to end; returns how it did."""
+        """Waits until the fork has told all, or has ended; returns how it did, if so."""
         while True:
+            if self._whole:
+                return 0
             if self._read(50):
                 continue
             pid, status = os.waitpid(child, os.WNOHANG if self._open else 0)
@@ -448,11 +456,12 @@ class Told:
                     pass
                 return status
 
+    @property
+    def _whole(self) -> bool:
+        return len(self._bytes) >= 8 and len(self._bytes) == 8 + int.from_bytes(self._bytes[:8], "big")
+
     def message(self) -> Optional[Dict[str, Any]]:
-        body = bytes(self._bytes[8:])
-        if len(self._bytes) < 8 or len(body) != int.from_bytes(self._bytes[:8], "big"):
-            return None
-        return json.loads(body)  # type: ignore[no-any-return]
+        return json.loads(self._bytes[8:]) if self._whole else None
 
     def _read(self, ms: int) -> bool:
         """Whether there was something to read."""
@@ -480,6 +489,17 @@ def end_as(status: int) -> None:
             signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     os._exit(os.WEXITSTATUS(status))
+
+
+def release(kept: int) -> None:
+    """Closes all but the outputs and one more: a port or a lock of a task is free when the next one runs."""
+    try:
+        opened = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        opened = list(range(LINE, MAX_DESCRIPTORS))
+    for descriptor in opened:
+        if descriptor >= LINE and descriptor != kept:
+            os.closerange(descriptor, descriptor + 1)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -968,7 +968,8 @@ class Runner:
             os.dup2(kept, at + 1)
         if not all(map(is_usable, self.streams)):
             self.streams = (stream_of(1), stream_of(2))
-        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self.streams
+        for name, stream in zip(("stdout", "stderr", "__stdout__", "__stderr__"), self.streams * 2):
+            setattr(sys, name, stream)
         sys.setrecursionlimit(self.limit)
         sys.settrace(None)
         sys.setprofile(None)

@@ -66,8 +66,8 @@ export class TaskProcess {
   #calls = 0;
   /** To be ended after the attempt that runs. */
   #spent = false;
-  /** Whether it tells when it begins. */
-  #begins = false;
+  /** To be called when it tells that it has begun; nothing as long as it never has. */
+  #begun: (() => void) | undefined;
 
   constructor(options: ProcessOptions) {
     this.#options = options;
@@ -130,7 +130,7 @@ export class TaskProcess {
     this.#spent = last;
     const { timeoutMs, iteration, attempt: number, payload } = item;
     if (timeoutMs !== undefined) attempt.after(timeoutMs, () => this.abort("timed_out", tooLong(item)));
-    if (this.#begins) attempt.toBegin(BEGIN_MS, () => this.#hold());
+    if (this.#begun !== undefined) this.#begun = attempt.after(BEGIN_MS, () => this.#hold());
     this.#send(
       `{"t":"run","seq":${attempt.seq},"iteration":${iteration},"attempt":${number},"work":${work},"given":${payload}}`,
     );
@@ -190,8 +190,8 @@ export class TaskProcess {
       case "call":
         return this.#answer(said, attempt);
       case "began":
-        this.#begins = true;
-        attempt?.begin();
+        this.#begun?.();
+        this.#begun ??= () => {};
         return undefined;
       case "twice":
         this.#spent = true;

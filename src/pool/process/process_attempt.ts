@@ -53,7 +53,6 @@ export class ProcessAttempt {
   /** What it has told as printed, in pieces. */
   readonly #pieces: Readonly<Record<OutputName, LineCutter>>;
   readonly #cancels: (() => void)[] = [];
-  #unlessBegun: (() => void) | undefined;
   /** Why it has had no more memory, if so. */
   #exhausted: string | undefined;
   /** Whether its process has said that it has no more. */
@@ -78,18 +77,11 @@ export class ProcessAttempt {
     return this.#options.seq;
   }
 
-  /** Acts after so many milliseconds, unless it has ended by then. */
-  after(ms: number, act: () => void): void {
-    this.#cancels.push(this.#options.clock.after(ms, act));
-  }
-
-  /** Acts after so many milliseconds, unless it has begun or ended by then. */
-  toBegin(ms: number, act: () => void): void {
-    this.#unlessBegun = this.#options.clock.after(ms, act);
-  }
-
-  begin(): void {
-    this.#unlessBegun?.();
+  /** Acts after so many milliseconds, unless it has ended by then. @returns What keeps it from that. */
+  after(ms: number, act: () => void): () => void {
+    const cancel = this.#options.clock.after(ms, act);
+    this.#cancels.push(cancel);
+    return cancel;
   }
 
   /** It has told a piece of what it prints. */
@@ -173,7 +165,6 @@ export class ProcessAttempt {
 
   /** It has ended: nothing is waited for any more, and its last line has its end. */
   close(): void {
-    this.begin();
     for (const cancel of this.#cancels) cancel();
     for (const piece of Object.values(this.#pieces)) piece.end();
   }
