@@ -329,11 +329,11 @@ test("kept: a task for which no process can be started has failed by that, once,
     assert.deepEqual(rig.heard, ["free"]);
     rig.broken.clear();
     const commits = rig.supply.commits;
-    await rig.feed();
+    await rig.feed("b");
     assert.deepEqual([rig.heard, rig.supply.commits], [["began a on 12 at 0"], commits + 1], "not at once");
+    assert.equal(rig.groups.length, 1, "what is behind it is seen to all the same");
     rig.clock.advance(0);
     assert.deepEqual(rig.heard.at(-1), "failed a on 12: There is no such thing");
-    await rig.feed("b");
     await rig.ready();
     await rig.feed();
     assert.deepEqual([rig.heard, rig.last], [["began b on 13 at 0"], 13]);

@@ -17,6 +17,7 @@ import { Poll } from "../../src/pool/poll.ts";
 import type { Capacity, PoolTimer, Supply } from "../../src/pool/port.ts";
 import { INBOX_CELLS, inboxMemory, InboxReader } from "../../src/pool/ring/inbox.ts";
 import { haltCell } from "../../src/pool/seat.ts";
+import { WorkTime } from "../../src/pool/work_time.ts";
 import { clip, ThreadLife } from "../../src/pool/thread_life.ts";
 import { errorIn, isValueText, outcomeOf } from "../../src/pool/told.ts";
 import { MAX_DEPTH } from "../../src/model/value.ts";
@@ -33,6 +34,28 @@ function itemOf(task: number, more: Partial<LaneItem> = {}): LaneItem {
     ...{ payload: "{}", ...more },
   };
 }
+
+test("work time: one that can't be asked to stop any more is left to its end, and its thread to the next one", () => {
+  const clock = new HandClock();
+  let asked = 0;
+  let listens = false;
+  let ends = 0;
+  const work = new WorkTime({
+    ...{ clock, killGraceMs: 5_000, read: () => {}, began: () => {}, told: () => {} },
+    running: () => ({ seq: 3, item: itemOf(1), since: clock.monotonic() }),
+    abort: () => (asked++, listens),
+    end: () => void ends++,
+  });
+  work.abort("cancelled", "why");
+  assert.deepEqual([asked, work.aborted(3), clock.timers], [1, undefined, 0]);
+  listens = true;
+  work.abort("cancelled", "why");
+  assert.deepEqual([asked, work.aborted(3)], [2, { outcome: "cancelled", because: "why" }]);
+  work.abort("timed_out", "again");
+  assert.equal(asked, 2);
+  clock.advance(5_000);
+  assert.deepEqual([ends, clock.timers], [1, 0]);
+});
 
 test("halt: what a worker has set is taken back after a second, what was meant is not, and each time counts anew", () => {
   const clock = new HandClock(), cell = haltCell();
