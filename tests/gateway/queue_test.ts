@@ -350,10 +350,13 @@ test("queue: in a database of before there was one, what an executor was given i
     const db = new DatabaseSync(file);
     db.exec(`${STEPS[0]}; PRAGMA user_version = 1`);
     const insert = db.prepare("INSERT INTO assignments (version, target, hash, at) VALUES (?, ?, ?, 1)");
-    for (const [version, target] of [[4, "pi"], [7, "group:all"]] as const) {
+    for (const [version, target] of [[1, "old"], [4, "pi"], [7, "group:all"]] as const) {
       insert.run(version, target, `h${version}`);
     }
-    db.exec("INSERT INTO bundles VALUES ('h4', CAST('four' AS BLOB)), ('h7', CAST('seven' AS BLOB))");
+    const bundle = db.prepare("INSERT INTO bundles VALUES (?, CAST(? AS BLOB))");
+    for (const [hash, text] of [["h1", "one"], ["h4", "four"], ["h7", "seven"]] as const) {
+      bundle.run(hash, text);
+    }
     db.close();
     const w = new World(sqliteGatewayStore(file));
     const pi = new Device(w, "pi");
@@ -363,6 +366,7 @@ test("queue: in a database of before there was one, what an executor was given i
     assert.ok(version > 7, `${version}`);
     assert.deepEqual(await pi.doAll(), ["new"]);
     assert.deepEqual(await new Device(w, "new").doAll(), ["seven"]);
+    assert.deepEqual(await new Device(w, "old").doAll(), ["one", "seven"], "that has been given none yet");
     w.store.close();
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -13,6 +13,7 @@ const HOUR = 3_600_000;
 
 test("registry: a blob is asked for by its digest, whole, in part and not at all if known", () =>
   withRegistry(async ({ ask, blob }) => {
+    assert.equal(await (await ask(`/v2/a/b/blobs/${await blob("1")}`)).text(), "1");
     for (const size of [0, 10, 200_000]) {
       const content = bytesOf(size);
       const digest = await blob(content);
@@ -384,6 +385,43 @@ test("registry: what becomes a blob while another upload goes on is counted on, 
     assert.ok(stopped.left());
     assert.equal((await ask(three)).headers.get("range"), "0-9");
   }, { maxBytes: 2000 }));
+
+test("registry: a blob is on the disk before it has its name, and its name before it is said to be there", () =>
+  withRegistry(async (registry) => {
+    const did: string[] = [];
+    let open = 0;
+    const files = {
+      ...runtime,
+      async openFile(...args: Parameters<typeof runtime.openFile>) {
+        const file = await runtime.openFile(...args);
+        open++;
+        const sync = async () => {
+          await file.sync();
+          did.push("brought to the disk");
+        };
+        const close = () => {
+          open--;
+          return file.close();
+        };
+        return { ...file, sync, close };
+      },
+      async rename(from: string, to: string) {
+        await runtime.rename(from, to);
+        did.push("named");
+      },
+      async syncFolder(folder: string) {
+        await runtime.syncFolder(folder);
+        did.push("name brought to the disk");
+      },
+    };
+    const { ask, begin } = registry.again({ files });
+    const path = await begin();
+    assert.equal((await ask(path, { method: "PATCH", body: bytesOf(10) })).status, 202);
+    assert.deepEqual(did.splice(0), ["brought to the disk"], "what was said to be here goes on from there");
+    assert.equal((await ask(`${path}?digest=${digestOf(bytesOf(10))}`, { method: "PUT" })).status, 201);
+    assert.deepEqual(did.slice(-3), ["brought to the disk", "named", "name brought to the disk"]);
+    assert.equal(open, 0, "and no file is left open");
+  }));
 
 test("registry: uploads are not without number", () =>
   withRegistry(async ({ ask, folder, begin }) => {
