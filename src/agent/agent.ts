@@ -26,6 +26,7 @@ import { AgentRun, type Ending } from "./run.ts";
 import type { AgentEndPoint, AgentView } from "./serving.ts";
 import { stateConditions } from "./state.ts";
 import { AgentStopping } from "./stopping.ts";
+import { ANOTHER_WAITS } from "./supervise.ts";
 
 export { NoPipelineError } from "./jobs.ts";
 
@@ -65,6 +66,10 @@ class AgentAtWork implements Agent {
     this.#stopping = new AgentStopping(clock);
     this.#orders = new Orders({
       port,
+      changed: () => queueMicrotask(() => this.#link?.beat()),
+      environmentWaits: () => {
+        if (this.#run === undefined) this.#makeWay();
+      },
       level: config.logLevel,
       run: () => this.#run,
       stop: (because) => this.stop(because),
@@ -112,21 +117,31 @@ class AgentAtWork implements Agent {
       // Only then is the state directory this agent's, and its http.json with it.
       await this.#jobs.takeLeftOver();
       this.#orders.remember();
+      await this.#orders.renewal.remember();
       this.#endPoint = await port.serve(this.#view());
       let code: number | undefined;
       for (let job = await this.#jobs.next(); job !== undefined; job = await this.#jobs.next()) {
         code = await this.#carryOut(job) ?? code;
+        if (follow && this.#orders.renewal.isWaiting) this.#makeWay();
         if (code === undefined) continue;
         if (!follow || stopping.asked || stopping.givenUp !== undefined) break;
       }
       await Promise.race([this.#reporting.settled(), stopping.over]);
       stopping.now();
+      if (stopping.exitCode === ANOTHER_WAITS) return ANOTHER_WAITS;
       if (this.#reporting.incomplete) return code || 1;
       return code ?? (stopping.givenUp === undefined ? stopping.exitCode ?? 0 : 1);
     } finally {
       cancelLook();
+      this.#orders.renewal.stop();
       await this.#close();
     }
+  }
+
+  /** Ends for an environment that is to be tried, unless it ends for another reason already. */
+  #makeWay(): void {
+    if (this.#stopping.asked) return;
+    this.stop("another environment is to be tried", ANOTHER_WAITS);
   }
 
   async #close(): Promise<void> {
@@ -209,6 +224,7 @@ class AgentAtWork implements Agent {
   #snapshot(): Omit<HeartbeatSnapshot, "spool"> {
     const { port: { runtime, version }, config: { experiment, groups }, load } = this.#setup;
     const run = this.#run?.told();
+    const environment = this.#orders.renewal.told;
     return {
       outrider: version,
       runtime,
@@ -216,6 +232,7 @@ class AgentAtWork implements Agent {
       ...(groups.length === 0 ? {} : { groups }),
       state: this.#state(run),
       ...(run === undefined ? {} : { run }),
+      ...(environment === undefined ? {} : { environment }),
       load: load.read(),
     };
   }

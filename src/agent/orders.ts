@@ -1,11 +1,13 @@
 /**
- * Owns what the gateway has asked of the agent and holds from then on: a pause, a level of the log, hand-outs withdrawn.
+ * Owns what the gateway has asked of the agent and holds from then on: a pause, a level of the log, hand-outs withdrawn,
+ * another environment.
  * Must not know how it came here.
  * Invariant: an instruction about one run never touches another; a pause outlives the process.
  */
 import type { Level } from "../model/record.ts";
 import type { Instruction } from "../protocol/messages.ts";
 import type { AgentPort } from "./port.ts";
+import { Renewal } from "./renewal.ts";
 import type { AgentRun } from "./run.ts";
 
 /** Hand-outs that were withdrawn and may yet arrive are remembered, the newest so many. */
@@ -19,12 +21,18 @@ export interface OrdersOptions {
   readonly run: () => AgentRun | undefined;
   /** Asks the agent to end. */
   readonly stop: (because: string) => void;
+  /** Something changed that the gateway is to hear. */
+  readonly changed: () => void;
+  /** An environment that was asked for is here, and waits for its trial. */
+  readonly environmentWaits: () => void;
   /** A pause begins or ends: who keeps silent would never be told to go on. */
   readonly paused: (on: boolean) => void;
 }
 
 /** What holds for the runs of an agent. */
 export class Orders {
+  /** The environment that is asked for. */
+  readonly renewal: Renewal;
   readonly #options: OrdersOptions;
   #paused = false;
   #level: Level;
@@ -32,7 +40,10 @@ export class Orders {
   readonly #withdrawn: Map<string, string> = new Map();
 
   constructor(options: OrdersOptions) {
-    this.#options = options;
+    const { port, changed, environmentWaits } = this.#options = options;
+    const { environments, clock, random } = port;
+    const note = (text: string) => port.note(text);
+    this.renewal = new Renewal({ port: environments, clock, random, note, changed, waits: environmentWaits });
     this.#level = options.level;
   }
 
@@ -85,6 +96,9 @@ export class Orders {
         break;
       case "logLevel":
         this.#level = instruction.level;
+        break;
+      case "environment":
+        this.renewal.renew(instruction.reference);
     }
   }
 

@@ -4,6 +4,7 @@
  * Invariant: everything that takes time or can fail is in here, so that a test can be the world.
  */
 import type { Admit } from "./admission.ts";
+import type { EnvironmentsPort } from "./renewal.ts";
 import type { AgentEndPoint, AgentView } from "./serving.ts";
 import type { InnerOptions, InspectedExecution } from "../run/inspection.ts";
 import type { Source } from "../pipeline/load/load.ts";
@@ -52,6 +53,8 @@ export interface AgentPort {
   readonly requires?: PlanRequires;
   /** Takes a pipeline, however it came, or rejects with why not. Default: all are taken. */
   readonly admit?: Admit;
+  /** Fetches other environments onto this device. Default: there is no place for them. */
+  readonly environments?: EnvironmentsPort;
   /** Why the process before this one ended, if a supervisor knows. */
   readonly lastEnd: string | undefined;
 }

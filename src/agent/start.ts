@@ -20,7 +20,7 @@ import { tokenIn } from "../protocol/token.ts";
 
 /** What the command adds to the world. */
 export interface AgentSurroundings
-  extends Pick<AgentPort, "note" | "show" | "version" | "lastEnd" | "requires" | "carried"> {
+  extends Pick<AgentPort, "note" | "show" | "version" | "lastEnd" | "requires" | "carried" | "environments"> {
   readonly runtime: Runtime;
   readonly follow: boolean;
   /** Waits until nobody else uses the state directory. Default: that is an error. */

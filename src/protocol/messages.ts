@@ -18,6 +18,7 @@ import {
   MAX_BATCH_RECORDS,
   MAX_REASON,
   Name,
+  PinnedReference,
   Seq,
   StateOfRun,
   Tag,
@@ -42,6 +43,8 @@ const pause = { type: v.literal("pause") };
 const resume = { type: v.literal("resume") };
 const logLevel = { type: v.literal("logLevel"), level: LevelName };
 const interval = { type: v.literal("interval"), ms: Interval };
+/** The device is to be another environment's: `NAME@sha256:…` in the gateway's registry. */
+const environment = { type: v.literal("environment"), reference: PinnedReference };
 const id = { id: Seq };
 
 /** What a user may ask of an executor. */
@@ -53,6 +56,7 @@ export const NewInstruction = v.variant("type", [
   v.object(resume),
   v.object(logLevel),
   v.object(interval),
+  v.object(environment),
 ]);
 export type NewInstruction = Told<typeof NewInstruction>;
 
@@ -65,6 +69,7 @@ export const Instruction = v.variant("type", [
   v.object({ ...id, ...resume }),
   v.object({ ...id, ...logLevel }),
   v.object({ ...id, ...interval }),
+  v.object({ ...id, ...environment }),
 ]);
 export type Instruction = Told<typeof Instruction>;
 
@@ -101,6 +106,21 @@ const HeartbeatRun = v.looseObject({
 });
 export type HeartbeatRun = Told<typeof HeartbeatRun>;
 
+/** How it stands with the environment that an executor was told to be of. */
+const HeartbeatEnvironment = v.looseObject({
+  reference: PinnedReference,
+  /**
+   * `waiting`: it is here whole, and is tried when nothing runs; `trying`: this is it, on trial; `running`: this is it, and it
+   * stays; `failed`: it is not taken, or was not well, and what was there before runs.
+   */
+  state: v.picklist(["fetching", "waiting", "trying", "running", "failed"]),
+  /** Bytes that are here, and that there are. */
+  bytes: v.exactOptional(Count),
+  of: v.exactOptional(Count),
+  because: v.exactOptional(Text(MAX_REASON)),
+});
+export type HeartbeatEnvironment = Told<typeof HeartbeatEnvironment>;
+
 /** Small and of constant size, whatever the run is like. */
 export const Heartbeat = v.looseObject({
   /** One life of the executor's process. */
@@ -119,6 +139,7 @@ export const Heartbeat = v.looseObject({
   /** Nothing more will be heard until the run is over: silence is no reason for worry. */
   quiet: v.exactOptional(v.boolean()),
   run: v.exactOptional(HeartbeatRun),
+  environment: v.exactOptional(HeartbeatEnvironment),
   /** Records that wait to be sent. */
   spool: v.looseObject({ state: Count, log: Count, bytes: v.exactOptional(Count) }),
   load: v.exactOptional(

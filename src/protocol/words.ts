@@ -44,5 +44,11 @@ export const Stamp = v.pipe(v.number(), v.minValue(0), v.maxValue(253_402_300_79
 export const Name = Text(256);
 /** Names a hand-out, as the gateway wrote it. */
 export const Tag = Text(256);
+/** Something in the gateway's registry that can't be another tomorrow. */
+export const PinnedReference = v.pipe(
+  v.string(),
+  v.maxLength(400),
+  v.regex(/^[a-z0-9][a-z0-9._/-]*@sha256:[0-9a-f]{64}$/, "Must be NAME@sha256: and 64 hexadecimal digits"),
+);
 /** Time between heartbeats, milliseconds. */
 export const Interval = v.pipe(v.number(), v.safeInteger(), v.minValue(1000), v.maxValue(3_600_000));

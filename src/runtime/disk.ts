@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { chmod, copyFile, mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { homedir, platform } from "node:os";
+import { arch, homedir, platform } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { aboutFile } from "./pieces.ts";
@@ -80,6 +80,11 @@ export async function makeExecutable(path: string): Promise<void> {
 /** The absolute path of one that is relative to a folder. */
 export function pathIn(folder: string, path: string): string {
   return resolve(folder, path);
+}
+
+/** What this machine is, such as `linux-x64`: as targets of environments are called. */
+export function machineHere(): string {
+  return `${platform().replace("win32", "windows")}-${arch()}`;
 }
 
 /** The folder that a path lies in. */

@@ -36,6 +36,8 @@ function ordered(kept: { readonly paused?: boolean } = {}) {
     run: () => present,
     stop: (because) => void told.push(`stop: ${because}`),
     paused: (on) => void told.push(`paused ${on}`),
+    changed: () => {},
+    environmentWaits: () => {},
   });
   const obey = (instruction: Partial<Instruction> & { readonly type: string }) =>
     orders.obey({ id: 1, ...instruction } as Instruction);

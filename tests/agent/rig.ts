@@ -6,6 +6,7 @@
 import { admissionHere } from "../../src/agent/admission.ts";
 import { startAgent } from "../../src/agent/agent.ts";
 import type { Agent } from "../../src/agent/port.ts";
+import type { EnvironmentsPort } from "../../src/agent/renewal.ts";
 import { type AgentView, unserved } from "../../src/agent/serving.ts";
 import type { Config } from "../../src/config/config.ts";
 import { inspectedRun } from "../../src/run/run.ts";
@@ -103,6 +104,8 @@ export class AgentWorld {
       readonly runtime?: StateRuntime;
       /** What the environment requires. */
       readonly requires?: PlanRequires;
+      /** Where other environments come from. */
+      readonly environments?: EnvironmentsPort;
       /** Called as a run begins. */
       readonly onRun?: () => void;
     } = {},
@@ -155,6 +158,7 @@ export class AgentWorld {
       lastEnd: options.lastEnd,
       ...(admit !== undefined && { admit }),
       ...(options.requires !== undefined && { requires: options.requires }),
+      ...(options.environments !== undefined && { environments: options.environments }),
     }, options.follow === undefined ? {} : { follow: options.follow });
     started.ended.catch(() => {});
     return started;

@@ -104,6 +104,7 @@ async function runAgent(
     import("../view/paint.ts"),
   ]);
   const { redacted } = await import("../run/redacted.ts");
+  const environments = (await import("../run/environments.ts")).environmentsHere(runtime, config);
   const { timeOfDay } = await import("../../base/shown.ts");
   const { stderr } = runtime;
   const level = config.logLevel === "debug" ? "info" : config.logLevel;
@@ -125,6 +126,7 @@ async function runAgent(
     ...(here?.pipeline !== undefined && { carried: { text: JSON.stringify(here.pipeline) } }),
     ...(here?.requires !== undefined &&
       { requires: { place: "environment.requires", requires: here.requires } }),
+    ...(environments && { environments }),
     // Whoever reads a file that stderr goes to has no use for the token, and should not find it.
     page: stderr.isTTY ? (url) => note(`Page: ${url}`) : undefined,
     show: (execution, redactor) => {

@@ -7,6 +7,7 @@ import { buildRouteMap } from "@stricli/core";
 import type { RouteMap } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
 import { command as build } from "./environment/build.ts";
+import { command as deploy } from "./environment/deploy.ts";
 import { command as init } from "./environment/init.ts";
 import { command as inspect } from "./environment/inspect.ts";
 import { command as install } from "./environment/install.ts";
@@ -19,7 +20,7 @@ import { command as remove } from "./environment/remove.ts";
 
 /** `outrider environment` */
 export const command: RouteMap<CliContext> = buildRouteMap<string, CliContext>({
-  routes: { init, build, inspect, sign, verify, push, pull, list, install, remove },
+  routes: { init, build, inspect, sign, verify, push, pull, list, deploy, install, remove },
   docs: {
     brief: "Make environments for devices: executables, scripts, images, virtual machines",
     fullDescription: `Makes what takes Outrider, and what a pipeline needs, to devices: docs/environments.md.
@@ -31,6 +32,7 @@ export const command: RouteMap<CliContext> = buildRouteMap<string, CliContext>({
   outrider environment verify out --trust ours.pub   is it what was signed?
   outrider environment push out probe                keep it in the gateway, for devices and docker
   outrider environment pull probe -o out             fetch it again
+  outrider environment deploy pi-7 probe             have a device fetch it, try it, and stay with it
   outrider environment install probe                 install it on this machine, or upgrade it
   outrider environment remove --purge                take it away, without a trace`,
   },

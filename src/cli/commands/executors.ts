@@ -32,10 +32,15 @@ function table(list: readonly ExecutorView[]): string {
   const rows = list.map(({ id, state, lastSeenAt, heartbeat, rival }) => {
     const run = heartbeat?.run;
     const doing = run === undefined ? "" : `${run.pipeline} ${run.state} ${run.id}`;
+    const { reference = "", state: stands, bytes = 0, of = 0 } = heartbeat?.environment ?? {};
+    const share = stands === "fetching" && of > 0 ? ` ${Math.floor(100 * bytes / of)} %` : "";
+    const renewed = stands === undefined
+      ? ""
+      : `${reference.slice(0, reference.indexOf("@") + 20)} ${stands}${share}`;
     const twice = rival === undefined ? "" : "two devices have this id: give each its own";
-    return [id, state, lastSeenAt, heartbeat?.runtime ?? "", doing, twice];
+    return [id, state, lastSeenAt, heartbeat?.runtime ?? "", doing, renewed, twice];
   });
-  return columns([["EXECUTOR", "STATE", "LAST SEEN", "RUNTIME", "RUN", ""], ...rows]);
+  return columns([["EXECUTOR", "STATE", "LAST SEEN", "RUNTIME", "RUN", "ENVIRONMENT", ""], ...rows]);
 }
 
 function queueText(id: string, { executor, handouts }: ExecutorQueue): string {

@@ -29,6 +29,15 @@ export function isEnvironmentId(text: unknown): text is EnvironmentId {
   return typeof text === "string" && ID.test(text);
 }
 
+/** How an environment that was placed here stands. */
+export function standsOf(
+  { current, trial }: DeviceStanding,
+  id: EnvironmentId,
+): "waiting" | "trying" | "running" | "failed" {
+  if (trial?.id === id) return trial.begun ? "trying" : "waiting";
+  return current === id ? "running" : "failed";
+}
+
 /** What a file says that was written by `standingText`; nothing, if it is damaged: then the installed program is started. */
 export function standingIn(text: string): DeviceStanding {
   const value = readJson(text, "").value as

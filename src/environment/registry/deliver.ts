@@ -244,6 +244,21 @@ export async function pullMade(
   return wanted;
 }
 
+/** The signature of a file, among what vouches for an index; nothing if there is none. */
+export async function signatureOf(
+  { line, repository }: Pick<Delivery, "line" | "repository">,
+  digest: string,
+  name: string,
+): Promise<string | undefined> {
+  const [ending, type] = VOUCHERS[0]!;
+  for (const each of await referrersOf(line, repository, { digest, type })) {
+    const found = await manifestOf(line, repository, each.digest);
+    const layer = found?.manifest.layers.find(({ annotations }) => annotations?.[TITLE] === name + ending);
+    if (layer !== undefined) return new TextDecoder().decode(await smallBlob({ line, repository }, layer));
+  }
+  return undefined;
+}
+
 async function vouchersOf({ line, repository, folder }: Delivery, digest: string): Promise<void> {
   const known = new Map(VOUCHERS.map(([ending, type]) => [type, ending]));
   for (const each of await referrersOf(line, repository, { digest })) {
