@@ -17,16 +17,13 @@ const MAX_WISH_BYTES = 4096;
 /** The gateway's registry and this device; nothing without a gateway, or without a place for environments. */
 export function environmentsHere(
   runtime: Runtime,
-  { stateDir, gateway }: Pick<Config, "stateDir" | "gateway">,
+  { stateDir, gateway, trust }: Pick<Config, "stateDir" | "gateway" | "trust">,
 ): EnvironmentsPort | undefined {
   if (stateDir === undefined || gateway === undefined || !/^https?:/.test(gateway.url)) return undefined;
   const folder = fetchedFolder(stateDir);
   const file = `${folder}/wanted.json`;
-  const write = async (wish: { readonly reference: string; readonly id?: string }) => {
-    await runtime.makeFolder(folder, 0o700);
-    await runtime.writeText(file, `${JSON.stringify(wish)}\n`, 0o600);
-    await runtime.syncFolder(folder);
-  };
+  const write = (wish: { readonly reference: string; readonly id?: string }) =>
+    writeKept(file, `${JSON.stringify(wish)}\n`, { folder, runtime });
   return {
     wish: () => wishIn(file, { folder, runtime }),
     want: (reference) => reference === undefined ? runtime.remove(file) : write({ reference }),
@@ -54,6 +51,7 @@ export function environmentsHere(
         device: await deviceAt(folder, runtime),
         target: machineHere() as Target,
         progress,
+        ...(trust !== undefined && { verify: verifying(trust, { folder, runtime }) }),
       });
       // Whoever starts next knows by it what became of the trial. Cut off before, it is fetched, and tried, once more.
       await write({ reference, id });
@@ -61,9 +59,63 @@ export function environmentsHere(
   };
 }
 
+/** How the record of an environment is held to the keys that are trusted, and to the versions that were taken. */
+function verifying(
+  trust: string,
+  { folder, runtime }: Place,
+): (text: string, signature: string | undefined) => Promise<void> {
+  return async (text, signature) => {
+    const [
+      { trustedKeys, verify, versionOf },
+      { signedHash },
+      { Versions },
+      { TrustError },
+      { readMade },
+      { sha256 },
+    ] = await Promise.all([
+      import("../../trust/keys.ts"),
+      import("../../trust/minisign.ts"),
+      import("../../trust/versions.ts"),
+      import("../../trust/error.ts"),
+      import("../../environment/made.ts"),
+      import("../../base/bytes.ts"),
+    ]);
+    const { name } = readMade(text, "The environment");
+    const what = `The environment ${name}`;
+    if (signature === undefined) {
+      throw new TrustError(
+        `${what} is not signed, and OUTRIDER_TRUST asks for it: sign it, and push it again`,
+      );
+    }
+    const keys = await trustedKeys(trust, (path) => runtime.readText(path));
+    const verified = await verify(signedHash(new TextEncoder().encode(text)), { signature, keys, what });
+    const file = `${folder}/versions.json`;
+    const versions = new Versions({
+      read: async () => await runtime.about(file) === undefined ? undefined : await runtime.readText(file),
+      write: (kept) => writeKept(file, kept, { folder, runtime }),
+    });
+    await versions.take({
+      name: `environment ${name}`,
+      version: versionOf(verified, what),
+      hash: await sha256(text),
+    });
+  };
+}
+
+interface Place {
+  readonly folder: string;
+  readonly runtime: Runtime;
+}
+
+async function writeKept(file: string, text: string, { folder, runtime }: Place): Promise<void> {
+  await runtime.makeFolder(folder, 0o700);
+  await runtime.writeText(file, text, 0o600);
+  await runtime.syncFolder(folder);
+}
+
 async function wishIn(
   file: string,
-  { folder, runtime }: { readonly folder: string; readonly runtime: Runtime },
+  { folder, runtime }: Place,
 ): Promise<Wish | undefined> {
   if (await runtime.about(file) === undefined) return undefined;
   const { reference, id } = JSON.parse(await runtime.readText(file, MAX_WISH_BYTES)) as {

@@ -245,7 +245,7 @@ export async function pullMade(
 }
 
 /** The signature of a file, among what vouches for an index; nothing if there is none. */
-export async function signatureOf(
+export async function recordSignature(
   { line, repository }: Pick<Delivery, "line" | "repository">,
   digest: string,
   name: string,
