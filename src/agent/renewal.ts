@@ -22,7 +22,7 @@ export interface EnvironmentsPort {
    * Fetches what is not here yet of an environment, verifies all of it, and puts it on trial. An error that has
    * `transient: true` may be over later.
    */
-  fetch(reference: string, options: FetchOptions): Promise<void>;
+  fetch(reference: string, options: EnvironmentFetch): Promise<void>;
 }
 
 /** An environment that is asked for: still to be fetched, or how it stands since it is here. */
@@ -32,7 +32,7 @@ export interface Wish {
 }
 
 /** How an environment is fetched. */
-export interface FetchOptions {
+export interface EnvironmentFetch {
   readonly signal: AbortSignal;
   /** Told of the bytes that are here. */
   progress(bytes: number, of: number): void;

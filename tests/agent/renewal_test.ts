@@ -1,7 +1,7 @@
 /** An agent that is told to be of another environment: when it fetches, what it tells, when it ends for it. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { EnvironmentsPort, FetchOptions, Wish } from "../../src/agent/renewal.ts";
+import type { EnvironmentFetch, EnvironmentsPort, Wish } from "../../src/agent/renewal.ts";
 import { ANOTHER_WAITS } from "../../src/agent/supervise.ts";
 import { AgentWorld, bundleOf } from "./rig.ts";
 
@@ -13,7 +13,7 @@ class Environments implements EnvironmentsPort {
   kept: Wish | undefined;
   readonly fetched: string[] = [];
   /** What a fetch does. */
-  does: (options: FetchOptions) => Promise<void> = () => Promise.resolve();
+  does: (options: EnvironmentFetch) => Promise<void> = () => Promise.resolve();
 
   wish(): Promise<Wish | undefined> {
     return Promise.resolve(this.kept);
@@ -24,7 +24,7 @@ class Environments implements EnvironmentsPort {
     return Promise.resolve();
   }
 
-  async fetch(reference: string, options: FetchOptions): Promise<void> {
+  async fetch(reference: string, options: EnvironmentFetch): Promise<void> {
     this.fetched.push(reference);
     await this.does(options);
   }
