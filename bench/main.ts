@@ -32,6 +32,7 @@ const GROUPS: Readonly<Record<string, { readonly repeat: number; readonly comman
   netunicorn: { repeat: 1, commands: ["netunicorn"] },
   isolation: { repeat: 1, commands: ["isolation"] },
   programs: { repeat: 1, commands: ["programs"] },
+  environment: { repeat: 1, commands: ["environment"] },
   startup: { repeat: 1, commands: ["startup"] },
   http: { repeat: 1, commands: ["http"] },
   uplink: { repeat: 1, commands: ["uplink_records", "uplink_bytes", "uplink_journal", "uplink_executors"] },

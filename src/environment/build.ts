@@ -113,6 +113,12 @@ function inputOf(
       used(made.used);
       return made.path;
     },
+    async base(target) {
+      const { path, used: part } = await executables.base(target);
+      used(part);
+      return path;
+    },
+    program: () => executables.program(),
     bundle,
     carried: async () => carriedText(environment, await bundle()),
     progress,

@@ -42,6 +42,8 @@ async function built(document: Partial<EnvironmentDocument> = {}) {
       work: folder,
       epoch: 0,
       executable: (target) => Promise.resolve(join(folder, target.replace(/^\w+-/, ""))),
+      base: () => Promise.reject(new Error("It is not asked for")),
+      program: () => Promise.reject(new Error("It is not asked for")),
       bundle: () => Promise.resolve(undefined),
       carried: () => Promise.resolve(`${JSON.stringify({ outriderCarried: 1, odd: "'$(x)`@TARGETS@\\" })}\n`),
       progress: () => {},

@@ -91,6 +91,8 @@ async function build(given: Partial<EnvironmentDocument> = {}, carried = "carrie
       work: join(folder, "work"),
       epoch: 0,
       executable: () => Promise.resolve(join(folder, "program")),
+      base: () => Promise.reject(new Error("It is not asked for")),
+      program: () => Promise.reject(new Error("It is not asked for")),
       bundle: () => Promise.resolve(undefined),
       carried: () => Promise.resolve(carried),
       progress: () => {},

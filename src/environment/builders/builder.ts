@@ -25,6 +25,10 @@ export interface BuildInput {
    * @param environment What `carried` gives, to have it inside. Default: it is bare, the same bytes for every environment.
    */
   executable(target: Target, environment?: string): Promise<string>;
+  /** Path of the runtime of a target, as executables are made of it. */
+  base(target: Target): Promise<string>;
+  /** The text of the program that executables run: one module. */
+  program(): Promise<string>;
   /** The pipeline, where it travels inside; `undefined` where it comes from the gateway. */
   bundle(): Promise<BundledPipeline | undefined>;
   /**

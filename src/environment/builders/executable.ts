@@ -3,14 +3,20 @@
  * Must not know how an executable is made.
  */
 import type { Builder } from "./builder.ts";
+import { denoFolder } from "./deno_folder.ts";
 
-/** `NAME-TARGET`, and `.exe` for Windows. */
+/** `NAME-TARGET`, and `.exe` for Windows; of Deno a folder. */
 export const executableBuilder: Builder = {
   kind: "executable",
-  async build({ environment: { name }, targets, carried, executable }, out) {
-    const text = await carried();
+  async build(input, out) {
+    const { environment: { name, runtime }, targets } = input;
+    const text = await input.carried();
     for (const target of targets) {
-      const path = await executable(target, text);
+      if (runtime === "deno") {
+        await denoFolder(input, target, out);
+        continue;
+      }
+      const path = await input.executable(target, text);
       await out.file(`${name}-${target}${target.startsWith("windows-") ? ".exe" : ""}`, { path }, {
         target,
         mode: 0o755,

@@ -49,17 +49,28 @@ export class Executables {
     return made;
   }
 
+  /** The runtime of a target, verified. */
+  async base(target: Target): Promise<Executable> {
+    const base = baseOf(this.#name, target);
+    return { path: await this.#base(target, base), used: usedBase(base, target) };
+  }
+
+  /** The text of the program. */
+  program(): Promise<string> {
+    return this.#program ??= programText();
+  }
+
   async #make(target: Target, environment: string | undefined): Promise<Executable> {
     const compile = COMPILERS[this.#name];
     if (compile === undefined) {
       throw new EnvironmentError(
         `The executable for ${target}`,
-        `${this.#name} makes no single file here: take "runtime": "bun" or "node"`,
+        `${this.#name} makes a folder, and here one file is needed: take "runtime": "bun" or "node"`,
       );
     }
     const base = baseOf(this.#name, target);
     const used = usedBase(base, target);
-    const program = await (this.#program ??= programText());
+    const program = await this.program();
     const { cache, work, progress } = this.#options;
     const key = await sha256(JSON.stringify([FORM, VERSION, program, base.fileSha256, environment ?? null]));
     const kept = `${cache}/executables/${key}/${executableName(target)}`;

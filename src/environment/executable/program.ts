@@ -19,8 +19,12 @@ export const PROGRAM_OPTIONS = {
   minify: true,
   legalComments: "none",
   charset: "utf8",
-  // What xz-decompress falls back to where the runtime has no streams; ours have, and a module of ES can't ask for it.
-  alias: { "stream/web": "./tools/no_module.cjs" },
+  alias: {
+    // What xz-decompress falls back to where the runtime has no streams; ours have, and a module of ES can't ask for it.
+    "stream/web": "./tools/no_module.cjs",
+    // fflate leaves the prefix away, without which Deno knows no such module.
+    module: "node:module",
+  },
   logLevel: "silent",
 } as const satisfies BuildOptions;
 
@@ -30,10 +34,15 @@ const MAX_BYTES: number = 64 * 1024 ** 2;
 export async function programText(): Promise<string> {
   const inside = await runtime.inside("program");
   if (inside !== undefined) return inside;
-  // In the package this file is in chunks/.
+  // What is the program itself holds this file too; in the package it is in chunks/.
+  if (import.meta.url.endsWith(`/${PROGRAM_FILE}`)) return await ownText();
   const beside = runtime.filePath(new URL(`../${PROGRAM_FILE}`, import.meta.url).href);
   if (await runtime.about(beside) !== undefined) return await runtime.readText(beside, MAX_BYTES);
   return await ofSources();
+}
+
+function ownText(): Promise<string> {
+  return runtime.readText(runtime.filePath(import.meta.url), MAX_BYTES);
 }
 
 async function ofSources(): Promise<string> {

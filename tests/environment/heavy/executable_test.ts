@@ -12,6 +12,7 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -244,6 +245,19 @@ testWith(
     assert.equal((await on("Nehalem")).code, 0);
   },
 );
+
+test("the folder of Deno runs the pipeline inside, called by a link, and obeys no configuration around it", async () => {
+  const path = sources("deno", { runtime: "deno", targets: ["linux-x64"] });
+  await built(SOURCES, path, { env: FETCHING });
+  const cwd = join(folder, "around");
+  mkdirSync(cwd);
+  writeFileSync(join(cwd, "deno.json"), '{"imports":{"node:fs":"./evil.js","node:os":"./evil.js"}}');
+  writeFileSync(join(cwd, ".env"), "EVIL=1\n");
+  symlinkSync(join(path, "out/probe-linux-x64/outrider"), join(cwd, "probe"));
+  const { code, stderr } = await run([join(cwd, "probe")], { cwd, env: { ...SET, PATH: "/usr/bin:/bin" } });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /built in, built in, undefined on x64/);
+});
 
 test("an executable of Node starts itself anew, however it was called, and heeds no NODE_OPTIONS", async () => {
   const path = sources("node", { runtime: "node", targets: ["linux-x64"] });
