@@ -90,6 +90,16 @@ test("environments: a kind that nobody builds is refused with those that there a
     assert.deepEqual(readdirSync(folder), []);
   }));
 
+test("environments: an executable with files is refused, since it has no place for them", () =>
+  withFiles({}, async (folder) => {
+    const files = { "/opt/x": { from: "x" } };
+    await assert.rejects(
+      built(folder, { kinds: ["executable"] }, { files }),
+      /probe: files: Files can't travel in/,
+    );
+    assert.deepEqual(readdirSync(folder), []);
+  }));
+
 test("environments: a bundle is one file, named after its pipeline", () =>
   withFiles({
     "t.mjs": "export const a = () => 1;",
