@@ -49,26 +49,16 @@ export class Versions {
     return taking;
   }
 
-  async #take({ name, version, hash }: Taken): Promise<void> {
+  /** Looks whether something could be taken, and keeps nothing. @throws {TrustError} Why it is not taken. */
+  async check(taken: Taken): Promise<void> {
+    await this.#last;
+    fresh(await this.#read(), taken);
+  }
+
+  async #take(taken: Taken): Promise<void> {
     const kept = await this.#read();
-    const before = Object.hasOwn(kept, name) ? kept[name] : undefined;
-    if (before !== undefined && version < before.version) {
-      throw new TrustError(
-        `Version ${version} of ${name} is older than version ${before.version}, which was taken before: sign it anew with a higher version`,
-      );
-    }
-    if (before?.version === version) {
-      if (before.hash === hash) return;
-      throw new TrustError(
-        `Version ${version} of ${name} was taken before with other contents: sign it anew with a higher version`,
-      );
-    }
-    if (before === undefined && Object.keys(kept).length >= MAX_NAMES) {
-      throw new TrustError(
-        `${MAX_NAMES} names have been taken: no more are kept, and so ${name} is not taken`,
-      );
-    }
-    await this.#write({ ...kept, [name]: { version, hash } });
+    const { name, version, hash } = taken;
+    if (fresh(kept, taken)) await this.#write({ ...kept, [name]: { version, hash } });
   }
 
   async #read(): Promise<Kept> {
@@ -98,6 +88,28 @@ export class Versions {
       );
     }
   }
+}
+
+/** Whether something is new. @throws {TrustError} If it is older, or other contents of the same version. */
+function fresh(kept: Kept, { name, version, hash }: Taken): boolean {
+  const before = Object.hasOwn(kept, name) ? kept[name] : undefined;
+  if (before !== undefined && version < before.version) {
+    throw new TrustError(
+      `Version ${version} of ${name} is older than version ${before.version}, which was taken before: sign it anew with a higher version`,
+    );
+  }
+  if (before?.version === version) {
+    if (before.hash === hash) return false;
+    throw new TrustError(
+      `Version ${version} of ${name} was taken before with other contents: sign it anew with a higher version`,
+    );
+  }
+  if (before === undefined && Object.keys(kept).length >= MAX_NAMES) {
+    throw new TrustError(
+      `${MAX_NAMES} names have been taken: no more are kept, and so ${name} is not taken`,
+    );
+  }
+  return true;
 }
 
 const EMPTY = '{"outriderVersions":1,"taken":{}}';

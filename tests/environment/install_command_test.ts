@@ -5,7 +5,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import process from "node:process";
 import test from "node:test";
+import { signFiles } from "../../src/environment/vouch/signed.ts";
+import { makeSecretKey } from "../../src/trust/secret_key.ts";
 import { installerText } from "../../src/environment/install/script.ts";
+import type { Target } from "../../src/environment/document/schema.ts";
 import { MADE_FILE, type MadeFile, madeText } from "../../src/environment/made.ts";
 import { runCli, withFiles } from "../rig.ts";
 
@@ -31,7 +34,7 @@ function built(folder: string, version: string): void {
     {
       name: `outrider-${MACHINE}`,
       kind: "script",
-      target: "linux-x64",
+      target: MACHINE as Target,
       bytes: program.length,
       sha256: sha256(program),
     },
@@ -58,6 +61,7 @@ function withHome(
     readonly folder: string;
     readonly home: string;
     readonly run: (...args: string[]) => ReturnType<typeof runCli>;
+    readonly env: Record<string, string>;
   }) => Promise<void>,
 ): Promise<void> {
   return withFiles({}, async (folder) => {
@@ -70,7 +74,12 @@ function withHome(
       XDG_STATE_HOME: "",
       OUTRIDER_TOKEN: "secret-one",
     };
-    await work({ folder, home, run: (...args) => runCli(["environment", ...args], { cwd: folder, env }) });
+    await work({
+      folder,
+      home,
+      env,
+      run: (...args) => runCli(["environment", ...args], { cwd: folder, env }),
+    });
   });
 }
 
@@ -128,4 +137,42 @@ test("environment install refuses what is not as its record says, or is nothing 
     const other = await run("install", "empty", "--user");
     assert.deepEqual([other.code, /has no install script: build it with/.test(other.stderr)], [2, true]);
     assert.deepEqual([existsSync(join(home, "run")), namesIn(home)], [false, []]);
+  }));
+
+test("environment install with OUTRIDER_TRUST refuses what no trusted key has signed, what was changed and what is older", () =>
+  withHome(async ({ folder, home, run, env }) => {
+    const ours = await makeSecretKey();
+    const make = async (name: string, version: number) => {
+      built(join(folder, name), `${name}.0.0`);
+      await signFiles(join(folder, name), ours, version);
+    };
+    await make("old", 6);
+    await make("new", 7);
+    await make("changed", 8);
+    writeFileSync(join(folder, "changed", `outrider-${MACHINE}`), "#!/bin/sh\necho changed\n");
+    built(join(folder, "unsigned"), "9.0.0");
+    env["OUTRIDER_TRUST"] = ours.publicKey.text;
+    const refused = async (what: string, message: RegExp) => {
+      const { code, stdout, stderr } = await run("install", what, "--user");
+      assert.deepEqual([code, stdout], [2, ""], what);
+      assert.match(stderr, message, what);
+    };
+    await refused(join("unsigned", "probe-install.sh"), /is not signed/);
+    await refused("changed", /outrider-[\w-]+: It has .* was changed/);
+    await run("install", "new", "--user", "--dry-run");
+    assert.deepEqual(namesIn(home), []);
+    if (!RUNS) return;
+    // What was only looked at is none that others are older than.
+    for (const what of ["old", join("new", "probe-install.sh")]) {
+      const { code, stderr } = await run("install", what, "--user");
+      assert.deepEqual([code, stderr], [0, ""], what);
+    }
+    // What the device is configured to trust counts for who does not know of it; the first install has written it.
+    env["OUTRIDER_TRUST"] = "";
+    await refused("unsigned", /is not signed: there is no environment\.made\.json\.minisig beside it/);
+    await refused("old", /Version 6 of environment probe is older than version 7, which was taken before/);
+    const place = join(home, ".local/share/outrider");
+    assert.equal(readFileSync(join(place, "current/outrider"), "utf8"), "#!/bin/sh\necho new.0.0\n");
+    assert.equal((await run("remove", "--user", "--purge")).code, 0);
+    assert.deepEqual(namesIn(home), []);
   }));

@@ -8,11 +8,14 @@ import { askLocalDirectly } from "../../base/no_proxy.ts";
 import { gatewayIn } from "../../config/asking.ts";
 import { type Credentials, dockerCredentials } from "../../environment/registry/credentials.ts";
 import { RegistryLine } from "../../environment/registry/line.ts";
+import type { FoundManifest } from "../../environment/registry/pull.ts";
 import { type Reference, referenceIn } from "../../environment/registry/reference.ts";
 import { checkToken, tokenIn } from "../../protocol/token.ts";
+import type { Taken } from "../../trust/versions.ts";
 import { checkAddress } from "../../uplink/http/address.ts";
 import type { CliRuntime } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
+import type { Trust } from "../run/trusted.ts";
 import type { GatewayFlags } from "./gateway_options.ts";
 
 /** What is meant, and the line to where it is. */
@@ -32,6 +35,19 @@ export async function registryOf(
     ? await gatewayLine(flags, runtime)
     : await lineTo(reference.registry, flags, runtime);
   return { reference, line };
+}
+
+/** Holds the record of an environment in a registry to the keys that are trusted. @throws {TrustError} */
+export async function trustedAt(
+  delivery: { readonly line: RegistryLine; readonly repository: string },
+  { found, text }: { readonly found: FoundManifest; readonly text: string },
+  trusting: Trust,
+): Promise<Taken> {
+  const { recordSignature } = await import("../../environment/registry/deliver.ts");
+  const { MADE_FILE } = await import("../../environment/made.ts");
+  const { trustedRecord } = await import("../run/trusted.ts");
+  const signature = await recordSignature(delivery, found.descriptor.digest, MADE_FILE);
+  return await trustedRecord({ text, signature }, trusting);
 }
 
 /** The line to the gateway that options or the environment name. */

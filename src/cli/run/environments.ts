@@ -11,6 +11,7 @@ import type { Target } from "../../environment/document/schema.ts";
 import { tokenIn } from "../../protocol/token.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import { fetchedFolder } from "./agents.ts";
+import { writeKept } from "./kept_file.ts";
 
 const MAX_WISH_BYTES = 4096;
 
@@ -65,52 +66,15 @@ function verifying(
   { folder, runtime }: Place,
 ): (text: string, signature: string | undefined) => Promise<void> {
   return async (text, signature) => {
-    const [
-      { trustedKeys, verify, versionOf },
-      { signedHash },
-      { Versions },
-      { TrustError },
-      { readMade },
-      { sha256 },
-    ] = await Promise.all([
-      import("../../trust/keys.ts"),
-      import("../../trust/minisign.ts"),
-      import("../../trust/versions.ts"),
-      import("../../trust/error.ts"),
-      import("../../environment/made.ts"),
-      import("../../base/bytes.ts"),
-    ]);
-    const { name } = readMade(text, "The environment");
-    const what = `The environment ${name}`;
-    if (signature === undefined) {
-      throw new TrustError(
-        `${what} is not signed, and OUTRIDER_TRUST asks for it: sign it, and push it again`,
-      );
-    }
-    const keys = await trustedKeys(trust, (path) => runtime.readText(path));
-    const verified = await verify(signedHash(new TextEncoder().encode(text)), { signature, keys, what });
-    const file = `${folder}/versions.json`;
-    const versions = new Versions({
-      read: async () => await runtime.about(file) === undefined ? undefined : await runtime.readText(file),
-      write: (kept) => writeKept(file, kept, { folder, runtime }),
-    });
-    await versions.take({
-      name: `environment ${name}`,
-      version: versionOf(verified, what),
-      hash: await sha256(text),
-    });
+    const { trustedRecord, versionsIn } = await import("./trusted.ts");
+    const taken = await trustedRecord({ text, signature }, { trust, runtime });
+    await versionsIn(`${folder}/versions.json`, runtime).take(taken);
   };
 }
 
 interface Place {
   readonly folder: string;
   readonly runtime: Runtime;
-}
-
-async function writeKept(file: string, text: string, { folder, runtime }: Place): Promise<void> {
-  await runtime.makeFolder(folder, 0o700);
-  await runtime.writeText(file, text, 0o600);
-  await runtime.syncFolder(folder);
 }
 
 async function wishIn(

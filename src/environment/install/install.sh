@@ -43,6 +43,7 @@ Installs the environment $NAME $VERSION of Outrider, or upgrades what is there; 
   --token-file FILE  the gateway's token is in this file (or OUTRIDER_TOKEN; it is never an argument)
   --from FILE|URL    the program, instead of the file beside this one and of the gateway
   --key KEY          refuses a program that this key of minisign has not signed (or OUTRIDER_TRUST)
+  --checked          who runs this has held it to such a key already, as outrider environment install does
   --user             for this user alone: without root, and without a service
   --root DIR         into the file system below DIR, where nothing is started; with --target TARGET, of another machine
   --no-start         sets the service up, and starts nothing
@@ -385,27 +386,39 @@ TEXT
       die "What came is not what was promised (SHA-256 $got, not $hash): nothing has changed"
     fi
     trusted="$key $(setting OUTRIDER_TRUST | tr ',' ' ')"
-    [ -z "${trusted# }" ] || signed "$1"
+    [ -z "${trusted# }" ] || [ "$checked" = yes ] || signed
   }
 
-  # By a key that is trusted here: the program, or this file, which knows the program's hash.
-  signed() { # FILE
-    for each in $trusted; do
-      ! signed_by "$each" "$1" "$source.minisig" || return 0
-      ! signed_by "$each" "$0" "$0.minisig" || return 0
-    done
-    die "Neither the program nor this file is signed by a key that is trusted here (FILE.minisig beside it): nothing has changed"
-  }
-
-  signed_by() { # KEY FILE SIGNATURE
-    [ -f "$2" ] && [ -f "$3" ] || return 1
-    if have minisign; then
-      minisign -Vqm "$2" -x "$3" -P "$1" >/dev/null 2>&1
-    elif [ -x "$prefix/current/outrider" ]; then
-      "$prefix/current/outrider" environment verify "$2" --signature "$3" --key "$1" >/dev/null 2>&1
-    else
-      die "Nothing here can check a signature: install minisign; nothing has changed"
+  # By a key that is trusted here: the program, or this file, which knows the program's hash, or the record of both.
+  signed() {
+    ! is_signed "$source" || return 0
+    ! is_signed "$0" || return 0
+    record=${0%/*}/environment.made.json
+    [ "$record" != "$0/environment.made.json" ] || record=environment.made.json
+    if [ -f "$0" ] && [ -f "$record" ]; then
+      ! grep -q "\"$hash\"" "$record" || ! grep -q "\"$(hash_of "$0")\"" "$record" || ! is_signed "$record" || return 0
     fi
+    die "Neither the program nor this file is signed by a key that is trusted here (FILE.minisig beside it, or beside environment.made.json): nothing has changed"
+  }
+
+  is_signed() { # FILE
+    [ -f "$1" ] && [ -f "$1.minisig" ] || return 1
+    # minisign knows nothing of keys that are revoked.
+    case $trusted in *!*) ;; *) ! have minisign || {
+      by_minisign "$1"
+      return
+    } ;; esac
+    [ -x "$prefix/current/outrider" ] ||
+      die "Nothing here can check a signature: install minisign (it takes no !ID in OUTRIDER_TRUST), or use outrider environment install; nothing has changed"
+    "$prefix/current/outrider" environment verify "$1" --trust "$(printf '%s' "${trusted# }" | tr ' ' ',')" >/dev/null 2>&1
+  }
+
+  by_minisign() { # FILE
+    for each in $trusted; do
+      if [ -f "$each" ]; then set -- "$1" -p "$each"; else set -- "$1" -P "$each"; fi
+      ! minisign -Vqm "$1" "$2" "$3" >/dev/null 2>&1 || return 0
+    done
+    return 1
   }
 
   # The service -----------------------------------------------------------------------------------------------------
@@ -904,7 +917,7 @@ $folders" ;;
 
   # The arguments ---------------------------------------------------------------------------------------------------
 
-  what=install dry=no start=yes user=no root='' from='' key='' target='' ready='' locked=no new_state='' gateway=''
+  what=install dry=no start=yes user=no root='' from='' key='' target='' checked=no ready='' locked=no new_state='' gateway=''
   while [ $# -gt 1 ]; do
     option=$1
     case $option in
@@ -930,6 +943,7 @@ $folders" ;;
       --root) root=${value%/} ;;
       --target) target=$value ;;
       --rollback | --uninstall | --purge | --verify | --version) what=${option#--} ;;
+      --checked) checked=yes ;;
       --user) user=yes ;;
       --no-start) start=no ;;
       --dry-run) dry=yes ;;

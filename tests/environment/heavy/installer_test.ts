@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -407,6 +408,29 @@ withWorld("a signature by a key that is trusted here is asked for, if there is o
   assertRan(install(`${ours},${other}`), 0, /installed/);
   assertRan(world.run(["sh", "/t/v1.sh", "--purge"]), 0, /gone/);
   fs.rmSync(at("v1.minisig"));
+  // The record of a folder, if it names both; and who has looked already need not look twice.
+  const digest = (file: string) => createHash("sha256").update(fs.readFileSync(at(file))).digest("hex");
+  const record = (...files: string[]) => {
+    fs.writeFileSync(at("environment.made.json"), JSON.stringify(files.map(digest)));
+    sign("ours", "environment.made.json");
+    return install(ours);
+  };
+  assertRan(record("v1"), 1, /Neither the program nor this file is signed/);
+  assertRan(record("v1.sh"), 1, /Neither the program nor this file is signed/);
+  assert.deepEqual(world.list(), before);
+  assertRan(record("v1", "v1.sh"), 0, /installed/);
+  assertRan(world.run(["sh", "/t/v1.sh", "--purge"]), 0, /gone/);
+  // minisign can't tell a key that is revoked.
+  assertRan(install(`${ours},!0123456789ABCDEF`), 1, /Nothing here can check a signature/);
+  fs.appendFileSync(at("environment.made.json"), " ");
+  assertRan(install(ours), 1, /Neither the program nor this file is signed/);
+  assert.deepEqual(world.list(), before);
+  assertRan(
+    world.run(["sh", "/t/v1.sh", "--from", "/t/v1", "--checked"], { env: { OUTRIDER_TRUST: ours } }),
+    0,
+    /installed/,
+  );
+  assertRan(world.run(["sh", "/t/v1.sh", "--purge"]), 0, /gone/);
   sign("ours", "v1.sh");
   assertRan(world.run(["sh", "/t/v1.sh", "--from", "/t/v1", "--key", ours]), 0, /installed/);
   // What is configured is trusted by the next one too.

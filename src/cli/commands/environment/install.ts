@@ -4,11 +4,15 @@
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
+import { trustIn } from "../../../config/asking.ts";
+import type { InstalledPlace } from "../../../environment/install/place.ts";
 import type { WantedFiles } from "../../../environment/registry/deliver.ts";
+import type { Taken } from "../../../trust/versions.ts";
 import { gatewayFlags } from "../../ask/gateway_flags.ts";
 import type { GatewayFlags } from "../../ask/gateway_options.ts";
 import type { CliContext } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
+import type { Trust } from "../../run/trusted.ts";
 import { installerArguments, type InstallerFlags, installerFlags } from "../../run/installer_flags.ts";
 
 interface Flags extends GatewayFlags, InstallerFlags {
@@ -16,18 +20,51 @@ interface Flags extends GatewayFlags, InstallerFlags {
   readonly start?: boolean;
 }
 
+/** Where it is installed, and who is trusted there, if it is said. */
+interface Here {
+  readonly place: InstalledPlace;
+  readonly trusting?: Trust;
+}
+
+/** What is installed. */
+interface Installer {
+  readonly path: string;
+  /** There if a trusted key has signed it. */
+  readonly taken?: Taken;
+}
+
 async function install(this: CliContext, flags: Flags, what: string): Promise<void> {
   const { runtime } = await import("../../../runtime/runtime.ts");
+  const here = await placeOf.call(this, flags);
   const about = await runtime.about(what);
-  if (about?.isFile) return await run.call(this, flags, what);
-  if (about?.isFolder) return await run.call(this, flags, await installerIn(what));
+  if (about !== undefined) {
+    const taken = here.trusting && await (await import("../../run/trusted.ts")).trustedFiles(
+      what,
+      here.trusting,
+    );
+    const path = about.isFolder ? await installerIn(what) : what;
+    return await run.call(this, flags, { path, ...(taken && { taken }) }, here);
+  }
   const folder = await runtime.makeTempFolder();
   try {
-    await pulled.call(this, flags, { text: what, folder });
-    await run.call(this, flags, await installerIn(folder));
+    const taken = await pulled.call(this, flags, { text: what, folder }, here.trusting);
+    await run.call(this, flags, { path: await installerIn(folder), ...(taken && { taken }) }, here);
   } finally {
     await runtime.remove(folder);
   }
+}
+
+/** What the device is configured to trust counts too: whoever installs there need not know of it. */
+async function placeOf(this: CliContext, flags: Flags): Promise<Here> {
+  const { runtime } = await import("../../../runtime/runtime.ts");
+  const { configuredIn, installedPlace } = await import("../../../environment/install/place.ts");
+  const place = installedPlace(flags, this.runtime.env);
+  const { configuration } = place;
+  const trust = trustIn(this.runtime.env) ??
+    (await runtime.about(configuration) === undefined
+      ? undefined
+      : configuredIn(await runtime.readText(configuration), "OUTRIDER_TRUST"));
+  return { place, ...(trust !== undefined && { trusting: { trust, runtime } }) };
 }
 
 /** Path of the installer that was built into a folder, which is as its record says. */
@@ -56,8 +93,9 @@ async function pulled(
   this: CliContext,
   flags: Flags,
   { text, folder }: { readonly text: string; readonly folder: string },
-): Promise<void> {
-  const { registryOf } = await import("../../ask/registry.ts");
+  trusting: Trust | undefined,
+): Promise<Taken | undefined> {
+  const { registryOf, trustedAt } = await import("../../ask/registry.ts");
   const { manifestOf } = await import("../../../environment/registry/pull.ts");
   const { pullMade, recordOf } = await import("../../../environment/registry/deliver.ts");
   const { referenceText, referredBy } = await import("../../../environment/registry/reference.ts");
@@ -74,21 +112,35 @@ async function pulled(
       } is neither a file here nor an environment in ${line.url}: outrider environment list tells what is`,
     );
   }
+  const taken = trusting && await trustedAt({ line, repository }, { found, text: made.text }, trusting);
   const steps = new Steps(this.runtime.stderr);
   const progress = (step: string, done?: number, total?: number) => steps.tell(step, done, total);
   const wanted: WantedFiles = { kinds: ["script"] };
   await pullMade({ line, repository, folder, files: runtime, progress }, found, { ...made, ...wanted })
     .finally(() => steps.end());
+  return taken;
 }
 
-async function run(this: CliContext, flags: Flags, path: string): Promise<void> {
+async function run(
+  this: CliContext,
+  flags: Flags,
+  { path, taken }: Installer,
+  { place }: Here,
+): Promise<void> {
   const { runInstaller } = await import("../../../environment/install/run_installer.ts");
   const { runtime } = await import("../../../runtime/runtime.ts");
   const { gateway, token, id, start } = flags;
+  const versions = taken &&
+    (await import("../../run/trusted.ts")).versionsIn(`${place.prefix}/taken.json`, runtime);
+  if (taken) await versions!.check(taken);
   const { stdout, stderr } = this.runtime;
   this.exitCode = await runInstaller(path, {
     runtime,
-    args: [...installerArguments(flags), ...(start === false ? ["--no-start"] : [])],
+    args: [
+      ...installerArguments(flags),
+      ...(start === false ? ["--no-start"] : []),
+      ...(taken ? ["--checked"] : []),
+    ],
     variables: {
       ...(gateway !== undefined && { OUTRIDER_GATEWAY: gateway }),
       ...(token !== undefined && { OUTRIDER_TOKEN: token }),
@@ -97,6 +149,8 @@ async function run(this: CliContext, flags: Flags, path: string): Promise<void> 
     onOutput: (stream, bytes) =>
       (stream === "stdout" ? stdout : stderr).write(new TextDecoder().decode(bytes)),
   });
+  // Only what is installed counts: what was not well is none that others could be older than.
+  if (taken && this.exitCode === 0 && !flags.dryRun) await versions!.take(taken);
 }
 
 /** `outrider environment install` */

@@ -4,6 +4,7 @@
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
+import { trustIn } from "../../../config/asking.ts";
 import type { EnvironmentKind, Target } from "../../../environment/document/schema.ts";
 import type { FoundManifest } from "../../../environment/registry/pull.ts";
 import { gatewayFlags } from "../../ask/gateway_flags.ts";
@@ -34,8 +35,33 @@ async function pull(this: CliContext, flags: Flags, text: string): Promise<void>
     );
   }
   const made = await recordOf({ line, repository: reference.repository }, found);
+  const trust = trustIn(this.runtime.env);
+  if (trust !== undefined) await check.call(this, { ...named, found, trust, text: made?.text });
   if (made === undefined) await ofOthers.call(this, flags, named, found);
   else await ofOurs.call(this, flags, named, { found, made });
+}
+
+/** @throws {TrustError} If no trusted key has signed it. Nothing was written then. */
+async function check(
+  this: CliContext,
+  { reference, line, found, trust, text }: NamedInRegistry & {
+    readonly found: FoundManifest;
+    readonly trust: string;
+    readonly text: string | undefined;
+  },
+): Promise<void> {
+  const { referenceText } = await import("../../../environment/registry/reference.ts");
+  const { TrustError } = await import("../../../trust/error.ts");
+  const { trustedAt } = await import("../../ask/registry.ts");
+  if (text === undefined) {
+    throw new TrustError(
+      `${
+        referenceText(reference)
+      } is an image of others, which no key of OUTRIDER_TRUST has signed: pull it without OUTRIDER_TRUST`,
+    );
+  }
+  const { repository } = reference;
+  await trustedAt({ line, repository }, { found, text }, { trust, runtime: this.runtime });
 }
 
 async function ofOurs(

@@ -1,0 +1,91 @@
+/**
+ * Owns the check of an environment against the keys that are trusted, and where it is kept which versions were taken.
+ * Must not know where an environment comes from, nor what is done with it.
+ * Invariant: nothing of what is checked has been run, or written where it runs, before the check is over.
+ */
+import { sha256 } from "../../base/bytes.ts";
+import { EnvironmentError } from "../../environment/document/error.ts";
+import { MADE_FILE, readMade } from "../../environment/made.ts";
+import { verifyFiles } from "../../environment/vouch/signed.ts";
+import { digestOf, folderOf, pathIn } from "../../runtime/disk.ts";
+import type { Runtime } from "../../runtime/port.ts";
+import { TrustError } from "../../trust/error.ts";
+import { trustedKeys, verify, versionOf } from "../../trust/keys.ts";
+import { signedHash } from "../../trust/minisign.ts";
+import { type Taken, Versions } from "../../trust/versions.ts";
+import { writeKept } from "./kept_file.ts";
+
+/** Who is trusted, as `OUTRIDER_TRUST` says, and how its files are read. */
+export interface Trust {
+  readonly trust: string;
+  readonly runtime: Pick<Runtime, "readText" | "about">;
+}
+
+/** Holds a record that lies in a registry to the keys. @throws {TrustError} If none of them has signed it. */
+export async function trustedRecord(
+  { text, signature }: { readonly text: string; readonly signature: string | undefined },
+  trusting: Trust,
+): Promise<Taken> {
+  const { name } = readMade(text, "The environment");
+  const what = `The environment ${name}`;
+  const keys = await keysOf(trusting);
+  if (signature === undefined) {
+    throw new TrustError(
+      `${what} is not signed, and OUTRIDER_TRUST asks for it: sign it, and push it again`,
+    );
+  }
+  const verified = await verify(signedHash(new TextEncoder().encode(text)), { signature, keys, what });
+  return { name: `environment ${name}`, version: versionOf(verified, what), hash: await sha256(text) };
+}
+
+/**
+ * Holds what lies here to the keys: a folder in which something was built, or an installer with a signature of its own
+ * or beside a record that names it.
+ *
+ * @throws {TrustError} If none of the keys has signed it.
+ * @throws {EnvironmentError} If files are not those of the record.
+ */
+export async function trustedFiles(path: string, trusting: Trust): Promise<Taken> {
+  const { runtime } = trusting;
+  const keys = await keysOf(trusting);
+  if ((await runtime.about(path))?.isFolder) return await trustedFolder(path, keys);
+  const folder = folderOf(pathIn(".", path));
+  const file = pathIn(".", path).slice(folder.length).replace(/^[/\\]/, "");
+  if (
+    await runtime.about(`${path}.minisig`) === undefined &&
+    await runtime.about(pathIn(folder, MADE_FILE)) !== undefined
+  ) {
+    return await trustedFolder(folder, keys, file);
+  }
+  const { version } = await verifyFiles(path, keys);
+  const name = `environment ${file.replace(/-install\.sh$/, "")}`;
+  return { name, version, hash: (await digestOf(path, "sha256")).digest };
+}
+
+async function trustedFolder(
+  folder: string,
+  keys: Awaited<ReturnType<typeof trustedKeys>>,
+  file?: string,
+): Promise<Taken> {
+  const { version, record } = await verifyFiles(folder, keys);
+  const { digest } = await digestOf(pathIn(folder, MADE_FILE), "sha256");
+  if (file !== undefined && !record!.files.some(({ name }) => name === file)) {
+    throw new EnvironmentError(folder, `${file} is not in ${MADE_FILE}, and is not signed: sign it`);
+  }
+  return { name: `environment ${record!.name}`, version, hash: digest };
+}
+
+function keysOf({ trust, runtime }: Trust): ReturnType<typeof trustedKeys> {
+  return trustedKeys(trust, (path) => runtime.readText(path));
+}
+
+/** Which versions were taken, kept in a file. */
+export function versionsIn(
+  file: string,
+  runtime: Pick<Runtime, "about" | "readText" | "makeFolder" | "writeText" | "syncFolder">,
+): Versions {
+  return new Versions({
+    read: async () => await runtime.about(file) === undefined ? undefined : await runtime.readText(file),
+    write: (text) => writeKept(file, text, { folder: folderOf(file), runtime }),
+  });
+}
