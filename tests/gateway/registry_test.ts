@@ -399,11 +399,15 @@ test("registry: a blob is on the disk before it has its name, and its name befor
           await file.sync();
           did.push("brought to the disk");
         };
+        const read: typeof file.read = async (...where) => {
+          did.push("read again");
+          return await file.read(...where);
+        };
         const close = () => {
           open--;
           return file.close();
         };
-        return { ...file, sync, close };
+        return { ...file, sync, read, close };
       },
       async rename(from: string, to: string) {
         await runtime.rename(from, to);
@@ -419,7 +423,12 @@ test("registry: a blob is on the disk before it has its name, and its name befor
     assert.equal((await ask(path, { method: "PATCH", body: bytesOf(10) })).status, 202);
     assert.deepEqual(did.splice(0), ["brought to the disk"], "what was said to be here goes on from there");
     assert.equal((await ask(`${path}?digest=${digestOf(bytesOf(10))}`, { method: "PUT" })).status, 201);
-    assert.deepEqual(did.slice(-3), ["brought to the disk", "named", "name brought to the disk"]);
+    assert.deepEqual(did.slice(-4), [
+      "read again",
+      "brought to the disk",
+      "named",
+      "name brought to the disk",
+    ]);
     assert.equal(open, 0, "and no file is left open");
   }));
 
