@@ -28,6 +28,14 @@ export function layBeneath(
   setEnv("OUTRIDER_SECRETS", [env("OUTRIDER_SECRETS"), ...secrets].filter(Boolean).join(","));
 }
 
+/** Names of the variables that are as an environment has laid them: what is started from another one has none of them. */
+export function laidBeneath(
+  { env }: Pick<Variables, "env">,
+  variables: Readonly<Record<string, string>>,
+): string[] {
+  return [ENVIRONMENT_FILE, ...Object.keys(variables).filter((name) => env(name) === variables[name])];
+}
+
 /** Which of an environment's secrets the device has not brought. A token may lie in a file. */
 export function missingSecrets(
   { env }: Pick<Variables, "env">,

@@ -242,10 +242,10 @@ function withFetched(
   });
 }
 
-function agentIn(folder: string) {
+function agentIn(folder: string, variables: Readonly<Record<string, string>> = {}) {
   return runCli(["agent"], {
     cwd: folder,
-    env: { OUTRIDER_STATE_DIR: join(folder, "state"), OUTRIDER_SERVE: "off" },
+    env: { OUTRIDER_STATE_DIR: join(folder, "state"), OUTRIDER_SERVE: "off", ...variables },
   });
 }
 
@@ -253,12 +253,22 @@ function agentIn(folder: string) {
 if (process.platform !== "win32") {
   test("an agent is started from the environment that was fetched", () =>
     withFetched(
-      '#!/bin/sh\necho "$@ $OUTRIDER_SUPERVISED" >started\n',
+      '#!/bin/sh\necho "$@ $OUTRIDER_SUPERVISED ${OUTRIDER_ENVIRONMENT-none} ${INSTALLED-none} $BOTH" >started\n',
       (current) => ({ current }),
       async (folder) => {
-        const { code } = await agentIn(folder);
-        assert.equal(code, 0);
-        assert.equal(readFileSync(join(folder, "started"), "utf8"), "agent 1\n");
+        // What the installed environment lays beneath is not the other's; what the device says is.
+        const carried = {
+          outriderCarried: 1,
+          name: "installed",
+          env: { INSTALLED: "1", BOTH: "environment" },
+        };
+        writeFileSync(join(folder, "environment.json"), JSON.stringify(carried));
+        const { code, stderr } = await agentIn(folder, {
+          OUTRIDER_ENVIRONMENT: join(folder, "environment.json"),
+          BOTH: "device",
+        });
+        assert.equal(code, 0, stderr);
+        assert.equal(readFileSync(join(folder, "started"), "utf8"), "agent 1 none none device\n");
       },
     ));
 

@@ -17,7 +17,7 @@ interface Flags {
 }
 
 async function agent(this: CliContext, flags: Flags): Promise<void> {
-  const [{ readConfig }, { environmentFile, missingSecrets }, { environmentHere }, { runtime }] =
+  const [{ readConfig }, { environmentFile, laidBeneath, missingSecrets }, { environmentHere }, { runtime }] =
     await Promise
       .all([
         import("../../config/config.ts"),
@@ -55,12 +55,14 @@ async function agent(this: CliContext, flags: Flags): Promise<void> {
   const supervises = flags.supervise || !parent.supervised && await hasFetched(runtime, config.stateDir);
   if (!supervises) this.exitCode = await runAgent(config, { follow: flags.follow === true, ...parent, here });
   const another = this.exitCode === ANOTHER_WAITS && !parent.supervised;
-  if (supervises || another) this.exitCode = await superviseAgent(config, flags);
+  if (supervises || another) {
+    this.exitCode = await superviseAgent(config, { ...flags, own: laidBeneath(runtime, here?.env ?? {}) });
+  }
 }
 
 async function superviseAgent(
   { stateDir }: import("../../config/config.ts").Config,
-  { follow }: Flags,
+  { follow, own }: Flags & { readonly own: readonly string[] },
 ): Promise<number> {
   const [{ childVariables, supervise }, { systemClock }, { runtime }, { startedAgent }] = await Promise.all([
     import("../../agent/supervise.ts"),
@@ -72,7 +74,7 @@ async function superviseAgent(
   return await supervise({
     clock: systemClock,
     random: Math.random,
-    start: (lastEnd) => startedAgent({ runtime, stateDir, args, own: [] }, childVariables(lastEnd)),
+    start: (lastEnd) => startedAgent({ runtime, stateDir, args, own }, childVariables(lastEnd)),
     onSignal: (listener) => runtime.onSignal(listener),
     reachesChild: (signal) => signal === "SIGINT" && runtime.stderr.isTTY,
     note: (text) => runtime.stderr.write(`outrider · ${indented(text)}\n`),

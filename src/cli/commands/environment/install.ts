@@ -5,6 +5,7 @@
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import { trustIn } from "../../../config/asking.ts";
+import type { Target } from "../../../environment/document/schema.ts";
 import type { InstalledPlace } from "../../../environment/install/place.ts";
 import type { WantedFiles } from "../../../environment/registry/deliver.ts";
 import type { Taken } from "../../../trust/versions.ts";
@@ -115,7 +116,8 @@ async function pulled(
   const taken = trusting && await trustedAt({ line, repository }, { found, text: made.text }, trusting);
   const steps = new Steps(this.runtime.stderr);
   const progress = (step: string, done?: number, total?: number) => steps.tell(step, done, total);
-  const wanted: WantedFiles = { kinds: ["script"] };
+  // A machine that nothing is made for is refused with what there is.
+  const wanted: WantedFiles = { kinds: ["script"], targets: [runtime.machine as Target] };
   await pullMade({ line, repository, folder, files: runtime, progress }, found, { ...made, ...wanted })
     .finally(() => steps.end());
   return taken;
