@@ -937,6 +937,7 @@ $folders" ;;
       --token-file)
         OUTRIDER_TOKEN=$(cat "$value") || die "The token can't be read from $value"
         export OUTRIDER_TOKEN
+        unset OUTRIDER_TOKEN_FILE
         ;;
       --from) from=$value ;;
       --key) key=$value ;;

@@ -117,8 +117,10 @@ export class World {
       encoding: "utf8",
       env: { PATH: process.env["PATH"], HOME: "/root", ...env },
       timeout: 60_000,
+      // What was unshared waits for its child whatever else comes.
+      killSignal: "SIGKILL",
     });
-    if (error !== undefined) throw error;
+    if (error !== undefined) throw new Error(`${error.message}: ${command.join(" ")}\n${stdout}${stderr}`);
     return { code: status ?? (signal === null ? -1 : 128), stdout, stderr };
   }
 
