@@ -6,6 +6,12 @@ import { Device } from "../../src/environment/device/device.ts";
 import { pushMade } from "../../src/environment/registry/deliver.ts";
 import type { RegistryLine } from "../../src/environment/registry/line.ts";
 import { renewDevice, type RenewOptions } from "../../src/environment/registry/renew.ts";
+import { verifying } from "../../src/cli/run/environments.ts";
+import { madeText } from "../../src/environment/made.ts";
+import { runtime } from "../../src/runtime/runtime.ts";
+import { commentOf } from "../../src/trust/keys.ts";
+import { signedHash } from "../../src/trust/minisign.ts";
+import { makeSecretKey } from "../../src/trust/secret_key.ts";
 import { SEED } from "../seed.ts";
 import { bytesOf, digestOf, type Registry, withRegistry } from "../gateway/registry_rig.ts";
 import { withFiles } from "../rig.ts";
@@ -124,3 +130,31 @@ test(
     assert.ok(Cut.name);
   }),
 );
+
+test("renewal: with keys that are trusted, a record is taken signed by one, and none that is older", () =>
+  withFiles({}, async (folder) => {
+    const [ours, other] = await Promise.all([makeSecretKey(), makeSecretKey()]);
+    const take = verifying(ours.publicKey.text, { folder: join(folder, "environment"), runtime });
+    const signed = async (text: string, version: number, key = ours) =>
+      await key.sign(signedHash(new TextEncoder().encode(text)), commentOf({ version }));
+    const [record, next] = ["1.0.0", "1.1.0"].map((version) =>
+      madeText({ outriderMade: 1, name: "probe", version, outrider: "0", kinds: [], files: [], used: [] })
+    ) as [string, string];
+    await take(next, await signed(next, 7));
+    await take(next, await signed(next, 7));
+    const refused: [RegExp, string, string | undefined][] = [
+      [/probe is not signed, and OUTRIDER_TRUST asks for it/, next, undefined],
+      [/signed by key .*, which is not trusted here/, next, await signed(next, 8, other)],
+      [/is not what key .* has signed/, next, await signed(record, 8)],
+      [/Version 6 of environment probe is older than version 7/, record, await signed(record, 6)],
+      [
+        /Version 7 of environment probe was taken before with other contents/,
+        record,
+        await signed(record, 7),
+      ],
+    ];
+    for (const [message, text, signature] of refused) {
+      await assert.rejects(take(text, signature), { code: "OUTRIDER_TRUST", message });
+    }
+    await take(record, await signed(record, 8));
+  }));

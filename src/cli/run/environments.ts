@@ -61,7 +61,7 @@ export function environmentsHere(
 }
 
 /** How the record of an environment is held to the keys that are trusted, and to the versions that were taken. */
-function verifying(
+export function verifying(
   trust: string,
   { folder, runtime }: Place,
 ): (text: string, signature: string | undefined) => Promise<void> {
