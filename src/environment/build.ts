@@ -97,10 +97,13 @@ function inputOf(
   const { pipeline, runtime: base = "bun" } = environment;
   const executables = new Executables(base, { cache, work, progress });
   let bundled: Promise<BundledPipeline | undefined> | undefined;
-  const bundle = () =>
-    bundled ??= pipeline?.from === "file"
-      ? travellingPipeline(pathIn(folder, pipeline.path))
-      : Promise.resolve(undefined);
+  const make = async () => {
+    if (pipeline?.from !== "file") return undefined;
+    const made = await travellingPipeline(pathIn(folder, pipeline.path));
+    for (const { name, ...about } of made.packages) used({ name: `npm:${name}`, ...about });
+    return made;
+  };
+  const bundle = () => bundled ??= make();
   return {
     environment,
     folder,

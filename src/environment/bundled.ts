@@ -6,7 +6,8 @@ import { type Bundle, bundleText, isBundle } from "../pipeline/document/bundle.t
 import { readJson } from "../pipeline/document/json_text.ts";
 import { loadDocument } from "../run/loading.ts";
 import { runtime } from "../runtime/runtime.ts";
-import { bundlePipeline } from "./bundling.ts";
+import { bundleOf } from "./bundling.ts";
+import type { BundledPackage } from "./packages.ts";
 
 /** A bundle as a text. */
 export interface BundledPipeline {
@@ -14,16 +15,18 @@ export interface BundledPipeline {
   readonly name: string;
   readonly hash: string;
   readonly text: string;
+  /** Those whose code is in it; none of a bundle that is taken as it is. */
+  readonly packages: readonly BundledPackage[];
   /** A name for its file, after the pipeline's. */
   readonly file: string;
   /** In the words that a person reads behind the file's name. */
   readonly summary: string;
 }
 
-/** Bundles a pipeline. @param file A path or URL, as `run` takes it. @throws {Error} What `bundlePipeline` throws. */
+/** Bundles a pipeline. @param file A path or URL, as `run` takes it. @throws {Error} What `bundleOf` throws. */
 export async function bundledPipeline(file: string): Promise<BundledPipeline> {
-  const bundle = await bundlePipeline(file);
-  return described(bundle, bundleText(bundle));
+  const { bundle, packages } = await bundleOf(file);
+  return described(bundle, bundleText(bundle), packages);
 }
 
 /** The same, where a bundle is taken as it is. @throws {PipelineError} If it is none that is whole. */
@@ -33,10 +36,15 @@ export async function travellingPipeline(file: string): Promise<BundledPipeline>
   if (!isBundle(value)) return await bundledPipeline(file);
   await loadDocument(file);
   const bundle = value as Bundle;
-  return described(bundle, bundleText(bundle));
+  // What it was made of, only who has made it knows.
+  return described(bundle, bundleText(bundle), []);
 }
 
-function described({ manifest, hash }: Bundle, text: string): BundledPipeline {
+function described(
+  { manifest, hash }: Bundle,
+  text: string,
+  packages: readonly BundledPackage[],
+): BundledPipeline {
   const { name } = manifest;
   const count = Object.keys(manifest.tasks).length;
   const tasks = count === 1 ? "1 task" : `${count} tasks`;
@@ -44,6 +52,7 @@ function described({ manifest, hash }: Bundle, text: string): BundledPipeline {
     name,
     hash,
     text,
+    packages,
     file: fileNameOf(name),
     summary: `${name}, ${tasks}, ${text.length} characters, hash ${hash}`,
   };

@@ -13,6 +13,7 @@ import { kindOf } from "../pipeline/kinds/list.ts";
 import { resolveModule } from "../pipeline/load/modules.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { bundleCode, BundlingError } from "./code.ts";
+import type { BundledPackage } from "./packages.ts";
 
 /**
  * Bundles a pipeline with the code of its tasks.
@@ -22,28 +23,40 @@ import { bundleCode, BundlingError } from "./code.ts";
  * @throws {BundlingError} If esbuild is not there, or a module can't be bundled.
  */
 export async function bundlePipeline(file: string): Promise<Bundle> {
-  const url = /^(file|data):/i.test(file) ? file : runtime.fileUrl(file);
-  const bundle = /\.json$/i.test(url) ? await bundleManifest(file) : await bundleModule(url);
-  // What was made is what will run: it is loaded as a device will load it.
-  await loadDocument(bundle as unknown as Record<string, unknown>);
-  return bundle;
+  return (await bundleOf(file)).bundle;
 }
 
-async function bundleManifest(file: string): Promise<Bundle> {
+/** A bundle, and what is in it of others. */
+export interface MadeBundle {
+  readonly bundle: Bundle;
+  readonly packages: readonly BundledPackage[];
+}
+
+/** The same, with the packages whose code is in it. */
+export async function bundleOf(file: string): Promise<MadeBundle> {
+  const url = /^(file|data):/i.test(file) ? file : runtime.fileUrl(file);
+  const made = /\.json$/i.test(url) ? await bundleManifest(file) : await bundleModule(url);
+  // What was made is what will run: it is loaded as a device will load it.
+  await loadDocument(made.bundle as unknown as Record<string, unknown>);
+  return made;
+}
+
+async function bundleManifest(file: string): Promise<MadeBundle> {
   const { document, base } = await loadDocument(file);
   const entry = new Entry(base);
   const manifest = bundled(document, entry);
   const files = await read(entry.carried);
-  if (entry.empty) return await makeBundle(manifest, "", files);
-  return await makeBundle(manifest, await bundleCode(entry.text(), { base, name: document.name }), files);
+  if (entry.empty) return { bundle: await makeBundle(manifest, "", files), packages: [] };
+  const { code, packages } = await bundleCode(entry.text(), { base, name: document.name });
+  return { bundle: await makeBundle(manifest, code, files), packages };
 }
 
 /** The module is bundled before it is looked at: so it may import "outrider" where no runtime would find that. */
-async function bundleModule(url: string): Promise<Bundle> {
+async function bundleModule(url: string): Promise<MadeBundle> {
   const path = JSON.stringify(runtime.filePath(url));
   const entry = `export * from ${path};\nimport * as all from ${path};\nexport default all.default;`;
   const name = /([^/]+?)(\.\w+)?$/.exec(decodeURIComponent(url))?.[1] ?? "pipeline";
-  const code = await bundleCode(entry, { base: url, name });
+  const { code, packages } = await bundleCode(entry, { base: url, name });
   const module = moduleOf(code);
   const { document } = await loadDocument(module, { base: url });
   const carried = new Carried(url);
@@ -53,7 +66,7 @@ async function bundleModule(url: string): Promise<Bundle> {
     takeFile: (file, kind) => carried.take(file, kind),
   };
   const manifest = bundled(document, own);
-  return await makeBundle(manifest, code, await read(carried));
+  return { bundle: await makeBundle(manifest, code, await read(carried)), packages };
 }
 
 async function read(carried: Carried): Promise<CarriedFiles | undefined> {

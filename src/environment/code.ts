@@ -6,11 +6,20 @@
 import type { Message, Plugin } from "esbuild";
 import { MAX_CODE_BYTES } from "../pipeline/document/bundle.ts";
 import { runtime } from "../runtime/runtime.ts";
+import { pathIn } from "../runtime/disk.ts";
+import { type BundledPackage, packagesOf } from "./packages.ts";
 
 /** A pipeline can't be bundled. */
 export class BundlingError extends Error {
   readonly code = "OUTRIDER_BUNDLING";
   override name = "BundlingError";
+}
+
+/** One module made of many. */
+export interface BundledCode {
+  readonly code: string;
+  /** Those whose code is in it. */
+  readonly packages: readonly BundledPackage[];
 }
 
 type Esbuild = typeof import("esbuild");
@@ -25,15 +34,16 @@ type Esbuild = typeof import("esbuild");
 export async function bundleCode(
   contents: string,
   { base, name }: { readonly base: string; readonly name: string },
-): Promise<string> {
+): Promise<BundledCode> {
   const esbuild = await loadEsbuild();
   const folder = runtime.filePath(new URL(".", base).href);
   try {
-    const { outputFiles } = await esbuild.build({
+    const { outputFiles, metafile } = await esbuild.build({
       absWorkingDir: folder,
       stdin: { contents, resolveDir: folder, sourcefile: "outrider-bundle.js", loader: "js" },
       bundle: true,
       write: false,
+      metafile: true,
       format: "esm",
       platform: "node",
       target: "es2024",
@@ -42,7 +52,12 @@ export async function bundleCode(
       logLevel: "silent",
       plugins: [plugin],
     });
-    return withinLimit(finished(outputFiles[0]!.text, name));
+    const [output] = Object.values(metafile.outputs);
+    const inputs = Object.entries(output!.inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0);
+    return {
+      code: withinLimit(finished(outputFiles[0]!.text, name)),
+      packages: await packagesOf(inputs.map(([path]) => pathIn(folder, path))),
+    };
   } catch (error) {
     throw explained(error);
   } finally {

@@ -35,8 +35,13 @@ export interface UsedPart {
   readonly name: string;
   readonly version: string;
   readonly target?: Target;
-  /** `sha512:` or `sha256:` and lower-case hexadecimal, of the package's file. */
-  readonly digest: string;
+  /**
+   * `sha512:` or `sha256:` and lower-case hexadecimal, of the package's file. Absent for what is in a bundle: that is
+   * made of what lies unpacked, and the files of the record have its digest.
+   */
+  readonly digest?: string;
+  /** As its author writes it. */
+  readonly licence?: string;
 }
 
 /** What was made. */
@@ -84,7 +89,13 @@ const madeSchema = closed({
     v.maxLength(10_000),
   ),
   used: v.pipe(
-    v.array(closed({ name: text, version: text, target: v.optional(v.picklist(TARGETS)), digest })),
+    v.array(closed({
+      name: text,
+      version: text,
+      target: v.optional(v.picklist(TARGETS)),
+      digest: v.optional(digest),
+      licence: v.optional(text),
+    })),
     v.maxLength(10_000),
   ),
 }) as Schema<MadeRecord>;

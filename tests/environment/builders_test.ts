@@ -1,7 +1,7 @@
 /** The seam of the builders of environments: a made-up one is added by its file alone, and what is told of files is true. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { buildEnvironment, type BuildRequest } from "../../src/environment/build.ts";
@@ -98,6 +98,26 @@ test("environments: an executable with files is refused, since it has no place f
       /probe: files: Files can't travel in/,
     );
     assert.deepEqual(readdirSync(folder), []);
+  }));
+
+test("environments: what is built of a pipeline tells the packages whose code is in it", () =>
+  withFiles({
+    "t.mjs": 'export { a } from "doubler";',
+    "p.json": { outrider: 1, name: "p", tasks: { a: { run: { module: "./t.mjs", export: "a" } } } },
+  }, async (folder) => {
+    const at = join(folder, "node_modules/doubler");
+    mkdirSync(at, { recursive: true });
+    writeFileSync(join(at, "index.mjs"), "export const a = () => 1;");
+    const about = { name: "doubler", version: "2.1.0", license: "MIT", main: "index.mjs" };
+    writeFileSync(join(at, "package.json"), JSON.stringify(about));
+    const { record, out } = await built(folder, { kinds: ["bundle"] }, {
+      pipeline: { from: "file", path: "p.json" },
+    });
+    assert.deepEqual(record.used, [{ name: "npm:doubler", version: "2.1.0", licence: "MIT" }]);
+    assert.deepEqual(record, readMade(readFileSync(join(out, MADE_FILE), "utf8"), "record"));
+    const { components } = JSON.parse(readFileSync(join(out, SBOM_FILE), "utf8"));
+    assert.ok(components.some(({ purl }: { purl?: string }) => purl === "pkg:npm/doubler@2.1.0"));
+    assert.match(usedTable(record), /^npm:doubler +2\.1\.0 +MIT$/m);
   }));
 
 test("environments: a bundle is one file, named after its pipeline", () =>

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { bundlePipeline } from "../../src/environment/bundling.ts";
+import { bundleOf, bundlePipeline } from "../../src/environment/bundling.ts";
 import { loadPlan } from "../../src/run/loading.ts";
 import {
   type Bundle,
@@ -118,6 +118,40 @@ test("the same sources give the same bundle, wherever they lie", async () => {
   const hash = () => withSources(async (folder) => (await bundlePipeline(join(folder, "p.json"))).hash);
   assert.equal(await hash(), await hash());
 });
+
+test("a bundle is made with the packages whose code is in it, each once, by what it says of itself", () =>
+  withSources(async (folder) => {
+    const { bundle, packages } = await bundleOf(join(folder, "p.json"));
+    assert.equal(bundle.hash, (await bundlePipeline(join(folder, "p.json"))).hash);
+    assert.deepEqual(packages, [{ name: "doubler", version: "unknown" }]);
+    const put = (name: string, about: object, index = "") => {
+      const at = join(folder, "node_modules", name);
+      mkdirSync(at, { recursive: true });
+      writeFileSync(join(at, "package.json"), JSON.stringify({ main: "index.mjs", ...about }));
+      writeFileSync(join(at, "index.mjs"), index);
+    };
+    const code = "export const is = (x) => x + Math.random();";
+    const all = 'import { is as b } from "b"; import { is as c } from "@s/c";\n';
+    put(
+      "a",
+      { name: "a", version: "1.0.0", license: { type: "MIT" } },
+      `${all}export const is = (x) => b(c(x));`,
+    );
+    put("b", { name: "b", version: "2.0.0", licenses: [{ type: "MIT" }, { type: "ISC" }] }, code);
+    put("@s/c", { name: "@s/c", version: "3.0.0", license: "Apache-2.0" }, `import "b2";\n${code}`);
+    put("@s/c/node_modules/b2", { name: "b", version: "1.0.0", license: 5 }, "globalThis.b2 = 1;");
+    put("unused", { name: "unused", version: "1.0.0", sideEffects: false }, code);
+    const task = 'import { is } from "a"; import { is as no } from "unused"; export const t = () => is(1);';
+    writeFileSync(join(folder, "t.mjs"), task);
+    const manifest = { outrider: 1, name: "p", tasks: { t: { run: { module: "./t.mjs", export: "t" } } } };
+    writeFileSync(join(folder, "t.json"), JSON.stringify(manifest));
+    assert.deepEqual((await bundleOf(join(folder, "t.json"))).packages, [
+      { name: "@s/c", version: "3.0.0", licence: "Apache-2.0" },
+      { name: "a", version: "1.0.0", licence: "MIT" },
+      { name: "b", version: "1.0.0" },
+      { name: "b", version: "2.0.0", licence: "MIT OR ISC" },
+    ]);
+  }));
 
 test("a bundle that was changed is refused, whatever was changed", () =>
   withSources(async (folder) => {

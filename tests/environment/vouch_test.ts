@@ -38,6 +38,8 @@ const RECORD: MadeRecord = {
     { name: "npm:@oven/bun-linux-x64", version: "1.4.5", target: "linux-x64", digest: `sha512:${HEX}${HEX}` },
     { name: "pypi:scapy", version: "2.5.0", digest: `sha256:${HEX}` },
     { name: "image:base", version: "1", digest: `sha256:${HEX}` },
+    { name: "npm:left", version: "1.0.0", licence: "(MIT OR Apache-2.0)" },
+    { name: "npm:right", version: "1.0.0", licence: "SEE LICENSE IN LICENSE.md" },
   ],
 };
 
@@ -58,6 +60,9 @@ test("the bill of materials is valid by CycloneDX's own schema, and the same rec
   assert.ok(validate(bill), JSON.stringify(valid.errors));
   assert.equal(await sbomText(JSON.parse(JSON.stringify(RECORD))), text);
   assert.notEqual(JSON.parse(await sbomText({ ...RECORD, version: "2" })).serialNumber, bill.serialNumber);
+  const [left, right] = bill.components.slice(6, 8);
+  assert.deepEqual([left.licenses, left.hashes], [[{ expression: "(MIT OR Apache-2.0)" }], undefined]);
+  assert.deepEqual(right.licenses, [{ license: { name: "SEE LICENSE IN LICENSE.md" } }]);
   const { version: _, ...unversioned } = RECORD;
   assert.ok(
     validate(JSON.parse(await sbomText({ ...unversioned, files: [], used: [] }))),
@@ -81,6 +86,8 @@ test("packages have the addresses that scanners know", () => {
     "pkg:npm/%40oven/bun-linux-x64@1.4.5",
     "pkg:pypi/scapy@2.5.0",
     undefined,
+    "pkg:npm/left@1.0.0",
+    "pkg:npm/right@1.0.0",
   ]);
 });
 
@@ -100,6 +107,7 @@ test("the provenance names what was made and what it was made of, and nothing of
     uri: "pkg:npm/%40oven/bun-linux-x64@1.4.5",
     digest: { sha512: `${HEX}${HEX}` },
   });
+  assert.deepEqual(predicate.buildDefinition.resolvedDependencies[5], { uri: "pkg:npm/left@1.0.0" });
   assert.equal(provenanceText(JSON.parse(JSON.stringify(RECORD))), provenanceText(RECORD));
 });
 

@@ -35,7 +35,7 @@ export function madeTable({ files }: MadeRecord): string {
 export function usedTable({ used }: MadeRecord): string {
   if (used.length === 0) return "";
   const lines = used.map((
-    { name, version, target = "", digest },
-  ) => [name, version, target, digest.slice(0, 23)]);
-  return `\n${columns([["of others", "version", "target", "digest"], ...lines])}`;
+    { name, version, target = "", digest = "", licence = "" },
+  ) => [name, version, target, digest.slice(0, 23), licence]);
+  return `\n${columns([["of others", "version", "target", "digest", "licence"], ...lines])}`;
 }

@@ -23,7 +23,7 @@ export function provenanceText({ name, version, outrider, kinds, files, used }: 
         externalParameters: { name, ...(version !== undefined && { version }), kinds, targets },
         resolvedDependencies: used.map((part) => ({
           uri: purlOf(part) ?? part.name,
-          digest: digestsOf(part),
+          ...(part.digest !== undefined && { digest: digestsOf(part.digest) }),
         })),
       },
       runDetails: { builder: { id: "urn:outrider:environment-build", version: { outrider } } },
@@ -32,7 +32,7 @@ export function provenanceText({ name, version, outrider, kinds, files, used }: 
   return `${JSON.stringify(statement, null, 2)}\n`;
 }
 
-function digestsOf({ digest }: MadeRecord["used"][number]): Record<string, string> {
+function digestsOf(digest: string): Record<string, string> {
   const [algorithm = "", content = ""] = digest.split(":");
   return { [algorithm]: content };
 }

@@ -1,7 +1,7 @@
 /**
  * Owns what is told of what is in an environment: a bill of materials, CycloneDX 1.6, made of the record of what was built.
  * Must not know how anything is built, nor where the bill is put.
- * Invariant: pure: the same record gives the same text, without clock and chance; each part has its digest.
+ * Invariant: pure: the same record gives the same text, without clock and chance; each part that came as a file has its digest.
  */
 import { sha256 } from "../../base/bytes.ts";
 import { type MadeRecord, madeText, type UsedPart } from "../made.ts";
@@ -59,17 +59,25 @@ function component<T extends object>(ref: string, about: T): T & { readonly "bom
 }
 
 function partOf(part: UsedPart) {
-  const { name, version, target, digest } = part;
+  const { name, version, target, digest, licence } = part;
   const purl = purlOf(part);
-  const [algorithm = "", content = ""] = digest.split(":");
+  const [algorithm = "", content = ""] = digest?.split(":") ?? [];
   return component(`${name}@${version}${target === undefined ? "" : ` ${target}`}`, {
     type: "library",
     name: name.replace(/^[a-z]+:/, ""),
     version,
     ...(purl !== undefined && { purl }),
-    hashes: [{ alg: algorithm.replace("sha", "SHA-"), content }],
+    ...(digest !== undefined && { hashes: [{ alg: algorithm.replace("sha", "SHA-"), content }] }),
+    ...(licence !== undefined && { licenses: [licenceOf(licence)] }),
     ...(target !== undefined && { properties: [{ name: "outrider:target", value: target }] }),
   });
+}
+
+/** An SPDX expression, or else what its author calls it. */
+function licenceOf(licence: string) {
+  return /^\(*[\w.+-]+\)*( (AND|OR|WITH) \(*[\w.+-]+\)*)*$/.test(licence) && licence !== "UNLICENSED"
+    ? { expression: licence }
+    : { license: { name: licence } };
 }
 
 /** A UUID made of a digest (version 8: of what one likes). */
