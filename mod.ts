@@ -16,7 +16,7 @@ export { run } from "./src/run/library.ts";
 export { Pipeline, pipeline } from "./src/pipeline/builder/builder.ts";
 export type * from "./src/pipeline/builder/types.ts";
 export type * from "./src/model/context.ts";
-export type { Capability } from "./src/model/capability.ts";
+export { CAPABILITIES, type Capability } from "./src/model/capability.ts";
 export type { JournalErrorCode, OutriderErrorCode, StoreErrorCode } from "./src/model/error_code.ts";
 export type { AttemptResult, ErrorData, ErrorFrame, On, Outcome, RunState } from "./src/model/outcome.ts";
 export { PipelineError, type Problem } from "./src/model/problem.ts";

@@ -93,7 +93,7 @@ function registryAddresses(files: readonly string[]): string[] {
   return files.flatMap((file) => {
     if (file.endsWith(".npmrc")) return [`${file} is in git: settings for a registry belong to the machine`];
     return readable(file)!.split("\n").flatMap((line, at) => {
-      const found = /"resolved"\s*:|\bregistry\.[\w-]+\.\w+/.exec(line)?.[0] ??
+      const found = /"resolved"\s*:|\bregistry\.[\w-]+\.\w+\b(?!\()/.exec(line)?.[0] ??
         here.find((host) => line.includes(host));
       return found === undefined ? [] : [`${file}:${at + 1} names a registry (${found}): take it out`];
     });

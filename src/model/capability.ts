@@ -4,7 +4,7 @@
  * Invariant: each stands at the number of its bit (capabilities(7)).
  */
 
-/** All of them, without `CAP_`. */
+/** All capabilities of Linux, without `CAP_`, each at the number of its bit. */
 export const CAPABILITIES = [
   "CHOWN",
   "DAC_OVERRIDE",

@@ -255,6 +255,13 @@ export class FakeRuntime implements CliRuntime {
   cwd: CliRuntime["cwd"] = () => "/here";
   shieldStdout: CliRuntime["shieldStdout"] = () => () => {};
 
+  about: CliRuntime["about"] = (path) => {
+    const text = this.files.get(path);
+    return Promise.resolve(
+      text === undefined ? undefined : { size: text.length, isFile: true, isFolder: false },
+    );
+  };
+
   remove: CliRuntime["remove"] = (path) => Promise.resolve(void this.files.delete(path));
 
   askSocket: CliRuntime["askSocket"] = () => Promise.reject(new Error("nobody answers"));
