@@ -88,7 +88,7 @@ test("each base is on record with its digests, for each target that it is made f
     /There is no package of node for it: take "runtime": "bun" or "deno"/,
   );
   assert.throws(() => hostTarget("plan9-mips"), /can't be made on plan9-mips/);
-  assert.match(usedBase(baseOf("bun", "linux-x64"), "linux-x64").digest, /^sha512:/);
+  assert.match(usedBase(baseOf("bun", "linux-x64"), "linux-x64").digest!, /^sha512:/);
 });
 
 test("a base is downloaded once, and verified each time", () =>
