@@ -3,6 +3,7 @@
  * Must not know any kind.
  * Invariant: the record is written last, when every file that it names is whole; one build at a time in a folder.
  */
+import { messageOf } from "../base/message.ts";
 import type { BuildInput, BuildOutput } from "./builders/builder.ts";
 import { BUILDERS } from "./builders/list.ts";
 import { type BundledPipeline, travellingPipeline } from "./bundled.ts";
@@ -142,7 +143,11 @@ function outputOf(
     async file(name, from, { target, mode = 0o644, digest } = {}) {
       await begin();
       const path = pathIn(output, name);
-      await writeWhole(path, from, mode);
+      try {
+        await writeWhole(path, from, mode);
+      } catch (error) {
+        throw new EnvironmentError(path, `It can't be written: ${messageOf(error)}`, { cause: error });
+      }
       const written = await digestOf(path, "sha256");
       const made: MadeFile = {
         name,

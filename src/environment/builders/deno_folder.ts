@@ -32,9 +32,9 @@ const WINDOWS = [
   "",
 ].join("\r\n");
 
-/** `NAME-TARGET/`, in which `outrider` is started. */
+/** `NAME-TARGET.deno/`, in which `outrider` is started. */
 export async function denoFolder(input: BuildInput, target: Target, out: BuildOutput): Promise<void> {
-  const folder = `${input.environment.name}-${target}`;
+  const folder = `${input.environment.name}-${target}.deno`;
   const windows = target.startsWith("windows-");
   const put = (name: string, from: Parameters<BuildOutput["file"]>[1], mode = 0o644) =>
     out.file(`${folder}/${name}`, from, { target, mode });

@@ -253,7 +253,7 @@ test("the folder of Deno runs the pipeline inside, called by a link, and obeys n
   mkdirSync(cwd);
   writeFileSync(join(cwd, "deno.json"), '{"imports":{"node:fs":"./evil.js","node:os":"./evil.js"}}');
   writeFileSync(join(cwd, ".env"), "EVIL=1\n");
-  symlinkSync(join(path, "out/probe-linux-x64/outrider"), join(cwd, "probe"));
+  symlinkSync(join(path, "out/probe-linux-x64.deno/outrider"), join(cwd, "probe"));
   const { code, stderr } = await run([join(cwd, "probe")], { cwd, env: { ...SET, PATH: "/usr/bin:/bin" } });
   assert.equal(code, 0, stderr);
   assert.match(stderr, /built in, built in, undefined on x64/);
