@@ -76,9 +76,9 @@ test(
       },
     });
     const disk = new LosingDisk();
-    const told: (string | undefined)[] = [];
-    const verify = (text: string, signature: string | undefined) => {
-      told.push(JSON.parse(text).name, signature);
+    const told: string[] = [];
+    const verify = (text: string, signatures: readonly string[]) => {
+      told.push(JSON.parse(text).name, ...signatures);
       return Promise.reject(new Error("signed by another key"));
     };
     await assert.rejects(renew(reference, { line, disk, verify }), /signed by another key/);
@@ -134,7 +134,8 @@ test(
 test("renewal: with keys that are trusted, a record is taken signed by one, and none that is older", () =>
   withFiles({}, async (folder) => {
     const [ours, other] = await Promise.all([makeSecretKey(), makeSecretKey()]);
-    const take = verifying(ours.publicKey.text, { folder: join(folder, "environment"), runtime });
+    const verify = verifying(ours.publicKey.text, { folder: join(folder, "environment"), runtime });
+    const take = (text: string, ...signatures: string[]) => verify(text, signatures);
     const signed = async (text: string, version: number, key = ours) =>
       await key.sign(signedHash(new TextEncoder().encode(text)), commentOf({ version }));
     const [record, next] = ["1.0.0", "1.1.0"].map((version) =>
@@ -142,8 +143,8 @@ test("renewal: with keys that are trusted, a record is taken signed by one, and 
     ) as [string, string];
     await take(next, await signed(next, 7));
     await take(next, await signed(next, 7));
-    const refused: [RegExp, string, string | undefined][] = [
-      [/probe is not signed, and OUTRIDER_TRUST asks for it/, next, undefined],
+    const refused: [RegExp, string, string?][] = [
+      [/probe is not signed, and OUTRIDER_TRUST asks for it/, next],
       [/signed by key .*, which is not trusted here/, next, await signed(next, 8, other)],
       [/is not what key .* has signed/, next, await signed(record, 8)],
       [/Version 6 of environment probe is older than version 7/, record, await signed(record, 6)],
@@ -153,8 +154,11 @@ test("renewal: with keys that are trusted, a record is taken signed by one, and 
         await signed(record, 7),
       ],
     ];
-    for (const [message, text, signature] of refused) {
-      await assert.rejects(take(text, signature), { code: "OUTRIDER_TRUST", message });
+    for (const [message, text, ...signatures] of refused) {
+      await assert.rejects(take(text, ...signatures.flatMap((each) => each ?? [])), {
+        code: "OUTRIDER_TRUST",
+        message,
+      });
     }
     await take(record, await signed(record, 8));
   }));

@@ -129,6 +129,10 @@ test("pull and install with OUTRIDER_TRUST take from a registry what a trusted k
         await pushMade(delivery(lineTo(registry), join(folder, tag)), [tag]);
       };
       const line = lineTo(registry);
+      const again = async (tag: string, key: SecretKey, version: number) => {
+        await signFiles(join(folder, tag), key, version);
+        await pushMade(delivery(line, join(folder, tag)), [tag]);
+      };
       const at = async (tag: string) => {
         const found = (await manifestOf(line, "probe", tag))!;
         const { text } = (await recordOf({ line, repository: "probe" }, found))!;
@@ -167,6 +171,13 @@ test("pull and install with OUTRIDER_TRUST take from a registry what a trusted k
         await assert.rejects(at("other"), /is signed by key \w+, which is not trusted here/);
         await push("signed", ours);
         assert.equal((await at("signed")).version, 3);
+        // The same record signed anew, and by somebody else: the newest counts of those by a trusted key.
+        for (const [key, version] of [[ours, 5], [other, 9], [ours, 4]] as const) {
+          await again("signed", key, version);
+        }
+        assert.equal((await at("signed")).version, 5);
+        await again("other", ours, 4);
+        assert.equal((await at("other")).version, 4);
         const good = await run("pull", "probe:signed", "-o", "out");
         assert.deepEqual([good.code, good.stderr.includes("rror")], [0, false], good.stderr);
         assert.ok(readdirSync(join(folder, "out")).includes(MADE_FILE));

@@ -43,11 +43,11 @@ export async function trustedAt(
   { found, text }: { readonly found: FoundManifest; readonly text: string },
   trusting: Trust,
 ): Promise<Taken> {
-  const { recordSignature } = await import("../../environment/registry/deliver.ts");
+  const { recordSignatures } = await import("../../environment/registry/deliver.ts");
   const { MADE_FILE } = await import("../../environment/made.ts");
   const { trustedRecord } = await import("../run/trusted.ts");
-  const signature = await recordSignature(delivery, found.descriptor.digest, MADE_FILE);
-  return await trustedRecord({ text, signature }, trusting);
+  const signatures = await recordSignatures(delivery, found.descriptor.digest, MADE_FILE);
+  return await trustedRecord({ text, signatures }, trusting);
 }
 
 /** The line to the gateway that options or the environment name. */

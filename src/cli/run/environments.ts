@@ -64,10 +64,10 @@ export function environmentsHere(
 export function verifying(
   trust: string,
   { folder, runtime }: Place,
-): (text: string, signature: string | undefined) => Promise<void> {
-  return async (text, signature) => {
+): (text: string, signatures: readonly string[]) => Promise<void> {
+  return async (text, signatures) => {
     const { trustedRecord, versionsIn } = await import("./trusted.ts");
-    const taken = await trustedRecord({ text, signature }, { trust, runtime });
+    const taken = await trustedRecord({ text, signatures }, { trust, runtime });
     await versionsIn(`${folder}/versions.json`, runtime).take(taken);
   };
 }

@@ -21,21 +21,34 @@ export interface Trust {
   readonly runtime: Pick<Runtime, "readText" | "about">;
 }
 
-/** Holds a record that lies in a registry to the keys. @throws {TrustError} If none of them has signed it. */
+/**
+ * Holds a record that lies in a registry to the keys; of several signatures that count, the highest version does.
+ *
+ * @throws {TrustError} If no signature is that of one of the keys.
+ */
 export async function trustedRecord(
-  { text, signature }: { readonly text: string; readonly signature: string | undefined },
+  { text, signatures }: { readonly text: string; readonly signatures: readonly string[] },
   trusting: Trust,
 ): Promise<Taken> {
   const { name } = readMade(text, "The environment");
   const what = `The environment ${name}`;
   const keys = await keysOf(trusting);
-  if (signature === undefined) {
-    throw new TrustError(
-      `${what} is not signed, and OUTRIDER_TRUST asks for it: sign it, and push it again`,
-    );
+  const hash = signedHash(new TextEncoder().encode(text));
+  let version = 0;
+  let refused = new TrustError(
+    `${what} is not signed, and OUTRIDER_TRUST asks for it: sign it, and push it again`,
+  );
+  for (const signature of signatures) {
+    try {
+      version = Math.max(version, versionOf(await verify(hash, { signature, keys, what }), what));
+    } catch (error) {
+      // Whoever may push may add one, and that takes nothing from the others.
+      if (!(error instanceof TrustError)) throw error;
+      refused = error;
+    }
   }
-  const verified = await verify(signedHash(new TextEncoder().encode(text)), { signature, keys, what });
-  return { name: `environment ${name}`, version: versionOf(verified, what), hash: await sha256(text) };
+  if (version === 0) throw refused;
+  return { name: `environment ${name}`, version, hash: await sha256(text) };
 }
 
 /**

@@ -27,6 +27,8 @@ import { type Sendable, sendBlob, sendManifest } from "./push.ts";
 
 /** Largest file that is read whole: a record, a signature. */
 const MAX_SMALL_BYTES = 16 * 1024 * 1024;
+/** Most signatures of one file that are looked at. */
+const MAX_SIGNATURES = 100;
 
 /** What is needed beside a line. */
 export interface Delivery {
@@ -244,19 +246,21 @@ export async function pullMade(
   return wanted;
 }
 
-/** The signature of a file, among what vouches for an index; nothing if there is none. */
-export async function recordSignature(
+/** The signatures of a file, among what vouches for an index: it may have been signed anew, and by several. */
+export async function recordSignatures(
   { line, repository }: Pick<Delivery, "line" | "repository">,
   digest: string,
   name: string,
-): Promise<string | undefined> {
+): Promise<readonly string[]> {
   const [ending, type] = VOUCHERS[0]!;
-  for (const each of await referrersOf(line, repository, { digest, type })) {
+  const signatures: string[] = [];
+  for (const each of (await referrersOf(line, repository, { digest, type })).slice(0, MAX_SIGNATURES)) {
     const found = await manifestOf(line, repository, each.digest);
     const layer = found?.manifest.layers.find(({ annotations }) => annotations?.[TITLE] === name + ending);
-    if (layer !== undefined) return new TextDecoder().decode(await smallBlob({ line, repository }, layer));
+    if (layer === undefined) continue;
+    signatures.push(new TextDecoder().decode(await smallBlob({ line, repository }, layer)));
   }
-  return undefined;
+  return signatures;
 }
 
 async function vouchersOf({ line, repository, folder }: Delivery, digest: string): Promise<void> {

@@ -9,7 +9,7 @@ import type { Device } from "../device/device.ts";
 import type { EnvironmentId } from "../device/standing.ts";
 import { MADE_FILE, type MadeFile } from "../made.ts";
 import { RegistryError } from "./error.ts";
-import { recordOf, recordSignature } from "./deliver.ts";
+import { recordOf, recordSignatures } from "./deliver.ts";
 import type { RegistryLine } from "./line.ts";
 import { blobOf, manifestOf } from "./pull.ts";
 import { referenceIn, referredBy } from "./reference.ts";
@@ -20,7 +20,7 @@ export interface RenewOptions {
   readonly device: Device;
   readonly target: Target;
   /** Verifies the record's text. @throws {Error} If it is not to be trusted. Default: whatever the gateway has is. */
-  readonly verify?: ((text: string, signature: string | undefined) => Promise<void>) | undefined;
+  readonly verify?: ((text: string, signatures: readonly string[]) => Promise<void>) | undefined;
   /** Told of the bytes that are here. */
   progress(bytes: number, of: number): void;
 }
@@ -38,7 +38,7 @@ export async function renewDevice(
     throw new RegistryError(`${text} is no environment at the gateway: push it there`);
   }
   if (verify !== undefined) {
-    await verify(made.text, await recordSignature({ line, repository }, found.descriptor.digest, MADE_FILE));
+    await verify(made.text, await recordSignatures({ line, repository }, found.descriptor.digest, MADE_FILE));
   }
   const file = made.record.files.find((each) => each.kind === "executable" && each.target === target);
   if (file === undefined) {
