@@ -1,0 +1,41 @@
+/**
+ * Owns virtual machines for tests: built of Debian's own packages and a real executable, and started under emulation.
+ * Must not know what is tested.
+ * Invariant: a machine is over when its promise settles, and its time is bounded.
+ */
+import { execFile } from "node:child_process";
+
+/** What a machine is started with. */
+export interface Machine {
+  readonly program: "qemu-system-x86_64" | "qemu-system-aarch64";
+  readonly args: readonly string[];
+}
+
+/** Emulation is slow, and slower beside other tests. */
+const MAX_MS = 240_000;
+
+/** Of each processor: emulated whole, since the machine that tests may be a virtual one itself. */
+const ALWAYS: Readonly<Record<Machine["program"], readonly string[]>> = {
+  "qemu-system-x86_64": ["-machine", "q35,accel=tcg", "-cpu", "max"],
+  // Signing of pointers by the book takes most of the time.
+  "qemu-system-aarch64": ["-machine", "virt,accel=tcg", "-cpu", "max,pauth-impdef=on"],
+};
+
+/** Starts a machine, and gives what its console said once it is over. The host is 10.0.2.2 to it. */
+export function boot({ program, args }: Machine): Promise<string> {
+  const all = [
+    ...ALWAYS[program],
+    ...["-m", "1024", "-nographic", "-no-reboot"],
+    ...["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="],
+    ...args,
+  ];
+  return new Promise((resolve, reject) => {
+    const child = execFile(program, all, { timeout: MAX_MS, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
+      // Escapes of the firmware, and what a terminal wants between lines.
+      const said = `${stdout}${stderr}`.replace(/\x1b\[[\d;=?]*[A-Za-z]|\x1bc|\r/g, "");
+      if (error === null) resolve(said);
+      else reject(new Error(`${program} ended by ${error.signal ?? error.code}: ${said.slice(-4000)}`));
+    });
+    child.stdin?.end();
+  });
+}
