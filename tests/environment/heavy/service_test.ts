@@ -110,11 +110,11 @@ function bootable(): World {
 testWith(
   [ROOT, "systemd-nspawn", "busybox"],
   "service: installed, started, sandboxed, upgraded, killed and purged on a real systemd",
-  () => {
+  async () => {
     const world = bootable();
     try {
       const one = join(world.path, "t/one");
-      compile("bun", one);
+      await compile("bun", one);
       const dies = program("4.0.0", "exit 1");
       world.put("dies", dies);
       const sha256 = createHash("sha256").update(fs.readFileSync(one)).digest("hex");
