@@ -49,7 +49,8 @@ export class ReadyTasks {
     const queue = () => new ReadyQueue(rank);
     this.#queues = [queue(), queue(), queue()];
     const known = new Map<string, number>();
-    this.#queueOf = Int32Array.from(alone, (place, task) => {
+    this.#queueOf = Int32Array.from({ length: alone.length }, (_, task) => {
+      const place = alone[task]!;
       if (place !== Aloneness.kept) return place;
       const key = processKeyOf(tasks[task]!.run!);
       const before = known.get(key);

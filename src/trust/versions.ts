@@ -80,7 +80,8 @@ export class Versions {
 
   async #write(taken: Kept): Promise<void> {
     try {
-      await this.#port.write(`${JSON.stringify({ outriderVersions: 1, taken })}\n`);
+      const text = JSON.stringify({ outriderVersions: 1, taken });
+      await this.#port.write(`${text}\n`);
     } catch (error) {
       throw new TrustError(
         `That it is taken can't be kept (${messageOf(error)}), and so it is not: make room on the disk`,

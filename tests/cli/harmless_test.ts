@@ -70,7 +70,7 @@ test("what is printed without more words is harmless; colours, JSON and bytes ar
   assert.deepEqual(printed, ["a", "\x1b[31ma", "\x1b[31ma\x1b[2J", '"\\u009b2J"']);
 });
 
-test("only the live view and the value of a key are printed as they are, and nothing gets past the outputs", () => {
+test("only the live view, steps and the value of a key are printed as they are, and nothing gets past the outputs", () => {
   const root = fileURLToPath(new URL("../../src", import.meta.url));
   const found: string[] = [];
   for (const name of readdirSync(root, { recursive: true, encoding: "utf8" }).sort()) {
@@ -88,6 +88,7 @@ test("only the live view and the value of a key are printed as they are, and not
     "cli/commands/store.ts: raw",
     "cli/view/paint.ts: coloured",
     "cli/view/region.ts: raw",
+    "cli/view/steps.ts: raw",
   ]);
 });
 

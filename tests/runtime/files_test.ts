@@ -68,7 +68,7 @@ test("files: a program whose value does not come within its timeout is timed out
       fatal: false,
       follows: false,
       timeoutMs: 1_200,
-      payload: JSON.stringify({ t: "t", r: { command: ["true"] } }),
+      payload: JSON.stringify({ t: "t", r: { command: ["sh", "-c", 'echo 1 > "$OUTRIDER_OUTPUT"'] } }),
     },
     runtime: { ...runtime, readText: () => new Promise<string>(() => {}) },
     environment: { PATH: process.env["PATH"]! },
