@@ -8,7 +8,7 @@ import type { BuildInput, BuildOutput } from "./builders/builder.ts";
 import { BUILDERS } from "./builders/list.ts";
 import { type BundledPipeline, travellingPipeline } from "./bundled.ts";
 import { carriedText } from "./carried_environment.ts";
-import { EnvironmentError } from "./document/error.ts";
+import { EnvironmentError, refusalsTold } from "./document/error.ts";
 import type { EnvironmentDocument, EnvironmentKind, Target } from "./document/schema.ts";
 import { Executables } from "./executable/executable.ts";
 import { byName, MADE_FILE, type MadeFile, type MadeRecord, madeText, type UsedPart } from "./made.ts";
@@ -36,7 +36,11 @@ export interface BuildRequest {
 }
 
 /** Builds an environment. @throws {Error} With a `code`, in words, what its builders throw. */
-export async function buildEnvironment(request: BuildRequest): Promise<MadeRecord> {
+export function buildEnvironment(request: BuildRequest): Promise<MadeRecord> {
+  return refusalsTold(request.output, () => built(request));
+}
+
+async function built(request: BuildRequest): Promise<MadeRecord> {
   const { environment, output } = request;
   const { name, version } = environment;
   const kinds = request.kinds ?? environment.kinds ?? ["executable"];

@@ -26,11 +26,18 @@ export interface Digested {
 /** A regular file's bytes. @param maxBytes A larger one is an error. */
 export async function readBytes(path: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const found = await aboutFile(path);
-  if (found !== undefined && !found.isFile) throw new Error(`${JSON.stringify(path)} is no regular file`);
+  if (found !== undefined && !found.isFile) {
+    throw refusal("EINVAL", `${JSON.stringify(path)} is no regular file`);
+  }
   if (found !== undefined && found.size > maxBytes) {
-    throw new Error(`${JSON.stringify(path)} has ${found.size} bytes, more than ${maxBytes}`);
+    throw refusal("EFBIG", `${JSON.stringify(path)} has ${found.size} bytes, more than ${maxBytes}`);
   }
   return new Uint8Array(await readFile(path));
+}
+
+/** As the system says it. */
+function refusal(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
 }
 
 /** The digest of a file, read piece by piece. */

@@ -7,6 +7,7 @@ import test from "node:test";
 import { buildEnvironment, type BuildRequest } from "../../src/environment/build.ts";
 import { BUILDERS } from "../../src/environment/builders/list.ts";
 import { MADE_FILE, readMade } from "../../src/environment/made.ts";
+import { placedBytes } from "../../src/environment/placed.ts";
 import { PROVENANCE_FILE } from "../../src/environment/vouch/provenance.ts";
 import { SBOM_FILE } from "../../src/environment/vouch/sbom.ts";
 import { madeTable, usedTable } from "../../src/cli/view/made_table.ts";
@@ -78,6 +79,32 @@ test("environments: what fails is told as the builder says it, and no record is 
       mkdirSync(join(out, "pin.txt"));
       await assert.rejects(built(folder, { kinds: ["vm"] }), /pin\.txt: It can't be written: /);
       assert.deepEqual(readdirSync(out).sort(), ["cards", "pin.txt"]);
+    })));
+
+test("environments: what the system refuses is told in words, and is no defect", () =>
+  withEntry(BUILDERS, cardBuilder, () =>
+    withFiles({ taken: "" }, async (folder) => {
+      const taken = join(folder, "taken");
+      const told = (message: RegExp) => ({ code: "OUTRIDER_ENVIRONMENT", message });
+      await assert.rejects(built(folder, { kinds: ["vm"], output: taken }), told(/taken: .*ENOTDIR|EEXIST/));
+      assert.equal(readFileSync(taken, "utf8"), "");
+      const input = (from: string) => ({
+        folder,
+        environment: {
+          outriderEnvironment: 1,
+          name: "probe",
+          targets: ["linux-x64"],
+          files: { "/opt/x": { from } },
+        } as const,
+      });
+      assert.equal((await placedBytes(input("taken"), "/opt/x", 1)).length, 0);
+      for (const [from, why] of [["none", /ENOENT/], [".", /no regular file/]] as const) {
+        const refused = placedBytes(input(from), "/opt/x", 1);
+        await assert.rejects(refused, told(/^probe: files\["\/opt\/x"\]\.from: The file can't be read: /));
+        await assert.rejects(refused, told(why));
+      }
+      writeFileSync(taken, "long");
+      await assert.rejects(placedBytes(input("taken"), "/opt/x", 1), told(/has 4 bytes, more than 1$/));
     })));
 
 test("environments: a kind that nobody builds is refused with those that there are", () =>

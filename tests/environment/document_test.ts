@@ -111,6 +111,12 @@ const WRONG: readonly (readonly [part: unknown, place: string, message: RegExp])
     "env.OUTRIDER_SERVE_TOKEN",
     /^Can't be built in, since it holds/,
   ],
+  [{ env: { constructor: 5 } }, "env.constructor", /^The name "constructor" is reserved by JavaScript/],
+  [
+    { files: JSON.parse('{"__proto__":{"from":"x","mode":"0644; reboot"}}') },
+    "files.__proto__",
+    /^The name "__proto__" is reserved/,
+  ],
   [{ secrets: ["a=b"] }, "secrets[0]", /^Must be a variable's name/],
   [{ extra: 1 }, "extra", /^Unknown key "extra"/],
   [{ kinds: ["bundle"], pipeline: undefined }, "pipeline", /^A bundle holds a pipeline/],

@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import test from "node:test";
 import { Buffer } from "node:buffer";
+import { readMade } from "../../src/environment/made.ts";
 import { dockerCredentials } from "../../src/environment/registry/credentials.ts";
 import { pullImage, pullMade, pushMade, recordOf } from "../../src/environment/registry/deliver.ts";
 import { challengeIn } from "../../src/environment/registry/line.ts";
@@ -84,6 +85,11 @@ test(
       "1.2.0",
       "latest",
     ]]);
+    const none = delivery(line, join(folder, "none"));
+    await assert.rejects(pushMade(none), { code: "OUTRIDER_REGISTRY", message: /has no environment\.made/ });
+    const file = join(from, "environment.made.json");
+    await assert.rejects(pulled(line, file), { code: "OUTRIDER_ENVIRONMENT", message: /It can't be done: / });
+    assert.deepEqual(readMade(readFileSync(file, "utf8"), file), record);
     await pulled(line, to);
     const names = [
       ...record.files.map(({ name }) => name),

@@ -5,11 +5,12 @@
  */
 import { toBase64 } from "../../base/base64.ts";
 import { sha256 } from "../../base/bytes.ts";
-import { digestOf, pathIn, readBytes } from "../../runtime/disk.ts";
+import { digestOf } from "../../runtime/disk.ts";
 import { VERSION } from "../../version.ts";
 import { EnvironmentError } from "../document/error.ts";
 import type { Target } from "../document/schema.ts";
 import { type InstallerFile, type InstallerTarget, installerText } from "../install/script.ts";
+import { placedBytes } from "../placed.ts";
 import type { Builder, BuildInput } from "./builder.ts";
 
 /** Most bytes of all files for tasks: they travel in the script. */
@@ -75,11 +76,11 @@ export async function installerFor(
   return { text, programs };
 }
 
-async function filesFor({ environment, folder }: BuildInput): Promise<InstallerFile[]> {
+async function filesFor(input: BuildInput): Promise<InstallerFile[]> {
   const files: InstallerFile[] = [];
   let left = MAX_FILES_BYTES;
-  for (const [path, { from, mode = "0644" }] of Object.entries(environment.files ?? {}).sort()) {
-    const bytes = await readBytes(pathIn(folder, from), left);
+  for (const [path, { mode = "0644" }] of Object.entries(input.environment.files ?? {}).sort()) {
+    const bytes = await placedBytes(input, path, left);
     left -= bytes.length;
     files.push({ path, mode, base64: toBase64(bytes) });
   }

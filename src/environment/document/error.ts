@@ -20,6 +20,17 @@ export class EnvironmentError extends Error {
   }
 }
 
+/** Works; what the system refuses meanwhile (no room, no right, no such file) is told in its words: no defect of ours. */
+export async function refusalsTold<T>(subject: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
+    if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) throw error;
+    throw new EnvironmentError(subject, `It can't be done: ${message}`, { cause: error });
+  }
+}
+
 function told(subject: string, problems: readonly Problem[]): string {
   const lines = problems.slice(0, MAX_PROBLEMS_SHOWN).map(({ place, message }) =>
     place === "" ? message : `${place}: ${message}`

@@ -6,6 +6,7 @@
 import { type IssueWords, shapeProblems } from "../../pipeline/document/issues.ts";
 import { readJson } from "../../pipeline/document/json_text.ts";
 import { isRecord } from "../../pipeline/document/manifest.ts";
+import { RESERVED_NAMES } from "../../pipeline/document/name.ts";
 import { placeOf, type Problem, show } from "../../model/problem.ts";
 import { EnvironmentError } from "./error.ts";
 import { type EnvironmentDocument, environmentSchema, isOwnSecret } from "./schema.ts";
@@ -58,6 +59,7 @@ const WORDS: IssueWords = {
 function contradictions(document: Readonly<Record<string, unknown>>): Problem[] {
   const { env, secrets, kinds, pipeline } = document;
   const problems: Problem[] = [];
+  for (const place of ["env", "files"]) problems.push(...reserved(document[place], place));
   for (const list of ["targets", "kinds", "secrets"]) problems.push(...doubles(document[list], list));
   const names = new Set(Array.isArray(secrets) ? secrets : []);
   for (const variable of isRecord(env) ? Object.keys(env) : []) {
@@ -77,6 +79,16 @@ function contradictions(document: Readonly<Record<string, unknown>>): Problem[] 
     });
   }
   return problems;
+}
+
+/** Names that no schema looks at. */
+function reserved(record: unknown, place: string): Problem[] {
+  return isRecord(record)
+    ? Object.keys(record).filter((name) => RESERVED_NAMES.has(name)).map((name) => ({
+      place: placeOf(place, name),
+      message: `The name ${show(name)} is reserved by JavaScript: choose another`,
+    }))
+    : [];
 }
 
 function doubles(list: unknown, place: string): Problem[] {

@@ -9,6 +9,7 @@ import { sha256 } from "../../base/bytes.ts";
 import { EMPTY, INDEX, type OciDescriptor, type Platform, readManifest, TITLE } from "../../model/oci.ts";
 import { digestOf, makeExecutable, pathIn, readBytes, writeWhole } from "../../runtime/disk.ts";
 import type { Runtime } from "../../runtime/port.ts";
+import { refusalsTold } from "../document/error.ts";
 import type { EnvironmentKind, Target } from "../document/schema.ts";
 import { MADE_FILE, type MadeFile, type MadeRecord, readMade } from "../made.ts";
 import {
@@ -54,8 +55,15 @@ export interface Pushed {
 }
 
 /** Pushes what is in a folder. @param tags Default: the version, and `latest`. */
-export async function pushMade(delivery: Delivery, tags?: readonly string[]): Promise<Pushed> {
+export function pushMade(delivery: Delivery, tags?: readonly string[]): Promise<Pushed> {
+  return refusalsTold(delivery.folder, () => pushed(delivery, tags));
+}
+
+async function pushed(delivery: Delivery, tags: readonly string[] | undefined): Promise<Pushed> {
   const { line, repository, folder, files } = delivery;
+  if (await files.about(pathIn(folder, MADE_FILE)) === undefined) {
+    throw new RegistryError(`${folder} has no ${MADE_FILE}: it is not where an environment was built`);
+  }
   const text = new TextDecoder().decode(await readBytes(pathIn(folder, MADE_FILE), MAX_SMALL_BYTES));
   const record = readMade(text, MADE_FILE);
   const pusher = new Pusher(delivery);
@@ -215,11 +223,25 @@ async function smallBlob(
   return bytes;
 }
 
+/** What of an environment is pulled. */
+interface Wanted extends WantedFiles {
+  readonly record: MadeRecord;
+  readonly text: string;
+}
+
 /** Pulls what was built, or what of it is wanted. @returns Names of the files. */
-export async function pullMade(
+export function pullMade(
   delivery: Delivery,
   found: FoundManifest,
-  { record, text, kinds, targets }: WantedFiles & { readonly record: MadeRecord; readonly text: string },
+  wanted: Wanted,
+): Promise<readonly MadeFile[]> {
+  return refusalsTold(delivery.folder, () => pulledMade(delivery, found, wanted));
+}
+
+async function pulledMade(
+  delivery: Delivery,
+  found: FoundManifest,
+  { record, text, kinds, targets }: Wanted,
 ): Promise<readonly MadeFile[]> {
   const { folder, files } = delivery;
   const wanted = record.files.filter(({ kind, target }) =>
@@ -325,7 +347,15 @@ function otherBytes(what: string, found: string): RegistryError {
 }
 
 /** Pulls an image of others, for one platform, as a folder of images (OCI image layout). @returns What describes it. */
-export async function pullImage(
+export function pullImage(
+  delivery: Delivery,
+  found: FoundManifest,
+  wanted: Platform,
+): Promise<OciDescriptor> {
+  return refusalsTold(delivery.folder, () => pulledImage(delivery, found, wanted));
+}
+
+async function pulledImage(
   delivery: Delivery,
   found: FoundManifest,
   wanted: Platform,

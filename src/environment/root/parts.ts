@@ -3,11 +3,12 @@
  * Must not know how a part is packed.
  * Invariant: the pipeline, and all else that is the environment's own word, is in the last part alone.
  */
-import { pathIn, readBytes } from "../../runtime/disk.ts";
+import { readBytes } from "../../runtime/disk.ts";
 import type { BuildInput, BuildOutput } from "../builders/builder.ts";
 import { debianArchitecture, debianPackages, type UnpackedPackage } from "../debian/packages.ts";
 import { EnvironmentError } from "../document/error.ts";
 import type { Target } from "../document/schema.ts";
+import { placedBytes } from "../placed.ts";
 import { wheels } from "../python/wheels.ts";
 import { fileEntry, folderEntry, type RootEntry } from "./entry.ts";
 import {
@@ -122,10 +123,10 @@ async function programEntry(input: BuildInput, target: Target): Promise<RootEntr
   return fileEntry(PROGRAM, await readBytes(await input.executable(target), MAX_FILE_BYTES), 0o755);
 }
 
-async function placedEntries({ environment, folder }: BuildInput): Promise<RootEntry[]> {
+async function placedEntries(input: BuildInput): Promise<RootEntry[]> {
   const placed: RootEntry[] = [];
-  for (const [path, { from, mode = "0644" }] of Object.entries(environment.files ?? {})) {
-    placed.push(fileEntry(path, await readBytes(pathIn(folder, from), MAX_FILE_BYTES), parseInt(mode, 8)));
+  for (const [path, { mode = "0644" }] of Object.entries(input.environment.files ?? {})) {
+    placed.push(fileEntry(path, await placedBytes(input, path, MAX_FILE_BYTES), parseInt(mode, 8)));
   }
   return placed;
 }
