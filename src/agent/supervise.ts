@@ -6,7 +6,7 @@
  *
  * | the child ended                                  | what follows                           |
  * |--------------------------------------------------|----------------------------------------|
- * | in its trial, but with 0                         | what was there before is started       |
+ * | in its trial, unless it may end and does with 0  | what was there before is started       |
  * | with 75: another environment waits               | that is started                        |
  * | with 0, 1 or 2: done, failed, wrongly configured | the supervisor ends with the same code |
  * | after we were told to stop                       | likewise                               |
@@ -57,6 +57,8 @@ export interface Trial {
   readonly name: string;
   /** Whether it is found well; settles at the latest when the signal is aborted, since it is over then. */
   isWell(child: Child, signal: AbortSignal): Promise<boolean>;
+  /** Whether it may be over: with the code 0 it is well then. */
+  readonly mayEnd: boolean;
   /** It is started from now on. */
   keep(): Promise<void>;
   /** What was there before it is. */
@@ -152,7 +154,7 @@ async function tried(
   note(`The environment ${trial.name} is on trial`);
   const well = await trial.isWell(child, over.signal);
   if (stopped()) return undefined;
-  if (well || over.signal.aborted && (await ended).code === 0) {
+  if (well || trial.mayEnd && over.signal.aborted && (await ended).code === 0) {
     await settled(trial.keep(), note);
     note(`The environment ${trial.name} is well, and stays`);
     return undefined;

@@ -1,5 +1,6 @@
 /**
- * Owns what it takes for an environment on trial to be well: its agent answers, and goes on answering.
+ * Owns what it takes for an environment on trial to be well: its agent answers, and goes on answering; or it has no end point,
+ * and is at work all the same.
  * Must not know how it was started, nor what becomes of it then.
  * Invariant: it settles within the limit, and at once when the trial is over.
  */
@@ -10,7 +11,7 @@ import { sleep } from "../base/wait.ts";
 const ASK_MS = 500;
 /** How long it has to go on answering, milliseconds. */
 const STEADY_MS = 10_000;
-/** An agent without an end point has to live so long, milliseconds. */
+/** An agent without an end point has to be at work after so long, milliseconds. */
 const SILENT_MS = 30_000;
 /** What is not well by then is not well, milliseconds. */
 const LIMIT_MS = 120_000;
@@ -20,12 +21,14 @@ export interface TrialOptions {
   readonly clock: Clock;
   /** Whether it answers; `undefined` where it has no end point, or none yet. Never rejects. */
   answers(): Promise<boolean | undefined>;
+  /** Whether an agent has the state directory: what only lives, and hangs, is none. Never rejects. */
+  isAtWork(): Promise<boolean>;
   /** Aborted when the agent has ended. */
   readonly signal: AbortSignal;
 }
 
 /** Whether the agent is well. */
-export async function isWell({ clock, answers, signal }: TrialOptions): Promise<boolean> {
+export async function isWell({ clock, answers, isAtWork, signal }: TrialOptions): Promise<boolean> {
   const begun = clock.monotonic();
   let since: number | undefined;
   let silent = true;
@@ -36,7 +39,7 @@ export async function isWell({ clock, answers, signal }: TrialOptions): Promise<
     if (answer !== undefined) silent = false;
     since = answer === true ? since ?? now : undefined;
     if (since !== undefined && now - since >= STEADY_MS) return true;
-    if (silent && now - begun >= SILENT_MS) return true;
+    if (silent && now - begun >= SILENT_MS && await isAtWork()) return !signal.aborted;
     await sleep(clock, ASK_MS, signal);
   }
   return false;

@@ -9,7 +9,7 @@ import process from "node:process";
 import { StateDir } from "../../src/run/kept/state_dir.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import test from "node:test";
-import { lockFile } from "../../src/journal/disk/lock.ts";
+import { isLocked, lockFile } from "../../src/journal/disk/lock.ts";
 import { type CliProcess, runCli, startCli, withFiles } from "../rig.ts";
 
 /** A task that says which process it is in, and stays until it is told to end. */
@@ -84,11 +84,14 @@ test("a lock has one holder, is free when that lets go, and bears a file of anyt
       const unlock = await lockFile(join(folder, name));
       assert.ok(unlock, name);
       assert.equal(await lockFile(join(folder, name)), undefined);
+      assert.equal(await isLocked(join(folder, name)), true);
       unlock();
+      assert.equal(await isLocked(join(folder, name)), false);
       (await lockFile(join(folder, name)))!();
     }
     await assert.rejects(lockFile(join(folder, "none", "lock")), { name: "JournalError" });
     await assert.rejects(lockFile(folder), { name: "JournalError", message: /is no file/ });
+    assert.equal(await isLocked(folder), false);
   });
 });
 

@@ -40,8 +40,9 @@ class HandChild implements Child {
 }
 
 /** A trial that says what was asked of it. */
-function trial(did: string[], well: Trial["isWell"]): Trial {
+function trial(did: string[], well: Trial["isWell"], { mayEnd = true } = {}): Trial {
   return {
+    mayEnd,
     name: "two",
     isWell: well,
     keep: () => Promise.resolve(void did.push("kept")),
@@ -143,6 +144,21 @@ test("an environment whose run is over in its trial is well", async () => {
   assert.deepEqual([code, did.includes("kept")], [0, true]);
 });
 
+test("an environment that ends in its trial though it is to follow is given up, whatever its code", async () => {
+  const { code, did } = await supervised([
+    (child, did) => {
+      child.end(0);
+      return { trial: trial(did, waiting, { mayEnd: false }) };
+    },
+    (child) => child.end(0),
+  ]);
+  assert.deepEqual([code, did.slice(2, 5)], [0, [
+    "given up",
+    "The environment two ended with code 0: what was there before is started again",
+    "start 2",
+  ]]);
+});
+
 test("an environment that is not well in time is told to end, then made to, and the one before is started", async () => {
   for (const obeys of [true, false]) {
     const { did, children } = await supervised([
@@ -183,7 +199,7 @@ test("a disk that does not take how a trial ended ends no agent", async () => {
   const { code, did } = await supervised([(child) => {
     setTimeout(() => child.end(0), 1);
     const full = () => Promise.reject(new Error("no room"));
-    return { trial: { name: "two", isWell: well, keep: full, giveUp: full } };
+    return { trial: { name: "two", mayEnd: true, isWell: well, keep: full, giveUp: full } };
   }]);
   assert.deepEqual([code, did.includes("no room")], [0, true]);
 });
@@ -191,6 +207,7 @@ test("a disk that does not take how a trial ended ends no agent", async () => {
 /** Whether an agent is well that answers so, once for each time that it is asked, and the last one from then on. */
 async function wellWith(
   answers: readonly (boolean | undefined)[],
+  isAtWork = true,
 ): Promise<{ well: boolean; seconds: number }> {
   const [clock, activity] = [new HandClock(), new Activity()];
   let asked = 0;
@@ -199,6 +216,7 @@ async function wellWith(
     isWell({
       clock,
       answers: () => Promise.resolve(answers[Math.min(asked++, answers.length - 1)]),
+      isAtWork: () => Promise.resolve(isAtWork),
       signal: new AbortController().signal,
     }),
     { clock, activity },
@@ -206,19 +224,26 @@ async function wellWith(
   return { well, seconds: (clock.monotonic() - begun) / 1000 };
 }
 
-test("an agent is well when it has answered for ten seconds on end, or has lived for thirty without an end point", async () => {
+test("an agent is well when it has answered for ten seconds on end, or is at work after thirty without an end point", async () => {
   assert.deepEqual(await wellWith([true]), { well: true, seconds: 10 });
   assert.deepEqual(await wellWith([undefined, undefined, true, true, false, true]), {
     well: true,
     seconds: 12.5,
   });
   assert.deepEqual(await wellWith([undefined]), { well: true, seconds: 30 });
+  // It lives, and is no agent, or one that hangs.
+  assert.deepEqual(await wellWith([undefined], false), { well: false, seconds: 120 });
   assert.deepEqual(await wellWith([true, false]), { well: false, seconds: 120 });
   // It had an end point, and does not answer there any more.
   assert.deepEqual(await wellWith([false, undefined]), { well: false, seconds: 120 });
   const over = AbortSignal.abort();
   assert.equal(
-    await isWell({ clock: new HandClock(), answers: () => Promise.resolve(true), signal: over }),
+    await isWell({
+      clock: new HandClock(),
+      answers: () => Promise.resolve(true),
+      isAtWork: () => Promise.resolve(true),
+      signal: over,
+    }),
     false,
   );
 });

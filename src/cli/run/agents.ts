@@ -47,16 +47,24 @@ export async function startedAgent(
   const without = Object.fromEntries(own.map((name) => [name, undefined]));
   const child = runtime.startSelf(args, { ...without, ...variables }, start.path);
   if (!start.trial) return { child, forget: () => device.forgetCurrent() };
-  const [{ isWell }, { systemClock }] = await Promise.all([
+  const [{ isWell }, { systemClock }, { isLocked }] = await Promise.all([
     import("../../agent/trial.ts"),
     import("../../base/clock.ts"),
+    import("../../journal/disk/lock.ts"),
   ]);
   return {
     child,
     trial: {
       name: start.id.slice(0, 12),
       isWell: ({ pid }, signal) =>
-        isWell({ clock: systemClock, signal, answers: () => answers(runtime, { stateDir, pid, signal }) }),
+        isWell({
+          clock: systemClock,
+          signal,
+          answers: () => answers(runtime, { stateDir, pid, signal }),
+          isAtWork: () => isLocked(`${stateDir}/lock`),
+        }),
+      // Who is to follow the gateway has nothing to end for.
+      mayEnd: !args.includes("--follow"),
       keep: () => device.foundWell(),
       giveUp: () => device.giveUp(),
     },

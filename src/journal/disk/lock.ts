@@ -31,6 +31,17 @@ export async function lockFile(path: string): Promise<(() => void) | undefined> 
   return held(disk, path);
 }
 
+/** Whether somebody holds the lock that a file stands for; nobody does where that can't be found out. */
+export async function isLocked(path: string): Promise<boolean> {
+  try {
+    const release = await lockFile(path);
+    release?.();
+    return release === undefined;
+  } catch {
+    return false;
+  }
+}
+
 function held(disk: Awaited<ReturnType<typeof systemDisk>>, path: string): () => void {
   const database = disk.openDatabase(path);
   try {
