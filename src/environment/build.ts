@@ -1,7 +1,8 @@
 /**
  * Owns the building of an environment, kind by kind, and the account of what was made.
  * Must not know any kind.
- * Invariant: the record is written last, when every file that it names is whole; one build at a time in a folder.
+ * Invariant: the record is written last, when every file that it names is whole. Two builds at a time in a folder are
+ * not kept apart; who goes by the record holds files to it.
  */
 import { messageOf } from "../base/message.ts";
 import type { BuildInput, BuildOutput } from "./builders/builder.ts";

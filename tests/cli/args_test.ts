@@ -29,6 +29,23 @@ test("mistakes get the nearest right word and exit code 2", async () => {
       'There is no option "--wrokers": did you mean "--workers"?\nTry: outrider run --help\n',
     ],
     ["run p.json -x", 'There is no option "-x"\nTry: outrider run --help\n'],
+    [
+      "environment build p.json",
+      "--output is missing, with its value\nTry: outrider environment build --help\n",
+    ],
+    [
+      "environment build p.json -o",
+      "--output: A value is missing after it\nTry: outrider environment build --help\n",
+    ],
+    [
+      "environment build p.json -o --json",
+      "--output: A value is missing after it\nTry: outrider environment build --help\n",
+    ],
+    ["environment push out", "REF is missing\nTry: outrider environment push --help\n"],
+    [
+      "environment psh",
+      'There is no command "psh": did you mean "push"?\nTry: outrider environment --help\n',
+    ],
     ["run p.json --workers", "--workers: A value is missing after it\nTry: outrider run --help\n"],
     [
       "run p.json --workers two",

@@ -52,7 +52,10 @@ async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<n
     return text.trimEnd();
   };
   const known = args[0] !== undefined && args[0] in commands ? args[0] : undefined;
-  const app = application(routes, text(known, told));
+  const app = application(
+    routes,
+    text({ command: known, holdsCommands: isRouteMap(routes[known ?? ""]), args }, told),
+  );
   await run(
     app,
     bare ? [...args, "--help"] : args[0] === "help" ? [...args.slice(1), "--help"] : args,

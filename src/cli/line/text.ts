@@ -10,10 +10,20 @@ import { concealedAddress } from "../../base/concealed.ts";
  * The texts of the argument parser, in our grammar.
  *
  * @param command The command asked for, for the pointer to its help.
+ * @param args All that was given: with a command of commands, the next one is the one that parses.
  * @param told The words for an error that a command threw.
  */
-export function text(command: string | undefined, told: (error: unknown) => string): ApplicationText {
-  const help = `Try: outrider ${command === undefined || command.startsWith("-") ? "" : `${command} `}--help`;
+export function text(
+  { command, holdsCommands, args }: {
+    readonly command: string | undefined;
+    readonly holdsCommands: boolean;
+    readonly args: readonly string[];
+  },
+  told: (error: unknown) => string,
+): ApplicationText {
+  const helpOf = (words: readonly string[]) => `Try: ${["outrider", ...words, "--help"].join(" ")}`;
+  const words = command === undefined ? [] : [command];
+  const help = helpOf(words);
   return {
     ...text_en,
     headers: { ...text_en.headers, flags: "OPTIONS" },
@@ -27,7 +37,8 @@ export function text(command: string | undefined, told: (error: unknown) => stri
       (input.startsWith("-")
         ? `There is no option ${JSON.stringify(input)} here: before a command go --help and --version`
         : `There is no command ${JSON.stringify(input)}${meant(corrections)}`) + `\n${help}`,
-    exceptionWhileParsingArguments: (error) => `${parsingProblem(error)}\n${help}`,
+    exceptionWhileParsingArguments: (error) =>
+      `${parsingProblem(error, args.at(-1) ?? "")}\n${helpOf(holdsCommands ? args.slice(0, 2) : words)}`,
     exceptionWhileLoadingCommandFunction: told,
     exceptionWhileLoadingCommandContext: told,
     exceptionWhileRunningCommand: told,
@@ -35,7 +46,7 @@ export function text(command: string | undefined, told: (error: unknown) => stri
   };
 }
 
-function parsingProblem(error: unknown): string {
+function parsingProblem(error: unknown, last: string): string {
   if (!(error instanceof ArgumentScannerError)) return String(error);
   return formatMessageForArgumentScannerError(error, {
     FlagNotFoundError: ({ input, corrections }) =>
@@ -47,7 +58,10 @@ function parsingProblem(error: unknown): string {
       }`,
     EnumValidationError: ({ externalFlagName, input, values }) =>
       `--${externalFlagName}: ${JSON.stringify(input)} is none of ${values.join(", ")}`,
-    UnsatisfiedFlagError: ({ externalFlagName }) => `--${externalFlagName}: A value is missing after it`,
+    UnsatisfiedFlagError: ({ externalFlagName, nextFlagName }) =>
+      nextFlagName !== undefined || last.startsWith("-")
+        ? `--${externalFlagName}: A value is missing after it`
+        : `--${externalFlagName} is missing, with its value`,
     UnexpectedPositionalError: ({ expectedCount, input }) =>
       `There is an argument too many: ${shown(input)}, after ${
         expectedCount === 1 ? "the one" : `the ${expectedCount}`
