@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         ValueRuleError,
         error_of,
         exit_code,
+        set_mask,
     )
 
 PACKAGES = {"cloudpickle": "cloudpickle", "netunicorn.base": "netunicorn-base", "returns.result": "returns"}
@@ -381,15 +382,18 @@ class GraphRunner(Runner):
         """Runs a task in a fork of this process, which ends as that does where that has not told what it came to."""
         self.flush()
         reading, writing = os.pipe()
+        # A signal is heard by both once each is where it can be told what it is about.
+        mask = set_mask(signal.SIG_BLOCK, (signal.SIGTERM,))
         child = forked()
         if child == 0:
             os.close(reading)
-            self.in_child(task, context, writing)
+            self.in_child(task, context, writing, mask)
         os.close(writing)
         told = Told(reading)
         stopped = False
         while True:
             try:
+                set_mask(signal.SIG_SETMASK, mask)
                 status = told.until_end_of(child)
                 break
             except Cancelled:
@@ -402,10 +406,11 @@ class GraphRunner(Runner):
         if self.made is None:
             end_as(status)
 
-    def in_child(self, task: Any, context: Context, writing: int) -> None:
+    def in_child(self, task: Any, context: Context, writing: int, mask: Any) -> None:
         code, own = 1, os.getpid()
         try:
             signal.signal(signal.SIGTERM, self.on_terminate)
+            set_mask(signal.SIG_SETMASK, mask)
             self.line.forked = False
             # Numbers that the process before the fork never gives.
             self.line._numbers = itertools.count((context._seq << 20) + (1 << 19))

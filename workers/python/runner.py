@@ -15,6 +15,7 @@ import base64  # noqa: E402
 import binascii  # noqa: E402
 import collections  # noqa: E402
 import faulthandler  # noqa: E402
+import functools  # noqa: E402
 import gc  # noqa: E402
 import importlib  # noqa: E402
 import io  # noqa: E402
@@ -802,7 +803,8 @@ class Runner:
         self.loop: Any = None
         self.main_task: Any = None
         self.run_id = ""
-        self.forks = 0
+        #: One entry for each fork. It is added without a line of Python, which a signal could break off.
+        self.forks: List[None] = []
         self.cwd = os.getcwd()
         self.kept = (os.dup(1), os.dup(2))
         self.line.held.update((each, file_of(each)) for each in self.kept)
@@ -819,7 +821,7 @@ class Runner:
         faulthandler.enable(self.kept[1])
         self.handler = self.on_terminate
         signal.signal(signal.SIGTERM, self.handler)
-        os.register_at_fork(after_in_parent=self.after_fork, after_in_child=self.in_fork)
+        os.register_at_fork(after_in_parent=functools.partial(self.forks.append, None), after_in_child=self.in_fork)
         #: Every signal that a task may have handled, and what else is as the system has it.
         found = ((number, get_handler(number)) for number in range(1, signal.NSIG))
         self.handlers = tuple((number, handler) for number, handler in found if handler is not None)
@@ -875,7 +877,7 @@ class Runner:
             text = "It ended and left %s: its process ends, and the next task gets another" % unfit
             self.line.send({"t": "log", "seq": seq, "level": "warn", "text": text})
         # A fork may be about to come back from the function too, which it says before it ends.
-        if children_left(FORK_SECONDS if self.forks > 0 else 0):
+        if children_left(FORK_SECONDS if self.forks else 0):
             ended["left"] = True
         mark = binascii.hexlify(urandom(16)).decode("ascii")
         for descriptor in self.kept:
@@ -963,7 +965,7 @@ class Runner:
 
     def restore(self) -> None:
         """Undoes what the last task may have done to what all share."""
-        self.forks = 0
+        self.forks.clear()
         for at, kept in enumerate(self.kept):
             os.dup2(kept, at + 1)
         if not all(map(is_usable, self.streams)):
@@ -1030,9 +1032,6 @@ class Runner:
             self.loop.call_soon_threadsafe(self.main_task.cancel)
         else:
             raise Cancelled
-
-    def after_fork(self) -> None:
-        self.forks += 1
 
     def in_fork(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
