@@ -41,14 +41,16 @@ interface LockDocument {
 
 const MAX_LOCK_BYTES = 16 * 1024 ** 2;
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(1_000));
+/** One word, which is no option of who is asked for it. */
+const word = v.pipe(text, v.regex(/^[A-Za-z0-9][^\s\p{C}]*$/u, "Must be one word"));
 const lockSchema = closed({
   outriderLock: v.literal(1),
   sets: v.array(closed({
     of: text,
     wanted: v.array(text),
     packages: v.array(closed({
-      name: text,
-      version: text,
+      name: word,
+      version: word,
       path: v.pipe(
         text,
         v.regex(

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { chmod, copyFile, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { arch, homedir, platform } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import process from "node:process";
 import { aboutFile } from "./pieces.ts";
 
@@ -87,6 +87,11 @@ export async function makeExecutable(path: string): Promise<void> {
 /** The absolute path of one that is relative to a folder. */
 export function pathIn(folder: string, path: string): string {
   return resolve(folder, path);
+}
+
+/** The path from a folder to a path, with `/` between folders; both are absolute. */
+export function pathFrom(folder: string, path: string): string {
+  return relative(folder, path).replaceAll(sep, "/");
 }
 
 /** What this machine is, such as `linux-x64`: as targets of environments are called. */

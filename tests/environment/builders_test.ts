@@ -6,6 +6,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { buildEnvironment, type BuildRequest } from "../../src/environment/build.ts";
 import { BUILDERS } from "../../src/environment/builders/list.ts";
+import { readEnvironment } from "../../src/environment/document/read.ts";
 import { MADE_FILE, readMade } from "../../src/environment/made.ts";
 import { placedBytes } from "../../src/environment/placed.ts";
 import { PROVENANCE_FILE } from "../../src/environment/vouch/provenance.ts";
@@ -13,7 +14,7 @@ import { SBOM_FILE } from "../../src/environment/vouch/sbom.ts";
 import { madeTable, usedTable } from "../../src/cli/view/made_table.ts";
 import { cardBuilder } from "../fixtures/builders/card.ts";
 import { withEntry } from "../fixtures/kinds/with_kinds.ts";
-import { withFiles } from "../rig.ts";
+import { runCli, withFiles } from "../rig.ts";
 
 /** Builds in a folder, with what is said laid over a plain environment. */
 async function built(folder: string, request: Partial<BuildRequest> = {}, document = {}) {
@@ -106,6 +107,22 @@ test("environments: what the system refuses is told in words, and is no defect",
       writeFileSync(taken, "long");
       await assert.rejects(placedBytes(input("taken"), "/opt/x", 1), told(/has 4 bytes, more than 1$/));
     })));
+
+test("environment init names the pipeline as environment.json has it, and the environment after its folder", () =>
+  withFiles({}, async (cwd) => {
+    const long = `${"x".repeat(99)}-y`;
+    for (const name of ["Probe 1", long]) {
+      mkdirSync(join(cwd, name));
+      const { code } = await runCli(
+        ["environment", "init", "--pipeline", "code/pipeline.ts", join(name, "environment.json")],
+        { cwd },
+      );
+      assert.equal(code, 0);
+      const document = readEnvironment(readFileSync(join(cwd, name, "environment.json"), "utf8"), "e");
+      assert.deepEqual(document.pipeline, { from: "file", path: "../code/pipeline.ts" });
+      assert.equal(document.name, name === long ? "x".repeat(99) : "probe-1");
+    }
+  }));
 
 test("environments: a kind that nobody builds is refused with those that there are", () =>
   withFiles({}, async (folder) => {

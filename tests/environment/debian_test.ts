@@ -335,7 +335,13 @@ test("a lock pins packages by their digests: the same are taken, or none", async
 
 test("a lock that was changed by hand is refused with all that is wrong", async () => {
   await inFolder(async (folder) => {
-    const packages = [{ name: "x", version: "1", path: "../../x", bytes: -1, sha256: "beef" }];
+    const packages = [{
+      name: "--index-url=x",
+      version: "1\n-r x",
+      path: "../../x",
+      bytes: -1,
+      sha256: "beef",
+    }];
     const sets = [{ of: "debian trixie amd64 root", wanted: [], packages }];
     writeFileSync(join(folder, "environment.lock.json"), JSON.stringify({ outriderLock: 1, sets }));
     await assert.rejects(
@@ -343,7 +349,7 @@ test("a lock that was changed by hand is refused with all that is wrong", async 
         { purpose: "root", target: "linux-x64", wanted: [], bare: [] },
         { folder, cache: folder, progress: () => {} },
       ),
-      /environment.lock.json has 3 problems:[^]*path[^]*bytes[^]*sha256/,
+      /environment.lock.json has 5 problems:[^]*name[^]*version[^]*path[^]*bytes[^]*sha256/,
     );
   });
 });

@@ -133,6 +133,12 @@ test("a folder that was signed is verified with every file of it, and whatever w
     const [key, other] = await Promise.all([makeSecretKey(), makeSecretKey()]);
     const keys = [key.publicKey];
     await assert.rejects(verifyFiles(folder, keys), { code: "OUTRIDER_TRUST", message: /is not signed/ });
+    mkdirSync(join(folder, "empty"));
+    const unbuilt = { code: "OUTRIDER_ENVIRONMENT", message: /It has no environment\.made\.json/ };
+    await assert.rejects(verifyFiles(join(folder, "empty"), keys), unbuilt);
+    await assert.rejects(signFiles(join(folder, "empty"), key, 7), unbuilt);
+    const gone = { code: "OUTRIDER_ENVIRONMENT", message: /It is not there/ };
+    await assert.rejects(verifyFiles(join(folder, "none"), keys), gone);
     const written = await signFiles(folder, key, 7);
     assert.deepEqual(
       written.map((file) => file.slice(folder.length + 1)),

@@ -69,7 +69,7 @@ async function pushed(delivery: Delivery, tags: readonly string[] | undefined): 
   const pusher = new Pusher(delivery);
   for (const file of record.files) await pusher.file(file);
   const made = await pusher.text(MADE_FILE, text);
-  await pusher.text("{}", "{}");
+  await pusher.text("configuration", "{}");
   const images = await pusher.images(record);
   const artifacts = [await pusher.document(artifactOf(ENVIRONMENT_TYPE, [made]))];
   for (const { type, files } of groupsOf(record)) {

@@ -51,9 +51,12 @@ export async function signFiles(
  * Verifies a folder with all that its record names, or one file.
  *
  * @throws {TrustError} If a signature is not that of a trusted key over just this file.
- * @throws {EnvironmentError} If files are not those of the record, with all that are not.
+ * @throws {EnvironmentError} If nothing is there, or files are not those of the record, with all that are not.
  */
 export async function verifyFiles(path: string, keys: readonly PublicKey[]): Promise<VerifiedFiles> {
+  if (await runtime.about(path) === undefined) {
+    throw new EnvironmentError(path, "It is not there: name where an environment was built, or one file");
+  }
   if (!await isFolder(path)) return await verifyFile(path, keys);
   const files = await signedIn(path);
   const [first, ...others] = await Promise.all(files.map((file) => verifyFile(file, keys)));
@@ -119,6 +122,9 @@ async function problemOf(folder: string, made: MadeRecord["files"][number]): Pro
 /** What of a folder is there to be signed; the record is always. */
 async function signedIn(folder: string): Promise<readonly string[]> {
   const names = await runtime.list(folder);
+  if (!names.includes(MADE_FILE)) {
+    throw new EnvironmentError(folder, `It has no ${MADE_FILE}: it is not where an environment was built`);
+  }
   return SIGNED.filter((name) => name === MADE_FILE || names.includes(name)).map((name) =>
     pathIn(folder, name)
   );

@@ -15,20 +15,20 @@ interface Flags {
 
 async function init(this: CliContext, { pipeline }: Flags, file = "environment.json"): Promise<void> {
   const { runtime } = await import("../../../runtime/runtime.ts");
+  const { folderOf, pathIn, pathFrom } = await import("../../../runtime/disk.ts");
   if (await runtime.about(file) !== undefined) {
     throw new UsageError(`${JSON.stringify(file)} is there already: it is left as it is; give another name`);
   }
-  await writeTarget(
-    file,
-    `${JSON.stringify(documentFor(this.runtime.cwd(), pipeline), null, 2)}\n`,
-    this.runtime,
-  );
+  const cwd = this.runtime.cwd();
+  const folder = folderOf(pathIn(cwd, file));
+  const document = documentFor(folder, pipeline && pathFrom(folder, pathIn(cwd, pipeline)));
+  await writeTarget(file, `${JSON.stringify(document, null, 2)}\n`, this.runtime);
   this.runtime.stderr.write(`${file}: outrider environment build ${file} -o out\n`);
 }
 
 function documentFor(folder: string, pipeline: string | undefined): object {
   const [last = ""] = folder.split(/[/\\]/).slice(-1);
-  const name = last.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 100);
+  const name = last.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 100).replace(/^-+|-+$/g, "");
   return {
     outriderEnvironment: 1,
     name: name || "probe",

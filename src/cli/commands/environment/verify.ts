@@ -21,8 +21,12 @@ async function verify(this: CliContext, { trust }: Flags, path: string): Promise
   const { verifyFiles } = await import("../../../environment/vouch/signed.ts");
   const keys = await trustedKeys(named, (file) => this.runtime.readText(file));
   const { keyId, version, record } = await verifyFiles(path, keys);
-  const whole = record === undefined ? "" : ` and ${record.files.length} files of its record`;
+  const whole = record === undefined ? "" : ` and ${counted(record.files.length)} of its record`;
   this.runtime.stdout.write(`${path}${whole}: version ${version}, signed by ${keyId}\n`);
+}
+
+function counted(files: number): string {
+  return files === 1 ? "1 file" : `${files} files`;
 }
 
 /** `outrider environment verify` */
