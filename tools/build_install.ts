@@ -20,7 +20,7 @@ const EMBEDDINGS: readonly Embedding[] = [
   {
     path: "src/environment/install/install_text.ts",
     owns: "the installer's program, before anything of an environment is in it",
-    scripts: { INSTALL_SCRIPT: "install.sh" },
+    scripts: { INSTALL_SCRIPT: "install.sh", INSTALL_POWERSHELL: "install.ps1" },
   },
   {
     path: "src/environment/vm/init_text.ts",

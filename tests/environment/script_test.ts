@@ -107,13 +107,30 @@ test("an installer is the same on every runtime and in any folder", async () => 
   );
 });
 
-test("a script is for no Windows, and says so", async () => {
+test("Windows has a script of its own, which knows its programs alike and is whole only at its end", async () => {
+  const mixed = await built({ version: "it's 1", targets: ["windows-x64", "linux-x64", "windows-arm64"] });
+  assert.deepEqual([...mixed.keys()], [
+    ...["outrider-linux-x64", "probe-install.sh"],
+    ...["outrider-windows-x64.exe", "outrider-windows-arm64.exe", "probe-install.ps1"],
+  ]);
+  const text = mixed.get("probe-install.ps1")!.contents;
+  const programs = /^\$Programs = @'\n([\s\S]*?)\n'@$/m.exec(text)![1]!.split("\n");
+  assert.deepEqual(programs.map((line) => line.split(" ")[0]), ["windows-x64", "windows-arm64"]);
+  assert.equal(programs[0]!.split(" ")[2], createHash("sha256").update("a program").digest("hex"));
+  assert.match(text, /^\$Version = 'it''s 1'$/m);
+  assert.doesNotMatch(text.replace(/^\{"outriderCarried.*$/m, ""), /@(FILE|NAME|VERSION|TARGETS|INSIDE)@/);
+  assert.match(text, /-File probe-install\.ps1 -Gateway/);
+  // Every here-string ends, and nothing is done before the last lines.
+  assert.equal(text.match(/@'$/gm)!.length, text.match(/^'@/gm)!.length);
+  const lines = text.trimEnd().split("\n");
+  assert.match(lines.at(-1)!, /^if \(\$Uninstall\) \{ Uninstall-Outrider \} else \{ Install-Outrider \}$/);
+  assert.equal(lines.filter((line) => /^(Install|Uninstall)-Outrider/.test(line)).length, 0);
+  const pairs = (open: string, close: string) => text.split(open).length - text.split(close).length;
+  assert.deepEqual([pairs("{", "}"), pairs("(", ")")], [0, 0]);
   await assert.rejects(
-    built({ targets: ["windows-x64"] }),
-    /is run by a shell of Linux or macOS; the targets are windows-x64/,
+    built({ targets: ["windows-x64"], files: { "/srv/a": { from: "settings.json" } } }),
+    /"files" have no place on windows-x64/,
   );
-  const mixed = await built({ targets: ["windows-x64", "linux-x64"] });
-  assert.deepEqual([...mixed.keys()], ["outrider-linux-x64", "probe-install.sh"]);
 });
 
 test("a unit gives a service nothing but what is required, and starts a wrong configuration once", () => {

@@ -1,5 +1,6 @@
 /**
- * Owns the environment that installs itself: one script of a shell for all targets, beside the programs that it installs.
+ * Owns the environment that installs itself: one script for all targets, and one for Windows, beside the programs that they
+ * install.
  * Must not know what the script does with its parts, nor how a program is made.
  * Invariant: what the script installs has the hash that the script knows it by.
  */
@@ -9,7 +10,13 @@ import { digestOf } from "../../runtime/disk.ts";
 import { VERSION } from "../../version.ts";
 import { EnvironmentError } from "../document/error.ts";
 import type { Target } from "../document/schema.ts";
-import { type InstallerFile, type InstallerTarget, installerText } from "../install/script.ts";
+import {
+  type InstallerFile,
+  type InstallerParts,
+  type InstallerTarget,
+  installerText,
+  powershellText,
+} from "../install/script.ts";
 import { placedBytes } from "../placed.ts";
 import type { Builder, BuildInput } from "./builder.ts";
 
@@ -18,25 +25,28 @@ const MAX_FILES_BYTES = 32 * 1024 ** 2;
 /** Hexadecimal digits that name a version on a device. */
 const ID_DIGITS = 16;
 
-/** `NAME-install.sh`, and `outrider-TARGET` for each target. */
+/** `NAME-install.sh`, `NAME-install.ps1` for Windows, and `outrider-TARGET` for each target. */
 export const scriptBuilder: Builder = {
   kind: "script",
   async build(input, out) {
-    const { environment: { name }, targets } = input;
-    const able = targets.filter((target) => !target.startsWith("windows-"));
-    if (able.length === 0) {
+    const { environment: { name, files = {} }, targets } = input;
+    const windows = targets.filter((target) => target.startsWith("windows-"));
+    const others = targets.filter((target) => !target.startsWith("windows-"));
+    if (windows.length > 0 && Object.keys(files).length > 0) {
       throw new EnvironmentError(
         name,
-        `A script is run by a shell of Linux or macOS; the targets are ${
-          targets.join(", ")
-        }: make the kind executable for these`,
+        `"files" have no place on ${windows.join(", ")}: leave them or these targets out`,
       );
     }
-    const { text, programs } = await installerFor(input, able);
-    for (const { target, path } of programs) {
-      await out.file(`outrider-${target}`, { path }, { target, mode: 0o755 });
+    for (const [some, ending, exe] of [[others, "sh", ""], [windows, "ps1", ".exe"]] as const) {
+      if (some.length === 0) continue;
+      const made = await installerFor(input, some);
+      for (const { target, path } of made.programs) {
+        await out.file(`outrider-${target}${exe}`, { path }, { target, mode: 0o755 });
+      }
+      const text = ending === "sh" ? installerText(made) : powershellText(made);
+      await out.file(`${name}-install.${ending}`, { text }, { mode: 0o755 });
     }
-    await out.file(`${name}-install.sh`, { text }, { mode: 0o755 });
   },
 };
 
@@ -46,11 +56,11 @@ export interface InstallerProgram extends InstallerTarget {
   readonly path: string;
 }
 
-/** The installer of an environment, and the programs that it knows. */
+/** What is in the installer of an environment, and where the programs that it knows lie. */
 export async function installerFor(
   input: BuildInput,
   targets: readonly Target[],
-): Promise<{ readonly text: string; readonly programs: readonly InstallerProgram[] }> {
+): Promise<InstallerParts & { readonly programs: readonly InstallerProgram[] }> {
   const { name, version = VERSION, requires = {}, secrets = [], pipeline } = input.environment;
   const carried = await input.carried();
   const files = await filesFor(input);
@@ -63,17 +73,8 @@ export async function installerFor(
     const id = (await sha256(`${digest} ${inside}`)).slice(0, ID_DIGITS);
     programs.push({ target, id, sha256: digest, bytes, path });
   }
-  const text = installerText({
-    name,
-    version,
-    targets: programs,
-    carried,
-    inside: pipeline?.from === "file",
-    files,
-    secrets,
-    requires,
-  });
-  return { text, programs };
+  const parts = { name, version, targets: programs, carried, files, secrets, requires };
+  return { ...parts, inside: pipeline?.from === "file", programs };
 }
 
 async function filesFor(input: BuildInput): Promise<InstallerFile[]> {

@@ -16,6 +16,7 @@ import { initramfs } from "../vm/initramfs.ts";
 import { withSections } from "../vm/pe.ts";
 import { metaData, networkConfig, SEED_LABEL, userData } from "../vm/seed.ts";
 import type { Builder, BuildInput, BuildOutput } from "./builder.ts";
+import { installerText } from "../install/script.ts";
 import { installerFor } from "./script.ts";
 
 /** What differs between processors: what the kernel is told, and what firmware looks for. */
@@ -44,7 +45,9 @@ export const vmBuilder: Builder = {
         `There are virtual machines for ${Object.keys(MACHINES).join(" and ")}, and not for ${target}`,
       );
     }
-    const { text: script, programs } = await installerFor(input, targets);
+    const installer = await installerFor(input, targets);
+    const { programs } = installer;
+    const script = installerText(installer);
     const { OUTRIDER_GATEWAY: gateway } = environment.env ?? {};
     const user = userData(script, gateway);
     await out.file(`${environment.name}-user-data`, { text: user });

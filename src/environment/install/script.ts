@@ -4,7 +4,7 @@
  * Invariant: the same parts give the same text; whatever a part holds, it stays the value of a variable, or lines of a file.
  */
 import type { Requires } from "../../pipeline/document/manifest.ts";
-import { INSTALL_SCRIPT } from "./install_text.ts";
+import { INSTALL_POWERSHELL, INSTALL_SCRIPT } from "./install_text.ts";
 import { launchdList, openrcScript, systemdUnit } from "./units.ts";
 
 /** A program that an installer may install. */
@@ -46,9 +46,7 @@ export function installerText(parts: InstallerParts): string {
   const texts: Readonly<Record<string, string>> = {
     NAME: quoted(name),
     VERSION: quoted(version),
-    TARGETS: quoted(
-      parts.targets.map(({ target, id, sha256, bytes }) => `${target} ${id} ${sha256} ${bytes}`).join("\n"),
-    ),
+    TARGETS: quoted(targetLines(parts)),
     PACKAGES: quoted((requires.packages?.debian ?? []).join(" ")),
     DEVICES: quoted((requires.devices ?? []).join(" ")),
     SECRETS: quoted(parts.secrets.join(" ")),
@@ -59,7 +57,29 @@ export function installerText(parts: InstallerParts): string {
     FILES: parts.files.map(placed).join("\n"),
     CARRIED: parts.carried.replace(/\n$/, ""),
   };
-  return INSTALL_SCRIPT.replace(/@([A-Z_]+)@/g, (whole, key: string) => texts[key] ?? whole);
+  return filled(INSTALL_SCRIPT, texts);
+}
+
+/** Makes that for Windows, which places no files and looks at no requirements. */
+export function powershellText(parts: InstallerParts): string {
+  const { name, version, inside, carried } = parts;
+  const single = (text: string) => text.replaceAll("'", "''");
+  return filled(INSTALL_POWERSHELL, {
+    FILE: `${name}-install.ps1`,
+    NAME: single(name),
+    VERSION: single(version),
+    TARGETS: targetLines(parts),
+    INSIDE: inside ? "yes" : "no",
+    CARRIED: carried.replace(/\n$/, ""),
+  });
+}
+
+function filled(script: string, texts: Readonly<Record<string, string>>): string {
+  return script.replace(/@([A-Z_]+)@/g, (whole, key: string) => texts[key] ?? whole);
+}
+
+function targetLines({ targets }: InstallerParts): string {
+  return targets.map(({ target, id, sha256, bytes }) => `${target} ${id} ${sha256} ${bytes}`).join("\n");
 }
 
 /** What stands between single quotes. */
