@@ -15,6 +15,7 @@ import { Executables } from "./executable/executable.ts";
 import { byName, MADE_FILE, type MadeFile, type MadeRecord, madeText, type UsedPart } from "./made.ts";
 import { digestOf, pathIn, writeWhole } from "../runtime/disk.ts";
 import { runtime } from "../runtime/runtime.ts";
+import { removeRecord } from "./vouch/outdated.ts";
 import { PROVENANCE_FILE, provenanceText } from "./vouch/provenance.ts";
 import { SBOM_FILE, sbomText } from "./vouch/sbom.ts";
 import { VERSION } from "../version.ts";
@@ -51,7 +52,7 @@ async function built(request: BuildRequest): Promise<MadeRecord> {
   const work = await runtime.makeTempFolder();
   let before: Promise<void> | undefined;
   // What is written now may be named by an earlier record, which is no longer true.
-  const begin = () => before ??= removeRecord(output);
+  const begin = () => before ??= removeRecord(output, runtime);
   try {
     const input = inputOf(request, { work, used: (part) => note(used, part) });
     for (const builder of builders) {
@@ -73,13 +74,6 @@ async function built(request: BuildRequest): Promise<MadeRecord> {
   await writeWhole(pathIn(output, PROVENANCE_FILE), { text: provenanceText(record) });
   await writeWhole(pathIn(output, MADE_FILE), { text: madeText(record) });
   return record;
-}
-
-/** Takes away the record of an earlier build, with whoever vouches for it. */
-async function removeRecord(output: string): Promise<void> {
-  for (const name of [MADE_FILE, SBOM_FILE, PROVENANCE_FILE]) {
-    for (const ending of ["", ".minisig"]) await runtime.remove(pathIn(output, `${name}${ending}`));
-  }
 }
 
 function builderOf(kind: string) {

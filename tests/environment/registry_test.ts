@@ -1,6 +1,6 @@
 /** The client of registries: what is pushed comes back, whatever the line and the registry do. */
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { Buffer } from "node:buffer";
@@ -101,6 +101,11 @@ test(
       assert.deepEqual(readFileSync(join(to, name)), readFileSync(join(from, name)), name);
     }
     assert.equal(statSync(join(to, "probe-linux-x64")).mode & 0o111, 0o111);
+    // What vouched for what was here before says nothing of what came.
+    writeFileSync(join(to, "environment.intoto.json.minisig"), "old");
+    await pulled(line, to);
+    assert.equal(existsSync(join(to, "environment.intoto.json.minisig")), false);
+    assert.equal(existsSync(join(to, "environment.made.json.minisig")), true);
     assert.equal(readdirSync(to).some((name) => name.endsWith(".part")), false);
     const some = await pulled(line, part, { kinds: ["executable"], targets: ["linux-arm64"] });
     assert.deepEqual(some.map(({ name }) => name), ["probe-linux-arm64"]);

@@ -12,6 +12,7 @@ import type { Runtime } from "../../runtime/port.ts";
 import { refusalsTold } from "../document/error.ts";
 import type { EnvironmentKind, Target } from "../document/schema.ts";
 import { MADE_FILE, type MadeFile, type MadeRecord, readMade } from "../made.ts";
+import { removeRecord } from "../vouch/outdated.ts";
 import {
   artifactOf,
   type Document,
@@ -255,7 +256,7 @@ async function pulledMade(
   }
   await files.makeFolder(folder);
   // What is written now may be named by an earlier record, which is no longer true.
-  await files.remove(pathIn(folder, MADE_FILE));
+  await removeRecord(folder, files);
   for (const file of wanted) {
     const { name, sha256, bytes, mode } = file;
     await fetchFile(delivery, name, { digest: `sha256:${sha256}`, size: bytes });
