@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { chmod, copyFile, mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { arch, homedir, platform } from "node:os";
+import { homedir, platform } from "node:os";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import process from "node:process";
 import { aboutFile } from "./pieces.ts";
@@ -92,11 +92,6 @@ export function pathIn(folder: string, path: string): string {
 /** The path from a folder to a path, with `/` between folders; both are absolute. */
 export function pathFrom(folder: string, path: string): string {
   return relative(folder, path).replaceAll(sep, "/");
-}
-
-/** What this machine is, such as `linux-x64`: as targets of environments are called. */
-export function machineHere(): string {
-  return `${platform().replace("win32", "windows")}-${arch()}`;
 }
 
 /** The folder that a path lies in. */

@@ -29,10 +29,9 @@ export function environmentsHere(
     wish: () => wishIn(file, { folder, runtime }),
     want: (reference) => reference === undefined ? runtime.remove(file) : write({ reference }),
     async fetch(reference, { signal, progress }) {
-      const [{ renewDevice }, { RegistryLine }, { machineHere }, { systemClock }] = await Promise.all([
+      const [{ renewDevice }, { RegistryLine }, { systemClock }] = await Promise.all([
         import("../../environment/registry/renew.ts"),
         import("../../environment/registry/line.ts"),
-        import("../../runtime/disk.ts"),
         import("../../base/clock.ts"),
       ]);
       const { token, tokenFile, url } = gateway;
@@ -50,7 +49,7 @@ export function environmentsHere(
       const id = await renewDevice(reference, {
         line,
         device: await deviceAt(folder, runtime),
-        target: machineHere() as Target,
+        target: runtime.machine as Target,
         progress,
         ...(trust !== undefined && { verify: verifying(trust, { folder, runtime }) }),
       });

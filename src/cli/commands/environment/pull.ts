@@ -6,6 +6,7 @@ import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import { trustIn } from "../../../config/asking.ts";
 import type { EnvironmentKind, Target } from "../../../environment/document/schema.ts";
+import type { Delivery } from "../../../environment/registry/deliver.ts";
 import type { FoundManifest } from "../../../environment/registry/pull.ts";
 import { gatewayFlags } from "../../ask/gateway_flags.ts";
 import type { GatewayFlags } from "../../ask/gateway_options.ts";
@@ -67,7 +68,7 @@ async function check(
 async function ofOurs(
   this: CliContext,
   { output, kind, target, json }: Flags,
-  { reference, line }: NamedInRegistry,
+  named: NamedInRegistry,
   { found, made }: {
     readonly found: FoundManifest;
     readonly made: NonNullable<
@@ -77,58 +78,56 @@ async function ofOurs(
 ): Promise<void> {
   const { ENVIRONMENT_KINDS, TARGETS } = await import("../../../environment/document/schema.ts");
   const { pullMade } = await import("../../../environment/registry/deliver.ts");
-  const { pathIn } = await import("../../../runtime/disk.ts");
-  const { runtime } = await import("../../../runtime/runtime.ts");
   const { madeTable } = await import("../../view/made_table.ts");
-  const { Steps } = await import("../../view/steps.ts");
   const kinds = chosenOf<EnvironmentKind>("kind", kind, ENVIRONMENT_KINDS);
   const targets = chosenOf<Target>("target", target, TARGETS);
+  const { delivery, end } = await deliveryOf.call(this, output, named);
+  const files = await pullMade(delivery, found, { ...made, kinds, targets }).finally(end);
+  const { digest } = found.descriptor;
+  if (json) this.runtime.stdout.json(`${JSON.stringify({ digest, name: made.record.name, files })}\n`);
+  else this.runtime.stdout.write(madeTable({ ...made.record, files }));
+}
+
+/** Where what is pulled goes, and how it is told; `end` takes the line of steps away. */
+async function deliveryOf(
+  this: CliContext,
+  output: string,
+  { reference, line }: NamedInRegistry,
+): Promise<{ readonly delivery: Delivery; readonly end: () => void }> {
+  const { pathIn } = await import("../../../runtime/disk.ts");
+  const { runtime } = await import("../../../runtime/runtime.ts");
+  const { Steps } = await import("../../view/steps.ts");
   const steps = new Steps(this.runtime.stderr);
-  const files = await pullMade(
-    {
+  return {
+    delivery: {
       line,
       repository: reference.repository,
       folder: pathIn(this.runtime.cwd(), output),
       files: runtime,
       progress: (step, done, total) => steps.tell(step, done, total),
     },
-    found,
-    { ...made, kinds, targets },
-  ).finally(() => steps.end());
-  const { digest } = found.descriptor;
-  if (json) this.runtime.stdout.json(`${JSON.stringify({ digest, name: made.record.name, files })}\n`);
-  else this.runtime.stdout.write(madeTable({ ...made.record, files }));
+    end: () => steps.end(),
+  };
 }
 
 async function ofOthers(
   this: CliContext,
   { output, target, json }: Flags,
-  { reference, line }: NamedInRegistry,
+  named: NamedInRegistry,
   found: FoundManifest,
 ): Promise<void> {
   const { TARGETS } = await import("../../../environment/document/schema.ts");
   const { platformOf } = await import("../../../environment/registry/artifacts.ts");
   const { pullImage } = await import("../../../environment/registry/deliver.ts");
   const { referenceText } = await import("../../../environment/registry/reference.ts");
-  const { pathIn } = await import("../../../runtime/disk.ts");
-  const { runtime } = await import("../../../runtime/runtime.ts");
-  const { Steps } = await import("../../view/steps.ts");
   const [wanted = "linux-x64", more] = chosenOf<Target>("target", target, TARGETS) ?? [];
   if (more !== undefined) throw new UsageError("An image of others is pulled for one --target at a time");
-  const steps = new Steps(this.runtime.stderr);
-  const image = await pullImage(
-    {
-      line,
-      repository: reference.repository,
-      folder: pathIn(this.runtime.cwd(), output),
-      files: runtime,
-      progress: (step, done, total) => steps.tell(step, done, total),
-    },
-    found,
-    platformOf(wanted),
-  ).finally(() => steps.end());
+  const { delivery, end } = await deliveryOf.call(this, output, named);
+  const image = await pullImage(delivery, found, platformOf(wanted)).finally(end);
   if (json) return this.runtime.stdout.json(`${JSON.stringify({ ...image, target: wanted })}\n`);
-  this.runtime.stdout.write(`${referenceText(reference)} for ${wanted} is in ${output}: ${image.digest}\n`);
+  this.runtime.stdout.write(
+    `${referenceText(named.reference)} for ${wanted} is in ${output}: ${image.digest}\n`,
+  );
 }
 
 /** `outrider environment pull` */
