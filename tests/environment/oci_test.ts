@@ -7,12 +7,13 @@ import process from "node:process";
 import test from "node:test";
 import { gunzipSync } from "fflate";
 import { unpackTar } from "modern-tar";
-import type { BuildInput, BuildOutput } from "../../src/environment/builders/builder.ts";
+import type { BuildOutput } from "../../src/environment/builders/builder.ts";
 import { ociBuilder } from "../../src/environment/builders/oci.ts";
 import type { EnvironmentDocument } from "../../src/environment/document/schema.ts";
 import { imageLayer } from "../../src/environment/oci/layer.ts";
 import { fileEntry, folderEntry, linkEntry, rootPath, rootTree } from "../../src/environment/root/entry.ts";
 import { debOf, serveMirror, sha256Of } from "./debian_rig.ts";
+import { documentOf, inputOf } from "./builder_rig.ts";
 
 const LIB = "./usr/lib/x86_64-linux-gnu";
 const debs: ReadonlyMap<string, Uint8Array> = new Map([
@@ -68,32 +69,14 @@ async function build(
   const before = process.env["OUTRIDER_DEBIAN_MIRROR"];
   process.env["OUTRIDER_DEBIAN_MIRROR"] = mirror.url;
   try {
-    const environment: EnvironmentDocument = {
-      outriderEnvironment: 1,
-      name: "probe",
-      targets: ["linux-x64"],
-      ...given,
-    };
+    const environment = documentOf(given);
     const wanted = ["ca-certificates", "libc6", ...environment.requires?.packages?.debian ?? []].sort();
     writeFileSync(join(folder, "environment.lock.json"), lockText(wanted));
     writeFileSync(join(folder, "program"), program);
     writeFileSync(join(folder, "data.json"), "{}");
     const files = new Map<string, Uint8Array>();
     const used: string[] = [];
-    const input: BuildInput = {
-      environment,
-      folder,
-      targets: environment.targets,
-      cache: join(folder, "cache"),
-      work: join(folder, "work"),
-      epoch: 0,
-      executable: () => Promise.resolve(join(folder, "program")),
-      base: () => Promise.reject(new Error("It is not asked for")),
-      program: () => Promise.reject(new Error("It is not asked for")),
-      bundle: () => Promise.resolve(undefined),
-      carried: () => Promise.resolve(carried),
-      progress: () => {},
-    } as BuildInput;
+    const input = inputOf(environment, folder, { carried: () => Promise.resolve(carried) });
     const out: BuildOutput = {
       file: (name, from) => {
         files.set(

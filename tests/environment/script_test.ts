@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { scriptBuilder } from "../../src/environment/builders/script.ts";
-import type { BuildInput, BuildOutput } from "../../src/environment/builders/builder.ts";
+import type { BuildOutput } from "../../src/environment/builders/builder.ts";
 import type { EnvironmentDocument } from "../../src/environment/document/schema.ts";
 import { installerText } from "../../src/environment/install/script.ts";
 import { launchdList, openrcScript, systemdUnit } from "../../src/environment/install/units.ts";
@@ -13,6 +13,7 @@ import type { MadeFile } from "../../src/environment/made.ts";
 import { readBytes } from "../../src/runtime/disk.ts";
 import { embeddedTexts } from "../../tools/build_install.ts";
 import { withFiles } from "../rig.ts";
+import { documentOf, inputOf } from "./builder_rig.ts";
 
 test("the modules that hold scripts are what the scripts beside them say", () => {
   for (const { path, text } of embeddedTexts()) {
@@ -28,26 +29,11 @@ async function built(document: Partial<EnvironmentDocument> = {}) {
   const files = { "x64": "a program", "arm64": "another", "settings.json": '{"it\'s": "@NAME@"}' };
   const written = new Map<string, { contents: string; mode: number | undefined }>();
   await withFiles(files, async (folder) => {
-    const environment: EnvironmentDocument = {
-      outriderEnvironment: 1,
-      name: "probe",
-      targets: ["linux-x64", "linux-arm64"],
-      ...document,
-    };
-    const input: BuildInput = {
-      environment,
-      folder,
-      targets: environment.targets,
-      cache: folder,
-      work: folder,
-      epoch: 0,
+    const environment = documentOf({ targets: ["linux-x64", "linux-arm64"], ...document });
+    const input = inputOf(environment, folder, {
       executable: (target) => Promise.resolve(join(folder, target.replace(/^\w+-/, ""))),
-      base: () => Promise.reject(new Error("It is not asked for")),
-      program: () => Promise.reject(new Error("It is not asked for")),
-      bundle: () => Promise.resolve(undefined),
       carried: () => Promise.resolve(`${JSON.stringify({ outriderCarried: 1, odd: "'$(x)`@TARGETS@\\" })}\n`),
-      progress: () => {},
-    };
+    });
     const out: BuildOutput = {
       async file(name, from, { mode } = {}) {
         const contents = "path" in from ? await readBytes(from.path, 1000) : "text" in from ? from.text : "";

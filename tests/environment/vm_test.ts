@@ -7,7 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import test from "node:test";
 import { gunzipSync } from "fflate";
-import type { BuildInput, BuildOutput } from "../../src/environment/builders/builder.ts";
+import type { BuildOutput } from "../../src/environment/builders/builder.ts";
 import { vmBuilder } from "../../src/environment/builders/vm.ts";
 import { PackageList } from "../../src/environment/debian/package_list.ts";
 import { withNamed } from "../../src/environment/debian/resolve.ts";
@@ -16,6 +16,7 @@ import { firstProcess } from "../../src/environment/vm/initramfs.ts";
 import { testWith } from "../system.ts";
 import { debOf, serveMirror, sha256Of } from "./debian_rig.ts";
 import { readFat, readInitrd, readSections, stubOf } from "./vm_rig.ts";
+import { documentOf, inputOf } from "./builder_rig.ts";
 
 const MODULES = "./usr/lib/modules/6.1/kernel";
 const debs: ReadonlyMap<string, Uint8Array> = new Map([
@@ -73,30 +74,12 @@ async function build(given: Partial<EnvironmentDocument> = {}, carried = "carrie
   const before = process.env["OUTRIDER_DEBIAN_MIRROR"];
   process.env["OUTRIDER_DEBIAN_MIRROR"] = mirror.url;
   try {
-    const environment: EnvironmentDocument = {
-      outriderEnvironment: 1,
-      name: "probe",
-      targets: ["linux-x64"],
-      ...given,
-    };
+    const environment = documentOf(given);
     writeFileSync(join(folder, "environment.lock.json"), lockText());
     writeFileSync(join(folder, "program"), "program");
     const files = new Map<string, Uint8Array>();
     const used: string[] = [];
-    const input = {
-      environment,
-      folder,
-      targets: environment.targets,
-      cache: join(folder, "cache"),
-      work: join(folder, "work"),
-      epoch: 0,
-      executable: () => Promise.resolve(join(folder, "program")),
-      base: () => Promise.reject(new Error("It is not asked for")),
-      program: () => Promise.reject(new Error("It is not asked for")),
-      bundle: () => Promise.resolve(undefined),
-      carried: () => Promise.resolve(carried),
-      progress: () => {},
-    } as BuildInput;
+    const input = inputOf(environment, folder, { carried: () => Promise.resolve(carried) });
     const out: BuildOutput = {
       file: (name, from) => {
         const bytes = "bytes" in from
