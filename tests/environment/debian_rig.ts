@@ -183,8 +183,10 @@ export interface Mirror {
   close(): Promise<void>;
 }
 
-/** Serves files from memory, on loopback. */
-export async function serveMirror(files: ReadonlyMap<string, Uint8Array>): Promise<Mirror> {
+/** Serves files by their paths, on loopback. */
+export async function serveMirror(
+  files: { get(path: string): Uint8Array | undefined },
+): Promise<Mirror> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url ?? "");

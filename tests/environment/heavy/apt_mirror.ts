@@ -6,14 +6,12 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { mirrorIn } from "../../../src/environment/debian/mirror.ts";
 import { SUITE } from "../../../src/environment/debian/keys.ts";
 import { ROOT } from "../../rig.ts";
-import type { Mirror } from "../debian_rig.ts";
+import { type Mirror, serveMirror } from "../debian_rig.ts";
 
 const FOLDER = join(ROOT, "node_modules/.cache/outrider-debian");
 
@@ -25,24 +23,7 @@ const FOLDER = join(ROOT, "node_modules/.cache/outrider-debian");
 export async function serveApt(packages: readonly string[]): Promise<Mirror> {
   const apt = new Apt();
   for (const architecture of ["amd64", "arm64"]) apt.prepare(packages, architecture);
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    const path = decodeURIComponent(request.url ?? "");
-    asked.push(path);
-    const found = apt.find(path);
-    response.writeHead(found === undefined ? 404 : 200);
-    response.end(found);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/debian`,
-    asked,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return await serveMirror({ get: (path) => apt.find(path) });
 }
 
 /** This machine's apt, with lists of its own. */
