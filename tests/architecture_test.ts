@@ -46,7 +46,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     PORT,
     ...FLOOR,
   ],
-  "environment": ["run", "pipeline", "runtime", "trust", ...FLOOR],
+  // The lock between processes is the journal's.
+  "environment": ["run", "pipeline", "runtime", "trust", "src/journal/disk/lock.ts", ...FLOOR],
   "gateway": ["protocol", PORT, ...FLOOR],
   "http": ["pipeline", PORT, ...FLOOR],
   "journal": [PORT, ...FLOOR],

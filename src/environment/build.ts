@@ -1,23 +1,24 @@
 /**
  * Owns the building of an environment, kind by kind, and the account of what was made.
  * Must not know any kind.
- * Invariant: the record is written last, when every file that it names is whole. Two builds at a time in a folder are
- * not kept apart; who goes by the record holds files to it.
+ * Invariant: the record is written last, when every file that it names is whole, and signed before anybody else writes there.
  */
 import { messageOf } from "../base/message.ts";
-import type { BuildInput, BuildOutput } from "./builders/builder.ts";
+import type { Builder, BuildInput, BuildOutput } from "./builders/builder.ts";
 import { BUILDERS } from "./builders/list.ts";
-import { type BundledPipeline, travellingPipeline } from "./bundled.ts";
+import { type BundledPipeline, type BundleSigner, travellingPipeline } from "./bundled.ts";
 import { carriedText } from "./carried_environment.ts";
 import { EnvironmentError, refusalsTold } from "./document/error.ts";
 import type { EnvironmentDocument, EnvironmentKind, Target } from "./document/schema.ts";
 import { Executables } from "./executable/executable.ts";
+import { lockFolder } from "./folder_lock.ts";
 import { byName, MADE_FILE, type MadeFile, type MadeRecord, madeText, type UsedPart } from "./made.ts";
 import { digestOf, pathIn, writeWhole } from "../runtime/disk.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { removeRecord } from "./vouch/outdated.ts";
 import { PROVENANCE_FILE, provenanceText } from "./vouch/provenance.ts";
 import { SBOM_FILE, sbomText } from "./vouch/sbom.ts";
+import { signBuilt } from "./vouch/signed.ts";
 import { VERSION } from "../version.ts";
 
 /** What is to be built, and where. */
@@ -34,6 +35,8 @@ export interface BuildRequest {
   readonly cache: string;
   /** Seconds since 1970. */
   readonly epoch: number;
+  /** Who vouches for what is made, and for the pipeline inside. Default: nobody. */
+  readonly signer?: BundleSigner;
   readonly progress: BuildInput["progress"];
 }
 
@@ -43,16 +46,45 @@ export function buildEnvironment(request: BuildRequest): Promise<MadeRecord> {
 }
 
 async function built(request: BuildRequest): Promise<MadeRecord> {
-  const { environment, output } = request;
-  const { name, version } = environment;
-  const kinds = request.kinds ?? environment.kinds ?? ["executable"];
-  const builders = kinds.map(builderOf);
+  const { environment, output, signer } = request;
+  const builders = (request.kinds ?? environment.kinds ?? ["executable"]).map(builderOf);
+  let lock: Promise<() => void> | undefined;
+  let before: Promise<void> | undefined;
+  const begin = async () => {
+    // A folder that is not there yet is not made for a build that can't begin.
+    await (lock ??= lockFolder(output));
+    // What is written now may be named by an earlier record, which is no longer true.
+    await (before ??= removeRecord(output, runtime));
+  };
+  try {
+    if ((await runtime.about(output))?.isFolder) await (lock = lockFolder(output));
+    const { files, used } = await filesOf(request, { builders, begin });
+    await begin();
+    const record = recordOf(environment, { builders, files, used });
+    await writeWhole(pathIn(output, SBOM_FILE), { text: await sbomText(record) });
+    await writeWhole(pathIn(output, PROVENANCE_FILE), { text: provenanceText(record) });
+    await writeWhole(pathIn(output, MADE_FILE), { text: madeText(record) });
+    if (signer !== undefined) await signBuilt(output, signer.key, signer.version);
+    return record;
+  } finally {
+    (await lock?.catch(() => undefined))?.();
+  }
+}
+
+/** What is in what is made. */
+interface Made {
+  readonly files: readonly MadeFile[];
+  readonly used: ReadonlyMap<string, UsedPart>;
+}
+
+async function filesOf(
+  request: BuildRequest,
+  { builders, begin }: { readonly builders: readonly Builder[]; readonly begin: () => Promise<void> },
+): Promise<Made> {
+  const { output } = request;
   const files: MadeFile[] = [];
   const used = new Map<string, UsedPart>();
   const work = await runtime.makeTempFolder();
-  let before: Promise<void> | undefined;
-  // What is written now may be named by an earlier record, which is no longer true.
-  const begin = () => before ??= removeRecord(output, runtime);
   try {
     const input = inputOf(request, { work, used: (part) => note(used, part) });
     for (const builder of builders) {
@@ -61,7 +93,14 @@ async function built(request: BuildRequest): Promise<MadeRecord> {
   } finally {
     await runtime.remove(work);
   }
-  const record: MadeRecord = {
+  return { files, used };
+}
+
+function recordOf(
+  { name, version }: EnvironmentDocument,
+  { builders, files, used }: Made & { readonly builders: readonly Builder[] },
+): MadeRecord {
+  return {
     outriderMade: 1,
     name,
     ...(version !== undefined && { version }),
@@ -70,10 +109,6 @@ async function built(request: BuildRequest): Promise<MadeRecord> {
     files: byName(files),
     used: byName([...used.values()]),
   };
-  await writeWhole(pathIn(output, SBOM_FILE), { text: await sbomText(record) });
-  await writeWhole(pathIn(output, PROVENANCE_FILE), { text: provenanceText(record) });
-  await writeWhole(pathIn(output, MADE_FILE), { text: madeText(record) });
-  return record;
 }
 
 function builderOf(kind: string) {
@@ -91,7 +126,7 @@ function note(used: Map<string, UsedPart>, part: UsedPart): void {
 }
 
 function inputOf(
-  { environment, folder, targets, cache, epoch, progress }: BuildRequest,
+  { environment, folder, targets, cache, epoch, signer, progress }: BuildRequest,
   { work, used }: { readonly work: string; readonly used: BuildOutput["used"] },
 ): BuildInput {
   const { pipeline, runtime: base = "bun" } = environment;
@@ -99,7 +134,10 @@ function inputOf(
   let bundled: Promise<BundledPipeline | undefined> | undefined;
   const make = async () => {
     if (pipeline?.from !== "file") return undefined;
-    const made = await travellingPipeline(pathIn(folder, pipeline.path));
+    const made = await travellingPipeline(pathIn(folder, pipeline.path), signer);
+    if (made.signedBy !== undefined && made.signedBy !== signer?.key.publicKey.id) {
+      progress(`${pipeline.path} stays signed by ${made.signedBy}`);
+    }
     for (const { name, ...about } of made.packages) used({ name: `npm:${name}`, ...about });
     return made;
   };

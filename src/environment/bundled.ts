@@ -6,6 +6,9 @@ import { type Bundle, bundleText, isBundle } from "../pipeline/document/bundle.t
 import { readJson } from "../pipeline/document/json_text.ts";
 import { loadDocument } from "../run/loading.ts";
 import { runtime } from "../runtime/runtime.ts";
+import { signedBundle } from "../trust/bundle.ts";
+import { signatureOf } from "../trust/minisign.ts";
+import type { SecretKey } from "../trust/secret_key.ts";
 import { bundleOf } from "./bundling.ts";
 import type { BundledPackage } from "./packages.ts";
 
@@ -21,31 +24,49 @@ export interface BundledPipeline {
   readonly file: string;
   /** In the words that a person reads behind the file's name. */
   readonly summary: string;
+  /** Id of the key that it says has signed it, which nobody has verified; absent if none has. */
+  readonly signedBy?: string;
+}
+
+/** Who signs bundles. */
+export interface BundleSigner {
+  readonly key: SecretKey;
+  readonly version: number;
 }
 
 /** Bundles a pipeline. @param file A path or URL, as `run` takes it. @throws {Error} What `bundleOf` throws. */
-export async function bundledPipeline(file: string): Promise<BundledPipeline> {
+export async function bundledPipeline(file: string, signer?: BundleSigner): Promise<BundledPipeline> {
   const { bundle, packages } = await bundleOf(file);
-  return described(bundle, bundleText(bundle), packages);
+  return await described(bundle, packages, signer);
 }
 
-/** The same, where a bundle is taken as it is. @throws {PipelineError} If it is none that is whole. */
-export async function travellingPipeline(file: string): Promise<BundledPipeline> {
-  if (!/\.json$/i.test(file)) return await bundledPipeline(file);
+/**
+ * The same, where a bundle is taken as it is. One that somebody has signed stays theirs; another gets the signature of `signer`.
+ *
+ * @throws {PipelineError} If it is none that is whole.
+ */
+export async function travellingPipeline(file: string, signer?: BundleSigner): Promise<BundledPipeline> {
+  if (!/\.json$/i.test(file)) return await bundledPipeline(file, signer);
   const { value } = readJson(await runtime.readText(file), file);
-  if (!isBundle(value)) return await bundledPipeline(file);
+  if (!isBundle(value)) return await bundledPipeline(file, signer);
   await loadDocument(file);
-  const bundle = value as Bundle;
   // What it was made of, only who has made it knows.
-  return described(bundle, bundleText(bundle), []);
+  return await described(value as Bundle, [], signer);
 }
 
-function described(
-  { manifest, hash }: Bundle,
-  text: string,
+async function described(
+  given: Bundle,
   packages: readonly BundledPackage[],
-): BundledPipeline {
+  signer: BundleSigner | undefined,
+): Promise<BundledPipeline> {
+  const { manifest, hash } = given;
   const { name } = manifest;
+  const file = fileNameOf(name);
+  const bundle = signer === undefined || given.signature !== undefined
+    ? given
+    : await signedBundle(given, signer.key, { file, version: signer.version });
+  const { signature } = bundle;
+  const text = bundleText(bundle);
   const count = Object.keys(manifest.tasks).length;
   const tasks = count === 1 ? "1 task" : `${count} tasks`;
   return {
@@ -53,8 +74,9 @@ function described(
     hash,
     text,
     packages,
-    file: fileNameOf(name),
+    file,
     summary: `${name}, ${tasks}, ${text.length} characters, hash ${hash}`,
+    ...(typeof signature === "string" && { signedBy: signatureOf(signature).keyId }),
   };
 }
 

@@ -43,6 +43,7 @@ export async function ran(
     output += `\n${command[0]} took longer than ${limitMs / 1_000} s, and was stopped`;
     group.signal("SIGKILL");
   });
+  const forget = runtime.whenLeft(() => group.signal("SIGKILL"));
   try {
     const { code, signal, error } = await group.ended;
     if (error !== undefined) return { code: undefined, output: error.message };
@@ -50,6 +51,7 @@ export async function ran(
     return { code, output: signal === undefined ? output : `${output}\nended by ${signal}` };
   } finally {
     stop();
+    forget();
     group.release();
   }
 }

@@ -9,6 +9,7 @@ import { chmod, copyFile, mkdir, open, readFile, rename, rm } from "node:fs/prom
 import { homedir, platform } from "node:os";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import process from "node:process";
+import { passing } from "./passing.ts";
 import { aboutFile } from "./pieces.ts";
 
 /** The contents of a file that is to be written. */
@@ -62,6 +63,7 @@ export async function digestOf(
 export async function writeWhole(path: string, from: FileContents, mode = 0o644): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const neighbour = `${path}.${process.pid}.tmp`;
+  const forget = passing(neighbour);
   try {
     if ("path" in from) await copyFile(from.path, neighbour, constants.COPYFILE_FICLONE);
     const file = await open(neighbour, "path" in from ? "r+" : "w");
@@ -76,6 +78,8 @@ export async function writeWhole(path: string, from: FileContents, mode = 0o644)
   } catch (error) {
     await rm(neighbour, { force: true });
     throw error;
+  } finally {
+    forget();
   }
 }
 

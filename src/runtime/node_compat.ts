@@ -31,6 +31,7 @@ import { aboutFile, openFile, syncFolder } from "./pieces.ts";
 import { startGroup } from "./group.ts";
 import { findProgram, isDevice } from "./machine.ts";
 import { type Libc, shieldStdout } from "./shield.ts";
+import { passed, passing, whenLeft } from "./passing.ts";
 import { makeTempFiles } from "./temp_files.ts";
 
 /** What differs between the runtimes. */
@@ -96,7 +97,10 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     list,
     makeFolder,
     rename: (from, to) => rename(from, to),
-    remove: (path) => rm(path, { recursive: true, force: true }),
+    remove: async (path) => {
+      await rm(path, { recursive: true, force: true });
+      passed(path);
+    },
     isBuiltin,
     startSelf: (args, env, program) =>
       startProcess([...(program === undefined ? self() : [program]), ...args], {
@@ -112,7 +116,12 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     newMark,
     stopMarked: stopOffspring,
     makeTempFiles,
-    makeTempFolder: () => mkdtemp(join(tmpdir(), "outrider-")),
+    makeTempFolder: async () => {
+      const folder = await mkdtemp(join(tmpdir(), "outrider-"));
+      passing(folder);
+      return folder;
+    },
+    whenLeft,
     hideEnv: (names) => {
       for (const name of names) {
         const value = process.env[name];

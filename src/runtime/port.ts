@@ -354,8 +354,13 @@ export interface Runtime {
    * @param texts By name. @throws {Error} If that can't be; then nothing is left of it.
    */
   makeTempFiles(texts: Readonly<Record<string, string>>): TempFiles;
-  /** Makes a folder of its own for temporary files, for this user alone; returns its path. */
+  /**
+   * Makes a folder of its own for temporary files, for this user alone; returns its path. What has not removed it when the
+   * process is left by `exit` need not.
+   */
   makeTempFolder(): Promise<string>;
+  /** Undoes something, without waiting for anything, if the process is left by `exit` before what is returned is called. */
+  whenLeft(undo: () => void): () => void;
   /**
    * Takes variables out of the environment, and out of what the system shows of it, where it lets us: threads, programs and
    * other processes of this user don't find them. `env` still gives them, and `startSelf` hands them on.

@@ -7,6 +7,7 @@ import { lstatSync, mkdtempSync, readdirSync, rmdirSync, rmSync, unlinkSync, wri
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { passing } from "./passing.ts";
 import type { TempFiles } from "./port.ts";
 
 /** So many files are removed at once; more are left to the system's threads. */
@@ -15,11 +16,13 @@ const FEW = 8;
 /** Makes the folder. @param texts By name. @throws {Error} If that can't be; then nothing is left of it. */
 export function makeTempFiles(texts: Readonly<Record<string, string>>): TempFiles {
   const folder = mkdtempSync(join(tmpdir(), "outrider-"));
+  const forget = passing(folder);
   const path = (name: string) => `${folder}/${name}`;
   try {
     for (const [name, text] of Object.entries(texts)) writeFileSync(path(name), text);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
+    forget();
     throw error;
   }
   return {
@@ -35,6 +38,7 @@ export function makeTempFiles(texts: Readonly<Record<string, string>>): TempFile
         // The program has put folders or many files into it, or has taken it away.
         await rm(folder, { recursive: true, force: true });
       }
+      forget();
     },
   };
 }

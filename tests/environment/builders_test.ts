@@ -7,6 +7,7 @@ import test from "node:test";
 import { buildEnvironment, type BuildRequest } from "../../src/environment/build.ts";
 import { BUILDERS } from "../../src/environment/builders/list.ts";
 import { readEnvironment } from "../../src/environment/document/read.ts";
+import { LOCKED_FILE } from "../../src/environment/folder_lock.ts";
 import { MADE_FILE, readMade } from "../../src/environment/made.ts";
 import { placedBytes } from "../../src/environment/placed.ts";
 import { PROVENANCE_FILE } from "../../src/environment/vouch/provenance.ts";
@@ -61,7 +62,7 @@ test("environments: one more builder makes its files, each told with its size, i
       assert.deepEqual(steps, ["printing cards 0/2", "printing cards 1/2"]);
       assert.deepEqual(
         readdirSync(out).sort(),
-        ["cards", SBOM_FILE, PROVENANCE_FILE, MADE_FILE, "pin.txt"].sort(),
+        ["cards", SBOM_FILE, PROVENANCE_FILE, MADE_FILE, LOCKED_FILE, "pin.txt"].sort(),
       );
       assert.match(madeTable(record), /^vm +linux-arm64 linux-x64 +cards\/ \(2 files\) +8\d B$/m);
       assert.match(usedTable(record), /^paper +1 +sha256:0{16}$/m);
@@ -79,7 +80,7 @@ test("environments: what fails is told as the builder says it, and no record is 
       rmSync(join(out, "pin.txt"));
       mkdirSync(join(out, "pin.txt"));
       await assert.rejects(built(folder, { kinds: ["vm"] }), /pin\.txt: It can't be written: /);
-      assert.deepEqual(readdirSync(out).sort(), ["cards", "pin.txt"]);
+      assert.deepEqual(readdirSync(out).sort(), [LOCKED_FILE, "cards", "pin.txt"]);
     })));
 
 test("environments: what the system refuses is told in words, and is no defect", () =>

@@ -4,10 +4,8 @@
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
-import type { BundledPipeline } from "../../environment/bundled.ts";
-import type { Bundle } from "../../pipeline/document/bundle.ts";
 import type { CliContext } from "../line/context.ts";
-import { type Signer, signerOf, type SigningFlags, signingFlags } from "../run/signing.ts";
+import { signerOf, type SigningFlags, signingFlags } from "../run/signing.ts";
 import { readSource, writeTarget } from "../run/source.ts";
 import { pipelineFile } from "../line/positional.ts";
 
@@ -19,18 +17,10 @@ async function bundle(this: CliContext, { output, ...signing }: Flags, file: str
   const signer = await signerOf(signing, this.runtime);
   await readSource(file, this.runtime);
   const { bundledPipeline } = await import("../../environment/bundled.ts");
-  const made = await bundledPipeline(file);
+  const made = await bundledPipeline(file, signer);
   const target = output ?? made.file;
-  await writeTarget(target, signer === undefined ? made.text : await signed(made, signer), this.runtime);
+  await writeTarget(target, made.text, this.runtime);
   this.runtime.stderr.write(`${target}: ${made.summary}${signer === undefined ? "" : `, ${signer.told}`}\n`);
-}
-
-async function signed({ text, file }: BundledPipeline, { key, version }: Signer): Promise<string> {
-  const [{ signedBundle }, { bundleText }] = await Promise.all([
-    import("../../trust/bundle.ts"),
-    import("../../pipeline/document/bundle.ts"),
-  ]);
-  return bundleText(await signedBundle(JSON.parse(text) as Bundle, key, { file, version }));
 }
 
 /** `outrider bundle` */

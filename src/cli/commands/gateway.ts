@@ -62,6 +62,14 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
       `--host ${host} lets other machines in: give the gateway a token by OUTRIDER_GATEWAY_TOKEN or --token-file, or keep to 127.0.0.1`,
     );
   }
+  let unlisten = () => {};
+  // Before there is anything that a signal would leave behind.
+  const told = new Promise<void>((end) => {
+    unlisten = runtime.onSignal(() => {
+      unlisten();
+      end();
+    });
+  });
   const store = sqliteGatewayStore(db);
   // What is kept in memory goes with the process, and so does what was pushed.
   const passing = db === ":memory:" && flags.registry === undefined
@@ -86,14 +94,10 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
         token === undefined ? "for this machine only, without tokens" : "with a token"
       }; Ctrl-C ends it\n`,
     );
-    await new Promise<void>((told) => {
-      const unlisten = runtime.onSignal(() => {
-        unlisten();
-        told();
-      });
-    });
+    await told;
     await served.close();
   } finally {
+    unlisten();
     store.close();
     if (passing !== undefined) await runtime.remove(passing);
   }

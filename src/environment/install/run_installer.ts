@@ -15,7 +15,7 @@ const LIMIT_MS = 6 * 60 * 60_000;
 
 /** What an installer is run with. */
 export interface InstallerRun {
-  readonly runtime: Pick<Runtime, "startGroup" | "envNames" | "env" | "cwd">;
+  readonly runtime: Pick<Runtime, "startGroup" | "envNames" | "env" | "cwd" | "onSignal">;
   readonly args: readonly string[];
   /** Laid over the environment. */
   readonly variables: Readonly<Record<string, string>>;
@@ -54,6 +54,8 @@ export async function runInstaller(
     onOutput,
   });
   const cancel = systemClock.after(LIMIT_MS, () => group.signal("SIGTERM"));
+  // It is in a group of its own, which no terminal reaches. What it needs stays until it has ended.
+  const unlisten = runtime.onSignal(() => group.signal("SIGTERM"));
   try {
     const { code, signal, error } = await group.ended;
     if (error !== undefined) {
@@ -66,6 +68,7 @@ export async function runInstaller(
     throw new EnvironmentError(path, `The installer was ended by ${signal}: run it again, it goes on`);
   } finally {
     cancel();
+    unlisten();
     group.release();
   }
 }

@@ -11,6 +11,7 @@ import { digestOf, makeExecutable, pathIn, readBytes, writeWhole } from "../../r
 import type { Runtime } from "../../runtime/port.ts";
 import { refusalsTold } from "../document/error.ts";
 import type { EnvironmentKind, Target } from "../document/schema.ts";
+import { alone } from "../folder_lock.ts";
 import { MADE_FILE, type MadeFile, type MadeRecord, readMade } from "../made.ts";
 import { removeRecord } from "../vouch/outdated.ts";
 import {
@@ -254,19 +255,20 @@ async function pulledMade(
     );
     throw new RegistryError(`Nothing of ${record.name} is of that kind and target: it has ${there}`);
   }
-  await files.makeFolder(folder);
-  // What is written now may be named by an earlier record, which is no longer true.
-  await removeRecord(folder, files);
-  for (const file of wanted) {
-    const { name, sha256, bytes, mode } = file;
-    await fetchFile(delivery, name, { digest: `sha256:${sha256}`, size: bytes });
-    if (mode !== undefined && (Number.parseInt(mode, 8) & 0o111) !== 0) {
-      await makeExecutable(pathIn(folder, name));
+  return await alone(folder, async () => {
+    // What is written now may be named by an earlier record, which is no longer true.
+    await removeRecord(folder, files);
+    for (const file of wanted) {
+      const { name, sha256, bytes, mode } = file;
+      await fetchFile(delivery, name, { digest: `sha256:${sha256}`, size: bytes });
+      if (mode !== undefined && (Number.parseInt(mode, 8) & 0o111) !== 0) {
+        await makeExecutable(pathIn(folder, name));
+      }
     }
-  }
-  await vouchersOf(delivery, found.descriptor.digest);
-  await writeWhole(pathIn(folder, MADE_FILE), { text });
-  return wanted;
+    await vouchersOf(delivery, found.descriptor.digest);
+    await writeWhole(pathIn(folder, MADE_FILE), { text });
+    return wanted;
+  });
 }
 
 /** The signatures of a file, among what vouches for an index: it may have been signed anew, and by several. */
@@ -353,18 +355,20 @@ export function pullImage(
   found: FoundManifest,
   wanted: Platform,
 ): Promise<OciDescriptor> {
-  return refusalsTold(delivery.folder, () => pulledImage(delivery, found, wanted));
+  const { folder } = delivery;
+  return refusalsTold(folder, async () => {
+    const chosen = await chosenOf(delivery, found, wanted);
+    return await alone(folder, () => pulledImage(delivery, chosen, wanted));
+  });
 }
 
 async function pulledImage(
   delivery: Delivery,
-  found: FoundManifest,
+  chosen: FoundManifest,
   wanted: Platform,
 ): Promise<OciDescriptor> {
-  const { line, repository, folder, files } = delivery;
-  const chosen = await chosenOf(delivery, found, wanted);
+  const { line, repository, folder } = delivery;
   const { config, layers } = chosen.manifest;
-  await files.makeFolder(folder);
   for (const blob of [...(config ? [config] : []), ...layers]) {
     await fetchFile(delivery, `blobs/sha256/${blob.digest.slice(7)}`, blob);
   }

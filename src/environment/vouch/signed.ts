@@ -12,6 +12,7 @@ import { commentOf, verify, versionOf } from "../../trust/keys.ts";
 import type { PublicKey } from "../../trust/minisign.ts";
 import type { SecretKey } from "../../trust/secret_key.ts";
 import { EnvironmentError } from "../document/error.ts";
+import { alone } from "../folder_lock.ts";
 import { MADE_FILE, type MadeRecord, readMade } from "../made.ts";
 import { PROVENANCE_FILE } from "./provenance.ts";
 import { SBOM_FILE } from "./sbom.ts";
@@ -31,13 +32,36 @@ export interface VerifiedFiles {
   readonly record?: MadeRecord;
 }
 
-/** Signs a folder in which something was built, or one file. @returns The files that were written. */
+/**
+ * Signs a folder in which something was built, or one file.
+ *
+ * @returns The files that were written.
+ * @throws {EnvironmentError} If nothing was built there, or another process writes there.
+ */
 export async function signFiles(
   path: string,
   key: SecretKey,
   version: number,
 ): Promise<readonly string[]> {
-  const files = await isFolder(path) ? await signedIn(path) : [path];
+  if (!await isFolder(path)) return await signEach([path], key, version);
+  await signedIn(path);
+  return await alone(path, () => signBuilt(path, key, version));
+}
+
+/** Signs a folder that nobody else writes into. */
+export async function signBuilt(
+  folder: string,
+  key: SecretKey,
+  version: number,
+): Promise<readonly string[]> {
+  return await signEach(await signedIn(folder), key, version);
+}
+
+async function signEach(
+  files: readonly string[],
+  key: SecretKey,
+  version: number,
+): Promise<readonly string[]> {
   const written: string[] = [];
   for (const file of files) {
     const comment = commentOf({ file: nameOf(file), version });

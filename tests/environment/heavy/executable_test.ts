@@ -28,6 +28,7 @@ const root: string = fileURLToPath(new URL("../../..", import.meta.url));
 const folder: string = realpathSync(mkdtempSync(join(tmpdir(), "outrider-executables-")));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
+const TARGET = process.arch === "arm64" ? "linux-arm64" : "linux-x64";
 const LOADER = "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1";
 
 interface Ended {
@@ -274,4 +275,32 @@ test("an executable of Node starts itself anew, however it was called, and heeds
   const apart = await run(["./out/probe-linux-x64", "run", "apart.json"], { cwd: path });
   assert.equal(apart.code, 0, apart.stderr);
   assert.doesNotMatch(stderr + apart.stderr, /Warning/);
+});
+
+test("what build --sign makes is installed, and run by an agent, where its key alone is trusted", async () => {
+  const path = sources("signed", { targets: [TARGET] });
+  const env = { ...FETCHING, HOME: path };
+  const ran = async (args: readonly string[], more = {}) =>
+    await run([...SOURCES, ...args], { cwd: path, env: { ...env, ...more } });
+  assert.equal((await ran(["key", "new", "ours"])).code, 0);
+  await built(SOURCES, path, {
+    env: FETCHING,
+    args: ["--kind", "script", "--sign", "ours.key", "--version", "7"],
+  });
+  const trusting = { OUTRIDER_TRUST: join(path, "ours.pub") };
+  const installed = await ran(["environment", "install", "out", "--user"], trusting);
+  assert.equal(installed.code, 0, installed.stderr);
+  const place = join(path, ".local/share/outrider/current");
+  const { code, stderr } = await run([join(place, "outrider"), "agent"], {
+    cwd: path,
+    env: {
+      ...SET,
+      ...trusting,
+      OUTRIDER_ENVIRONMENT: join(place, "environment.json"),
+      OUTRIDER_SERVE: "off",
+    },
+  });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /Version 7 of told is signed by/);
+  assert.match(stderr, /built in, built in, undefined on/);
 });

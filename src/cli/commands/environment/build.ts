@@ -9,6 +9,7 @@ import type { EnvironmentKind, Target } from "../../../environment/document/sche
 import { chosenOf } from "../../line/chosen.ts";
 import type { CliContext, CliRuntime } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
+import { leavingOnSignals } from "../../run/leaving.ts";
 import { signerOf, type SigningFlags, signingFlags } from "../../run/signing.ts";
 import { readSource } from "../../run/source.ts";
 
@@ -32,18 +33,16 @@ async function build(this: CliContext, flags: Flags, file: string): Promise<void
   const steps = new Steps(stderr);
   const unshield = flags.json ? this.runtime.shieldStdout() : () => {};
   try {
-    const record = await buildEnvironment({
-      ...request,
-      progress: (step, done, total) => steps.tell(step, done, total),
-    }).finally(() => {
-      steps.end();
-      unshield();
-    });
-    if (signer !== undefined) {
-      const { signFiles } = await import("../../../environment/vouch/signed.ts");
-      await signFiles(request.output, signer.key, signer.version);
-      stderr.write(`${flags.output}: ${signer.told}\n`);
-    }
+    const record = await leavingOnSignals(this.runtime, () =>
+      buildEnvironment({
+        ...request,
+        ...(signer && { signer }),
+        progress: (step, done, total) => steps.tell(step, done, total),
+      })).finally(() => {
+        steps.end();
+        unshield();
+      });
+    if (signer !== undefined) stderr.write(`${flags.output}: ${signer.told}\n`);
     if (flags.json) stdout.json(madeText(record));
     else stdout.write(madeTable(record));
   } finally {

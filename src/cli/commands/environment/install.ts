@@ -13,6 +13,7 @@ import { gatewayFlags } from "../../ask/gateway_flags.ts";
 import type { GatewayFlags } from "../../ask/gateway_options.ts";
 import type { CliContext } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
+import { leavingOnSignals } from "../../run/leaving.ts";
 import type { Trust } from "../../run/trusted.ts";
 import { installerArguments, type InstallerFlags, installerFlags } from "../../run/installer_flags.ts";
 
@@ -48,7 +49,8 @@ async function install(this: CliContext, flags: Flags, what: string): Promise<vo
   }
   const folder = await runtime.makeTempFolder();
   try {
-    const taken = await pulled.call(this, flags, { text: what, folder }, here.trusting);
+    const pull = () => pulled.call(this, flags, { text: what, folder }, here.trusting);
+    const taken = await leavingOnSignals(this.runtime, pull);
     await run.call(this, flags, { path: await installerIn(folder), ...(taken && { taken }) }, here);
   } finally {
     await runtime.remove(folder);

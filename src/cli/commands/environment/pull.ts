@@ -14,6 +14,7 @@ import type { NamedInRegistry } from "../../ask/registry.ts";
 import { chosenOf } from "../../line/chosen.ts";
 import type { CliContext } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
+import { leavingOnSignals } from "../../run/leaving.ts";
 
 interface Flags extends GatewayFlags {
   readonly output: string;
@@ -38,8 +39,13 @@ async function pull(this: CliContext, flags: Flags, text: string): Promise<void>
   const made = await recordOf({ line, repository: reference.repository }, found);
   const trust = trustIn(this.runtime.env);
   if (trust !== undefined) await check.call(this, { ...named, found, trust, text: made?.text });
-  if (made === undefined) await ofOthers.call(this, flags, named, found);
-  else await ofOurs.call(this, flags, named, { found, made });
+  await leavingOnSignals(
+    this.runtime,
+    () =>
+      made === undefined
+        ? ofOthers.call(this, flags, named, found)
+        : ofOurs.call(this, flags, named, { found, made }),
+  );
 }
 
 /** @throws {TrustError} If no trusted key has signed it. Nothing was written then. */
