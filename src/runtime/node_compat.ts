@@ -102,6 +102,7 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
       passed(path);
     },
     isBuiltin,
+    program: process.execPath,
     startSelf: (args, env, program) =>
       startProcess([...(program === undefined ? self() : [program]), ...args], {
         ...Object.fromEntries(hidden),

@@ -329,6 +329,8 @@ export interface Runtime {
   taskProgram(options: TaskProgramOptions): readonly string[];
   /** A text that was put into this executable when it was made; `undefined` where there is none. */
   inside(name: InsideName): Promise<string | undefined>;
+  /** Path of the file that runs: the runtime, or this executable. */
+  readonly program: string;
   /** How this program is started as the Bun that is in it, where that is so; what it says of itself is `version`. */
   asBun():
     | { readonly command: readonly string[]; readonly env: Readonly<Record<string, string>> }

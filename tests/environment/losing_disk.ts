@@ -103,6 +103,14 @@ export class LosingDisk implements DeviceDisk {
     }
   }
 
+  read(path: string, at: number, most: number): Promise<Bytes> {
+    const bytes = this.bytesOf(path);
+    if (bytes === undefined) {
+      return Promise.reject(Object.assign(new Error("no such file"), { code: "ENOENT" }));
+    }
+    return Promise.resolve(bytes.slice(at, at + most));
+  }
+
   async digestOf(path: string): Promise<string | undefined> {
     const bytes = this.bytesOf(path);
     return bytes && await sha256(bytes);

@@ -1,5 +1,6 @@
 /** A device that fetches another environment: what it takes, over which lines, and what is never put on trial. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { Device } from "../../src/environment/device/device.ts";
@@ -7,7 +8,8 @@ import { pushMade } from "../../src/environment/registry/deliver.ts";
 import type { RegistryLine } from "../../src/environment/registry/line.ts";
 import { renewDevice, type RenewOptions } from "../../src/environment/registry/renew.ts";
 import { verifying } from "../../src/cli/run/environments.ts";
-import { madeText } from "../../src/environment/made.ts";
+import { MADE_FILE, madeText } from "../../src/environment/made.ts";
+import { PART_BYTES, partId, partList, partsIn, stretchesOf } from "../../src/environment/parts.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { commentOf } from "../../src/trust/keys.ts";
 import { signedHash } from "../../src/trust/minisign.ts";
@@ -33,9 +35,10 @@ const pushed = (work: (registry: Registry, reference: string) => Promise<void>) 
 
 function renew(
   reference: string,
-  { line, disk, ...more }: { readonly line: RegistryLine; readonly disk: LosingDisk } & Partial<RenewOptions>,
+  { line, disk, device = new Device("/d", disk), ...more }:
+    & { readonly line: RegistryLine; readonly disk: LosingDisk }
+    & Partial<RenewOptions>,
 ): Promise<string> {
-  const device = new Device("/d", disk);
   return renewDevice(reference, { line, device, target: "linux-x64", progress: () => {}, ...more });
 }
 
@@ -64,6 +67,151 @@ test(
     assert.deepEqual([start?.id, start?.trial], [ID, true]);
   }),
 );
+
+/** Pushes an environment with an executable that differs from the first one's in its second part and in its last byte. */
+async function pushNext(registry: Registry): Promise<{ readonly reference: string; readonly id: string }> {
+  return await withFiles({}, async (folder) => {
+    const record = buildInto(join(folder, "."));
+    const bytes = bytesOf(300_000).map((byte, at) =>
+      at === PART_BYTES + 7 || at === 299_999 ? byte ^ 1 : byte
+    );
+    const id = digestOf(bytes).slice(7);
+    const files = record.files.map((file) =>
+      file.name === "probe-linux-x64" ? { ...file, sha256: id } : file
+    );
+    writeFileSync(join(folder, "probe-linux-x64"), bytes);
+    writeFileSync(join(folder, MADE_FILE), madeText({ ...record, files }));
+    const { digest } = await pushMade(delivery(lineTo(registry), folder));
+    return { reference: `probe@${digest}`, id };
+  });
+}
+
+/** What has changed, and both ends of it are in: two of five parts. */
+const CHANGED = PART_BYTES + 300_000 % PART_BYTES;
+
+/** Answers with how many bytes came of a blob, whatever else was asked for. */
+function counting(id: string): { readonly between: Between; readonly came: () => number } {
+  let came = 0;
+  return {
+    came: () => came,
+    between: async (request, answer) => {
+      const response = await answer();
+      if (!request.url.includes(id) || !response.body) return response;
+      return new Response(counted(response.body, (bytes) => came += bytes), response);
+    },
+  };
+}
+
+test(
+  "renewal: of another executable a device fetches the parts that it has in none, and all where it has nothing",
+  pushed(async (registry, reference) => {
+    const next = await pushNext(registry);
+    const old = new LosingDisk();
+    await renew(reference, { line: lineTo(registry), disk: old });
+    const device = new Device("/d", old);
+    await device.begin();
+    await device.foundWell();
+    const installed = new LosingDisk();
+    await installed.append("/opt/outrider", one(bytesOf(300_000)));
+    for (
+      const [disk, bytes] of [[old, CHANGED], [installed, CHANGED], [new LosingDisk(), 300_000]] as const
+    ) {
+      const { between, came } = counting(next.id);
+      const device = new Device("/d", disk, "/opt/outrider");
+      const seen: number[] = [];
+      await renew(next.reference, {
+        line: lineTo(registry, { between }),
+        disk,
+        device,
+        progress: (at) => seen.push(at),
+      });
+      assert.equal(came(), bytes);
+      assert.deepEqual([seen[0], seen.at(-1)], [0, 300_000]);
+      assert.equal((await device.begin())?.id, next.id);
+      assert.equal(digestOf(disk.bytesOf(`/d/${next.id}/outrider`)!).slice(7), next.id);
+    }
+  }),
+);
+
+test(
+  "renewal: in the midst of a part that is here it goes on there; a registry that sends all or more is read no further",
+  pushed(async (registry) => {
+    const next = await pushNext(registry);
+    const whole: Between = async (request, answer) =>
+      request.url.includes(next.id) ? await registry.app.request(request.url) : await answer();
+    const disk = new LosingDisk();
+    await disk.append("/opt/outrider", one(bytesOf(300_000)));
+    await disk.append(`/d/${next.id}.part`, one(bytesOf(1000)));
+    const device = new Device("/d", disk, "/opt/outrider");
+    await renew(next.reference, { line: lineTo(registry, { between: whole }), disk, device });
+    assert.equal(digestOf(disk.bytesOf(`/d/${next.id}/outrider`)!).slice(7), next.id);
+    const more: Between = async (_, answer) => {
+      const response = await answer();
+      if (response.status !== 206) return response;
+      const headers = new Headers(response.headers);
+      headers.delete("content-length");
+      return new Response(bytesOf(300_000), { status: 206, headers });
+    };
+    const again = new LosingDisk();
+    await again.append("/opt/outrider", one(bytesOf(300_000)));
+    await assert.rejects(
+      renew(next.reference, {
+        line: lineTo(registry, { between: more }),
+        disk: again,
+        device: new Device("/d", again, "/opt/outrider"),
+      }),
+      /More comes of sha256:/,
+    );
+  }),
+);
+
+test(
+  "renewal: where what was here turns out to be spoilt, all of it is fetched",
+  pushed(async (registry) => {
+    const next = await pushNext(registry);
+    class Forgetful extends LosingDisk {
+      reads = 0;
+      override async read(path: string, at: number, most: number) {
+        const bytes = await super.read(path, at, most);
+        // First it is looked at, then it is read to be copied.
+        return ++this.reads > 2 ? bytes.fill(0) : bytes;
+      }
+    }
+    const disk = new Forgetful();
+    await disk.append("/opt/outrider", one(bytesOf(300_000)));
+    const { between, came } = counting(next.id);
+    const device = new Device("/d", disk, "/opt/outrider");
+    await renew(next.reference, { line: lineTo(registry, { between }), disk, device });
+    assert.equal(came(), CHANGED + 300_000);
+    assert.equal(digestOf(disk.bytesOf(`/d/${next.id}/outrider`)!).slice(7), next.id);
+  }),
+);
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(bytes);
+}
+
+test("parts: a list is that of a file of its size, or none; what lies behind each other is one stretch", async () => {
+  const bytes = bytesOf(PART_BYTES * 3 + 1);
+  const list = await partList(bytes.length, (at, most) => Promise.resolve(bytes.slice(at, at + most)));
+  const parts = partsIn(list, bytes.length);
+  assert.equal(parts.length, 4);
+  assert.equal(parts[3], await partId(bytes.slice(-1)));
+  assert.deepEqual(partsIn(list, bytes.length + PART_BYTES), []);
+  assert.deepEqual(partsIn(list.slice(1), bytes.length), []);
+  const here = new Map([
+    [parts[0]!, { path: "a", at: 7 * PART_BYTES }],
+    [parts[1]!, { path: "a", at: 8 * PART_BYTES }],
+    [parts[2]!, { path: "b", at: 9 * PART_BYTES }],
+  ]);
+  const [second, third, end] = [2, 3].map((count) => count * PART_BYTES).concat(bytes.length);
+  assert.deepEqual(stretchesOf(bytes.length, parts, here), [
+    { from: 0, to: second, place: { path: "a", at: 7 * PART_BYTES } },
+    { from: second, to: third, place: { path: "b", at: 9 * PART_BYTES } },
+    { from: third, to: end },
+  ]);
+  assert.deepEqual(stretchesOf(bytes.length, [], here), [{ from: 0, to: end }]);
+});
 
 test(
   "renewal: what is not signed as it is to be, or is for another machine, is refused before it is fetched",

@@ -96,5 +96,5 @@ async function deviceAt(folder: string, runtime: Runtime): Promise<Device> {
     import("../../environment/device/device.ts"),
     import("../../environment/device/device_files.ts"),
   ]);
-  return new Device(folder, deviceFiles(runtime));
+  return new Device(folder, deviceFiles(runtime), runtime.program);
 }

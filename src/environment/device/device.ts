@@ -12,6 +12,7 @@
 import { messageOf } from "../../base/message.ts";
 import { show } from "../../model/problem.ts";
 import { EnvironmentError } from "../document/error.ts";
+import { PART_BYTES, type PartId, partId, type PartPlace } from "../parts.ts";
 import type { DeviceDisk } from "./device_disk.ts";
 import {
   begun,
@@ -44,15 +45,20 @@ export interface Startable {
 /** Largest file that is taken, bytes. */
 const MAX_FILE_BYTES = 2 * 1024 ** 3;
 const MAX_STANDING_BYTES = 64 * 1024;
+/** Read at a time: whole parts. */
+const CHUNK_BYTES = 16 * PART_BYTES;
 
 /** The folder of one device. One process changes it at a time: who holds the state directory, or starts who does. */
 export class Device {
   readonly #folder: string;
   readonly #disk: DeviceDisk;
+  readonly #installed: string | undefined;
 
-  constructor(folder: string, disk: DeviceDisk) {
+  /** @param installed Path of the program that is installed here, whose parts others may have. */
+  constructor(folder: string, disk: DeviceDisk, installed?: string) {
     this.#folder = folder;
     this.#disk = disk;
+    this.#installed = installed;
   }
 
   /** What it knows. @throws {Error} If the disk does not give it. */
@@ -72,6 +78,45 @@ export class Device {
     if (held <= bytes) return held;
     await this.#disk.remove(this.#part(sha256));
     return 0;
+  }
+
+  /** Where parts of a wanted file are here already: in what this device starts, would go back to, or was installed with. */
+  async partsHere(wanted: readonly PartId[]): Promise<ReadonlyMap<PartId, PartPlace>> {
+    const left = new Set(wanted);
+    const here = new Map<PartId, PartPlace>();
+    const { current, previous } = await this.standing();
+    const fetched = [current, previous].flatMap((id) => id === undefined ? [] : [this.#executable(id)]);
+    for (const path of [...fetched, ...(this.#installed === undefined ? [] : [this.#installed])]) {
+      if (left.size === 0) break;
+      // What can't be read has no parts: they are fetched.
+      for await (const { id, at } of this.#partsOf(path)) if (left.delete(id)) here.set(id, { path, at });
+    }
+    return here;
+  }
+
+  /** Bytes that lie at a place here. @throws {Error} If they are no longer there. */
+  async *bytesAt({ path, at }: PartPlace, bytes: number): AsyncGenerator<Uint8Array> {
+    for (let done = 0; done < bytes;) {
+      const piece = await this.#disk.read(path, at + done, Math.min(CHUNK_BYTES, bytes - done));
+      if (piece.length === 0) throw new Error(`${path} has become shorter while it was read: ask again`);
+      yield piece;
+      done += piece.length;
+    }
+  }
+
+  async *#partsOf(path: string): AsyncGenerator<{ readonly id: PartId; readonly at: number }> {
+    try {
+      for (let at = 0;;) {
+        const chunk = await this.#disk.read(path, at, CHUNK_BYTES);
+        if (chunk.length === 0) return;
+        for (let from = 0; from < chunk.length; from += PART_BYTES) {
+          yield { id: await partId(chunk.slice(from, from + PART_BYTES)), at: at + from };
+        }
+        at += chunk.length;
+      }
+    } catch {
+      return;
+    }
   }
 
   /**

@@ -3,6 +3,8 @@
  * Must not know which disk is behind it: a test has one that loses what was not yet written for good.
  */
 
+import type { Bytes } from "../../base/bytes.ts";
+
 /** The files that a device keeps. Paths have `/` between folders. */
 export interface DeviceDisk {
   /** A file's text. @throws {Error} With the code ENOENT if there is none. */
@@ -20,6 +22,8 @@ export interface DeviceDisk {
   sizeOf(path: string): Promise<number>;
   /** Writes behind what is in a file, which may be started, for good when it resolves; what came before an error stays. */
   append(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Bytes of a file from a place on: so many, or fewer where it ends. */
+  read(path: string, at: number, most: number): Promise<Bytes>;
   /** SHA-256 of a file, lower-case hexadecimal; nothing if there is none. */
   digestOf(path: string): Promise<string | undefined>;
 }

@@ -42,6 +42,7 @@ export function deviceFiles(runtime: DeviceRuntime): DeviceDisk {
     sizeOf: async (path) => (await runtime.about(path))?.size ?? 0,
     append: (path, chunks) =>
       withFile(runtime.openFile(path, "write", 0o700), (file) => append(file, chunks)),
+    read: (path, at, most) => withFile(runtime.openFile(path, "read"), (file) => file.read(at, most)),
     async digestOf(path) {
       if (await runtime.about(path) === undefined) return undefined;
       const digest = await runtime.sha256();
@@ -70,10 +71,10 @@ async function append(file: OpenFile, chunks: AsyncIterable<Uint8Array>): Promis
   }
 }
 
-async function withFile(opening: Promise<OpenFile>, work: (file: OpenFile) => Promise<void>): Promise<void> {
+async function withFile<T>(opening: Promise<OpenFile>, work: (file: OpenFile) => Promise<T>): Promise<T> {
   const file = await opening;
   try {
-    await work(file);
+    return await work(file);
   } finally {
     await file.close();
   }

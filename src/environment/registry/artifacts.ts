@@ -7,14 +7,14 @@
  *   NAME:TAG  index
  *     ├─ image, one a platform                             of NAME.oci/
  *     ├─ application/vnd.outrider.environment.v1           environment.made.json
- *     ├─ application/vnd.outrider.executable.v1            NAME-linux-x64 …
+ *     ├─ application/vnd.outrider.executable.v1            NAME-linux-x64 …, and the list of its parts
  *     ┆
  *     ◂─ application/vnd.outrider.signature.v1             *.minisig
  *     ◂─ application/vnd.cyclonedx+json, vnd.in-toto+json  *.cdx.json, *.intoto.json
  */
 import type { Bytes } from "../../base/bytes.ts";
 import { EMPTY, IMAGE, INDEX, type OciDescriptor, TITLE } from "../../model/oci.ts";
-import type { Target } from "../document/schema.ts";
+import type { EnvironmentKind, Target } from "../document/schema.ts";
 import type { MadeFile, MadeRecord } from "../made.ts";
 
 /** What the record of an environment is. */
@@ -26,6 +26,10 @@ export const VOUCHERS: readonly (readonly [ending: string, type: string])[] = [
   [".intoto.json", "application/vnd.in-toto+json"],
 ];
 const FILE_TYPE = "application/octet-stream";
+const PARTS_TYPE = "application/vnd.outrider.parts.v1";
+/** Names the digest of the file whose parts are listed. */
+const PARTS_OF = "org.outrider.parts.of";
+const TARGET = "org.outrider.target";
 /** What is for no platform that runs images: who looks for an image passes it over. */
 const NOT_AN_IMAGE = { os: "unknown", architecture: "unknown" } as const;
 
@@ -46,6 +50,11 @@ export function platformOf(target: Target): { readonly os: string; readonly arch
   return { os, architecture: machine === "x64" ? "amd64" : machine };
 }
 
+/** What the artifact is that has files of a kind. */
+export function typeOfKind(kind: EnvironmentKind): string {
+  return `application/vnd.outrider.${kind}.v1`;
+}
+
 /** The files of a record that go together: those of one kind and target. */
 export function groupsOf(
   { files }: MadeRecord,
@@ -56,25 +65,46 @@ export function groupsOf(
     groups.set(key, [...groups.get(key) ?? [], file]);
   }
   return [...groups.values()].map((files) => ({
-    type: `application/vnd.outrider.${files[0]!.kind}.v1`,
+    type: typeOfKind(files[0]!.kind),
     files,
   }));
 }
+
+/** A list of parts, in the artifact that has their file. */
+export interface PartsLayer extends Pick<OciDescriptor, "digest" | "size"> {
+  /** The digest of the file. */
+  readonly of: string;
+}
+
+/** What says which parts a file has, in an index and in the artifact. */
+export const isForTarget = ({ annotations }: OciDescriptor, target: Target): boolean =>
+  annotations?.[TARGET] === target;
+export const hasPartsOf = ({ mediaType, annotations }: OciDescriptor, of: string): boolean =>
+  mediaType === PARTS_TYPE && annotations?.[PARTS_OF] === of;
 
 /** An artifact of files. */
 export function artifactOf(
   artifactType: string,
   files: readonly Titled[],
-  { subject, target }: { readonly subject?: OciDescriptor; readonly target?: Target | undefined } = {},
+  { subject, target, parts = [] }: {
+    readonly subject?: OciDescriptor;
+    readonly target?: Target | undefined;
+    readonly parts?: readonly PartsLayer[];
+  } = {},
 ): Document {
   return documentOf(IMAGE, {
     artifactType,
     config: EMPTY,
-    layers: files.map(({ digest, size, title }) => (
-      { mediaType: FILE_TYPE, digest, size, annotations: { [TITLE]: title } }
-    )),
+    layers: [
+      ...files.map(({ digest, size, title }) => (
+        { mediaType: FILE_TYPE, digest, size, annotations: { [TITLE]: title } }
+      )),
+      ...parts.map(({ digest, size, of }) => (
+        { mediaType: PARTS_TYPE, digest, size, annotations: { [PARTS_OF]: of } }
+      )),
+    ],
     ...(subject && { subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size } }),
-    ...(target !== undefined && { annotations: { "org.outrider.target": target } }),
+    ...(target !== undefined && { annotations: { [TARGET]: target } }),
   });
 }
 

@@ -13,6 +13,7 @@ import { refusalsTold } from "../document/error.ts";
 import type { EnvironmentKind, Target } from "../document/schema.ts";
 import { alone } from "../folder_lock.ts";
 import { MADE_FILE, type MadeFile, type MadeRecord, readMade } from "../made.ts";
+import { type PartId, partList, partsIn } from "../parts.ts";
 import { removeRecord } from "../vouch/outdated.ts";
 import {
   artifactOf,
@@ -20,7 +21,11 @@ import {
   ENVIRONMENT_TYPE,
   environmentIndex,
   groupsOf,
+  hasPartsOf,
+  isForTarget,
+  type PartsLayer,
   type Titled,
+  typeOfKind,
   VOUCHERS,
 } from "./artifacts.ts";
 import { RegistryError } from "./error.ts";
@@ -80,7 +85,9 @@ async function pushed(delivery: Delivery, tags: readonly string[] | undefined): 
       digest: `sha256:${sha256}`,
       size: bytes,
     }));
-    artifacts.push(await pusher.document(artifactOf(type, layers, { target: files[0]!.target })));
+    const parts: PartsLayer[] = [];
+    for (const file of files) if (file.kind === "executable") parts.push(await pusher.parts(file));
+    artifacts.push(await pusher.document(artifactOf(type, layers, { target: files[0]!.target, parts })));
   }
   const index = environmentIndex(record, { images, artifacts });
   const wanted = tags ?? [...(record.version === undefined ? [] : [record.version]), "latest"];
@@ -119,8 +126,23 @@ class Pusher {
     }
   }
 
-  async text(title: string, text: string): Promise<Titled> {
-    const bytes = new TextEncoder().encode(text);
+  /** The list of a file's parts: a device that has another environment fetches what is not the same. */
+  async parts({ name, sha256, bytes }: MadeFile): Promise<PartsLayer> {
+    const { files, folder } = this.#delivery;
+    const file = await files.openFile(pathIn(folder, name), "read");
+    try {
+      const list = await partList(bytes, (at, most) => file.read(at, most));
+      return { ...await this.#bytes(`parts of ${name}`, list), of: `sha256:${sha256}` };
+    } finally {
+      await file.close();
+    }
+  }
+
+  text(title: string, text: string): Promise<Titled> {
+    return this.#bytes(title, new TextEncoder().encode(text));
+  }
+
+  async #bytes(title: string, bytes: Bytes): Promise<Titled> {
     const blob = { digest: `sha256:${await sha256(bytes)}`, size: bytes.length };
     await this.#blob(title, { ...blob, read: (at, most) => Promise.resolve(bytes.subarray(at, at + most)) });
     return { title, ...blob };
@@ -202,6 +224,20 @@ export async function recordOf(
   if (layer === undefined) throw new RegistryError(`${repository} has an environment without ${MADE_FILE}`);
   const text = new TextDecoder().decode(await smallBlob({ line, repository }, layer));
   return { text, record: readMade(text, `${repository}/${MADE_FILE}`) };
+}
+
+/** The parts of an executable; none, if whoever has pushed it did not list them. */
+export async function executableParts(
+  { line, repository }: Pick<Delivery, "line" | "repository">,
+  { manifest }: FoundManifest,
+  { sha256, bytes, target }: Pick<MadeFile, "sha256" | "bytes"> & { readonly target: Target },
+): Promise<readonly PartId[]> {
+  const described = manifest.manifests.find((each) =>
+    each.artifactType === typeOfKind("executable") && isForTarget(each, target)
+  );
+  const found = described && await manifestOf(line, repository, described.digest);
+  const layer = found?.manifest.layers.find((each) => hasPartsOf(each, `sha256:${sha256}`));
+  return layer === undefined ? [] : partsIn(await smallBlob({ line, repository }, layer), bytes);
 }
 
 /** A blob that fits into memory, held to its digest. */

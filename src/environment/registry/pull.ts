@@ -79,28 +79,30 @@ function read(bytes: Bytes, type: string, name: string): OciManifest {
  * The bytes of a blob from a place on, over as many broken lines as it takes.
  *
  * @param from How much of it is here already.
+ * @param to Where what is wanted of it ends. Default: with it.
  * @throws {RegistryError} If the registry does not have it, has another, or nothing comes any more.
  */
 export async function* blobOf(
   line: RegistryLine,
   repository: string,
-  { blob: { digest, size }, from = 0 }: {
+  { blob: { digest, size }, from = 0, to = size }: {
     readonly blob: Pick<OciDescriptor, "digest" | "size">;
     readonly from?: number;
+    readonly to?: number;
   },
 ): AsyncGenerator<Bytes, void, undefined> {
   const patience = new Patience(line);
-  for (let at = from; at < size;) {
+  for (let at = from; at < to;) {
     try {
-      for await (const piece of piecesOf(line, repository, { digest, size, at })) {
+      for await (const piece of piecesOf(line, repository, { digest, size, at, to })) {
         at += piece.length;
-        if (at > size) {
+        if (at > to) {
           throw new RegistryError(`More comes of ${digest} than its ${size} bytes: it is another`);
         }
         patience.came(piece.length);
         yield piece;
       }
-      if (at < size) throw new RegistryError(`The line to ${line.url} broke`, { transient: true });
+      if (at < to) throw new RegistryError(`The line to ${line.url} broke`, { transient: true });
     } catch (error) {
       await patience.after(error);
     }
@@ -111,15 +113,18 @@ interface Piece {
   readonly digest: string;
   readonly size: number;
   readonly at: number;
+  /** Where what is asked for ends. */
+  readonly to: number;
 }
 
 /** What one answer brings, from `at` on. */
 async function* piecesOf(
   line: RegistryLine,
   repository: string,
-  { digest, size, at }: Piece,
+  { digest, size, at, to }: Piece,
 ): AsyncGenerator<Bytes, void, undefined> {
-  const headers: Record<string, string> = at > 0 ? { range: `bytes=${at}-` } : {};
+  const range = `bytes=${at}-${to < size ? to - 1 : ""}`;
+  const headers: Record<string, string> = at > 0 || to < size ? { range } : {};
   const call = {
     method: "GET",
     path: `/v2/${repository}/blobs/${digest}`,
@@ -128,19 +133,22 @@ async function* piecesOf(
   } as const;
   const response = await line.ask(call);
   if (response.status !== 200 && response.status !== 206) throw await line.refused(call, response);
-  // Who can't begin in the midst begins anew: what is here already is passed over.
-  let skip = response.status === 206 ? 0 : at;
+  // Who can't send a part sends all: what was not asked for is passed over.
+  const isPart = response.status === 206;
+  let skip = isPart ? 0 : at;
+  let left = isPart || to === size ? Infinity : to - at;
   const reader = (response.body as ReadableStream<Bytes> | null)?.getReader();
   if (!reader) return;
   try {
-    checkLength(response, { digest, size, at: at - skip, name: line.name(call) });
-    for (let came = 0;;) {
+    checkLength(response, { digest, size, at: at - skip, to: isPart ? to : size, name: line.name(call) });
+    for (let came = 0; left > 0;) {
       const part = await line.limited(enough(reader, came), SILENCE_MS);
       if (part.done) return;
       came += part.value.length;
       const piece = part.value.subarray(Math.min(skip, part.value.length));
       skip -= part.value.length - piece.length;
-      if (piece.length > 0) yield piece;
+      if (piece.length > 0) yield piece.subarray(0, Math.min(piece.length, left));
+      left -= piece.length;
     }
   } finally {
     reader.cancel().catch(() => {});
@@ -168,7 +176,7 @@ async function enough(
 /** @throws {RegistryError} If what is to come is another part, or of something of another size. */
 function checkLength(
   { status, headers }: Response,
-  { digest, size, at, name }: Piece & { readonly name: string },
+  { digest, size, at, to, name }: Piece & { readonly name: string },
 ): void {
   const range = headers.get("content-range");
   const length = headers.get("content-length");
@@ -179,9 +187,9 @@ function checkLength(
     );
   }
   // What is packed on its way says the length of the package.
-  if (length === null || headers.has("content-encoding") || Number(length) === size - at) return;
+  if (length === null || headers.has("content-encoding") || Number(length) === to - at) return;
   throw new RegistryError(
-    `${name} was answered with ${length} bytes instead of ${size - at}: ${digest} is another`,
+    `${name} was answered with ${length} bytes instead of ${to - at}: ${digest} is another`,
   );
 }
 

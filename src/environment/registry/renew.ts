@@ -1,5 +1,6 @@
 /**
- * Owns fetching an environment onto the device that it is to run: its record and what vouches for it, then the executable.
+ * Owns fetching an environment onto the device that it is to run: its record and what vouches for it, then what of the
+ * executable is not in another one here.
  * Must not know who asked for it, nor how it is started.
  * Invariant: nothing is put on trial but the file that the record names for this machine, with its digest; where keys are
  * trusted, the record is signed by one of them, and is verified before anything else of it is fetched.
@@ -8,8 +9,9 @@ import type { Target } from "../document/schema.ts";
 import type { Device } from "../device/device.ts";
 import type { EnvironmentId } from "../device/standing.ts";
 import { MADE_FILE, type MadeFile } from "../made.ts";
+import { type PartId, type Stretch, stretchesOf } from "../parts.ts";
 import { RegistryError } from "./error.ts";
-import { recordOf, recordSignatures } from "./deliver.ts";
+import { executableParts, recordOf, recordSignatures } from "./deliver.ts";
 import type { RegistryLine } from "./line.ts";
 import { blobOf, manifestOf } from "./pull.ts";
 import { referenceIn, referredBy } from "./reference.ts";
@@ -44,43 +46,57 @@ export async function renewDevice(
   if (file === undefined) {
     throw new RegistryError(`${text} has no executable for ${target}: build one and push it`);
   }
-  await fetchWhole(file, { line, repository, device, progress });
+  const parts = () => executableParts({ line, repository }, found, { ...file, target });
+  await fetchWhole(file, { line, repository, device, parts, progress });
   await device.putOnTrial(file.sha256);
   return file.sha256;
-}
-
-/** What was held when the power failed may be spoilt: then all of it is fetched once more. */
-async function fetchWhole(
-  file: MadeFile,
-  { device, ...from }: Omit<Fetching, "from"> & { readonly device: Device },
-): Promise<void> {
-  for (let again = false;; again = true) {
-    const held = await device.held(file);
-    await device.take(file, chunksOf(file, { ...from, from: held }));
-    try {
-      return await device.place(file);
-    } catch (error) {
-      if (again || held === 0 || await device.held(file) > 0) throw error;
-    }
-  }
 }
 
 interface Fetching {
   readonly line: RegistryLine;
   readonly repository: string;
-  readonly from: number;
+  readonly device: Device;
   readonly progress: RenewOptions["progress"];
+}
+
+/** What was held when the power failed may be spoilt, and the list of parts wrong: then all of it is fetched once more. */
+async function fetchWhole(
+  file: MadeFile,
+  { parts, ...from }: Fetching & { readonly parts: () => Promise<readonly PartId[]> },
+): Promise<void> {
+  const { device } = from;
+  for (let again = false;; again = true) {
+    const held = await device.held(file);
+    const known = again || held === file.bytes ? [] : await parts();
+    const stretches = stretchesOf(file.bytes, known, await device.partsHere(known));
+    await device.take(file, chunksOf(file, { ...from, held, stretches }));
+    try {
+      return await device.place(file);
+    } catch (error) {
+      const allFetched = held === 0 && stretches.every(({ place }) => place === undefined);
+      if (again || allFetched || await device.held(file) > 0) throw error;
+    }
+  }
 }
 
 async function* chunksOf(
   { sha256, bytes }: MadeFile,
-  { line, repository, from, progress }: Fetching,
+  { line, repository, device, progress, held, stretches }: Fetching & {
+    readonly held: number;
+    readonly stretches: readonly Stretch[];
+  },
 ): AsyncGenerator<Uint8Array> {
-  let at = from;
+  let at = held;
   progress(at, bytes);
   const blob = { digest: `sha256:${sha256}`, size: bytes };
-  for await (const piece of blobOf(line, repository, { blob, from })) {
-    yield piece;
-    progress(at += piece.length, bytes);
+  for (const { from, to, place } of stretches) {
+    if (to <= at) continue;
+    const pieces = place === undefined
+      ? blobOf(line, repository, { blob, from: at, to })
+      : device.bytesAt({ ...place, at: place.at + at - from }, to - at);
+    for await (const piece of pieces) {
+      yield piece;
+      progress(at += piece.length, bytes);
+    }
   }
 }
