@@ -29,9 +29,6 @@ const ONCE: readonly string[] = [
  */
 const ENVIRONMENTS = "tests/environment/heavy/";
 
-/** Tests that hold time itself to something: nothing runs beside them. */
-const ALONE: readonly string[] = ["tests/agent/punctual_test.ts"];
-
 /** Those that take longest begin first, so that none of them is left over when all else is done. */
 const LONG: readonly string[] = [
   "tests/agent/kill_test.ts",
@@ -87,9 +84,8 @@ export async function test(args: readonly string[], beside: readonly Job[] = [])
     runIn(suite, file, { NODE_COMPILE_CACHE: compiled, OUTRIDER_TEST_SEED: String(SEED) });
   const jobs = (asked: (file: string) => boolean) => jobsOf(suites, asked, run);
   try {
-    await inLanes(jobs((file) => ALONE.includes(file)), 1);
     const apart = inLanes(jobs((file) => file.startsWith(ENVIRONMENTS)), 1);
-    const others = jobs((file) => !ALONE.includes(file) && !file.startsWith(ENVIRONMENTS));
+    const others = jobs((file) => !file.startsWith(ENVIRONMENTS));
     await Promise.all([apart, inLanes([...beside, ...others], LANES)]);
   } finally {
     rmSync(compiled, { recursive: true, force: true });
