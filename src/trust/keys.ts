@@ -117,6 +117,17 @@ function saysOf(comment: string): Record<string, string> {
   return Object.fromEntries(pairs.map(([, name, value]) => [name!, value!]));
 }
 
+/** The version that a comment gives, which nobody has verified; 0 if it gives none. */
+export function commentVersion(comment: string): number {
+  return versionIn(saysOf(comment)) ?? 0;
+}
+
+function versionIn(says: Verified["says"]): number | undefined {
+  const text = says["version"] ?? "";
+  const version = Number(text);
+  return /^[1-9]\d*$/.test(text) && Number.isSafeInteger(version) ? version : undefined;
+}
+
 /** A comment as `verify` reads it. */
 export function commentOf(says: Readonly<Record<string, string | number>>): string {
   const pairs = Object.entries(says).map(([name, value]) => `${name}:${String(value).replaceAll("\t", " ")}`);
@@ -125,9 +136,8 @@ export function commentOf(says: Readonly<Record<string, string | number>>): stri
 
 /** The version that a signature gives what is signed. @throws {TrustError} If it gives none. */
 export function versionOf({ says, keyId }: Verified, what: string): number {
-  const text = says["version"] ?? "";
-  const version = Number(text);
-  if (/^[1-9]\d*$/.test(text) && Number.isSafeInteger(version)) return version;
+  const version = versionIn(says);
+  if (version !== undefined) return version;
   throw new TrustError(
     `${what} is signed by key ${keyId} without a version, so that nobody can tell it from an older one: sign it anew with a version that grows`,
   );

@@ -119,9 +119,9 @@ test(
       manifest.manifests.map(({ platform }) => platform?.architecture),
       ["amd64", "arm64", ...Array(manifest.manifests.length - 2).fill("unknown")],
     );
-    const types = (await referrersOf(line, "probe", { digest: first.digest })).map(({ artifactType }) =>
-      artifactType
-    );
+    const types = (await Array.fromAsync(referrersOf(line, "probe", { digest: first.digest }))).map((
+      { artifactType },
+    ) => artifactType);
     assert.deepEqual(types.sort(), [
       "application/vnd.cyclonedx+json",
       "application/vnd.outrider.signature.v1",
@@ -428,9 +428,10 @@ test(
     const { digest } = await pushMade(delivery(old, folder));
     await pushMade(delivery(old, folder));
     assert.ok((await tagsOf(old, "probe")).includes(digest.replace(":", "-")));
-    const found = await referrersOf(old, "probe", { digest });
+    const found = await Array.fromAsync(referrersOf(old, "probe", { digest }));
     assert.equal(found.length, 2);
-    const [one] = await referrersOf(old, "probe", { digest, type: "application/vnd.cyclonedx+json" });
+    const bills = referrersOf(old, "probe", { digest, type: "application/vnd.cyclonedx+json" });
+    const [one] = await Array.fromAsync(bills);
     assert.equal(one?.artifactType, "application/vnd.cyclonedx+json");
   }),
 );

@@ -225,9 +225,9 @@ test(
     });
     const disk = new LosingDisk();
     const told: string[] = [];
-    const verify = (text: string, signatures: readonly string[]) => {
-      told.push(JSON.parse(text).name, ...signatures);
-      return Promise.reject(new Error("signed by another key"));
+    const verify = async (text: string, signatures: AsyncIterable<string>) => {
+      told.push(JSON.parse(text).name, ...await Array.fromAsync(signatures));
+      throw new Error("signed by another key");
     };
     await assert.rejects(renew(reference, { line, disk, verify }), /signed by another key/);
     assert.deepEqual(told, ["probe", "untrusted comment: x\n"]);

@@ -43,10 +43,9 @@ export async function trustedAt(
   { found, text }: { readonly found: FoundManifest; readonly text: string },
   trusting: Trust,
 ): Promise<Taken> {
-  const { recordSignatures } = await import("../../environment/registry/deliver.ts");
-  const { MADE_FILE } = await import("../../environment/made.ts");
+  const { recordSignatures } = await import("../../environment/registry/vouchers.ts");
   const { trustedRecord } = await import("../run/trusted.ts");
-  const signatures = await recordSignatures(delivery, found.descriptor.digest, MADE_FILE);
+  const signatures = recordSignatures(delivery, found.descriptor.digest);
   return await trustedRecord({ text, signatures }, trusting);
 }
 

@@ -12,6 +12,7 @@ import { tokenIn } from "../../protocol/token.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import { fetchedFolder } from "./agents.ts";
 import { writeKept } from "./kept_file.ts";
+import type { Signatures } from "./trusted.ts";
 
 const MAX_WISH_BYTES = 4096;
 
@@ -63,7 +64,7 @@ export function environmentsHere(
 export function verifying(
   trust: string,
   { folder, runtime }: Place,
-): (text: string, signatures: readonly string[]) => Promise<void> {
+): (text: string, signatures: Signatures) => Promise<void> {
   return async (text, signatures) => {
     const { trustedRecord, versionsIn } = await import("./trusted.ts");
     const taken = await trustedRecord({ text, signatures }, { trust, runtime });

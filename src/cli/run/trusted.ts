@@ -6,7 +6,9 @@
 import { sha256 } from "../../base/bytes.ts";
 import { EnvironmentError } from "../../environment/document/error.ts";
 import { MADE_FILE, readMade } from "../../environment/made.ts";
+import type { Judge } from "../../environment/registry/vouchers.ts";
 import { verifyFiles } from "../../environment/vouch/signed.ts";
+import { signatureNames } from "../../environment/vouch/signature_file.ts";
 import { digestOf, folderOf, pathIn } from "../../runtime/disk.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import { TrustError } from "../../trust/error.ts";
@@ -18,7 +20,30 @@ import { writeKept } from "./kept_file.ts";
 /** Who is trusted, as `OUTRIDER_TRUST` says, and how its files are read. */
 export interface Trust {
   readonly trust: string;
-  readonly runtime: Pick<Runtime, "readText" | "about">;
+  readonly runtime: Pick<Runtime, "readText">;
+}
+
+/** The same, where files lie here. */
+export interface FileTrust extends Trust {
+  readonly runtime: Pick<Runtime, "readText" | "about" | "list">;
+}
+
+/** The texts of signatures, as they come. */
+export type Signatures = AsyncIterable<string> | Iterable<string>;
+
+/** Who tells whose the signatures of what a registry has are, as they are trusted here. */
+export async function judgeOf(trusting: Trust): Promise<Judge> {
+  const keys = await keysOf(trusting);
+  return async (bytes, signature, what) => {
+    try {
+      const verified = await verify(signedHash(bytes), { signature, keys, what });
+      if ((verified.says["file"] ?? what) !== what) return undefined;
+      return { keyId: verified.keyId, version: versionOf(verified, what) };
+    } catch (error) {
+      if (error instanceof TrustError) return undefined;
+      throw error;
+    }
+  };
 }
 
 /**
@@ -27,7 +52,7 @@ export interface Trust {
  * @throws {TrustError} If no signature is that of one of the keys.
  */
 export async function trustedRecord(
-  { text, signatures }: { readonly text: string; readonly signatures: readonly string[] },
+  { text, signatures }: { readonly text: string; readonly signatures: Signatures },
   trusting: Trust,
 ): Promise<Taken> {
   const { name } = readMade(text, "The environment");
@@ -38,7 +63,7 @@ export async function trustedRecord(
   let refused = new TrustError(
     `${what} is not signed, and OUTRIDER_TRUST asks for it: sign it, and push it again`,
   );
-  for (const signature of signatures) {
+  for await (const signature of signatures) {
     try {
       version = Math.max(version, versionOf(await verify(hash, { signature, keys, what }), what));
     } catch (error) {
@@ -58,14 +83,14 @@ export async function trustedRecord(
  * @throws {TrustError} If none of the keys has signed it.
  * @throws {EnvironmentError} If files are not those of the record.
  */
-export async function trustedFiles(path: string, trusting: Trust): Promise<Taken> {
+export async function trustedFiles(path: string, trusting: FileTrust): Promise<Taken> {
   const { runtime } = trusting;
   const keys = await keysOf(trusting);
   if ((await runtime.about(path))?.isFolder) return await trustedFolder(path, keys);
   const folder = folderOf(pathIn(".", path));
   const file = pathIn(".", path).slice(folder.length).replace(/^[/\\]/, "");
   if (
-    await runtime.about(`${path}.minisig`) === undefined &&
+    signatureNames(file, await runtime.list(folder)).length === 0 &&
     await runtime.about(pathIn(folder, MADE_FILE)) !== undefined
   ) {
     return await trustedFolder(folder, keys, file);

@@ -402,10 +402,13 @@ TEXT
   }
 
   is_signed() { # FILE
-    [ -f "$1" ] && [ -f "$1.minisig" ] || return 1
+    [ -f "$1" ] || return 1
+    # One of each key that has signed it, where it was pulled.
+    set -- "$1" "$1.minisig" "$1".????????????????.minisig
+    [ -f "$2" ] || [ -f "$3" ] || return 1
     # minisign knows nothing of keys that are revoked.
     case $trusted in *!*) ;; *) ! have minisign || {
-      by_minisign "$1"
+      by_minisign "$@"
       return
     } ;; esac
     [ -x "$prefix/current/outrider" ] ||
@@ -413,10 +416,15 @@ TEXT
     "$prefix/current/outrider" environment verify "$1" --trust "$(printf '%s' "${trusted# }" | tr ' ' ',')" >/dev/null 2>&1
   }
 
-  by_minisign() { # FILE
+  by_minisign() { # FILE SIGNATURE...
+    vouched=$1
+    shift
     for each in $trusted; do
-      if [ -f "$each" ]; then set -- "$1" -p "$each"; else set -- "$1" -P "$each"; fi
-      ! minisign -Vqm "$1" "$2" "$3" >/dev/null 2>&1 || return 0
+      as=-P
+      [ ! -f "$each" ] || as=-p
+      for signature; do
+        ! minisign -Vqm "$vouched" -x "$signature" "$as" "$each" >/dev/null 2>&1 || return 0
+      done
     done
     return 1
   }

@@ -19,9 +19,12 @@ import type { MadeFile, MadeRecord } from "../made.ts";
 
 /** What the record of an environment is. */
 export const ENVIRONMENT_TYPE = "application/vnd.outrider.environment.v1";
-/** What may vouch for an environment, by how the names of its files end. */
+/** What signatures of an environment's files are. */
+export const SIGNATURE_TYPE = "application/vnd.outrider.signature.v1";
+/** An annotation of theirs: the text of the record's signature, so that a list of many tells which of them counts. */
+export const SIGNATURE_NOTE = "org.outrider.signature";
+/** What else may vouch for an environment, by how the names of its files end. */
 export const VOUCHERS: readonly (readonly [ending: string, type: string])[] = [
-  [".minisig", "application/vnd.outrider.signature.v1"],
   [".cdx.json", "application/vnd.cyclonedx+json"],
   [".intoto.json", "application/vnd.in-toto+json"],
 ];
@@ -86,12 +89,17 @@ export const hasPartsOf = ({ mediaType, annotations }: OciDescriptor, of: string
 export function artifactOf(
   artifactType: string,
   files: readonly Titled[],
-  { subject, target, parts = [] }: {
+  { subject, target, parts = [], signature }: {
     readonly subject?: OciDescriptor;
     readonly target?: Target | undefined;
     readonly parts?: readonly PartsLayer[];
+    readonly signature?: string | undefined;
   } = {},
 ): Document {
+  const annotations = {
+    ...(target !== undefined && { [TARGET]: target }),
+    ...(signature !== undefined && { [SIGNATURE_NOTE]: signature }),
+  };
   return documentOf(IMAGE, {
     artifactType,
     config: EMPTY,
@@ -104,7 +112,7 @@ export function artifactOf(
       )),
     ],
     ...(subject && { subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size } }),
-    ...(target !== undefined && { annotations: { [TARGET]: target } }),
+    ...(Object.keys(annotations).length > 0 && { annotations }),
   });
 }
 

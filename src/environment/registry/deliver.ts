@@ -15,6 +15,7 @@ import { alone } from "../folder_lock.ts";
 import { MADE_FILE, type MadeFile, type MadeRecord, readMade } from "../made.ts";
 import { type PartId, partList, partsIn } from "../parts.ts";
 import { removeRecord } from "../vouch/outdated.ts";
+import { PLAIN_SIGNATURE, signedName } from "../vouch/signature_file.ts";
 import {
   artifactOf,
   type Document,
@@ -24,19 +25,17 @@ import {
   hasPartsOf,
   isForTarget,
   type PartsLayer,
+  SIGNATURE_TYPE,
   type Titled,
   typeOfKind,
   VOUCHERS,
 } from "./artifacts.ts";
 import { RegistryError } from "./error.ts";
 import type { RegistryLine } from "./line.ts";
-import { blobOf, type FoundManifest, manifestOf, referrersOf } from "./pull.ts";
+import { blobOf, type FoundManifest, manifestOf } from "./pull.ts";
 import { type Sendable, sendBlob, sendManifest } from "./push.ts";
-
-/** Largest file that is read whole: a record, a signature. */
-const MAX_SMALL_BYTES = 16 * 1024 * 1024;
-/** Most signatures of one file that are looked at. */
-const MAX_SIGNATURES = 100;
+import { MAX_SMALL_BYTES, otherBytes, smallBlob } from "./small.ts";
+import { type Judge, pullVouchers } from "./vouchers.ts";
 
 /** What is needed beside a line. */
 export interface Delivery {
@@ -168,11 +167,26 @@ class Pusher {
     for (const [ending, type] of VOUCHERS) {
       const titled: Titled[] = [];
       for (const name of names.filter((each) => each.endsWith(ending))) {
-        const bytes = await readBytes(pathIn(this.#delivery.folder, name), MAX_SMALL_BYTES);
-        titled.push(await this.text(name, new TextDecoder().decode(bytes)));
+        titled.push(await this.text(name, await this.#text(name)));
       }
       if (titled.length > 0) await this.document(artifactOf(type, titled, { subject }));
     }
+    const signed = names.filter((name) => signedName(name) !== undefined);
+    for (const ending of new Set(signed.map((name) => name.slice(signedName(name)!.length)))) {
+      const titled: Titled[] = [];
+      for (const name of signed.filter((each) => each === `${signedName(each)!}${ending}`)) {
+        titled.push(await this.text(`${signedName(name)!}${PLAIN_SIGNATURE}`, await this.#text(name)));
+      }
+      const record = `${MADE_FILE}${ending}`;
+      const signature = signed.includes(record) ? await this.#text(record) : undefined;
+      await this.document(artifactOf(SIGNATURE_TYPE, titled, { subject, signature }));
+    }
+  }
+
+  async #text(name: string): Promise<string> {
+    return new TextDecoder().decode(
+      await readBytes(pathIn(this.#delivery.folder, name), MAX_SMALL_BYTES),
+    );
   }
 
   async #manifest(name: string, type: string) {
@@ -240,31 +254,12 @@ export async function executableParts(
   return layer === undefined ? [] : partsIn(await smallBlob({ line, repository }, layer), bytes);
 }
 
-/** A blob that fits into memory, held to its digest. */
-async function smallBlob(
-  { line, repository }: Pick<Delivery, "line" | "repository">,
-  blob: OciDescriptor,
-): Promise<Bytes> {
-  if (blob.size > MAX_SMALL_BYTES) {
-    throw new RegistryError(
-      `${blob.digest} has ${blob.size} bytes, more than ${MAX_SMALL_BYTES}: it is not taken`,
-    );
-  }
-  const bytes: Bytes = new Uint8Array(blob.size);
-  let at = 0;
-  for await (const piece of blobOf(line, repository, { blob })) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  const found = `sha256:${await sha256(bytes)}`;
-  if (found !== blob.digest) throw otherBytes(blob.digest, found);
-  return bytes;
-}
-
 /** What of an environment is pulled. */
 interface Wanted extends WantedFiles {
   readonly record: MadeRecord;
   readonly text: string;
+  /** Whose signatures count. Default: anybody's. */
+  readonly judge?: Judge | undefined;
 }
 
 /** Pulls what was built, or what of it is wanted. @returns Names of the files. */
@@ -279,7 +274,7 @@ export function pullMade(
 async function pulledMade(
   delivery: Delivery,
   found: FoundManifest,
-  { record, text, kinds, targets }: Wanted,
+  { record, text, kinds, targets, judge }: Wanted,
 ): Promise<readonly MadeFile[]> {
   const { folder, files } = delivery;
   const wanted = record.files.filter(({ kind, target }) =>
@@ -301,41 +296,10 @@ async function pulledMade(
         await makeExecutable(pathIn(folder, name));
       }
     }
-    await vouchersOf(delivery, found.descriptor.digest);
+    await pullVouchers(delivery, found.descriptor.digest, { text, judge });
     await writeWhole(pathIn(folder, MADE_FILE), { text });
     return wanted;
   });
-}
-
-/** The signatures of a file, among what vouches for an index: it may have been signed anew, and by several. */
-export async function recordSignatures(
-  { line, repository }: Pick<Delivery, "line" | "repository">,
-  digest: string,
-  name: string,
-): Promise<readonly string[]> {
-  const [ending, type] = VOUCHERS[0]!;
-  const signatures: string[] = [];
-  for (const each of (await referrersOf(line, repository, { digest, type })).slice(0, MAX_SIGNATURES)) {
-    const found = await manifestOf(line, repository, each.digest);
-    const layer = found?.manifest.layers.find(({ annotations }) => annotations?.[TITLE] === name + ending);
-    if (layer === undefined) continue;
-    signatures.push(new TextDecoder().decode(await smallBlob({ line, repository }, layer)));
-  }
-  return signatures;
-}
-
-async function vouchersOf({ line, repository, folder }: Delivery, digest: string): Promise<void> {
-  const known = new Map(VOUCHERS.map(([ending, type]) => [type, ending]));
-  for (const each of await referrersOf(line, repository, { digest })) {
-    const ending = known.get(each.artifactType ?? "");
-    const found = ending === undefined ? undefined : await manifestOf(line, repository, each.digest);
-    for (const layer of found?.manifest.layers ?? []) {
-      const title = layer.annotations?.[TITLE] ?? "";
-      // Anybody who may push may have written it: it names a file here and nowhere else.
-      if (!/^[\w.+-]{1,200}$/.test(title) || !title.endsWith(ending!)) continue;
-      await writeWhole(pathIn(folder, title), { bytes: await smallBlob({ line, repository }, layer) });
-    }
-  }
 }
 
 /** Fetches a file, or the rest of it, and holds it to its digest. */
@@ -377,12 +341,6 @@ async function fetchFile(
     await file.close();
   }
   await files.rename(part, path);
-}
-
-function otherBytes(what: string, found: string): RegistryError {
-  return new RegistryError(
-    `What came of ${what} has the digest ${found}: it is not what was asked for, and is removed`,
-  );
 }
 
 /** Pulls an image of others, for one platform, as a folder of images (OCI image layout). @returns What describes it. */

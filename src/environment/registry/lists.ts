@@ -6,7 +6,7 @@
 import { isRepository, TAG } from "../../model/oci.ts";
 import { RegistryError } from "./error.ts";
 import type { RegistryLine } from "./line.ts";
-import { pullOf, tried } from "./pull.ts";
+import { nextPage, pullOf, tried } from "./pull.ts";
 
 const MAX_PAGES = 100;
 
@@ -44,8 +44,7 @@ async function namesOf(line: RegistryLine, { path, key, scope }: Listing): Promi
       return { found: await line.whole(response), link: response.headers.get("link") };
     });
     names.push(...namesIn(new TextDecoder().decode(found), key, line.name(call)));
-    const to = /^<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? "")?.[1];
-    next = to === undefined ? undefined : URL.parse(to, `${line.url}${path}`)?.href;
+    next = nextPage(link, `${line.url}${path}`);
   }
   return names;
 }

@@ -193,25 +193,55 @@ function checkLength(
   );
 }
 
-/** What names a manifest as its subject, of one type or of all. @throws {RegistryError} */
-export async function referrersOf(
+/** Most pages of what refers to a manifest that are looked at. */
+const MAX_PAGES = 100;
+
+/**
+ * What names a manifest as its subject, of one type or of all, page by page; what comes after a hundred pages is not looked at.
+ *
+ * @throws {RegistryError}
+ */
+export async function* referrersOf(
   line: RegistryLine,
   repository: string,
   { digest, type }: { readonly digest: string; readonly type?: string },
-): Promise<readonly OciDescriptor[]> {
+): AsyncGenerator<OciDescriptor, void, undefined> {
   const query = type === undefined ? "" : `?artifactType=${encodeURIComponent(type)}`;
   const path = `/v2/${repository}/referrers/${digest}${query}`;
-  const found = await tried(line, async () => {
+  const isMeant = ({ artifactType }: OciDescriptor) => type === undefined || artifactType === type;
+  let next: string | undefined = path;
+  for (let pages = 0; next !== undefined && pages < MAX_PAGES; pages++) {
+    const found = await referrersPage(line, repository, next);
+    if (found === undefined) {
+      const kept = await manifestOf(line, repository, fallbackTag(digest));
+      return yield* (kept?.manifest.manifests ?? []).filter(isMeant);
+    }
+    yield* found.manifests.filter(isMeant);
+    next = nextPage(found.link, `${line.url}${path}`);
+  }
+}
+
+/** A page; nothing where the registry has no such list. */
+async function referrersPage(
+  line: RegistryLine,
+  repository: string,
+  path: string,
+): Promise<{ readonly manifests: readonly OciDescriptor[]; readonly link: string | null } | undefined> {
+  return await tried(line, async () => {
     const call = { method: "GET", path, scope: pullOf(repository) } as const;
     const response = await line.ask(call);
-    if (response.status !== 200) {
-      if (response.status !== 404) throw await line.refused(call, response);
-      return void response.body?.cancel();
-    }
-    return read(await line.whole(response, MAX_MANIFEST_BYTES), INDEX, line.name(call)).manifests;
+    if (response.status === 404) return void response.body?.cancel();
+    if (response.status !== 200) throw await line.refused(call, response);
+    const link = response.headers.get("link");
+    const { manifests } = read(await line.whole(response, MAX_MANIFEST_BYTES), INDEX, line.name(call));
+    return { manifests, link };
   });
-  const all = found ?? (await manifestOf(line, repository, fallbackTag(digest)))?.manifest.manifests ?? [];
-  return all.filter(({ artifactType }) => type === undefined || artifactType === type);
+}
+
+/** Where a list goes on, if it does. @param from The address of its beginning. */
+export function nextPage(link: string | null, from: string): string | undefined {
+  const to = /^<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? "")?.[1];
+  return to === undefined ? undefined : URL.parse(to, from)?.href;
 }
 
 /** The tag under which registries without the list of referrers have one. */

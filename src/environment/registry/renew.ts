@@ -8,13 +8,14 @@
 import type { Target } from "../document/schema.ts";
 import type { Device } from "../device/device.ts";
 import type { EnvironmentId } from "../device/standing.ts";
-import { MADE_FILE, type MadeFile } from "../made.ts";
+import type { MadeFile } from "../made.ts";
 import { type PartId, type Stretch, stretchesOf } from "../parts.ts";
 import { RegistryError } from "./error.ts";
-import { executableParts, recordOf, recordSignatures } from "./deliver.ts";
+import { executableParts, recordOf } from "./deliver.ts";
 import type { RegistryLine } from "./line.ts";
 import { blobOf, manifestOf } from "./pull.ts";
 import { referenceIn, referredBy } from "./reference.ts";
+import { recordSignatures } from "./vouchers.ts";
 
 /** What is needed to renew a device. */
 export interface RenewOptions {
@@ -22,7 +23,7 @@ export interface RenewOptions {
   readonly device: Device;
   readonly target: Target;
   /** Verifies the record's text. @throws {Error} If it is not to be trusted. Default: whatever the gateway has is. */
-  readonly verify?: ((text: string, signatures: readonly string[]) => Promise<void>) | undefined;
+  readonly verify?: ((text: string, signatures: AsyncIterable<string>) => Promise<void>) | undefined;
   /** Told of the bytes that are here. */
   progress(bytes: number, of: number): void;
 }
@@ -40,7 +41,7 @@ export async function renewDevice(
     throw new RegistryError(`${text} is no environment at the gateway: push it there`);
   }
   if (verify !== undefined) {
-    await verify(made.text, await recordSignatures({ line, repository }, found.descriptor.digest, MADE_FILE));
+    await verify(made.text, recordSignatures({ line, repository }, found.descriptor.digest));
   }
   const file = made.record.files.find((each) => each.kind === "executable" && each.target === target);
   if (file === undefined) {

@@ -16,13 +16,14 @@ import { alone } from "../folder_lock.ts";
 import { MADE_FILE, type MadeRecord, readMade } from "../made.ts";
 import { PROVENANCE_FILE } from "./provenance.ts";
 import { SBOM_FILE } from "./sbom.ts";
+import { signatureName, signatureNames } from "./signature_file.ts";
 
-/** How the name of a signature's file ends. */
-const SIGNATURE = ".minisig";
 /** What is signed of a folder. The record has the digests of all else. */
 const SIGNED: readonly string[] = [MADE_FILE, SBOM_FILE, PROVENANCE_FILE];
 /** Largest signature, bytes. */
 const MAX_SIGNATURE = 8_192;
+/** Most of one file that are looked at. */
+const MAX_SIGNATURES = 100;
 
 /** What was verified. */
 export interface VerifiedFiles {
@@ -65,8 +66,8 @@ async function signEach(
   const written: string[] = [];
   for (const file of files) {
     const comment = commentOf({ file: nameOf(file), version });
-    await runtime.writeText(`${file}${SIGNATURE}`, await key.sign(await hashOf(file), comment));
-    written.push(`${file}${SIGNATURE}`);
+    await runtime.writeText(signatureName(file), await key.sign(await hashOf(file), comment));
+    written.push(signatureName(file));
   }
   return written;
 }
@@ -99,30 +100,49 @@ export async function verifyFiles(path: string, keys: readonly PublicKey[]): Pro
   return { ...first!, record };
 }
 
+/** By the signature with the highest version of those that count. */
 async function verifyFile(path: string, keys: readonly PublicKey[]): Promise<VerifiedFiles> {
-  const signature = await signatureOf(path);
   const what = nameOf(path);
-  const verified = await verify(await hashOf(path), { signature, keys, what });
-  const { file = what } = verified.says;
-  if (file !== what) {
-    throw new TrustError(
-      `${what} was signed as ${file}: give it that name, or take it anew from who signed it`,
-    );
+  const hash = await hashOf(path);
+  let best: VerifiedFiles | undefined;
+  let refused: unknown;
+  for (const signature of await signaturesOf(path)) {
+    try {
+      const verified = await verify(hash, { signature, keys, what });
+      const { file = what } = verified.says;
+      if (file !== what) {
+        throw new TrustError(
+          `${what} was signed as ${file}: give it that name, or take it anew from who signed it`,
+        );
+      }
+      const version = versionOf(verified, what);
+      if (best === undefined || best.version < version) best = { keyId: verified.keyId, version };
+    } catch (error) {
+      refused ??= error;
+    }
   }
-  return { keyId: verified.keyId, version: versionOf(verified, what) };
+  if (best === undefined) throw refused;
+  return best;
 }
 
-async function signatureOf(path: string): Promise<string> {
-  try {
-    return await runtime.readText(`${path}${SIGNATURE}`, MAX_SIGNATURE);
-  } catch (error) {
-    if ((error as { readonly code?: unknown }).code !== "ENOENT") throw cannotRead(path, error);
+/** Each in a file of its own; there is one at least. */
+async function signaturesOf(path: string): Promise<readonly string[]> {
+  const names = signatureNames(nameOf(path), await runtime.list(folderOf(pathIn(".", path))));
+  if (names.length === 0) {
     throw new TrustError(
       `${path} is not signed: there is no ${
-        nameOf(path)
-      }${SIGNATURE} beside it; outrider environment sign makes one`,
+        signatureName(nameOf(path))
+      } beside it; outrider environment sign makes one`,
     );
   }
+  const files = names.slice(0, MAX_SIGNATURES).map((name) => pathIn(folderOf(pathIn(".", path)), name));
+  return await Promise.all(files.map(async (file) => {
+    try {
+      return await runtime.readText(file, MAX_SIGNATURE);
+    } catch (error) {
+      throw cannotRead(file, error);
+    }
+  }));
 }
 
 async function problemOf(folder: string, made: MadeRecord["files"][number]): Promise<readonly Problem[]> {

@@ -38,8 +38,9 @@ const MANIFEST = {
 } as const;
 const DESCRIBED = Object.fromEntries(MANIFESTS.map((type) => [type, {}]));
 const LIST = { method: "get", access: "either", query: { n: HOW_MANY, last: LAST } } as const;
-/** Referrers of a page: each may have long annotations. */
+/** Referrers of a page, each with its annotations: a page is no larger than a manifest may be. */
 const MAX_REFERRERS = 100;
+const MAX_ANNOTATIONS = 32 * 1024;
 
 /** The routes. */
 export function manifestRoutes(parts: GatewayParts, blobs: () => Blobs): Route[] {
@@ -203,7 +204,13 @@ async function keep(
 
 function checkedManifest(bytes: Uint8Array, type: string): OciManifest {
   try {
-    return readManifest(new TextDecoder().decode(bytes), type);
+    const manifest = readManifest(new TextDecoder().decode(bytes), type);
+    const { subject, annotations = {} } = manifest;
+    const length = new TextEncoder().encode(JSON.stringify(annotations)).length;
+    if (subject === undefined || length <= MAX_ANNOTATIONS) return manifest;
+    throw new ManifestError(
+      `annotations of what has a subject have ${length} bytes, more than ${MAX_ANNOTATIONS}`,
+    );
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
     throw new Refuse(400, "MANIFEST_INVALID", { message: `This is no manifest: ${error.message}` });

@@ -420,6 +420,14 @@ withWorld("a signature by a key that is trusted here is asked for, if there is o
   assert.deepEqual(world.list(), before);
   assertRan(record("v1", "v1.sh"), 0, /installed/);
   assertRan(world.run(["sh", "/t/v1.sh", "--purge"]), 0, /gone/);
+  // Where several keys have signed it, each signature has a file of its own.
+  fs.renameSync(
+    at("environment.made.json.minisig"),
+    at("environment.made.json.0123456789ABCDEF.minisig"),
+  );
+  sign("other", "environment.made.json");
+  assertRan(install(ours), 0, /installed/);
+  assertRan(world.run(["sh", "/t/v1.sh", "--purge"]), 0, /gone/);
   // minisign can't tell a key that is revoked.
   assertRan(install(`${ours},!0123456789ABCDEF`), 1, /Nothing here can check a signature/);
   fs.appendFileSync(at("environment.made.json"), " ");

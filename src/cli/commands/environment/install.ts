@@ -14,7 +14,7 @@ import type { GatewayFlags } from "../../ask/gateway_options.ts";
 import type { CliContext } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
 import { leavingOnSignals } from "../../run/leaving.ts";
-import type { Trust } from "../../run/trusted.ts";
+import type { FileTrust, Trust } from "../../run/trusted.ts";
 import { installerArguments, type InstallerFlags, installerFlags } from "../../run/installer_flags.ts";
 
 interface Flags extends GatewayFlags, InstallerFlags {
@@ -25,7 +25,7 @@ interface Flags extends GatewayFlags, InstallerFlags {
 /** Where it is installed, and who is trusted there, if it is said. */
 interface Here {
   readonly place: InstalledPlace;
-  readonly trusting?: Trust;
+  readonly trusting?: FileTrust;
 }
 
 /** What is installed. */
@@ -120,7 +120,8 @@ async function pulled(
   const progress = (step: string, done?: number, total?: number) => steps.tell(step, done, total);
   // A machine that nothing is made for is refused with what there is.
   const wanted: WantedFiles = { kinds: ["script"], targets: [runtime.machine as Target] };
-  await pullMade({ line, repository, folder, files: runtime, progress }, found, { ...made, ...wanted })
+  const judge = trusting && await (await import("../../run/trusted.ts")).judgeOf(trusting);
+  await pullMade({ line, repository, folder, files: runtime, progress }, found, { ...made, ...wanted, judge })
     .finally(() => steps.end());
   return taken;
 }

@@ -44,7 +44,7 @@ async function pull(this: CliContext, flags: Flags, text: string): Promise<void>
     () =>
       made === undefined
         ? ofOthers.call(this, flags, named, found)
-        : ofOurs.call(this, flags, named, { found, made }),
+        : ofOurs.call(this, flags, named, { found, made, trust }),
   );
 }
 
@@ -75,7 +75,8 @@ async function ofOurs(
   this: CliContext,
   { output, kind, target, json }: Flags,
   named: NamedInRegistry,
-  { found, made }: {
+  { found, made, trust }: {
+    readonly trust: string | undefined;
     readonly found: FoundManifest;
     readonly made: NonNullable<
       Awaited<ReturnType<typeof import("../../../environment/registry/deliver.ts").recordOf>>
@@ -88,7 +89,10 @@ async function ofOurs(
   const kinds = chosenOf<EnvironmentKind>("kind", kind, ENVIRONMENT_KINDS);
   const targets = chosenOf<Target>("target", target, TARGETS);
   const { delivery, end } = await deliveryOf.call(this, output, named);
-  const files = await pullMade(delivery, found, { ...made, kinds, targets }).finally(end);
+  const judge = trust === undefined
+    ? undefined
+    : await (await import("../../run/trusted.ts")).judgeOf({ trust, runtime: this.runtime });
+  const files = await pullMade(delivery, found, { ...made, kinds, targets, judge }).finally(end);
   const { digest } = found.descriptor;
   if (json) this.runtime.stdout.json(`${JSON.stringify({ digest, name: made.record.name, files })}\n`);
   else this.runtime.stdout.write(madeTable({ ...made.record, files }));
