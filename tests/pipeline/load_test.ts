@@ -6,6 +6,7 @@ import {
   load,
   type LoadOptions,
   type LoadPort,
+  loadWhole,
   type ModuleExports,
   type Source,
 } from "../../src/pipeline/load/load.ts";
@@ -219,4 +220,46 @@ test("the message names the source and lists all", async () => {
     'Pipeline p.json has 2 problems:\n  name: Missing: the key "name" is needed here\n' +
       "  tasks: There are no tasks: a pipeline has at least one",
   );
+});
+
+test("a text gives the plan and the document that its object gives", async () => {
+  const run = { module: "./t.ts", export: "a" };
+  const document = {
+    outrider: 1,
+    name: "p",
+    onFailure: "continue",
+    tasks: {
+      late: { run, needs: ["a", { task: "b", on: "failure", as: "other" }], params: { x: 1 } },
+      b: { run, needs: ["a"], timeout: "5s", isolation: "process" },
+      a: { run, requires: { commands: ["ping"] } },
+      c: { run: { command: ["ping"] }, needs: ["late"], retry: { attempts: 2 } },
+    },
+    loops: [{ from: "b", to: "a", times: 2 }],
+  };
+  const exports = { "file:///work/t.ts": { exports: ["a"] } };
+  const files = { "file:///work/p.json": JSON.stringify(document, undefined, 2) };
+  const read = await loadWhole("p.json", port({ files, exports }));
+  const given = await loadWhole(document, port({ exports }));
+  assert.deepEqual(read.plan, given.plan);
+  assert.equal(JSON.stringify(read.document), JSON.stringify(document));
+});
+
+test("a text has the problems that its object has, in that order", async () => {
+  const document = {
+    outrider: 2,
+    name: "p",
+    tasks: {
+      a: { run: { module: "./t.ts", export: "x" }, needs: ["a", "q", "b", "b"], nope: 1 },
+      b: { run: { module: "http://x/" }, needs: [5, "a", { task: "a", as: "\n" }], isolation: "process" },
+      "c\n": { memory: "1MiB", params: [], needs: ["b", "a", { task: "c\n" }, "b"] },
+      d: { run: { module: "./t.ts", export: "x" }, needs: ["e"] },
+      e: { needs: ["d", { task: "a", as: "d" }] },
+    },
+  };
+  const exports = { "file:///work/t.ts": { exports: ["a"] } };
+  const files = { "file:///work/p.json": JSON.stringify(document) };
+  const read = await refused("p.json", { files, exports });
+  const given = await refused(document, { exports });
+  assert.deepEqual(told(read), told(given));
+  assert.ok(told(read).length > 10);
 });

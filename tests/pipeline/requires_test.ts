@@ -3,14 +3,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { CAPABILITIES } from "../../src/model/capability.ts";
 import { pipeline } from "../../src/pipeline/builder/builder.ts";
-import { checkManifest, tasksOf } from "../../src/pipeline/document/check.ts";
+import { checkManifest } from "../../src/pipeline/document/check.ts";
 import { together } from "../../src/pipeline/document/requires.ts";
 
 function problemsOf(requires: unknown): string[] {
   const document = { outrider: 1, name: "p", tasks: { a: { requires } } };
-  return checkManifest(document, tasksOf(document)).problems.map(({ place, message }) =>
-    `${place}: ${message}`
-  );
+  return checkManifest(document).problems.map(({ place, message }) => `${place}: ${message}`);
 }
 
 test("all that a task may require can be written", () => {

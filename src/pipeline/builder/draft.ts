@@ -4,17 +4,16 @@
  * Invariant: every index in a draft is that of a task; what refers to nothing is a problem.
  */
 import { isRecord, LIMITS } from "../document/manifest.ts";
+import type { TaskList } from "../document/task_list.ts";
 import { MAX_NAME_LENGTH, NameFinder, nameProblem, spellingProblem } from "../document/name.ts";
 import type { On } from "../../model/outcome.ts";
 import { placeOf, type Problem, show } from "../../model/problem.ts";
 
-/** A need whose task is known. */
+/** A need whose task is known. It becomes one of the plan, so that there is one object for it. */
 export interface DraftNeed {
-  readonly task: number;
+  task: number;
   readonly on: On;
   readonly as: string;
-  /** Its place in the task's `needs`. */
-  readonly at: number;
 }
 
 /** A loop whose ends are known. */
@@ -48,15 +47,13 @@ export interface Draft {
   readonly names: readonly string[];
   readonly needs: readonly (readonly DraftNeed[])[];
   readonly loops: readonly DraftLoop[];
-  /** There where edges decide: the strong ones are needs too, with their place among the edges as `at`. */
+  /** There where edges decide: the strong ones are needs too. */
   readonly edges?: readonly DraftEdge[];
 }
 
-/** Reads the names of a manifest, however wrong the rest of it is. @param tasks The entries of its `tasks`. */
-export function readDraft(
-  document: unknown,
-  tasks: readonly [string, unknown][],
-): { draft: Draft; problems: Problem[] } {
+/** Reads the names of a manifest, however wrong the rest of it is. @param list Its tasks. */
+export function readDraft(document: unknown, list: TaskList): { draft: Draft; problems: Problem[] } {
+  const { names, tasks } = list;
   const problems: Problem[] = [];
   const source = isRecord(document) ? document : {};
   if (isRecord(source["tasks"]) && tasks.length === 0) {
@@ -64,25 +61,24 @@ export function readDraft(
   }
   const message = spellingProblem(source["name"]);
   if (message !== undefined) problems.push({ place: "name", message });
-  const names = tasks.map(([name]) => name);
-  const reader = new Reader(names, source["onFailure"] === "continue" ? "any" : "success", problems);
-  const needs = tasks.map(([, task], index) => reader.needs(task, index));
+  const reader = new Reader(list, source["onFailure"] === "continue" ? "any" : "success", problems);
+  const needs = tasks.map((task, index) => reader.needs(task, index));
   const loops = reader.loops(source["loops"]);
   if (source["edges"] === undefined) return { draft: { names, needs, loops }, problems };
   const edges = reader.edges(source["edges"]);
-  problems.push(...besideEdges(source, tasks));
+  problems.push(...besideEdges(source, list));
   return { draft: { names, needs: needsOf(edges, names), loops: [], edges }, problems };
 }
 
 /** What has no meaning where edges decide. */
 function besideEdges(
   source: Readonly<Record<string, unknown>>,
-  tasks: readonly [string, unknown][],
+  { names, tasks }: TaskList,
 ): Problem[] {
   const message = "Has no meaning beside the pipeline's edges: remove it, or the edges";
-  const inTasks = tasks.flatMap(([name, task]) =>
+  const inTasks = tasks.flatMap((task, index) =>
     ["needs", "join"].filter((key) => isRecord(task) && task[key] !== undefined)
-      .map((key) => ({ place: placeOf(placeOf("tasks", name), key), message }))
+      .map((key) => ({ place: placeOf(placeOf("tasks", names[index]!), key), message }))
   );
   return source["loops"] === undefined ? inTasks : [{ place: "loops", message }, ...inTasks];
 }
@@ -90,39 +86,69 @@ function besideEdges(
 /** The needs that strong edges are. */
 function needsOf(edges: readonly DraftEdge[], names: readonly string[]): DraftNeed[][] {
   const needs = names.map((): DraftNeed[] => []);
-  for (const { from, to, on, weak, at } of edges) {
-    if (!weak) needs[to]!.push({ task: from, on, as: names[from]!, at });
+  for (const { from, to, on, weak } of edges) {
+    if (!weak) needs[to]!.push({ task: from, on, as: names[from]! });
   }
   return needs;
 }
 
+const NO_NEEDS: readonly DraftNeed[] = [];
+
+/** Fewer are compared with each other, which takes less than making sets of them. */
+const FEW = 16;
+
+/** Whether two of the needs are of the same task, or give their values by the same key. */
+function hasTwins(needs: readonly DraftNeed[]): boolean {
+  if (needs.length > FEW) {
+    return new Set(needs.map(({ task }) => task)).size < needs.length ||
+      new Set(needs.map(({ as }) => as)).size < needs.length;
+  }
+  for (let at = 1; at < needs.length; at++) {
+    const { task, as } = needs[at]!;
+    for (let before = 0; before < at; before++) {
+      if (needs[before]!.task === task || needs[before]!.as === as) return true;
+    }
+  }
+  return false;
+}
+
 class Reader {
   readonly #names: readonly string[];
-  readonly #index: Map<string, number>;
+  readonly #index: ReadonlyMap<string, number>;
   readonly #finder: NameFinder;
   readonly #plainOn: On;
   readonly #problems: Problem[];
+  /** The needs of the task that is being read. */
+  readonly #found: DraftNeed[] = [];
 
-  constructor(names: readonly string[], plainOn: On, problems: Problem[]) {
+  constructor({ names, indexOf }: TaskList, plainOn: On, problems: Problem[]) {
     this.#names = names;
-    this.#index = new Map(names.map((name, index) => [name, index]));
+    this.#index = indexOf;
     this.#finder = new NameFinder(names);
     this.#plainOn = plainOn;
     this.#problems = problems;
   }
 
-  needs(task: unknown, index: number): DraftNeed[] {
+  needs(task: unknown, index: number): readonly DraftNeed[] {
     const name = this.#names[index]!;
     const message = nameProblem(name);
     if (message !== undefined) this.#report(placeOf("tasks", name.slice(0, MAX_NAME_LENGTH)), message);
-    const list = isRecord(task) && Array.isArray(task["needs"]) ? task["needs"] as unknown[] : [];
-    if (list.length > LIMITS.needsOfTask) return [];
-    const found: DraftNeed[] = [];
+    const list: unknown = isRecord(task) ? task["needs"] : undefined;
+    if (!Array.isArray(list) || list.length === 0 || list.length > LIMITS.needsOfTask) return NO_NEEDS;
+    const found = this.#found;
+    let places: number[] | undefined;
+    let count = 0;
     for (let at = 0; at < list.length; at++) {
       const need = this.#need(list[at], index, at);
-      if (need !== undefined) found.push(need);
+      if (need === undefined) places ??= Array.from({ length: count }, (_, before) => before);
+      else {
+        found[count++] = need;
+        places?.push(at);
+      }
     }
-    return found.length > 1 ? this.#withoutDuplicates(found, index) : found;
+    // As long as it is: a list that grows keeps room for a dozen more.
+    const needs = found.slice(0, count);
+    return hasTwins(needs) ? this.#withoutDuplicates(needs, { index, places }) : needs;
   }
 
   loops(list: unknown): DraftLoop[] {
@@ -158,37 +184,54 @@ class Reader {
     if (!plain && !isRecord(need)) return undefined;
     const name = plain ? need : need["task"];
     if (typeof name !== "string" || name === "") return undefined;
-    const place = () => placeOf(placeOf(placeOf(placeOf("tasks", this.#names[index]!), "needs"), at), "task");
     const task = this.#index.get(name);
-    if (task === undefined) return this.#unknown(name, place());
-    if (task === index) return this.#report(place(), `Task ${show(name)} needs itself: remove this need`);
-    const given = plain ? undefined : need["as"];
+    if (task === undefined) return this.#unknown(name, `${this.#placeOf(index, at)}.task`);
+    if (task === index) {
+      return this.#report(
+        `${this.#placeOf(index, at)}.task`,
+        `Task ${show(name)} needs itself: remove this need`,
+      );
+    }
+    if (plain) return { task, on: this.#plainOn, as: name };
+    const { as: given, on = this.#plainOn } = need as Partial<DraftNeed>;
     const message = spellingProblem(given);
-    if (message !== undefined) this.#report(place().replace(/task$/, "as"), message);
-    const on = plain ? this.#plainOn : (need["on"] ?? this.#plainOn) as On;
-    return { task, on, as: typeof given === "string" ? given : name, at };
+    if (message !== undefined) this.#report(`${this.#placeOf(index, at)}.as`, message);
+    return { task, on, as: typeof given === "string" ? given : name };
   }
 
-  #withoutDuplicates(needs: readonly DraftNeed[], index: number): DraftNeed[] {
-    const byTask = new Map<number, DraftNeed>();
-    const byKey = new Map<string, DraftNeed>();
-    return needs.filter((need) => {
-      const place = () => placeOf(placeOf(placeOf("tasks", this.#names[index]!), "needs"), need.at);
+  /** Place of the need that is written at `at` of a task. */
+  #placeOf(index: number, at: number): string {
+    return placeOf(placeOf(placeOf("tasks", this.#names[index]!), "needs"), at);
+  }
+
+  /** @param places Where each is written, if some that are written are not among them. */
+  #withoutDuplicates(
+    needs: readonly DraftNeed[],
+    { index, places }: { readonly index: number; readonly places: readonly number[] | undefined },
+  ): DraftNeed[] {
+    const byTask = new Map<number, number>();
+    const byKey = new Map<string, number>();
+    return needs.filter((need, which) => {
+      const at = places?.[which] ?? which;
       const twin = byTask.get(need.task);
       if (twin !== undefined) {
-        const both = twin.on === need.on ? "remove one" : `keep one, with "on": "any" if either will do`;
+        const same = needs[twin]!.on === need.on;
+        const both = same ? "remove one" : `keep one, with "on": "any" if either will do`;
+        const name = show(this.#names[need.task]);
         this.#report(
-          place(),
-          `Duplicate: needs[${twin.at}] is ${show(this.#names[need.task])} already: ${both}`,
+          this.#placeOf(index, at),
+          `Duplicate: needs[${places?.[twin] ?? twin}] is ${name} already: ${both}`,
         );
         return false;
       }
-      byTask.set(need.task, need);
+      byTask.set(need.task, which);
       const rival = byKey.get(need.as);
-      if (rival === undefined) return byKey.set(need.as, need);
+      if (rival === undefined) return byKey.set(need.as, which);
       this.#report(
-        `${place()}.as`,
-        `Duplicate: needs[${rival.at}] gives its value as ${show(need.as)} too: choose another "as"`,
+        `${this.#placeOf(index, at)}.as`,
+        `Duplicate: needs[${places?.[rival] ?? rival}] gives its value as ${
+          show(need.as)
+        } too: choose another "as"`,
       );
       return true;
     });

@@ -24,10 +24,19 @@ export function nameProblem(name: unknown): string | undefined {
     } is ${name.length} characters long: ${MAX_NAME_LENGTH} are allowed`;
   }
   if (RESERVED_NAMES.has(name)) return `The name "${name}" is reserved by JavaScript: choose another`;
-  if (NAME.test(name)) return undefined;
+  if (isPrintable(name) || NAME.test(name)) return undefined;
   return `The name ${
     JSON.stringify(name)
   } has a line break, an invisible character, or a space at an end: remove it`;
+}
+
+/** Whether it has only letters, digits and signs of ASCII, which is quicker to see than what `NAME` asks for. */
+function isPrintable(name: string): boolean {
+  for (let at = 0; at < name.length; at++) {
+    const code = name.charCodeAt(at);
+    if (code <= 0x20 || code >= 0x7f) return false;
+  }
+  return true;
 }
 
 /** What is wrong with a name that has the right type and length; the schema tells the rest. */

@@ -4,18 +4,22 @@
  * Invariant: params without a problem survive `JSON.parse(JSON.stringify(params))` unchanged.
  */
 import { isRecord } from "./manifest.ts";
+import type { TaskList } from "./task_list.ts";
 import type { Plan } from "../plan/plan.ts";
 import { PipelineError, placeOf, type Problem, show } from "../../model/problem.ts";
 import { encode, ValueError } from "../../model/value.ts";
 
-/** Checks the params of all tasks of a manifest. @param tasks The entries of its `tasks`. */
-export function checkParams(tasks: readonly [string, unknown][]): Problem[] {
+/** Checks the params of all tasks of a manifest. */
+export function checkParams({ names, tasks }: TaskList): Problem[] {
   const problems: Problem[] = [];
-  for (const [name, task] of tasks) {
+  let sound: unknown;
+  for (let index = 0; index < tasks.length; index++) {
+    const task = tasks[index];
     const params = isRecord(task) ? task["params"] : undefined;
-    if (!isRecord(params)) continue;
+    if (params === sound || !isRecord(params)) continue;
     const message = paramsProblem(params);
-    if (message !== undefined) problems.push({ place: placeOf(placeOf("tasks", name), "params"), message });
+    if (message === undefined) sound = params;
+    else problems.push({ place: placeOf(placeOf("tasks", names[index]!), "params"), message });
   }
   return problems;
 }

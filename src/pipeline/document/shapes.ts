@@ -47,3 +47,8 @@ export const name: Schema<string> = v.pipe(
   v.minLength(1),
   v.maxLength(MAX_NAME_LENGTH),
 ) as Schema<string>;
+
+/** Whether {@linkcode name} takes it. */
+export function isPlainName(value: unknown): value is string {
+  return typeof value === "string" && value.length >= 1 && value.length <= MAX_NAME_LENGTH;
+}

@@ -52,6 +52,8 @@ interface Described<Written extends object, Planned extends object> {
   readonly name: string;
   /** The shape of `run`. */
   readonly schema: GenericSchema;
+  /** Whether it is certain at a glance that the schema takes it. Default: it never is. */
+  isPlain?(run: Readonly<Record<string, unknown>>): boolean;
   /**
    * What is wrong that the shape does not show, each with its place in `run`.
    *

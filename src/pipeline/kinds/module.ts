@@ -8,7 +8,7 @@ import type { Problem } from "../../model/problem.ts";
 import { BUNDLE_MODULE } from "../document/bundle.ts";
 import { LIMITS, type ManifestModuleRun } from "../document/manifest.ts";
 import { spellingProblem } from "../document/name.ts";
-import { about, closed, maybe, name, type Schema } from "../document/shapes.ts";
+import { about, closed, isPlainName, maybe, name, type Schema } from "../document/shapes.ts";
 import type { IsolatedRun } from "./isolated.ts";
 import type { WorkerKind } from "./kind.ts";
 
@@ -34,6 +34,12 @@ export const moduleKind: WorkerKind<ManifestModuleRun, ModuleRun> = {
   key: "module",
   name: "task",
   schema,
+  isPlain(run) {
+    const { module } = run;
+    if (typeof module !== "string" || module === "" || module.length > LIMITS.module) return false;
+    for (const key in run) if (key !== "module" && (key !== "export" || !isPlainName(run[key]))) return false;
+    return true;
+  },
   place: "line",
   problems(run, around) {
     const problems: Problem[] = [];

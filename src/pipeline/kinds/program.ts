@@ -49,6 +49,14 @@ export const programKind: OwnKind<ManifestCommandRun, ProgramRun> = {
   key: "command",
   name: "command",
   schema,
+  isPlain(run) {
+    const { command } = run;
+    if (!Array.isArray(command) || command.length === 0 || command.length > LIMITS.arguments) return false;
+    for (const key in run) if (key !== "command") return false;
+    return command.every((each) =>
+      typeof each === "string" && each.length <= LIMITS.argument && !each.includes("\0")
+    );
+  },
   place: "own",
   problems(run, around) {
     const problem = problemOf(run, around);

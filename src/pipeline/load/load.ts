@@ -3,6 +3,7 @@
  * Must not know how files are read, nor evaluate a module: both are asked of the port.
  * Invariant: either a whole plan or a `PipelineError` with every problem, those in modules included.
  */
+import { readApart } from "../document/apart.ts";
 import { isBundle, openBundle } from "../document/bundle.ts";
 import { examine, sourceOf } from "../plan/compile.ts";
 import { readJson } from "../document/json_text.ts";
@@ -10,6 +11,7 @@ import { importGraph, isHandedGraph, readGraph, urlOfGraph } from "../import/net
 import { resolveModule } from "./modules.ts";
 import { NameFinder } from "../document/name.ts";
 import { overlayParams } from "../document/params.ts";
+import { type TaskList, withTasks } from "../document/task_list.ts";
 import type { Manifest } from "../document/manifest.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { ExportUse, FileUse } from "../plan/runs.ts";
@@ -63,7 +65,10 @@ export interface LoadOptions {
 
 /** A manifest with where it came from. */
 interface Found {
+  /** Without its tasks, if they are in `list`. */
   readonly document: unknown;
+  /** The tasks, where they were read one by one. */
+  readonly list?: TaskList;
   readonly base: string;
   /** For error messages. */
   readonly source: string | undefined;
@@ -94,7 +99,7 @@ export interface Loaded {
 /** As `load`, with the document. */
 export async function loadWhole(source: Source, port: LoadPort, options: LoadOptions = {}): Promise<Loaded> {
   const found = await find(source, port, options);
-  const { plan, problems, uses, files } = examine(found.document, found.base);
+  const { plan, problems, uses, files } = examine(found.document, found.base, found.list);
   const missing = await checkFiles(files, port);
   const seen = uses.filter(({ place, keys }) =>
     !missing.some((told) => told.place === `${place}.${keys.module}`)
@@ -109,10 +114,16 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
   }
   return {
     plan: options.params === undefined ? plan : overlayParams(plan, options.params),
-    document: found.document as Manifest,
+    get document() {
+      return wholeOf(found);
+    },
     base: found.base,
     warnings: exports.warnings,
   };
+}
+
+function wholeOf({ document, list }: Found): Manifest {
+  return (list === undefined ? document : withTasks(document as object, list)) as Manifest;
 }
 
 async function find(source: Source, port: LoadPort, options: LoadOptions): Promise<Found> {
@@ -135,6 +146,10 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
     return { document: await graphAt(url, name, port), base: url, source: name, problems: [] };
   }
   if (!new URL(url).pathname.endsWith(".json")) return await findModule(url, name, port);
+  const apart = readApart(text);
+  if (apart !== undefined && !isBundle(apart.head) && !isHandedGraph(apart.head)) {
+    return { document: apart.head, list: apart.list, base: url, source: name, problems: [] };
+  }
   const { value, problems } = readJson(text, name);
   if (value === undefined) throw new PipelineError(problems);
   return {

@@ -7,7 +7,8 @@ import { type Draft, readDraft } from "../builder/draft.ts";
 import { parseDuration } from "../../model/duration.ts";
 import { sizeOf } from "../../model/size.ts";
 import { readLoops } from "./loops.ts";
-import { checkManifest, tasksOf } from "../document/check.ts";
+import { checkManifest } from "../document/check.ts";
+import { type TaskList, tasksOf } from "../document/task_list.ts";
 import {
   isRecord,
   LIMITS,
@@ -57,29 +58,29 @@ export function sourceOf(manifest: unknown): { source?: string } {
 }
 
 /** Like {@linkcode compile}, but problems are returned, so that others can be added. */
-export function examine(document: unknown, base: string): Examination {
-  const tasks = tasksOf(document);
-  if (tasks.length > LIMITS.tasks) return { problems: [tooMany(tasks.length)], uses: [], files: [] };
-  const shape = checkManifest(document, tasks);
-  const { draft, problems: naming } = readDraft(document, tasks);
+export function examine(document: unknown, base: string, list: TaskList = tasksOf(document)): Examination {
+  const { length } = list.tasks;
+  if (length > LIMITS.tasks) return { problems: [tooMany(length)], uses: [], files: [] };
+  const shape = checkManifest(document, list);
+  const { draft, problems: naming } = readDraft(document, list);
   const { sequence, cycles } = order(draft.needs);
   const loops = readLoops(draft, sequence);
   const around = whereabouts(base);
-  const runs = checkRuns(tasks, around);
+  const runs = checkRuns(list, around);
   const problems = [
     ...shape.problems,
     ...naming,
-    ...cycles.map((cycle) => tellCycle(draft, cycle)),
-    ...endlessSyncs(draft, tasks),
+    ...cycles.map((cycle) => tellCycle(draft, cycle, list)),
+    ...endlessSyncs(draft, list),
     ...loops.problems,
     ...runs.problems,
-    ...isolationProblems(tasks),
-    ...checkParams(tasks),
+    ...isolationProblems(list),
+    ...checkParams(list),
   ];
   const { uses, files } = runs;
   if (problems.length > 0 || shape.manifest === undefined) return { problems, uses, files };
   return {
-    plan: build(shape.manifest, { draft, sequence, around, loops: loops.loops }),
+    plan: build(shape.manifest, { list, draft, sequence, around, loops: loops.loops }),
     problems,
     uses,
     files,
@@ -93,41 +94,47 @@ function tooMany(count: number): Problem {
 /** Names shown of a cycle; the middle of a longer one is left out. */
 const MAX_CYCLE_NAMES = 20;
 
-function tellCycle({ names, needs, edges }: Draft, { path, task, need }: Cycle): Problem {
+function tellCycle(
+  { names, needs, edges }: Draft,
+  { path, task, need }: Cycle,
+  { tasks }: TaskList,
+): Problem {
   const around = [...path, path[0]!].map((index) => names[index]!);
   const more = around.length - MAX_CYCLE_NAMES;
   if (more > 0) around.splice(MAX_CYCLE_NAMES / 2, more, `… ${more} more …`);
-  const { at } = needs[task]![need]!;
+  const from = needs[task]![need]!.task;
   const cycle = `Cycle: ${around.join(" -> ")} (each is needed by the next)`;
   if (edges !== undefined) {
+    const { at } = edges.find((edge) => edge.from === from && edge.to === task)!;
     return { place: `edges[${at}]`, message: `${cycle}: make the edge that leads back weak` };
   }
+  const written = (tasks[task] as { readonly needs: readonly (string | { readonly task: string })[] }).needs;
+  const at = written.findIndex((each) => (typeof each === "string" ? each : each?.task) === names[from]);
   const place = placeOf(placeOf(placeOf("tasks", names[task]!), "needs"), at);
   return { place, message: `${cycle}: remove one of these needs` };
 }
 
 interface Parts {
+  readonly list: TaskList;
+  /** It is used up: its needs become the plan's. */
   readonly draft: Draft;
   readonly sequence: readonly number[];
   readonly around: Whereabouts;
   readonly loops: ReturnType<typeof readLoops>["loops"];
 }
 
-function build(manifest: Manifest, { draft, sequence, around, loops }: Parts): Plan {
+function build(manifest: Manifest, { list, draft, sequence, around, loops }: Parts): Plan {
   const place = new Int32Array(sequence.length);
-  sequence.forEach((written, index) => place[written] = index);
-  const dependents: number[][] = sequence.map(() => []);
-  sequence.forEach((written, index) => {
-    for (const need of draft.needs[written]!) dependents[place[need.task]!]!.push(index);
-  });
+  for (let index = 0; index < sequence.length; index++) place[sequence[index]!] = index;
+  const dependents = dependentsOf(draft, sequence, place);
+  const runs = new PlannedRuns(around);
   const tasks = sequence.map((written, index): PlanTask & { rank: number } => {
-    const name = draft.names[written]!;
-    const task = manifest.tasks[name]!;
+    const task = list.tasks[written] as ManifestTask;
     return {
       index,
-      name,
-      run: runOf(task, around),
-      needs: draft.needs[written]!.map(({ task, on, as }) => ({ task: place[task]!, on, as })),
+      name: draft.names[written]!,
+      run: runs.of(task),
+      needs: draft.needs[written]!,
       dependents: dependents[index]!,
       join: task.join ?? "all",
       retry: retryOf(task.retry),
@@ -140,7 +147,7 @@ function build(manifest: Manifest, { draft, sequence, around, loops }: Parts): P
       rank: 0,
     };
   });
-  const requires = requiredIn(manifest);
+  const requires = requiredIn(list);
   const ranks = rank(tasks, sequence);
   for (const task of tasks) task.rank = ranks[task.index]!;
   return {
@@ -168,20 +175,53 @@ function build(manifest: Manifest, { draft, sequence, around, loops }: Parts): P
   };
 }
 
-/** In the order of the document. */
-function requiredIn({ tasks }: Manifest): readonly PlanRequires[] {
-  return Object.entries(tasks).flatMap(([name, { requires }]) =>
-    requires === undefined ? [] : [{ place: `${placeOf("tasks", name)}.requires`, requires }]
-  );
+/**
+ * The dependents of each task, ascending. The draft's needs refer to places in the plan from now on.
+ *
+ * @param place Of each task that is written, in the plan.
+ */
+function dependentsOf({ needs }: Draft, sequence: readonly number[], place: Int32Array): readonly number[][] {
+  const counts = new Int32Array(sequence.length);
+  for (const each of needs) for (const need of each) counts[need.task = place[need.task]!]!++;
+  // As long as it is: a list that grows keeps room for a dozen more.
+  const dependents = Array.from(counts, (count) => count === 0 ? NO_DEPENDENTS : new Array<number>(count));
+  for (let index = sequence.length - 1; index >= 0; index--) {
+    for (const { task } of needs[sequence[index]!]!) dependents[task]![--counts[task]!] = index;
+  }
+  return dependents;
 }
 
-/** What the task runs, where it is to run. */
-function runOf({ run, isolation, memory }: ManifestTask, around: Whereabouts): object | undefined {
-  if (run === undefined) return undefined;
-  const kind = kindOf(run);
-  const planned = kind.resolve(run, around);
-  if (isolation !== "process" || !runsOnWorkers(kind)) return planned;
-  return kind.isolated!(planned, memory === undefined ? undefined : sizeOf(memory));
+const NO_DEPENDENTS: number[] = [];
+
+/** In the order of the document. */
+function requiredIn({ names, tasks }: TaskList): readonly PlanRequires[] {
+  const found: PlanRequires[] = [];
+  for (let index = 0; index < tasks.length; index++) {
+    const { requires } = tasks[index] as ManifestTask;
+    if (requires !== undefined) {
+      found.push({ place: `${placeOf("tasks", names[index]!)}.requires`, requires });
+    }
+  }
+  return found;
+}
+
+/** What tasks run, where it is to run. Where neighbours have one object, they have one in the plan. */
+class PlannedRuns {
+  readonly #around: Whereabouts;
+  #written: ManifestTask["run"];
+  #planned: object | undefined;
+
+  constructor(around: Whereabouts) {
+    this.#around = around;
+  }
+
+  of({ run, isolation, memory }: ManifestTask): object | undefined {
+    if (run === undefined) return undefined;
+    const kind = kindOf(run);
+    if (run !== this.#written) [this.#written, this.#planned] = [run, kind.resolve(run, this.#around)];
+    if (isolation !== "process" || !runsOnWorkers(kind)) return this.#planned;
+    return kind.isolated!(this.#planned!, memory === undefined ? undefined : sizeOf(memory));
+  }
 }
 
 const NO_PARAMS: Readonly<Record<string, unknown>> = Object.freeze({});

@@ -6,18 +6,22 @@
 import { placeOf, type Problem, show } from "../../model/problem.ts";
 import { SIZE, sizeOf } from "../../model/size.ts";
 import { isRecord } from "../document/manifest.ts";
+import type { TaskList } from "../document/task_list.ts";
 import { kindOf } from "../kinds/list.ts";
 
 /** Least memory that can be asked for: what a runtime itself takes. */
 const MIN_MEMORY: number = 64 * 1024 ** 2;
 
-/** Problems of `isolation` and `memory`. @param tasks The entries of a manifest's `tasks`. */
-export function isolationProblems(tasks: readonly [string, unknown][]): Problem[] {
-  return tasks.flatMap(([name, task]) => {
-    if (!isRecord(task)) return [];
-    const place = placeOf("tasks", name);
-    return [...isolationProblem(task, place), ...memoryProblem(task, place)];
-  });
+/** Problems of `isolation` and `memory` of a manifest's tasks. */
+export function isolationProblems({ names, tasks }: TaskList): Problem[] {
+  const problems: Problem[] = [];
+  for (let index = 0; index < tasks.length; index++) {
+    const task = tasks[index];
+    if (!isRecord(task) || (task["isolation"] === undefined && task["memory"] === undefined)) continue;
+    const place = placeOf("tasks", names[index]!);
+    problems.push(...isolationProblem(task, place), ...memoryProblem(task, place));
+  }
+  return problems;
 }
 
 type Written = Readonly<Record<string, unknown>>;

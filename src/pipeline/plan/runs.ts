@@ -5,6 +5,7 @@
  */
 import { placeOf, type Problem } from "../../model/problem.ts";
 import { isRecord } from "../document/manifest.ts";
+import type { TaskList } from "../document/task_list.ts";
 import type { Whereabouts } from "../kinds/kind.ts";
 import { kindOf } from "../kinds/list.ts";
 import { resolveModule } from "../load/modules.ts";
@@ -54,15 +55,25 @@ export function whereabouts(base: string): Whereabouts {
   };
 }
 
-/** Checks what tasks run. @param tasks The entries of a manifest's `tasks`. */
-export function checkRuns(tasks: readonly [string, unknown][], around: Whereabouts): Runs {
-  const uses = new Map<string, ExportUse>();
+/** Checks what the tasks of a manifest run. */
+export function checkRuns({ names, tasks }: TaskList, around: Whereabouts): Runs {
+  const uses = new Uses();
   const files = new Map<string, FileUse>();
   const problems: Problem[] = [];
-  for (const [name, task] of tasks) {
+  /** The run that was looked at last, and what it uses. Neighbours often have one and the same. */
+  let seen: unknown, used: ExportUse | undefined;
+  for (let index = 0; index < tasks.length; index++) {
+    const task = tasks[index];
     const run = isRecord(task) ? task["run"] : undefined;
+    if (run === seen && used !== undefined) {
+      used.count++;
+      continue;
+    }
+    [seen, used] = [undefined, undefined];
     if (!isRecord(run)) continue;
+    const name = names[index]!;
     const kind = kindOf(run);
+    const before = problems.length;
     const place = () => placeOf(placeOf("tasks", name), "run");
     for (const problem of kind.problems(run, around)) {
       problems.push({
@@ -70,20 +81,39 @@ export function checkRuns(tasks: readonly [string, unknown][], around: Whereabou
         place: problem.place === "" ? place() : `${place()}.${problem.place}`,
       });
     }
-    for (const [key, file] of Object.entries(kind.files?.(run) ?? {})) {
+    for (const [key, file] of Object.entries(kind.files?.(run) ?? NO_FILES)) {
       const url = around.resolve(file);
       if (typeof url === "string" && !files.has(url)) files.set(url, { url, place: `${place()}.${key}` });
     }
     const wanted = kind.wants?.(run);
     const module = wanted === undefined ? undefined : around.resolve(wanted.module);
     if (wanted === undefined || typeof module !== "string") continue;
-    const key = `${wanted.export} ${module}`;
-    const known = uses.get(key);
-    if (known !== undefined) known.count++;
-    else {
-      const { module: written, export: exported, keys } = wanted;
-      uses.set(key, { module, written, export: exported, kind: kind.key, keys, place: place(), count: 1 });
-    }
+    const { module: written, export: exported, keys } = wanted;
+    const use = uses.of(module, exported) ??
+      uses.add({ module, written, export: exported, kind: kind.key, keys, place: place(), count: 0 });
+    use.count++;
+    // What is wrong is told at each task that has it.
+    if (problems.length === before) [seen, used] = [run, use];
   }
-  return { uses: [...uses.values()], files: [...files.values()], problems };
+  return { uses: uses.all, files: [...files.values()], problems };
+}
+
+const NO_FILES: Readonly<Record<string, string>> = {};
+
+/** The uses found so far, by module first: its URL may be its code, and no key is made of that. */
+class Uses {
+  readonly all: ExportUse[] = [];
+  readonly #known: Map<string, Map<string, ExportUse>> = new Map();
+
+  of(module: string, exported: string): ExportUse | undefined {
+    return this.#known.get(module)?.get(exported);
+  }
+
+  add(use: ExportUse): ExportUse {
+    this.all.push(use);
+    const known = this.#known.get(use.module);
+    if (known === undefined) this.#known.set(use.module, new Map([[use.export, use]]));
+    else known.set(use.export, use);
+    return use;
+  }
 }
