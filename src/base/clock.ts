@@ -119,19 +119,23 @@ const MAX_DATE_MS = 8.64e15;
 
 let second = Number.NaN;
 let prefix = "";
+let told = Number.NaN;
+let text = "";
 
 /**
  * A wall time as text (ISO 8601). Whatever the number, it never throws: what is no date becomes the nearest one. Times
- * come in bursts, so all but the milliseconds is kept for the next.
+ * come in bursts, so the last one is kept for the next, and all but the milliseconds for those in the same second.
  */
 export function isoTime(at: number): string {
   const whole = Math.floor(Math.abs(at) <= MAX_DATE_MS ? at : dateOf(at).getTime());
+  if (whole === told) return text;
   const ms = ((whole % 1_000) + 1_000) % 1_000;
   if (whole - ms !== second) {
     prefix = new Date(whole - ms).toISOString().slice(0, -4);
     second = whole - ms;
   }
-  return `${prefix}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
+  told = whole;
+  return text = `${prefix}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
 }
 
 /** A wall time as a date that is valid, whatever the number. */

@@ -4,8 +4,8 @@
  * Invariant: it holds every attempt of every task, in the order in which they settled.
  */
 import { isoTime } from "../base/clock.ts";
-import type { AttemptResult, RunState } from "./outcome.ts";
-import { decode, encode } from "./value.ts";
+import type { AttemptResult, Outcome, RunState } from "./outcome.ts";
+import { decode } from "./value.ts";
 import { type Mutable, type Settled, type StateRecord, type StateRecords, statesOf } from "./record.ts";
 
 /** What a run comes to; printed by `outrider run --json` and reported to the gateway. */
@@ -34,22 +34,35 @@ type Head = Omit<RunResult, "tasks">;
 /** The same where not everything is known yet. */
 export type ResultHead = { readonly [Key in keyof Head]?: Head[Key] | undefined };
 
+/** A piece of the JSON has at least so many characters, but for the last. */
+const PIECE = 16_384;
+
 /** Folds state records, one after the other, into the result; a record costs no more than a place in a list. */
 export class ResultFold {
   #head: Head = { run: "", pipeline: "", runtime: "", state: "running", startedAt: isoTime(0) };
-  readonly #tasks: Map<string, Settled[]> = new Map();
+  /** The first attempt of each task. Most have no other, and an array for each would cost more than all the rest. */
+  readonly #first: Map<string, Settled> = new Map();
+  /** All attempts of those that have others. */
+  readonly #all: Map<string, Settled[]> = new Map();
 
   /** Takes the next record. Records that say nothing of the result are welcome. */
   add(record: StateRecord): void {
     if (record.type === "attempt.settled") {
-      const attempts = this.#tasks.get(record.task);
-      if (attempts === undefined) this.#tasks.set(record.task, [record]);
-      else attempts.push(record);
+      const first = this.#first.get(record.task);
+      if (first === undefined) this.#first.set(record.task, record);
+      else {
+        const all = this.#all.get(record.task);
+        if (all === undefined) this.#all.set(record.task, [first, record]);
+        else all.push(record);
+      }
     } else if (record.type === "run.started") {
       const { run, pipeline, runtime } = record;
       this.#head = { run, pipeline, runtime, state: "running", startedAt: isoTime(record.at) };
     } else if (record.type === "run.resumed") {
-      for (const task of record.again ?? []) this.#tasks.delete(task);
+      for (const task of record.again ?? []) {
+        this.#first.delete(task);
+        this.#all.delete(task);
+      }
       const { endedAt: _, tookMs: __, ...head } = this.#head;
       this.#head = { ...head, state: "running" };
     } else if (record.type === "run.ended") {
@@ -63,16 +76,36 @@ export class ResultFold {
     }
   }
 
+  /** The document so far but for its tasks. */
+  get head(): Readonly<Head> {
+    return this.#head;
+  }
+
   /** The document so far, values decoded. */
   result(): RunResult {
     return { ...this.#head, tasks: this.attemptsBefore() };
   }
 
+  /** How the last attempt of each task so far ended. */
+  *lastOutcomes(): Generator<readonly [task: string, outcome: Outcome]> {
+    for (const [task, first] of this.#first) yield [task, (this.#all.get(task)?.at(-1) ?? first).outcome];
+  }
+
+  /** The attempts of a task so far, values decoded; none if there are none. */
+  attemptsOf(task: string): AttemptResult[] {
+    return this.#settled(task).map(attemptResult);
+  }
+
   /** All attempts so far by task, values decoded: what `ctx.previous()` gives. */
   attemptsBefore(): Record<string, AttemptResult[]> {
-    return Object.fromEntries(
-      [...this.#tasks].map(([task, attempts]) => [task, attempts.map(attemptResult)]),
-    );
+    return Object.fromEntries([...this.#first.keys()].map((task) => [task, this.attemptsOf(task)]));
+  }
+
+  #settled(task: string): readonly Settled[] {
+    const all = this.#all.get(task);
+    if (all !== undefined) return all;
+    const first = this.#first.get(task);
+    return first === undefined ? [] : [first];
   }
 
   /**
@@ -81,11 +114,19 @@ export class ResultFold {
    * @param head What comes before the tasks, for one who knows more of the run than its records.
    */
   *json(head: ResultHead = this.#head): Generator<string> {
-    yield* documentJson(
-      head,
-      this.#tasks,
-      (attempt) => attemptJson(attemptHead(attempt), attempt.value),
-    );
+    let piece = `${JSON.stringify(head).slice(0, -1)},"tasks":{`;
+    let separator = "\n";
+    for (const [task, first] of this.#first) {
+      piece += `${separator}${JSON.stringify(task)}:[${attemptJson(first)}`;
+      const all = this.#all.get(task);
+      if (all !== undefined) { for (let at = 1; at < all.length; at++) piece += `,${attemptJson(all[at]!)}`; }
+      piece += "]";
+      separator = ",\n";
+      if (piece.length < PIECE) continue;
+      yield piece;
+      piece = "";
+    }
+    yield `${piece}}}`;
   }
 }
 
@@ -109,42 +150,19 @@ export class ResultReader {
   }
 }
 
-/** The JSON of a result, one line for each task; bytes as `{"$bytes": "<base64>"}`. */
-export function resultToJson(result: RunResult): string {
-  const { tasks, ...head } = result;
-  const pieces = documentJson(
-    head,
-    Object.entries(tasks),
-    ({ value, ...rest }) => attemptJson(rest, encode(value, "value")),
-  );
-  return [...pieces].join("");
-}
-
-function* documentJson<Attempt>(
-  head: ResultHead,
-  tasks: Iterable<readonly [string, readonly Attempt[]]>,
-  json: (attempt: Attempt) => string,
-): Generator<string> {
-  yield `${JSON.stringify(head).slice(0, -1)},"tasks":{`;
-  let separator = "\n";
-  for (const [task, attempts] of tasks) {
-    yield `${separator}${JSON.stringify(task)}:[${attempts.map(json).join(",")}]`;
-    separator = ",\n";
-  }
-  yield "}}";
-}
-
-/** The value's text goes where the contract has it: after the outcome. */
-function attemptJson(attempt: Omit<AttemptResult, "value">, value: string | undefined): string {
-  const { iteration, attempt: number, outcome, ...rest } = attempt;
-  const first = JSON.stringify({ iteration, attempt: number, outcome }).slice(0, -1);
-  const last = JSON.stringify(rest).slice(1);
-  return first + (value === undefined ? "" : `,"value":${value}`) + (last === "}" ? last : `,${last}`);
-}
-
-function attemptHead(settled: Settled): AttemptResult {
-  const { iteration, attempt, outcome } = settled;
-  return completed({ iteration, attempt, outcome }, settled);
+/** Written by hand: the value is JSON already, and nearly all attempts have nothing that would have to be looked at. */
+function attemptJson(settled: Settled): string {
+  const { iteration, attempt, outcome, value, error, reason, code, because, startedAt, endedAt, worker } =
+    settled;
+  let text = `{"iteration":${iteration},"attempt":${attempt},"outcome":"${outcome}"`;
+  if (value !== undefined) text += `,"value":${value}`;
+  if (error !== undefined) text += `,"error":${JSON.stringify(error)}`;
+  if (reason !== undefined) text += `,"reason":"${reason}"`;
+  if (code !== undefined) text += `,"code":${JSON.stringify(code)}`;
+  if (because !== undefined) text += `,"because":${JSON.stringify(because)}`;
+  if (startedAt !== undefined) text += `,"startedAt":"${isoTime(startedAt)}"`;
+  if (endedAt !== undefined) text += `,"endedAt":"${isoTime(endedAt)}"`;
+  return worker === undefined ? `${text}}` : `${text},"worker":${worker}}`;
 }
 
 function attemptResult(settled: Settled): AttemptResult {

@@ -7,6 +7,7 @@ import type { TaskStanding } from "../model/snapshot.ts";
 import type { Execution, RunOptions } from "./execution.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Level } from "../model/record.ts";
+import type { ResultFold } from "../model/result.ts";
 import type { Plan, PlanRequires } from "../pipeline/plan/plan.ts";
 import type { Source } from "../pipeline/load/load.ts";
 import type { EventLog } from "../store/events.ts";
@@ -42,6 +43,11 @@ export interface InspectedExecution extends Execution {
   readonly plan: Plan | undefined;
   /** Settles when the plan is loaded and the run has begun; rejects with why it could not. */
   readonly begun: Promise<Plan>;
+  /**
+   * Settles as the execution does, with the result as its records tell it: no object is made for each attempt, as is for who
+   * awaits the execution.
+   */
+  readonly ended: Promise<ResultFold>;
   /** Every task, in the plan's order; at most `limit` from `offset`. */
   standings(offset?: number, limit?: number): TaskStanding[];
   /** The result document so far, as JSON in pieces. */

@@ -10,7 +10,7 @@ import type { RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import type { InnerOptions, InspectedExecution } from "./inspection.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Level, LogRecord } from "../model/record.ts";
-import type { RunResult } from "../model/result.ts";
+import type { ResultFold, RunResult } from "../model/result.ts";
 import { planHash, type RecordedPast } from "./resume/replay.ts";
 import { goOn } from "./resume/resume.ts";
 import { load, type Source } from "../pipeline/load/load.ts";
@@ -28,6 +28,7 @@ import { schedulerOf } from "../schedule/scheduler.ts";
 import type { EventLog } from "../store/events.ts";
 import type { SharedStore } from "../store/store.ts";
 import { AtWork } from "./at_work.ts";
+import { RunEnding } from "./ending.ts";
 import { entryOf, sourcesOf } from "./feed.ts";
 import { Loading, loadPort } from "./loading.ts";
 import { partsOf, type RunParts } from "./parts.ts";
@@ -60,7 +61,7 @@ class Run implements InspectedExecution {
   readonly #begun: PromiseWithResolvers<Plan> = Promise.withResolvers();
   readonly #pool: Pool;
   readonly #loading: Loading;
-  readonly #result: Promise<RunResult>;
+  readonly #ending: RunEnding;
   readonly #watching: Watching;
   readonly #runningTold: RunningTold;
   #plan: Plan | undefined;
@@ -88,9 +89,8 @@ class Run implements InspectedExecution {
     });
     // It starts while the pipeline is read: nearly every pipeline needs a worker before anything else.
     this.#pool.first();
-    this.#result = this.#carryOut(source);
-    this.#result.catch(() => {});
-    this.#watching = new Watching(this.journal, this.#result);
+    this.#ending = new RunEnding(this.#carryOut(source));
+    this.#watching = new Watching(this.journal, this.ended);
     this.#runningTold = new RunningTold(this.#watching);
     this.#obeySignal(options.signal);
   }
@@ -115,6 +115,10 @@ class Run implements InspectedExecution {
     return this.#begun.promise;
   }
 
+  get ended(): Promise<ResultFold> {
+    return this.#ending.fold;
+  }
+
   get plan(): Plan | undefined {
     return this.#plan;
   }
@@ -123,7 +127,7 @@ class Run implements InspectedExecution {
     fulfilled?: ((result: RunResult) => A | PromiseLike<A>) | null,
     rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): PromiseLike<A | B> {
-    return this.#result.then(fulfilled, rejected);
+    return this.#ending.result.then(fulfilled, rejected);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent> {
@@ -195,7 +199,7 @@ class Run implements InspectedExecution {
     if (signal.aborted) cancel();
     signal.addEventListener("abort", cancel);
     const unlisten = () => signal.removeEventListener("abort", cancel);
-    this.#result.then(unlisten, unlisten);
+    this.ended.then(unlisten, unlisten);
   }
 
   #listener(): PoolListener {
@@ -216,7 +220,7 @@ class Run implements InspectedExecution {
     };
   }
 
-  async #carryOut(source: Source): Promise<RunResult> {
+  async #carryOut(source: Source): Promise<ResultFold> {
     const { options, past, results, store, events, world } = this.#parts;
     const timers = new Timers(world);
     try {
@@ -226,7 +230,7 @@ class Run implements InspectedExecution {
         this.#plan = plan;
         this.#state = past.ended;
         this.#begun.resolve(plan);
-        return results.read().result();
+        return results.read();
       }
       await this.#look(plan);
       this.#plan = plan;
@@ -238,7 +242,7 @@ class Run implements InspectedExecution {
       await closed;
       this.#end(state);
       await this.journal.flush();
-      return results.read().result();
+      return results.read();
     } catch (error) {
       const stopped = this.#loading.stopped !== undefined || this.#work?.stopping === true;
       this.#state = stopped ? "cancelled" : "failed";

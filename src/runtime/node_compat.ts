@@ -205,6 +205,9 @@ interface Draining extends Output {
   readonly lost: unknown;
 }
 
+/** Characters of pieces after which it is waited until they are read. */
+const PIECES = 262_144;
+
 /**
  * The stream is opened with the first use of it, since that costs time at the start. What is written in one turn leaves in
  * one piece at its end: that is cheaper, and what the turn put into a journal is on disk before anybody sees it told.
@@ -247,9 +250,22 @@ function output(stream: () => NodeJS.WriteStream): Draining {
     }
     turn += text;
   };
+  const drained = () => new Promise<void>((done) => pending === 0 || closed ? done() : idle = done);
+  const printer = printing(print);
   return {
-    ...printing(print),
-    drained: () => new Promise((done) => pending === 0 || closed ? done() : idle = done),
+    ...printer,
+    async jsonPieces(pieces) {
+      let length = 0;
+      for (const piece of pieces) {
+        printer.json(piece);
+        if ((length += piece.length) < PIECES) continue;
+        length = 0;
+        await drained();
+        if (closed) return;
+      }
+      await drained();
+    },
+    drained,
     get lost() {
       return lost;
     },

@@ -72,6 +72,8 @@ export interface Output extends Printing {
   /** Width in characters, 80 where unknown. */
   readonly columns: number;
   readonly rows: number;
+  /** Prints JSON that comes in pieces, no faster than it is read; resolves when all is on its way, or nobody reads. */
+  jsonPieces(pieces: Iterable<string>): Promise<void>;
 }
 
 /** A file that only grows. */

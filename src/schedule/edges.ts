@@ -35,7 +35,8 @@ const NONE: never[] = [];
 
 /** Sorts the edges of a plan. Costs a step for each need, and for each need of a looping task one for each loop around it. */
 export function edgesOf(plan: Plan): Edges {
-  const now = plan.tasks.map((): Edge[] => NONE);
+  const now = edgesByTask(plan);
+  const filled = new Int32Array(now.length);
   const exits: Edge[][] = plan.loops.map(() => []);
   const around = loopsAround(plan);
   for (const task of plan.tasks) {
@@ -43,12 +44,15 @@ export function edgesOf(plan: Plan): Edges {
       const edge = { from: need.task, to: task.index, on: need.on };
       const loop = outermostLeft(around, edge);
       if (loop !== undefined) exits[loop]!.push(edge);
-      else if (now[need.task]!.length === 0) now[need.task] = [edge];
-      else now[need.task]!.push(edge);
+      else now[need.task]![filled[need.task]!++] = edge;
     }
   }
-  for (const edges of now) {
-    if (edges.length > 1) edges.sort((a, b) => plan.tasks[a.to]!.rank - plan.tasks[b.to]!.rank);
+  for (let task = 0; task < now.length; task++) {
+    const edges = now[task]!;
+    if (filled[task]! < edges.length) edges.length = filled[task]!;
+    if (!inOrder(edges, plan.tasks)) {
+      edges.sort((a, b) => plan.tasks[a.to]!.rank - plan.tasks[b.to]!.rank);
+    }
   }
   const closes = plan.tasks.map((): number[] => NONE);
   plan.loops.forEach((loop, index) => {
@@ -56,6 +60,18 @@ export function edgesOf(plan: Plan): Edges {
     else closes[loop.from]!.push(index);
   });
   return { now, exits, closes, ...traitsOf(plan) };
+}
+
+/** Room for the edges of each task: as much as they need, since a list that grows keeps room for a dozen more. */
+function edgesByTask({ tasks }: Plan): Edge[][] {
+  return tasks.map(({ dependents }) => dependents.length === 0 ? NONE : new Array<Edge>(dependents.length));
+}
+
+function inOrder(edges: readonly Edge[], tasks: Plan["tasks"]): boolean {
+  for (let at = 1; at < edges.length; at++) {
+    if (tasks[edges[at - 1]!.to]!.rank > tasks[edges[at]!.to]!.rank) return false;
+  }
+  return true;
 }
 
 /** What can be told of each task by itself. */

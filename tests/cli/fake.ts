@@ -8,7 +8,9 @@ import type { Clock } from "../../src/base/clock.ts";
 import type { Execution, ExecutionEvent } from "../../src/run/execution.ts";
 import type { RunningAttempt, RunSnapshot } from "../../src/model/snapshot.ts";
 import type { LogRecord } from "../../src/model/record.ts";
-import type { RunResult } from "../../src/model/result.ts";
+import { ResultFold, type RunResult } from "../../src/model/result.ts";
+import type { StateEvent } from "../../src/model/record.ts";
+import { encode } from "../../src/model/value.ts";
 import type { Output } from "../../src/runtime/port.ts";
 
 /** 2026-11-21T13:02:11.123Z */
@@ -36,6 +38,10 @@ export class FakeOutput implements Output {
   readonly write: Output["write"] = this.#print.write;
   readonly coloured: Output["coloured"] = this.#print.coloured;
   readonly json: Output["json"] = this.#print.json;
+  jsonPieces: Output["jsonPieces"] = (pieces) => {
+    for (const piece of pieces) this.json(piece);
+    return Promise.resolve();
+  };
   readonly raw: Output["raw"] = this.#print.raw;
 
   /** What was written since the last call. */
@@ -137,10 +143,12 @@ export class FakeExecution implements Execution {
   ranMs: () => number = () => 0;
   readonly asked: string[] = [];
   readonly #listeners: Set<(event: ExecutionEvent) => void> = new Set();
-  readonly #result: PromiseWithResolvers<RunResult> = Promise.withResolvers();
+  readonly #result: PromiseWithResolvers<ResultFold> = Promise.withResolvers();
+  readonly ended: Promise<ResultFold> = this.#result.promise;
   #seq = 0;
 
-  then: Execution["then"] = (onResult, onError) => this.#result.promise.then(onResult, onError);
+  then: Execution["then"] = (onResult, onError) =>
+    this.ended.then((fold) => fold.result()).then(onResult, onError);
 
   watch(listener: (event: ExecutionEvent) => void): () => void {
     this.#listeners.add(listener);
@@ -208,7 +216,7 @@ export class FakeExecution implements Execution {
     });
   }
 
-  end(result: RunResult): void {
+  end(result: ResultFold): void {
     this.#result.resolve(result);
   }
 
@@ -218,16 +226,24 @@ export class FakeExecution implements Execution {
 }
 
 /** A result of a run that took 1.2 s. */
-export function resultOf(state: RunResult["state"], tasks: RunResult["tasks"]): RunResult {
-  return {
-    run: "r1",
-    pipeline: "device-check",
-    runtime: "node 24.0.0",
-    state,
-    startedAt: new Date(START).toISOString(),
-    endedAt: new Date(START + 1_200).toISOString(),
-    tasks,
-  };
+export function resultOf(state: RunResult["state"], tasks: RunResult["tasks"]): ResultFold {
+  const fold = new ResultFold();
+  const add = (event: StateEvent, at = START) => fold.add({ seq: 0, at, ...event });
+  add({ type: "run.started", run: "r1", pipeline: "device-check", runtime: "node 24.0.0", plan: "" });
+  for (const [task, attempts] of Object.entries(tasks)) {
+    for (const { value, startedAt, endedAt, ...rest } of attempts) {
+      add({
+        type: "attempt.settled",
+        task,
+        ...rest,
+        ...(value !== undefined && { value: encode(value, task)! }),
+        ...(startedAt !== undefined && { startedAt: Date.parse(startedAt) }),
+        ...(endedAt !== undefined && { endedAt: Date.parse(endedAt) }),
+      });
+    }
+  }
+  add({ type: "run.ended", state }, START + 1_200);
+  return fold;
 }
 
 /** A runtime without a system under it: files in a map, signals by hand. */

@@ -44,6 +44,26 @@ test("with --json stdout has one document and nothing else", async () => {
   assert.match(runtime.stderr.text, / cpu │ hello\n[^]*device-check failed in 1.2 s/);
 });
 
+test("while the document is read, a signal has its own meaning again", async () => {
+  const [execution, runtime] = [new FakeExecution(), new FakeRuntime()];
+  const read = Promise.withResolvers<void>();
+  const printing = Promise.withResolvers<void>();
+  const { stdout } = runtime;
+  stdout.jsonPieces = async (pieces) => {
+    for (const piece of pieces) stdout.json(piece);
+    printing.resolve();
+    await read.promise;
+  };
+  const shown = showRun(() => execution, { ...options, json: true, runtime });
+  execution.end(resultOf("succeeded", cpu));
+  await printing.promise;
+  assert.equal(runtime.signal("SIGINT"), false);
+  assert.ok(!stdout.text.endsWith("\n"));
+  read.resolve();
+  assert.equal(await shown, 0);
+  assert.ok(stdout.text.endsWith("}}\n"));
+});
+
 test("a pipeline with problems rejects, and leaves nothing behind", async () => {
   const [execution, runtime] = [new FakeExecution(), new FakeRuntime()];
   const shown = showRun(() => execution, { ...options, runtime });

@@ -1,10 +1,13 @@
 /** The result document as a fold of state records. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import fc from "fast-check";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import type { StateEvent } from "../../src/model/record.ts";
-import { ResultFold, resultToJson } from "../../src/model/result.ts";
+import { ResultFold } from "../../src/model/result.ts";
+import { OUTCOMES } from "../../src/model/outcome.ts";
 import { encode } from "../../src/model/value.ts";
+import { SEED } from "../seed.ts";
 
 const START: StateEvent = {
   type: "run.started",
@@ -67,7 +70,7 @@ test("a result holds every attempt in the order of settling, with values and tim
   });
 });
 
-test("both ways to JSON agree, and bytes are base64", () => {
+test("the JSON says what the result does, and bytes are base64", () => {
   const result = fold(
     START,
     settled("a", { value: encode({ raw: new Uint8Array([1]), "$": { $bytes: "mine" } }, "v")!, worker: 3 }),
@@ -76,7 +79,6 @@ test("both ways to JSON agree, and bytes are base64", () => {
     settled("c", { outcome: "crashed", reason: "exit", code: 3 }),
   );
   const text = [...result.json()].join("");
-  assert.equal(resultToJson(result.result()), text);
   const parsed = JSON.parse(text);
   assert.deepEqual(parsed.tasks.a[0].value, { raw: { $bytes: "AQ==" }, "$": { $$bytes: "mine" } });
   assert.equal("value" in parsed.tasks.b[0], false);
@@ -101,4 +103,59 @@ test("what the fold gave out is the caller's, later records do not change it", (
   result.add({ seq: 3, at: 0, ...settled("a", { attempt: 2 }) } as Parameters<ResultFold["add"]>[0]);
   assert.equal(before["a"]!.length, 1);
   assert.equal(result.attemptsBefore()["a"]!.length, 2);
+});
+
+test("the JSON is that of the attempts, whatever they hold, in pieces that are worth their way", () => {
+  const text = fc.string({ unit: "binary", maxLength: 6 });
+  const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+  const attempt = fc.record({
+    task: fc.constantFrom("a", "b", 'c"\\\n', "d".repeat(150)),
+    iteration: fc.nat(3),
+    attempt: fc.nat(9),
+    outcome: fc.constantFrom(...OUTCOMES),
+    value: maybe(fc.jsonValue().map((value) => encode(value, "v")!)),
+    error: maybe(fc.record({ name: text, message: text })),
+    reason: maybe(fc.constantFrom("exit" as const, "memory" as const, "lost" as const)),
+    code: maybe(fc.integer()),
+    because: maybe(text),
+    startedAt: maybe(fc.integer({ min: 0, max: 5_000 })),
+    endedAt: maybe(fc.double({ min: 0, max: 4e12, noNaN: true })),
+    worker: maybe(fc.nat(64)),
+  }, { requiredKeys: ["task", "iteration", "attempt", "outcome"] });
+  fc.assert(
+    fc.property(fc.array(attempt, { maxLength: 200 }), (attempts) => {
+      const known = attempts.map((each) =>
+        Object.fromEntries(Object.entries(each).filter(([, value]) => value !== undefined))
+      );
+      const result = fold(START, ...known.map((each) => settled("", each)));
+      const pieces = [...result.json()];
+      for (const piece of pieces.slice(0, -1)) assert.ok(piece.length >= 16_384);
+      const tasks: Record<string, unknown[]> = {};
+      for (const { task, iteration, attempt, outcome, ...more } of attempts) {
+        const { value, error, reason, code, because, startedAt, endedAt, worker } = more;
+        (tasks[task] ??= []).push({
+          iteration,
+          attempt,
+          outcome,
+          value: value === undefined ? undefined : JSON.parse(value),
+          error,
+          reason,
+          code,
+          because,
+          startedAt: startedAt === undefined ? undefined : new Date(startedAt).toISOString(),
+          endedAt: endedAt === undefined ? undefined : new Date(endedAt).toISOString(),
+          worker,
+        });
+      }
+      const document = JSON.parse(pieces.join(""));
+      assert.equal(JSON.stringify(document.tasks), JSON.stringify(tasks));
+      for (const [task, all] of Object.entries(tasks)) {
+        assert.equal(result.attemptsOf(task).length, all.length);
+        const last = all.at(-1) as { readonly outcome: string };
+        assert.equal(new Map(result.lastOutcomes()).get(task), last.outcome);
+      }
+      assert.deepEqual(result.attemptsOf("none"), []);
+    }),
+    { numRuns: 100, seed: SEED },
+  );
 });

@@ -6,7 +6,7 @@ import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
 import { signerOf, type SigningFlags, signingFlags } from "../run/signing.ts";
-import { readSource, writeTarget } from "../run/source.ts";
+import { lookAtSource, writeTarget } from "../run/source.ts";
 import { pipelineFile } from "../line/positional.ts";
 
 interface Flags extends SigningFlags {
@@ -15,7 +15,7 @@ interface Flags extends SigningFlags {
 
 async function bundle(this: CliContext, { output, ...signing }: Flags, file: string): Promise<void> {
   const signer = await signerOf(signing, this.runtime);
-  await readSource(file, this.runtime);
+  await lookAtSource(file, this.runtime);
   const { bundledPipeline } = await import("../../environment/bundled.ts");
   const made = await bundledPipeline(file, signer);
   const target = output ?? made.file;

@@ -10,7 +10,7 @@ import { EXIT } from "../line/context.ts";
 import type { CliContext } from "../line/context.ts";
 import { problemsOf, problemsText } from "../line/errors.ts";
 import { counted } from "../../base/shown.ts";
-import { readSource } from "../run/source.ts";
+import { lookAtSource } from "../run/source.ts";
 import { pipelineFile } from "../line/positional.ts";
 
 interface Flags {
@@ -19,7 +19,7 @@ interface Flags {
 
 async function check(this: CliContext, { json }: Flags, file: string): Promise<void> {
   const { stdout, stderr } = this.runtime;
-  await readSource(file, this.runtime);
+  await lookAtSource(file, this.runtime);
   const { loadDocument } = await import("../../run/loading.ts");
   const unshield = json ? this.runtime.shieldStdout() : () => {};
   try {

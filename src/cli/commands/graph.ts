@@ -5,7 +5,7 @@
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
-import { readSource, writeTarget } from "../run/source.ts";
+import { lookAtSource, writeTarget } from "../run/source.ts";
 import { pipelineFile } from "../line/positional.ts";
 
 const FORMATS = ["mermaid", "dot", "json", "svg"] as const;
@@ -17,7 +17,7 @@ interface Flags {
 }
 
 async function graph(this: CliContext, { format, output }: Flags, file: string): Promise<void> {
-  await readSource(file, this.runtime);
+  await lookAtSource(file, this.runtime);
   const [{ loadPlan }, drawing] = await Promise.all([
     import("../../run/loading.ts"),
     import("../../pipeline/plan/graph.ts"),

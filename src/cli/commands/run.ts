@@ -15,7 +15,7 @@ import { duration, mergeParams, param, wholeNumber } from "../line/options.ts";
 import type { Param } from "../line/options.ts";
 import { withReport } from "../run/report_file.ts";
 import { withServing } from "../run/serve_option.ts";
-import { readSource } from "../run/source.ts";
+import { lookAtSource, readSource } from "../run/source.ts";
 import { withTrace } from "../run/trace_file.ts";
 import { pipelineFile } from "../line/positional.ts";
 
@@ -44,7 +44,7 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
   if (flags.from !== undefined && flags.stateDir === undefined) {
     throw new UsageError("--from repeats a part of a run that was kept: give the --state-dir that it is in");
   }
-  await readSource(file, runtime);
+  await lookAtSource(file, runtime);
   const [executor, { showRun }, log] = await Promise.all([
     import("../../run/run.ts"),
     import("../run/session.ts"),

@@ -4,7 +4,8 @@
  * Invariant: with `json`, stdout gets the result document and nothing else.
  */
 import type { Execution } from "../../run/execution.ts";
-import type { RunResult } from "../../model/result.ts";
+import type { InspectedExecution } from "../../run/inspection.ts";
+import type { RunState } from "../../model/outcome.ts";
 import type { Level } from "../../model/record.ts";
 import type { Redactor } from "../../secrets/redactor.ts";
 import { EXIT, signalExitCode } from "../line/context.ts";
@@ -36,7 +37,10 @@ export interface SessionOptions {
  * @returns The exit code.
  * @throws What the execution rejects with: the run could not begin, or a defect.
  */
-export async function showRun(start: () => Execution, options: SessionOptions): Promise<number> {
+export async function showRun(
+  start: () => Execution & Pick<InspectedExecution, "ended">,
+  options: SessionOptions,
+): Promise<number> {
   const { runtime, json, quiet, level, log, stopGraceMs, redactor } = options;
   // The document is what the caller asked for, as tasks made it.
   const stdout = json ? runtime.stdout : redacted(runtime.stdout, redactor);
@@ -51,12 +55,17 @@ export async function showRun(start: () => Execution, options: SessionOptions): 
   const stopping = stopOnSignals(execution, { runtime, view, stopGraceMs });
   const unwatchErrors = runtime.onUncaught(() => view.end());
   try {
-    const result = await execution;
+    const result = await execution.ended;
     view.end(json && quiet ? "" : report(result, { columns, paint, quiet }));
     if (refused !== undefined) stderr.write(`${refused}\n`);
     unshield();
-    if (json) stdout.json(await document(result));
-    return exitCode(result, stopping.signal);
+    if (json) {
+      // The run is over: what a reader takes its time for, a signal ends at once.
+      stopping.close();
+      await stdout.jsonPieces(result.json());
+      stdout.json("\n");
+    }
+    return exitCode(result.head.state, stopping.signal);
   } catch (error) {
     const { signal } = stopping;
     if (signal === undefined || problemsOf(error) === undefined) throw error;
@@ -73,12 +82,7 @@ export async function showRun(start: () => Execution, options: SessionOptions): 
   }
 }
 
-async function document(result: RunResult): Promise<string> {
-  const { resultToJson } = await import("../../model/result.ts");
-  return `${resultToJson(result)}\n`;
-}
-
-function exitCode({ state }: RunResult, signal: "SIGINT" | "SIGTERM" | undefined): number {
+function exitCode(state: RunState, signal: "SIGINT" | "SIGTERM" | undefined): number {
   if (state === "succeeded") return EXIT.ok;
   return state === "cancelled" && signal !== undefined ? signalExitCode(signal) : EXIT.failed;
 }

@@ -30,6 +30,26 @@ export async function readSource(
   }
 }
 
+/** Most bytes that are read of a file to see that it can be: one that is larger is read once. */
+const LOOK_BYTES = 65_536;
+
+/**
+ * Looks whether a file that was named on the command line can be read, for who reads it elsewhere.
+ *
+ * @throws {UsageError} If it is not there, a directory, or not readable.
+ */
+export async function lookAtSource(
+  path: string,
+  runtime: Pick<CliRuntime, "readText" | "cwd">,
+): Promise<void> {
+  try {
+    await runtime.readText(path, LOOK_BYTES);
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "EFBIG") return;
+    throw new UsageError(fileProblem(error, path, runtime), { cause: error });
+  }
+}
+
 /**
  * Writes a file that was named on the command line.
  *

@@ -4,7 +4,7 @@
  * Invariant: its length is bounded, whatever the size of the pipeline; what is left out is counted.
  */
 import { between } from "../../base/clock.ts";
-import type { RunResult } from "../../model/result.ts";
+import type { ResultFold } from "../../model/result.ts";
 import { isFailure } from "../../model/outcome.ts";
 import type { AttemptResult, ErrorData, Outcome } from "../../model/outcome.ts";
 import { harmless } from "../../base/harmless.ts";
@@ -30,7 +30,7 @@ export interface TableOptions {
   readonly quiet?: boolean;
 }
 
-/** A task at the end: its attempts, of which the last says how it ended. */
+/** A task at the end that is told of: its attempts, of which the last says how it ended. */
 interface Ended {
   readonly task: string;
   readonly attempts: readonly AttemptResult[];
@@ -38,26 +38,29 @@ interface Ended {
 }
 
 /** The report of a run, ending with a line break. */
-export function report(result: RunResult, options: TableOptions): string {
-  const ended: Ended[] = [];
-  for (const [task, attempts] of Object.entries(result.tasks)) {
-    const last = attempts.at(-1);
-    if (last !== undefined) ended.push({ task, attempts, last });
+export function report(result: ResultFold, options: TableOptions): string {
+  const counts = new Map<Outcome, number>();
+  const first: string[] = [], failed: string[] = [];
+  let tasks = 0, failures = 0;
+  for (const [task, outcome] of result.lastOutcomes()) {
+    counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+    if (++tasks <= MAX_ROWS) first.push(task);
+    if (isFailure(outcome) && ++failures <= MAX_FAILURES) failed.push(task);
   }
-  const failed = ended.filter(({ last }) => isFailure(last.outcome));
-  const rows = options.quiet || ended.length > MAX_ROWS ? [] : table(ended, options);
-  const failures = failed.slice(0, MAX_FAILURES).flatMap((task) => failure(task, options));
-  if (failed.length > MAX_FAILURES) {
-    failures.push(
-      `… and ${count(failed.length - MAX_FAILURES)} more failures; --json and --log have them all`,
-      "",
-    );
+  const endedOf = (task: string): Ended => {
+    const attempts = result.attemptsOf(task);
+    return { task, attempts, last: attempts.at(-1)! };
+  };
+  const rows = options.quiet || tasks > MAX_ROWS ? [] : table(first.map(endedOf), options);
+  const told = failed.flatMap((task) => failure(endedOf(task), options));
+  if (failures > MAX_FAILURES) {
+    told.push(`… and ${count(failures - MAX_FAILURES)} more failures; --json and --log have them all`, "");
   }
   const lines = [
     ...rows,
     ...(rows.length > 0 ? [""] : []),
-    ...failures,
-    summary(result, ended, options.paint),
+    ...told,
+    summary(result.head, counts, options.paint),
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -136,9 +139,11 @@ function framesOf({ frames, stack = "" }: ErrorData): readonly string[] {
   return stack.split("\n").map((line) => harmless(line.trim())).filter((line) => /^at /.test(line));
 }
 
-function summary(result: RunResult, ended: readonly Ended[], paint: Paint): string {
-  const counts = new Map<Outcome, number>();
-  for (const { last } of ended) counts.set(last.outcome, (counts.get(last.outcome) ?? 0) + 1);
+function summary(
+  result: ResultFold["head"],
+  counts: ReadonlyMap<Outcome, number>,
+  paint: Paint,
+): string {
   const parts = ORDER.filter((outcome) => counts.has(outcome)).map((outcome) =>
     `${count(counts.get(outcome)!)} ${wordOf(outcome)}`
   );
