@@ -85,6 +85,7 @@ class AgentAtWork implements Agent {
       snapshot: () => this.#snapshot(),
       onCommand: (command) => this.#obey(command),
       note: (text) => port.note(text),
+      onReach: (reached) => void port.state?.reached(reached),
     });
     const link = this.#link;
     const reporting = this.#reporting = new Reporting({ port, link, stopping: this.#stopping });

@@ -39,6 +39,8 @@ export interface LinkOptions {
   readonly onCommand: (command: Instruction) => void;
   /** Tells a person. */
   readonly note: (text: string) => void;
+  /** Told whether the gateway is in reach, once that is known and each time that it is otherwise. */
+  readonly onReach: (reached: boolean) => void;
 }
 
 /** The line to one gateway. */
@@ -58,9 +60,9 @@ export class GatewayLink {
   #farewell: { made: boolean; readonly done: () => void } | undefined;
 
   constructor(options: LinkOptions) {
-    const { gateway, clock, random, session, quiet, heartbeatMs, note } = options;
+    const { gateway, clock, random, session, quiet, heartbeatMs, note, onReach } = options;
     this.#options = options;
-    this.#reach = new Reach({ clock, note, url: gateway.url });
+    this.#reach = new Reach({ clock, note, url: gateway.url, changed: onReach });
     this.#silent = quiet;
     this.#unlisten = this.#inbox.listen(options.onCommand);
     this.#heartbeat = startHeartbeat({

@@ -16,6 +16,8 @@ export interface ReachOptions {
   readonly url: string;
   /** Tells a person. */
   readonly note: (text: string) => void;
+  /** Told whether the gateway is in reach, once that is known and each time that it is otherwise. */
+  readonly changed: (reached: boolean) => void;
 }
 
 /** The gateway's reach. */
@@ -29,6 +31,7 @@ export class Reach {
   /** Codes of the trouble that a person has been told of. */
   readonly #told: Set<string> = new Set();
   #missedBeats = 0;
+  #reached: boolean | undefined;
 
   constructor(options: ReachOptions) {
     this.#options = options;
@@ -69,6 +72,7 @@ export class Reach {
     if (by === HEARTBEAT && this.failing) return;
     this.#heardAt = clock.monotonic();
     if (this.failing) return;
+    this.#isReached(true);
     if (failed) note(`The gateway ${url} is back`);
     this.#told.clear();
   }
@@ -78,6 +82,12 @@ export class Reach {
     this.say(error);
     this.#failing.delete(by);
     this.#failing.set(by, error.message);
+    this.#isReached(false);
+  }
+
+  #isReached(now: boolean): void {
+    if (this.#reached !== now) this.#options.changed(now);
+    this.#reached = now;
   }
 
   /** It is not tried any more. */

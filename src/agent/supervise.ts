@@ -59,6 +59,8 @@ export interface Trial {
   isWell(child: Child, signal: AbortSignal): Promise<boolean>;
   /** Whether it may be over: with the code 0 it is well then. */
   readonly mayEnd: boolean;
+  /** Whether it has reached the gateway, if it has to. Never rejects. */
+  reached(): Promise<boolean>;
   /** It is started from now on. */
   keep(): Promise<void>;
   /** What was there before it is. */
@@ -152,15 +154,23 @@ async function tried(
     return end;
   });
   note(`The environment ${trial.name} is on trial`);
+  const endedWell = async () =>
+    trial.mayEnd && over.signal.aborted && (await ended).code === 0 && await trial.reached();
   const well = await trial.isWell(child, over.signal);
   if (stopped()) return undefined;
-  if (well || trial.mayEnd && over.signal.aborted && (await ended).code === 0) {
+  if (well || await endedWell()) {
     await settled(trial.keep(), note);
     note(`The environment ${trial.name} is well, and stays`);
     return undefined;
   }
   await settled(trial.giveUp(), note);
-  const words = over.signal.aborted ? wordsOf(await ended) : "was not well in time";
+  const reached = await trial.reached();
+  const end = over.signal.aborted ? await ended : undefined;
+  const words = end !== undefined && (reached || end.code !== 0)
+    ? wordsOf(end)
+    : reached
+    ? "was not well in time"
+    : "has not reached the gateway, which what was there before did";
   child.kill("SIGTERM");
   const timer = clock.after(TRIAL_END_MS, () => child.kill("SIGKILL"));
   await ended;

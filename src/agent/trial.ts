@@ -23,12 +23,14 @@ export interface TrialOptions {
   answers(): Promise<boolean | undefined>;
   /** Whether an agent has the state directory: what only lives, and hangs, is none. Never rejects. */
   isAtWork(): Promise<boolean>;
+  /** Whether it has reached the gateway, where it has to; `true` where it need not. Never rejects. */
+  reached(): Promise<boolean>;
   /** Aborted when the agent has ended. */
   readonly signal: AbortSignal;
 }
 
 /** Whether the agent is well. */
-export async function isWell({ clock, answers, isAtWork, signal }: TrialOptions): Promise<boolean> {
+export async function isWell({ clock, answers, isAtWork, reached, signal }: TrialOptions): Promise<boolean> {
   const begun = clock.monotonic();
   let since: number | undefined;
   let silent = true;
@@ -38,8 +40,10 @@ export async function isWell({ clock, answers, isAtWork, signal }: TrialOptions)
     const now = clock.monotonic();
     if (answer !== undefined) silent = false;
     since = answer === true ? since ?? now : undefined;
-    if (since !== undefined && now - since >= STEADY_MS) return true;
-    if (silent && now - begun >= SILENT_MS && await isAtWork()) return !signal.aborted;
+    const steady = since !== undefined && now - since >= STEADY_MS;
+    if (steady || silent && now - begun >= SILENT_MS && await isAtWork()) {
+      if (await reached()) return !signal.aborted;
+    }
     await sleep(clock, ASK_MS, signal);
   }
   return false;

@@ -180,7 +180,13 @@ test("agent: trouble of the disk is told when it begins and when it ends", async
 test("agent: each kind of trouble with the gateway is told once, and that it is back when all gets through", () => {
   const clock = new HandClock();
   const notes: string[] = [];
-  const reach = new Reach({ clock, url: "http://g", note: (text) => void notes.push(text) });
+  const reached: boolean[] = [];
+  const reach = new Reach({
+    clock,
+    url: "http://g",
+    note: (text) => void notes.push(text),
+    changed: (now) => void reached.push(now),
+  });
   const pass = (ms: number) => {
     clock.after(ms, () => {});
     clock.step();
@@ -213,4 +219,6 @@ test("agent: each kind of trouble with the gateway is told once, and that it is 
   assert.equal(notes.length, 4, "told anew");
   reach.forget("pull");
   assert.deepEqual([reach.failing, reach.outMs, notes.length], [false, 0, 4]);
+  reach.heard("heartbeat");
+  assert.deepEqual(reached, [true, false, true, false, true]);
 });

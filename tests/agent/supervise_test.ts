@@ -40,9 +40,10 @@ class HandChild implements Child {
 }
 
 /** A trial that says what was asked of it. */
-function trial(did: string[], well: Trial["isWell"], { mayEnd = true } = {}): Trial {
+function trial(did: string[], well: Trial["isWell"], { mayEnd = true, reached = true } = {}): Trial {
   return {
     mayEnd,
+    reached: () => Promise.resolve(reached),
     name: "two",
     isWell: well,
     keep: () => Promise.resolve(void did.push("kept")),
@@ -98,6 +99,25 @@ test("a supervisor takes 0, 1 and 2 for final, and starts all else again, the la
     /^start 1; The agent ended with code 70: .*; start 2; The agent was ended by SIGKILL/,
   );
   assert.ok(again.ms >= 2_000, `${again.ms} ms`);
+});
+
+test("what is on trial, and has not reached the gateway, gives way: in time, or over with the code 0", async () => {
+  const [late, over] = [() => Promise.resolve(false), waiting];
+  for (const isWell of [late, over]) {
+    const { did } = await supervised([
+      (child, did) => {
+        if (isWell === over) setTimeout(() => child.end(0), 1);
+        return { trial: trial(did, isWell, { reached: false }) };
+      },
+      (child) => child.end(0),
+    ]);
+    assert.deepEqual(did.slice(1), [
+      "The environment two is on trial",
+      "given up",
+      "The environment two has not reached the gateway, which what was there before did: what was there before is started again",
+      "start 2",
+    ]);
+  }
 });
 
 test("an agent that has put another environment on trial is followed by that at once", async () => {
@@ -199,7 +219,7 @@ test("a disk that does not take how a trial ended ends no agent", async () => {
   const { code, did } = await supervised([(child) => {
     setTimeout(() => child.end(0), 1);
     const full = () => Promise.reject(new Error("no room"));
-    return { trial: { name: "two", mayEnd: true, isWell: well, keep: full, giveUp: full } };
+    return { trial: { name: "two", mayEnd: true, reached: well, isWell: well, keep: full, giveUp: full } };
   }]);
   assert.deepEqual([code, did.includes("no room")], [0, true]);
 });
@@ -207,7 +227,7 @@ test("a disk that does not take how a trial ended ends no agent", async () => {
 /** Whether an agent is well that answers so, once for each time that it is asked, and the last one from then on. */
 async function wellWith(
   answers: readonly (boolean | undefined)[],
-  isAtWork = true,
+  { isAtWork = true, reachedAfter = 0 } = {},
 ): Promise<{ well: boolean; seconds: number }> {
   const [clock, activity] = [new HandClock(), new Activity()];
   let asked = 0;
@@ -217,6 +237,7 @@ async function wellWith(
       clock,
       answers: () => Promise.resolve(answers[Math.min(asked++, answers.length - 1)]),
       isAtWork: () => Promise.resolve(isAtWork),
+      reached: () => Promise.resolve(clock.monotonic() - begun >= 1000 * reachedAfter),
       signal: new AbortController().signal,
     }),
     { clock, activity },
@@ -232,8 +253,12 @@ test("an agent is well when it has answered for ten seconds on end, or is at wor
   });
   assert.deepEqual(await wellWith([undefined]), { well: true, seconds: 30 });
   // It lives, and is no agent, or one that hangs.
-  assert.deepEqual(await wellWith([undefined], false), { well: false, seconds: 120 });
+  assert.deepEqual(await wellWith([undefined], { isAtWork: false }), { well: false, seconds: 120 });
   assert.deepEqual(await wellWith([true, false]), { well: false, seconds: 120 });
+  // What was there before has reached the gateway, and so it has to.
+  assert.deepEqual(await wellWith([true], { reachedAfter: 60 }), { well: true, seconds: 60 });
+  assert.deepEqual(await wellWith([undefined], { reachedAfter: 60 }), { well: true, seconds: 60 });
+  assert.deepEqual(await wellWith([true], { reachedAfter: 121 }), { well: false, seconds: 120 });
   // It had an end point, and does not answer there any more.
   assert.deepEqual(await wellWith([false, undefined]), { well: false, seconds: 120 });
   const over = AbortSignal.abort();
@@ -242,6 +267,7 @@ test("an agent is well when it has answered for ten seconds on end, or is at wor
       clock: new HandClock(),
       answers: () => Promise.resolve(true),
       isAtWork: () => Promise.resolve(true),
+      reached: () => Promise.resolve(true),
       signal: over,
     }),
     false,
@@ -307,4 +333,23 @@ if (process.platform !== "win32") {
       });
       assert.ok(existsSync(join(folder, "state/runs")));
     }));
+
+  test("an environment is no better for its agent's word alone: it has to reach the gateway if the one before did", () =>
+    withFetched("#!/bin/sh\nexit 0\n", (id) => ({ trial: { id, begun: false } }), async (folder) => {
+      writeFileSync(join(folder, "state/gateway.json"), '{"reached":true}\n');
+      const { stderr } = await agentIn(folder);
+      assert.match(stderr, /is on trial[\s\S]*has not reached the gateway, which what was there before did/);
+      assert.equal(existsSync(join(folder, "state/gateway.json")), false);
+    }));
+
+  test("an environment that tells of the gateway as the one before did is well", () =>
+    withFetched(
+      `#!/bin/sh\necho '{"reached":true}' >"$OUTRIDER_STATE_DIR/gateway.json"\n`,
+      (id) => ({ trial: { id, begun: false } }),
+      async (folder) => {
+        writeFileSync(join(folder, "state/gateway.json"), '{"reached":true}\n');
+        const { code, stderr } = await agentIn(folder);
+        assert.deepEqual([code, /is well, and stays/.test(stderr)], [0, true], stderr);
+      },
+    ));
 }

@@ -9,6 +9,7 @@ import { openSqliteJournal } from "../../src/journal/disk/sqlite.ts";
 import { Aside } from "../../src/run/kept/aside.ts";
 import { type KeptRun, lossOf, originOf } from "../../src/run/kept/kept_run.ts";
 import { Memory } from "../../src/run/kept/memory.ts";
+import { reached } from "../../src/run/kept/contact.ts";
 import { StateDir } from "../../src/run/kept/state_dir.ts";
 import { StateDisk, StateError, type StateRuntime } from "../../src/run/kept/state_disk.ts";
 import { StateLock } from "../../src/run/kept/state_lock.ts";
@@ -486,6 +487,29 @@ test("100 tags are remembered, the newest, and each once", () =>
       await again.load();
       assert.deepEqual([again.known, again.paused, again.wasClosed("m50")], [undefined, false, false], text);
     }
+  }));
+
+test("whether the gateway is in reach is kept for who starts the next process: where it changes, once the place is ours", () =>
+  inPlace(async (place) => {
+    const file = join(place.path, "gateway.json");
+    const writes: string[] = [];
+    place.refuses = (call) => {
+      if (call.startsWith("write gateway")) writes.push(call);
+      return writes.length === 1 ? "ENOSPC" : undefined;
+    };
+    const state = place.open();
+    await state.reached(true);
+    assert.equal(fs.existsSync(file), false);
+    await state.runs();
+    assert.match(state.trouble!, /ENOSPC/);
+    await state.makeGood();
+    assert.equal(state.trouble, undefined);
+    assert.equal(reached(fs.readFileSync(file, "utf8")), true);
+    await state.reached(true);
+    assert.equal(writes.length, 2);
+    await state.reached(false);
+    assert.equal(reached(fs.readFileSync(file, "utf8")), false);
+    await state.end();
   }));
 
 test("what is noted while the file is being written is written too", () =>

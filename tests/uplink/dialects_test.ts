@@ -146,6 +146,7 @@ function linked(w: World, { quiet = false }: { readonly quiet?: boolean } = {}) 
   const instructions: { readonly type: string; readonly run?: string }[] = [];
   const notes: string[] = [];
   const link = new GatewayLink({
+    onReach: () => {},
     gateway: w.gateway,
     clock: w.clock,
     random: seeded(3),

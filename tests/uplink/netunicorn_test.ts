@@ -373,6 +373,7 @@ test("uplink: netUnicorn: while a proxy refuses the result, the back-off grows, 
   w.there.resultTrouble = 413;
   const notes: string[] = [];
   const link = new GatewayLink({
+    onReach: () => {},
     gateway: w.gateway,
     clock: w.clock,
     random: () => 0.999,

@@ -4,6 +4,7 @@
  * Invariant: what is not there whole is not started; without a state directory there is no other.
  */
 import type { StartedAgent } from "../../agent/supervise.ts";
+import { CONTACT_FILE, reached } from "../../run/kept/contact.ts";
 import type { Runtime } from "../../runtime/port.ts";
 
 /** Where a state directory has the environments that were fetched. */
@@ -44,6 +45,12 @@ export async function startedAgent(
   const device = new Device(fetchedFolder(stateDir), deviceFiles(runtime));
   const start = await device.begin();
   if (start === undefined) return { child: runtime.startSelf(args, variables) };
+  // What is on trial has to reach the gateway if what was here before did, and says so in its own words.
+  const contact = `${stateDir}/${CONTACT_FILE}`;
+  const inReach = () => runtime.readText(contact).then(reached, () => false);
+  const hasTo = start.trial && await inReach();
+  if (start.trial) await runtime.remove(contact);
+  const hasReached = async () => !hasTo || await inReach();
   const without = Object.fromEntries(own.map((name) => [name, undefined]));
   const child = runtime.startSelf(args, { ...without, ...variables }, start.path);
   if (!start.trial) return { child, forget: () => device.forgetCurrent() };
@@ -62,9 +69,11 @@ export async function startedAgent(
           signal,
           answers: () => answers(runtime, { stateDir, pid, signal }),
           isAtWork: () => isLocked(`${stateDir}/lock`),
+          reached: hasReached,
         }),
       // Who is to follow the gateway has nothing to end for.
       mayEnd: !args.includes("--follow"),
+      reached: hasReached,
       keep: () => device.foundWell(),
       giveUp: () => device.giveUp(),
     },

@@ -175,25 +175,38 @@ TEXT
   to_disk() { sync "$@" 2>/dev/null || sync; }
 
   no_room() {
-    rm -f "$prefix/files.new" "$prefix/trial.new"
+    rm -f "$prefix/files.new" "$prefix/trial.new" "$prefix/placing"
     die "$prefix can't be written: is there room on the disk? What runs has not changed"
   }
 
   # Notes a path before it is made, so that it can be taken away again. The record is written whole.
-  # A line is HASH PATH: what a file was placed with, - for a folder (ending with /) and for a link.
+  # A line is HASH PATH: what a file was placed with, - for a folder (ending with /) and for a link. In an upgrade that may go
+  # back, a file has a line for what it was and one for what it is then.
   note() { # HASH PATH
-    [ "$(noted "$2")" != "$1" ] || return 0
+    [ "$1" != - ] || ! is_noted "- $2" || return 0
     { cat "$prefix/files" 2>/dev/null || :; } | while IFS= read -r line; do
-      [ "${line#* }" = "$2" ] || printf '%s\n' "$line"
+      [ "$line" = "$1 $2" ] || { [ "$trying" = no ] && [ "${line#* }" = "$2" ]; } || printf '%s\n' "$line"
     done >"$prefix/files.new" || no_room
     printf '%s %s\n' "$1" "$2" >>"$prefix/files.new" || no_room
     mv -f "$prefix/files.new" "$prefix/files" || no_room
   }
 
-  noted() { # PATH: the hash of its line
-    [ -f "$prefix/files" ] || return 0
+  is_noted() { # LINE
+    [ -f "$prefix/files" ] && grep -qxF -e "$1" "$prefix/files"
+  }
+
+  # Leaves one line of each path. Where there is no room for that, it costs nothing but lines.
+  note_once() {
+    if last_lines >"$prefix/files.new"; then mv -f "$prefix/files.new" "$prefix/files"; else rm -f "$prefix/files.new"; fi
+  }
+
+  last_lines() {
+    number=1
+    paths=$(sed 's/^[^ ]* //' "$prefix/files")
     while IFS= read -r line; do
-      [ "${line#* }" != "$1" ] || printf '%s' "${line%% *}"
+      number=$((number + 1))
+      printf '%s\n' "$paths" | tail -n "+$number" | grep -qxF -e "${line#* }" ||
+        printf '%s\n' "$line" || return 1
     done <"$prefix/files"
   }
 
@@ -222,23 +235,34 @@ TEXT
       say "+ write $2"
       return 0
     fi
-    folder "${2%/*}"
-    if ! (umask 077 && cat >"$2.outrider-new") || ! chmod "$1" "$2.outrider-new"; then
-      rm -f "$2.outrider-new"
-      no_room
-    fi
-    new=$(hash_of "$2.outrider-new") old=$(hash_of "$2") before=$(noted "$2")
-    if [ -n "$old" ] && [ "$old" != "$new" ] && [ "$old" != "$before" ]; then
-      rm -f "$2.outrider-new"
+    if ! (umask 077 && cat >"$prefix/placing"); then no_room; fi
+    new=$(hash_of "$prefix/placing") old=$(hash_of "$2")
+    if [ -n "$old" ] && [ "$old" != "$new" ] && ! is_noted "$old $2"; then
       warn "$2 was changed here, or is none of ours: it stays as it is"
-      return 0
+    elif [ "$old" != "$new" ]; then
+      folder "${2%/*}"
+      replaced "$2"
+      note "$new" "$2"
+      # What is noted is taken away, and so is its neighbour.
+      if ! (umask 077 && cp "$prefix/placing" "$2.outrider-new") || ! chmod "$1" "$2.outrider-new"; then
+        rm -f "$2.outrider-new"
+        no_room
+      fi
+      mv -f "$2.outrider-new" "$2"
     fi
-    if [ "$old" = "$new" ]; then
-      rm -f "$2.outrider-new"
-      return 0
+    rm -f "$prefix/placing"
+  }
+
+  # Keeps what an upgrade is about to replace, to be put back if it is not well: lines of NUMBER PATH, - where nothing was.
+  replaced() { # PATH
+    [ "$trying" = yes ] || return 0
+    number=-
+    if [ -e "$1" ]; then
+      number=$(($(wc -l <"$prefix/replaced/list") + 1))
+      cp -p "$1" "$prefix/replaced/$number" || no_room
     fi
-    note "$new" "$2"
-    mv -f "$2.outrider-new" "$2"
+    printf '%s %s\n' "$number" "$1" >>"$prefix/replaced/list" || no_room
+    to_disk "$prefix/replaced/list"
   }
 
   do_() {
@@ -463,18 +487,39 @@ TEXT
     here <<'TEXT'
 #!/bin/sh
 # Goes back to the version before if an upgrade was cut off in its trial. Run before the service starts.
-cd '@PREFIX@' && [ -f trial ] || exit 0
-pid=$(cut -d' ' -f1 lock 2>/dev/null)
-boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
-# The install that is at work decides itself.
-[ -z "$pid" ] || [ "$(cut -d' ' -f3 lock)" != "$boot" ] || ! kill -0 "$pid" 2>/dev/null || exit 0
+# With a folder it is the installer itself that asks for it.
+cd "${1:-@PREFIX@}" && [ -f trial ] || exit 0
+if [ $# = 0 ]; then
+  pid=$(cut -d' ' -f1 lock 2>/dev/null)
+  boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+  started=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)
+  # The install that is at work decides itself.
+  if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && [ "$(cat lock)" = "$pid $started $boot" ]; then exit 0; fi
+fi
 before=$(cat trial)
 if [ -d "versions/$before" ]; then
   rm -f settle.new
   ln -s "versions/$before" settle.new
   mv -fT settle.new current 2>/dev/null || mv -fh settle.new current || exit 1
 fi
+# What it has placed is again what it was.
+if [ -f replaced/list ]; then
+  while IFS= read -r line; do
+    path=${line#* }
+    if [ "${line%% *}" = - ]; then
+      rm -f "$path" "$path.outrider-new"
+    elif cp -p "replaced/${line%% *}" "$path.outrider-new"; then
+      mv -f "$path.outrider-new" "$path"
+    else
+      echo "$path can't be put back: $PWD/replaced/${line%% *} is what it was" >&2
+      rm -f "$path.outrider-new"
+      exit 1
+    fi
+  done <replaced/list
+  sync
+fi
 rm -f trial
+rm -rf replaced
 sync
 TEXT
   }
@@ -573,7 +618,11 @@ TEXT
     journalctl -q --no-pager -o cat -n 10 -u outrider.service 2>/dev/null | sed 's/^/  /' >&2 || :
   }
 
-  # It answers at /livez, and goes on for some seconds. Where it has no end point, it only has to go on.
+  # What the agent tells of its gateway.
+  reaches() { grep -q '"reached":true' "$state/gateway.json" 2>/dev/null; }
+
+  # It answers at /livez, and goes on for some seconds. Where it has no end point, it only has to go on. And it reaches the
+  # gateway, if it has to.
   healthy() {
     [ -z "$root" ] || return 0
     "$prefix/current/outrider" --version >/dev/null 2>&1 || return 1
@@ -584,9 +633,9 @@ TEXT
       sleep 1
       second=$((second + 1))
       # A pipeline from inside that is already over is well too.
-      runs || { ended_well && return 0; [ "$second" -lt 3 ] || return 1; }
+      runs || { ended_well && { [ "$reach" = no ] || reaches; } && return 0; [ "$second" -lt 3 ] || return 1; }
       ! answers || alive=yes
-      if [ "$second" -ge 4 ] && runs; then
+      if [ "$second" -ge 4 ] && runs && { [ "$reach" = no ] || reaches; }; then
         [ "$alive" = no ] || return 0
         [ "$second" -lt 10 ] || [ -r "$state/http.json" ] || return 0
       fi
@@ -647,6 +696,10 @@ $made"
       rm -f "$prefix"/download/said "$prefix"/download/wgetrc
       rmdir "$prefix/download" 2>/dev/null || :
     fi
+    if [ "$1" != 0 ] && [ "$trying" = yes ]; then
+      settle
+      [ "$began" = no ] || start_service || :
+    fi
     if [ "$1" != 0 ] && [ "$what" = install ] && [ "$locked" = yes ] && [ ! -e "$prefix/current" ]; then
       if [ ! -f "$prefix/files" ]; then
         rm -rf "$prefix"
@@ -658,12 +711,23 @@ $made"
     unlock
   }
 
-  # What an install before this one left in its trial.
+  # Goes back: what an install before this one left in its trial, or this one that is not well.
   settle() {
-    [ -f "$prefix/trial" ] || return 0
-    before=$(cat "$prefix/trial")
-    [ ! -d "$prefix/versions/$before" ] || point "$prefix/current" "versions/$before"
-    rm -f "$prefix/trial"
+    trying=no
+    [ ! -f "$prefix/trial" ] || settle_script | sh -s "$prefix" || die "$prefix can't be put back as it was: is there room on the disk? The next start tries again"
+  }
+
+  # From now on all that is placed goes back, but if it is found well.
+  begin_trial() { # ID
+    before=$(current)
+    if [ -z "$before" ] || [ "$before" = "$1" ]; then return 0; fi
+    rm -rf "$prefix/replaced"
+    mkdir "$prefix/replaced" || no_room
+    : >"$prefix/replaced/list" || no_room
+    printf '%s\n' "$before" >"$prefix/trial.new" || no_room
+    to_disk "$prefix/trial.new" "$prefix/replaced/list"
+    mv -f "$prefix/trial.new" "$prefix/trial" || no_room
+    trying=yes
   }
 
   install() {
@@ -680,6 +744,7 @@ $made"
     else
       begin
       bring "$id"
+      begin_trial "$id"
     fi
     extra_files
     [ -e "$config" ] || configuration | place 600 "$config"
@@ -762,25 +827,27 @@ $made"
       finish "$VERSION was installed already in $where"
       return 0
     fi
-    if [ -n "$before" ]; then
-      printf '%s\n' "$before" >"$prefix/trial.new" || no_room
-      to_disk "$prefix/trial.new"
-      mv -f "$prefix/trial.new" "$prefix/trial" || no_room
-    fi
+    # What is to be well has to reach the gateway if what was there before did.
+    if [ -n "$before" ] && reaches; then reach=yes; fi
+    rm -f "$state/gateway.json"
+    began=yes
     point "$prefix/current" "versions/$1"
     if start_service && healthy; then
       [ -z "$before" ] || point "$prefix/previous" "versions/$before"
+      trying=no
       rm -f "$prefix/trial"
       to_disk
+      rm -rf "$prefix/replaced"
+      note_once
       finish "$NAME $VERSION is installed in $where"
       return 0
     fi
     last_words
     if [ -n "$before" ]; then
-      point "$prefix/current" "versions/$before"
-      rm -f "$prefix/trial"
+      settle
       rm -rf "${prefix:?}/versions/$1"
       start_service || :
+      [ "$reach" = no ] || [ "$alive" = no ] || die "$VERSION has not reached the gateway, which the version before did: that runs again"
       die "$VERSION is not well here: what was there before runs again"
     fi
     rm -f "$prefix/current"
@@ -877,7 +944,7 @@ OUTRIDER_CARRIED
       path=${line#* }
       case $path in
         "$config")
-          if [ "$1" = uninstall ] && [ -e "$path" ]; then kept=$line; else do_ rm -f "$path"; fi
+          if [ "$1" = uninstall ] && [ -e "$path" ]; then kept=$line; else do_ rm -f "$path" "$path.outrider-new"; fi
           ;;
         user:*)
           if [ "$1" = purge ]; then
@@ -889,7 +956,7 @@ $line"
           ;;
         */) folders="$line
 $folders" ;;
-        *) do_ rm -f "$path" ;;
+        *) do_ rm -f "$path" "$path.outrider-new" ;;
       esac
     done <"$prefix/files"
     if [ "$service" = systemd ] && [ -z "$root" ] && have systemctl; then
@@ -909,7 +976,7 @@ $folders" ;;
     if [ -n "$kept" ]; then
       printf '%s\n%s' "$kept" "$folders" | sed '/^$/d' >"$prefix/files.new"
       mv -f "$prefix/files.new" "$prefix/files"
-      rm -rf "$prefix/versions" "$prefix/download" "$prefix/current" "$prefix/previous" "$prefix/trial"
+      rm -rf "$prefix/versions" "$prefix/download" "$prefix/current" "$prefix/previous" "$prefix/trial" "$prefix/replaced" "$prefix/placing"
       unlock
       say "$NAME is gone; its configuration $config and its state $state stay (--purge takes them too)"
       return 0
@@ -925,7 +992,7 @@ $folders" ;;
 
   # The arguments ---------------------------------------------------------------------------------------------------
 
-  what=install dry=no start=yes user=no root='' from='' key='' target='' checked=no ready='' locked=no new_state='' gateway=''
+  what=install dry=no start=yes user=no root='' from='' key='' target='' checked=no ready='' locked=no new_state='' gateway='' trying=no began=no reach=no alive=no
   while [ $# -gt 1 ]; do
     option=$1
     case $option in

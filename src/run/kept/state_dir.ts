@@ -6,6 +6,7 @@
  *
  *   DIR/lock                         state_lock.ts
  *   DIR/agent.json                   memory.ts
+ *   DIR/gateway.json                 contact.ts
  *   DIR/versions.json                which signed pipelines were taken (agent/admission.ts)
  *   DIR/runs/000001/origin.json      where the pipeline comes from; written last
  *                   pipeline.json    the bundle, if it came from a gateway
@@ -13,6 +14,7 @@
  *   DIR/runs/000001.*                aside.ts
  */
 import { Aside } from "./aside.ts";
+import { Contact } from "./contact.ts";
 import { type KeptRun, type Origin, originOf, type Unread } from "./kept_run.ts";
 import { Memory } from "./memory.ts";
 import { StateDisk, StateError, type StateRuntime } from "./state_disk.ts";
@@ -50,6 +52,7 @@ export class StateDir {
   readonly #newId: () => string;
   readonly #lock: StateLock;
   readonly #memory: Memory;
+  readonly #contact: Contact;
   readonly #aside: Aside;
   readonly #open: Set<KeptRun> = new Set();
 
@@ -62,6 +65,7 @@ export class StateDir {
     this.#logBytes = logBytes;
     this.#lock = new StateLock(this.#disk);
     this.#memory = new Memory(this.#disk);
+    this.#contact = new Contact(this.#disk);
     this.#aside = new Aside(this.#disk);
   }
 
@@ -131,6 +135,8 @@ export class StateDir {
     }
     const newest = runs.at(-1)?.folder ?? "";
     for (const { folder, origin } of this.unread) this.#memory.closed(origin, folder > newest);
+    // What was told before the directory was this process's.
+    await this.#contact.save();
     return runs;
   }
 
@@ -165,6 +171,12 @@ export class StateDir {
   async pause(on: boolean): Promise<void> {
     this.#memory.pause(on);
     await this.makeGood();
+  }
+
+  /** Keeps whether the gateway is in reach, for who starts the next process; once the directory is this one's. */
+  async reached(on: boolean): Promise<void> {
+    this.#contact.tell(on);
+    if (this.#lock.isHeld) await this.makeGood();
   }
 
   /** Counts that this process takes up a run; returns how many before it ended, one after the other, while they read its pipeline. */
@@ -231,6 +243,8 @@ export class StateDir {
   /** Writes what could not be written before; returns whether nothing is left of that. */
   async makeGood(): Promise<boolean> {
     await this.#lock.makeGood();
+    // Of no use to this process: nothing waits for it.
+    if (this.#lock.isHeld) await this.#contact.save();
     return await this.#memory.save();
   }
 

@@ -16,6 +16,11 @@ export class StateLock {
     this.#disk = disk;
   }
 
+  /** Whether this process has the directory. */
+  get isHeld(): boolean {
+    return this.#lockless || this.#unlock !== undefined;
+  }
+
   /**
    * Takes the directory; returns whether it could be had.
    *
@@ -37,7 +42,7 @@ export class StateLock {
       // Where none can be made there is nothing to share either; it is made as soon as there is room.
       this.#lockless = full || isFull(error);
     }
-    return this.#lockless || this.#unlock !== undefined;
+    return this.isHeld;
   }
 
   /** Makes a lock if there was no room for one before. */

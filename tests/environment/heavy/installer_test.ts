@@ -290,11 +290,83 @@ withWorld(
     const trial = () => fs.writeFileSync(join(world.path, "opt/outrider/trial"), `${before}\n`);
     trial();
     const live =
-      `cd /opt/outrider; echo "$$ 1 $(cat /proc/sys/kernel/random/boot_id)" >lock; sh settle; rm lock`;
+      `cd /opt/outrider; echo "$$ $(cut -d' ' -f22 /proc/$$/stat) $(cat /proc/sys/kernel/random/boot_id)" >lock; sh settle; rm lock`;
     world.run(["sh", "-c", live]);
     assert.deepEqual(versions(world)[0], "2.0.0");
     world.run(["sh", "/opt/outrider/settle"]);
     assert.deepEqual([versions(world)[0], world.has("opt/outrider/trial")], ["1.0.0", false]);
+  },
+);
+
+withWorld(
+  "files that an upgrade has placed are again what they were where it is not well, or was cut off in its trial",
+  (world) => {
+    const at = (path: string) => join(world.path, path);
+    const file = (path: string, text: string) => ({
+      path,
+      mode: "0640",
+      base64: Buffer.from(text).toString("base64"),
+    });
+    const both = (text: string) => [file("/etc/probe/settings.json", text)];
+    world.put("v1.sh", installer("1.0.0", ONE, { files: both("one") }));
+    world.put(
+      "v2.sh",
+      installer("2.0.0", TWO, { files: [...both("two"), file("/etc/new/more.json", "more")] }),
+    );
+    // It runs once, as the installer looks whether it does, and then no more.
+    const twice = program("3.0.0").replace(
+      "if [",
+      "[ ! -e /t/ran ] || exit 1; case $0 in */current/*) : ;; *) : >/t/ran ;; esac\nif [",
+    );
+    world.put("v3", twice);
+    world.put(
+      "v3.sh",
+      installer("3.0.0", twice, { files: [...both("three"), file("/etc/new/more.json", "x")] }),
+    );
+    const before = world.list();
+    assertRan(world.run(["sh", "/t/v1.sh", "--from", "/t/v1"]), 0, /installed/);
+    const first = world.list();
+    const settings = () => world.read("etc/probe/settings.json");
+    const isFirst = (why: string) => {
+      assert.deepEqual([settings(), world.has("etc/new/more.json"), versions(world)[0]], [
+        "one",
+        false,
+        "1.0.0",
+      ], why);
+      assert.deepEqual(
+        world.list(/^(usr|proc|dev|bb|t|tmp|etc\/new|opt)(\/|$)/),
+        first.filter((line) => !/^(etc\/new|opt)(\/|\b)/.test(line)),
+      );
+    };
+    assertRan(
+      world.run(["sh", "/t/v3.sh", "--from", "/t/v3"]),
+      1,
+      /3\.0\.0 is not well here: what was there before runs/,
+    );
+    isFirst("not well");
+    // Killed in each step of placing, and of the trial: as a device does that starts again.
+    for (const step of ["/trial", "outrider/files", "settings.json", "more.json", "/current"]) {
+      const stop =
+        `mv() { command mv "$@" || return; case "$*" in *${step}) kill -9 "$(sh -c 'echo $PPID')" ;; esac; }`;
+      world.put("cut.sh", world.read("t/v2.sh").replace("set -eu", `set -eu; ${stop}`));
+      assert.notEqual(world.run(["sh", "/t/cut.sh", "--from", "/t/v2"]).code, 0, step);
+      world.run(["sh", "/opt/outrider/settle"]);
+      isFirst(step);
+    }
+    assertRan(world.run(["sh", "/t/v2.sh", "--from", "/t/v2"]), 0, /2\.0\.0 is installed/);
+    assert.deepEqual([settings(), world.read("etc/new/more.json")], ["two", "more"]);
+    assert.equal(world.has("opt/outrider/replaced"), false);
+    const noted = world.read("opt/outrider/files").trim().split("\n").map((line) => line.split(" ")[1]);
+    assert.equal(new Set(noted).size, noted.length, "one line for each path");
+    // What was placed by a version that went back is none of the operator's.
+    assertRan(world.run(["sh", "/t/v1.sh", "--from", "/t/v1"]), 0, /1\.0\.0 is installed/);
+    assert.equal(settings(), "one");
+    fs.writeFileSync(at("etc/probe/settings.json"), "mine");
+    fs.rmSync(at("t/ran"), { force: true });
+    assertRan(world.run(["sh", "/t/v3.sh", "--from", "/t/v3"]), 1, /settings\.json was changed here/);
+    assert.equal(settings(), "mine");
+    assertRan(world.run(["sh", "/t/v1.sh", "--purge"]), 0, /gone/);
+    assert.deepEqual(world.list(), before);
   },
 );
 

@@ -53,6 +53,10 @@ sh /t/v4.sh --from /t/dies >/t/said 2>&1; ok "an upgrade that dies is refused" "
 ok "and the version before runs" "up && [ $(outrider --version) = $(/t/one --version) ]"
 ok "the drop-in and the unit stay as the operator has them" "grep -q 'was changed here' /t/said && grep -q RestartSec=1 /etc/systemd/system/outrider.service && show Environment | grep -q MINE=1"
 
+sh /t/v5.sh --from /t/lost >/t/said 2>&1
+ok "one that lives and does not reach the gateway is refused" "[ $? = 1 ] && grep -q 'has not reached the gateway, which the version before did: that runs again' /t/said && up"
+ok "and the version before reaches it" "within 40 'grep -q true /var/lib/outrider/gateway.json'"
+
 pid=$(show MainPID); kill -9 "$pid"
 ok "it comes back when it is killed" "within 30 'up && [ \$(show MainPID) != $pid ]'"
 before=$(readlink /opt/outrider/current); mkdir /opt/outrider/versions/bad; cp /t/dies /opt/outrider/versions/bad/outrider
@@ -127,6 +131,9 @@ testWith(
       world.put("v1.sh", installer("1.0.0", "", { targets }));
       world.put("ping.sh", installer("1.0.0", "", { targets, requires: { capabilities: ["NET_RAW"] } }));
       world.put("v4.sh", installer("4.0.0", dies));
+      const lost = program("5.0.0", 'OUTRIDER_GATEWAY=http://127.0.0.1:9 exec /t/one "$@"');
+      world.put("lost", lost);
+      world.put("v5.sh", installer("5.0.0", lost));
       world.put("pipeline.json", PIPELINE);
       world.put("tasks.js", "export const one = () => 1;\n");
       runCli(
@@ -152,7 +159,7 @@ testWith(
       const said = world.read("t/out");
       assert.doesNotMatch(said, /^FAILED/m, said);
       assert.match(said, /^over$/m, `${said}\n${stdout}\n${stderr}`);
-      assert.equal(said.match(/^ok /gm)?.length, 18);
+      assert.equal(said.match(/^ok /gm)?.length, 20);
     } finally {
       world.remove();
     }
