@@ -11,6 +11,8 @@ export type LogEntry = Omit<LogRecord, "seq" | "at" | "dropped"> & { readonly at
 /** Who is told of records as they are appended. */
 export interface JournalWatcher {
   state?(record: StateRecord): void;
+  /** Asked before a record is made for `state`, which takes as long as to append it. Default: it is told of all. */
+  wants?(event: StateEvent): boolean;
   log?(record: LogRecord): void;
 }
 

@@ -5,7 +5,7 @@
  */
 import { apart } from "../base/apart.ts";
 import type { JournalWatcher } from "./journal.ts";
-import type { LogRecord, StateRecord } from "../model/record.ts";
+import type { LogRecord, StateEvent, StateRecord } from "../model/record.ts";
 
 /** The watchers of one journal. */
 export class Watchers {
@@ -22,11 +22,14 @@ export class Watchers {
     return () => this.#set(this.#watchers.filter((other) => other !== mine));
   }
 
-  /** Tells of a state record, which is made only if someone listens. */
-  state(make: () => StateRecord): void {
+  /** Tells of a state record, which is made only if someone wants it. */
+  state(event: StateEvent, make: () => StateRecord): void {
     let record: StateRecord | undefined;
     for (const watcher of this.#watchers) {
-      if (watcher.state) apart(() => watcher.state!(record ??= make()));
+      if (watcher.state === undefined) continue;
+      apart(() => {
+        if (watcher.wants === undefined || watcher.wants(event)) watcher.state!(record ??= make());
+      });
     }
   }
 
@@ -51,6 +54,7 @@ export class Watchers {
 
 function bound(watcher: JournalWatcher): JournalWatcher {
   return {
+    ...(watcher.wants && { wants: (event: StateEvent) => watcher.wants!(event) }),
     ...(watcher.state && { state: (record: StateRecord) => watcher.state!(record) }),
     ...(watcher.log && { log: (record: LogRecord) => watcher.log!(record) }),
   };

@@ -6,7 +6,7 @@
 import type { TaskStanding } from "../model/snapshot.ts";
 import type { Execution, RunOptions } from "./execution.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { Level } from "../model/record.ts";
+import type { Level, LogRecord, StateEvent, StateRecord } from "../model/record.ts";
 import type { ResultFold } from "../model/result.ts";
 import type { Plan, PlanRequires } from "../pipeline/plan/plan.ts";
 import type { Source } from "../pipeline/load/load.ts";
@@ -34,6 +34,9 @@ export interface InnerOptions extends RunOptions {
   readonly services?: Readonly<Record<string, (...args: never[]) => unknown>>;
 }
 
+/** What is told to who follows a run: no starts and no progress. */
+export type FollowedEvent = StateRecord | ({ readonly type: "log" } & LogRecord);
+
 /** A run with its parts. */
 export interface InspectedExecution extends Execution {
   readonly journal: Journal;
@@ -55,6 +58,13 @@ export interface InspectedExecution extends Execution {
   /** Starts nothing new until `resume`; running tasks go on. */
   pause(): void;
   resume(): void;
+  /**
+   * Calls the listener for every line of the log and for the state events that it wants, from now on, until the returned
+   * function is called. Unlike `watch`, it costs next to nothing for what is not wanted.
+   *
+   * @param wants Asked of each event before anything is made of it.
+   */
+  follow(listener: (event: FollowedEvent) => void, wants: (event: StateEvent) => boolean): () => void;
   /** Writes a line of the executor's to the combined log. */
   note(level: Level, text: string): void;
 }

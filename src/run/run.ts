@@ -7,9 +7,9 @@
 import { KILL_GRACE_MS, STOP_GRACE_MS } from "../defaults.ts";
 import type { Execution, ExecutionEvent, RunOptions } from "./execution.ts";
 import type { RunSnapshot, TaskStanding } from "../model/snapshot.ts";
-import type { InnerOptions, InspectedExecution } from "./inspection.ts";
+import type { FollowedEvent, InnerOptions, InspectedExecution } from "./inspection.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { Level, LogRecord } from "../model/record.ts";
+import type { Level, LogRecord, StateEvent } from "../model/record.ts";
 import type { ResultFold, RunResult } from "../model/result.ts";
 import { planHash, type RecordedPast } from "./resume/replay.ts";
 import { goOn } from "./resume/resume.ts";
@@ -136,6 +136,10 @@ class Run implements InspectedExecution {
 
   watch(listener: (event: ExecutionEvent) => void): () => void {
     return this.#watching.listen(listener);
+  }
+
+  follow(listener: (event: FollowedEvent) => void, wants: (event: StateEvent) => boolean): () => void {
+    return this.#watching.follow(listener, wants);
   }
 
   stop(because: string): void {

@@ -5,7 +5,9 @@
  * as a gap; progress is told only as far as the reader keeps up.
  */
 import type { ExecutionEvent } from "./execution.ts";
+import type { FollowedEvent } from "./inspection.ts";
 import type { Journal } from "../journal/journal.ts";
+import type { StateEvent } from "../model/record.ts";
 
 /** Records read from the journal at a time. */
 const PAGE = 1_000;
@@ -54,6 +56,15 @@ export class Watching {
       this.#listeners.delete(listener);
       stop();
     };
+  }
+
+  /** Tells of lines of the log and of those state events that are wanted, until the returned function is called. */
+  follow(listener: (event: FollowedEvent) => void, wants: (event: StateEvent) => boolean): () => void {
+    return this.#journal.watch({
+      wants,
+      state: listener,
+      log: (record) => listener({ type: "log", ...record }),
+    });
   }
 
   /** Every event from the beginning to the end of the run. */

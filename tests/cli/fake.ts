@@ -6,6 +6,7 @@ import { printing } from "../../src/base/harmless.ts";
 import type { CliRuntime } from "../../src/cli/line/context.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import type { Execution, ExecutionEvent } from "../../src/run/execution.ts";
+import type { InspectedExecution } from "../../src/run/inspection.ts";
 import type { RunningAttempt, RunSnapshot } from "../../src/model/snapshot.ts";
 import type { LogRecord } from "../../src/model/record.ts";
 import { ResultFold, type RunResult } from "../../src/model/result.ts";
@@ -154,6 +155,12 @@ export class FakeExecution implements Execution {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+
+  follow: InspectedExecution["follow"] = (listener, wants) =>
+    this.watch((event) => {
+      if (event.type === "attempt.started" || event.type === "attempt.progressed") return;
+      if (event.type === "log" || wants(event)) listener(event);
+    });
 
   get watchers(): number {
     return this.#listeners.size;

@@ -106,6 +106,23 @@ export function contract(name: string, open: Open): void {
     });
   });
 
+  test(`${name}: a watcher is told of what it wants, and the others of all`, async () => {
+    await using(await open(), (journal) => {
+      const seen: string[] = [];
+      const task = (record: StateEvent) => "task" in record ? record.task : "";
+      journal.watch({
+        wants: (event) => task(event) !== "b",
+        state: (record) => seen.push(`some ${record.seq} ${task(record)}`),
+        log: ({ seq }) => seen.push(`log ${seq}`),
+      });
+      journal.watch({ wants: () => false, state: () => seen.push("nobody's") });
+      journal.watch({ state: ({ seq }) => seen.push(`all ${seq}`) });
+      for (const name of ["a", "b", "c"]) journal.append(stateOf(name), 0);
+      journal.log(entryOf("x"));
+      assert.deepEqual(seen, ["some 1 a", "all 1", "all 2", "some 3 c", "all 3", "log 1"]);
+    });
+  });
+
   test(`${name}: a change of the store that a later one replaces keeps its number and lets go of its value`, async () => {
     await using(await open(), async (journal) => {
       const change = (key: string, version: number, value?: string): StateEvent => ({

@@ -157,13 +157,15 @@ test("a line that stands for a damaged one is a record of its number and of a ti
   assert.equal(JSON.parse(damagedLine(7, 1000)).at, "1970-01-01T00:00:01.000Z");
 });
 
+const EVENT = stateOf("a");
+
 test("watchers of one kind are told of that kind alone, with one record for all, made only if somebody listens", () => {
   const watchers = new Watchers();
   let made = 0;
   const record = { seq: 1 } as unknown as StateRecord;
   const tell = () => {
     const make = () => (made++, record);
-    watchers.state(make);
+    watchers.state(EVENT, make);
     watchers.log(make as never);
   };
   tell();
@@ -207,8 +209,8 @@ test("a watcher that leaves while it is told, or takes others with it, changes n
     })
   );
   const make = () => ({ seq: 1 }) as unknown as StateRecord;
-  watchers.state(make);
-  watchers.state(make);
+  watchers.state(EVENT, make);
+  watchers.state(EVENT, make);
   assert.deepEqual(seen, ["a", "b"]);
 });
 

@@ -198,6 +198,25 @@ test("told: an attempt has started once, before anything else of it, if anybody 
   assert.equal(heard.length, 4);
 });
 
+test("who follows hears the log and what it wants, and nothing is told of starts for it", () => {
+  const { journal, watching, told } = watched();
+  const heard: string[] = [];
+  const leave = watching.follow(
+    (event) => heard.push(event.type === "log" ? event.text : `${event.type} ${event.seq}`),
+    (event) => event.type === "run.ended",
+  );
+  assert.ok(!told.some);
+  told.progressed(A, { fraction: 0.25 }, 5);
+  told.began(A, 6);
+  journal.append({ type: "run.started", run: "r", pipeline: "p", runtime: "x", plan: "" }, 10);
+  journal.log({ at: 11, level: "info", from: "executor", stream: "log", text: "a line" });
+  journal.append({ type: "run.ended", state: "succeeded" }, 12);
+  assert.deepEqual(heard, ["a line", "run.ended 2"]);
+  leave();
+  journal.append({ type: "run.ended", state: "succeeded" }, 13);
+  assert.equal(heard.length, 2);
+});
+
 test("told: progress is kept for the picture though nobody listens, until the attempt has ended", () => {
   const { told } = watched();
   told.progressed(A, { fraction: 0.1 }, 1);

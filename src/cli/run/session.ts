@@ -38,7 +38,7 @@ export interface SessionOptions {
  * @throws What the execution rejects with: the run could not begin, or a defect.
  */
 export async function showRun(
-  start: () => Execution & Pick<InspectedExecution, "ended">,
+  start: () => Execution & Pick<InspectedExecution, "ended" | "follow">,
   options: SessionOptions,
 ): Promise<number> {
   const { runtime, json, quiet, level, log, stopGraceMs, redactor } = options;

@@ -3,13 +3,12 @@
  * Must not know how a view draws.
  */
 import { systemClock } from "../../base/clock.ts";
-import type { Execution } from "../../run/execution.ts";
 import type { Level } from "../../model/record.ts";
 import type { Output } from "../../runtime/port.ts";
 import { timeOfDay } from "../../base/shown.ts";
 import { colourPaint, isRich, plainPaint } from "./paint.ts";
 import type { Paint } from "./paint.ts";
-import type { View, ViewOptions } from "./view.ts";
+import type { View, Viewed, ViewOptions } from "./view.ts";
 import { LiveView } from "./live.ts";
 import { PlainView } from "./plain.ts";
 
@@ -30,7 +29,7 @@ export interface ReadyView {
   readonly paint: Paint;
   readonly columns: number;
   /** Opens it on an execution, at once, so that no event is missed. */
-  open(execution: Execution): View;
+  open(execution: Viewed): View;
 }
 
 /** Makes the view ready that fits the terminal. */

@@ -7,12 +7,11 @@
  *   device-check ━━━━━───── 3 of 7 · 1.2 s      <- the region, on stderr, at most ten times a second
  */
 import { every } from "../../base/clock.ts";
-import type { Execution } from "../../run/execution.ts";
 import { frame } from "./frame.ts";
 import { type Paint, printed } from "./paint.ts";
 import { type Region, RegionScreen, type RegionStream } from "./region.ts";
 import { Teller } from "./teller.ts";
-import type { View, ViewOptions } from "./view.ts";
+import type { View, Viewed, ViewOptions } from "./view.ts";
 
 /** Time between two drawings. */
 const TICK_MS = 100;
@@ -28,7 +27,7 @@ const MAX_NEXT = 4;
 
 /** Lines above, a region below. */
 export class LiveView implements View {
-  readonly #execution: Execution;
+  readonly #execution: Viewed;
   readonly #options: ViewOptions & { readonly region: Paint };
   readonly #teller: Teller;
   readonly #stopTicks: () => void;
@@ -40,7 +39,7 @@ export class LiveView implements View {
   #ended = false;
 
   constructor(
-    execution: Execution,
+    execution: Viewed,
     options: ViewOptions & {
       /** Paint for the region. */
       readonly region: Paint;

@@ -4,13 +4,12 @@
  * Invariant: every line is whole, and written when it happens.
  */
 import { every } from "../../base/clock.ts";
-import type { Execution } from "../../run/execution.ts";
 import { progressText } from "./frame.ts";
 import { harmless, indented } from "../../base/harmless.ts";
 import { growing } from "./measures.ts";
 import { type Paint, printed } from "./paint.ts";
 import { Teller } from "./teller.ts";
-import type { View, ViewOptions } from "./view.ts";
+import type { View, Viewed, ViewOptions } from "./view.ts";
 
 /** After this much silence it is said how far the run is, so that nobody, nor a CI, takes it for hung. */
 const SILENCE_MS = 10_000;
@@ -20,7 +19,7 @@ const MAX_NAMED = 5;
 
 /** Lines on `out`, words of Outrider's own on `err`. */
 export class PlainView implements View {
-  readonly #execution: Execution;
+  readonly #execution: Viewed;
   readonly #options: ViewOptions;
   readonly #teller: Teller | undefined;
   readonly #stopTicks: () => void;
@@ -28,7 +27,7 @@ export class PlainView implements View {
   #spokenAt: number;
   #ended = false;
 
-  constructor(execution: Execution, options: ViewOptions) {
+  constructor(execution: Viewed, options: ViewOptions) {
     this.#execution = execution;
     this.#options = options;
     this.#spokenAt = options.clock.monotonic();
@@ -61,7 +60,7 @@ export class PlainView implements View {
 }
 
 /** `3 of 7 · running: cpu (12.0 s), disk (3.1 s)`. */
-function stillText(execution: Execution, paint: Paint): string {
+function stillText(execution: Viewed, paint: Paint): string {
   const snapshot = execution.snapshot(0);
   const running = [...snapshot.running].sort((a, b) => b.ranMs - a.ranMs);
   const named = running.slice(0, MAX_NAMED).map(({ task, ranMs }) => `${harmless(task)} (${growing(ranMs)})`);

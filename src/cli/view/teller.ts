@@ -3,12 +3,13 @@
  * Must not know where the lines go.
  * Invariant: in a large pipeline the number of its lines does not grow with the number of tasks that went well.
  */
-import type { Execution, ExecutionEvent } from "../../run/execution.ts";
-import { type Level, LEVELS, type LogRecord } from "../../model/record.ts";
+import type { FollowedEvent } from "../../run/inspection.ts";
+import { type Level, LEVELS, type LogRecord, type StateEvent } from "../../model/record.ts";
 import { isFailure } from "../../model/outcome.ts";
 import { LineWriter } from "./text_line.ts";
 import type { Paint } from "./paint.ts";
 import { MAX_ROWS } from "./report.ts";
+import type { Viewed } from "./view.ts";
 
 /** Failures told as they happen in a large pipeline; the rest are counted. */
 const MAX_FAILURES_TOLD = 20;
@@ -18,7 +19,7 @@ export type Tell = (lines: string, to: "out" | "err") => void;
 
 /** Turns events into lines. */
 export class Teller {
-  readonly #execution: Execution;
+  readonly #execution: Viewed;
   readonly #tell: Tell;
   readonly #writer: LineWriter;
   readonly #level: number;
@@ -27,7 +28,7 @@ export class Teller {
   #failures = 0;
 
   constructor(
-    execution: Execution,
+    execution: Viewed,
     options: {
       readonly paint: Paint;
       readonly time: (at: number) => string;
@@ -39,7 +40,7 @@ export class Teller {
     this.#tell = options.tell;
     this.#writer = new LineWriter(options.paint, options.time);
     this.#level = severityOf(options.level);
-    this.#unwatch = execution.watch((event) => this.#take(event));
+    this.#unwatch = execution.follow((event) => this.#take(event), (event) => this.#wants(event));
   }
 
   /** Whether there are too many tasks for a line each; known once the run has started. */
@@ -55,14 +56,26 @@ export class Teller {
     this.#unwatch();
   }
 
-  #take(event: ExecutionEvent): void {
+  /** What went well in a large pipeline is no line. */
+  #wants(event: StateEvent): boolean {
+    switch (event.type) {
+      case "attempt.settled":
+        return isFailure(event.outcome) || !this.large;
+      case "attempt.planned":
+        return event.attempt > 1 && !this.large;
+      default:
+        return false;
+    }
+  }
+
+  #take(event: FollowedEvent): void {
     switch (event.type) {
       case "attempt.settled":
         return this.#settled(event);
       case "log":
         return this.#log(event);
       case "attempt.planned":
-        if (event.attempt > 1 && !this.large) this.#tell(this.#writer.planned(event.at, event), "out");
+        this.#tell(this.#writer.planned(event.at, event), "out");
     }
   }
 
@@ -75,9 +88,8 @@ export class Teller {
     this.#tell(this.#writer.log(record), record.from === "executor" ? "err" : "out");
   }
 
-  #settled(event: ExecutionEvent & { readonly type: "attempt.settled" }): void {
+  #settled(event: FollowedEvent & { readonly type: "attempt.settled" }): void {
     if (!this.large) return this.#tell(this.#writer.settled(event), "out");
-    if (!isFailure(event.outcome)) return;
     this.#failures++;
     if (this.#failures <= MAX_FAILURES_TOLD) this.#tell(this.#writer.settled(event), "out");
     if (this.#failures === MAX_FAILURES_TOLD + 1) {

@@ -6,7 +6,11 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Level } from "../../model/record.ts";
 import type { Output } from "../../runtime/port.ts";
+import type { InspectedExecution } from "../../run/inspection.ts";
 import type { Paint } from "./paint.ts";
+
+/** What a view looks at. */
+export type Viewed = Pick<InspectedExecution, "follow" | "snapshot">;
 
 /** What a run is watched through. */
 export interface View {

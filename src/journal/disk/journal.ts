@@ -96,7 +96,7 @@ export class DiskJournal implements SqliteJournal {
     // A task may start only when its dispatch is out of this process; all else has time to the end of the turn.
     if (event.type === "attempt.dispatched" && !this.#vouched) this.#upkeep.write();
     else this.#writeThisTurn();
-    if (this.#watchers.some) this.#watchers.state(() => stateRecord(seq, at, event));
+    if (this.#watchers.some) this.#watchers.state(event, () => stateRecord(seq, at, event));
     return seq;
   }
 

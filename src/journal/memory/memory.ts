@@ -34,7 +34,7 @@ export function memoryJournal(options: JournalOptions = {}): Journal {
         const replaced = latest.note(seq, at, event);
         if (replaced !== undefined) states.replace(replaced.seq, replaced.event);
       }
-      if (watchers.some) watchers.state(() => stateRecord(seq, at, event));
+      if (watchers.some) watchers.state(event, () => stateRecord(seq, at, event));
       return seq;
     },
     log(entry: LogEntry): number {

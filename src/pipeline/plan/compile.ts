@@ -217,9 +217,13 @@ class PlannedRuns {
 
   of({ run, isolation, memory }: ManifestTask): object | undefined {
     if (run === undefined) return undefined;
+    if (run !== this.#written) {
+      this.#written = run;
+      this.#planned = kindOf(run).resolve(run, this.#around);
+    }
+    if (isolation !== "process") return this.#planned;
     const kind = kindOf(run);
-    if (run !== this.#written) [this.#written, this.#planned] = [run, kind.resolve(run, this.#around)];
-    if (isolation !== "process" || !runsOnWorkers(kind)) return this.#planned;
+    if (!runsOnWorkers(kind)) return this.#planned;
     return kind.isolated!(this.#planned!, memory === undefined ? undefined : sizeOf(memory));
   }
 }
