@@ -95,3 +95,58 @@ async function unzstd(packed: Bytes, room: Room): Promise<void> {
   stream.push(packed, true);
   if (!whole) throw new UnpackingError("It is cut: its end is missing");
 }
+
+/**
+ * Unpacks a stream by gzip or Zstandard, as its beginning tells; another is given back as it is.
+ *
+ * @param maxBytes The most that may come out. Where it is damaged, cut or larger, the stream that comes out fails.
+ */
+export async function unpackedStream(
+  packed: ReadableStream<Bytes>,
+  maxBytes: number,
+): Promise<ReadableStream<Uint8Array>> {
+  const reader = packed.getReader();
+  const { value: first } = await reader.read();
+  const begins = (magic: readonly number[]) => magic.every((byte, at) => first?.[at] === byte);
+  const whole = new ReadableStream<Bytes>({
+    start(controller) {
+      if (first !== undefined) controller.enqueue(first);
+    },
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (why) => reader.cancel(why),
+  });
+  const [gzip, , zstd] = FORMATS;
+  const out = begins(gzip!.magic)
+    ? whole.pipeThrough(new DecompressionStream("gzip"))
+    : begins(zstd!.magic)
+    ? whole.pipeThrough(await zstdStream())
+    : whole;
+  let length = 0;
+  return out.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        length += chunk.length;
+        if (length > maxBytes) {
+          throw new UnpackingError(`It has more than ${maxBytes} bytes once it is unpacked`);
+        }
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+}
+
+async function zstdStream(): Promise<TransformStream<Bytes, Uint8Array>> {
+  const { Decompress } = await import("fzstd");
+  let out: (chunk: Uint8Array) => void = () => {};
+  const stream = new Decompress((chunk) => out(chunk));
+  return new TransformStream({
+    transform(chunk, controller) {
+      out = (unpacked) => controller.enqueue(unpacked);
+      stream.push(chunk);
+    },
+  });
+}

@@ -5,13 +5,20 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import test from "node:test";
-import { gunzipSync } from "fflate";
-import { unpackTar } from "modern-tar";
+import { gunzipSync, gzipSync } from "fflate";
+import { packTar, unpackTar } from "modern-tar";
 import type { BuildOutput } from "../../src/environment/builders/builder.ts";
 import { ociBuilder } from "../../src/environment/builders/oci.ts";
 import type { EnvironmentDocument } from "../../src/environment/document/schema.ts";
 import { imageLayer } from "../../src/environment/oci/layer.ts";
-import { fileEntry, folderEntry, linkEntry, rootPath, rootTree } from "../../src/environment/root/entry.ts";
+import {
+  Below,
+  fileEntry,
+  folderEntry,
+  linkEntry,
+  rootPath,
+  rootTree,
+} from "../../src/environment/root/entry.ts";
 import { debOf, serveMirror, sha256Of } from "./debian_rig.ts";
 import { documentOf, inputOf } from "./builder_rig.ts";
 
@@ -299,6 +306,107 @@ test("an image stands on another, whose layers and variables it takes as they ar
       ]);
     },
   );
+});
+
+/** Folders as the last layer that names each has them. */
+function foldersOf(layers: Awaited<ReturnType<typeof images>>[number]["layers"]) {
+  const found = new Map<string, string>();
+  for (const { header: { name, type, mode = 0, uid, gid } } of layers.flat()) {
+    if (type === "directory") found.set(name, `${mode.toString(8)} ${uid}:${gid}`);
+  }
+  return found;
+}
+
+test("files of an environment leave the folders that they lie in as they are, whoever brings those", async () => {
+  const files = Object.fromEntries(
+    ["/tmp/a", "/var/tmp/a/b", "/var/lib/outrider/a/b", "/etc/probe/a"].map((path) => [path, {
+      from: "data.json",
+    }]),
+  );
+  const [image] = await images(await build({ files }));
+  assert.ok(image!.layers.slice(1).flat().some(({ header }) => header.name === "tmp/a"));
+  const is = foldersOf(image!.layers);
+  assert.deepEqual(
+    ["tmp/", "var/tmp/", "var/lib/outrider/", "var/lib/outrider/a/", "etc/probe/"].map((name) =>
+      is.get(name)
+    ),
+    ["1777 0:0", "1777 0:0", "750 65532:65532", "755 0:0", "755 0:0"],
+  );
+});
+
+test("what is put on top of a root names folders as they are below, and goes through no link and no file", () => {
+  const below = new Below([
+    { type: "folder", path: "home/app", mode: 0o2750, owner: 7, group: 8 },
+    linkEntry("var/run", "/run"),
+  ]);
+  const put = (...paths: string[]) =>
+    below.put(paths.map((path) => fileEntry(path, ""))).map(({ path }) => path);
+  assert.deepEqual(put("home/app/a", "new/b"), ["home/app", "home/app/a", "new/b"]);
+  assert.throws(() => put("var/run/a"), /"var\/run\/a" lies below "var\/run", which is no folder/);
+  assert.throws(() => put("home/app/a/b"), /which is no folder/);
+  const [first, second] = [folderEntry("home/app", 0o700, 9), folderEntry("home/app", 0o755)];
+  assert.deepEqual(below.put([first]), [first], "our own word counts more than that of a base");
+  assert.deepEqual(below.put([second]), [first], "and the first of ours more than a later one");
+});
+
+/** An archive with folders that are not root's alone, plain and as gzip and Zstandard pack it. */
+const BASE_TAR = await packTar([
+  { header: { name: "home/app/", type: "directory", mode: 0o1770, uid: 1000, gid: 1001, size: 0 } },
+  { header: { name: "var/run", type: "symlink", linkname: "/run", size: 0 } },
+  { header: { name: "bin/sh", type: "file", size: 3 }, body: "sh\n" },
+]);
+
+test("on a base, folders stay as its layers have them, however those are packed", async () => {
+  const zstd = (tar: Uint8Array) => {
+    // One block, as it is: its size, and that it is the last.
+    const block = tar.length << 3 | 1;
+    const size = new Uint8Array(new Uint32Array([tar.length]).buffer);
+    return Uint8Array.of(
+      0x28,
+      0xb5,
+      0x2f,
+      0xfd,
+      0xa0,
+      ...size,
+      block & 255,
+      block >> 8 & 255,
+      block >> 16,
+      ...tar,
+    );
+  };
+  for (const pack of [(tar: Uint8Array) => tar, gzipSync, zstd]) {
+    const layer = pack(BASE_TAR);
+    const described = (mediaType: string, bytes: Uint8Array) => ({
+      mediaType,
+      digest: `sha256:${sha256Of(bytes)}`,
+      size: bytes.length,
+    });
+    const text = (value: object) => new TextEncoder().encode(JSON.stringify(value));
+    const config = text({
+      architecture: "amd64",
+      os: "linux",
+      rootfs: { diff_ids: [`sha256:${sha256Of(BASE_TAR)}`] },
+    });
+    const manifest = text({
+      config: described("application/vnd.oci.image.config.v1+json", config),
+      layers: [described("application/vnd.oci.image.layer.v1.tar", layer)],
+    });
+    const index = text({ manifests: [described("application/vnd.oci.image.manifest.v1+json", manifest)] });
+    const files = new Map<string, Uint8Array>([["base.oci/index.json", index]]);
+    for (const bytes of [layer, config, manifest]) {
+      files.set(`base.oci/blobs/sha256/${sha256Of(bytes)}`, bytes);
+    }
+    await withLayout({ files, used: [] }, async (base) => {
+      const put = (path: string) => build({ base, files: { [path]: { from: "data.json" } } });
+      const made = await put("/home/app/data.json");
+      const { manifests } = JSON.parse(new TextDecoder().decode(made.files.get("probe.oci/index.json")));
+      const [image] = json(made, manifests[0]).manifests;
+      const layers = json(made, image).layers.slice(1) as Described[];
+      const entries = await Promise.all(layers.map((each) => unpackTar(gunzipSync(blob(made, each)))));
+      assert.equal(foldersOf(entries).get("home/app/"), "1770 1000:1001");
+      await assert.rejects(put("/var/run/x"), /"var\/run\/x" lies below "var\/run", which is no folder/);
+    });
+  }
 });
 
 test("a base that is not whole, or for another platform, is refused", async () => {

@@ -49,7 +49,7 @@ async function imageFor(target: Target, input: BuildInput, out: BuildOutput): Pr
   const base = input.environment.base &&
     await readBase(pathIn(input.folder, input.environment.base), platform);
   const layers: ImageLayer[] = base ? [...base.layers] : [];
-  const parts = await rootParts(input, target, out);
+  const parts = await rootParts(input, target, { out, ...(base && { below: base.entries }) });
   for (const [at, { about, entries }] of parts.entries()) {
     input.progress(`Image for ${target}: ${about}`, at, parts.length);
     layers.push(await imageLayer(about, entries, { epoch, cache }));

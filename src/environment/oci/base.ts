@@ -1,19 +1,24 @@
 /**
  * Owns the image that another stands on: one platform's layers and configuration, out of an image layout on disk.
  * Must not know what is put on top of it.
- * Invariant: every document and layer has the digest that names it; nothing of it is unpacked or run.
+ * Invariant: every document and layer has the digest that names it; nothing of it is written or run.
  */
 import * as v from "valibot";
+import { messageOf } from "../../base/message.ts";
 import { digestOf, pathIn, readBytes } from "../../runtime/disk.ts";
 import { EnvironmentError } from "../document/error.ts";
+import { linkEntry, type RootEntry, rootPath } from "../root/entry.ts";
 import type { Descriptor, ImageBlob, ImagePlatform } from "./blob.ts";
 import type { ImageLayer } from "./layer.ts";
+import { tarHeaders } from "./tar_headers.ts";
 
 /** What an image takes over. */
 export interface BaseImage {
   readonly layers: readonly ImageLayer[];
   /** `NAME=value`. */
   readonly env: readonly string[];
+  /** What lies in it: folders as they are; of all else only that it is there, as a link. */
+  readonly entries: readonly RootEntry[];
 }
 
 const MAX_DOCUMENT_BYTES = 4 * 1024 ** 2;
@@ -70,7 +75,31 @@ export async function readBase(layout: string, platform: ImagePlatform): Promise
   for (const [at, layer] of image.output.layers.entries()) {
     layers.push({ blob: await files.blob(layer as Descriptor), diffId: rootfs.diff_ids[at]!, about: "base" });
   }
-  return { layers, env: run?.Env ?? [] };
+  return { layers, env: run?.Env ?? [], entries: await entriesOf(layout, layers) };
+}
+
+/** By the names in its layers, the later word for the earlier one. What a later layer takes away is of no harm. */
+async function entriesOf(layout: string, layers: readonly ImageLayer[]): Promise<RootEntry[]> {
+  const found = new Map<string, RootEntry>();
+  for (const { blob: { from, descriptor } } of layers) {
+    if (!("path" in from)) continue;
+    try {
+      for await (const header of tarHeaders(from.path)) {
+        const path = rootPath(header.name);
+        if (header.type === "pax-global-header") continue;
+        const { uid: owner = 0, gid: group = 0, mode = 0o755 } = header;
+        found.set(
+          path,
+          header.type === "directory"
+            ? { type: "folder", path, mode: mode & 0o7777, owner, group }
+            : linkEntry(path, ""),
+        );
+      }
+    } catch (cause) {
+      throw unusable(layout, `the layer ${descriptor.digest} can't be unpacked: ${messageOf(cause)}`, cause);
+    }
+  }
+  return [...found.values()];
 }
 
 class Layout {

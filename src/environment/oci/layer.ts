@@ -39,8 +39,8 @@ function packed(
   entry: RootEntry,
   mtime: Date,
 ): { header: Parameters<typeof packTar>[0][number]["header"]; body?: Bytes } {
-  const { path, owner = 0, type } = entry;
-  const header = { name: path, uid: owner, gid: owner, uname: "", gname: "", mtime, size: 0 };
+  const { path, owner = 0, group = owner, type } = entry;
+  const header = { name: path, uid: owner, gid: group, uname: "", gname: "", mtime, size: 0 };
   switch (type) {
     case "file":
       return { header: { ...header, type, mode: entry.mode, size: entry.bytes.length }, body: entry.bytes };

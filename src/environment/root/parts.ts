@@ -10,7 +10,7 @@ import { EnvironmentError } from "../document/error.ts";
 import type { Target } from "../document/schema.ts";
 import { placedBytes } from "../placed.ts";
 import { wheels } from "../python/wheels.ts";
-import { fileEntry, folderEntry, type RootEntry } from "./entry.ts";
+import { Below, fileEntry, folderEntry, type RootEntry } from "./entry.ts";
 import {
   CERTIFICATES,
   installedEntries,
@@ -50,15 +50,23 @@ export const SYSTEM_ENV: readonly string[] = [
 /** The most that the program, or a file of the environment, may have. */
 const MAX_FILE_BYTES = 1024 ** 3;
 
-/** The parts for a target. @throws {Error} With a `code`, in words. */
-export async function rootParts(input: BuildInput, target: Target, out: BuildOutput): Promise<RootPart[]> {
+/** The parts for a target. @param below What they stand on. @throws {Error} With a `code`, in words. */
+export async function rootParts(
+  input: BuildInput,
+  target: Target,
+  { out, below = [] }: { readonly out: BuildOutput; readonly below?: readonly RootEntry[] },
+): Promise<RootPart[]> {
+  const there = new Below(below);
   const parts = [
     ...input.environment.base === undefined ? await systemParts(input, target, out) : baseParts(input),
     { about: "program", entries: [await programEntry(input, target)] },
     { about: "files", entries: await placedEntries(input) },
     { about: "environment", entries: [fileEntry(CARRIED, await input.carried())] },
   ];
-  return parts.filter(({ entries }) => entries.length > 0);
+  return parts.filter(({ entries }) => entries.length > 0).map(({ about, entries }) => ({
+    about,
+    entries: there.put(entries),
+  }));
 }
 
 /** On a base of one's own: it brings the C library, and all that tasks need. */

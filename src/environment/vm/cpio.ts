@@ -25,10 +25,11 @@ export function cpioArchive(entries: readonly RootEntry[], epoch: number): Bytes
   let number = 0;
   for (const entry of rootTree(entries)) {
     const { mode, body } = contentsOf(entry);
-    add(header(entry.path, { number: ++number, mode, owner: entry.owner ?? 0, epoch, size: body.length }));
+    const { owner = 0, group = owner } = entry;
+    add(header(entry.path, { number: ++number, mode, owner, group, epoch, size: body.length }));
     add(body);
   }
-  add(header(TRAILER, { number: 0, mode: 0, owner: 0, epoch: 0, size: 0 }));
+  add(header(TRAILER, { number: 0, mode: 0, owner: 0, group: 0, epoch: 0, size: 0 }));
   return joined(chunks, length);
 }
 
@@ -46,17 +47,18 @@ function contentsOf(entry: RootEntry): { readonly mode: number; readonly body: U
 /** The fields are in the order of the kernel's `initramfs/buffer-format`: ino, mode, uid, gid, nlink, mtime, filesize, … */
 function header(
   path: string,
-  { number, mode, owner, epoch, size }: {
+  { number, mode, owner, group, epoch, size }: {
     readonly number: number;
     readonly mode: number;
     readonly owner: number;
+    readonly group: number;
     readonly epoch: number;
     readonly size: number;
   },
 ): Uint8Array {
   const name = new TextEncoder().encode(path);
   // A file of the disk would name devices: none of these is on one.
-  const fields = [number, mode, owner, owner, 1, epoch, size, 0, 0, 0, 0, name.length + 1, 0];
+  const fields = [number, mode, owner, group, 1, epoch, size, 0, 0, 0, 0, name.length + 1, 0];
   const text = `070701${fields.map((field) => field.toString(16).padStart(8, "0")).join("")}`;
   const bytes = new Uint8Array(text.length + name.length + 1);
   bytes.set(new TextEncoder().encode(text));

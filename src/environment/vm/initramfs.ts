@@ -21,7 +21,7 @@ export async function initramfs(
 ): Promise<Bytes> {
   const first = { about: "boot", entries: boot };
   const last = { about: "start", entries: firstProcess(input.environment) };
-  const parts = [first, ...await rootParts(input, target, out), last];
+  const parts = [first, ...await rootParts(input, target, { out }), last];
   const packed: Uint8Array[] = [];
   for (const [at, { about, entries }] of parts.entries()) {
     input.progress(`Virtual machine for ${target}: ${about}`, at, parts.length);
