@@ -6,7 +6,7 @@
  *   npm run bench -- [GROUP...] [--runtime NAME[,NAME]] [--repeat N] [--quick] [--out FILE]
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -111,8 +111,11 @@ async function measure({ runtime, command }: Step, env: NodeJS.ProcessEnv): Prom
 /** The command line is measured as it is published; it is built where nobody else looks. */
 async function buildCli(folder: string): Promise<string> {
   const { build } = await import("../tools/build.ts");
-  build(join(folder, "dist"));
-  return join(folder, "dist", "cli.js");
+  // Where it is when it was installed: Deno takes what lies there for what it is, and looks no further.
+  const installed = join(folder, "node_modules", "outrider");
+  await build(join(installed, "dist"));
+  copyFileSync(join(ROOT, "package.json"), join(installed, "package.json"));
+  return join(installed, "dist", "cli.js");
 }
 
 const results = new Results();

@@ -9,23 +9,48 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { buildSync } from "esbuild";
+import { build as bundle, type BuildOptions, type Plugin } from "esbuild";
 import { PROGRAM_FILE, PROGRAM_OPTIONS } from "../src/environment/executable/program.ts";
+import { workerCode } from "../src/pool/worker_code.ts";
 import { bundlePage } from "./build_page.ts";
 import { bundleWorker } from "./build_worker.ts";
+import { withoutFacades } from "./builtins.ts";
+import { parts } from "./parts.ts";
 import { root } from "./program.ts";
 
 const SHEBANG = "#!/usr/bin/env node\n";
 
-/** Makes the package's files in a folder, which is emptied first. */
-export function build(folder: string): void {
+const ENTRIES = { mod: "mod.ts", cli: "src/cli/main.ts" };
+
+/** The file with the worker's program, beside the command line. */
+const WORKER_FILE = "worker.js";
+
+/** Tells the command line where it is; src/pool/worker_file.ts says why not the library. */
+const workerFile: Plugin = {
+  name: "worker file",
+  setup(build) {
+    build.onLoad({ filter: /[\\/]pool[\\/]worker_file\.ts$/ }, () => ({
+      contents: `export const workerFile = new URL("./${WORKER_FILE}", import.meta.url).href;`,
+    }));
+  },
+};
+
+/**
+ * Makes the package's files in a folder, which is emptied first.
+ *
+ * @param worker Whether the worker's program is to be a file too, from which the command line starts threads.
+ */
+export async function build(
+  folder: string,
+  { worker = true }: { readonly worker?: boolean } = {},
+): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
-  const { metafile, warnings } = buildSync({
+  const options = {
     absWorkingDir: root,
-    entryPoints: { mod: "mod.ts", cli: "src/cli/main.ts" },
+    entryPoints: ENTRIES,
     outdir: folder,
     bundle: true,
-    // What the entries share and what a command loads only when it is called become files of their own.
+    // What a command loads only when it is called becomes a file of its own.
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
     format: "esm",
@@ -34,18 +59,28 @@ export function build(folder: string): void {
     legalComments: "none",
     alias: PROGRAM_OPTIONS.alias,
     metafile: true,
+    write: false,
     logLevel: "warning",
-  });
-  const program = buildSync({
+    // A part imports modules for their place alone.
+    logOverride: { "ignored-bare-import": "silent" },
+  } as const satisfies BuildOptions;
+  const { metafile } = await bundle(options);
+  const plugins = [parts(metafile, { root, entries: Object.values(ENTRIES) }), ...worker ? [workerFile] : []];
+  const { outputFiles, warnings } = await bundle({ ...options, plugins });
+  const program = await bundle({
     ...PROGRAM_OPTIONS,
     absWorkingDir: root,
     entryPoints: ["src/cli/main.ts"],
     outfile: join(folder, PROGRAM_FILE),
   });
-  warnings.push(...program.warnings);
-  if (warnings.length > 0) {
+  if (warnings.length + program.warnings.length > 0) {
     throw new Error("esbuild warns of the above: mend it, or say in tools/build.ts why not");
   }
+  for (const { path, text } of outputFiles) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, withoutFacades(text));
+  }
+  if (worker) writeFileSync(join(folder, WORKER_FILE), workerCode);
   const cli = join(folder, "cli.js");
   writeFileSync(cli, SHEBANG + readFileSync(cli, "utf8").replace(/^#!.*\n/, ""));
   chmodSync(cli, 0o755);
@@ -116,7 +151,7 @@ function declarations(folder: string): void {
 
 if (import.meta.main) {
   const folder = join(root, "dist");
-  build(folder);
+  await build(folder);
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
     entry.isFile()
   );

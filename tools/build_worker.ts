@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
+import { withoutFacades } from "./builtins.ts";
 
 const root: string = fileURLToPath(new URL("..", import.meta.url));
 
@@ -96,7 +97,7 @@ export function bundleProgram(entry: string): Bundled {
     charset: "ascii",
     footer: { js: "//# sourceURL=outrider-worker" },
   });
-  return { program: outputFiles[0]!.text, inputs: Object.keys(metafile.inputs) };
+  return { program: withoutFacades(outputFiles[0]!.text), inputs: Object.keys(metafile.inputs) };
 }
 
 /** The text of src/pool/worker_code.ts for a program. */

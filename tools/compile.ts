@@ -25,7 +25,7 @@ export const CACHE: string = join(root, "node_modules/.cache/outrider");
 export async function compile(by: string, file: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "outrider-compile-"));
   try {
-    return by === "deno" ? compileByDeno(folder, file) : await compileByBun(folder, file);
+    return by === "deno" ? await compileByDeno(folder, file) : await compileByBun(folder, file);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -44,8 +44,9 @@ async function compileByBun(work: string, file: string): Promise<string> {
   return said.join("");
 }
 
-function compileByDeno(folder: string, file: string): string {
-  build(folder);
+async function compileByDeno(folder: string, file: string): Promise<string> {
+  // An executable has no file beside it.
+  await build(folder, { worker: false });
   // From executables others are made: with the text of the program beside it.
   mkdirSync(join(folder, "inside"));
   renameSync(join(folder, PROGRAM_FILE), join(folder, "inside/program.txt"));

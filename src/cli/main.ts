@@ -5,6 +5,8 @@
  */
 import { askDirectly } from "../base/no_proxy.ts";
 import { argumentsHere } from "./line/start.ts";
+import { workerFile } from "../pool/worker_file.ts";
+import { startEarly } from "../run/prewarm.ts";
 import { runtime } from "../runtime/runtime.ts";
 
 if (runtime.isForTasks()) await (await import("../run/task_process.ts")).runTasks(runtime.importUrl);
@@ -16,6 +18,6 @@ const args = await argumentsHere(runtime);
 // Before any request, and before a worker gets the environment.
 askDirectly(runtime);
 
-if (runtime.args[0] === "run") (await import("../run/prewarm.ts")).startEarly();
+if (runtime.args[0] === "run") startEarly(workerFile);
 const { commandLine } = await import("./line/command_line.ts");
 await runtime.exit(await commandLine(args, runtime));

@@ -5,17 +5,22 @@
  * Invariant: there is at most one, and one run at most gets it.
  */
 import { haltCell, newSeat, type Seat } from "../pool/seat.ts";
-import { workerCode } from "../pool/worker_code.ts";
+import { startFrom, workerProgram } from "./worker_program.ts";
 import { realWorld } from "./world.ts";
 
 let early: Seat | undefined;
 
-/** Starts a worker for the run that comes. It does not keep the process alive before that run has it. */
-export function startEarly(): void {
+/**
+ * Starts a worker for the run that comes. It does not keep the process alive before that run has it.
+ *
+ * @param file Where the worker's program lies as a file, for this worker and those that come.
+ */
+export function startEarly(file: string | undefined): void {
+  startFrom(file);
   early = newSeat(1, {
     halt: haltCell(),
     clock: realWorld.clock,
-    start: (data) => realWorld.runtime.startThread({ code: workerCode, data }),
+    start: (data) => realWorld.runtime.startThread({ ...workerProgram(), data }),
   });
   early.thread.ref(false);
 }

@@ -3,8 +3,9 @@
  * Must not know what they do.
  * Invariant: `ended` settles, also for a process that could not be started.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import process from "node:process";
+import { childProcess } from "./builtin.ts";
 import type { Child, ChildEnd } from "./port.ts";
 
 /** Starts a process. @param command The program and its arguments. @param env Laid over ours; what is undefined is taken out. */
@@ -15,7 +16,10 @@ export function startProcess(
   let child: ChildProcess;
   const all = Object.entries({ ...process.env, ...env }).filter(([, value]) => value !== undefined);
   try {
-    child = spawn(program!, args, { stdio: ["pipe", "inherit", "inherit"], env: Object.fromEntries(all) });
+    child = childProcess().spawn(program!, args, {
+      stdio: ["pipe", "inherit", "inherit"],
+      env: Object.fromEntries(all),
+    });
   } catch (error) {
     return {
       pid: 0,

@@ -3,12 +3,13 @@
  * Must not know why a program runs, nor what its output means.
  * Invariant: `alive` is false only when no process of the group is left; one that has ended and waits to be reaped is none.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
 import type { Duplex, Readable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
+import { childProcess } from "./builtin.ts";
 import { descriptorLimit, needDescriptors } from "./descriptors.ts";
 import { memoryOf } from "./group_memory.ts";
 import { guard } from "./guard.ts";
@@ -40,7 +41,7 @@ export function startGroup(options: GroupOptions): ProcessGroup {
     guard.start();
     guard.watch(OURS);
     const stdio = ["pipe", "pipe", "pipe", ...onLine === undefined ? [] : ["pipe" as const]] as const;
-    child = spawn(program, args, { cwd, env: marked, detached: true, stdio: [...stdio] });
+    child = childProcess().spawn(program, args, { cwd, env: marked, detached: true, stdio: [...stdio] });
   } catch (error) {
     return neverStarted(explained(error, { program, cwd }));
   }

@@ -8,10 +8,11 @@
  * end, whatever ended us; then the guard reads which groups there are from a file. That is written at once, as a pipe in
  * the hands of an event loop is not.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { childProcess } from "./builtin.ts";
 
 const PROGRAM = `
 trap '' INT TERM HUP
@@ -72,7 +73,7 @@ function start(): Started {
     drop();
     throw error;
   }
-  const child = spawn("sh", ["-c", PROGRAM, "sh", folder], {
+  const child = childProcess().spawn("sh", ["-c", PROGRAM, "sh", folder], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });

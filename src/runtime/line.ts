@@ -5,7 +5,7 @@
  * Invariant: a write returns when all of it is written, or throws.
  */
 import fs from "node:fs";
-import process from "node:process";
+import { net } from "./builtin.ts";
 
 /** The descriptor. */
 export const LINE = 3;
@@ -66,9 +66,3 @@ function writeNow(descriptor: number, bytes: Uint8Array): void {
 
 /** Writes and looks by `node:fs`. */
 export const byFs: OpenLine = { write: writeNow, fileOf, closesByFs: true };
-
-/** Loaded when it is wanted: threads have the same program's parts, and want none. */
-function net(): typeof import("node:net") {
-  return (process as unknown as { getBuiltinModule(name: string): typeof import("node:net") })
-    .getBuiltinModule("net");
-}

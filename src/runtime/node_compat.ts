@@ -21,7 +21,7 @@ import type {
   Thread,
   ThreadOptions,
 } from "./port.ts";
-import { type Listen, serveWith } from "./serve.ts";
+import type { Listen } from "./serve.ts";
 import { newMark } from "./marks.ts";
 import { stopOffspring } from "./offspring.ts";
 import { cover, givenTo, valuesOf } from "./process_memory.ts";
@@ -64,6 +64,7 @@ const FOR_TASKS = "--outrider-run-tasks";
 /** A runtime made of what all three share and what differs. */
 export function nodeCompatible({ listen, self, libc, taskProgram, ...differences }: Differences): Runtime {
   let whole: { readonly argument: string } | undefined;
+  let cores: number | undefined;
   const stdout = output(() => process.stdout);
   const stderr = output(() => process.stderr);
   return {
@@ -72,7 +73,9 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     machine: `${platform().replace("win32", "windows")}-${arch()}`,
     importUrl: (url) => import(url) as Promise<unknown>,
     ...differences,
-    cores: coresAllowed(),
+    get cores() {
+      return cores ??= coresAllowed();
+    },
     pid: process.pid,
     args: process.argv.slice(2),
     stdout,
@@ -84,8 +87,8 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     fileUrl: (path, base) =>
       base === undefined ? pathToFileURL(resolve(path)).href : new URL(encodePath(path), base).href,
     filePath: (url) => fileURLToPath(url),
-    serve: (options) => serveWith(listen, options),
-    // Loaded with the first use: few ask that way, and node:http takes time.
+    // These are loaded with the first use: few runs serve or ask that way, and what they need takes time.
+    serve: async (options) => (await import("./serve.ts")).serveWith(listen, options),
     askSocket: async (request) => (await import("./socket.ts")).askSocket(request),
     readText,
     writeText,

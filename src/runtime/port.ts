@@ -55,6 +55,8 @@ export interface ThreadEnd {
 export interface ThreadOptions {
   /** The program, JavaScript source of a module. */
   readonly code: string;
+  /** The URL of a file with the same program. */
+  readonly file?: string;
   /** Given to the program; cloned. */
   readonly data: unknown;
   /** Heap cap in MiB, where the runtime enforces one. */

@@ -4,7 +4,7 @@
  * Invariant: `onEnd` is called once, and only when the thread is gone; `gone` says how that is known.
  */
 import { sleep, within } from "../base/wait.ts";
-import { toBase64 } from "../base/base64.ts";
+import { Buffer } from "node:buffer";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { systemClock } from "../base/clock.ts";
 import { needDescriptors } from "./descriptors.ts";
@@ -36,7 +36,7 @@ const HELD_UP_MS = 50;
 
 let count = 0;
 
-/** Starts a thread from source, by a `data:` URL, so that an executable needs no file beside it. */
+/** Starts a thread from a file, or from source by a `data:` URL, so that an executable needs no file beside it. */
 export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways = {}): Thread {
   try {
     needDescriptors(DESCRIPTORS);
@@ -119,7 +119,7 @@ function spawned(options: ThreadOptions): Spawned {
   const children = new Int32Array(new SharedArrayBuffer(4));
   // The port that every module of a thread can reach is not the one that its program listens to.
   const { port1: port, port2 } = new MessageChannel();
-  const worker = new Worker(new URL(`data:text/javascript;base64,${base64(options.code)}`), {
+  const worker = new Worker(new URL(options.file ?? encoded(options.code)), {
     workerData: {
       lock,
       data: options.data,
@@ -154,12 +154,15 @@ function unstarted(error: unknown): Thread {
   };
 }
 
-let encoded: { readonly code: string; readonly text: string } | undefined;
+let last: { readonly code: string; readonly url: string } | undefined;
 
-/** Base64 of the program, made once: every worker runs the same one. */
-function base64(code: string): string {
-  if (encoded?.code !== code) encoded = { code, text: toBase64(new TextEncoder().encode(code)) };
-  return encoded.text;
+/** The program as a URL, made once: every worker runs the same one. */
+function encoded(code: string): string {
+  // In base64, as Bun takes what stands behind a dot for a file's extension.
+  if (last?.code !== code) {
+    last = { code, url: `data:text/javascript;base64,${Buffer.from(code).toString("base64")}` };
+  }
+  return last.url;
 }
 
 function isMemory(error: unknown): boolean {

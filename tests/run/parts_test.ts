@@ -39,7 +39,7 @@ test("inbox: after a defect it goes on with what is new", () => {
 
 test("pre-warm: the worker that was started early is given once; one that does not do is ended", async () => {
   for (const fits of [true, false]) {
-    startEarly();
+    startEarly(undefined);
     const seat = takeEarly(fits);
     assert.equal(seat === undefined, !fits);
     assert.equal(takeEarly(true), undefined);

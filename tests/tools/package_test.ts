@@ -10,6 +10,7 @@ import { delimiter, join } from "node:path";
 import process from "node:process";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
+import { workerCode } from "../../src/pool/worker_code.ts";
 
 const root: string = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -104,6 +105,27 @@ test("the package holds what it is to hold, and depends on nothing", () => {
   const { dependencies, version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   assert.equal(dependencies, undefined, "move them to devDependencies: the build bundles them");
   assert.equal(run(["npx", "--no-install", "outrider", "--version"], folder).trim(), version);
+});
+
+test("a run reads a handful of files of the package, and the worker's program is one of them", () => {
+  const dist = join(install().folder, "node_modules/outrider/dist");
+  const later = ["command_line", "run", "session"].map((name) => new RegExp(`^${name}-\\w+\\.js$`));
+  const next = [
+    join(dist, "cli.js"),
+    ...readdirSync(join(dist, "chunks")).filter((file) => later.some((name) => name.test(file)))
+      .map((file) => join(dist, "chunks", file)),
+  ];
+  const read = new Set<string>();
+  for (let file = next.pop(); file !== undefined; file = next.pop()) {
+    if (read.has(file)) continue;
+    read.add(file);
+    for (const [, path] of readFileSync(file, "utf8").matchAll(/^(?:import|\} from) "(\.[^"]+)";$/gm)) {
+      next.push(join(file, "..", path!));
+    }
+  }
+  assert.ok(read.size > 5 && read.size <= 20, [...read].join("\n"));
+  assert.match(readFileSync(join(dist, "cli.js"), "utf8"), /new URL\("\.\/worker\.js", import\.meta\.url\)/);
+  assert.equal(readFileSync(join(dist, "worker.js"), "utf8"), workerCode);
 });
 
 for (const [runtime, { command, program }] of Object.entries(RUNTIMES)) {

@@ -44,14 +44,14 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
   if (flags.from !== undefined && flags.stateDir === undefined) {
     throw new UsageError("--from repeats a part of a run that was kept: give the --state-dir that it is in");
   }
-  await lookAtSource(file, runtime);
-  const [executor, { showRun }, log] = await Promise.all([
+  const [executor, { showRun }] = await Promise.all([
     import("../../run/run.ts"),
     import("../run/session.ts"),
-    flags.log === undefined
-      ? undefined
-      : import("../run/log_file.ts").then(({ openLogFile }) => openLogFile(flags.log!, runtime)),
+    lookAtSource(file, runtime),
   ]);
+  const log = flags.log === undefined
+    ? undefined
+    : await (await import("../run/log_file.ts")).openLogFile(flags.log, runtime);
   const show = {
     runtime,
     json: flags.json === true,

@@ -41,13 +41,18 @@ export function deno(): Runtime {
         throw error;
       }
     },
-    startThread: (options) =>
-      startWorkerThread(options, {
+    startThread: ({ file, ...options }) =>
+      startWorkerThread(file !== undefined && mayRead(file) ? { ...options, file } : options, {
         gone: (lock) => navigator.locks.request(lock, () => {}).then(() => {}),
         // A thread that is terminated makes Deno print an error of its own, more often than not; one that ends itself doesn't.
         itself: { startingMs: 1_000, runningMs: 150 },
       }),
   });
+}
+
+/** Whether a file may be read, by its URL: only then can a thread start from it. */
+function mayRead(file: string): boolean {
+  return Deno.permissions.querySync({ name: "read", path: new URL(file) }).state === "granted";
 }
 
 /** The C library, if it may be called. */

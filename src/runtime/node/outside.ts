@@ -5,7 +5,7 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import process from "node:process";
-import { constants, Script } from "node:vm";
+import { vm } from "../builtin.ts";
 import { itself, nodeCompatible, passedOn } from "../node_compat.ts";
 import type { Runtime, TaskProgramOptions } from "../port.ts";
 import type { Listen } from "../serve.ts";
@@ -65,6 +65,7 @@ type Importer = (url: string) => Promise<unknown>;
 /** In a single executable `import` knows nothing but what Node has; the loader of scripts knows the rest. */
 function importer(): Importer {
   if (singleExecutable() === undefined) return (url) => import(url) as Promise<unknown>;
+  const { constants, Script } = vm();
   return new Script("(url) => import(url)", {
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   }).runInThisContext() as Importer;

@@ -1,0 +1,24 @@
+/**
+ * Owns modules that the runtime has built in and that are loaded when they are first wanted: each takes a millisecond or
+ * some, which a program that does not want it saves at its start.
+ * Must not know what they are wanted for.
+ */
+import process from "node:process";
+
+interface Builtins {
+  getBuiltinModule(name: "child_process"): typeof import("node:child_process");
+  getBuiltinModule(name: "net"): typeof import("node:net");
+  getBuiltinModule(name: "vm"): typeof import("node:vm");
+}
+
+const builtins = process as unknown as Builtins;
+
+/** `node:child_process`. */
+export const childProcess = (): typeof import("node:child_process") =>
+  builtins.getBuiltinModule("child_process");
+
+/** `node:net`. */
+export const net = (): typeof import("node:net") => builtins.getBuiltinModule("net");
+
+/** `node:vm`. */
+export const vm = (): typeof import("node:vm") => builtins.getBuiltinModule("vm");

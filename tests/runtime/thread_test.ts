@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { pathToFileURL } from "node:url";
+import { join } from "node:path";
+import { runtime } from "../../src/runtime/runtime.ts";
+import { withFiles } from "../rig.ts";
+
+/** What a thread tells first. */
+async function told(options: { readonly code: string; readonly file?: string }): Promise<unknown> {
+  const thread = runtime.startThread({ ...options, data: {} });
+  try {
+    return await new Promise((resolve) => thread.onMessage(resolve));
+  } finally {
+    await thread.terminate();
+  }
+}
+
+function saying(text: string): string {
+  return `import { workerData } from "node:worker_threads";
+workerData.port.postMessage(${JSON.stringify(text)});
+`;
+}
+
+test("a thread starts from the file with its program where there is one, and from its text otherwise", async () => {
+  await withFiles({ "program.mjs": saying("the file") }, async (folder) => {
+    const file = pathToFileURL(join(folder, "program.mjs")).href;
+    assert.equal(await told({ code: saying("ünï ✓ .text"), file }), "the file");
+    assert.equal(await told({ code: saying("ünï ✓ .text") }), "ünï ✓ .text");
+  });
+});
