@@ -766,6 +766,7 @@ $made"
       if is_whole "$1"; then return 0; fi
       [ "$(current)" = "$1" ] || rm -rf "${prefix:?}/versions/$1"
     fi
+    program_here
     case $source in
       http://* | https://*)
         part=$prefix/download/$hash
@@ -794,6 +795,14 @@ $made"
     mv "$new" "$prefix/versions/$1"
     rm -rf "$prefix/versions/$1.damaged"
     to_disk
+  }
+
+  # What would be downloaded is here where another version has the same program: often only what is inside is new.
+  program_here() {
+    case $source in http://* | https://*) ;; *) return 0 ;; esac
+    for each in "$prefix"/versions/*/outrider; do
+      [ "$(hash_of "$each")" != "$hash" ] || source=$each
+    done
   }
 
   fill() { # FOLDER

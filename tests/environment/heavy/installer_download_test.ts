@@ -3,17 +3,22 @@
  * nothing that is not the program, and the token to its gateway alone and to nobody's list of processes.
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { ROOT, testWith } from "../../system.ts";
-import { installer, program, World } from "./installer_rig.ts";
+import { installer, program, TARGET, World } from "./installer_rig.ts";
 
 const TOKEN = "a-token-that-nobody-sees";
 const SIZE = 2_000_000;
 const PROGRAM = `${program("1.0.0")}#${"x".repeat(SIZE)}\n`;
 const CONTENTS = new TextEncoder().encode(PROGRAM);
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
 
 /** What a request gets, of one that is counted. */
 type Answer = (request: http.IncomingMessage, response: http.ServerResponse, count: number) => void;
@@ -128,6 +133,14 @@ withWorlds(
       const asked = gateway.seen.length;
       assert.equal((await installed(world, gateway.url, { shell })).code, 0);
       assert.equal(gateway.seen.length, asked);
+      // Nor is the program of another environment, if it is the same: only what is inside is new.
+      const [sha256, bytes] = [hashOf(CONTENTS), CONTENTS.length];
+      const targets = [{ target: TARGET, id: "another", sha256, bytes }];
+      world.put("v1.sh", installer("1.0.0", PROGRAM, { targets, carried: '{"new":1}\n' }));
+      assert.equal((await installed(world, gateway.url, { shell })).code, 0);
+      assert.equal(gateway.seen.length, asked);
+      assert.equal(world.read("opt/outrider/current/environment.json"), '{"new":1}\n');
+      assert.equal(hashOf(fs.readFileSync(join(world.path, "opt/outrider/current/outrider"))), sha256);
     });
   },
 );
