@@ -1,72 +1,79 @@
 /**
- * Owns what it costs to make executables: of Bun for two architectures, cold and with a cache, and the size of each kind.
- * Run alone: `node bench/environment.ts [--quick]`, likewise on Deno (`-A`) and Bun. Bases that are not in node_modules are
- * downloaded by npm first, which is not timed.
+ * Owns what it costs to make an environment of a kind for two architectures, cold and with a cache, and its size.
+ * Run alone: `node bench/environment.ts [KIND] [--quick]`, likewise on Deno (`-A`) and Bun. Bases that are not in node_modules
+ * are downloaded by npm first, and packages by apt, which is not timed.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { buildEnvironment } from "../src/environment/build.ts";
-import type { EnvironmentDocument } from "../src/environment/document/schema.ts";
-import { figure, print, quick } from "./figure.ts";
+import type { EnvironmentKind } from "../src/environment/document/schema.ts";
+import type { MadeFile } from "../src/environment/made.ts";
+import { type EnvironmentPlace, NO_PACKAGES, withEnvironments, withPackages } from "./environment_place.ts";
+import { type Figure, figure, print, quick, words } from "./figure.ts";
 
-const ROUNDS = quick ? 1 : 3;
-const folder = mkdtempSync(join(tmpdir(), "outrider-bench-"));
-const cache = join(folder, "cache");
-const PIPELINE = { outrider: 1, name: "nothing", tasks: { nothing: {} } };
-const plain: EnvironmentDocument = {
-  outriderEnvironment: 1,
-  name: "probe",
-  targets: quick ? ["linux-x64"] : ["linux-x64", "linux-arm64"],
-  pipeline: { from: "file", path: "pipeline.json" },
+const kind = (words[0] ?? "executable") as EnvironmentKind;
+/** What packs takes long. */
+const ROUNDS = quick || kind === "oci" || kind === "vm" ? 1 : 3;
+const WHAT = "linux-x64 and linux-arm64, a pipeline inside; downloads are there";
+
+/** Files that together are all that one machine needs; a machine has three forms, of which one is enough. */
+const SIZES: Readonly<Partial<Record<EnvironmentKind, Readonly<Record<string, RegExp>>>>> = {
+  vm: {
+    "kernel and root": /linux-x64\.vm\/(vmlinuz|initrd)$/,
+    "disk": /linux-x64\.vm\/disk\.img$/,
+    "seed": /linux-x64\.vm\/seed\.img$/,
+  },
+  script: { "program": /linux-x64$/, "script": /install\.sh$/ },
 };
 
-/** Makes it. @returns How long that took, and how large the files for x64 are together. */
-async function made(
-  document: Partial<EnvironmentDocument>,
-): Promise<{ readonly ms: number; readonly bytes: number }> {
-  const since = performance.now();
-  const { files } = await buildEnvironment({
-    environment: { ...plain, ...document },
-    folder,
-    output: join(folder, "out"),
-    cache,
-    epoch: 0,
-    progress: () => {},
-  });
-  const ms = performance.now() - since;
-  return {
-    ms,
-    bytes: files.filter(({ target }) => target === "linux-x64").reduce((sum, file) => sum + file.bytes, 0),
-  };
+async function measure(place: EnvironmentPlace): Promise<Figure[]> {
+  const out = join(place.folder, "out");
+  const cold: number[] = [], kept: number[] = [];
+  let files: readonly MadeFile[] = [];
+  if (!quick) await place.build({ kinds: [kind] });
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const name of ["executables", "packed"]) {
+      rmSync(join(place.cache, name), { recursive: true, force: true });
+    }
+    for (const times of [cold, kept]) {
+      rmSync(out, { recursive: true, force: true });
+      const since = performance.now();
+      files = await place.build({ kinds: [kind] });
+      times.push(performance.now() - since);
+    }
+  }
+  const sizes = SIZES[kind] ?? { "": kind === "oci" ? await imageFiles(files, out) : /linux-x64$/ };
+  return [
+    figure(`environment: ${kind}, cold`, cold, { unit: "ms", how: `${WHAT}; nothing made is cached` }),
+    figure(`environment: ${kind}, from the cache`, kept, { unit: "ms", how: `${WHAT}; made once before` }),
+    ...Object.entries(sizes).map(([part, names]) =>
+      figure(`environment: ${kind}, size${part && ` of the ${part}`}`, [
+        files.filter(({ name }) => names.test(name)).reduce((sum, { bytes }) => sum + bytes, 0),
+      ], { unit: "bytes", how: `for linux-x64${kind === "oci" ? ", what a registry sends of it" : ""}` })
+    ),
+  ];
 }
 
-try {
-  writeFileSync(join(folder, "pipeline.json"), JSON.stringify(PIPELINE));
-  const first = await made({});
-  const cold: number[] = [];
-  const kept: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    rmSync(join(cache, "executables"), { recursive: true });
-    cold.push((await made({})).ms);
-    kept.push((await made({})).ms);
-  }
-  const node = quick ? undefined : await made({ runtime: "node", targets: ["linux-x64"] });
-  const deno = quick ? undefined : await made({ runtime: "deno", targets: ["linux-x64"] });
-  const bundle = await made({ kinds: ["bundle"] });
-  const what = `${plain.targets.length} targets of Bun with a pipeline inside, bases there`;
-  print("environment", [
-    figure("environment: executables, cold", cold, { unit: "ms", how: what }),
-    figure("environment: executables, from the cache", kept, { unit: "ms", how: what }),
-    figure("environment: executable of bun", [first.bytes], { unit: "bytes", how: "for linux-x64" }),
-    ...(node === undefined
-      ? []
-      : [figure("environment: executable of node", [node.bytes], { unit: "bytes", how: "for linux-x64" })]),
-    ...(deno === undefined
-      ? []
-      : [figure("environment: folder of deno", [deno.bytes], { unit: "bytes", how: "for linux-x64" })]),
-    figure("environment: bundle", [bundle.ms], { unit: "ms", how: "a pipeline of one sync point" }),
-  ]);
-} finally {
-  rmSync(folder, { recursive: true });
+/** Names of the blobs of the image for x64. */
+async function imageFiles(files: readonly MadeFile[], out: string): Promise<RegExp> {
+  const { readFileSync } = await import("node:fs");
+  const layout = files.find(({ name }) => name.endsWith(".oci/index.json"))!.name.replace("index.json", "");
+  const read = (name: string) => JSON.parse(readFileSync(join(out, layout, name), "utf8"));
+  const blob = (digest: string) => `blobs/sha256/${digest.slice(7)}`;
+  const [index] = read("index.json").manifests;
+  const image = read(blob(index.digest)).manifests.find((each: { platform: { architecture: string } }) =>
+    each.platform.architecture === "amd64"
+  );
+  const { config, layers } = read(blob(image.digest));
+  const digests = [image, config, ...layers].map(({ digest }: { digest: string }) => digest.slice(7));
+  return new RegExp(`/(${digests.join("|")})$`);
 }
+
+await withEnvironments(async (place) => {
+  const work = () => measure(place);
+  const figures = kind === "oci" || kind === "vm" ? await withPackages(work) : await work();
+  print(
+    "environment",
+    figures ?? [],
+    figures === undefined ? [`environment: ${kind} is left out: ${NO_PACKAGES}`] : [],
+  );
+});
