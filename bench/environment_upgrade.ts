@@ -41,25 +41,9 @@ function lineTo(url: string): RegistryLine {
   });
 }
 
-/** Upgrades a device to what is under a reference. Bodies are counted where they come out of answers. */
-async function renewed(url: string, reference: string, device: Device): Promise<number> {
-  let bodies = 0;
-  const line = lineTo(url);
-  const counting = new RegistryLine({
-    ...line.options,
-    fetch: async (address, init) => {
-      const response = await fetch(address, init);
-      const count = new TransformStream<Uint8Array, Uint8Array>({
-        transform(piece, controller) {
-          bodies += piece.length;
-          controller.enqueue(piece);
-        },
-      });
-      return new Response(response.body?.pipeThrough(count) ?? null, response);
-    },
-  });
-  await renewDevice(reference, { line: counting, device, target: "linux-x64", progress: () => {} });
-  return bodies;
+/** Upgrades a device to what is under a reference. */
+async function renewed(url: string, reference: string, device: Device): Promise<void> {
+  await renewDevice(reference, { line: lineTo(url), device, target: "linux-x64", progress: () => {} });
 }
 
 interface Upgrade {
@@ -86,8 +70,16 @@ async function upgraded(
     await device.foundWell();
     return device;
   };
-  // What is needed is what comes over a line that is fast and whole.
-  const needed = await renewed(gateway, after, await deviceOf(`${name}-needed`));
+  // What is needed is what comes down a line that is fast and whole.
+  const unbroken = await deviceOf(`${name}-unbroken`);
+  const needed = await withSlowLine(
+    gateway,
+    { bytesPerSecond: Infinity, cuts: [] },
+    async ({ url, passed }) => {
+      await renewed(url, after, unbroken);
+      return passed().down;
+    },
+  );
   const device = await deviceOf(`${name}-device`);
   const cuts = Array.from({ length: CUTS }, () => 1 + Math.floor(random() * (needed - 1))).sort((a, b) =>
     a - b
@@ -105,11 +97,11 @@ async function upgraded(
       figure(`environment: upgrade, ${what}`, [ms], { unit: "ms", how: `until it is to be tried; ${RATE}` }),
       figure(`environment: upgrade, ${what}, bytes needed`, [needed], {
         unit: "bytes",
-        how: "bodies of all answers, over a line without cuts",
+        how: "to the device, heads of answers included, over a line without cuts",
       }),
       figure(`environment: upgrade, ${what}, sent over needed`, [down / needed], {
         unit: "×",
-        how: `all bytes to the device, heads of answers included, over the bodies that it needs; ${RATE}`,
+        how: `all bytes to the device over those of a line without cuts; ${RATE}`,
         target: { atMost: 1.05 },
       }),
     ];

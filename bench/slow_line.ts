@@ -32,7 +32,7 @@ export async function withSlowLine<T>(
   let [down, up, cuts] = [0, 0, 0];
   let free = performance.now();
   const sockets = new Set<Socket>();
-  const most = Math.ceil(bytesPerSecond / PIECES_A_SECOND);
+  const most = Math.min(64 * 1024, Math.ceil(bytesPerSecond / PIECES_A_SECOND));
   /** Sends a piece when its time has come. Whether the line is still there then. */
   async function passOn(piece: Uint8Array, near: Socket): Promise<boolean> {
     for (let at = 0; at < piece.length;) {
