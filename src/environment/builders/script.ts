@@ -22,6 +22,8 @@ import type { Builder, BuildInput } from "./builder.ts";
 
 /** Most bytes of all files for tasks: they travel in the script. */
 const MAX_FILES_BYTES = 32 * 1024 ** 2;
+/** Variables that say where pipelines come from. */
+const SOURCES = ["OUTRIDER_GATEWAY", "OUTRIDER_PIPELINE", "NETUNICORN_GATEWAY_ENDPOINT"];
 /** Hexadecimal digits that name a version on a device. */
 const ID_DIGITS = 16;
 
@@ -61,7 +63,7 @@ export async function installerFor(
   input: BuildInput,
   targets: readonly Target[],
 ): Promise<InstallerParts & { readonly programs: readonly InstallerProgram[] }> {
-  const { name, version = VERSION, requires = {}, secrets = [], pipeline } = input.environment;
+  const { name, version = VERSION, requires = {}, secrets = [], env = {}, pipeline } = input.environment;
   const carried = await input.carried();
   const files = await filesFor(input);
   const inside = await sha256(JSON.stringify([carried, files]));
@@ -73,8 +75,19 @@ export async function installerFor(
     const id = (await sha256(`${digest} ${inside}`)).slice(0, ID_DIGITS);
     programs.push({ target, id, sha256: digest, bytes, path });
   }
-  const parts = { name, version, targets: programs, carried, files, secrets, requires };
-  return { ...parts, inside: pipeline?.from === "file", programs };
+  const { OUTRIDER_GATEWAY: gateway } = env;
+  return {
+    name,
+    version,
+    targets: programs,
+    carried,
+    inside: pipeline?.from === "file" || SOURCES.some((each) => env[each]),
+    ...(gateway !== undefined && { gateway }),
+    files,
+    secrets,
+    requires,
+    programs,
+  };
 }
 
 async function filesFor(input: BuildInput): Promise<InstallerFile[]> {

@@ -48,8 +48,7 @@ export const vmBuilder: Builder = {
     const installer = await installerFor(input, targets);
     const { programs } = installer;
     const script = installerText(installer);
-    const { OUTRIDER_GATEWAY: gateway } = environment.env ?? {};
-    const user = userData(script, gateway);
+    const user = userData(script);
     await out.file(`${environment.name}-user-data`, { text: user });
     for (const { target, path } of programs) {
       await seed(input, target, { user, program: await readBytes(path, MAX_PROGRAM_BYTES), out });

@@ -16,8 +16,9 @@ outrider_installer() (
   DEVICES='@DEVICES@'
   # Names of variables that the device has to bring
   SECRETS='@SECRETS@'
-  # yes: the pipeline is inside
+  # yes: the environment itself says where pipelines come from; and its gateway, if that is one
   INSIDE='@INSIDE@'
+  GATEWAY='@GATEWAY@'
 
   say() { printf '%s\n' "$*"; }
   warn() { printf '%s\n' "$*" >&2; }
@@ -41,6 +42,7 @@ Installs the environment $NAME $VERSION of Outrider, or upgrades what is there; 
   --gateway URL      the gateway: tells the agent, and is asked for the program (or OUTRIDER_GATEWAY)
   --id ID            who this executor is (or OUTRIDER_EXECUTOR_ID)
   --token-file FILE  the gateway's token is in this file (or OUTRIDER_TOKEN; it is never an argument)
+  --settings FILE    what is to be in the configuration, where there is none yet
   --from FILE|URL    the program, instead of the file beside this one and of the gateway
   --key KEY          refuses a program that this key of minisign has not signed (or OUTRIDER_TRUST)
   --checked          who runs this has held it to such a key already, as outrider environment install does
@@ -292,6 +294,7 @@ TEXT
   # What this environment, or the configuration that is there, says.
   gateway_known() {
     gateway=$(setting OUTRIDER_GATEWAY)
+    gateway=${gateway:-$GATEWAY}
     gateway=${gateway%/}
     case $gateway in
       http://* | https://*) return 0 ;;
@@ -306,8 +309,10 @@ TEXT
   }
 
   configured() { # NAME
-    [ -r "$config" ] || return 0
-    sed -n "s/^$1=//p" "$config" | tail -n 1 | sed "s/^'\(.*\)'\$/\1/; s/^\"\(.*\)\"\$/\1/"
+    file=$config
+    [ -e "$config" ] || file=$settings
+    [ -r "$file" ] || return 0
+    sed -n "s/^$1=//p" "$file" | tail -n 1 | sed "s/^'\(.*\)'\$/\1/; s/^\"\(.*\)\"\$/\1/"
   }
 
   token_known() {
@@ -409,6 +414,11 @@ TEXT
       [ "$1" = "$source" ] || rm -f "$1"
       die "What came is not what was promised (SHA-256 $got, not $hash): nothing has changed"
     fi
+    trusted_here
+  }
+
+  # Each time, also where the program is here already: this file may be another than the one that brought it.
+  trusted_here() {
     trusted="$key $(setting OUTRIDER_TRUST | tr ',' ' ')"
     [ -z "${trusted# }" ] || [ "$checked" = yes ] || signed
   }
@@ -437,7 +447,16 @@ TEXT
     } ;; esac
     [ -x "$prefix/current/outrider" ] ||
       die "Nothing here can check a signature: install minisign (it takes no !ID in OUTRIDER_TRUST), or use outrider environment install; nothing has changed"
-    "$prefix/current/outrider" environment verify "$1" --trust "$(printf '%s' "${trusted# }" | tr ' ' ',')" >/dev/null 2>&1
+    told=$("$prefix/current/outrider" environment verify "$1" --trust "$(printf '%s' "${trusted# }" | tr ' ' ',')" 2>/dev/null) || return 1
+    not_older "$(printf '%s\n' "$told" | sed -n 's/.*: version \([0-9]*\), signed by .*/\1/p')"
+  }
+
+  # Than what outrider environment install has taken: it alone keeps that.
+  not_older() { # VERSION
+    taken=$(sed -n "s/.*\"environment $NAME\":{\"version\":\([0-9]*\).*/\1/p" "$prefix/taken.json" 2>/dev/null) || taken=''
+    [ -n "$taken" ] || return 0
+    [ "${1:-0}" -ge "$taken" ] ||
+      die "It is signed as version ${1:-0} of $NAME, which is older than version $taken, which was installed here before: nothing has changed"
   }
 
   by_minisign() { # FILE SIGNATURE...
@@ -447,7 +466,10 @@ TEXT
       as=-P
       [ ! -f "$each" ] || as=-p
       for signature; do
-        ! minisign -Vqm "$vouched" -x "$signature" "$as" "$each" >/dev/null 2>&1 || return 0
+        if minisign -Vqm "$vouched" -x "$signature" "$as" "$each" >/dev/null 2>&1; then
+          not_older "$(sed -n 's/^trusted comment: .*version:\([0-9]*\).*/\1/p' "$signature")"
+          return 0
+        fi
       done
     done
     return 1
@@ -541,9 +563,38 @@ TEXT
         '') ;;
         *"'"* | *'
 '*) warn "$name has a quote or more than one line: write it into $config yourself" ;;
-        *) say "$name='$value'" ;;
+        *) say "$name='$(from_root "$name" "$value")'" ;;
       esac
     done
+  }
+
+  # A service starts elsewhere: what is named from here has to be named from the root.
+  from_root() { # NAME VALUE
+    case $1 in
+      OUTRIDER_TRUST)
+        printf '%s\n' "$2" | tr ',' '\n' | while IFS= read -r part; do
+          part=$(printf '%s' "$part" | sed 's/^ *//; s/ *$//')
+          if printf '%s\n' "$part" | grep -qE '^(RW[A-Za-z0-9+/]{54}|![0-9A-F]{1,16})?$'; then
+            printf '%s\n' "$part"
+          else
+            path_from_root "$part"
+          fi
+        done | tr '\n' ',' | sed 's/,$//'
+        ;;
+      OUTRIDER_TOKEN_FILE | OUTRIDER_PIPELINE | OUTRIDER_STATE_DIR | OUTRIDER_ENVIRONMENT) path_from_root "$2" ;;
+      *) printf '%s' "$2" ;;
+    esac
+  }
+
+  path_from_root() { # PATH
+    case $1 in
+      '' | /* | *:*) named=$1 ;;
+      *) named=$PWD/${1#./} ;;
+    esac
+    case $service$named in
+      systemd/root/* | systemd/home/*) warn "The service can't read $named: put it into /etc, and say so in $config" ;;
+    esac
+    printf '%s\n' "$named"
   }
 
   is_configured() {
@@ -747,7 +798,13 @@ $made"
       begin_trial "$id"
     fi
     extra_files
-    [ -e "$config" ] || configuration | place 600 "$config"
+    if [ -e "$config" ]; then
+      :
+    elif [ -n "$settings" ]; then
+      place 600 "$config" <"$settings"
+    else
+      configuration | place 600 "$config"
+    fi
     settle_script | place 755 "$prefix/settle"
     service_user
     set_up_service
@@ -763,7 +820,10 @@ $made"
   # Puts a version where it can be started from; all of it is on the disk before anything names it.
   bring() { # ID
     if [ -d "$prefix/versions/$1" ]; then
-      if is_whole "$1"; then return 0; fi
+      if is_whole "$1"; then
+        trusted_here
+        return 0
+      fi
       [ "$(current)" = "$1" ] || rm -rf "${prefix:?}/versions/$1"
     fi
     program_here
@@ -1001,15 +1061,15 @@ $folders" ;;
 
   # The arguments ---------------------------------------------------------------------------------------------------
 
-  what=install dry=no start=yes user=no root='' from='' key='' target='' checked=no ready='' locked=no new_state='' gateway='' trying=no began=no reach=no alive=no
+  what=install dry=no start=yes user=no root='' settings='' from='' key='' target='' checked=no ready='' locked=no new_state='' gateway='' trying=no began=no reach=no alive=no
   while [ $# -gt 1 ]; do
     option=$1
     case $option in
-      --gateway=* | --id=* | --token-file=* | --from=* | --key=* | --root=* | --target=*)
+      --gateway=* | --id=* | --token-file=* | --settings=* | --from=* | --key=* | --root=* | --target=*)
         value=${option#*=}
         option=${option%%=*}
         ;;
-      --gateway | --id | --token-file | --from | --key | --root | --target)
+      --gateway | --id | --token-file | --settings | --from | --key | --root | --target)
         [ $# -gt 2 ] || wrong "$option needs a value"
         shift
         value=$1
@@ -1022,6 +1082,10 @@ $folders" ;;
         OUTRIDER_TOKEN=$(cat "$value") || die "The token can't be read from $value"
         export OUTRIDER_TOKEN
         unset OUTRIDER_TOKEN_FILE
+        ;;
+      --settings)
+        [ -r "$value" ] || die "The settings can't be read from $value"
+        settings=$value
         ;;
       --from) from=$value ;;
       --key) key=$value ;;

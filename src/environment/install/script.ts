@@ -33,8 +33,10 @@ export interface InstallerParts {
   readonly targets: readonly InstallerTarget[];
   /** What the program reads at its start; ends with a line feed. */
   readonly carried: string;
-  /** The pipeline is in it. */
+  /** The environment itself says where pipelines come from: from inside, or by a variable. */
   readonly inside: boolean;
+  /** The gateway that it names. */
+  readonly gateway?: string;
   readonly files: readonly InstallerFile[];
   readonly secrets: readonly string[];
   readonly requires: Requires;
@@ -51,6 +53,7 @@ export function installerText(parts: InstallerParts): string {
     DEVICES: quoted((requires.devices ?? []).join(" ")),
     SECRETS: quoted(parts.secrets.join(" ")),
     INSIDE: parts.inside ? "yes" : "no",
+    GATEWAY: quoted(parts.gateway ?? ""),
     SYSTEMD_UNIT: systemdUnit(name, requires),
     OPENRC_SCRIPT: openrcScript(name, requires),
     LAUNCHD_LIST: launchdList(name),

@@ -15,9 +15,9 @@ const PLACE = "/var/lib/outrider-seed";
 /**
  * Tells cloud-init what to do; the same on a volume and in a cloud, which takes it as text.
  *
- * @param script The installer. @param gateway The one that the environment names.
+ * @param script The installer.
  */
-export function userData(script: string, gateway: string = ""): string {
+export function userData(script: string): string {
   const document = {
     write_files: [
       {
@@ -26,7 +26,7 @@ export function userData(script: string, gateway: string = ""): string {
         encoding: "gz+b64",
         content: toBase64(gzipSync(new TextEncoder().encode(script), { level: 9, mtime: 0 }) as Bytes),
       },
-      { path: `${PLACE}/start.sh`, permissions: "0755", content: startText(gateway) },
+      { path: `${PLACE}/start.sh`, permissions: "0755", content: START },
     ],
     runcmd: [["sh", `${PLACE}/start.sh`]],
   };
@@ -45,29 +45,30 @@ export function networkConfig(): string {
 }
 
 /** What is run once: the program that lies on the volume counts before what the gateway hands out. */
-function startText(gateway: string): string {
-  return `#!/bin/sh
+const START = `#!/bin/sh
 # Installs this environment: with the program and the configuration of the volume ${SEED_LABEL}, if there is one.
 set -u
-gateway='${gateway.replaceAll("'", "'\\''")}'
 seed=/run/outrider-seed
-config=/etc/outrider.env
+settings=/run/outrider-seed.env
 mkdir -p "$seed"
 mount -o ro LABEL=${SEED_LABEL} "$seed" 2>/dev/null || :
-if [ ! -e "$config" ]; then
-  (umask 077 && { ! [ -f "$seed/outrider.env" ] || tr -d '\\r' <"$seed/outrider.env"; } >"$config")
-fi
-if [ -n "$gateway" ] && ! grep -q '^OUTRIDER_GATEWAY=' "$config"; then
-  printf "\\nOUTRIDER_GATEWAY='%s'\\n" "$gateway" >>"$config"
-fi
 case $(uname -m) in
   aarch64 | arm64) program=$seed/outrider-linux-arm64 ;;
   *) program=$seed/outrider-linux-x64 ;;
 esac
-if [ -f "$program" ]; then set -- --from "$program"; else set --; fi
+set --
+if [ -f "$program" ]; then set -- "$@" --from "$program"; fi
+# The installer places it, and so takes it away again.
+if [ -f "$seed/outrider.env" ]; then
+  (umask 077 && tr -d '\\r' <"$seed/outrider.env" >"$settings")
+  set -- "$@" --settings "$settings"
+fi
 sh ${PLACE}/install.sh "$@"
 code=$?
 umount "$seed" 2>/dev/null || :
+rm -f "$settings"
+rmdir "$seed" 2>/dev/null || :
+# What did not work stays, for who has to find out.
+[ "$code" != 0 ] || rm -rf ${PLACE}
 exit "$code"
 `;
-}

@@ -182,6 +182,55 @@ withWorld("what was there before it is not taken away by a purge", (world) => {
   assert.deepEqual(world.list(), before);
 });
 
+withWorld("settings that come in a file are placed where there are none, and go with a purge", (world) => {
+  const before = world.list();
+  world.put("env", "OUTRIDER_EXECUTOR_ID='seed'\n");
+  const install = ["sh", "/t/v1.sh", "--from", "/t/v1", "--settings", "/t/env"];
+  const alone = world.run(install);
+  assertRan(alone, 0, /It is not started: say where its gateway is/);
+  assert.equal(world.read("etc/outrider.env"), "OUTRIDER_EXECUTOR_ID='seed'\n");
+  world.put("env", "OUTRIDER_EXECUTOR_ID='other'\n");
+  assertRan(world.run(install), 0, /installed already/);
+  assert.equal(world.read("etc/outrider.env"), "OUTRIDER_EXECUTOR_ID='seed'\n");
+  assertRan(world.run(["sh", "/t/v1.sh", "--purge"]), 0, /gone/);
+  assert.deepEqual(world.list(), before);
+  assertRan(world.run([...install.slice(0, -1), "/t/none"]), 1, /The settings can't be read from \/t\/none/);
+  assert.deepEqual(world.list(), before);
+  // What the environment itself says is configured too, and is where the program is asked for.
+  const own = { inside: true, gateway: "http://127.0.0.1:9" };
+  world.put("v1.sh", installer("1.0.0", ONE, own));
+  const configured = world.run(["sh", "/t/v1.sh", "--from", "/t/v1"]);
+  assertRan(configured, 0, /No service starts it here/);
+  assertRan(world.run(["sh", "/t/v1.sh", "--purge"]), 0, /gone/);
+  fs.renameSync(join(world.path, "t/v1"), join(world.path, "t/one"));
+  assertRan(
+    world.run(["sh", "/t/v1.sh", "--dry-run"]),
+    0,
+    /take http:\/\/127\.0\.0\.1:9\/v2\/probe\/blobs\/sha256:/,
+  );
+});
+
+withWorld(
+  "files that variables name from here are named from the root, keys and revoked ones as they are",
+  (world) => {
+    const key = `RW${"A".repeat(54)}`;
+    const env = {
+      OUTRIDER_TRUST: `ours.pub, ${key},!0AF,/etc/b.pub,./c.pub`,
+      OUTRIDER_TOKEN_FILE: "token",
+      OUTRIDER_SERVE: "off",
+    };
+    const command = "cd /t && sh v1.sh --from v1 --checked";
+    assertRan(world.run(["sh", "-c", command], { env }), 0, /installed/);
+    const lines = world.read("etc/outrider.env").split("\n");
+    assert.ok(
+      lines.includes(`OUTRIDER_TRUST='/t/ours.pub,${key},!0AF,/etc/b.pub,/t/c.pub'`),
+      lines.join("\n"),
+    );
+    assert.ok(lines.includes("OUTRIDER_TOKEN_FILE='/t/token'"));
+    assert.ok(lines.includes("OUTRIDER_SERVE='off'"));
+  },
+);
+
 withWorld(
   "settings of the environment are written once, whatever is in them, and the token is shown nowhere",
   (world) => {
@@ -513,6 +562,18 @@ withWorld("a signature by a key that is trusted here is asked for, if there is o
   assertRan(world.run(["sh", "/t/v1.sh", "--purge"]), 0, /gone/);
   sign("ours", "v1.sh");
   assertRan(world.run(["sh", "/t/v1.sh", "--from", "/t/v1", "--key", ours]), 0, /installed/);
+  // What outrider environment install has taken counts here too.
+  const taken = { outriderVersions: 1, taken: { "environment probe": { version: 7, hash: "x" } } };
+  fs.writeFileSync(join(world.path, "opt/outrider/taken.json"), JSON.stringify(taken));
+  fs.copyFileSync(at("v2.sh"), at("old.sh"));
+  const signed = (version: string) => {
+    execFileSync("minisign", ["-S", "-W", "-s", at("ours.key"), "-m", at("old.sh"), "-t", version]);
+    return world.run(["sh", "/t/old.sh", "--from", "/t/v2", "--key", ours]);
+  };
+  for (const version of ["timestamp:9", "file:old.sh\tversion:6"]) {
+    assertRan(signed(version), 1, /which is older than version 7, which was installed here before: nothing/);
+  }
+  assertRan(signed("file:old.sh\tversion:7"), 0, /2\.0\.0 is installed/);
   // What is configured is trusted by the next one too.
   fs.appendFileSync(join(world.path, "etc/outrider.env"), `OUTRIDER_TRUST='${ours}'\n`);
   assertRan(
