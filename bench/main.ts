@@ -35,6 +35,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
   chain: { repeat: 3, commands: ["chain", "peers chain"] },
   independent: { repeat: 3, commands: ["independent", "peers independent"] },
   layered: { repeat: 1, commands: ["layered", "layered memory"] },
+  large: { repeat: 1, commands: ["large", "large memory"] },
   metg: { repeat: 1, commands: ["metg"] },
   wfformat: { repeat: 1, commands: ["wfformat"] },
   python: { repeat: 1, commands: ["python"] },
@@ -51,6 +52,9 @@ const GROUPS: Readonly<Record<string, Group>> = {
   uplink: { repeat: 1, commands: ["uplink_records", "uplink_bytes", "uplink_journal", "uplink_executors"] },
   page: { repeat: 1, commands: ["page"] },
 };
+
+/** Groups that measure the command line as it is published. */
+const BUILT: ReadonlySet<string> = new Set(["startup", "netunicorn", "large"]);
 
 /** One process to be. */
 interface Step {
@@ -138,7 +142,7 @@ const folder = mkdtempSync(join(tmpdir(), "outrider-bench-"));
 let failed = 0;
 try {
   const env = { ...process.env, DENO_NO_UPDATE_CHECK: "1" };
-  if (groups.includes("startup") || groups.includes("netunicorn")) {
+  if (groups.some((group) => BUILT.has(group))) {
     Object.assign(env, { OUTRIDER_BENCH_CLI: await buildCli(folder) });
   }
   const steps = plan();

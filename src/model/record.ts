@@ -86,6 +86,12 @@ export interface Settled extends AttemptKey {
   readonly rerun?: true;
 }
 
+/** Whether an attempt ended with nothing to say but when, where and with which value, as most do. */
+export function isPlainEnd({ error, reason, code, because, rerun }: Settled): boolean {
+  return error === undefined && reason === undefined && code === undefined && because === undefined &&
+    rerun === undefined;
+}
+
 /** What happened, in the order in which it happened. */
 export type StateEvent =
   | {

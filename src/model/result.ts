@@ -6,7 +6,14 @@
 import { isoTime } from "../base/clock.ts";
 import type { AttemptResult, Outcome, RunState } from "./outcome.ts";
 import { decode } from "./value.ts";
-import { type Mutable, type Settled, type StateRecord, type StateRecords, statesOf } from "./record.ts";
+import {
+  type Mutable,
+  type Settled,
+  type StateEvent,
+  type StateRecord,
+  type StateRecords,
+  statesOf,
+} from "./record.ts";
 
 /** What a run comes to; printed by `outrider run --json` and reported to the gateway. */
 export interface RunResult {
@@ -130,18 +137,44 @@ export class ResultFold {
   }
 }
 
+/** A journal as the result is read from it. */
+interface WatchedRecords extends StateRecords {
+  watch(
+    watcher: {
+      readonly wants: (event: StateEvent) => boolean;
+      readonly state: (record: StateRecord) => void;
+    },
+  ): () => void;
+}
+
 /** The result that a journal holds so far; reading it again costs only what is new. */
 export class ResultReader {
-  readonly #journal: StateRecords;
+  readonly #journal: WatchedRecords;
   readonly #fold: ResultFold = new ResultFold();
   #read = 0;
+  #unfollow: (() => void) | undefined;
 
-  constructor(journal: StateRecords) {
+  constructor(journal: WatchedRecords) {
     this.#journal = journal;
+  }
+
+  /** From now on what is appended is taken as it is: a journal on disk would else be read as a whole in the end. */
+  follow(): void {
+    this.read();
+    this.#unfollow = this.#journal.watch({
+      wants: ({ type }) => type === "attempt.settled" || type.startsWith("run."),
+      state: (record) => this.#fold.add(record),
+    });
+  }
+
+  /** Nothing is taken any more that is appended later. */
+  end(): void {
+    this.#unfollow?.();
   }
 
   /** Everything that is in the journal now. */
   read(): ResultFold {
+    if (this.#unfollow !== undefined) return this.#fold;
     for (const record of statesOf(this.#journal, this.#read)) {
       this.#fold.add(record);
       this.#read = record.seq;

@@ -227,6 +227,8 @@ class Run implements InspectedExecution {
   async #carryOut(source: Source): Promise<ResultFold> {
     const { options, past, results, store, events, world } = this.#parts;
     const timers = new Timers(world);
+    // The one in memory keeps its records in less room than the result would, and is read in no time.
+    if (options.journal !== undefined) results.follow();
     try {
       const plan = await this.#load(source);
       const hash = options.journal === undefined ? "" : await planHash(plan);
@@ -255,6 +257,7 @@ class Run implements InspectedExecution {
     } finally {
       this.#loading.end();
       timers.end();
+      results.end();
       await this.#pool.close();
       store.close();
       events.close();

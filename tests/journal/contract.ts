@@ -10,7 +10,9 @@ import type { Journal } from "../../src/journal/journal.ts";
 import { logSize } from "../../src/journal/log_records.ts";
 import type { JournalOptions } from "../../src/journal/memory/memory.ts";
 import type { LogRecord, StateEvent, StateRecord } from "../../src/model/record.ts";
+import { OUTCOMES } from "../../src/model/outcome.ts";
 import { SharedStore, type StoreChanged } from "../../src/store/store.ts";
+import { SEED } from "../seed.ts";
 import { entryOf, stateOf } from "./entries.ts";
 
 /** Opens a new, empty journal. */
@@ -51,6 +53,36 @@ export function contract(name: string, open: Open): void {
       assert.deepEqual([journal.states(10, 5), journal.states(99, 5), journal.states(0, 0)], [[], [], []]);
       await journal.flush();
       assert.deepEqual(journal.states(0, 100), wanted);
+    });
+  });
+
+  test(`${name}: what is told of attempts comes back as it was given, whatever it holds`, async () => {
+    const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+    const text = fc.string({ unit: "grapheme-composite", maxLength: 8 });
+    const key = { task: text, iteration: fc.nat(5), attempt: fc.nat(5) };
+    const dispatched = fc.record({ type: fc.constant("attempt.dispatched"), ...key, worker: fc.nat(9) });
+    const settled = fc.record({
+      type: fc.constant("attempt.settled"),
+      ...key,
+      outcome: fc.constantFrom(...OUTCOMES),
+      worker: maybe(fc.nat(9)),
+      value: maybe(fc.json()),
+      error: maybe(fc.record({ name: text, message: text })),
+      reason: maybe(fc.constant("exit")),
+      code: maybe(fc.integer()),
+      because: maybe(text),
+      startedAt: maybe(fc.double({ min: 0, max: 4e12, noNaN: true })),
+      endedAt: maybe(fc.double({ min: 0, max: 4e12, noNaN: true })),
+      rerun: maybe(fc.constant(true)),
+    });
+    const sample = fc.sample(fc.oneof(dispatched, settled), { numRuns: 300, seed: SEED });
+    const given = JSON.parse(JSON.stringify(sample)) as StateEvent[];
+    await using(await open(), async (journal) => {
+      for (const event of given) journal.append(event, 1.5);
+      const wanted = given.map((event, at) => ({ seq: at + 1, at: 1.5, ...event }));
+      assert.deepEqual(journal.states(0, 300), wanted);
+      await journal.flush();
+      assert.deepEqual(journal.states(0, 300), wanted);
     });
   });
 

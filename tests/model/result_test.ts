@@ -4,7 +4,7 @@ import test from "node:test";
 import fc from "fast-check";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import type { StateEvent } from "../../src/model/record.ts";
-import { ResultFold } from "../../src/model/result.ts";
+import { ResultFold, ResultReader } from "../../src/model/result.ts";
 import { OUTCOMES } from "../../src/model/outcome.ts";
 import { encode } from "../../src/model/value.ts";
 import { SEED } from "../seed.ts";
@@ -158,4 +158,25 @@ test("the JSON is that of the attempts, whatever they hold, in pieces that are w
     }),
     { numRuns: 100, seed: SEED },
   );
+});
+
+test("a result that is taken as it is appended is the one that is read in the end", () => {
+  const journal = memoryJournal();
+  const append = (...events: readonly StateEvent[]) => events.forEach((event) => journal.append(event, 7));
+  append(START, settled("a"), settled("b"));
+  const [following, reading] = [new ResultReader(journal), new ResultReader(journal)];
+  following.follow();
+  append(
+    { type: "run.resumed", lost: 0, again: ["b"] },
+    { type: "attempt.dispatched", task: "b", iteration: 0, attempt: 2, worker: 1 },
+    settled("b", { attempt: 2, value: "5" }),
+    settled("c", { outcome: "failed", error: { name: "E", message: "m" } }),
+    { type: "event.emitted", id: 1, event: "x" },
+    { type: "run.ended", state: "failed", tookMs: 5 },
+  );
+  assert.deepEqual(following.read().result(), reading.read().result());
+  assert.equal(following.read().attemptsOf("b").length, 1);
+  following.end();
+  append(settled("d"));
+  assert.deepEqual(following.read().attemptsOf("d"), []);
 });

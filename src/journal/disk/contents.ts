@@ -7,7 +7,13 @@ import { isoTime } from "../../base/clock.ts";
 import type { Archive, Dropped, Most } from "./archive.ts";
 import type { LastRecords, LogEntry } from "../journal.ts";
 import { gapRecord, logSize } from "../log_records.ts";
-import type { LogRecord, StateEvent, StateRecord } from "../../model/record.ts";
+import {
+  type AttemptKey,
+  isPlainEnd,
+  type LogRecord,
+  type StateEvent,
+  type StateRecord,
+} from "../../model/record.ts";
 import type { Start } from "./recovery.ts";
 import { Latest } from "../superseded.ts";
 import type { TextLines } from "./text_lines.ts";
@@ -148,7 +154,34 @@ export class Contents {
   }
 }
 
-/** The JSON of a state record, without making the record. */
+/** The JSON of a state record, without making the record. Written by hand for the two that there are most of. */
 function stateText(seq: number, at: number, event: StateEvent): string {
-  return `{"seq":${seq},"at":${Number.isFinite(at) ? at : 0},${JSON.stringify(event).slice(1)}`;
+  const head = `{"seq":${seq},"at":${Number.isFinite(at) ? at : 0},`;
+  if (event.type === "attempt.dispatched") {
+    return `${head}${keyText(event)},"worker":${numberText(event.worker)}}`;
+  }
+  if (event.type === "attempt.settled" && isPlainEnd(event)) return head + endText(event);
+  return head + JSON.stringify(event).slice(1);
+}
+
+function keyText({ type, task, iteration, attempt }: { readonly type: string } & AttemptKey): string {
+  return `"type":"${type}","task":${JSON.stringify(task)},"iteration":${numberText(iteration)},"attempt":${
+    numberText(attempt)
+  }`;
+}
+
+function endText(event: Extract<StateEvent, { readonly type: "attempt.settled" }>): string {
+  const { worker, outcome, value, startedAt, endedAt } = event;
+  let text = keyText(event);
+  if (worker !== undefined) text += `,"worker":${numberText(worker)}`;
+  text += `,"outcome":"${outcome}"`;
+  if (value !== undefined) text += `,"value":${JSON.stringify(value)}`;
+  if (startedAt !== undefined) text += `,"startedAt":${numberText(startedAt)}`;
+  if (endedAt !== undefined) text += `,"endedAt":${numberText(endedAt)}`;
+  return `${text}}`;
+}
+
+/** As `JSON.stringify` has it. */
+function numberText(value: number): string {
+  return Number.isFinite(value) ? `${value}` : "null";
 }

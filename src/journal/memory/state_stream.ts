@@ -5,7 +5,7 @@
  * Invariant: a record comes back as it was given, with its number and its time.
  */
 import { OUTCOMES } from "../../model/outcome.ts";
-import type { Mutable, StateEvent, StateRecord } from "../../model/record.ts";
+import { isPlainEnd, type Mutable, type StateEvent, type StateRecord } from "../../model/record.ts";
 
 /** Records in a block of the columns. */
 const BLOCK = 1024;
@@ -48,7 +48,7 @@ export class StateStream {
     const seq = ++this.last;
     block.at[index] = at;
     if (event.type === "attempt.dispatched") putDispatched(block, index, event);
-    else if (event.type === "attempt.settled" && isPlain(event)) putSettled(block, index, event);
+    else if (event.type === "attempt.settled" && isPlainEnd(event)) putSettled(block, index, event);
     else this.#whole.set(seq, event);
     return seq;
   }
@@ -110,12 +110,6 @@ function newBlock(): Block {
     endedAt: new Float64Array(BLOCK),
     value: new Array<string | undefined>(BLOCK),
   };
-}
-
-/** Whether there is nothing of it but what has a column. */
-function isPlain(event: Event<"attempt.settled">): boolean {
-  return event.error === undefined && event.reason === undefined && event.code === undefined &&
-    event.because === undefined && event.rerun === undefined;
 }
 
 function putDispatched(block: Block, index: number, event: Event<"attempt.dispatched">): void {
