@@ -38,7 +38,7 @@ export async function withSlowLine<T>(
     for (let at = 0; at < piece.length;) {
       const end = Math.min(at + most, piece.length, at + (places[cuts] ?? Infinity) - down);
       free = Math.max(free, performance.now()) + (end - at) * 1_000 / bytesPerSecond;
-      await new Promise((next) => setTimeout(next, free - performance.now()));
+      await new Promise((next) => setTimeout(next, Math.max(0, free - performance.now())));
       if (near.destroyed) return false;
       near.write(piece.subarray(at, end));
       down += end - at;
