@@ -18,6 +18,8 @@ export interface Gate {
 }
 
 const MAX_AUTHORIZATION = 1_024;
+/** As most write it. */
+const BEARER = "Bearer ";
 
 /** @throws {Refuse} If the request is too large, comes by a name that is not ours, or from a page of another origin. */
 export function admitted(request: Request, { door, limits }: Gate): void {
@@ -56,7 +58,9 @@ export function requireToken({ headers }: Request, gate: Gate): void {
     throw unauthorized("No token came with the request");
   }
   if (given.length > MAX_AUTHORIZATION) throw unauthorized("The token is longer than any");
-  const start = /^bearer +/i.exec(given)?.[0].length ?? given.length;
+  const start = given.startsWith(BEARER) && given[BEARER.length] !== " "
+    ? BEARER.length
+    : /^bearer +/i.exec(given)?.[0].length ?? given.length;
   let known = false;
   for (const token of gate.tokens()) if (sameText(given, token, start)) known = true;
   if (!known) throw unauthorized("The token is not one of this run");

@@ -288,14 +288,18 @@ interface Write {
   readonly expiresInMs: number | undefined;
 }
 
-async function write(
-  request: Request,
+/** Each promise more costs a small request as much as its route does. */
+function write(request: Request, parts: Parts, { as, ...about }: Write): Promise<Response> {
+  return parts.bodies.value(request, as).then((text) => written(request, parts, { ...about, text }));
+}
+
+function written(
+  { headers }: Request,
   parts: Parts,
-  { key, as, expiresInMs }: Write,
-): Promise<Response> {
-  const text = await parts.bodies.value(request, as);
+  { key, expiresInMs, text }: Omit<Write, "as"> & { readonly text: string },
+): Response {
   const { store } = parts.run();
-  const ifVersion = ifMatch(request.headers, () => store.get(key)?.version) ?? ifNoneMatch(request.headers);
+  const ifVersion = ifMatch(headers, () => store.get(key)?.version) ?? ifNoneMatch(headers);
   const before = store.get(key) !== undefined;
   try {
     const version = store.set(key, text, { ifVersion, expiresInMs });

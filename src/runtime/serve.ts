@@ -62,13 +62,26 @@ export async function serveWith(
 
 /** Runtimes make the address of the Host header, whatever stands in it; on Bun it may be a path alone. */
 function addressed(app: AppFetch): AppFetch {
-  return (request) =>
-    URL.canParse(request.url)
-      ? app(request)
-      : new Response("The Host header is missing or no host: send the address that is asked\n", {
-        status: 400,
-      });
+  let last: string | undefined;
+  return (request) => {
+    const { url } = request;
+    // What follows the host makes no address of it, nor takes that away: where it was right once, it is right again.
+    const end = url.indexOf("/", SCHEME.length);
+    const host = end < 0 ? undefined : url.slice(0, end);
+    if (host === undefined || host !== last) {
+      if (!URL.canParse(url)) {
+        return new Response("The Host header is missing or no host: send the address that is asked\n", {
+          status: 400,
+        });
+      }
+      if (host?.startsWith(SCHEME)) last = host;
+    }
+    return app(request);
+  };
 }
+
+/** How the address of a request begins; what stands before the next slash is its host. */
+const SCHEME = "http://";
 
 /**
  * Listens, and believes no one that it does so where it was asked to: a wrong name of an option is enough to let the whole

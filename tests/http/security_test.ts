@@ -44,6 +44,17 @@ test("http: only status, health, metrics, the description and the page need no t
   );
   const answer = await ask("/store", { token: null });
   assert.equal(answer.headers.get("www-authenticate"), "Bearer");
+  // The scheme's name has no case, and any spaces may follow; nothing else may stand there.
+  for (const authorization of [`bearer ${TOKEN}`, `BEARER   ${TOKEN}`, `Bearer  ${TOKEN}`]) {
+    assert.equal(
+      (await ask("/store", { token: null, headers: { authorization } })).status,
+      200,
+      authorization,
+    );
+  }
+  for (const authorization of [TOKEN, `Bearer${TOKEN}`, "Bearer ", "Bearer", `Bearer x${TOKEN}`]) {
+    assert.equal(await refused("/store", { token: null, headers: { authorization } }), "401 TOKEN");
+  }
 });
 
 test("http: tokens are compared as wholes", () => {

@@ -24,6 +24,7 @@ export interface KeptOut {
 /** The port of a host; in an IPv6 address without brackets none can be told. */
 const PORT = /(?<=^[^:]*|\]):\d{1,5}$/;
 const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
+const HERE = /^(?:127\.0\.0\.1|localhost)(?::\d{1,5})?$/;
 const MAX_HOST = 300;
 
 /** What keeps a request out, if anything. */
@@ -33,8 +34,11 @@ export function keptOut(
 ): KeptOut | undefined {
   // Where there is no Host header (HTTP/1.0, a test), the URL has it.
   const host = headers.get("host") ?? new URL(url).host;
-  // Names that always mean this machine; a Unix socket's clients say `localhost`.
-  if (!isLoopback(host.replace(PORT, "")) && !(anyAddress && ADDRESS.test(host)) && !named(host, hosts)) {
+  // Names that always mean this machine; a Unix socket's clients say `localhost`. Most say one of these, which is seen at once.
+  if (
+    !HERE.test(host) && !isLoopback(host.replace(PORT, "")) && !(anyAddress && ADDRESS.test(host)) &&
+    !named(host, hosts)
+  ) {
     return { by: "host", shown: host };
   }
   const origin = headers.get("origin");

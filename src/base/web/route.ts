@@ -91,7 +91,7 @@ const NONE: Readonly<Record<string, unknown>> = {};
 export function paramsOf({ params }: Route, textOf: (name: string) => string): Asked["params"] {
   if (params === undefined) return NONE;
   const values: Record<string, unknown> = {};
-  for (const [name, param] of Object.entries(params)) values[name] = param.read([textOf(name)], name);
+  for (const name in params) values[name] = params[name]!.read([textOf(name)], name);
   return values;
 }
 
