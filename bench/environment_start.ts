@@ -33,13 +33,13 @@ class Called {
   }
 
   /** Milliseconds from now to the next call; what is started has to end by itself. */
-  async after(start: () => Promise<void>): Promise<number> {
+  async after(start: () => Promise<string>): Promise<number> {
     const since = performance.now();
     const called = new Promise<number>((settle) => this.#tell = () => settle(performance.now() - since));
     const ended = start();
     const ms = await Promise.race([called, ended.then(() => undefined)]);
-    await ended;
-    if (ms === undefined) throw new Error("It ended without a task that has begun");
+    const said = await ended;
+    if (ms === undefined) throw new Error(`It ended without a task that has begun: ${said.slice(-2_000)}`);
     return ms;
   }
 
@@ -50,7 +50,7 @@ class Called {
 }
 
 /** Runs a program to its end. @throws {Error} If it fails, or takes too long. */
-function ran(command: readonly string[], cwd: string, limitMs = LIMIT_MS): Promise<void> {
+function ran(command: readonly string[], cwd: string, limitMs = LIMIT_MS): Promise<string> {
   const [program, ...args] = command;
   return new Promise((resolve, reject) => {
     const child = execFile(
@@ -58,7 +58,7 @@ function ran(command: readonly string[], cwd: string, limitMs = LIMIT_MS): Promi
       args,
       { cwd, timeout: limitMs, maxBuffer: 1 << 24 },
       (error, stdout, stderr) => {
-        if (error === null) resolve();
+        if (error === null) resolve(`${stdout}${stderr}`);
         else {reject(
             new Error(
               `${program} ended by ${error.signal ?? error.code}: ${`${stdout}${stderr}`.slice(-2000)}`,
@@ -180,7 +180,7 @@ async function images(place: EnvironmentPlace, called: Called): Promise<Figure[]
         );
         await ran(["umoci", "unpack", "--image", `${image}:latest`, bundle], place.folder);
         prepare(bundle, state, call);
-        await ran(["runc", "run", `outrider-bench-${process.pid}`], bundle);
+        return await ran(["runc", "run", `outrider-bench-${process.pid}`], bundle);
       }),
     );
     alone.push(
