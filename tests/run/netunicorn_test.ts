@@ -16,7 +16,18 @@ import { EITHER, type Ends, OTHERWISE } from "../fixtures/netunicorn/otherwise.t
 import { NETUNICORN, testWithPackages } from "../python_packages.ts";
 import { runCli } from "../rig.ts";
 import { testWith } from "../system.ts";
-import { only, printed, RUNTIME, see, type Seen, start, withFolder, world } from "./rig.ts";
+import {
+  HeldTimers,
+  HOUR_MS,
+  only,
+  printed,
+  RUNTIME,
+  see,
+  type Seen,
+  start,
+  withFolder,
+  world,
+} from "./rig.ts";
 
 const FIXTURES = fileURLToPath(new URL("../fixtures/netunicorn/", import.meta.url));
 const CASES: Readonly<Record<string, { readonly graph: unknown; readonly own: Ends }>> = JSON.parse(
@@ -190,11 +201,22 @@ testWithPackages(
       const { document } = await loadDocument(join(folder, "slow.pickle"), {}, options.world);
       const { slow, ...rest } = document.tasks;
       assert.deepEqual(slow?.run, { netunicorn: new URL(`file://${folder}/slow.pickle`).href, node: 1 });
-      const limited: Manifest = { ...document, tasks: { ...rest, slow: { ...slow, timeout: "3s" } } };
+      const limited: Manifest = { ...document, tasks: { ...rest, slow: { ...slow, timeout: "1h" } } };
+      const held = new HeldTimers(HOUR_MS);
+      const { clock } = held.world;
       const [late, cancelled] = await Promise.all([
-        see(limited, { ...options, killGraceMs: 2_000 }),
         (async () => {
-          const going = start({ ...document }, { ...options, killGraceMs: 2_000 });
+          const going = start(limited, {
+            ...options,
+            killGraceMs: 60_000,
+            world: { ...held.world, ...options.world, clock },
+          });
+          await going.says("asleep");
+          await held.comes(HOUR_MS);
+          return await going.seen;
+        })(),
+        (async () => {
+          const going = start({ ...document }, { ...options, killGraceMs: 60_000 });
           await going.says("asleep");
           going.execution.cancel("enough");
           return await going.seen;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { manifest, printed, runScript, see, type Seen } from "./rig.ts";
+import { HeldTimers, HOUR_MS, manifest, printed, runScript, see, type Seen, start } from "./rig.ts";
 
 const ONE = { workers: 1, maxWorkers: 1 };
 
@@ -147,10 +147,14 @@ test("a burst of lines comes whole, in order and numbered without gaps", async (
 });
 
 test("output just before an exit or a kill is kept, also the line that has no end", async () => {
-  const seen = await see(
-    manifest("prints", { exits: {}, loops: { timeout: "400ms", needs: [{ task: "exits", on: "failure" }] } }),
-    ONE,
+  const held = new HeldTimers(HOUR_MS);
+  const going = start(
+    manifest("prints", { exits: {}, loops: { timeout: "1h", needs: [{ task: "exits", on: "failure" }] } }),
+    { ...ONE, world: held.world },
   );
+  await going.until((event) => event.type === "attempt.progressed");
+  await held.comes(HOUR_MS);
+  const seen = await going.seen;
   assert.deepEqual(printed(seen, "exits").filter((text) => text !== "module is loaded"), [
     "unfinished before the exit",
   ]);

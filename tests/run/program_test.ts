@@ -7,7 +7,7 @@ import test from "node:test";
 import type { RunOptions } from "../../src/run/execution.ts";
 import type { Manifest, ManifestTask } from "../../src/pipeline/document/manifest.ts";
 import { startCli } from "../rig.ts";
-import { only, printed, see, start, withFolder, world } from "./rig.ts";
+import { HeldTimers, HOUR_MS, only, printed, see, start, withFolder, world } from "./rig.ts";
 
 /** A pipeline of shell scripts: the shell is the program here, and the script its argument. */
 function scripts(
@@ -186,21 +186,30 @@ test("command: a long line is cut, and nothing of it is lost", async () => {
   assert.equal(lines.slice(0, -1).join("").length, 200_000);
 });
 
+/** The same for a script that says that it is up, and whose timeout comes then. */
+async function runUntilUp(sh: string, killGraceMs: number) {
+  const held = new HeldTimers(HOUR_MS);
+  const going = start(scripts({ t: { sh, timeout: "1h" } }), { killGraceMs, world: held.world });
+  await going.says("up");
+  await held.comes(HOUR_MS);
+  const seen = await going.seen;
+  return { attempt: only(seen.result, "t"), lines: printed(seen, "t") };
+}
+
 test("command: a timeout asks the whole group to end, and counts when it is gone", async () => {
-  const { attempt, lines } = await runOne("trap 'echo asked; exit 0' TERM; echo up; sleep 100 & wait", {
-    timeout: "300ms",
-    killGraceMs: 5_000,
-  });
+  const script = "trap 'echo asked; exit 0' TERM; echo up; sleep 100 & wait";
+  const { attempt, lines } = await runUntilUp(script, 60_000);
   assert.equal(attempt.outcome, "timed_out");
-  assert.equal(attempt.because, "it ran longer than its timeout of 300 ms");
+  assert.equal(attempt.because, "it ran longer than its timeout of 3600 s");
   assert.deepEqual(lines, ["up", "asked"]);
 });
 
 test("command: what does not listen is killed with all that it has started, and proven gone", () =>
   withFolder(async (folder) => {
     const script = `trap '' TERM; (trap '' TERM; echo $$ > ${folder}/a; sleep 100; sleep 100) & ` +
-      `sh -c "trap '' TERM; echo \\$\\$ > ${folder}/b; sleep 100; sleep 100" & sleep 0.1; echo up; wait; sleep 100`;
-    const { attempt } = await runOne(script, { timeout: "500ms", killGraceMs: 100 });
+      `sh -c "trap '' TERM; echo \\$\\$ > ${folder}/b; sleep 100; sleep 100" & ` +
+      `until [ -s ${folder}/a ] && [ -s ${folder}/b ]; do sleep 0.01; done; echo up; wait; sleep 100`;
+    const { attempt } = await runUntilUp(script, 100);
     assert.equal(attempt.outcome, "timed_out");
     for (const name of ["a", "b"]) {
       const pid = Number(readFileSync(join(folder, name), "utf8"));
@@ -276,16 +285,20 @@ test("command: programs and worker tasks run side by side, and hand each other v
 });
 
 test("command: one that prints without end makes no other late", async () => {
-  const quick = { sh: "echo 1 > $OUTRIDER_OUTPUT", timeout: "4s" };
   const names = ["a", "b", "c", "d", "e"];
-  const { result } = await see(
+  const going = start(
     scripts({
-      floods: { sh: "yes", timeout: "5s" },
-      ...Object.fromEntries(names.map((name) => [name, quick])),
+      floods: "yes",
+      ...Object.fromEntries(names.map((name) => [name, "echo 1 > $OUTRIDER_OUTPUT"])),
     }),
     { maxWorkers: 8 },
   );
-  assert.equal(only(result, "floods").outcome, "timed_out");
+  await Promise.all(
+    names.map((name) => going.until((event) => event.type === "attempt.settled" && event.task === name)),
+  );
+  going.execution.cancel("enough");
+  const { result } = await going.seen;
+  assert.equal(only(result, "floods").outcome, "cancelled");
   for (const name of names) assert.equal(only(result, name).outcome, "succeeded", name);
 });
 

@@ -10,7 +10,7 @@ import { pipeline } from "../../src/pipeline/builder/builder.ts";
 import type { RunResult } from "../../src/model/result.ts";
 import { runCli, startCli } from "../rig.ts";
 import { testWith } from "../system.ts";
-import { only, outcomes, printed, see, type Seen, start, withFolder } from "./rig.ts";
+import { HeldTimers, HOUR_MS, only, outcomes, printed, see, type Seen, start, withFolder } from "./rig.ts";
 
 const MODULE = new URL("../fixtures/python/tasks.py", import.meta.url).href;
 
@@ -287,20 +287,28 @@ python("retries, loops and a pipeline that stops are those of all tasks", async 
 
 python("a timeout lets finally run, in whatever the task is, and counts when nothing is left", async () => {
   const ways = ["loop", "sleep", "wait", "child", "system"];
-  const seen = await see(
+  const held = new HeldTimers(HOUR_MS);
+  const going = start(
     functions({
       ...Object.fromEntries(ways.map((way) => [way, {
         function: "tidies",
         params: { way },
-        timeout: "1500ms",
+        timeout: "1h",
       }])),
-      tidies_later: { timeout: "1500ms" },
+      tidies_later: { timeout: "1h" },
     }),
-    { killGraceMs: 10_000, workers: 6 },
+    { killGraceMs: 60_000, workers: 6, world: held.world },
   );
+  await Promise.all(
+    [...ways, "tidies_later"].map((name) =>
+      going.until((event) => event.type === "log" && event.task === name && event.text === "in")
+    ),
+  );
+  await held.comes(HOUR_MS);
+  const seen = await going.seen;
   for (const name of [...ways, "tidies_later"]) {
     const { outcome, because } = only(seen.result, name);
-    assert.deepEqual([outcome, because], ["timed_out", "it ran longer than its timeout of 1.5 s"], name);
+    assert.deepEqual([outcome, because], ["timed_out", "it ran longer than its timeout of 3600 s"], name);
     assert.deepEqual(printed(seen, name), ["in", "tidied True"], name);
   }
 });

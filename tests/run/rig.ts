@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -54,6 +54,36 @@ export const world: World = {
     },
   },
 };
+
+/** Times too long for a test: those of an hour, two and so on pass when the test says so, however busy the machine is. */
+export const HOUR_MS = 3_600_000;
+
+/** A world in which timers of some lengths come when the test says so, and all others as they do. */
+export class HeldTimers {
+  readonly world: World;
+  readonly #held = new Map<() => void, number>();
+
+  /** @param lengths Milliseconds; none may be more than half of the next. */
+  constructor(...lengths: readonly number[]) {
+    const { clock } = world;
+    // What is left of a deadline when somebody looks at it is a little less than the whole.
+    const lengthOf = (left: number) => lengths.find((ms) => left <= ms && left > ms / 2);
+    const after: World["clock"]["after"] = (left, act) => {
+      const ms = lengthOf(left);
+      if (ms === undefined) return clock.after(left, act);
+      this.#held.set(act, ms);
+      return () => void this.#held.delete(act);
+    };
+    this.world = { ...world, clock: { ...clock, after } };
+  }
+
+  /** Time for those that are held; where none is yet, for the first. */
+  async comes(ms: number): Promise<void> {
+    const due = () => [...this.#held].filter(([, length]) => length === ms).map(([act]) => act);
+    while (due().length === 0) await new Promise((done) => setTimeout(done, 5));
+    for (const act of due()) if (this.#held.delete(act)) act();
+  }
+}
 
 /** URL of a module in fixtures/run. */
 export function fixture(name: string): string {
@@ -105,14 +135,14 @@ export interface Going {
 export function start(source: Source, options: InnerOptions = {}): Going {
   const execution = inspectedRun(source, { killGraceMs: 200, world, ...options });
   const events: ExecutionEvent[] = [];
-  const waiting = new Set<() => void>();
+  const waiting = new Set<(event?: ExecutionEvent) => void>();
   let over = false;
   going++;
   const seen = (async (): Promise<Seen> => {
     try {
       for await (const event of execution) {
         events.push(event);
-        for (const look of waiting) look();
+        for (const look of waiting) look(event);
       }
       const result = await execution;
       const logs = events.filter((event) => event.type === "log").map(({ type: _, ...record }) => record);
@@ -127,15 +157,20 @@ export function start(source: Source, options: InnerOptions = {}): Going {
   seen.catch(() => {});
   const until = (fits: (event: ExecutionEvent) => boolean) =>
     new Promise<ExecutionEvent>((found, reject) => {
-      const look = () => {
-        const event = events.find(fits);
-        if (event === undefined && !over) return;
+      const missing = () => {
+        const last = JSON.stringify(events.slice(-10)).slice(-2_000);
+        reject(new Error(`The run has ended without this event, but with ${last}`));
+      };
+      const early = events.find(fits);
+      if (early !== undefined) return found(early);
+      if (over) return missing();
+      const look = (event?: ExecutionEvent) => {
+        if (event !== undefined && !fits(event)) return;
         waiting.delete(look);
-        if (event !== undefined) found(event);
-        else reject(new Error("The run has ended without this event"));
+        if (event === undefined) missing();
+        else found(event);
       };
       waiting.add(look);
-      look();
     });
   const says = (text: string) => until((event) => event.type === "log" && event.text === text);
   return { execution, seen, until, says };
@@ -175,12 +210,24 @@ export async function withFolder<T>(use: (folder: string) => Promise<T>): Promis
   }
 }
 
-/** Whether a file that a task writes on and on stands still, which proves that its thread is gone. */
+/** Until a task has written a file on which it writes on and on, after what is given. */
+export async function beats(file: string, after = ""): Promise<void> {
+  const text = () => existsSync(file) ? readFileSync(file, "utf8") : "";
+  while (text() === "" || text() === after) await new Promise((done) => setTimeout(done, 5));
+}
+
+/**
+ * Whether a file that a task writes on and on stands still, which proves that its thread is gone. Deno halts a thread without
+ * waiting until it is back from the system: what it is just writing may still come, once, and nothing after that.
+ */
 export async function standsStill(file: string): Promise<boolean> {
-  const before = readFileSync(file, "utf8");
-  assert.notEqual(before, "", "the task has not written anything");
-  await new Promise((done) => setTimeout(done, 60));
-  return readFileSync(file, "utf8") === before;
+  const same = async () => {
+    const before = readFileSync(file, "latin1");
+    assert.notEqual(before, "", "the task has not written anything");
+    await new Promise((done) => setTimeout(done, 60));
+    return readFileSync(file, "latin1") === before;
+  };
+  return await same() || (RUNTIME === "deno" && await same());
 }
 
 /** Runs a script of fixtures/run in a process of its own, on the runtime that runs the test. */

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { ExecutionEvent } from "../../src/run/execution.ts";
 import { PipelineError } from "../../src/model/problem.ts";
 import {
+  beats,
   fixture,
+  HeldTimers,
+  HOUR_MS,
   manifest,
   only,
   outcomes,
@@ -19,18 +22,27 @@ import {
   withFolder,
 } from "./rig.ts";
 
+/** How long a thread may leave an abort unanswered: held where it is to answer, since a busy machine may let it wait. */
+const DEAF_MS = 400;
+/** A grace that is over only where a thread hangs. */
+const PATIENT_MS = 60_000;
+
 test("a synchronous endless loop is stopped at its timeout, and its thread is gone", () =>
   withFolder(async (folder) => {
     const file = join(folder, "beat");
-    const seen = await see(
+    const held = new HeldTimers(HOUR_MS);
+    const going = start(
       manifest("wrong", {
-        loops: { params: { file }, timeout: "300ms" },
+        loops: { params: { file }, timeout: "1h" },
         fine: { needs: [{ task: "loops", on: "failure" }] },
       }),
-      { workers: 1, maxWorkers: 1 },
+      { workers: 1, maxWorkers: 1, world: held.world },
     );
+    await Promise.all([going.says("looping"), beats(file)]);
+    await held.comes(HOUR_MS);
+    const seen = await going.seen;
     const { outcome, because, worker } = only(seen.result, "loops");
-    assert.deepEqual([outcome, because], ["timed_out", "it ran longer than its timeout of 300 ms"]);
+    assert.deepEqual([outcome, because], ["timed_out", "it ran longer than its timeout of 3600 s"]);
     assert.deepEqual(printed(seen, "loops"), ["looping"]);
     assert.notEqual(only(seen.result, "fine").worker, worker);
     assert.ok(await standsStill(file));
@@ -40,12 +52,15 @@ test("a synchronous endless loop is stopped at its timeout, and its thread is go
 test("the outcome of a loop is told only when its thread stands still", () =>
   withFolder(async (folder) => {
     const file = join(folder, "beat");
+    const held = new HeldTimers(HOUR_MS);
     const going = start(
-      manifest("wrong", { loops: { params: { file }, timeout: "300ms" }, awaits: {} }, {
+      manifest("wrong", { loops: { params: { file }, timeout: "1h" }, awaits: {} }, {
         onFailure: "continue",
       }),
-      { workers: 2 },
+      { workers: 2, world: held.world },
     );
+    await Promise.all([going.says("looping"), beats(file)]);
+    await held.comes(HOUR_MS);
     await going.until((event) => event.type === "attempt.settled" && event.task === "loops");
     assert.ok(await standsStill(file));
     going.execution.cancel("seen");
@@ -59,7 +74,7 @@ test("a synchronous endless loop is stopped by a cancel, and its thread is gone"
       manifest("wrong", { loops: { params: { file } }, fine: { needs: [{ task: "loops", on: "any" }] } }),
       { workers: 1 },
     );
-    await going.says("looping");
+    await Promise.all([going.says("looping"), beats(file)]);
     going.execution.cancel("somebody wanted it");
     const { result, snapshot } = await going.seen;
     assert.ok(await standsStill(file));
@@ -73,13 +88,19 @@ test("a synchronous endless loop is stopped by a cancel, and its thread is gone"
 test("a task that ignores its signal is terminated after the grace", () =>
   withFolder(async (folder) => {
     const file = join(folder, "beat");
-    const seen = await see(
+    const held = new HeldTimers(DEAF_MS, HOUR_MS, 2 * HOUR_MS);
+    const going = start(
       manifest("wrong", {
-        ignores: { params: { file }, timeout: "300ms" },
+        ignores: { params: { file }, timeout: "2h" },
         fine: { needs: [{ task: "ignores", on: "failure" }] },
       }),
-      { workers: 1, maxWorkers: 1, killGraceMs: 150 },
+      { workers: 1, maxWorkers: 1, killGraceMs: HOUR_MS, world: held.world },
     );
+    await Promise.all([going.says("ignoring"), beats(file)]);
+    await held.comes(2 * HOUR_MS);
+    await going.says("heard, ignored");
+    await held.comes(HOUR_MS);
+    const seen = await going.seen;
     assert.equal(only(seen.result, "ignores").outcome, "timed_out");
     assert.ok(await standsStill(file));
     assert.deepEqual(printed(seen, "ignores"), ["ignoring", "heard, ignored"]);
@@ -88,22 +109,30 @@ test("a task that ignores its signal is terminated after the grace", () =>
 
 for (const task of ["honours", "tidies", "looks"]) {
   test(`a task that minds its signal has timed out, and its worker is kept: ${task}`, async () => {
-    const { result } = await see(
+    const held = new HeldTimers(DEAF_MS, HOUR_MS, 2 * HOUR_MS);
+    const going = start(
       manifest("wrong", {
-        [task]: { timeout: "300ms" },
+        [task]: { timeout: "2h" },
         fine: { needs: [{ task, on: "failure" }] },
       }),
-      { workers: 1, maxWorkers: 1, killGraceMs: 3_000 },
+      { workers: 1, maxWorkers: 1, killGraceMs: HOUR_MS, world: held.world },
     );
+    await going.says("waiting");
+    await held.comes(2 * HOUR_MS);
+    const { result } = await going.seen;
     const { outcome, because, value, worker } = only(result, task);
     assert.deepEqual([outcome, value], ["timed_out", undefined]);
-    assert.equal(because, "it ran longer than its timeout of 300 ms");
+    assert.equal(because, "it ran longer than its timeout of 7200 s");
     assert.equal(only(result, "fine").worker, worker);
   });
 }
 
 test("a task that minds its signal is cancelled, or has succeeded if it ends well", async () => {
-  const going = start(manifest("wrong", { honours: {}, tidies: {}, never: {} }), { workers: 3 });
+  const going = start(manifest("wrong", { honours: {}, tidies: {}, never: {} }), {
+    workers: 3,
+    killGraceMs: PATIENT_MS,
+    world: new HeldTimers(DEAF_MS).world,
+  });
   await going.until((event) => event.type === "log" && event.task === "honours");
   await going.until((event) => event.type === "log" && event.task === "tidies");
   await going.says("never");
@@ -115,7 +144,10 @@ test("a task that minds its signal is cancelled, or has succeeded if it ends wel
 });
 
 test("a synchronous task that ends after its timeout has timed out, without its value", async () => {
-  const { result } = await see(manifest("wrong", { slow: { timeout: "50ms" } }), { killGraceMs: 3_000 });
+  const { result } = await see(manifest("wrong", { slow: { timeout: "50ms" } }), {
+    killGraceMs: PATIENT_MS,
+    world: new HeldTimers(DEAF_MS).world,
+  });
   const { outcome, value, error, because } = only(result, "slow");
   assert.deepEqual([outcome, value, error], ["timed_out", undefined, undefined]);
   assert.equal(because, "it ran longer than its timeout of 50 ms");
@@ -178,7 +210,10 @@ test("an aborted signal cancels the run, also before it has begun", async () => 
 });
 
 test("a wait of the store ends when the run is cancelled", async () => {
-  const going = start(manifest("wrong", { awaits: {} }), { killGraceMs: 3_000 });
+  const going = start(manifest("wrong", { awaits: {} }), {
+    killGraceMs: PATIENT_MS,
+    world: new HeldTimers(DEAF_MS).world,
+  });
   await going.says("awaiting");
   going.execution.cancel("enough");
   const { result } = await going.seen;
@@ -268,10 +303,8 @@ test("heartbeats of a loop are written, so that standing still means something",
     const file = join(folder, "beat");
     const going = start(manifest("wrong", { loops: { params: { file } } }), { workers: 1 });
     await going.says("looping");
-    while (!existsSync(file) || readFileSync(file, "utf8") === "") {
-      await new Promise((done) => setTimeout(done, 5));
-    }
-    assert.ok(!await standsStill(file));
+    await beats(file);
+    await beats(file, readFileSync(file, "utf8"));
     going.execution.cancel("seen");
     await going.seen;
   }));

@@ -5,12 +5,21 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
-import { type Clock, systemClock } from "../../src/base/clock.ts";
 import type { Manifest } from "../../src/pipeline/document/manifest.ts";
 import type { WorkerData } from "../../src/pool/protocol.ts";
 import { names } from "../fixtures/run/vandal.ts";
 import { runCli, withFiles } from "../rig.ts";
-import { lastShared, manifest, only, RUNTIME, see, type Seen, start, world } from "../run/rig.ts";
+import {
+  HeldTimers,
+  HOUR_MS,
+  lastShared,
+  manifest,
+  only,
+  RUNTIME,
+  see,
+  type Seen,
+  start,
+} from "../run/rig.ts";
 
 const ONE = { workers: 1, maxWorkers: 1 };
 
@@ -26,29 +35,6 @@ function afterVandal(what: string, lies: boolean): Manifest {
       params: { text: "x".repeat(40_000) },
     },
   }, { onFailure: "continue" });
-}
-
-/** A real clock on which an hour passes when the test says so. */
-class HeldTimer {
-  #held: (() => void)[] = [];
-  readonly clock: Clock;
-
-  constructor(ms: number) {
-    this.clock = {
-      ...systemClock,
-      after: (left, act) => {
-        if (left < ms / 2 || left > ms) return systemClock.after(left, act);
-        this.#held.push(act);
-        return () => this.#held = this.#held.filter((other) => other !== act);
-      },
-    };
-  }
-
-  comes(): void {
-    const held = this.#held;
-    this.#held = [];
-    for (const act of held) act();
-  }
 }
 
 function assertUnharmed({ result }: Seen, what: string): void {
@@ -196,22 +182,25 @@ test("zeros in the outbox, cells that lie: the attempt has crashed, the others r
 });
 
 test("a cell that says without a reason that nothing is to start stops nothing for good", async () => {
+  const held = new HeldTimers(HOUR_MS);
   const going = start(
     manifest("vandal", {
       fine: {},
-      hangs: { params: { pieces: 1 }, timeout: "300ms" },
+      hangs: { params: { pieces: 1 }, timeout: "1h" },
       after: { export: "fine", needs: [{ task: "hangs", on: "failure" }] },
     }),
-    ONE,
+    { ...ONE, world: held.world },
   );
   await going.until((event) => event.type === "attempt.started");
   Atomics.store(lastShared().halt, 0, 1);
+  await going.until((event) => event.type === "attempt.started" && event.task === "hangs");
+  await held.comes(HOUR_MS);
   const { result } = await going.seen;
   assert.equal(only(result, "after").outcome, "succeeded");
 });
 
 test("an unfinished line is in the log when its thread is stopped, hangs, exits or is killed", async () => {
-  const hour = new HeldTimer(3_600_000);
+  const held = new HeldTimers(HOUR_MS);
   const going = start(
     manifest("vandal", {
       sync: { export: "hangs", params: { sync: true, pieces: 20_000 }, timeout: "1h" },
@@ -223,11 +212,11 @@ test("an unfinished line is in the log when its thread is stopped, hangs, exits 
       },
       exits: { needs: [{ task: "waits", on: "failure" }] },
     }),
-    { ...ONE, killGraceMs: 50, world: { ...world, clock: hour.clock } },
+    { ...ONE, killGraceMs: 50, world: held.world },
   );
   for (const task of ["sync", "waits"]) {
     await going.until((event) => event.type === "attempt.progressed" && event.task === task);
-    hour.comes();
+    await held.comes(HOUR_MS);
   }
   const { result, logs } = await going.seen;
   const told = (task: string) =>
