@@ -147,10 +147,10 @@ async function metricsOf(place: Pick<Place, "state">): Promise<string> {
 
 /** Asks until the answer is as wanted. */
 async function until<T>(look: () => T | Promise<T>, wanted: (seen: T) => boolean): Promise<T> {
-  for (const end = Date.now() + 30_000;;) {
+  for (const end = Date.now() + 120_000;;) {
     const seen = await look();
     if (wanted(seen)) return seen;
-    assert.ok(Date.now() < end, `Not in 30 s: ${JSON.stringify(seen)}`);
+    assert.ok(Date.now() < end, `Not in 2 minutes: ${JSON.stringify(seen)}`);
     await new Promise((later) => setTimeout(later, 20));
   }
 }

@@ -172,7 +172,7 @@ async function asked(url: string): Promise<string> {
   for (;;) {
     try {
       const { promise, reject } = Promise.withResolvers<never>();
-      const timer = setTimeout(() => reject(new Error("Late")), 1_000);
+      const timer = setTimeout(() => reject(new Error("Late")), 10_000);
       const answer = await Promise.race([fetch(url, { headers: { connection: "close" } }), promise])
         .finally(() => clearTimeout(timer));
       return await answer.text();

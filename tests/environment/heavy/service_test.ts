@@ -35,7 +35,7 @@ ok "a purge leaves nothing" "diff /t/before /t/after"
 export HOME=/root OUTRIDER_TOKEN=a-token-of-a-test
 (cd /tmp && exec /t/one gateway --port 8410 --db /tmp/gateway.db) >/t/gateway 2>&1 &
 gateway=$!
-within 40 "grep -q 'http://' /t/gateway"
+within 240 "grep -q 'http://' /t/gateway"
 export OUTRIDER_GATEWAY=http://127.0.0.1:8410
 sh /t/v1.sh --from /t/one --id probe-1 >/t/said 2>&1; ok "it installs and starts with a configuration" "[ $? = 0 ] && up"
 ok "as nobody in particular" "[ $(of Uid) -ge 61184 ]"
@@ -43,7 +43,7 @@ ok "without any capability" "[ $(of CapEff) = 0000000000000000 ] && [ $(of CapBn
 ok "with a filter of system calls" "[ $(of Seccomp) = 2 ]"
 ok "which may gain nothing" "[ $(of NoNewPrivs) = 1 ]"
 outrider submit /t/pipeline.outrider.json --to probe-1 >/t/said 2>&1
-ok "a pipeline that waits at the gateway is run, and its result is there" "[ $? = 0 ] && within 40 'outrider results | grep -q succeeded'"
+ok "a pipeline that waits at the gateway is run, and its result is there" "[ $? = 0 ] && within 240 'outrider results | grep -q succeeded'"
 
 mkdir -p /etc/systemd/system/outrider.service.d
 echo '[Service]
@@ -58,15 +58,15 @@ ok "one that lives and does not reach the gateway is refused" "[ $? = 1 ] && gre
 ok "and the version before reaches it" "within 40 'grep -q true /var/lib/outrider/gateway.json'"
 
 pid=$(show MainPID); kill -9 "$pid"
-ok "it comes back when it is killed" "within 30 'up && [ \$(show MainPID) != $pid ]'"
+ok "it comes back when it is killed" "within 240 'up && [ \$(show MainPID) != $pid ]'"
 before=$(readlink /opt/outrider/current); mkdir /opt/outrider/versions/bad; cp /t/dies /opt/outrider/versions/bad/outrider
 ln -sfn versions/bad /opt/outrider/current; basename "$before" >/opt/outrider/trial
-systemctl restart outrider; sleep 1
+systemctl restart outrider; within 240 up; sleep 1
 ok "a trial that a power cut has ended goes back before the start" "up && [ $(readlink /opt/outrider/current) = $before ]"
 systemctl stop outrider; ok "an end by SIGTERM is no failure" "[ $(show Result) = success ]"
 
 sed -i "s/^OUTRIDER_GATEWAY=.*/OUTRIDER_GATEWAY='nonsense'/" /etc/outrider.env
-systemctl start outrider; within 20 '! up'; sleep 3
+systemctl start outrider; within 240 '! up'; sleep 3
 ok "a wrong configuration is started once" "[ $(show ExecMainStatus) = 2 ] && [ $(show NRestarts) = 0 ] && [ $(systemctl is-active outrider) = failed ]"
 rm -r /etc/systemd/system/outrider.service.d
 sh /t/v1.sh --purge >/t/said 2>&1; list >/t/after; ok "a purge leaves nothing of all that" "diff /t/before /t/after"
