@@ -44,6 +44,9 @@ export type ResultHead = { readonly [Key in keyof Head]?: Head[Key] | undefined 
 /** A piece of the JSON has at least so many characters, but for the last. */
 const PIECE = 16_384;
 
+/** A text that is its own JSON, but for the quotes. */
+const PLAIN = /^[\w .:/-]*$/;
+
 /** Folds state records, one after the other, into the result; a record costs no more than a place in a list. */
 export class ResultFold {
   #head: Head = { run: "", pipeline: "", runtime: "", state: "running", startedAt: isoTime(0) };
@@ -124,7 +127,7 @@ export class ResultFold {
     let piece = `${JSON.stringify(head).slice(0, -1)},"tasks":{`;
     let separator = "\n";
     for (const [task, first] of this.#first) {
-      piece += `${separator}${JSON.stringify(task)}:[${attemptJson(first)}`;
+      piece += `${separator}${PLAIN.test(task) ? `"${task}"` : JSON.stringify(task)}:[${attemptJson(first)}`;
       const all = this.#all.get(task);
       if (all !== undefined) { for (let at = 1; at < all.length; at++) piece += `,${attemptJson(all[at]!)}`; }
       piece += "]";

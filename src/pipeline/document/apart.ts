@@ -101,11 +101,10 @@ class Reader {
     const indexOf = new Map<string, number>();
     do {
       const name = this.#key();
-      if (indexOf.has(name)) throw new SyntaxError(name);
       const first = name.charCodeAt(0);
       if (first >= 0x30 && first <= 0x39 && INDEX.test(name)) throw new SyntaxError(name);
       indexOf.set(name, names.length);
-      names.push(name);
+      if (names.push(name) !== indexOf.size) throw new SyntaxError(name);
       tasks.push(this.#task());
     } while (this.#goesOn(CLOSE_OBJECT));
     return { names, tasks, indexOf };

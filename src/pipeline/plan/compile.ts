@@ -184,7 +184,8 @@ function dependentsOf({ needs }: Draft, sequence: readonly number[], place: Int3
   const counts = new Int32Array(sequence.length);
   for (const each of needs) for (const need of each) counts[need.task = place[need.task]!]!++;
   // As long as it is: a list that grows keeps room for a dozen more.
-  const dependents = Array.from(counts, (count) => count === 0 ? NO_DEPENDENTS : new Array<number>(count));
+  const dependents: number[][] = [];
+  for (const count of counts) dependents.push(count === 0 ? NO_DEPENDENTS : new Array<number>(count));
   for (let index = sequence.length - 1; index >= 0; index--) {
     for (const { task } of needs[sequence[index]!]!) dependents[task]![--counts[task]!] = index;
   }
