@@ -155,6 +155,11 @@ test("pipelines as they are written are read so", () => {
   }
 });
 
+test("a key that is as long as tasks is another one", () => {
+  const document = { names: { a: {} }, tasks: { b: { needs: ["a"] } }, tisks: { c: 1 } };
+  assert.deepEqual(read(JSON.stringify(document)), document);
+});
+
 test("what is there twice, and what an object puts first, is left to who reads the text as a whole", () => {
   const cases = [
     '{"tasks": {"a": {}, "a": {}}}',
@@ -165,6 +170,8 @@ test("what is there twice, and what an object puts first, is left to who reads t
     '{"tasks": {"a": {}}, "x": {"y": 1, "y": 2}}',
     '{"tasks": {"a": {"p": [{"x": 1, "x": 2}]}}}',
     '{"tasks": {"b": {}, "7": {}}}',
+    '{"tasks": {"b": {}, "0": {}}}',
+    '{"tasks": {"b": {}, "9": {}}}',
     '{"tasks": {}}',
     '{"tasks": []}',
     '{"tasks": {"a": []}}',

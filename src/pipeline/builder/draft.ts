@@ -9,9 +9,9 @@ import { MAX_NAME_LENGTH, NameFinder, nameProblem, spellingProblem } from "../do
 import type { On } from "../../model/outcome.ts";
 import { placeOf, type Problem, show } from "../../model/problem.ts";
 
-/** A need whose task is known. It becomes one of the plan, so that there is one object for it. */
+/** A need whose task is known. */
 export interface DraftNeed {
-  task: number;
+  readonly task: number;
   readonly on: On;
   readonly as: string;
 }
@@ -118,6 +118,8 @@ class Reader {
   readonly #finder: NameFinder;
   readonly #plainOn: On;
   readonly #problems: Problem[];
+  /** By task that is needed: the need that is its name alone, which is the same for all who have it. */
+  readonly #plain: (DraftNeed | undefined)[];
   /** The needs of the task that is being read. */
   readonly #found: DraftNeed[] = [];
 
@@ -127,6 +129,7 @@ class Reader {
     this.#finder = new NameFinder(names);
     this.#plainOn = plainOn;
     this.#problems = problems;
+    this.#plain = new Array<DraftNeed | undefined>(names.length).fill(undefined);
   }
 
   needs(task: unknown, index: number): readonly DraftNeed[] {
@@ -192,7 +195,7 @@ class Reader {
         `Task ${show(name)} needs itself: remove this need`,
       );
     }
-    if (plain) return { task, on: this.#plainOn, as: name };
+    if (plain) return this.#plain[task] ??= { task, on: this.#plainOn, as: this.#names[task]! };
     const { as: given, on = this.#plainOn } = need as Partial<DraftNeed>;
     const message = spellingProblem(given);
     if (message !== undefined) this.#report(`${this.#placeOf(index, at)}.as`, message);

@@ -20,7 +20,7 @@ import { kindOf, runsOnWorkers } from "../kinds/list.ts";
 import type { Whereabouts } from "../kinds/kind.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "../document/params.ts";
-import type { Plan, PlanEdge, PlanLoop, PlanRequires, PlanRetry, PlanTask } from "./plan.ts";
+import type { Plan, PlanEdge, PlanLoop, PlanNeed, PlanRequires, PlanRetry, PlanTask } from "./plan.ts";
 import { isolationProblems } from "./isolation.ts";
 import { endlessSyncs } from "./sync_cycles.ts";
 import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
@@ -116,7 +116,6 @@ function tellCycle(
 
 interface Parts {
   readonly list: TaskList;
-  /** It is used up: its needs become the plan's. */
   readonly draft: Draft;
   readonly sequence: readonly number[];
   readonly around: Whereabouts;
@@ -126,7 +125,8 @@ interface Parts {
 function build(manifest: Manifest, { list, draft, sequence, around, loops }: Parts): Plan {
   const place = new Int32Array(sequence.length);
   for (let index = 0; index < sequence.length; index++) place[sequence[index]!] = index;
-  const dependents = dependentsOf(draft, sequence, place);
+  const needs = needsOf(draft, sequence, place);
+  const dependents = dependentsOf(needs);
   const runs = new PlannedRuns(around);
   const tasks = sequence.map((written, index): PlanTask & { rank: number } => {
     const task = list.tasks[written] as ManifestTask;
@@ -134,7 +134,7 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
       index,
       name: draft.names[written]!,
       run: runs.of(task),
-      needs: draft.needs[written]!,
+      needs: needs[index]!,
       dependents: dependents[index]!,
       join: task.join ?? "all",
       retry: retryOf(task.retry),
@@ -175,19 +175,28 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
   };
 }
 
-/**
- * The dependents of each task, ascending. The draft's needs refer to places in the plan from now on.
- *
- * @param place Of each task that is written, in the plan.
- */
-function dependentsOf({ needs }: Draft, sequence: readonly number[], place: Int32Array): readonly number[][] {
-  const counts = new Int32Array(sequence.length);
-  for (const each of needs) for (const need of each) counts[need.task = place[need.task]!]!++;
+/** The needs of each task of the plan. @param place Of each task that is written, in the plan. */
+function needsOf(
+  { needs }: Draft,
+  sequence: readonly number[],
+  place: Int32Array,
+): readonly (readonly PlanNeed[])[] {
+  // Most pipelines are written in an order already.
+  if (place.every((at, written) => at === written)) return needs;
+  return sequence.map((written) =>
+    needs[written]!.map(({ task, on, as }) => ({ task: place[task]!, on, as }))
+  );
+}
+
+/** The dependents of each task, ascending. */
+function dependentsOf(needs: readonly (readonly PlanNeed[])[]): readonly number[][] {
+  const counts = new Int32Array(needs.length);
+  for (const each of needs) for (const { task } of each) counts[task]!++;
   // As long as it is: a list that grows keeps room for a dozen more.
   const dependents: number[][] = [];
   for (const count of counts) dependents.push(count === 0 ? NO_DEPENDENTS : new Array<number>(count));
-  for (let index = sequence.length - 1; index >= 0; index--) {
-    for (const { task } of needs[sequence[index]!]!) dependents[task]![--counts[task]!] = index;
+  for (let index = needs.length - 1; index >= 0; index--) {
+    for (const { task } of needs[index]!) dependents[task]![--counts[task]!] = index;
   }
   return dependents;
 }
