@@ -3,7 +3,7 @@
  * Must not know what they are used for.
  * Invariant: a limit that can't be read is none; what is told is never more than the machine has.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
 
 /** Where the system tells. Replaced in tests. */
@@ -21,6 +21,8 @@ export interface AllowanceFiles {
 /** The system as it is. */
 export const systemFiles: AllowanceFiles = {
   read: (path) => {
+    // Most are not there, and an error costs Deno several times as much as a file.
+    if (!existsSync(path)) return undefined;
     try {
       return readFileSync(path, "utf8");
     } catch {
@@ -40,7 +42,7 @@ const NO_LIMIT = 2 ** 60;
 /** Logical cores that this process may use, at least 1: those of its quota, rounded up, where there are fewer. */
 export function coresAllowed({ read, cores }: AllowanceFiles = systemFiles): number {
   let least = cores;
-  for (const folder of foldersOf(read)) {
+  for (const folder of foldersOf(read, "cpu")) {
     const quota = quotaOf(read, folder);
     if (quota !== undefined) least = Math.min(least, quota);
   }
@@ -49,7 +51,7 @@ export function coresAllowed({ read, cores }: AllowanceFiles = systemFiles): num
 
 /** Bytes of memory that this process may have, with all others of its container: those that the machine has, or a group's least. */
 export function memoryAllowed({ read, total }: AllowanceFiles = systemFiles): number {
-  const limits = foldersOf(read).map((folder) => limitOf(read, folder)).filter((limit) =>
+  const limits = foldersOf(read, "memory").map((folder) => limitOf(read, folder)).filter((limit) =>
     limit !== undefined
   );
   return Math.min(total, ...limits);
@@ -59,7 +61,7 @@ export function memoryAllowed({ read, total }: AllowanceFiles = systemFiles): nu
 export function freeMemory({ read, free }: AllowanceFiles = systemFiles): number {
   const told = /^MemAvailable:\s+(\d+) kB$/m.exec(read("/proc/meminfo") ?? "")?.[1];
   let least = told === undefined ? free() : Number(told) * 1024;
-  for (const folder of foldersOf(read)) {
+  for (const folder of foldersOf(read, "memory")) {
     const left = leftIn(read, folder);
     if (left !== undefined) least = Math.min(least, left);
   }
@@ -68,29 +70,29 @@ export function freeMemory({ read, free }: AllowanceFiles = systemFiles): number
 
 type Read = AllowanceFiles["read"];
 
-/** Folders of the groups that this process is in, and of those above: each may have a limit. */
-function foldersOf(read: Read): string[] {
+/** Folders of the groups that this process is in for a controller, and of those above: each may have a limit. */
+function foldersOf(read: Read, controller: "cpu" | "memory"): string[] {
   const folders: string[] = [];
   for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {
     const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
     if (controllers === undefined || path === undefined) continue;
-    const own = controllers.split(",");
-    if (controllers !== "" && !own.includes("cpu") && !own.includes("memory")) continue;
-    const roots = controllers === "" ? [GROUPS] : own.map((controller) => `${GROUPS}/${controller}`);
+    if (controllers !== "" && !controllers.split(",").includes(controller)) continue;
+    const root = controllers === "" ? GROUPS : `${GROUPS}/${controller}`;
     // A path from outside of the container is not there; its root is the group then.
     const parts = path.split("/").filter((part) => part !== "");
-    for (const root of roots) {
-      for (let depth = parts.length; depth >= 0; depth--) {
-        folders.push([root, ...parts.slice(0, depth)].join("/"));
-      }
+    for (let depth = parts.length; depth >= 0; depth--) {
+      folders.push([root, ...parts.slice(0, depth)].join("/"));
     }
   }
   return [...new Set(folders)];
 }
 
 function quotaOf(read: Read, folder: string): number | undefined {
-  const [quota, period] = read(`${folder}/cpu.max`)?.split(/\s+/) ??
-    [read(`${folder}/cpu.cfs_quota_us`), read(`${folder}/cpu.cfs_period_us`)];
+  const old = () => {
+    const quota = read(`${folder}/cpu.cfs_quota_us`);
+    return quota === undefined ? [] : [quota, read(`${folder}/cpu.cfs_period_us`)];
+  };
+  const [quota, period] = read(`${folder}/cpu.max`)?.split(/\s+/) ?? old();
   const share = Number(quota) / Number(period);
   return share > 0 && Number.isFinite(share) ? share : undefined;
 }

@@ -4,9 +4,9 @@
  * Invariant: nothing is started, and no device is opened.
  */
 import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
 import { platform } from "node:os";
 import { delimiter, resolve } from "node:path";
+import { promises } from "./builtin.ts";
 
 /** What Windows puts behind a name that has no ending, unless `PATHEXT` says otherwise. */
 const ENDINGS = ".COM;.EXE;.BAT;.CMD";
@@ -36,6 +36,7 @@ export async function findProgram(
 
 async function isProgram(path: string): Promise<boolean> {
   try {
+    const { access, stat } = promises();
     if (!(await stat(path)).isFile()) return false;
     await access(path, constants.X_OK);
     return true;
@@ -47,7 +48,7 @@ async function isProgram(path: string): Promise<boolean> {
 /** Whether there is a device at a path. */
 export async function isDevice(path: string): Promise<boolean> {
   try {
-    const about = await stat(path);
+    const about = await promises().stat(path);
     return about.isCharacterDevice() || about.isBlockDevice();
   } catch {
     return false;

@@ -4,7 +4,6 @@
  * Invariant: no file is ever left half written.
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { arch, platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -22,6 +21,7 @@ import type {
   ThreadOptions,
 } from "./port.ts";
 import type { Listen } from "./serve.ts";
+import { promises } from "./builtin.ts";
 import { newMark } from "./marks.ts";
 import { stopOffspring } from "./offspring.ts";
 import { cover, givenTo, valuesOf } from "./process_memory.ts";
@@ -99,9 +99,9 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     sha256: async () => (await import("./digest.ts")).sha256Digest(),
     list,
     makeFolder,
-    rename: (from, to) => rename(from, to),
+    rename: (from, to) => promises().rename(from, to),
     remove: async (path) => {
-      await rm(path, { recursive: true, force: true });
+      await promises().rm(path, { recursive: true, force: true });
       passed(path);
     },
     isBuiltin,
@@ -121,7 +121,7 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     stopMarked: stopOffspring,
     makeTempFiles,
     makeTempFolder: async () => {
-      const folder = await mkdtemp(join(tmpdir(), "outrider-"));
+      const folder = await promises().mkdtemp(join(tmpdir(), "outrider-"));
       passing(folder);
       return folder;
     },
@@ -309,6 +309,7 @@ function writeText(path: string, text: string, mode = 0o666): Promise<void> {
 }
 
 async function makeFolder(path: string, mode?: number): Promise<void> {
+  const { chmod, mkdir } = promises();
   await mkdir(path, { recursive: true, ...(mode !== undefined && { mode }) });
   if (mode !== undefined) await chmod(path, mode);
 }
@@ -325,7 +326,7 @@ function onParentGone(listener: () => void): void {
 
 async function list(folder: string): Promise<string[]> {
   try {
-    return (await readdir(folder)).sort();
+    return (await promises().readdir(folder)).sort();
   } catch (error) {
     if ((error as { code?: unknown }).code === "ENOENT") return [];
     throw error;

@@ -4,8 +4,9 @@
  * Invariant: only regular files are opened; what `sync` has told is on the disk, name and all, after `syncFolder`.
  */
 import { constants } from "node:fs";
-import { type FileHandle, open, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import type { Bytes } from "../base/bytes.ts";
+import { promises } from "./builtin.ts";
 import type { FileAbout, OpenFile, OpenHow } from "./port.ts";
 
 const FLAGS: Readonly<Record<OpenHow, number>> = {
@@ -16,7 +17,7 @@ const FLAGS: Readonly<Record<OpenHow, number>> = {
 
 /** Opens a regular file. @throws {Error} If it can't be opened, or is none. */
 export async function openFile(path: string, how: OpenHow, mode: number = 0o666): Promise<OpenFile> {
-  const file = await open(path, FLAGS[how], mode);
+  const file = await promises().open(path, FLAGS[how], mode);
   try {
     if ((await file.stat()).isFile()) return opened(file);
   } catch (error) {
@@ -49,7 +50,7 @@ function opened(file: FileHandle): OpenFile {
 /** What is told of a file or folder; nothing if there is none. */
 export async function aboutFile(path: string): Promise<FileAbout | undefined> {
   try {
-    const about = await stat(path);
+    const about = await promises().stat(path);
     return { size: about.size, isFile: about.isFile(), isFolder: about.isDirectory() };
   } catch (error) {
     const { code } = error as { readonly code?: unknown };
@@ -62,7 +63,7 @@ export async function aboutFile(path: string): Promise<FileAbout | undefined> {
 export async function syncFolder(path: string): Promise<void> {
   let folder: FileHandle;
   try {
-    folder = await open(path, constants.O_RDONLY);
+    folder = await promises().open(path, constants.O_RDONLY);
   } catch (error) {
     if (["EISDIR", "EPERM", "EACCES"].includes(String((error as { code?: unknown }).code))) return;
     throw error;

@@ -4,9 +4,9 @@
  * Invariant: nothing is forced to the disk: what is there for one program is of no use after a power cut.
  */
 import { lstatSync, mkdtempSync, readdirSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promises } from "./builtin.ts";
 import { passing } from "./passing.ts";
 import type { TempFiles } from "./port.ts";
 
@@ -36,7 +36,7 @@ export function makeTempFiles(texts: Readonly<Record<string, string>>): TempFile
         rmdirSync(folder);
       } catch {
         // The program has put folders or many files into it, or has taken it away.
-        await rm(folder, { recursive: true, force: true });
+        await promises().rm(folder, { recursive: true, force: true });
       }
       forget();
     },

@@ -124,6 +124,12 @@ test("a run reads a handful of files of the package, and the worker's program is
     }
   }
   assert.ok(read.size > 5 && read.size <= 20, [...read].join("\n"));
+  for (const file of read) {
+    const taken = readFileSync(file, "utf8").match(
+      /getBuiltinModule\("node:(?:net|http|crypto|vm|child_process|fs\/promises)"\)/,
+    );
+    assert.equal(taken, null, `${file} has what no run of functions needs`);
+  }
   assert.match(readFileSync(join(dist, "cli.js"), "utf8"), /new URL\("\.\/worker\.js", import\.meta\.url\)/);
   assert.equal(readFileSync(join(dist, "worker.js"), "utf8"), workerCode);
 });

@@ -20,9 +20,11 @@ export function growing(ms: number): string {
   return ms < 999.5 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : span(ms);
 }
 
+const PLAIN = /^[\x20-\x7e]*$/;
+
 /** How many columns a text takes. */
 export function width(text: string): number {
-  return widthOf(text).width;
+  return PLAIN.test(text) ? text.length : widthOf(text).width;
 }
 
 /** The text with spaces up to a width. */

@@ -2,8 +2,8 @@
  * Owns what is Bun's own: its name, and how it serves an app; `exit` is the end of the thread there. It enforces no heap cap.
  * Must not know the other adapters.
  */
-import { readFile } from "node:fs/promises";
 import process from "node:process";
+import { promises } from "../builtin.ts";
 import { itself, nodeCompatible, passedOn } from "../node_compat.ts";
 import type { InsideName, Runtime } from "../port.ts";
 import type { Listen } from "../serve.ts";
@@ -29,7 +29,7 @@ export function bun(): Runtime {
     asBun: () => ({ command: [process.execPath], env: { BUN_BE_BUN: "1" } }),
     inside: async (name) => {
       const path = (globalThis as { readonly [INSIDE]?: Inside })[INSIDE]?.[name];
-      return path === undefined ? undefined : await readFile(path, "utf8");
+      return path === undefined ? undefined : await promises().readFile(path, "utf8");
     },
     startThread: (options) => startWorkerThread(options),
   });
