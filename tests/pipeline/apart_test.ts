@@ -111,9 +111,9 @@ test("what is read is what JSON.parse reads, with nothing there twice", () => {
     fc.property(texts, (text) => {
       if (agrees(text)) read++;
     }),
-    { numRuns: 1_000, seed: SEED },
+    { numRuns: 600, seed: SEED },
   );
-  assert.ok(read > 100, `${read}`);
+  assert.ok(read > 60, `${read}`);
 });
 
 test("a text that is broken anywhere is not read", () => {
@@ -128,7 +128,7 @@ test("a text that is broken anywhere is not read", () => {
       const place = at % (text.length + 1);
       agrees(text.slice(0, place) + insert + text.slice(place + cut));
     }),
-    { numRuns: 1_000, seed: SEED },
+    { numRuns: 600, seed: SEED },
   );
 });
 

@@ -113,6 +113,65 @@ const task = rarelyOdd(some({
   requires: rarelyOdd(fc.constant({ commands: ["ping"] })),
 }));
 
+test("of each key, what is plain passes the schema, and what passes is plain where it is usual", () => {
+  const names = ["a", "a b", "x".repeat(200), "x".repeat(201), "", 5, null, undefined, ["a"], {}];
+  const durations = ["5s", "0s", "1.5m", "577h", "5 s", 0, -0, 1, -1, 5.5, NaN, 2e9, 3e9, null, [], true];
+  const whole = [1, 0, 2, 1.5, -1, 1_000_000, 1_000_001, NaN, Infinity, "1", null];
+  const others = [null, 5, "x", "all", "thread", "rerun", true, [], {}, [[]], new Date(0)];
+  const needs = [
+    ...names,
+    ...names.map((task) => ({ task })),
+    ...names.map((as) => ({ task: "a", as })),
+    ...["any", "success", "failure", "x", null, 1].map((on) => ({ task: "a", on })),
+    { on: "any" },
+    { task: "a", x: 1 },
+    [],
+  ];
+  const runs = [
+    ...names.map((module) => ({ module })),
+    ...names.map((exported) => ({ module: "./a.ts", export: exported })),
+    { module: "./a.ts", x: 1 },
+    { module: "x".repeat(LIMITS.module) },
+    { module: "x".repeat(LIMITS.module + 1) },
+    ...[[], ["a"], ["a", ""], ["a\0"], ["a", 5], "a", ["x".repeat(LIMITS.argument + 1)]].map((command) => ({
+      command,
+    })),
+    { command: ["a"], x: 1 },
+    { command: new Array<string>(LIMITS.arguments + 1).fill("a") },
+  ];
+  const texts = ["", "d".repeat(LIMITS.description), "d".repeat(LIMITS.description + 1)];
+  const tasks: readonly Readonly<Record<string, unknown>>[] = [
+    ...[...runs, ...others].map((run) => ({ run })),
+    ...[
+      ...needs.map((need) => [need]),
+      ["a", 5],
+      new Array<string>(LIMITS.needsOfTask + 1).fill("a"),
+      ...others,
+    ]
+      .map((needs) => ({ needs })),
+    ...[...durations, ...others].flatMap((ms) => [{ timeout: ms }, { estimate: ms }]),
+    ...durations.flatMap((ms) => [{ retry: { delay: ms } }, { retry: { maxDelay: ms } }]),
+    ...whole.map((attempts) => ({ retry: { attempts } })),
+    ...others.flatMap((value) =>
+      ["retry", "params", "join", "allowFailure", "fresh", "isolation", "onLost", "description", "x"]
+        .map((key) => ({ [key]: value }))
+    ),
+    ...["any", "process", "fail", false, ...texts].flatMap((value) =>
+      ["join", "fresh", "isolation", "onLost", "description"].map((key) => ({ [key]: value }))
+    ),
+    { retry: { x: 1 } },
+  ];
+  for (const each of tasks) {
+    const text = JSON.stringify(each, (_, value) => value === undefined ? "(undefined)" : value);
+    const look = new PlainTasks();
+    const right = safeParse(taskSchema, each).success;
+    const plain = look.has(each);
+    assert.equal(look.has(each), plain, text.slice(0, 100));
+    // What is there and undefined is left to the schema.
+    if (plain || !text.includes("(undefined)")) assert.equal(plain, right, text.slice(0, 100));
+  }
+});
+
 test("what is plain passes the schema", () => {
   let plain = 0;
   fc.assert(
@@ -125,9 +184,9 @@ test("what is plain passes the schema", () => {
         assert.ok(safeParse(taskSchema, each).success, JSON.stringify(each));
       }
     }),
-    { numRuns: 1_500, seed: SEED },
+    { numRuns: 200, seed: SEED },
   );
-  assert.ok(plain > 50, `${plain}`);
+  assert.ok(plain > 5, `${plain}`);
 });
 
 test("the check says the same whether a task is plain or not", () => {
@@ -143,7 +202,7 @@ test("the check says the same whether a task is plain or not", () => {
       assert.equal(manifest !== undefined, right);
       assert.equal(problems.length === 0, right);
     }),
-    { numRuns: 500, seed: SEED },
+    { numRuns: 200, seed: SEED },
   );
 });
 
