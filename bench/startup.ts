@@ -20,6 +20,13 @@ const TARGET_MS = 60;
 const SCRIPT = runtime.name === "deno" ? ["run", "-A"] : [];
 const NOTHING = runtime.name === "deno" ? ["eval", "0"] : ["-e", "0"];
 
+/** The least that a run can take: a thread of the kind that tasks run on says a word, and the process ends. */
+const THREAD = `import process from "node:process";
+import { Worker } from "node:worker_threads";
+const code = 'import { parentPort } from "node:worker_threads"; parentPort.postMessage(1);';
+new Worker(new URL("data:text/javascript;base64," + btoa(code))).on("message", () => process.exit(0));
+`;
+
 /** Time of a whole process, in milliseconds. @throws {Error} If it fails. */
 function timeOf(args: readonly string[]): number {
   const began = performance.now();
@@ -38,8 +45,10 @@ try {
   const pipeline = join(folder, "pipeline.json");
   const tasks = { hello: { run: { module: "./task.js", export: "hello" } } };
   writeFileSync(pipeline, JSON.stringify({ outrider: 1, name: "one-task", tasks }));
+  writeFileSync(join(folder, "thread.mjs"), THREAD);
   const kinds: [string, string[]][] = [
     ["start: the runtime alone", NOTHING],
+    ["start: the runtime and one thread", [...SCRIPT, join(folder, "thread.mjs")]],
     ["start: outrider run, from the sources", [...SCRIPT, join(ROOT, "src/cli/main.ts"), "run", pipeline]],
   ];
   const notes: string[] = [];
@@ -57,7 +66,7 @@ try {
       how: `${how}; ${args === NOTHING ? args.join(" ") : "one task, no terminal"}`,
     })
   );
-  const built = times[2];
+  const built = times[3];
   if (built !== undefined) {
     const more = built.map((ms, round) => ms - times[0]![round]!);
     figures.push(figure("start: outrider run, built, over the runtime alone", more, {
