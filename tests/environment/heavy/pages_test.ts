@@ -4,14 +4,18 @@
  * gateway of the test's own. What starts the service there is tried in service_test.ts: here it is started by hand.
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { startCli, urlOf } from "../../rig.ts";
-import { ROOT as SUPERUSER, testWith } from "../../system.ts";
+import { CACHE } from "../../../tools/compile.ts";
+import { leaveOut, programPath, ROOT as SUPERUSER, testWith } from "../../system.ts";
+import { serveApt } from "./apt_mirror.ts";
 import { TARGET, World } from "./installer_rig.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -37,8 +41,10 @@ async function withPage(
     readonly folder: string;
     readonly world: World;
     /** Carries out a command of the page. @returns What it wrote. */
-    readonly run: (command: string) => string;
+    readonly run: (command: string, env?: Readonly<Record<string, string>>) => Promise<string>;
     readonly gateway: string;
+    /** A folder with programs that come before the system's. */
+    readonly bin: string;
   }) => Promise<void> | void,
 ): Promise<void> {
   const [base, world] = [fs.mkdtempSync(join(tmpdir(), "outrider-page-")), new World()];
@@ -75,33 +81,61 @@ async function withPage(
   ]);
   try {
     const url = await urlOf(gateway);
-    const run = (command: string): string => {
+    const run = (command: string, env: Readonly<Record<string, string>> = {}): Promise<string> => {
       const text = command.replaceAll("GATEWAY", url).replace(
         new RegExp(`(OUTRIDER_)${url}`, "g"),
         "$1GATEWAY",
       )
         .replaceAll(/linux-(arm64|x64)/g, TARGET);
-      const { status, stdout, stderr } = spawnSync("sh", ["-c", text], {
+      const options = {
         cwd: folder,
-        encoding: "utf8",
         env: {
           ...process.env,
           PATH: `${bin}:${process.env["PATH"]}`,
           OUTRIDER_TOKEN_FILE: join(folder, "token"),
+          ...env,
         },
-        timeout: 100_000,
+        timeout: 200_000,
         killSignal: "SIGKILL",
-      });
-      assert.equal(status, 0, `${text}\n${stdout}${stderr}`);
-      return stdout;
+      } as const;
+      return new Promise((said, failed) =>
+        execFile("sh", ["-c", text], options, (error, stdout, stderr) => {
+          if (error === null) said(stdout);
+          else failed(new Error(`${text}\n${stdout}${stderr}`, { cause: error }));
+        })
+      );
     };
-    await work({ commands: commandsOf(heading), folder, world, run, gateway: url });
+    await work({ commands: commandsOf(heading), folder, world, run, gateway: url, bin });
   } finally {
     gateway.kill("SIGTERM");
     await gateway.ended;
     world.remove();
     fs.rmSync(base, { recursive: true, force: true });
   }
+}
+
+/** Debian's registry on this machine. @returns Where it is, and what ends it. */
+async function startRegistry(folder: string): Promise<[host: string, stop: () => Promise<void>]> {
+  const port = await new Promise<number>((found) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => found(port));
+    });
+  });
+  const file = join(folder, "registry.yml");
+  fs.writeFileSync(
+    file,
+    `version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: ${folder}/images\nhttp:\n  addr: 127.0.0.1:${port}\n`,
+  );
+  const registry = spawn(programPath("docker-registry")!, ["serve", file], { stdio: "ignore" });
+  const gone = new Promise<void>((over) => registry.on("close", () => over()));
+  while (!await fetch(`http://127.0.0.1:${port}/v2/`).then(({ ok }) => ok, () => false)) {
+    await new Promise((next) => setTimeout(next, 50));
+  }
+  return [`127.0.0.1:${port}`, async () => {
+    registry.kill();
+    await gone;
+  }];
 }
 
 /** Starts by hand what a service would, and waits for its run to be over. */
@@ -120,11 +154,11 @@ for (const heading of ["A Raspberry Pi", "A server"]) {
     [SUPERUSER, "busybox", "curl"],
     `pages: ${heading}: from nothing to a result in five commands`,
     () =>
-      withPage(heading, ({ commands, world, run }) => {
+      withPage(heading, async ({ commands, world, run }) => {
         const results = commands.at(-1)!;
-        for (const command of commands.slice(0, -1)) run(command);
+        for (const command of commands.slice(0, -1)) await run(command);
         startByHand(world);
-        assert.match(run(results), /device-check.*succeeded|succeeded.*device-check/);
+        assert.match(await run(results), /device-check.*succeeded|succeeded.*device-check/);
         assert.equal(fs.statSync(join(world.path, "etc/outrider.env")).mode & 0o777, 0o600);
       }),
   );
@@ -134,8 +168,8 @@ testWith(
   [SUPERUSER, "busybox", "curl"],
   "pages: A cloud VM: its user data installs what sends a result",
   () =>
-    withPage("A cloud VM", ({ commands, folder, world, run }) => {
-      for (const command of commands.slice(0, -1)) run(command);
+    withPage("A cloud VM", async ({ commands, folder, world, run }) => {
+      for (const command of commands.slice(0, -1)) await run(command);
       const data = join(folder, "user-data");
       // The least that a cloud takes.
       assert.ok(fs.statSync(data).size < 16_384, `${fs.statSync(data).size} bytes`);
@@ -145,7 +179,7 @@ testWith(
       const { code, stdout, stderr } = world.run(["/t/user-data"]);
       assert.equal(code, 0, stdout + stderr);
       startByHand(world);
-      assert.match(run(commands.at(-1)!), /succeeded/);
+      assert.match(await run(commands.at(-1)!), /succeeded/);
     }),
 );
 
@@ -153,9 +187,85 @@ testWith(
   [],
   "pages: A laptop: the executable sends a result",
   () =>
-    withPage("A laptop", ({ commands, run }) => {
-      for (const command of commands.slice(0, -1)) run(command);
-      assert.match(run(commands.at(-1)!), /succeeded/);
+    withPage("A laptop", async ({ commands, run }) => {
+      for (const command of commands.slice(0, -1)) await run(command);
+      assert.match(await run(commands.at(-1)!), /succeeded/);
+    }),
+);
+
+/** How Podman runs a container on this machine, if it does: a container's own world lets it do less than a machine's. */
+function podmanHere(folder: string): readonly string[] | undefined {
+  const conf = join(folder, "containers.conf");
+  fs.writeFileSync(conf, '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n');
+  process.env["CONTAINERS_CONF"] = conf;
+  const engine = [
+    "--root",
+    join(folder, "store"),
+    "--runroot",
+    join(folder, "run"),
+    "--storage-driver",
+    "vfs",
+  ];
+  const podman = programPath("podman")!;
+  const own = [...engine, "--cgroup-manager", "cgroupfs"];
+  const pulled = spawnSync(podman, [...own, "pull", "oci:out/probe.oci"], { cwd: folder, encoding: "utf8" });
+  assert.equal(pulled.status, 0, pulled.stderr);
+  return [["--runtime", "runc"], ["--runtime", "crun"]].map((runtime) => [...own, ...runtime]).find((each) =>
+    spawnSync(podman, [...each, "run", "--rm", "--network", "host", pulled.stdout.trim(), "--version"])
+      .status === 0
+  );
+}
+
+testWith(
+  ["podman", "skopeo", "docker-registry"],
+  "pages: An image: pushed to a registry, run by Podman read-only and without rights, it sends a result",
+  () =>
+    withPage("An image", async ({ commands, folder, run, bin, gateway }) => {
+      const mirror = await serveApt(["ca-certificates", "libc6"]);
+      const [host, stop] = await startRegistry(folder);
+      const cache = join(folder, "cache");
+      fs.mkdirSync(cache);
+      fs.symlinkSync(CACHE, join(cache, "outrider"));
+      const text = (command: string) =>
+        command.replaceAll("https://GATEWAY", gateway).replaceAll("REGISTRY", host);
+      const env = { OUTRIDER_DEBIAN_MIRROR: mirror.url, XDG_CACHE_HOME: cache, OUTRIDER_TOKEN: TOKEN };
+      let engine: readonly string[] | undefined;
+      try {
+        const [init, build, copy, start, results] = commands.map(text) as [
+          string,
+          string,
+          string,
+          string,
+          string,
+        ];
+        await run(init);
+        // One platform of the two: the other takes as long, and is tried in oci_test.ts.
+        const file = join(folder, "environment.json");
+        const environment = JSON.parse(fs.readFileSync(file, "utf8"));
+        fs.writeFileSync(file, JSON.stringify({ ...environment, targets: [TARGET] }));
+        await run(build, env);
+        const plain = (name: string, line: string) =>
+          fs.writeFileSync(join(bin, name), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+        // A registry of this machine, without TLS.
+        plain("skopeo", `shift; exec '${programPath("skopeo")}' copy --dest-tls-verify=false "$@"`);
+        await run(copy, env);
+        engine = podmanHere(folder);
+        if (engine === undefined) {
+          return leaveOut("pages: An image: Podman", ["container that Podman may start"]);
+        }
+        plain(
+          "docker",
+          `shift; exec '${programPath("podman")}' ${
+            engine.map((each) => `'${each}'`).join(" ")
+          } run --network host --tls-verify=false "$@"`,
+        );
+        await run(start, env);
+        assert.match(await run(results), /device-check.*succeeded|succeeded.*device-check/);
+      } finally {
+        if (engine) spawnSync(programPath("podman")!, [...engine, "system", "reset", "--force"]);
+        await stop();
+        await mirror.close();
+      }
     }),
 );
 
