@@ -32,6 +32,11 @@ export class Screen implements Output {
   readonly coloured: Output["coloured"] = this.#print.coloured;
   readonly json: Output["json"] = this.#print.json;
 
+  jsonPieces(pieces: Iterable<string>): Promise<void> {
+    for (const piece of pieces) this.json(piece);
+    return Promise.resolve();
+  }
+
   raw(text: string): void {
     this.writes++;
     // deno-lint-ignore no-control-regex
