@@ -221,7 +221,7 @@ test("the same environment gives the same bytes: another folder, runtime, and an
 test("the package's program is the one that the sources give", async () => {
   const { programText } = await import("../../../src/environment/executable/program.ts");
   const dist = join(folder, "dist");
-  build(dist);
+  await build(dist);
   assert.equal(readFileSync(join(dist, "outrider.js"), "utf8"), await programText());
 });
 

@@ -345,7 +345,7 @@ testWith(
     const { path } = await probe();
     const lock = join(path, "environment.lock.json");
     const dist = join(folder, "dist");
-    build(dist);
+    await build(dist);
     const builders = [SOURCES, [join(bundle, "rootfs/usr/bin/outrider")], [
       process.execPath,
       join(dist, "cli.js"),
