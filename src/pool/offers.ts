@@ -179,6 +179,7 @@ export class Offers {
   #offer(item: LaneItem): boolean {
     const bulky = item.payload.length > MAX_PAYLOAD / 3;
     const seq = this.#inbox.next;
+    if (this.#holdsSlotOf(seq)) return false;
     const offered = this.#inbox.offer({
       task: item.task,
       iteration: item.iteration,
@@ -192,6 +193,16 @@ export class Offers {
     this.#last[seq % SLOTS] = item;
     if (bulky) this.#post({ do: "payload", seq, text: item.payload });
     return true;
+  }
+
+  /**
+   * Whether the slot that an offer would have still says who claimed the one before in it: the worker has passed that long
+   * ago, and what it told of it has not been read.
+   */
+  #holdsSlotOf(seq: number): boolean {
+    if (seq - this.#settledUpTo <= SLOTS) return false;
+    const { first } = this;
+    return first !== undefined && seq - first >= SLOTS;
   }
 
   #revoke(seq: number, taken: LaneItem[]): boolean {

@@ -405,6 +405,25 @@ test("lane: offers beyond the room are returned, and large payloads go by messag
   large.gone();
 });
 
+test("lane: what a worker has passed and told of is not overwritten before that is read", () => {
+  const rig = new Rig();
+  const items = Array.from({ length: SLOTS + 1 }, (_, task) => rig.item(task, { payload: "{}" }));
+  rig.lane.offer(items.slice(0, SLOTS));
+  for (let seq = 0; seq < SLOTS; seq++) {
+    assert.equal(rig.inbox.claim(rig.clock.monotonic())!.seq, seq);
+    rig.tell(RecordKind.outcome, { a: seq, b: SUCCEEDED });
+    rig.inbox.done();
+  }
+  // All slots are passed, and nobody has read what became of them.
+  const last = items.slice(SLOTS);
+  assert.deepEqual(rig.lane.offer(last), last);
+  rig.lane.drain();
+  assert.equal(rig.lane.wrong, undefined);
+  assert.equal(rig.settled.length, SLOTS);
+  assert.deepEqual(rig.lane.offer(last), []);
+  rig.gone();
+});
+
 test("lane: a worker that sleeps is woken by a message, once for what is offered together", () => {
   const rig = new Rig();
   assert.ok(!rig.lane.used);
