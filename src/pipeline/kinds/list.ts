@@ -23,14 +23,9 @@ export function runsOnWorkers(kind: TaskKind): kind is WorkerKind {
   return kind.place === "line" || kind.place === "alone";
 }
 
-let lastRun: object | undefined;
-let lastKind: TaskKind | undefined;
-
-/** The kind of what a task of a plan runs. It is asked task by task, and in a plan that was read neighbours share their run. */
+/** The kind of what a task of a plan runs. */
 export function plannedKindOf(run: object): TaskKind {
-  if (run === lastRun) return lastKind!;
-  lastRun = run;
-  return lastKind = isolatedKind.key in run ? isolatedKind : kindOf(run);
+  return isolatedKind.key in run ? isolatedKind : kindOf(run);
 }
 
 /** What a process that is kept has to be for what a task of a plan runs: where that is the same, the process may be. */
