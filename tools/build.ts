@@ -23,7 +23,7 @@ const SHEBANG = "#!/usr/bin/env node\n";
 const ENTRIES = { mod: "mod.ts", cli: "src/cli/main.ts" };
 
 /** The file with the worker's program, beside the command line. */
-const WORKER_FILE = "worker.js";
+const WORKER_FILE = "outrider-worker.js";
 
 /** Tells the command line where it is; src/pool/worker_file.ts says why not the library. */
 const workerFile: Plugin = {

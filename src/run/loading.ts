@@ -16,11 +16,11 @@ import {
 import type { Plan } from "../pipeline/plan/plan.ts";
 import { KEPT } from "../pool/kinds/list.ts";
 import { Pool } from "../pool/pool.ts";
+import { workerCode } from "../pool/worker_code.ts";
 import type { Lane } from "../pool/lane.ts";
 import { PipelineError } from "../model/problem.ts";
 import { capacityOf } from "./capacity.ts";
 import { runnerPort } from "./programs.ts";
-import { workerProgram } from "./worker_program.ts";
 import { realWorld, type World } from "./world.ts";
 
 /** How long the modules of a pipeline may take to load, in milliseconds. */
@@ -121,7 +121,7 @@ export async function loadDocument(
     killGraceMs: 0,
     clock: world.clock,
     capacity: capacityOf(world.runtime, world.clock),
-    start: (data) => world.runtime.startThread({ ...workerProgram(), data }),
+    start: (data) => world.runtime.startThread({ code: workerCode, data }),
     own: runnerPort({ run: "", runtime: world.runtime, clock: world.clock, note() {} }),
     services: () => ({}),
     listener: { settled() {}, printed() {}, progressed() {}, replaced() {} },

@@ -5,7 +5,7 @@
  * Invariant: there is at most one, and one run at most gets it.
  */
 import { haltCell, newSeat, type Seat } from "../pool/seat.ts";
-import { startFrom, workerProgram } from "./worker_program.ts";
+import { workerCode } from "../pool/worker_code.ts";
 import { realWorld } from "./world.ts";
 
 let early: Seat | undefined;
@@ -13,14 +13,15 @@ let early: Seat | undefined;
 /**
  * Starts a worker for the run that comes. It does not keep the process alive before that run has it.
  *
- * @param file Where the worker's program lies as a file, for this worker and those that come.
+ * @param file Where the worker's program lies as a file, which a runtime starts sooner. For this worker alone: by the time others
+ * start, another version may lie there.
  */
 export function startEarly(file: string | undefined): void {
-  startFrom(file);
   early = newSeat(1, {
     halt: haltCell(),
     clock: realWorld.clock,
-    start: (data) => realWorld.runtime.startThread({ ...workerProgram(), data }),
+    start: (data) =>
+      realWorld.runtime.startThread({ code: workerCode, ...(file !== undefined && { file }), data }),
   });
   early.thread.ref(false);
 }

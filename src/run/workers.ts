@@ -9,6 +9,7 @@ import type { Given } from "../pool/lane.ts";
 import { Pool } from "../pool/pool.ts";
 import type { PoolListener } from "../pool/port.ts";
 import type { LaneCalls } from "../pool/protocol.ts";
+import { workerCode } from "../pool/worker_code.ts";
 import { StoreError } from "../store/errors.ts";
 import type { Emitter } from "../store/events.ts";
 import { type StoreService, storeService } from "../store/rpc.ts";
@@ -18,7 +19,6 @@ import type { Level, LogRecord } from "../model/record.ts";
 import type { RunParts } from "./parts.ts";
 import { takeEarly } from "./prewarm.ts";
 import { runnerPort } from "./programs.ts";
-import { workerProgram } from "./worker_program.ts";
 
 /** Who hears of what the workers do, and what they are told. */
 export interface WorkersOptions {
@@ -46,7 +46,7 @@ export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: Worke
     early: takeEarly(plain),
     start: (data) =>
       runtime.startThread({
-        ...workerProgram(),
+        code: workerCode,
         data,
         ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
         ...(environment === undefined ? {} : { environment: environment() }),
