@@ -110,6 +110,23 @@ test("what strangers add hides no signature that counts, and is not taken for wh
         const put = await registry.manifest(digestOf(JSON.stringify(made)), made, "probe");
         assert.equal(put.status, 201, await put.text());
       };
+      // What is not there, or larger than a signature can be.
+      const large = "x".repeat(17 * 1024 * 1024);
+      await registry.blob(large, "probe");
+      for (
+        const [type, title] of [
+          [SIGNATURE_TYPE, `${MADE_FILE}.minisig`],
+          ["application/vnd.cyclonedx+json", SBOM_FILE],
+        ]
+      ) {
+        const absent = { digest: digestOf("nowhere"), size: 10, urls: ["http://127.0.0.1:1/x"] };
+        for (const layer of [absent, { digest: digestOf(large), size: large.length }]) {
+          const layers = [{ mediaType: "text/plain", ...layer, annotations: { [TITLE]: title } }];
+          const made = artifact([], { artifactType: type, subject, layers });
+          const put = await registry.manifest(digestOf(JSON.stringify(made)), made, "probe");
+          assert.equal(put.status, 201, await put.text());
+        }
+      }
       // With our key's id, with another's signature of something else, with none, and with ours about other files.
       const forged = genuine.replace(/version:5/, "version:9");
       await signFiles(from, other, 8);
@@ -124,7 +141,9 @@ test("what strangers add hides no signature that counts, and is not taken for wh
       const trust = ours.publicKey.text;
       assert.equal((await trustedRecord({ text, signatures }, { trust, runtime })).version, 5);
       const names = await pulled(registry, join(folder, "ours"), [ours]);
-      assert.ok(names.includes(`${MADE_FILE}.minisig`));
+      for (const name of [`${MADE_FILE}.minisig`, SBOM_FILE, `${SBOM_FILE}.minisig`]) {
+        assert.ok(names.includes(name), `${name} is hidden`);
+      }
       assert.equal((await verifyFiles(join(folder, "ours"), [ours.publicKey])).version, 5);
       assert.ok((await pulled(registry, join(folder, "all"))).length <= 30);
     })

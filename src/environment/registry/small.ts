@@ -12,15 +12,14 @@ import { blobOf } from "./pull.ts";
 /** Largest file that is read whole. */
 export const MAX_SMALL_BYTES: number = 16 * 1024 * 1024;
 
-/** A blob that fits into memory, held to its digest. */
+/** A blob that fits into memory, held to its digest. @param most Bytes that it may have. */
 export async function smallBlob(
   { line, repository }: { readonly line: RegistryLine; readonly repository: string },
   blob: OciDescriptor,
+  most: number = MAX_SMALL_BYTES,
 ): Promise<Bytes> {
-  if (blob.size > MAX_SMALL_BYTES) {
-    throw new RegistryError(
-      `${blob.digest} has ${blob.size} bytes, more than ${MAX_SMALL_BYTES}: it is not taken`,
-    );
+  if (blob.size > most) {
+    throw new RegistryError(`${blob.digest} has ${blob.size} bytes, more than ${most}: it is not taken`);
   }
   const bytes: Bytes = new Uint8Array(blob.size);
   let at = 0;

@@ -10,16 +10,20 @@ import { pathIn, writeWhole } from "../../runtime/disk.ts";
 import { commentVersion } from "../../trust/keys.ts";
 import { signatureOf } from "../../trust/minisign.ts";
 import { MADE_FILE } from "../made.ts";
-import { signatureName } from "../vouch/signature_file.ts";
+import { signatureName, signedName } from "../vouch/signature_file.ts";
+import { MAX_SIGNATURE } from "../vouch/signed.ts";
 import { SIGNATURE_NOTE, SIGNATURE_TYPE, VOUCHERS } from "./artifacts.ts";
+import { RegistryError } from "./error.ts";
 import type { RegistryLine } from "./line.ts";
 import { manifestOf, referrersOf } from "./pull.ts";
-import { smallBlob } from "./small.ts";
+import { MAX_SMALL_BYTES, smallBlob } from "./small.ts";
 
 /** Of those of one type that do not say in the list what they are, so many are fetched. */
 const MAX_FETCHED = 100;
 /** Most keys whose signatures are written. */
 const MAX_KEYS = 10;
+/** Most files of one of them that are looked at. */
+const MAX_LAYERS = 10;
 
 /** Where an environment lies. */
 interface Place {
@@ -35,6 +39,11 @@ interface Said {
 
 /** Tells whose a signature over some bytes is; nothing if it does not count. @param file The name that it is signed under. */
 export type Judge = (bytes: Bytes, signature: string, file: string) => Promise<Said | undefined>;
+
+/** A key that has signed a record: all artifacts that say so, of which some may say nothing true of other files. */
+interface Signer extends Said {
+  readonly found: FoundSignature[];
+}
 
 /** A signature of a record. */
 interface FoundSignature {
@@ -62,22 +71,41 @@ async function* signaturesOf(
     const noted = artifact.annotations?.[SIGNATURE_NOTE];
     if (noted !== undefined) yield { text: noted, artifact };
     else if (fetched++ < MAX_FETCHED) {
-      const text = (await textsOf(place, artifact)).get(signatureName(MADE_FILE));
-      if (text !== undefined) yield { text, artifact };
+      const name = signatureName(MADE_FILE);
+      const wanted = (title: string) => title === name;
+      for await (const [, text] of textsOf(place, artifact, { wanted, most: MAX_SIGNATURE })) {
+        yield { text, artifact };
+      }
     }
   }
 }
 
-/** The files of an artifact, by name: of none that does not lie beside a record. */
-async function textsOf({ line, repository }: Place, { digest }: OciDescriptor): Promise<Map<string, string>> {
-  const texts = new Map<string, string>();
-  const found = await manifestOf(line, repository, digest);
-  for (const layer of (found?.manifest.layers ?? []).slice(0, MAX_KEYS)) {
+/**
+ * The wanted files of an artifact, with their names: of none that does not lie beside a record, nor of what can't be had. Who
+ * may push may add what is larger than it may be, or is not there.
+ */
+async function* textsOf(
+  { line, repository }: Place,
+  { digest }: OciDescriptor,
+  { wanted, most }: { readonly wanted: (title: string) => boolean; readonly most: number },
+): AsyncGenerator<readonly [title: string, text: string], void, undefined> {
+  const found = await hadOrNot(() => manifestOf(line, repository, digest));
+  for (const layer of (found?.manifest.layers ?? []).slice(0, MAX_LAYERS)) {
     const title = layer.annotations?.[TITLE] ?? "";
-    if (!/^[\w+-][\w.+-]{0,199}$/.test(title)) continue;
-    texts.set(title, new TextDecoder().decode(await smallBlob({ line, repository }, layer)));
+    if (!/^[\w+-][\w.+-]{0,199}$/.test(title) || !wanted(title)) continue;
+    const bytes = await hadOrNot(() => smallBlob({ line, repository }, layer, most));
+    if (bytes !== undefined) yield [title, new TextDecoder().decode(bytes)];
   }
-  return texts;
+}
+
+/** What the registry has; nothing where it says for good that it has it not, or not as it was said to be. */
+async function hadOrNot<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof RegistryError && !error.transient) return undefined;
+    throw error;
+  }
 }
 
 /** Writes what vouches for a record beside it: signatures, one for each key, the list of what is in it, where it is from. */
@@ -86,20 +114,22 @@ export async function pullVouchers(
   digest: string,
   { text, judge }: { readonly text: string; readonly judge?: Judge | undefined },
 ): Promise<void> {
-  const signed = await bestOf(place, digest, { text, judge: judge ?? unjudged });
-  const sets = await Promise.all(signed.map(async ({ keyId, version, text: signature, artifact }) => ({
-    keyId,
-    version,
-    texts: (await textsOf(place, artifact)).set(signatureName(MADE_FILE), signature),
-  })));
+  const signers = await signersOf(place, digest, { text, judge: judge ?? unjudged });
+  const signatures = signaturesIn(place);
   const put = async (file: string, contents: string, judged: Judge): Promise<boolean> => {
+    const bytes = new TextEncoder().encode(contents);
     const counting: { readonly keyId: string; readonly signature: string }[] = [];
-    for (const { keyId, version, texts } of sets) {
-      const signature = texts.get(signatureName(file));
-      if (signature === undefined) continue;
-      const said = await judged(new TextEncoder().encode(contents), signature, file);
-      // All that a folder has is signed as one version.
-      if (said?.keyId === keyId && said.version === version) counting.push({ keyId, signature });
+    for (const { keyId, version, found } of signers) {
+      for (const each of found) {
+        const signature = file === MADE_FILE
+          ? each.text
+          : (await signatures(each.artifact)).get(signatureName(file));
+        const said = signature === undefined ? undefined : await judged(bytes, signature, file);
+        // All that a folder has is signed as one version.
+        if (said?.keyId !== keyId || said.version !== version) continue;
+        counting.push({ keyId, signature: signature! });
+        break;
+      }
     }
     if (judge !== undefined && counting.length === 0) return false;
     if (file !== MADE_FILE) await writeWhole(pathIn(folder, file), { text: contents });
@@ -111,6 +141,20 @@ export async function pullVouchers(
   };
   await put(MADE_FILE, text, judge ?? unjudged);
   for (const [ending, type] of VOUCHERS) await pullOne(place, digest, { ending, type, put, judge });
+}
+
+/** Asks for the signatures in an artifact, by name, once for each. */
+function signaturesIn(place: Place): (artifact: OciDescriptor) => Promise<ReadonlyMap<string, string>> {
+  const known = new Map<string, ReadonlyMap<string, string>>();
+  const wanted = (title: string) => signedName(title) !== undefined;
+  return async (artifact) => {
+    let texts = known.get(artifact.digest);
+    if (texts === undefined) {
+      texts = new Map(await Array.fromAsync(textsOf(place, artifact, { wanted, most: MAX_SIGNATURE })));
+      known.set(artifact.digest, texts);
+    }
+    return texts;
+  };
 }
 
 /** The first that counts of those of one type. */
@@ -128,30 +172,31 @@ async function pullOne(
   for await (const artifact of referrersOf(place.line, place.repository, { digest, type })) {
     if (fetched++ >= MAX_FETCHED) return;
     let counts = false;
-    for (const [name, contents] of await textsOf(place, artifact)) {
-      if (name.endsWith(ending)) counts = await put(name, contents, judge ?? unjudged) || counts;
+    const wanted = (title: string) => title.endsWith(ending);
+    for await (const [name, contents] of textsOf(place, artifact, { wanted, most: MAX_SMALL_BYTES })) {
+      counts = await put(name, contents, judge ?? unjudged) || counts;
     }
     if (counts) return;
   }
 }
 
-/** Of each key the signature with the highest version; those of the highest come first. */
-async function bestOf(
+/** Of each key the signatures with the highest version; those of the highest come first. */
+async function signersOf(
   place: Place,
   digest: string,
   { text, judge }: { readonly text: string; readonly judge: Judge },
-): Promise<readonly (FoundSignature & Said)[]> {
-  const best = new Map<string, FoundSignature & Said>();
+): Promise<readonly Signer[]> {
+  const signers = new Map<string, Signer>();
   const bytes = new TextEncoder().encode(text);
   for await (const each of signaturesOf(place, digest)) {
     const said = await judge(bytes, each.text, MADE_FILE);
     if (said === undefined) continue;
-    const known = best.get(said.keyId);
-    if (known === undefined ? best.size < MAX_KEYS : known.version < said.version) {
-      best.set(said.keyId, { ...each, ...said });
-    }
+    const known = signers.get(said.keyId);
+    if (known === undefined ? signers.size < MAX_KEYS : known.version < said.version) {
+      signers.set(said.keyId, { ...said, found: [each] });
+    } else if (known?.version === said.version && known.found.length < MAX_FETCHED) known.found.push(each);
   }
-  return [...best.values()].sort((a, b) => b.version - a.version);
+  return [...signers.values()].sort((a, b) => b.version - a.version);
 }
 
 /** What a signature says itself, which anybody may have written. */

@@ -1,6 +1,7 @@
 /**
  * Owns how the files of signatures are called: `FILE.minisig`, and `FILE.ID.minisig` for those of further keys.
  * Must not know what is signed.
+ * Invariant: a name is a signature's of one file, or of none.
  */
 
 /** How the name of a signature's file ends. */

@@ -21,7 +21,7 @@ import { signatureName, signatureNames } from "./signature_file.ts";
 /** What is signed of a folder. The record has the digests of all else. */
 const SIGNED: readonly string[] = [MADE_FILE, SBOM_FILE, PROVENANCE_FILE];
 /** Largest signature, bytes. */
-const MAX_SIGNATURE = 8_192;
+export const MAX_SIGNATURE = 8_192;
 /** Most of one file that are looked at. */
 const MAX_SIGNATURES = 100;
 
