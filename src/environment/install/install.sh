@@ -262,6 +262,7 @@ TEXT
     if [ -e "$1" ]; then
       number=$(($(wc -l <"$prefix/replaced/list") + 1))
       cp -p "$1" "$prefix/replaced/$number" || no_room
+      to_disk "$prefix/replaced/$number"
     fi
     printf '%s %s\n' "$number" "$1" >>"$prefix/replaced/list" || no_room
     to_disk "$prefix/replaced/list"
