@@ -25,14 +25,17 @@ test("the modules that hold scripts are what the scripts beside them say", () =>
 });
 
 /** Builds the script of an environment whose programs are two small files. */
-async function built(document: Partial<EnvironmentDocument> = {}) {
+/** What an environment may say that means something to a shell, or to who fills a script. */
+const ODD = "'$(x)`@TARGETS@\\";
+
+async function built(document: Partial<EnvironmentDocument> = {}, odd = ODD) {
   const files = { "x64": "a program", "arm64": "another", "settings.json": '{"it\'s": "@NAME@"}' };
   const written = new Map<string, { contents: string; mode: number | undefined }>();
   await withFiles(files, async (folder) => {
     const environment = documentOf({ targets: ["linux-x64", "linux-arm64"], ...document });
     const input = inputOf(environment, folder, {
       executable: (target) => Promise.resolve(join(folder, target.replace(/^\w+-/, ""))),
-      carried: () => Promise.resolve(`${JSON.stringify({ outriderCarried: 1, odd: "'$(x)`@TARGETS@\\" })}\n`),
+      carried: () => Promise.resolve(`${JSON.stringify({ outriderCarried: 1, odd })}\n`),
     });
     const out: BuildOutput = {
       async file(name, from, { mode } = {}) {
@@ -94,7 +97,11 @@ test("an installer is the same on every runtime and in any folder", async () => 
 });
 
 test("Windows has a script of its own, which knows its programs alike and is whole only at its end", async () => {
-  const mixed = await built({ version: "it's 1", targets: ["windows-x64", "linux-x64", "windows-arm64"] });
+  const odd = `${ODD}ü😀`;
+  const mixed = await built(
+    { version: "it's 1", targets: ["windows-x64", "linux-x64", "windows-arm64"] },
+    odd,
+  );
   assert.deepEqual([...mixed.keys()], [
     ...["outrider-linux-x64", "probe-install.sh"],
     ...["outrider-windows-x64.exe", "outrider-windows-arm64.exe", "probe-install.ps1"],
@@ -105,6 +112,9 @@ test("Windows has a script of its own, which knows its programs alike and is who
   assert.equal(programs[0]!.split(" ")[2], createHash("sha256").update("a program").digest("hex"));
   assert.match(text, /^\$Version = 'it''s 1'$/m);
   assert.doesNotMatch(text.replace(/^\{"outriderCarried.*$/m, ""), /@(FILE|NAME|VERSION|TARGETS|INSIDE)@/);
+  // In whichever code page it is read.
+  assert.match(text, /^[\0-\x7f]*$/);
+  assert.equal(JSON.parse(/^\{"outriderCarried.*$/m.exec(text)![0]).odd, odd);
   assert.match(text, /-File probe-install\.ps1 -Gateway/);
   // Every here-string ends, and nothing is done before the last lines.
   assert.equal(text.match(/@'$/gm)!.length, text.match(/^'@/gm)!.length);

@@ -73,8 +73,13 @@ export function powershellText(parts: InstallerParts): string {
     VERSION: single(version),
     TARGETS: targetLines(parts),
     INSIDE: inside ? "yes" : "no",
-    CARRIED: carried.replace(/\n$/, ""),
+    CARRIED: plainJson(carried.replace(/\n$/, "")),
   });
+}
+
+/** The same JSON in ASCII: Windows PowerShell takes a script without a mark at its beginning for one of the system's code page. */
+function plainJson(text: string): string {
+  return text.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function filled(script: string, texts: Readonly<Record<string, string>>): string {
