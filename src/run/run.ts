@@ -227,9 +227,9 @@ class Run implements InspectedExecution {
   async #carryOut(source: Source): Promise<ResultFold> {
     const { options, past, results, store, events, world } = this.#parts;
     const timers = new Timers(world);
-    // The one in memory keeps its records in less room than the result would, and is read in no time.
-    if (options.journal !== undefined) results.follow();
     try {
+      // The one in memory keeps its records in less room than the result would, and is read in no time.
+      if (options.journal !== undefined) results.follow();
       const plan = await this.#load(source);
       const hash = options.journal === undefined ? "" : await planHash(plan);
       if (past?.ended !== undefined && options.from === undefined) {

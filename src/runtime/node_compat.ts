@@ -220,16 +220,22 @@ function output(stream: () => NodeJS.WriteStream): Draining {
   let closed = false;
   let turn = "";
   let pending = 0;
-  let idle = () => {};
+  /** Who waits until nothing is on its way. */
+  let waiting: (() => void)[] = [];
+  const settle = () => {
+    const all = waiting;
+    waiting = [];
+    for (const done of all) done();
+  };
   let lost: unknown;
   const close = (error: unknown) => {
     closed = true;
     if ((error as { readonly code?: unknown }).code !== "EPIPE") lost ??= error;
-    idle();
+    settle();
   };
   const left = (error?: Error | null) => {
     if (error) close(error);
-    else if (--pending === 0) idle();
+    else if (--pending === 0) settle();
   };
   const open = (): NodeJS.WriteStream => {
     if (!opened) stream().on("error", close);
@@ -253,7 +259,8 @@ function output(stream: () => NodeJS.WriteStream): Draining {
     }
     turn += text;
   };
-  const drained = () => new Promise<void>((done) => pending === 0 || closed ? done() : idle = done);
+  const drained = () =>
+    new Promise<void>((done) => pending === 0 || closed ? done() : void waiting.push(done));
   const printer = printing(print);
   return {
     ...printer,

@@ -176,7 +176,7 @@ export class StateDir {
   /** Keeps whether the gateway is in reach, for who starts the next process; once the directory is this one's. */
   async reached(on: boolean): Promise<void> {
     this.#contact.tell(on);
-    if (this.#lock.isHeld) await this.makeGood();
+    if (this.#lock.isHeld) await this.#contact.save();
   }
 
   /** Counts that this process takes up a run; returns how many before it ended, one after the other, while they read its pipeline. */
@@ -243,7 +243,6 @@ export class StateDir {
   /** Writes what could not be written before; returns whether nothing is left of that. */
   async makeGood(): Promise<boolean> {
     await this.#lock.makeGood();
-    // Of no use to this process: nothing waits for it.
     if (this.#lock.isHeld) await this.#contact.save();
     return await this.#memory.save();
   }
