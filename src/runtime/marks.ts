@@ -6,10 +6,10 @@
 import process from "node:process";
 import { MARK } from "./offspring.ts";
 
-/** What all marks of this process begin with. */
-export const OURS: string = `${chance()}${chance()}.`;
+/** What all marks of this process begin with. Chance alone may begin the same in two processes that were given a seed for it. */
+export const OURS: string = `p${process.pid.toString(36)}-${chance()}${chance()}.`;
 
-/** Nobody gains by guessing a mark, so that Node need not load its cryptography for one: that takes 4 ms in each thread. */
+/** Nobody gains by guessing a mark, so that Node need not load its cryptography for one in each thread. */
 function chance(): string {
   return Math.random().toString(36).slice(2, 10).padEnd(8, "0");
 }
