@@ -2,6 +2,7 @@
  * Owns modules that the runtime has built in and that are loaded when they are first wanted: each takes a millisecond or
  * some, which a program that does not want it saves at its start.
  * Must not know what they are wanted for.
+ * Invariant: nothing is loaded before it is asked for, and what is given is the module as the runtime has it.
  */
 import process from "node:process";
 

@@ -31,7 +31,10 @@ export async function lockFile(path: string): Promise<(() => void) | undefined> 
   return held(disk, path);
 }
 
-/** Whether somebody holds the lock that a file stands for; nobody does where that can't be found out. */
+/**
+ * Whether somebody holds the lock that a file stands for; nobody does where that can't be found out. To find out, it takes the
+ * lock for a moment, and makes the file if there is none.
+ */
 export async function isLocked(path: string): Promise<boolean> {
   try {
     const release = await lockFile(path);
