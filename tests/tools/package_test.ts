@@ -130,7 +130,10 @@ test("a run reads a handful of files of the package, and the worker's program is
     );
     assert.equal(taken, null, `${file} has what no run of functions needs`);
   }
-  assert.match(readFileSync(join(dist, "cli.js"), "utf8"), /new URL\("\.\/outrider-worker\.js", import\.meta\.url\)/);
+  assert.match(
+    readFileSync(join(dist, "cli.js"), "utf8"),
+    /new URL\("\.\/outrider-worker\.js", import\.meta\.url\)/,
+  );
   assert.equal(readFileSync(join(dist, "outrider-worker.js"), "utf8"), workerCode);
 });
 
