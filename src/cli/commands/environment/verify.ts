@@ -4,6 +4,7 @@
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
+import { counted } from "../../../base/shown.ts";
 import { trustIn } from "../../../config/asking.ts";
 import type { CliContext } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
@@ -21,12 +22,8 @@ async function verify(this: CliContext, { trust }: Flags, path: string): Promise
   const { verifyFiles } = await import("../../../environment/vouch/signed.ts");
   const keys = await trustedKeys(named, (file) => this.runtime.readText(file));
   const { keyId, version, record } = await verifyFiles(path, keys);
-  const whole = record === undefined ? "" : ` and ${counted(record.files.length)} of its record`;
+  const whole = record === undefined ? "" : ` and ${counted(record.files.length, "file")} of its record`;
   this.runtime.stdout.write(`${path}${whole}: version ${version}, signed by ${keyId}\n`);
-}
-
-function counted(files: number): string {
-  return files === 1 ? "1 file" : `${files} files`;
 }
 
 /** `outrider environment verify` */
