@@ -12,10 +12,11 @@ export class UnpackingError extends Error {
 }
 
 /** By the bytes at the beginning. */
+const GZIP = [0x1f, 0x8b], XZ = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
 const FORMATS: readonly { readonly magic: readonly number[]; readonly unpack: Unpack }[] = [
-  { magic: [0x1f, 0x8b], unpack: gunzipped },
-  { magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], unpack: unxz },
-  { magic: [0x28, 0xb5, 0x2f, 0xfd], unpack: unzstd },
+  { magic: GZIP, unpack: gunzipped },
+  { magic: XZ, unpack: unxz },
+  { magic: ZSTD, unpack: unzstd },
 ];
 
 type Unpack = (packed: Bytes, room: Room) => Promise<void>;
@@ -119,10 +120,9 @@ export async function unpackedStream(
     },
     cancel: (why) => reader.cancel(why),
   });
-  const [gzip, , zstd] = FORMATS;
-  const out = begins(gzip!.magic)
+  const out = begins(GZIP)
     ? whole.pipeThrough(new DecompressionStream("gzip"))
-    : begins(zstd!.magic)
+    : begins(ZSTD)
     ? whole.pipeThrough(await zstdStream())
     : whole;
   let length = 0;
@@ -148,5 +148,7 @@ async function zstdStream(): Promise<TransformStream<Bytes, Uint8Array>> {
       out = (unpacked) => controller.enqueue(unpacked);
       stream.push(chunk);
     },
+    // It fails where the end is missing.
+    flush: () => stream.push(new Uint8Array(0), true),
   });
 }

@@ -128,8 +128,10 @@ async function startRegistry(folder: string): Promise<[host: string, stop: () =>
     `version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: ${folder}/images\nhttp:\n  addr: 127.0.0.1:${port}\n`,
   );
   const registry = spawn(programPath("docker-registry")!, ["serve", file], { stdio: "ignore" });
-  const gone = new Promise<void>((over) => registry.on("close", () => over()));
+  let ended = false;
+  const gone = new Promise<void>((over) => registry.on("close", () => over(void (ended = true))));
   while (!await fetch(`http://127.0.0.1:${port}/v2/`).then(({ ok }) => ok, () => false)) {
+    assert.ok(!ended, "the registry has ended before it answered");
     await new Promise((next) => setTimeout(next, 50));
   }
   return [`127.0.0.1:${port}`, async () => {
