@@ -74,7 +74,8 @@ function addressed(app: AppFetch): AppFetch {
           status: 400,
         });
       }
-      if (host?.startsWith(SCHEME)) last = host;
+      // Where there is none, what follows the slashes may be taken for it.
+      if (host?.startsWith(SCHEME) && host !== SCHEME) last = host;
     }
     return app(request);
   };

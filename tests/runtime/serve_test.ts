@@ -102,7 +102,7 @@ test("a Host that is none, or no Host at all, is refused, and no defect of the g
     const app = gatewayApp({ store, clock: systemClock, onDefect: (error) => void defects.push(error) });
     const gateway = await runtime.serve({ fetch: app.fetch, port: 0 });
     const serving = await startServing({ ...HERE, stateDir: folder });
-    const hosts = ["[", "[::1", "%zz", "a:b", ":80", "1.2.3.4.5", "256.256.256.256", "..", "xn--", "a b"];
+    const hosts = ["[", "[::1", "%zz", "a:b", ":80", "1.2.3.4.5", "256.256.256.256", "..", "xn--", "a b", ""];
     const heads = hosts.map((host) => `GET /v1/runs HTTP/1.1\r\nHost: ${host}\r\nConnection: close`);
     const answers: string[] = [];
     for (const port of [gateway.port, Number(new URL(serving.url).port)]) {
