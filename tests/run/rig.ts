@@ -55,6 +55,9 @@ export const world: World = {
   },
 };
 
+/** Looks, 5 ms apart, after which what was waited for does not come: a minute and more on a busy machine. */
+const MOST_TRIES = 12_000;
+
 /** Times too long for a test: those of an hour, two and so on pass when the test says so, however busy the machine is. */
 export const HOUR_MS = 3_600_000;
 
@@ -80,7 +83,11 @@ export class HeldTimers {
   /** Time for those that are held; where none is yet, for the first. */
   async comes(ms: number): Promise<void> {
     const due = () => [...this.#held].filter(([, length]) => length === ms).map(([act]) => act);
-    while (due().length === 0) await new Promise((done) => setTimeout(done, 5));
+    for (let tries = 0; due().length === 0; tries++) {
+      const held = [...this.#held.values()].join(", ") || "none";
+      assert.ok(tries < MOST_TRIES, `Nothing waits for ${ms} ms; what is held waits for: ${held}`);
+      await new Promise((done) => setTimeout(done, 5));
+    }
     for (const act of due()) if (this.#held.delete(act)) act();
   }
 }
@@ -213,7 +220,10 @@ export async function withFolder<T>(use: (folder: string) => Promise<T>): Promis
 /** Until a task has written a file on which it writes on and on, after what is given. */
 export async function beats(file: string, after = ""): Promise<void> {
   const text = () => existsSync(file) ? readFileSync(file, "utf8") : "";
-  while (text() === "" || text() === after) await new Promise((done) => setTimeout(done, 5));
+  for (let tries = 0; text() === "" || text() === after; tries++) {
+    assert.ok(tries < MOST_TRIES, `Nothing more is written to ${file}`);
+    await new Promise((done) => setTimeout(done, 5));
+  }
 }
 
 /**
