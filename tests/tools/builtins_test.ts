@@ -17,6 +17,20 @@ export { join };`);
   assert.deepEqual((await loaded(code))["found"], [true, true, true, "function"]);
 });
 
+test("what is taken is there before the first statement, wherever its import stands", async () => {
+  const code = withoutFacades(`#!/usr/bin/env node
+export const early = sep;
+globalThis.process.getBuiltinModule("node:util").toUSVString = () => "another";
+import { sep } from "node:path";
+export const own = toUSVString("a");
+import { toUSVString } from "node:util";
+globalThis.process.getBuiltinModule("node:util").toUSVString = toUSVString;`);
+  assert.ok(code.startsWith("#!/usr/bin/env node\n"));
+  const { early, own } = await loaded(code);
+  assert.ok(early === "/" || early === "\\");
+  assert.equal(own, "a");
+});
+
 test("what is done to a module that is built in changes nothing of a program that has taken it", async () => {
   const code = withoutFacades(`import { toUSVString } from "node:util";
 export const before = toUSVString;
