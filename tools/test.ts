@@ -47,6 +47,9 @@ const LONG: readonly string[] = [
 /** One file more than there are cores runs at a time, since they also wait: for what they start, and for what they stop. */
 const LANES: number = availableParallelism() + 1;
 
+/** What Deno says of a fault of its own, which ends it in the midst of a file: now and then, where threads end on a busy machine. */
+const PANIC = "Deno has panicked";
+
 /** How many tests passed and failed, and which were left out because a program of the system is missing. */
 export interface Counts {
   readonly passed: number;
@@ -133,7 +136,11 @@ function jobsOf(
 }
 
 async function runIn(suite: Suite, file: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const result = await runFile(suite.runtime, file, env);
+  let result = await runFile(suite.runtime, file, env);
+  if (result.failed > 0 && result.output.includes(PANIC)) {
+    process.stdout.write(`${PANIC} in ${file}, which runs once more:\n${result.output.trimEnd()}\n`);
+    result = await runFile(suite.runtime, file, env);
+  }
   suite.results.push(result);
   if (result.failed > 0) process.stdout.write(`${file} on ${suite.runtime}:\n${result.output.trimEnd()}\n`);
   if (suite.results.length === suite.files.length) show(suite);

@@ -45,7 +45,8 @@ export function deno(): Runtime {
       startWorkerThread(file !== undefined && mayRead(file) ? { ...options, file } : options, {
         gone: (lock) => navigator.locks.request(lock, () => {}).then(() => {}),
         // A thread that is terminated makes Deno print an error of its own, more often than not; one that ends itself doesn't.
-        itself: { startingMs: 1_000, runningMs: 150 },
+        // While it loads its program, all of Deno may panic over it (seen in 2.9.5), so it gets what a busy device needs to start one.
+        itself: { startingMs: 30_000, runningMs: 150 },
       }),
   });
 }
