@@ -10,11 +10,9 @@ import {
   deleteProperty,
   ObjectPrototype,
   ownOf,
-  PlainPromise,
   PromisePrototype,
   put,
   SafeMap,
-  species,
 } from "../src/base/primordials.ts";
 import type { FunctionSource } from "../src/pipeline/kinds/kind.ts";
 import { isPipeline, type PipelineLike, pipelinesMade } from "../src/pipeline/builder/registry.ts";
@@ -183,8 +181,6 @@ interface Part {
 
 const LOADERS: readonly Part[] = [
   partOf(PromisePrototype, "then"),
-  partOf(PromisePrototype, "constructor"),
-  partOf(PlainPromise, species),
   partOf(ObjectPrototype, "then"),
   partOf(ArrayPrototype, "then"),
 ];

@@ -58,6 +58,7 @@ export interface Host {
 
 /** Leads everything that a task can print to, throw past, or leave by, to the listener. */
 export function stepIn(listener: HostListener, port: HostPort): Host {
+  keepPromises();
   captureConsole((method, text) => listener.logged(method, text));
   inside.captureFiles(captureStreams(listener));
   const hear: HearUncaught = (error, from) => listener.uncaught(error, scope.owner(), from);
@@ -69,6 +70,31 @@ export function stepIn(listener: HostListener, port: HostPort): Host {
   const children = new Children({ ...port, writer: () => writerFor(listener) });
   inside.captureChildren(children);
   return { children, end };
+}
+
+/**
+ * Keeps what `then` and `await` ask of a promise: its constructor, and the species of that. Deno waits for each message by `then`,
+ * so that a task that replaced one of them made its thread deaf. What inherits from promises may have its own.
+ */
+function keepPromises(): void {
+  const ours = Promise;
+  const { prototype } = ours;
+  Object.defineProperty(ours, Symbol.species, { configurable: false });
+  Object.defineProperty(prototype, "constructor", {
+    get: () => ours,
+    set(this: object, value: unknown) {
+      if (this === prototype) {
+        throw new TypeError("Promise.prototype.constructor can't be replaced within a task");
+      }
+      Object.defineProperty(this, "constructor", {
+        value,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    },
+    configurable: false,
+  });
 }
 
 /** Tells what children print as the attempt's that started them. */

@@ -71,6 +71,21 @@ test("the store works after its worker's maps, promises, JSON and timers were br
   }
 });
 
+test("a task that takes from promises what `then` asks for leaves its worker hearing", async () => {
+  const { result } = await see(
+    manifest("vandal", {
+      takesConstructors: {},
+      stores: { needs: ["takesConstructors"] },
+      throwsAfter: { needs: ["stores"] },
+      fine: { needs: [{ task: "throwsAfter", on: "failure" }] },
+    }, { onFailure: "continue" }),
+    ONE,
+  );
+  assert.equal(only(result, "takesConstructors").value, true);
+  assert.deepEqual(only(result, "stores").value, { n: 1 });
+  assert.deepEqual([only(result, "fine").value, only(result, "fine").worker], ["fine", 1]);
+});
+
 test("what a task adds to prototypes is nobody's input and no message", async () => {
   const { result } = await see(
     manifest("vandal", {
