@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { configTable, dialectTable } from "../src/config/tables.ts";
 import { ENVIRONMENT_CHOICES, environmentSchema } from "../src/environment/document/schema.ts";
 import { CHOICES, manifestSchema } from "../src/pipeline/document/schema.ts";
+import { withCommands } from "./cli_reference.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 type Schema = Parameters<typeof toJsonSchema>[0];
@@ -77,6 +78,8 @@ export function withConfigTable(text: string): string {
 if (import.meta.main) {
   const configuration = new URL("configuration.md", import.meta.url);
   writeFileSync(configuration, withConfigTable(readFileSync(configuration, "utf8")));
+  const cli = new URL("cli.md", import.meta.url);
+  writeFileSync(cli, await withCommands(readFileSync(cli, "utf8")));
   writeFileSync(new URL("pipeline.schema.json", import.meta.url), pipelineSchema());
   writeFileSync(new URL("environment.schema.json", import.meta.url), environmentJsonSchema());
 }

@@ -1,5 +1,5 @@
 /**
- * Owns the tables of variables in docs/configuration.md, as Markdown with its columns aligned.
+ * Owns the tables of variables in docs/configuration.md, as Markdown with its columns aligned, and how a table is.
  * Must not know what any of them is used for.
  */
 import { DIALECTS } from "../uplink/dialects/list.ts";
@@ -13,7 +13,7 @@ export function configTable(): string {
     form,
     fallbackWords ?? (fallback || "none"),
   ]);
-  return markdown([["variable", "what it says", "form", "default"], ...rows]);
+  return markdownTable([["variable", "what it says", "form", "default"], ...rows]);
 }
 
 /** The table of the variables that dialects of gateways have of their own. */
@@ -27,10 +27,11 @@ export function dialectTable(): string {
       own.standsFor === undefined ? "nothing of ours" : `\`${own.standsFor}\``,
     ])
   );
-  return markdown([["variable", "dialect", "what it says", "form", "stands for"], ...rows]);
+  return markdownTable([["variable", "dialect", "what it says", "form", "stands for"], ...rows]);
 }
 
-function markdown([head, ...rows]: readonly (readonly string[])[]): string {
+/** A table of rows, the first of which is its head. */
+export function markdownTable([head, ...rows]: readonly (readonly string[])[]): string {
   const widths = head!.map((_, at) => Math.max(...[head!, ...rows].map((row) => row[at]!.length)));
   const line = (row: readonly string[]) =>
     `| ${row.map((cell, at) => cell.padEnd(widths[at]!)).join(" | ")} |`;

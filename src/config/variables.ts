@@ -174,7 +174,7 @@ export const VARIABLES: Table = {
     name: "OUTRIDER_KEEP_ALIVE",
     schema: keepAliveForm,
     about:
-      "What to do when the gateway has been out of reach for so long: `finish` the run and end, `stop` it as SIGTERM does, or `cancel` it",
+      "What to do when the gateway has been out of reach for so long: `finish` the run and end, `stop` it as SIGTERM does, or `cancel` it; a duration alone means `finish`",
     form: "`forever`, or duration and action",
     fallback: "forever",
   },

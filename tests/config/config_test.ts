@@ -63,6 +63,14 @@ test("variables are read in their units, and an empty one is not set", async () 
   assert.equal(config?.stateDir, undefined);
 });
 
+test("a time to wait for the gateway without a word for what then means finish, as the documents say", async () => {
+  assert.deepEqual((await read({ OUTRIDER_KEEP_ALIVE: "30m" })).config?.keepAlive, {
+    ms: 1_800_000,
+    then: "finish",
+  });
+  assert.match(VARIABLES.keepAlive.about, /a duration alone means `finish`/);
+});
+
 test("every problem is told at once, with the variable and what was received", async () => {
   const { config, problems } = await read({
     OUTRIDER_GATEWAY: "gateway.example",
