@@ -4,8 +4,7 @@
  * Invariant: `alive` is false only when no process of the group is left; one that has ended and waits to be reaped is none.
  */
 import type { ChildProcess } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import type { Duplex, Readable } from "node:stream";
 import { systemClock } from "../base/clock.ts";
@@ -13,6 +12,7 @@ import { childProcess } from "./builtin.ts";
 import { descriptorLimit, needDescriptors } from "./descriptors.ts";
 import { memoryOf } from "./group_memory.ts";
 import { guard } from "./guard.ts";
+import { folderProblem, locate } from "./located.ts";
 import { marksWith, OURS } from "./marks.ts";
 import { MARK } from "./offspring.ts";
 import type { ChildEnd, GroupOptions, ProcessGroup } from "./port.ts";
@@ -32,8 +32,11 @@ const REST_MS = 4;
 /** Starts a program. That it could not be started is told by `ended`. */
 export function startGroup(options: GroupOptions): ProcessGroup {
   const { command, cwd, env, stdin, mark, onLine, onLineEnd, onOutput } = options;
-  const [name, ...args] = command;
-  const program = name!.includes("/") && !isAbsolute(name!) ? join(cwd, name!) : name!;
+  const [name = "", ...args] = command;
+  const windows = process.platform === "win32";
+  const program = windows ? { file: name, before: [] } : locate(name, { path: env["PATH"], cwd });
+  const problem = folderProblem(cwd) ?? ("problem" in program ? program.problem : undefined);
+  if (problem !== undefined || "problem" in program) return neverStarted(unstarted(name, problem!));
   const marked = mark === undefined ? env : { ...env, [MARK]: marksWith(mark) };
   let child: ChildProcess;
   try {
@@ -41,13 +44,20 @@ export function startGroup(options: GroupOptions): ProcessGroup {
     guard.start();
     guard.watch(OURS);
     const stdio = ["pipe", "pipe", "pipe", ...onLine === undefined ? [] : ["pipe" as const]] as const;
-    child = childProcess().spawn(program, args, { cwd, env: marked, detached: true, stdio: [...stdio] });
+    child = childProcess().spawn(program.file, [...program.before, ...args], {
+      cwd,
+      env: marked,
+      detached: true,
+      stdio: [...stdio],
+      // As whoever finds it by PATH does: what it prints of itself begins with that.
+      ...name.includes("/") || program.before.length > 0 ? {} : { argv0: name },
+    });
   } catch (error) {
-    return neverStarted(explained(error, { program, cwd }));
+    return neverStarted(explained(error, name));
   }
   const ended = new Promise<ChildEnd>((resolve) => {
     child.on("error", (error) => {
-      resolve({ code: undefined, signal: undefined, error: explained(error, { program, cwd }) });
+      resolve({ code: undefined, signal: undefined, error: explained(error, name) });
     });
     child.on("exit", (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }));
   });
@@ -186,41 +196,35 @@ function statOf(pid: string): string[] {
   }
 }
 
-function explained(
-  error: unknown,
-  { program, cwd }: { readonly program: string; readonly cwd: string },
-): Error {
+function explained(error: unknown, program: string): Error {
   const { code, message } = error as { readonly code?: string; readonly message?: string };
-  const shown = JSON.stringify(program);
-  if (!existsSync(cwd)) {
-    return new Error(`Could not start ${shown}: there is no folder ${JSON.stringify(cwd)} to run it in`, {
-      cause: error,
-    });
-  }
-  if (code === "ENOENT") {
-    const what = program.includes("/")
-      ? "there is no such file, or the interpreter in its first line is missing"
-      : "there is no such program in PATH: install it, or give its path";
-    return new Error(`Could not start ${shown}: ${what}`, { cause: error });
-  }
-  if (code === "EACCES" || code === "EPERM") {
-    return new Error(`Could not start ${shown}: it may not be executed: chmod +x, or name its interpreter`, {
-      cause: error,
-    });
-  }
-  if (code === "EMFILE" || code === "ENFILE" || code === "EAGAIN") {
-    return new Error(
-      `Could not start ${shown}: the system has no room for another program (${code}): run fewer at once (--max-workers), or raise its limit (ulimit -n, ulimit -u)`,
-      { cause: error },
-    );
-  }
-  if (code === "E2BIG") {
-    return new Error(
-      `Could not start ${shown}: its arguments and environment are too large: use stdin or inputs`,
-      {
-        cause: error,
-      },
-    );
-  }
-  return new Error(`Could not start ${shown}: ${message ?? String(error)}`, { cause: error });
+  return unstarted(
+    program,
+    REASONS[code ?? ""] ?? `the system refuses it: ${code ?? message ?? error}`,
+    error,
+  );
 }
+
+function unstarted(program: string, why: string, cause?: unknown): Error {
+  return new Error(
+    `Could not start ${JSON.stringify(program)}: ${why}`,
+    cause === undefined ? {} : { cause },
+  );
+}
+
+const NO_ROOM = (code: string) =>
+  `the system has no room for another program (${code}): run fewer at once (--max-workers), or raise its limit (ulimit -n, ulimit -u)`;
+
+/** What is found out only by starting it. */
+const REASONS: Readonly<Record<string, string>> = {
+  EMFILE: NO_ROOM("EMFILE"),
+  ENFILE: NO_ROOM("ENFILE"),
+  EAGAIN: NO_ROOM("EAGAIN"),
+  ENOMEM: NO_ROOM("ENOMEM"),
+  E2BIG: "its arguments and environment are too large: use stdin or inputs",
+  ETXTBSY: "it is being written: let the task that writes it close the file first",
+  ENOENT: "it is gone, or what loads it is missing: it may be made for another system (musl or glibc)",
+  ENOEXEC: "it is no program of this system: name what runs it before it",
+  EACCES: "it may not be executed: chmod +x, or name its interpreter",
+  EPERM: "the system does not let this user execute it",
+};

@@ -12,7 +12,9 @@ import type { ChildProcess } from "node:child_process";
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { childProcess } from "./builtin.ts";
+import { locate } from "./located.ts";
 
 const PROGRAM = `
 trap '' INT TERM HUP
@@ -73,7 +75,8 @@ function start(): Started {
     drop();
     throw error;
   }
-  const child = childProcess().spawn("sh", ["-c", PROGRAM, "sh", folder], {
+  const sh = locate("sh", { path: process.env["PATH"], cwd: process.cwd() });
+  const child = childProcess().spawn("problem" in sh ? "/bin/sh" : sh.file, ["-c", PROGRAM, "sh", folder], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });

@@ -396,14 +396,14 @@ export interface Runtime {
   /** Time that the processors have spent on this process, milliseconds. */
   cpuMs(): number;
   /**
-   * Path of a program, found as the system finds it; nothing if there is none that this user may run.
+   * Path of a program, found as where it is started; nothing if there is none that this user may run.
    *
    * @param name A name, or an absolute path.
    * @param options `path`: folders, as `PATH` has them; `endings`: on Windows, what may stand behind a name.
    */
   findProgram(
     name: string,
-    options: { readonly path: string; readonly endings?: string | undefined },
+    options: { readonly path: string | undefined; readonly endings?: string | undefined },
   ): Promise<string | undefined>;
   /** Whether there is a device at a path. It is not opened. */
   isDevice(path: string): Promise<boolean>;

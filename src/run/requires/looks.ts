@@ -24,20 +24,17 @@ export interface Look {
   begin(port: RunnerPort): Promise<Verdict | string>;
 }
 
-/** Where a program is looked for if `PATH` is not set. */
-const USUAL_PATH = "/usr/local/bin:/usr/bin:/bin";
-
 const commands: Look = {
   key: "commands",
   entries: ({ commands }) => commands,
   begin({ runtime }) {
-    const path = runtime.env("PATH") ?? USUAL_PATH;
+    const path = runtime.env("PATH");
     return Promise.resolve(async (name) => {
       if (await runtime.findProgram(name, { path, endings: runtime.env("PATHEXT") })) return undefined;
       return name.includes("/")
         ? `There is no ${name} that this user may run: install it, or correct its path`
         : `There is no program ${name} in PATH (${
-          path.slice(0, 300)
+          path?.slice(0, 300) ?? "which is not set"
         }): install it, or add its folder to PATH`;
     });
   },
