@@ -139,7 +139,10 @@ const tasks = v.object({
   offset: count,
   tasks: v.array(v.object({
     task: v.string(),
-    standing: v.picklist(["waiting", "ready", "dispatched", "retrying", "settled"]),
+    standing: about(
+      v.picklist(["waiting", "ready", "dispatched", "retrying", "settled"]),
+      "Waiting for needs, ready to start, dispatched to a worker that has begun it, retrying after a delay, or settled.",
+    ),
     iteration: count,
     attempt: count,
     outcome: v.exactOptional(outcome),

@@ -36,7 +36,7 @@ export interface RunSnapshot {
   readonly ranMs: number;
   /** Tasks in the pipeline. */
   readonly tasks: number;
-  /** Tasks by where they stand; `waiting` and `ready` have not started, `retrying` waits out a delay. */
+  /** Tasks by where they stand: `waiting` for needs, `ready` to start, `running`, `retrying` after a delay, or their outcome. */
   readonly counts: Readonly<
     Record<
       | "waiting"
@@ -72,16 +72,19 @@ export interface RunSnapshot {
 export interface TaskStanding {
   /** Its name. */
   readonly task: string;
-  /** `waiting` for needs, `ready` to start, `dispatched` to a worker, `retrying` after a delay, or `settled`. */
+  /**
+   * `waiting` for needs, `ready` to start, `dispatched` to a worker that has begun it, `retrying` after a delay, or `settled`.
+   * A task that was handed out before its needs have settled waits for them.
+   */
   readonly standing: "waiting" | "ready" | "dispatched" | "retrying" | "settled";
   /** From 0; higher in a loop. */
   readonly iteration: number;
-  /** The last attempt that was dispatched in this iteration; 0 if none was. */
+  /** The last attempt that has begun in this iteration; 0 if none has. */
   readonly attempt: number;
   /** Of the last attempt that settled, in this or an earlier iteration. */
   readonly outcome?: Outcome;
   /** Why it was skipped, in words. */
   readonly because?: string;
-  /** Needs that have not settled yet. */
+  /** Needs that have not settled yet; one in a loop has not until the loop has ended. */
   readonly waitsFor: readonly { readonly task: string; readonly on: On }[];
 }

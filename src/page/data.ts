@@ -29,6 +29,7 @@ export interface PagePipeline {
     readonly to: string;
     readonly times: number;
     readonly on: On;
+    readonly body: readonly string[];
   }[];
   /** Where edges decide. */
   readonly edges?: readonly { readonly from: string; readonly to: string; readonly weak: boolean }[];

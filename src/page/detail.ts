@@ -8,7 +8,7 @@ import type { LogRecord } from "../model/record.ts";
 import type { Feed, PageEntry, PageEvent } from "./data.ts";
 import { h, type NodeLike, painter } from "./dom.ts";
 import type { AttemptView } from "./timeline_lanes.ts";
-import type { Model, TaskView } from "./model.ts";
+import { type Model, type TaskView, toldAttempts } from "./model.ts";
 import { whyOf } from "./reason.ts";
 import { counted, timeOfDay } from "../base/shown.ts";
 import { pretty, spanOf, STANDINGS } from "./words.ts";
@@ -140,6 +140,7 @@ export class Detail {
     if (now === seen) return;
     this.#task.seen = now;
     const why = whyOf(task, model);
+    const told = toldAttempts(task);
     this.#content.replaceChildren(
       h("p", [
         h("span", `${STANDINGS[standing].mark} ${STANDINGS[standing].word}`, {
@@ -178,12 +179,8 @@ export class Detail {
           onclick: () => this.#actions.showLog(task.name),
         }),
       ]),
-      ...attempts.slice(-ATTEMPTS).reverse().filter(({ attempt }) => attempt > 0).map((attempt) =>
-        this.#attempt(attempt, attempts)
-      ),
-      ...(attempts.length > ATTEMPTS
-        ? [h("p", `and ${counted(attempts.length - ATTEMPTS, "attempt")} before`)]
-        : []),
+      ...told.slice(-ATTEMPTS).reverse().map((attempt) => this.#attempt(attempt, told)),
+      ...(told.length > ATTEMPTS ? [h("p", `and ${counted(told.length - ATTEMPTS, "attempt")} before`)] : []),
     );
   }
 

@@ -1,13 +1,14 @@
 /**
  * Owns the run as the page knows it: a fold of state records over the pipeline.
  * Must not know how it is drawn, nor where records come from.
- * Invariant: a record costs the same, however many tasks there are; after each, the counts add up to the number of tasks.
+ * Invariant: a record costs the same, however many tasks there are that its own has nothing to do with; after each, the
+ * counts add up to the number of tasks, and no task runs or is next whose needs have not ended.
  */
 import type { Settled, StateRecord } from "../model/record.ts";
 import { Course } from "./course.ts";
 import type { PagePipeline, PageRunning, PageTask } from "./data.ts";
 import { type AttemptView, TimelineLanes } from "./timeline_lanes.ts";
-import { isBad, STANDING_NAMES, type StandingName } from "./words.ts";
+import { hasEnded, isBad, STANDING_NAMES, type StandingName } from "./words.ts";
 
 /** A task with where it stands. */
 export interface TaskView extends Omit<PageTask, "attempts"> {
@@ -84,9 +85,12 @@ export class Model {
 
   /** Takes what runs right now, with its progress. */
   progress(running: readonly PageRunning[]): void {
-    for (const { task: name, progress } of running) {
+    for (const { task: name, iteration, attempt, progress } of running) {
       const task = this.byName.get(name);
-      if (task === undefined || progress === undefined) continue;
+      if (task === undefined) continue;
+      const open = openAttempt(task);
+      if (open?.iteration === iteration && open.attempt === attempt) this.#stand(task, "running");
+      if (progress === undefined) continue;
       if (task.progress?.fraction === progress.fraction && task.progress.text === progress.text) continue;
       task.progress = progress;
       this.changed.add(task.index);
@@ -99,12 +103,23 @@ export class Model {
     return task.attempts.at(-1);
   }
 
+  /** The needs of a task that have not ended: those in a loop have when no other round of it can follow. */
+  openNeeds({ name, needs, needIndexes }: TaskView): TaskView["needs"] {
+    const around = this.pipeline.loops.filter(({ from, body }) =>
+      !hasEnded(this.byName.get(from)!.standing) && !body.includes(name)
+    );
+    return needs.filter(({ task }, at) =>
+      !hasEnded(this.tasks[needIndexes[at]!]!.standing) || around.some(({ body }) => body.includes(task))
+    );
+  }
+
   /** Tasks that ended badly, in the pipeline's order. */
   bad(): TaskView[] {
     return this.tasks.filter(({ standing }) => isBad(standing));
   }
 
   #stand(task: TaskView, standing: StandingName): void {
+    if (task.standing === standing) return;
     this.counts[task.standing]--;
     this.counts[standing]++;
     task.standing = standing;
@@ -122,14 +137,30 @@ export class Model {
     task.attempts.push(given);
     delete task.progress;
     delete task.dueAt;
-    this.#stand(task, "queued");
+    this.#stand(task, this.#isMet(task) ? "queued" : "waiting");
     this.lanes.give(worker, given, at);
+  }
+
+  /** Whether nothing keeps a task that was given to a worker from beginning there. */
+  #isMet(task: TaskView): boolean {
+    return this.pipeline.edges !== undefined || this.openNeeds(task).length === 0;
+  }
+
+  /** What was given to a worker behind a task that has ended is next there, or has begun. */
+  #release({ dependents }: TaskView): void {
+    for (const index of dependents) {
+      const task = this.tasks[index]!;
+      const open = task.standing === "waiting" ? openAttempt(task) : undefined;
+      if (open !== undefined && this.#isMet(task)) {
+        this.#stand(task, open.startedAt === undefined ? "queued" : "running");
+      }
+    }
   }
 
   /** An attempt that was given to one worker may be given to another before it has begun. */
   #takeBack(task: TaskView): void {
-    const open = task.attempts.at(-1);
-    if (open === undefined || open.outcome !== undefined) return;
+    const open = openAttempt(task);
+    if (open === undefined) return;
     task.attempts.pop();
     this.lanes.takeBack(open, this.course.now);
   }
@@ -142,9 +173,12 @@ export class Model {
     const task = this.byName.get(record.task);
     if (task === undefined) return;
     const { value: _, ...settled } = record;
-    const open = task.attempts.at(-1);
+    const open = openAttempt(task);
     let known: AttemptView = { ...settled };
-    if (open !== undefined && open.outcome === undefined) {
+    // Before its worker's next one begins, which may have waited for this.
+    this.#stand(task, record.outcome);
+    this.#release(task);
+    if (open !== undefined) {
       task.attempts.pop();
       this.lanes.end(open, record.startedAt !== undefined, record.endedAt ?? record.at);
       known = Object.assign(open, settled);
@@ -153,7 +187,7 @@ export class Model {
     }
     task.attempts.push(known);
     delete task.progress;
-    this.#stand(task, record.outcome);
+    this.changed.add(task.index);
   }
 
   #plan({ task: name, dueAt }: { readonly task: string; readonly dueAt: number }): void {
@@ -167,8 +201,7 @@ export class Model {
   #resume(again: readonly string[]): void {
     const lost: AttemptView[] = [];
     for (const task of this.tasks) {
-      const open = task.attempts.at(-1);
-      if (open === undefined || open.outcome !== undefined) continue;
+      if (openAttempt(task) === undefined) continue;
       lost.push(task.attempts.pop()!);
       this.#stand(task, "waiting");
     }
@@ -180,4 +213,17 @@ export class Model {
       this.#stand(task, "waiting");
     }
   }
+}
+
+/** The attempt under way. */
+function openAttempt({ attempts }: TaskView): AttemptView | undefined {
+  const last = attempts.at(-1);
+  return last?.outcome === undefined ? last : undefined;
+}
+
+/** The attempts of a task that a person is told of: not those that wait for its needs on a worker, nor that it was skipped. */
+export function toldAttempts({ attempts, standing }: TaskView): readonly AttemptView[] {
+  return attempts.filter(({ attempt, outcome }) =>
+    attempt > 0 && (outcome !== undefined || standing !== "waiting")
+  );
 }

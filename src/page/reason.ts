@@ -30,12 +30,8 @@ export function whyOf(task: TaskView, model: Model): string {
 }
 
 function waitsFor(task: TaskView, model: Model): string {
-  const open = task.needs.filter((_, at) => {
-    const { standing } = model.tasks[task.needIndexes[at]!]!;
-    return standing === "waiting" || standing === "queued" || standing === "running" ||
-      standing === "retrying";
-  });
-  if (open.length === 0 || task.needs.length === 0) return "";
+  const open = model.openNeeds(task);
+  if (open.length === 0) return "";
   const names = open.slice(0, 3).map(({ task: name, on }) => on === "success" ? name : `${name} (${on})`)
     .join(", ");
   return `for ${names}${open.length > 3 ? ` and ${open.length - 3} more` : ""}`;

@@ -5,7 +5,7 @@
 import { between } from "../base/clock.ts";
 import { h } from "./dom.ts";
 import { Grid } from "./grid.ts";
-import type { Model, TaskView } from "./model.ts";
+import { type Model, type TaskView, toldAttempts } from "./model.ts";
 import { whyOf } from "./reason.ts";
 import { brief, spanOf, STANDING_NAMES, type StandingName, STANDINGS } from "./words.ts";
 
@@ -77,7 +77,7 @@ export class TasksView {
       task.name,
       `${STANDINGS[standing].mark} ${STANDINGS[standing].word}${percent}`,
       took,
-      String(attempts.filter(({ attempt }) => attempt > 0).length || ""),
+      String(toldAttempts(task).length || ""),
       brief(task.progress?.text ?? whyOf(task, this.#model!), 200),
     ];
   }

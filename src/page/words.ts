@@ -38,6 +38,11 @@ export function isBad(standing: StandingName): boolean {
   return standing === "failed" || standing === "timed_out" || standing === "crashed";
 }
 
+/** Whether nothing is under way or to come, but for another round of a loop. */
+export function hasEnded(standing: StandingName): boolean {
+  return standing !== "waiting" && standing !== "queued" && standing !== "running" && standing !== "retrying";
+}
+
 /** A span of time, `1.4 s`. @param ms Milliseconds. */
 export function spanOf(ms: number): string {
   if (!(ms > 0)) return "0 ms";

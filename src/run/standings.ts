@@ -1,12 +1,13 @@
 /**
  * Owns the pictures of a run that others look at: counts, running attempts, where each task stands.
  * Must not change anything.
- * Invariant: a snapshot costs one step for each task, and never waits.
+ * Invariant: a snapshot costs one step for each task, and never waits. What is shown is the truth of the graph: a task is
+ * ready when its needs have settled, and at work when a worker has begun it, however early it was handed out.
  */
 import type { Clock } from "../base/clock.ts";
 import type { RunningAttempt, RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import { OUTCOMES, type RunState } from "../model/outcome.ts";
-import type { Plan } from "../pipeline/plan/plan.ts";
+import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import type { Pool } from "../pool/pool.ts";
 import { Standing } from "../schedule/command.ts";
 import type { Scheduler } from "../schedule/schedule.ts";
@@ -28,8 +29,6 @@ export interface Pictured {
   readonly because: ReadonlyMap<number, string>;
 }
 
-const NAMES = ["waiting", "ready", "dispatched", "retrying", "settled"] as const;
-
 const COUNTED = [
   "waiting",
   "ready",
@@ -40,7 +39,7 @@ const COUNTED = [
 
 /** A picture of the run now. @param limit How many of the tasks that come next are named. */
 export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
-  const { plan, schedule, pool } = pictured;
+  const { plan, pool } = pictured;
   const running = runningOf(pictured);
   const lanes = pool.lanes;
   return {
@@ -50,9 +49,9 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
     startedAt: pictured.startedAt,
     ranMs: pictured.ranMs,
     tasks: plan?.tasks.length ?? 0,
-    counts: countsOf(pictured, running.length),
+    counts: countsOf(pictured, running),
     running,
-    next: plan === undefined || schedule === undefined ? [] : nextOf(plan, schedule, limit),
+    next: nextOf(pictured, running, limit),
     workers: {
       busy: lanes.filter((lane) => lane.outstanding > 0).length + (pool.own?.views.length ?? 0),
       idle: lanes.filter((lane) => lane.warm && lane.outstanding === 0).length + (pool.own?.kept.idle ?? 0),
@@ -62,34 +61,85 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
   };
 }
 
-function countsOf({ plan, schedule }: Pictured, running: number): RunSnapshot["counts"] {
+function countsOf(pictured: Pictured, running: readonly RunningAttempt[]): RunSnapshot["counts"] {
   const counts = Object.fromEntries(COUNTED.map((name) => [name, 0])) as Record<
     typeof COUNTED[number],
     number
   >;
+  const { plan, schedule } = pictured;
   if (plan === undefined || schedule === undefined) return counts;
-  let dispatched = 0;
-  for (const { index } of plan.tasks) {
-    const standing = schedule.standing(index);
-    if (standing === Standing.settled) counts[schedule.outcome(index)!]++;
-    else if (standing === Standing.waiting) counts.waiting++;
-    else if (standing === Standing.ready) counts.ready++;
-    else if (standing === Standing.retrying) counts.retrying++;
-    else dispatched++;
+  const look = new Look(plan, schedule, running);
+  for (const task of plan.tasks) {
+    const standing = look.at(task);
+    if (standing === "settled") counts[schedule.outcome(task.index)!]++;
+    else counts[standing === "dispatched" ? "running" : standing]++;
   }
-  counts.running = Math.min(running, dispatched);
-  counts.ready += dispatched - counts.running;
   return counts;
 }
 
 /** Ready tasks first, then those that wait for what runs now, as far as a short look at the plan shows them. */
-function nextOf(plan: Plan, schedule: Scheduler, limit: number): string[] {
-  const next = schedule.next(limit);
-  const waiting = next.length < limit && plan.tasks.length <= 1_000
-    ? plan.tasks.filter(({ index }) => schedule.standing(index) === Standing.waiting)
-      .sort((a, b) => a.rank - b.rank).slice(0, limit - next.length).map(({ index }) => index)
-    : [];
-  return [...next, ...waiting].map((index) => plan.tasks[index]!.name);
+function nextOf({ plan, schedule }: Pictured, running: readonly RunningAttempt[], limit: number): string[] {
+  if (plan === undefined || schedule === undefined) return [];
+  if (plan.tasks.length > 1_000) return schedule.next(limit).map((index) => plan.tasks[index]!.name);
+  const look = new Look(plan, schedule, running);
+  const those = (wanted: Shown) =>
+    plan.tasks.filter((task) => look.at(task) === wanted).sort((a, b) => a.rank - b.rank);
+  return [...those("ready"), ...those("waiting")].slice(0, limit).map(({ name }) => name);
+}
+
+type Shown = TaskStanding["standing"];
+
+/** Where tasks stand by what has settled and what has begun. */
+class Look {
+  readonly #plan: Plan;
+  readonly #schedule: Scheduler;
+  readonly #running: ReadonlySet<string>;
+
+  constructor(plan: Plan, schedule: Scheduler, running: readonly RunningAttempt[]) {
+    this.#plan = plan;
+    this.#schedule = schedule;
+    this.#running = new Set(running.map(({ task }) => task));
+  }
+
+  at(task: PlanTask): Shown {
+    switch (this.#schedule.standing(task.index)) {
+      case Standing.settled:
+        return "settled";
+      case Standing.retrying:
+        return "retrying";
+      case Standing.ready:
+        return "ready";
+      case Standing.waiting:
+        return "waiting";
+      default:
+        // Its needs may have ended without our having heard of it yet.
+        if (this.#running.has(task.name)) return "dispatched";
+        return this.#isMet(task) ? "ready" : "waiting";
+    }
+  }
+
+  /** Whether it was handed out and has not begun. */
+  isAhead({ index, name }: PlanTask): boolean {
+    return this.#schedule.standing(index) === Standing.dispatched && !this.#running.has(name);
+  }
+
+  /** The needs that have not settled: those in a loop have when no other round of it can follow. */
+  waitsFor({ index, needs }: PlanTask): TaskStanding["waitsFor"] {
+    const { loops, tasks } = this.#plan;
+    const around = loops.filter(({ from, body }) => !this.#isSettled(from) && !body.includes(index));
+    return needs
+      .filter(({ task }) => !this.#isSettled(task) || around.some(({ body }) => body.includes(task)))
+      .map(({ task, on }) => ({ task: tasks[task]!.name, on }));
+  }
+
+  /** Where edges decide nothing is handed out before its time, nor are its needs what it waits for. */
+  #isMet({ needs }: PlanTask): boolean {
+    return this.#plan.edges !== undefined || needs.every(({ task }) => this.#isSettled(task));
+  }
+
+  #isSettled(task: number): boolean {
+    return this.#schedule.standing(task) === Standing.settled;
+  }
 }
 
 function runningOf({ clock, plan, pool, progress }: Pictured): RunningAttempt[] {
@@ -115,24 +165,25 @@ function runningOf({ clock, plan, pool, progress }: Pictured): RunningAttempt[] 
 
 /** Where tasks stand, in the plan's order. */
 export function standingsOf(
-  { plan, schedule, because }: Pictured,
+  pictured: Pictured,
   { offset, limit }: { readonly offset: number; readonly limit: number },
 ): TaskStanding[] {
+  const { plan, schedule, because } = pictured;
   if (plan === undefined || schedule === undefined) return [];
-  return plan.tasks.slice(offset, offset + limit).map(({ index, name, needs }) => {
-    const standing = schedule.standing(index);
+  const look = new Look(plan, schedule, runningOf(pictured));
+  return plan.tasks.slice(offset, offset + limit).map((task) => {
+    const { index, name } = task;
+    const standing = look.at(task);
     const outcome = schedule.outcome(index);
     const why = because.get(index);
     return {
       task: name,
-      standing: NAMES[standing]!,
+      standing,
       iteration: schedule.iteration(index),
-      attempt: schedule.attempt(index),
+      attempt: schedule.attempt(index) - (look.isAhead(task) ? 1 : 0),
       ...(outcome === undefined ? {} : { outcome }),
       ...(why === undefined || outcome !== "skipped" ? {} : { because: why }),
-      waitsFor: standing !== Standing.waiting ? [] : needs
-        .filter((need) => schedule.standing(need.task) !== Standing.settled)
-        .map((need) => ({ task: plan.tasks[need.task]!.name, on: need.on })),
+      waitsFor: standing === "waiting" ? look.waitsFor(task) : [],
     };
   });
 }

@@ -6,7 +6,7 @@ import test from "node:test";
 import fc from "fast-check";
 import type { PagePipeline } from "../../src/page/data.ts";
 import { Slice, tellWhole } from "../../src/page/lines.ts";
-import { Model } from "../../src/page/model.ts";
+import { Model, toldAttempts } from "../../src/page/model.ts";
 import { BOX_HEIGHT, layersOf, placeInLayers, type Sketch } from "../../src/page/place.ts";
 import { whyOf } from "../../src/page/reason.ts";
 import { STANDING_NAMES } from "../../src/page/words.ts";
@@ -64,9 +64,56 @@ test("of the tasks given to a worker the first one runs, and the next when it ha
     dispatched("a"),
     dispatched("b"),
   );
-  assert.deepEqual(standings(model), ["a running", "b queued", "c waiting"]);
+  assert.deepEqual(standings(model), ["a running", "b waiting", "c waiting"]);
+  assert.deepEqual([whyOf(model.tasks[1]!, model), toldAttempts(model.tasks[1]!)], ["for a", []]);
   told(model, settled("a"));
   assert.deepEqual(standings(model), ["a succeeded", "b running", "c waiting"]);
+  assert.equal(toldAttempts(model.tasks[1]!).length, 1);
+});
+
+test("a task that is given to a worker before its need has ended waits for it, wherever that runs", () => {
+  const model = told(
+    new Model({ id: "r", runtime: "x" }, pipelineOf("a", "b", "c")),
+    dispatched("a", 1),
+    dispatched("b", 2),
+    dispatched("c", 2),
+  );
+  assert.deepEqual(standings(model), ["a running", "b waiting", "c waiting"]);
+  told(model, settled("a"));
+  assert.deepEqual(standings(model), ["a succeeded", "b running", "c waiting"]);
+  assert.equal(whyOf(model.tasks[2]!, model), "for b");
+});
+
+test("a task without needs behind another one is next on its worker, and runs when the executor says so", () => {
+  const pipeline = {
+    ...pipelineOf("a", "b"),
+    tasks: pipelineOf("a", "b").tasks.map((task) => ({ ...task, needs: [] })),
+  };
+  const model = told(new Model({ id: "r", runtime: "x" }, pipeline), dispatched("a"), dispatched("b"));
+  assert.deepEqual(standings(model), ["a running", "b queued"]);
+  const running = { iteration: 0, worker: 1 };
+  model.progress([{ ...running, task: "b", attempt: 2 }, { ...running, task: "no such task", attempt: 1 }]);
+  assert.deepEqual(standings(model), ["a running", "b queued"]);
+  model.progress([{ ...running, task: "b", attempt: 1 }]);
+  assert.deepEqual(standings(model), ["a running", "b running"]);
+  assert.equal(model.counts.running, 2);
+});
+
+test("who needs a task of a loop waits for it until the loop has ended", () => {
+  const [a, b, out] = pipelineOf("a", "b", "out").tasks;
+  const pipeline: PagePipeline = {
+    ...pipelineOf(),
+    tasks: [a!, b!, { ...out!, needs: [{ task: "a", on: "success" }] }],
+    loops: [{ from: "b", to: "a", times: 1, on: "success", body: ["a", "b"] }],
+  };
+  const model = told(
+    new Model({ id: "r", runtime: "x" }, pipeline),
+    dispatched("a"),
+    dispatched("b"),
+    settled("a"),
+  );
+  assert.deepEqual(standings(model), ["a succeeded", "b running", "out waiting"]);
+  assert.equal(whyOf(model.tasks[2]!, model), "for a");
 });
 
 test("an attempt that one worker gives back runs on the other, and is in one lane", () => {

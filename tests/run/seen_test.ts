@@ -41,7 +41,7 @@ function picture(
 
 const IDLE = { warm: true, starting: false, outstanding: 0 };
 
-test("snapshot: every task is counted once, and what was offered and does not run counts as ready", () => {
+test("snapshot: every task is counted once; what was offered and does not run is ready, or waits for its needs", () => {
   const rig = new WorkRig({
     a: {},
     b: {},
@@ -64,8 +64,9 @@ test("snapshot: every task is counted once, and what was offered and does not ru
   const { counts } = seen;
   assert.deepEqual(
     [counts.running, counts.ready, counts.retrying, counts.waiting, counts.succeeded],
-    [1, rig.pool.taken.size - 1, 1, 6 - rig.pool.taken.size - 1, 0],
+    [1, 1, 1, 3, 0],
   );
+  assert.ok(rig.pool.taken.size > 2, "something was offered ahead of its needs");
   assert.equal(Object.values(counts).reduce((sum, count) => sum + count), 6);
   assert.deepEqual(seen.running, [{
     task: "a",
@@ -113,8 +114,8 @@ test("snapshot: those that come next are the ready ones, then those that wait, b
     last: { needs: ["slow", "quick"] },
   });
   const next = (limit: number) => snapshotOf(picture(rig), limit).next;
-  assert.deepEqual(next(9), ["slow", "quick", "last"]);
-  assert.deepEqual(next(2), ["slow", "quick"]);
+  assert.deepEqual(next(9), ["a", "slow", "quick", "last"]);
+  assert.deepEqual(next(2), ["a", "slow"]);
   assert.deepEqual(next(0), []);
   rig.settles("a");
   assert.deepEqual(next(1), ["slow"]);
@@ -146,7 +147,7 @@ test("standings: each task with where it stands, what it waits for, and why it w
   const all = () => standingsOf(picture(rig), { offset: 0, limit: 9 });
   const base = { iteration: 0, attempt: 0, waitsFor: [] };
   assert.deepEqual(all().slice(0, 3), [
-    { ...base, task: "a", standing: "dispatched", attempt: 1 },
+    { ...base, task: "a", standing: "ready" },
     { ...base, task: "b", standing: "waiting", waitsFor: [{ task: "a", on: "failure" }] },
     {
       ...base,
@@ -163,6 +164,49 @@ test("standings: each task with where it stands, what it waits for, and why it w
     { ...base, task: "d", standing: "waiting", waitsFor: [{ task: "c", on: "success" }] },
   ]);
   assert.deepEqual(standingsOf(picture(rig), { offset: 1, limit: 2 }).map(({ task }) => task), ["b", "c"]);
+});
+
+/** A picture of a rig in which these tasks run. */
+function running(rig: WorkRig, ...tasks: readonly string[]): Pictured {
+  const lanes = tasks.map((task, at) => ({
+    ...{ ...IDLE, id: at + 1, outstanding: 1 },
+    running: { item: rig.pool.taken.get(task)!, seq: 1, since: 0 },
+  }));
+  return picture(rig, { lanes });
+}
+
+/** Where tasks stand: `b waiting 0 a` is b, waiting in no attempt yet, for a. */
+function stands(pictured: Pictured): readonly string[] {
+  return standingsOf(pictured, { offset: 0, limit: 99 }).map(({ task, standing, attempt, waitsFor }) =>
+    [task, standing, attempt, ...waitsFor.map((need) => need.task)].join(" ")
+  );
+}
+
+test("standings: what was handed out ahead of its needs waits for them, and is at work only once it has begun", () => {
+  const rig = new WorkRig({ a: {}, b: { needs: ["a"] }, c: { needs: ["a", "b"] } });
+  assert.deepEqual([...rig.pool.taken.keys()], ["a", "b", "c"]);
+  assert.deepEqual(stands(picture(rig)), ["a ready 0", "b waiting 0 a", "c waiting 0 a b"]);
+  assert.deepEqual(stands(running(rig, "a")), ["a dispatched 1", "b waiting 0 a", "c waiting 0 a b"]);
+  assert.deepEqual(snapshotOf(running(rig, "a"), 9).next, ["b", "c"]);
+  // Its worker has gone on, and the outcome is still to be read.
+  assert.deepEqual(stands(running(rig, "b"))[1], "b dispatched 1");
+  rig.settles("a");
+  assert.deepEqual(stands(running(rig, "b")), ["a settled 1", "b dispatched 1", "c waiting 0 b"]);
+  const { counts } = snapshotOf(running(rig, "b"), 9);
+  assert.deepEqual([counts.succeeded, counts.running, counts.waiting, counts.ready], [1, 1, 1, 0]);
+  rig.settles("b");
+  assert.deepEqual(stands(picture(rig)), ["a settled 1", "b settled 1", "c ready 0"]);
+});
+
+test("standings: who needs a task of a loop waits for it until no other round can follow", () => {
+  const rig = new WorkRig(
+    { a: {}, b: { needs: ["a"] }, out: { needs: ["a"] } },
+    { loops: [{ from: "b", to: "a", times: 1, on: "success" }] },
+  );
+  rig.settles("a");
+  assert.deepEqual(stands(running(rig, "b")), ["a settled 1", "b dispatched 1", "out waiting 0 a"]);
+  rig.settles("b");
+  assert.deepEqual(stands(running(rig, "a")), ["a dispatched 1", "b waiting 0 a", "out waiting 0 a"]);
 });
 
 /** A journal that is watched, and what is told of it. */
