@@ -21,6 +21,7 @@ const FLOOR: readonly string[] = ["model", "base"];
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "mod.ts": ["pipeline", "run", "journal", ...FLOOR],
+  "testing.ts": ["mod.ts", "testing"],
   "loose": [],
   "agent": [
     "serving",
@@ -73,6 +74,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...FLOOR,
   ],
   "store": ["pipeline", PORT, ...FLOOR],
+  // A test's `ctx` is the one that tasks have in a worker, over services of its own.
+  "testing": ["workers", "pool", "run", "store", "pipeline", "src/runtime/console.ts", ...FLOOR],
   "trust": ["pipeline", ...FLOOR],
   "uplink": ["protocol", PORT, ...FLOOR],
   "workers": ["pipeline", "pool", "store", "runtime", ...FLOOR],
@@ -212,7 +215,7 @@ function sources(): Source[] {
   const paths = ["src", "workers"].filter((folder) => existsSync(join(root, folder))).flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => `${folder}/${name}`)
   );
-  if (existsSync(join(root, "mod.ts"))) paths.push("mod.ts");
+  for (const entry of ["mod.ts", "testing.ts"]) if (existsSync(join(root, entry))) paths.push(entry);
   return paths.filter((path) => path.endsWith(".ts")).sort()
     .map((path) => parse(path, readFileSync(join(root, path), "utf8")));
 }
@@ -225,7 +228,7 @@ function roomOf(path: string): string {
 }
 
 function isOurs(name: string): boolean {
-  return name === "mod.ts" || name.startsWith("src/") || name.startsWith("workers/");
+  return name === "mod.ts" || name === "testing.ts" || name.startsWith("src/") || name.startsWith("workers/");
 }
 
 function mayImport(from: string, to: string): boolean {
@@ -300,7 +303,7 @@ test("every room imports only what it may", () => {
 test("only runtime/, the wiring and the command line choose a runtime", () => {
   const adapters = /^src\/runtime\/(?!port\.ts$)/;
   const found = breaches(({ path, imports }) =>
-    /^(mod\.ts|src\/(runtime|run|serving|agent|environment|cli)\/.+|workers\/.+)$/.test(path)
+    /^(mod\.ts|src\/(runtime|run|serving|agent|environment|cli|testing)\/.+|workers\/.+)$/.test(path)
       ? []
       : imports.filter((to) => adapters.test(to)).map((to) => `may not import the adapter ${to}`)
   );

@@ -124,6 +124,23 @@ test("the library example runs its own pipeline, watches it and uses its result"
   assert.deepEqual(lines.slice(4), ["report succeeded", "succeeded 9 words, the longest is quick"]);
 });
 
+test("the tests of the tested example pass on this runtime's own runner", () => {
+  const file = "examples/tested/pipeline_test.ts";
+  const args = "Deno" in globalThis
+    ? ["test", "-A", "--no-check"]
+    : "Bun" in globalThis
+    ? ["test"]
+    : ["--test"];
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...args, `./${file}`], {
+    cwd: ROOT,
+    env,
+    encoding: "utf8",
+  });
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout + stderr, /\b5 pass(?:ed)?\b|\bpass 5\b/);
+});
+
 /** The block of code in the README that follows the name of its file. */
 function fromReadme(file: string): string {
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");

@@ -1,5 +1,6 @@
 /**
- * Owns the text of the public surface: what `mod.ts` exports, with its types, as its declarations have it. Run by
+ * Owns the text of the public surface: what `mod.ts` and `testing.ts` export, with its types, as their declarations have
+ * it. Run by
  * `npm run build:api`, which writes it to tests/api.snapshot.
  * Must not know what any of it is for.
  * Invariant: the same sources give the same text on every machine; comments and places in files are not in it.
@@ -18,28 +19,33 @@ const EXPORT = /^export (?:type )?(?:\*|\{([^}]*)\}) from "(.+)\.ts";$/gm;
 const DECLARATION =
   /^export (?:declare )?(?:abstract )?(?:class|const|function|interface|type) (\w+)[\s\S]*?(?=^(?:export|import|declare|interface|type) |(?![\s\S]))/gm;
 
-/** The surface as it is now: every declaration, by name. */
+/** The surface as it is now: every declaration, by name, and then those that are for tests. */
 export function publicSurface(): string {
   const folder = mkdtempSync(join(tmpdir(), "outrider-api-"));
   try {
     emit(folder);
-    const read = (path: string) => readFileSync(join(folder, `${path}.d.ts`), "utf8");
-    const blocks = [...read("mod").matchAll(EXPORT)].flatMap(([, names, path]) => {
-      const wanted = names?.split(",").map((name) => name.trim().replace(/^type /, "")).filter(Boolean);
-      const all = [...read(path!).matchAll(DECLARATION)]
-        .map(([text, name]) => ({ name: name!, text: text.trimEnd() }));
-      if (wanted === undefined) return all;
-      return wanted.flatMap((name) => {
-        const found = all.filter((each) => each.name === name);
-        if (found.length === 0) throw new Error(`${path}.d.ts declares no ${name}`);
-        return found;
-      });
-    });
-    const sorted = blocks.toSorted((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
-    return `${sorted.map(({ text }) => text).join("\n\n")}\n`;
+    return `${surfaceOf(folder, "mod")}\n// outrider/testing\n\n${surfaceOf(folder, "testing")}`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What one module exports. */
+function surfaceOf(folder: string, module: string): string {
+  const read = (path: string) => readFileSync(join(folder, `${path}.d.ts`), "utf8");
+  const blocks = [...read(module).matchAll(EXPORT)].flatMap(([, names, path]) => {
+    const wanted = names?.split(",").map((name) => name.trim().replace(/^type /, "")).filter(Boolean);
+    const all = [...read(path!).matchAll(DECLARATION)]
+      .map(([text, name]) => ({ name: name!, text: text.trimEnd() }));
+    if (wanted === undefined) return all;
+    return wanted.flatMap((name) => {
+      const found = all.filter((each) => each.name === name);
+      if (found.length === 0) throw new Error(`${path}.d.ts declares no ${name}`);
+      return found;
+    });
+  });
+  const sorted = blocks.toSorted((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  return `${sorted.map(({ text }) => text).join("\n\n")}\n`;
 }
 
 /** Emits all declarations, without comments. */

@@ -20,7 +20,7 @@ import { root } from "./program.ts";
 
 const SHEBANG = "#!/usr/bin/env node\n";
 
-const ENTRIES = { mod: "mod.ts", cli: "src/cli/main.ts" };
+const ENTRIES = { mod: "mod.ts", testing: "testing.ts", cli: "src/cli/main.ts" };
 
 /** The file with the worker's program, beside the command line. */
 const WORKER_FILE = "outrider-worker.js";
@@ -118,7 +118,7 @@ function licences(inputs: readonly string[]): string {
     "\n";
 }
 
-/** Emits the declarations and keeps those that mod.d.ts leads to. */
+/** Emits the declarations and keeps those that mod.d.ts and testing.d.ts lead to. */
 function declarations(folder: string): void {
   const emitted = mkdtempSync(join(tmpdir(), "outrider-declarations-"));
   const { status, stdout, error } = spawnSync(
@@ -146,6 +146,7 @@ function declarations(folder: string): void {
     }
   };
   keep("mod.d.ts");
+  keep("testing.d.ts");
   rmSync(emitted, { recursive: true });
 }
 

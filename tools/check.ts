@@ -36,7 +36,7 @@ function checks(files: readonly string[]): Check[] {
     { name: "lint", run: ["deno", "lint", "--quiet"] },
     { name: "types", run: ["deno", "check", "--quiet", ...sources] },
     { name: "declarations", run: ["tsc", "--noCheck"] },
-    { name: "documentation", run: ["deno", "doc", "--lint", "--quiet", "mod.ts"] },
+    { name: "documentation", run: ["deno", "doc", "--lint", "--quiet", "mod.ts", "testing.ts"] },
     { name: "imports and generated files", run: ["node", "--test", "--test-reporter=dot", ...tests] },
     {
       name: "lock file",

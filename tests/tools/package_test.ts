@@ -35,6 +35,14 @@ const result: RunResult = await run(p);
 console.log(JSON.stringify(result));
 `;
 
+const TESTED = `
+import { testContext, testRun } from "outrider/testing";
+import p from "./sums.ts";
+const { values } = await testRun(p, { fakes: { one: 5 } });
+const ctx = testContext({ inputs: { one: 1, two: 2 } });
+console.log(JSON.stringify([values["sum"], await p.functionOf("sum")!(ctx)]));
+`;
+
 /** How each runtime runs the installed command, and a program. */
 const RUNTIMES = {
   deno: {
@@ -65,6 +73,7 @@ function install(): { readonly folder: string; readonly files: readonly string[]
   writeFileSync(join(user, "package.json"), '{ "private": true, "type": "module" }\n');
   writeFileSync(join(user, "sums.ts"), PIPELINE);
   writeFileSync(join(user, "program.ts"), PROGRAM);
+  writeFileSync(join(user, "tested.ts"), TESTED);
   run(["npm", "install", "--offline", "--no-audit", "--no-fund", tarball], user);
   installed = { folder: user, files };
   return installed;
@@ -147,6 +156,11 @@ for (const [runtime, { command, program }] of Object.entries(RUNTIMES)) {
   test(`the package's import runs a pipeline in TypeScript on ${runtime}`, () => {
     assertSummed(run([...program, "program.ts"], install().folder), runtime);
   });
+
+  test(`the package's outrider/testing tests a pipeline on ${runtime}`, () => {
+    const told = JSON.parse(run([...program, "tested.ts"], install().folder));
+    assert.deepEqual(told, [{ sum: 7 }, { sum: 3 }]);
+  });
 }
 
 test("the package's types hold without those of any runtime", () => {
@@ -160,7 +174,7 @@ test("the package's types hold without those of any runtime", () => {
   ];
   const module = ["--module", "nodenext", "--target", "es2024", "--lib", "es2024,dom", "--types", ""];
   const tsc = ["tsc", "--noEmit", "--ignoreConfig", "--allowImportingTsExtensions", ...strict, ...module];
-  run([...tsc, "program.ts"], folder);
+  run([...tsc, "program.ts", "tested.ts"], folder);
   assert.throws(() => run([...tsc, "misspelt.ts"], folder), (error: Error & { stdout: string }) => {
     assert.match(error.stdout, /^misspelt\.ts\(7,43\): error TS\d+: Property 'tow' does not exist/);
     return true;

@@ -1,0 +1,181 @@
+/**
+ * Owns the `ctx` that a test calls a task's function with: the one that tasks have, over a store, events and flags of its own.
+ * Must not know any test runner, nor start a worker.
+ * Invariant: what a task does to it has the rules, limits and errors that it has in a run; nothing of it outlives `end()`.
+ */
+import { Context } from "../../workers/context.ts";
+import { Attempt } from "../../workers/attempt.ts";
+import { flagsClient } from "../../workers/flags.ts";
+import { systemClock } from "../base/clock.ts";
+import type { EventRecord, TaskContext } from "../model/context.ts";
+import type { AttemptResult } from "../model/outcome.ts";
+import { PipelineError } from "../model/problem.ts";
+import type { Level } from "../model/record.ts";
+import { decode, encode, type Value } from "../model/value.ts";
+import { paramsProblem } from "../pipeline/document/params.ts";
+import type { FlagCalls } from "../pool/protocol.ts";
+import { formatted } from "../runtime/console.ts";
+import { eventsClient, storeClient } from "../store/client.ts";
+import { EventLog } from "../store/events.ts";
+import { storeService } from "../store/rpc.ts";
+import { SharedStore } from "../store/store.ts";
+
+/** What a task is to find in its `ctx`. All of it may be left out. */
+export interface TestContextOptions<Inputs, Params> {
+  /** Values of the tasks needed. JSON values and bytes; the task gets copies. Default: none. */
+  readonly inputs?: Inputs;
+  /** Parameters, JSON values. Default: none. */
+  readonly params?: Params;
+  /** What is in the store at first, by key. */
+  readonly store?: Readonly<Record<string, Value>>;
+  /** Flags that are set at first, by name. */
+  readonly flags?: Readonly<Record<string, Value>>;
+  /** What `previous()` gives. */
+  readonly previous?: Readonly<Record<string, readonly AttemptResult[]>>;
+  /** Name of the task. Default `"task"`. */
+  readonly task?: string;
+  /** Id of the run. Default `"test"`. */
+  readonly run?: string;
+  /** From 0. Default 0. */
+  readonly iteration?: number;
+  /** From 1. Default 1. */
+  readonly attempt?: number;
+}
+
+/** A `ctx` for one call of a task's function, and what the function did with it. */
+export interface TestContext<
+  Inputs = Readonly<Record<string, Value>>,
+  Params = Readonly<Record<string, Value>>,
+> extends TaskContext<Inputs, Params> {
+  /** What was written to `ctx.log`, in order. (`console` is the test's own.) */
+  readonly logged: readonly { readonly level: Level; readonly text: string }[];
+  /** What was told by `ctx.progress`, in order. */
+  readonly progressed: readonly { readonly fraction: number; readonly text?: string }[];
+  /** The events that were emitted, the newest 10,000. */
+  readonly emitted: readonly EventRecord[];
+  /** Aborts `ctx.signal`, as at the task's timeout or at a cancel; what waits rejects. Default `"cancelled"`. */
+  abort(outcome?: "timed_out" | "cancelled"): void;
+  /** Ends what still waits in the attempt's name, and drops its progress, as the end of the task's function does in a run. */
+  end(): void;
+}
+
+/**
+ * Makes a `ctx` to call a task's function with. Store, events and flags are those of a run, in memory, and its alone.
+ *
+ * @example
+ * ```ts
+ * import { testContext } from "outrider/testing";
+ *
+ * const ctx = testContext({ inputs: { cpu: { score: 2 } }, store: { phase: "warm" } });
+ * await ctx.store.set("phase", "done");
+ * ```
+ *
+ * @param options What the task is to find in it.
+ * @throws {PipelineError} If `params` are no JSON values. @throws {ValueError} If another value can't be a task's.
+ */
+export function testContext<
+  Inputs = Readonly<Record<string, Value>>,
+  Params = Readonly<Record<string, Value>>,
+>(options: TestContextOptions<Inputs, Params> = {}): TestContext<Inputs, Params> {
+  return new FakeContext(options) as unknown as TestContext<Inputs, Params>;
+}
+
+type Options = TestContextOptions<unknown, unknown>;
+
+class FakeContext extends Context implements TestContext {
+  readonly logged: { readonly level: Level; readonly text: string }[] = [];
+  readonly progressed: { readonly fraction: number; readonly text?: string }[] = [];
+  readonly #own: Attempt;
+  readonly #events: EventLog;
+
+  constructor(options: Options) {
+    const attempt = attemptOf(options);
+    const [store, events] = [storeOf(options.store, "store"), new EventLog()];
+    const service = storeService(store, events);
+    const flags = flagCalls(storeOf(options.flags, "flags"));
+    const around = { signal: attempt.life };
+    super(attempt, {
+      run: options.run ?? "test",
+      store: () => storeClient(service, around),
+      events: ({ task, iteration, attempt }) => eventsClient(service, { task, iteration, attempt }, around),
+      flags: () => flagsClient(flags, around),
+      previous: () => Promise.resolve(structuredClone(options.previous ?? {})),
+      log: (_, { level, args }) => void this.logged.push({ level: level as Level, text: formatted(args) }),
+      progress: (_, fraction, text) =>
+        void this.progressed.push({ fraction, ...(text === undefined ? {} : { text }) }),
+      local: () => undefined,
+    });
+    this.#own = attempt;
+    this.#events = events;
+  }
+
+  get emitted(): readonly EventRecord[] {
+    return this.#events.read("*", Math.max(0, this.#events.last - SHOWN), SHOWN)
+      .events.map(({ id, type, detail, at, from }) => ({
+        id,
+        type,
+        ...(detail === undefined ? {} : { detail: decode(detail) }),
+        at,
+        ...(from === undefined ? {} : { task: from.task }),
+      }));
+  }
+
+  abort(outcome: "timed_out" | "cancelled" = "cancelled"): void {
+    this.#own.abort(outcome);
+  }
+
+  end(): void {
+    this.#own.end();
+  }
+}
+
+/** Events shown at most. */
+const SHOWN = 10_000;
+
+/** The attempt as a worker would claim it. */
+function attemptOf(
+  { inputs = {}, params = {}, task = "task", iteration = 0, attempt = 1 }: Options,
+): Attempt {
+  const problem = paramsProblem(params);
+  if (problem !== undefined) throw new PipelineError([{ place: "params", message: problem }]);
+  const text = encode({ s: 0, t: task, p: params, i: present(inputs as object) }, "inputs")!;
+  const claimed = {
+    task: 0,
+    iteration,
+    attempt,
+    flags: 0,
+    timeoutMs: 0,
+    payload: text,
+    seq: 0,
+  };
+  return new Attempt(claimed, text, systemClock.monotonic());
+}
+
+/** Without those that have no value: a task does not find their names. */
+function present(inputs: object): object {
+  return Object.fromEntries(Object.entries(inputs).filter(([, value]) => value !== undefined));
+}
+
+/** A store that holds this. */
+function storeOf(values: Readonly<Record<string, Value>> = {}, what: string): SharedStore {
+  const store = new SharedStore();
+  for (const [key, value] of Object.entries(values)) {
+    const text = encode(value, `${what}.${key}`);
+    if (text !== undefined) store.set(key, text);
+  }
+  return store;
+}
+
+/** Flags as a gateway has them, kept here. */
+function flagCalls(flags: SharedStore): FlagCalls {
+  return {
+    flagGet: async (name) => await flags.get(name)?.value,
+    flagSet: async (name, value) => void await flags.set(name, value),
+    flagCount: async (name, by) => await flags.increment(name, by).value,
+    flagChange: async (name, known, timeoutMs) => {
+      const now = flags.get(name)?.value;
+      if (now !== known) return now;
+      return (await flags.wait(name, flags.version(name), { timeoutMs }))?.value;
+    },
+  };
+}

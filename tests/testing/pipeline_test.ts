@@ -1,0 +1,74 @@
+/** A whole pipeline in a test: as it is run, with values in the place of tasks, and with an end. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { testRun } from "../../testing.ts";
+import { withFiles } from "../rig.ts";
+import p from "./pipeline.ts";
+
+test("fakes come in the place of tasks, whose device is not asked for", async () => {
+  const shape = { bytes: new Uint8Array([7, 8]), names: ['a "b"', "__proto__"] };
+  const { state, outcomes, values, log, result } = await testRun(p, {
+    params: { samples: 1 },
+    fakes: { disk: 12.5, shape },
+  });
+  assert.equal(state, "succeeded");
+  assert.deepEqual(new Set(Object.values(outcomes)), new Set(["succeeded"]));
+  assert.equal(values["report"], "1 and 12.5");
+  assert.equal(values["look"], '2 a "b",__proto__');
+  assert.deepEqual(values["shape"], shape);
+  assert.deepEqual(log.filter(({ task }) => task !== undefined).map(({ task, text }) => [task, text]), [
+    ["measure", "measured 1"],
+    ["report", "writing"],
+  ]);
+  assert.equal(result.tasks["measure"]?.length, 1);
+});
+
+test("a fake that is an error is thrown, and nothing is what a task without a value returns", async () => {
+  const { state, outcomes, values, result } = await testRun(p, {
+    fakes: {
+      measure: undefined,
+      disk: Object.assign(new TypeError("No disk"), { code: "ENODEV" }),
+      shape: null,
+    },
+  });
+  assert.equal(state, "failed");
+  assert.deepEqual([outcomes["disk"], outcomes["measure"]], ["failed", "succeeded"]);
+  assert.deepEqual([values["report"], values["measure"]], ["undefined and no disk", undefined]);
+  const { name, message } = result.tasks["disk"]!.at(-1)!.error!;
+  assert.deepEqual([name, message], ["TypeError", "No disk"]);
+});
+
+test("a fake for a task that is not there is told with the nearest one, and nothing runs", async () => {
+  await assert.rejects(testRun(p, { fakes: { dsk: 1 } }), {
+    name: "PipelineError",
+    message: /There is no task "dsk": did you mean "disk"\?/,
+  });
+  await assert.rejects(testRun(p, { fakes: { disk: (() => 1) as never } }), /disk is a function/);
+});
+
+test("a file is tested as well, with modules beside it; what needs more time than it gets is cancelled", () =>
+  withFiles({
+    "pipeline.json": JSON.stringify({
+      outrider: 1,
+      name: "file",
+      tasks: {
+        slow: { run: { module: "./tasks.js", export: "slow" } },
+        real: { run: { module: "./tasks.js", export: "real" }, needs: ["slow"] },
+      },
+    }),
+    "tasks.js": `export const slow = () => new Promise(() => {});
+export const real = ({ inputs }) => inputs.slow + 1;
+`,
+    "package.json": '{"type": "module"}',
+  }, async (cwd) => {
+    const { values } = await testRun(`${cwd}/pipeline.json`, { fakes: { slow: 1 }, workers: 1 });
+    assert.equal(values["real"], 2);
+    for (const timeout of [1, "600ms"]) {
+      // How far it is by then is the machine's affair.
+      await assert.rejects(testRun(`${cwd}/pipeline.json`, { timeout, killGraceMs: 0 }), {
+        name: "TimeoutError",
+        message:
+          /^The pipeline was cancelled after (?:1|600)ms: (?:slow still ran|nothing of it ran|it was still being loaded); give testRun/,
+      });
+    }
+  }));
