@@ -6,6 +6,7 @@
  */
 import { messageOf } from "../base/message.ts";
 import type { Config } from "../config/config.ts";
+import { readJson } from "../model/json_text.ts";
 import { PipelineError } from "../model/problem.ts";
 import type { Source } from "../pipeline/load/load.ts";
 import type { Runtime } from "../runtime/port.ts";
@@ -79,10 +80,8 @@ async function documentOf(
     const message = `The file can't be read: ${messageOf(cause)}`;
     throw new PipelineError([{ place: name, message }], { cause });
   }
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A module, or a graph: not signed, as is said of whatever is no bundle.
-    return undefined;
-  }
+  const { value, problems } = readJson(text, name);
+  if (value !== undefined && problems.length > 0) throw new PipelineError(problems, { source: name });
+  // A module, or a graph: not signed, as is said of whatever is no bundle.
+  return value;
 }

@@ -6,6 +6,9 @@
  */
 import { charCodeAt } from "./primordials.ts";
 
+/** Deepest nesting of JSON that comes from outside, in levels. */
+export const MAX_TEXT_DEPTH = 1_000;
+
 /** Largest value of a task: bytes of its JSON in UTF-8 (64 MiB). */
 export const MAX_VALUE_BYTES: number = 64 * 1024 * 1024;
 

@@ -3,7 +3,7 @@
  * Must not know how code is bundled (bundling.ts), nor where the text is put.
  */
 import { type Bundle, bundleText, isBundle } from "../pipeline/document/bundle.ts";
-import { readJson } from "../pipeline/document/json_text.ts";
+import { readJson } from "../model/json_text.ts";
 import { loadDocument } from "../run/loading.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { signedBundle } from "../trust/bundle.ts";

@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import { shapeProblems } from "../pipeline/document/issues.ts";
-import { readJson } from "../pipeline/document/json_text.ts";
+import { readJson } from "../model/json_text.ts";
 import { closed, type Schema } from "../pipeline/document/shapes.ts";
 import { pathIn, writeWhole } from "../runtime/disk.ts";
 import { runtime } from "../runtime/runtime.ts";

@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import { closed, type Schema } from "../pipeline/document/shapes.ts";
 import { shapeProblems } from "../pipeline/document/issues.ts";
-import { readJson } from "../pipeline/document/json_text.ts";
+import { readJson } from "../model/json_text.ts";
 import { EnvironmentError } from "./document/error.ts";
 import { ENVIRONMENT_KINDS, type EnvironmentKind, type Target, TARGETS } from "./document/schema.ts";
 

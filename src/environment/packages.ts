@@ -3,6 +3,7 @@
  * Must not know what the files are used for.
  * Invariant: a package is told once, by what it says of itself; in the order of names, whatever the order of the files.
  */
+import { readJson } from "../model/json_text.ts";
 import { pathIn } from "../runtime/disk.ts";
 import { runtime } from "../runtime/runtime.ts";
 
@@ -47,7 +48,7 @@ async function packageIn(folder: string): Promise<BundledPackage> {
 
 async function packageJson(path: string): Promise<Readonly<Record<string, unknown>>> {
   try {
-    const said: unknown = JSON.parse(await runtime.readText(path, MAX_BYTES));
+    const said = readJson(await runtime.readText(path, MAX_BYTES), path).value;
     return typeof said === "object" && said !== null ? said as Readonly<Record<string, unknown>> : {};
   } catch {
     // It is bundled all the same: that it is there is told.

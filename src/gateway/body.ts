@@ -8,6 +8,9 @@ import type * as v from "valibot";
 import type { Clock } from "../base/clock.ts";
 import { JsonMeter, MAX_JSON_DEPTH } from "../base/json.ts";
 import type { Bytes } from "../base/bytes.ts";
+import { messageOf } from "../base/message.ts";
+import { utf8Text } from "../base/utf8.ts";
+import { jsonValue } from "../model/json_text.ts";
 import { checked, wholeOf } from "../base/web/body.ts";
 import { Refuse } from "../base/web/refuse.ts";
 
@@ -148,10 +151,11 @@ export class Intake {
     });
     let body: unknown;
     try {
-      body = JSON.parse(new TextDecoder().decode(bytes));
+      body = jsonValue(utf8Text(bytes));
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new Refuse(400, "JSON", { message: `The body is no JSON: ${why.slice(0, MAX_WHY)}` });
+      throw new Refuse(400, "JSON", {
+        message: `The body can't be read: ${messageOf(cause).slice(0, MAX_WHY)}`,
+      });
     }
     // The first problem ends the check: a list of 100,000 could have as many.
     return checked(schema, body, { first: true });

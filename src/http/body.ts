@@ -6,7 +6,9 @@
 import { JsonMeter, MAX_JSON_DEPTH } from "../base/json.ts";
 import type { Bytes } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
-import { readJson } from "../pipeline/document/json_text.ts";
+import { readJson, unmarked } from "../model/json_text.ts";
+import { messageOf } from "../base/message.ts";
+import { utf8Text } from "../base/utf8.ts";
 import { toBase64 } from "../base/base64.ts";
 import { wholeOf } from "../base/web/body.ts";
 import { Refuse } from "../base/web/refuse.ts";
@@ -113,14 +115,14 @@ export class Bodies {
 
 function valueOf(bytes: Bytes, as: Form): string {
   if (as === "bytes") return JSON.stringify({ $bytes: toBase64(bytes) });
-  const text = textOf(bytes);
+  const text = unmarked(textOf(bytes));
   if (as === "text") return JSON.stringify(text);
   measure(bytes);
   if (text.trim() === "") throw noJson("it is empty: send a JSON value, such as 1 or null");
+  // What a value's own rule can't see any more: of two keys one, of a number what a double holds of it.
+  parseJson(text);
   return text;
 }
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Most values in a body's JSON, those in lists and objects included. */
 const MAX_NODES = 1_000_000;
@@ -156,10 +158,10 @@ function textOf(bytes: Uint8Array): string {
   const short = bytes.length <= SHORT ? shortText(bytes) : undefined;
   if (short !== undefined) return short;
   try {
-    return utf8.decode(bytes);
-  } catch {
+    return utf8Text(bytes);
+  } catch (error) {
     throw new Refuse(400, "BODY", {
-      message: "The body is not UTF-8: send it as UTF-8, or as application/octet-stream",
+      message: `The body can't be read, ${messageOf(error)}, or send it as application/octet-stream`,
     });
   }
 }

@@ -9,7 +9,7 @@ import { fromBase64 } from "../base/base64.ts";
 import { Refuse } from "../base/web/refuse.ts";
 import { BYTES as ANY_BYTES, type Content, type Route, route, TEXT } from "../base/web/route.ts";
 import { answer, empty, TYPE } from "./answer.ts";
-import { type Form, parseJson } from "./body.ts";
+import type { Form } from "./body.ts";
 import { ifMatch, ifNoneMatch, matchesNone } from "./conditions.ts";
 import type { Parts } from "./parts.ts";
 import type { HttpChange, HttpStore } from "./port.ts";
@@ -301,14 +301,8 @@ function written(
   const { store } = parts.run();
   const ifVersion = ifMatch(headers, () => store.get(key)?.version) ?? ifNoneMatch(headers);
   const before = store.get(key) !== undefined;
-  try {
-    const version = store.set(key, text, { ifVersion, expiresInMs });
-    return empty(before ? 204 : 201, { etag: `"${version}"` });
-  } catch (error) {
-    // Says at which line and column, where it is no JSON at all.
-    if ((error as { code?: unknown }).code === "BAD_VALUE") parseJson(text);
-    throw error;
-  }
+  const version = store.set(key, text, { ifVersion, expiresInMs });
+  return empty(before ? 204 : 201, { etag: `"${version}"` });
 }
 
 function remove({ headers }: Request, parts: Parts, key: string): Response {

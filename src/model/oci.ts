@@ -4,6 +4,9 @@
  * Must not know where content lies, nor how it is asked for.
  * Invariant: what a stranger has written is checked here before anything of it is believed.
  */
+import { utf8Text } from "../base/utf8.ts";
+import { messageOf } from "../base/message.ts";
+import { jsonValue } from "./json_text.ts";
 
 /** A piece of content: what it is, its digest, its size in bytes. */
 export interface OciDescriptor {
@@ -76,17 +79,17 @@ export class ManifestError extends Error {
 }
 
 /**
- * The manifest in a text.
+ * The manifest that is written in bytes.
  *
  * @param type What its sender says that it is; its own `mediaType` has to be the same.
  * @throws {ManifestError} If it is none, or has parts that can't be.
  */
-export function readManifest(text: string, type: string): OciManifest {
+export function readManifest(bytes: Uint8Array, type: string): OciManifest {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new ManifestError("It is no JSON");
+    value = jsonValue(utf8Text(bytes));
+  } catch (error) {
+    throw new ManifestError(`It is no JSON: ${messageOf(error)}`);
   }
   const found = objectAt(value, "the whole");
   if (found["schemaVersion"] !== 2) throw new ManifestError("schemaVersion has to be 2");

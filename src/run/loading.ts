@@ -45,11 +45,32 @@ export function loadPort({ clock, runtime }: LoadWorld, pool: Pool): LoadPort {
     exportsOf: async (modules, kind) => {
       if (modules.length === 0) return {};
       const kept = KEPT.find(({ key }) => key === kind);
-      if (kept?.look === undefined) return await exportsOf(asked, modules);
+      if (kept?.look === undefined) {
+        const [found, unread] = await Promise.all([exportsOf(asked, modules), notUtf8(modules, runtime)]);
+        return { ...found, ...unread };
+      }
       return await kept.look(runnerPort({ run: "", runtime, clock, note: () => {} }), modules);
     },
     graphAt: (url) => graphAt(pool, url),
   };
+}
+
+/** The modules that are in another encoding, which a runtime would read all the same, with other characters. */
+async function notUtf8(
+  modules: readonly string[],
+  { readText, filePath }: LoadWorld["runtime"],
+): Promise<Record<string, ModuleExports>> {
+  const read = modules.filter((module) => module.startsWith("file:")).map(async (module) => {
+    try {
+      await readText(filePath(module));
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code === "OUTRIDER_UTF8") {
+        return [[module, { error: messageOf(error) }]] as const;
+      }
+    }
+    return [];
+  });
+  return Object.fromEntries((await Promise.all(read)).flat());
 }
 
 /** What a Python tells of one of netUnicorn's graphs; the process is kept to run its tasks. */

@@ -4,14 +4,24 @@
  * Invariant: only regular files are read, and never more than was asked for: a FIFO does not hold up the reader, and an
  * endless file does not fill the memory.
  */
+import { looseText, utf8Text } from "../base/utf8.ts";
 import { close, constants, fstat, open, read, type Stats } from "node:fs";
 
 /** Most bytes of a file where the reader names no bound. */
 const MAX_FILE_BYTES: number = 256 * 1024 * 1024;
 const CHUNK_BYTES: number = 64 * 1024;
 
-/** A file's text, UTF-8. @throws {Error} If it can't be read, is no regular file, or has more than `maxBytes`. */
-export async function readText(path: string, maxBytes: number = MAX_FILE_BYTES): Promise<string> {
+/**
+ * A file's text, UTF-8.
+ *
+ * @param form `loose`: what is not UTF-8 is replaced, for who only looks for something in it.
+ * @throws {Error} If it can't be read, is no regular file, has more than `maxBytes`, or is not UTF-8.
+ */
+export async function readText(
+  path: string,
+  maxBytes: number = MAX_FILE_BYTES,
+  form: "strict" | "loose" = "strict",
+): Promise<string> {
   // Without waiting: to open a FIFO would else last until somebody writes to it.
   const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
   const file = await told<number>((done) => open(path, flags, done));
@@ -21,7 +31,8 @@ export async function readText(path: string, maxBytes: number = MAX_FILE_BYTES):
     if (!about.isFile()) throw coded("EINVAL", "it is no regular file but a pipe, a socket or a device");
     if (about.size > maxBytes) throw tooLarge(`${about.size} bytes`, maxBytes);
     // As it is, so that what is written back is the same.
-    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await readAll(file, about.size, maxBytes));
+    const bytes = await readAll(file, about.size, maxBytes);
+    return form === "strict" ? utf8Text(bytes) : looseText(bytes);
   } finally {
     await told<void>((done) => close(file, (error) => done(error, undefined)));
   }

@@ -280,8 +280,10 @@ export interface Runtime {
    * The text of a regular file: FIFOs, sockets and devices are refused, so that nobody's file holds up or fills this process.
    *
    * @param maxBytes Default 256 MiB; a larger file is an error.
+   * @param form `loose`: what is not UTF-8 is replaced rather than an error, for who only looks for something in it.
+   * @throws {Utf8Error} With the place of the first byte that is not UTF-8.
    */
-  readText(path: string, maxBytes?: number): Promise<string>;
+  readText(path: string, maxBytes?: number, form?: "strict" | "loose"): Promise<string>;
   /**
    * Writes a file whole: to a neighbour first, then renamed, so that no reader sees half of it.
    *

@@ -3,6 +3,7 @@
  * Must not know what is signed, nor where this is kept; no clock has a say.
  * Invariant: what was taken is kept before it is used, and what can't be kept is not taken.
  */
+import { jsonValue } from "../model/json_text.ts";
 import { messageOf } from "../base/message.ts";
 import { TrustError } from "./error.ts";
 
@@ -65,7 +66,7 @@ export class Versions {
     let text: string | undefined;
     try {
       text = await this.#port.read();
-      const { outriderVersions, taken } = JSON.parse(text ?? EMPTY) as Readonly<Record<string, unknown>>;
+      const { outriderVersions, taken } = jsonValue(text ?? EMPTY) as Readonly<Record<string, unknown>>;
       if (outriderVersions === 1 && isKept(taken)) return taken;
       throw new Error("it has another form");
     } catch (error) {

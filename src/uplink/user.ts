@@ -3,6 +3,7 @@
  * Must not know how any of it is shown.
  * Invariant: a log that is followed has every line once, over any number of broken connections.
  */
+import { jsonValue } from "../model/json_text.ts";
 import * as v from "valibot";
 import { Backoff } from "../base/backoff.ts";
 import { GatewayAnswerError, GatewayTimeoutError, UnreachableError, UplinkError } from "./errors.ts";
@@ -216,7 +217,7 @@ class Client {
 function recordOf(line: string): v.InferOutput<typeof Numbered> {
   let record: unknown;
   try {
-    record = JSON.parse(line);
+    record = jsonValue(line);
   } catch (cause) {
     throw new UnreachableError("The connection to the gateway broke in the midst of a line", { cause });
   }

@@ -129,6 +129,26 @@ test("a parameter's value is JSON where it is JSON, else a string", () => {
   assert.deepEqual(param('text="50"'), ["text", "50"]);
   assert.deepEqual(param("url=http://a/?b=c"), ["url", "http://a/?b=c"]);
   assert.deepEqual(param("empty="), ["empty", ""]);
+  // What a number does not give back is a version, a commit or an id, and no number.
+  const texts = [
+    "1.10",
+    "12345678901234567890",
+    "12e45",
+    "1e3",
+    "1.0",
+    "-0",
+    " 5",
+    "1e999",
+    "007",
+    "+5",
+    "0x1f",
+  ];
+  for (const text of texts) assert.deepEqual(param(`v=${text}`), ["v", text]);
+  for (const number of [0, -1.5, 1e21, 0.1, 9007199254740991]) {
+    assert.deepEqual(param(`n=${number}`), ["n", number]);
+  }
+  assert.throws(() => param('ids=[1,{"x":12345678901234567890}]'), /^TypeError: \[1\]\.x: The number 1234/);
+  assert.throws(() => param('o={"a":1,"a":2}'), /^TypeError: a: Duplicate/);
   assert.throws(() => param("=1"), /"=…" is not of the form key=value/);
 });
 
@@ -137,6 +157,14 @@ test("parameters of the command line win over those of the file", () => {
   assert.deepEqual(mergeParams(file, [["ms", 2], ["ms", 3]]), { ms: 3, host: "a" });
   assert.deepEqual(mergeParams(undefined, []), {});
   assert.throws(() => mergeParams({ path: "p.json", text: "{" }, []), /^UsageError: "p.json" is not JSON: /);
+  assert.deepEqual(mergeParams({ path: "p.json", text: '\uFEFF{"ms": 1}' }, []), { ms: 1 });
+  assert.throws(() => mergeParams({ path: "p.json", text: '{"a": 1, "b": {"c": 1e999}, "a": 2}' }, []), {
+    message: [
+      '"p.json" can\'t be read without a loss:',
+      "b.c: The number 1e999 can't be held exactly, it would become Infinity: write it in quotes, at line 1, column 21",
+      'a: Duplicate: the key "a" is there twice, so one would be lost, at line 1, column 29',
+    ].join("\n"),
+  });
 });
 
 test("numbers and durations are taken at their word", () => {

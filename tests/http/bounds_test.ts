@@ -1,7 +1,7 @@
 /** What the end point takes in a body is bounded before anybody makes values of it. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { readJson } from "../../src/pipeline/document/json_text.ts";
+import { readJson } from "../../src/model/json_text.ts";
 import { world } from "./rig.ts";
 
 test("http: a body of too many values or too many brackets is refused before it is parsed, and changes nothing", async () => {

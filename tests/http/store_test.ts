@@ -52,6 +52,30 @@ test("http: bytes and strings go in and out as they are, where they are asked fo
   assert.equal(await refused("/store/b", accept("image/png")), "406 ACCEPT");
 });
 
+test("http: a value that would be changed by being read is refused with the place, and changes nothing", async () => {
+  const { ask, run } = world();
+  const message = async (body: string | Uint8Array<ArrayBuffer>, path = "/store/k", method = "PUT") => {
+    const answer = await ask(path, { method, body });
+    assert.equal(answer.status, 400);
+    return (await answer.json() as { error: { message: string } }).error.message;
+  };
+  assert.match(
+    await message("12345678901234567890"),
+    /^The body can't be read, The number 12345678901234567890/,
+  );
+  assert.match(await message('{"a":[1e999]}'), /a\[0\]: The number 1e999 .* at line 1, column 7$/);
+  assert.match(await message('{"a":1,"a":2}'), /a: Duplicate: the key "a" .* at line 1, column 8$/);
+  assert.match(
+    await message(Uint8Array.of(0x22, 0xe9, 0x22)),
+    /not UTF-8: the byte 0xe9 at line 1, column 2/,
+  );
+  assert.match(await message('{"by":12345678901234567890}', "/store/k/increment", "POST"), /by: The number/);
+  assert.match(await message('{"type":"e","type":"f"}', "/events", "POST"), /Duplicate/);
+  assert.equal(run.store.get("k"), undefined);
+  assert.equal((await ask("/store/k", { method: "PUT", body: "\uFEFF[1]" })).status, 201);
+  assert.equal(run.store.get("k")!.value, "[1]");
+});
+
 test("http: conditions are those of the store", async () => {
   const { ask, refused, run } = world();
   const put = (body: string, headers: Record<string, string>) => ({ method: "PUT", body, headers });

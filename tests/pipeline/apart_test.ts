@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { readApart } from "../../src/pipeline/document/apart.ts";
-import { readJson } from "../../src/pipeline/document/json_text.ts";
+import { readJson } from "../../src/model/json_text.ts";
 import { withTasks } from "../../src/pipeline/document/task_list.ts";
 import { SEED } from "../seed.ts";
 

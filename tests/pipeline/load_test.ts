@@ -183,9 +183,22 @@ test("text that is no JSON, or holds a key twice", async () => {
   ]);
   assert.deepEqual(await file("null"), [': A pipeline is an object with "tasks"; received null']);
   assert.deepEqual(await file('{"outrider": 1, "name": "p", "tasks": {"a": {}, "a": {"needs": ["x"]}}}'), [
-    'tasks.a: Duplicate: the key "a" is there twice, so one would be lost',
+    'tasks.a: Duplicate: the key "a" is there twice, so one would be lost, at line 1, column 49',
     'tasks.a.needs[0].task: There is no task "x": add it, or remove this',
   ]);
+  for (
+    const tasks of [
+      '{"a": {"params": {"id": 12345678901234567890}}}',
+      '{"a": {"params": {"ids": [9007199254740993]}}}',
+    ]
+  ) {
+    const [problem, ...more] = await file(`{"outrider": 1, "name": "p", "tasks": ${tasks}}`);
+    assert.match(
+      problem!,
+      /^tasks\.a\.params\.ids?(\[0\])?: The number .* write it in quotes, at line 1, column \d+$/,
+    );
+    assert.deepEqual(more, []);
+  }
 });
 
 test("a module that can't be described says why", async () => {

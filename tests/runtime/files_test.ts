@@ -1,7 +1,7 @@
 /** Files that somebody else has made, and a system without room: what is read, what waits, and what is said. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { symlinkSync, truncateSync } from "node:fs";
+import { symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import test from "node:test";
@@ -10,6 +10,7 @@ import { withRoom } from "../../src/base/room.ts";
 import type { RunResult } from "../../src/model/result.ts";
 import { Program } from "../../src/pool/kinds/program.ts";
 import type { LaneOutcome } from "../../src/pool/attempt.ts";
+import { loadPlan } from "../../src/run/loading.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { ROOT, withFiles } from "../rig.ts";
 import { only, see } from "../run/rig.ts";
@@ -27,12 +28,34 @@ test("files: a FIFO, a device, a folder and more than the bound are refused at o
     await assert.rejects(runtime.readText(path("large")), /has 1073741824 bytes, and no more than 268435456/);
     await assert.rejects(runtime.readText(path("text"), 5), /no more than 5 bytes/);
     assert.equal(await runtime.readText(path("text")), "\uFEFFaé€😀");
+    writeFileSync(path("latin1"), Uint8Array.of(0x61, 0x0a, 0xe9, 0x62));
+    await assert.rejects(runtime.readText(path("latin1")), {
+      code: "OUTRIDER_UTF8",
+      message: "it is not UTF-8: the byte 0xe9 at line 2, column 1 is no character; save it as UTF-8",
+    });
+    assert.equal(await runtime.readText(path("latin1"), undefined, "loose"), "a\n\uFFFDb");
     // A file whose size the system does not say.
     if (process.platform === "linux") {
       assert.match(await runtime.readText("/proc/self/status"), /^Name:/);
       await assert.rejects(runtime.readText("/proc/self/status", 10), /no more than 10 bytes/);
     }
   }));
+
+test("files: a pipeline in another encoding is refused with the place, whether JSON, a module, or a module of a task", () =>
+  withFiles(
+    { "p.json": '{"outrider":1,"name":"p","tasks":{"a":{"run":{"module":"./t.js","export":"a"}}}}' },
+    async (folder) => {
+      const path = (name: string) => join(folder, name);
+      const latin1 = (text: string) => Uint8Array.from(text, (each) => each.charCodeAt(0));
+      const place = /it is not UTF-8: the byte 0xe9 at line 1, column \d+ is no character/;
+      writeFileSync(path("t.js"), latin1('export const a = () => "caf\xe9";'));
+      writeFileSync(path("q.json"), latin1('{"outrider":1,"name":"caf\xe9","tasks":{"a":{}}}'));
+      writeFileSync(path("q.js"), latin1('throw new Error("caf\xe9")'));
+      for (const name of ["p.json", "q.json", "q.js"]) {
+        await assert.rejects(loadPlan(path(name)), { message: place });
+      }
+    },
+  ));
 
 test("files: a program's value is read from a regular file of bounded size alone", async () => {
   const value = (script: string) => ({ run: { command: ["sh", "-c", script] }, timeout: "20s" });

@@ -5,6 +5,7 @@
  * that he knows it, and to this machine by no proxy: http.json may be of an executor that was killed, and its port another
  * program's by now.
  */
+import { jsonValue } from "../../model/json_text.ts";
 import { endPointIn } from "../../config/asking.ts";
 import { concealedAddress } from "../../base/concealed.ts";
 import { askLocalDirectly } from "../../base/no_proxy.ts";
@@ -190,7 +191,7 @@ async function namedBy(
   }
   const file = `${folder.replace(/(?<=.)[/\\]+$/, "")}/http.json`;
   try {
-    const found = JSON.parse(await readText(file)) as { readonly url?: unknown; readonly token?: unknown };
+    const found = jsonValue(await readText(file)) as { readonly url?: unknown; readonly token?: unknown };
     if (typeof found.url === "string" && typeof found.token === "string") {
       return { url: checked(found.url), token: token ?? found.token };
     }

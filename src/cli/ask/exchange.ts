@@ -4,6 +4,7 @@
  * Must not know what is asked, nor who may.
  * Invariant: every wait ends, and no more than the limit is held, whatever the other end does.
  */
+import { soundJson } from "../../model/json_text.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 
 /** Until the head of an answer is here, milliseconds. */
@@ -58,7 +59,7 @@ export class Told {
 
   /** The answer as JSON, if it is what was asked for. @throws {EndPointError} If it is not. */
   json<T extends object>(fits: (value: Partial<T>) => boolean): T {
-    const value = parsed(this.text);
+    const value = soundJson(this.text);
     if (typeof value === "object" && value !== null && fits(value)) return value as T;
     throw new EndPointError(
       `${this.#url} is not the end point of an executor: it answered ${this.status} with ${this.#what()}: check the address`,
@@ -69,7 +70,7 @@ export class Told {
   /** The error for an answer that is a refusal, or none at all. */
   refusal(): EndPointError {
     const { status } = this;
-    const error = (parsed(this.text) as { readonly error?: { code?: unknown; message?: unknown } } | null)
+    const error = (soundJson(this.text) as { readonly error?: { code?: unknown; message?: unknown } } | null)
       ?.error;
     if (typeof error?.code === "string" && typeof error.message === "string") {
       return new EndPointError(`${error.message} (${status} ${error.code})`, { status });
@@ -88,15 +89,7 @@ export class Told {
     if (/html/i.test(type) || /^\s*<(!doctype|html)/i.test(text)) {
       return "a web page, as a proxy or a web server does";
     }
-    return parsed(text) === undefined ? "something that is no JSON" : "JSON of another program";
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    return soundJson(text) === undefined ? "something that is no JSON" : "JSON of another program";
   }
 }
 

@@ -6,7 +6,7 @@ import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { RouteMap } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
-import { notJson, positiveNumber } from "../line/options.ts";
+import { fileJson, positiveNumber } from "../line/options.ts";
 import { readSource, writeTarget } from "../run/source.ts";
 
 interface Flags {
@@ -15,7 +15,7 @@ interface Flags {
 }
 
 async function wfformat(this: CliContext, { scale, output }: Flags, file: string): Promise<void> {
-  const document = parse(await readSource(file, this.runtime), file);
+  const document = fileJson(file, await readSource(file, this.runtime));
   const { importWfFormat } = await import("../../pipeline/import/wfformat.ts");
   const text = `${JSON.stringify(importWfFormat(document, { scale }), undefined, 2)}\n`;
   if (output === undefined) this.runtime.stdout.json(text);
@@ -25,10 +25,10 @@ async function wfformat(this: CliContext, { scale, output }: Flags, file: string
 /** The graph stays in its file, which only Python can open. */
 async function netunicorn(this: CliContext, { output }: Pick<Flags, "output">, file: string): Promise<void> {
   const { isPickledGraph } = await import("../../pipeline/load/load.ts");
-  if (!isPickledGraph(await readSource(file, this.runtime))) {
-    throw new UsageError(
-      `${file} is no graph of netUnicorn's: it does not begin as a pickle of protocol 2 to 5 does`,
-    );
+  const error = await readSource(file, this.runtime).catch((error: Error) => error);
+  if (!(error instanceof Error)) throw noGraph(file);
+  if (!isPickledGraph(error.cause)) {
+    throw (error.cause as { code?: unknown }).code === "OUTRIDER_UTF8" ? noGraph(file) : error;
   }
   const { loadDocument } = await import("../../run/loading.ts");
   const { document } = await loadDocument(file);
@@ -37,12 +37,10 @@ async function netunicorn(this: CliContext, { output }: Pick<Flags, "output">, f
   else await writeTarget(output, text, this.runtime);
 }
 
-function parse(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new UsageError(notJson(file, text), { cause: error });
-  }
+function noGraph(file: string): UsageError {
+  return new UsageError(
+    `${file} is no graph of netUnicorn's: it does not begin as a pickle of protocol 2 to 5 does`,
+  );
 }
 
 const OUTPUT = {

@@ -2,6 +2,7 @@
  * Owns `outrider logs`: prints the combined log of a run, as it is kept at a gateway or by the executor on this machine.
  * Must not know how records come there.
  */
+import { soundJson } from "../../model/json_text.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
@@ -90,12 +91,8 @@ async function* recordsHere(
 }
 
 function recordOf(line: string, url: string): LogRecord {
-  try {
-    const record: unknown = JSON.parse(line);
-    if (isLogRecord(record)) return record;
-  } catch {
-    // What it is instead is said below.
-  }
+  const record = soundJson(line);
+  if (isLogRecord(record)) return record;
   throw new EndPointError(
     `${url} answered with something that is no log: it is not the end point of an executor`,
   );

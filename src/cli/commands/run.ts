@@ -131,7 +131,7 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
         variadic: true,
         placeholder: "key=value",
         brief:
-          "A parameter for every task, key=value; the value is JSON if it can be read as JSON, else a string",
+          "A parameter for every task, key=value; the value is JSON if that gives the text back, else a string",
       },
       params: {
         kind: "parsed",

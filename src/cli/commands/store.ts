@@ -2,6 +2,7 @@
  * Owns `outrider store`: reads, writes and watches the store of a run on this machine.
  * Must not know how the store works.
  */
+import { readJson } from "../../model/json_text.ts";
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { RouteMap } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
@@ -9,7 +10,7 @@ import { EXIT } from "../line/context.ts";
 import { type AskOptions, endPointFlags, endPointOf } from "../ask/end_point.ts";
 import type { EndPointFlags } from "../ask/end_point.ts";
 import { EndPointError, type Told } from "../ask/exchange.ts";
-import { duration, wholeNumber } from "../line/options.ts";
+import { duration, given, wholeNumber } from "../line/options.ts";
 
 interface GetFlags extends EndPointFlags {
   readonly raw?: boolean;
@@ -62,13 +63,22 @@ async function set(
   key: string,
   value: string,
 ): Promise<void> {
-  const query = [`as=${text ? "text" : "json"}`, ...(expires === undefined ? [] : [`expires=${expires}ms`])];
+  const isText = text || typeof given(value) === "string" && isNumber(value);
+  const query = [
+    `as=${isText ? "text" : "json"}`,
+    ...(expires === undefined ? [] : [`expires=${expires}ms`]),
+  ];
   await write(this, where, {
     path: `${pathOf(key)}?${query.join("&")}`,
     method: "PUT",
     body: value,
     headers: conditionOf(ifVersion),
   });
+}
+
+/** Whether a text is a number of JSON, though it may be one that would be changed. */
+function isNumber(text: string): boolean {
+  return typeof readJson(text, "").value === "number";
 }
 
 async function remove(

@@ -2,6 +2,8 @@
  * Owns `outrider submit`: hands a pipeline to a gateway, for an executor or a group.
  * Must not know how the gateway keeps it.
  */
+import { readJson } from "../../model/json_text.ts";
+import { PipelineError } from "../../model/problem.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { Bundle } from "../../pipeline/document/bundle.ts";
@@ -52,8 +54,9 @@ interface Sent {
 async function bundleOf(file: string, { runtime }: CliContext): Promise<Sent> {
   const text = await readSource(file, runtime);
   const { bundleText, isBundle, openBundle } = await import("../../pipeline/document/bundle.ts");
-  const document = parsed(text);
+  const { value: document, problems } = readJson(text, file);
   if (isBundle(document)) {
+    if (problems.length > 0) throw new PipelineError(problems, { source: file });
     await openBundle(document, file);
     const { hash, manifest } = document as Bundle;
     return { text, hash, name: manifest.name };
@@ -64,14 +67,6 @@ async function bundleOf(file: string, { runtime }: CliContext): Promise<Sent> {
   const { bundlePipeline } = await import("../../environment/bundling.ts");
   const made = await bundlePipeline(file);
   return { text: bundleText(made), hash: made.hash, name: made.manifest.name };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** `outrider submit` */

@@ -4,7 +4,7 @@
  */
 import { parseDuration } from "../../model/duration.ts";
 import { sizeOf } from "../../model/size.ts";
-import { readJson } from "../../pipeline/document/json_text.ts";
+import { readJson } from "../../model/json_text.ts";
 import { UsageError } from "./errors.ts";
 
 /** Reads a whole number of at least `least`. */
@@ -27,7 +27,7 @@ export function size(input: string): number {
 
 /** Reads a number above 0. */
 export function positiveNumber(input: string): number {
-  const number = input.trim() === "" ? NaN : Number(input);
+  const number = /^\d*\.?\d+(?:[eE][+-]?\d+)?$/.test(input) ? Number(input) : NaN;
   if (number > 0 && Number.isFinite(number)) return number;
   throw new RangeError(`${JSON.stringify(input)} is not a number above 0`);
 }
@@ -40,18 +40,27 @@ export function duration(input: string): number {
 /** One parameter. */
 export type Param = readonly [key: string, value: unknown];
 
-/** Reads `key=value`: the value as JSON if it is JSON, else as a string. */
+/** Reads `key=value`: the value as JSON if it is JSON that gives the text back, else as a string. */
 export function param(input: string): Param {
   const at = input.indexOf("=");
   // What stands behind the sign may be a secret.
   if (at === 0) throw new TypeError('"=…" is not of the form key=value');
   if (at < 0) throw new TypeError(`${JSON.stringify(nameIn(input))} is not of the form key=value`);
-  const text = input.slice(at + 1);
-  try {
-    return [input.slice(0, at), JSON.parse(text) as unknown];
-  } catch {
-    return [input.slice(0, at), text];
-  }
+  return [input.slice(0, at), given(input.slice(at + 1))];
+}
+
+/**
+ * What a text of the command line stands for: the value of JSON, and itself where it is none. `1.10`, `12e45` and
+ * `12345678901234567890` look like numbers, and are not what a number gives back: they are versions, commits and ids.
+ *
+ * @throws {TypeError} If it is JSON in which something would be lost.
+ */
+export function given(text: string): unknown {
+  const { value, problems: [problem] } = readJson(text, "");
+  if (value === undefined) return text;
+  if (typeof value === "number") return `${value}` === text ? value : text;
+  if (problem === undefined) return value;
+  throw new TypeError(`${problem.place}: ${problem.message}`);
 }
 
 /** What of a parameter without a sign can be its name: another sign may stand before its value. */
@@ -68,19 +77,26 @@ export function mergeParams(
   return { ...(file && paramsOf(file)), ...Object.fromEntries(given) };
 }
 
-/** Why a file's text is no JSON; not in the runtime's words, which quote what is in the file. */
-export function notJson(path: string, text: string): string {
-  const [problem] = readJson(text, "").problems;
-  return `${JSON.stringify(path)} is not JSON: ${problem?.message.replace(/^Not JSON: /, "")}`;
+/** What a file's JSON holds. @throws {UsageError} With every problem and its place. */
+export function fileJson(path: string, text: string): unknown {
+  const { value, problems } = readJson(text, "");
+  if (problems.length === 0) return value;
+  const told = problems.slice(0, MAX_TOLD).map(({ place, message }) =>
+    place === "" ? message : `${place}: ${message}`
+  );
+  const file = JSON.stringify(path);
+  throw new UsageError(
+    value === undefined
+      ? `${file} is not JSON: ${told.join("").replace(/^Not JSON: /, "")}`
+      : `${file} can't be read without a loss:\n${told.join("\n")}`,
+  );
 }
 
+/** Most problems of a file that are told. */
+const MAX_TOLD = 10;
+
 function paramsOf({ path, text }: { readonly path: string; readonly text: string }): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new UsageError(notJson(path, text), { cause: error });
-  }
+  const value = fileJson(path, text);
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>;
   }

@@ -3,6 +3,7 @@
  * Must not know how one is fetched, nor when an agent is started.
  * Invariant: what is not there whole is not started; without a state directory there is no other.
  */
+import { jsonValue } from "../../model/json_text.ts";
 import type { StartedAgent } from "../../agent/supervise.ts";
 import { CONTACT_FILE, reached } from "../../run/kept/contact.ts";
 import type { Runtime } from "../../runtime/port.ts";
@@ -96,7 +97,7 @@ async function answers(
   const late = new AbortController();
   const cancel = systemClock.after(ANSWER_MS, () => late.abort());
   try {
-    const file = JSON.parse(await runtime.readText(`${stateDir}/http.json`)) as {
+    const file = jsonValue(await runtime.readText(`${stateDir}/http.json`)) as {
       readonly url?: unknown;
       readonly pid?: unknown;
     };

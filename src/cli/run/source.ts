@@ -45,7 +45,8 @@ export async function lookAtSource(
   try {
     await runtime.readText(path, LOOK_BYTES);
   } catch (error) {
-    if ((error as { code?: unknown }).code === "EFBIG") return;
+    // A graph of netUnicorn's is no text, and what is no text and no graph either is told by who loads it.
+    if (["EFBIG", "OUTRIDER_UTF8"].includes(`${(error as { code?: unknown }).code}`)) return;
     throw new UsageError(fileProblem(error, path, runtime), { cause: error });
   }
 }

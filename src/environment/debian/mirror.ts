@@ -53,7 +53,7 @@ async function aptSources(): Promise<string[]> {
   const texts: string[] = [];
   for (const path of [`${SOURCES}/sources.list`, ...files.map((name) => `${folder}/${name}`)]) {
     // What can't be read is none of this host's sources; that no mirror is known is told in the end.
-    const text = await runtime.readText(path, MAX_SOURCES_BYTES).catch(() => "");
+    const text = await runtime.readText(path, MAX_SOURCES_BYTES, "loose").catch(() => "");
     if (text !== "") texts.push(text);
   }
   return texts;

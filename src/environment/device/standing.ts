@@ -10,7 +10,7 @@
  *                              │                  │
  *                              └──── given up ────┴──▶ (none)      another start finds it begun, and gives it up
  */
-import { readJson } from "../../pipeline/document/json_text.ts";
+import { readJson } from "../../model/json_text.ts";
 
 /** An environment by the SHA-256 of its file, lower-case hexadecimal. */
 export type EnvironmentId = string;

@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import { shapeProblems } from "../../pipeline/document/issues.ts";
-import { readJson } from "../../pipeline/document/json_text.ts";
+import { readJson } from "../../model/json_text.ts";
 import { requiresSchema } from "../../pipeline/document/requires.ts";
 import { closed, type Schema } from "../../pipeline/document/shapes.ts";
 import type { CarriedEnvironment } from "../carried_environment.ts";

@@ -4,7 +4,7 @@
  * Invariant: what was read can be built, as far as that can be seen without a look at other files.
  */
 import { type IssueWords, shapeProblems } from "../../pipeline/document/issues.ts";
-import { readJson } from "../../pipeline/document/json_text.ts";
+import { readJson } from "../../model/json_text.ts";
 import { isRecord } from "../../pipeline/document/manifest.ts";
 import { RESERVED_NAMES } from "../../pipeline/document/name.ts";
 import { placeOf, type Problem, show } from "../../model/problem.ts";

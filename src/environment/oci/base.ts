@@ -3,6 +3,8 @@
  * Must not know what is put on top of it.
  * Invariant: every document and layer has the digest that names it; nothing of it is written or run.
  */
+import { utf8Text } from "../../base/utf8.ts";
+import { jsonValue } from "../../model/json_text.ts";
 import * as v from "valibot";
 import { messageOf } from "../../base/message.ts";
 import { digestOf, pathIn, readBytes } from "../../runtime/disk.ts";
@@ -111,9 +113,7 @@ class Layout {
 
   async json(name: string): Promise<unknown> {
     try {
-      return JSON.parse(
-        new TextDecoder().decode(await readBytes(pathIn(this.#folder, name), MAX_DOCUMENT_BYTES)),
-      );
+      return jsonValue(utf8Text(await readBytes(pathIn(this.#folder, name), MAX_DOCUMENT_BYTES)));
     } catch (cause) {
       throw unusable(this.#folder, `${name} can't be read: ${(cause as Error).message}`, cause);
     }

@@ -2,7 +2,7 @@
  * Owns which user and password, or token, a registry is sent, from the file that `docker login` and the like write.
  * Must not know how they are sent. Programs that keep passwords elsewhere are not asked.
  */
-import { readJson } from "../../pipeline/document/json_text.ts";
+import { readJson } from "../../model/json_text.ts";
 
 /** What a registry is sent: a token as it is, or a user and a password. */
 export type Credentials = { readonly token: string } | { readonly user: string; readonly password: string };

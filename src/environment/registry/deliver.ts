@@ -4,6 +4,8 @@
  * Invariant: a file gets its name when its bytes have the digest of the record, and the record comes last; what was fetched
  * of one that is not whole is gone on with.
  */
+import { utf8Text } from "../../base/utf8.ts";
+import { soundJson } from "../../model/json_text.ts";
 import type { Bytes } from "../../base/bytes.ts";
 import { sha256 } from "../../base/bytes.ts";
 import { EMPTY, INDEX, type OciDescriptor, type Platform, readManifest, TITLE } from "../../model/oci.ts";
@@ -70,7 +72,7 @@ async function pushed(delivery: Delivery, tags: readonly string[] | undefined): 
   if (await files.about(pathIn(folder, MADE_FILE)) === undefined) {
     throw new RegistryError(`${folder} has no ${MADE_FILE}: it is not where an environment was built`);
   }
-  const text = new TextDecoder().decode(await readBytes(pathIn(folder, MADE_FILE), MAX_SMALL_BYTES));
+  const text = utf8Text(await readBytes(pathIn(folder, MADE_FILE), MAX_SMALL_BYTES));
   const record = readMade(text, MADE_FILE);
   const pusher = new Pusher(delivery);
   for (const file of record.files) await pusher.file(file);
@@ -184,14 +186,14 @@ class Pusher {
   }
 
   async #text(name: string): Promise<string> {
-    return new TextDecoder().decode(
+    return utf8Text(
       await readBytes(pathIn(this.#delivery.folder, name), MAX_SMALL_BYTES),
     );
   }
 
   async #manifest(name: string, type: string) {
     const bytes = await readBytes(pathIn(this.#delivery.folder, name), MAX_SMALL_BYTES);
-    return { bytes, type, ...readManifest(new TextDecoder().decode(bytes), type) };
+    return { bytes, type, ...readManifest(bytes, type) };
   }
 
   /** An image, or those of an index. */
@@ -236,7 +238,7 @@ export async function recordOf(
   const found = await manifestOf(line, repository, described.digest);
   const layer = found?.manifest.layers.find(({ annotations }) => annotations?.[TITLE] === MADE_FILE);
   if (layer === undefined) throw new RegistryError(`${repository} has an environment without ${MADE_FILE}`);
-  const text = new TextDecoder().decode(await smallBlob({ line, repository }, layer));
+  const text = utf8Text(await smallBlob({ line, repository }, layer));
   return { text, record: readMade(text, `${repository}/${MADE_FILE}`) };
 }
 
@@ -399,7 +401,7 @@ async function chosenOf(
   }
   const { config } = manifest;
   if (config === undefined || config.mediaType === EMPTY.mediaType) return found;
-  const text = new TextDecoder().decode(await smallBlob({ line, repository }, config));
+  const text = utf8Text(await smallBlob({ line, repository }, config));
   const about = parsed(text);
   if (about?.os !== undefined && said(about) !== said(wanted)) {
     throw foreign(repository, said(about), said(wanted));
@@ -408,11 +410,7 @@ async function chosenOf(
 }
 
 function parsed(text: string): Partial<Platform> | undefined {
-  try {
-    return JSON.parse(text) as Partial<Platform>;
-  } catch {
-    return undefined;
-  }
+  return soundJson(text) as Partial<Platform> | undefined;
 }
 
 function foreign(repository: string, there: string, wanted: string): RegistryError {

@@ -4,6 +4,8 @@
  * Invariant: a token or password goes to the registry's own origin, and a password to the place that the registry names for
  * tokens, over TLS or on this machine; to no other origin, whatever is answered. Every wait ends.
  */
+import { looseText } from "../../base/utf8.ts";
+import { soundJson } from "../../model/json_text.ts";
 import { retryAfterMs } from "../../base/backoff.ts";
 import { type Bytes, joined } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -96,7 +98,7 @@ export class RegistryLine {
   async refused(call: Pick<RegistryCall, "method" | "path">, response: Response): Promise<RegistryError> {
     const { status, headers } = response;
     const bytes = await this.whole(response).catch(() => new Uint8Array(0));
-    const said = reasonIn(new TextDecoder().decode(bytes));
+    const said = reasonIn(looseText(bytes));
     const advice = status === 401 || status === 403
       ? ": give a token that may do it (OUTRIDER_TOKEN for the gateway, docker login for others)"
       : "";
@@ -227,7 +229,7 @@ export class RegistryLine {
     const response = await this.limited(asked, HEAD_MS, () => abort.abort());
     const call = { method: "GET", path: `${realm.origin}${realm.pathname}` } as const;
     if (response.status !== 200) throw await this.refused(call, response);
-    const found = jsonOf(new TextDecoder().decode(await this.whole(response)));
+    const found = jsonOf(looseText(await this.whole(response)));
     const token = found?.["token"] ?? found?.["access_token"];
     if (typeof token === "string" && /^[\x21-\x7e]+$/.test(token)) return token;
     throw new RegistryError(`${this.name(call)} gave no token`);
@@ -260,12 +262,8 @@ function reasonIn(text: string): string {
 }
 
 function jsonOf(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? value as Record<string, unknown> : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = soundJson(text);
+  return typeof value === "object" && value !== null ? value as Record<string, unknown> : undefined;
 }
 
 function inner(error: unknown): string {

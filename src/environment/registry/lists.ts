@@ -3,6 +3,8 @@
  * Must not know what is under any name.
  * Invariant: a list ends, whatever the registry says comes next.
  */
+import { looseText } from "../../base/utf8.ts";
+import { jsonValue } from "../../model/json_text.ts";
 import { isRepository, TAG } from "../../model/oci.ts";
 import { RegistryError } from "./error.ts";
 import type { RegistryLine } from "./line.ts";
@@ -43,7 +45,7 @@ async function namesOf(line: RegistryLine, { path, key, scope }: Listing): Promi
       if (response.status !== 200) throw await line.refused(call, response);
       return { found: await line.whole(response), link: response.headers.get("link") };
     });
-    names.push(...namesIn(new TextDecoder().decode(found), key, line.name(call)));
+    names.push(...namesIn(looseText(found), key, line.name(call)));
     next = nextPage(link, `${line.url}${path}`);
   }
   return names;
@@ -51,7 +53,7 @@ async function namesOf(line: RegistryLine, { path, key, scope }: Listing): Promi
 
 function namesIn(text: string, key: string, name: string): string[] {
   try {
-    const found = (JSON.parse(text) as Readonly<Record<string, unknown>> | null)?.[key];
+    const found = (jsonValue(text) as Readonly<Record<string, unknown>> | null)?.[key];
     if (found === null) return [];
     if (Array.isArray(found)) return found.map(String);
   } catch {

@@ -68,7 +68,7 @@ export async function manifestOf(
 
 function read(bytes: Bytes, type: string, name: string): OciManifest {
   try {
-    return readManifest(new TextDecoder().decode(bytes), type);
+    return readManifest(bytes, type);
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
     throw new RegistryError(`${name} was answered with no manifest: ${error.message}`, { cause: error });

@@ -181,7 +181,7 @@ export async function sendManifest(
   { bytes, type, tag }: { readonly bytes: Bytes; readonly type: string; readonly tag?: string | undefined },
 ): Promise<OciDescriptor> {
   const digest = `sha256:${await sha256(bytes)}`;
-  const manifest = readManifest(new TextDecoder().decode(bytes), type);
+  const manifest = readManifest(bytes, type);
   const call: RegistryCall = {
     method: "PUT",
     path: `/v2/${repository}/manifests/${tag ?? digest}`,

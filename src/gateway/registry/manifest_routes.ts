@@ -204,7 +204,7 @@ async function keep(
 
 function checkedManifest(bytes: Uint8Array, type: string): OciManifest {
   try {
-    const manifest = readManifest(new TextDecoder().decode(bytes), type);
+    const manifest = readManifest(bytes, type);
     const { subject, annotations = {} } = manifest;
     const length = new TextEncoder().encode(JSON.stringify(annotations)).length;
     if (subject === undefined || length <= MAX_ANNOTATIONS) return manifest;

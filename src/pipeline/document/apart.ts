@@ -6,7 +6,8 @@
  * nothing that `readJson` has a problem with.
  */
 import { isRecord, LIMITS } from "./manifest.ts";
-import { endOfString, keysIn, outlineOf } from "./outline.ts";
+import { lostIn } from "../../base/held.ts";
+import { endOfString, keysIn, outlineOf } from "../../base/outline.ts";
 import type { TaskList } from "./task_list.ts";
 
 /** A document and its tasks. */
@@ -32,8 +33,8 @@ export function readApart(text: string): Apart | undefined {
     const list = reader.tasks();
     const rest = `${text.slice(0, from)}${text.slice(reader.at - 1)}`;
     const head: unknown = JSON.parse(rest);
-    const { keys, depth } = outlineOf(rest);
-    if (!isRecord(head) || depth > LIMITS.depth || keysIn(head) !== keys) return undefined;
+    const { keys, depth, loses } = outlineOf(rest);
+    if (!isRecord(head) || loses || depth > LIMITS.depth || keysIn(head) !== keys) return undefined;
     return { head, list };
   } catch (error) {
     // What is wrong, and where, is told by who reads the text as a whole.
@@ -202,9 +203,12 @@ class Reader {
     const from = this.at;
     if (code !== OPEN_LIST && code !== OPEN_OBJECT) {
       while (!isEnd(text.charCodeAt(this.at))) this.at++;
-      return JSON.parse(text.slice(from, this.at));
+      const word = text.slice(from, this.at);
+      if (lostIn(word) !== undefined) throw new SyntaxError("changed");
+      return JSON.parse(word);
     }
-    const { end, keys, depth } = outlineOf(text, from);
+    const { end, keys, depth, loses } = outlineOf(text, from);
+    if (loses) throw new SyntaxError("changed");
     if (depth > LIMITS.depth - 3) throw new SyntaxError("too deep");
     this.at = end;
     const value: unknown = JSON.parse(text.slice(from, end));

@@ -7,7 +7,8 @@ import { toBase64 } from "../../base/base64.ts";
 import { sha256 } from "../../base/bytes.ts";
 import { deeperThan } from "../../base/depth.ts";
 import { moduleOf } from "../load/data_url.ts";
-import { isRecord, LIMITS, type Manifest, TOO_DEEP } from "./manifest.ts";
+import { TOO_DEEP } from "../../model/json_text.ts";
+import { isRecord, LIMITS, type Manifest } from "./manifest.ts";
 import { PipelineError, type Problem, show } from "../../model/problem.ts";
 
 /** A pipeline with its code. */

@@ -3,6 +3,7 @@
  * Must not know its schema (manifest_schema.ts).
  * Invariant: a value of the type `Manifest` within the limits is what the schema takes.
  */
+import { MAX_TEXT_DEPTH } from "../../base/limits.ts";
 import type { Capability } from "../../model/capability.ts";
 import type { On } from "../../model/outcome.ts";
 
@@ -21,7 +22,7 @@ export const LIMITS: {
   readonly arguments: 10_000;
   readonly argument: 100_000;
   readonly stdin: 8_000_000;
-  readonly depth: 1_000;
+  readonly depth: typeof MAX_TEXT_DEPTH;
   readonly required: 1_000;
 } = {
   tasks: 1_000_000,
@@ -37,12 +38,9 @@ export const LIMITS: {
   arguments: 10_000,
   argument: 100_000,
   stdin: 8_000_000,
-  depth: 1_000,
+  depth: MAX_TEXT_DEPTH,
   required: 1_000,
 };
-
-/** What is wrong with a document that is nested too deep. */
-export const TOO_DEEP: string = `Is nested more than ${LIMITS.depth} levels deep: make it flatter`;
 
 /** `"250ms"`, `"30s"`, `"5m"`, `"1h"`, or a number of milliseconds. */
 export type Duration = string | number;

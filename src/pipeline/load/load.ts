@@ -6,7 +6,8 @@
 import { readApart } from "../document/apart.ts";
 import { isBundle, openBundle } from "../document/bundle.ts";
 import { examine, sourceOf } from "../plan/compile.ts";
-import { readJson } from "../document/json_text.ts";
+import { readJson } from "../../model/json_text.ts";
+import type { Utf8Error } from "../../base/utf8.ts";
 import { importGraph, isHandedGraph, readGraph, urlOfGraph } from "../import/netunicorn.ts";
 import { resolveModule } from "./modules.ts";
 import { NameFinder } from "../document/name.ts";
@@ -142,13 +143,17 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
     return options.base === undefined ? found : { ...found, base: folder(options.base, port) };
   }
   const text = await read(url, name, port);
-  if (isPickledGraph(text)) {
+  if (text === undefined) {
     return { document: await graphAt(url, name, port), base: url, source: name, problems: [] };
   }
   if (!new URL(url).pathname.endsWith(".json")) return await findModule(url, name, port);
   const apart = readApart(text);
   if (apart !== undefined && !isBundle(apart.head) && !isHandedGraph(apart.head)) {
     return { document: apart.head, list: apart.list, base: url, source: name, problems: [] };
+  }
+  if (text.trim() === "") {
+    const message = "The file is empty: a pipeline is written as a JSON object";
+    throw new PipelineError([{ place: name, message }]);
   }
   const { value, problems } = readJson(text, name);
   if (value === undefined) throw new PipelineError(problems);
@@ -160,9 +165,10 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
   };
 }
 
-/** Whether a text is what a pickle becomes where it is read as one: its first byte is no text, its second its version. */
-export function isPickledGraph(text: string): boolean {
-  return text.charCodeAt(0) === 0xfffd && text.charCodeAt(1) >= 2 && text.charCodeAt(1) <= 5;
+/** Whether a file can't be read as text since it is a pickle: its first byte is no text, its second its version. */
+export function isPickledGraph(error: unknown): boolean {
+  const { code, offset, bytes } = (error ?? {}) as Partial<Utf8Error>;
+  return code === "OUTRIDER_UTF8" && offset === 0 && bytes![0] === 0x80 && bytes![1]! >= 2 && bytes![1]! <= 5;
 }
 
 /** The manifest of a document, which may be a bundle, or one of netUnicorn's graphs as a gateway handed it out. */
@@ -206,10 +212,12 @@ function urlOf(name: string, port: LoadPort): string {
   throw new PipelineError([{ place: name, message: url.message }]);
 }
 
-async function read(url: string, name: string, port: LoadPort): Promise<string> {
+/** The text of a file; `undefined` for a graph of netUnicorn's, which is none. */
+async function read(url: string, name: string, port: LoadPort): Promise<string | undefined> {
   try {
     return await port.readText(url);
   } catch (cause) {
+    if (isPickledGraph(cause)) return undefined;
     throw new PipelineError([{ place: name, message: whyUnread(cause, port.fileUrl(".")) }], { cause });
   }
 }
@@ -237,6 +245,8 @@ async function checkFiles(files: readonly FileUse[], port: LoadPort): Promise<Pr
     try {
       await port.readText(url);
     } catch (error) {
+      // It is there; what it has to be, its kind knows: a graph is no text, and a Python module may say which one it is.
+      if ((error as { readonly code?: unknown }).code === "OUTRIDER_UTF8") continue;
       problems.push({
         place,
         message: `${shorten(url)} is to be there. ${whyUnread(error, port.fileUrl("."))}`,

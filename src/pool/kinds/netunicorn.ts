@@ -89,7 +89,7 @@ class Graphs implements KeptRunner {
     const { runtime } = this.#port;
     const text = url.startsWith("data:")
       ? atob(base64In(url))
-      : await runtime.readText(runtime.filePath(url));
+      : await runtime.readText(runtime.filePath(url), undefined, "loose");
     const minor = text.includes(CODE) ? MAKER.exec(text)?.[1] : undefined;
     const usual = await interpreterOf(this.#port, env).catch((error: Error) => error);
     if (!(usual instanceof Error) && (minor === undefined || usual.version.startsWith(`3.${minor}.`))) {

@@ -3,7 +3,7 @@
  * Must not know how the program runs.
  * Invariant: the folder is for this user alone, and gone when the attempt is over.
  */
-import { readJson } from "../../pipeline/document/json_text.ts";
+import { readJson, unmarked } from "../../model/json_text.ts";
 import { MAX_VALUE_BYTES } from "../../base/limits.ts";
 import { decode, encode } from "../../model/value.ts";
 import type { Runtime, TempFiles } from "../../runtime/port.ts";
@@ -68,7 +68,7 @@ export async function readOutput(
   if (!hasOutput()) return {};
   let text: string;
   try {
-    text = await runtime.readText(output, MAX_VALUE_BYTES);
+    text = unmarked(await runtime.readText(output, MAX_VALUE_BYTES));
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === "ENOENT") return {};

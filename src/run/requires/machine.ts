@@ -41,7 +41,7 @@ function namesIn(paragraph: string): string[] {
 
 async function textOf({ readText }: MachineRuntime, path: string): Promise<string> {
   try {
-    return await readText(path, MAX_BYTES);
+    return await readText(path, MAX_BYTES, "loose");
   } catch {
     return "";
   }

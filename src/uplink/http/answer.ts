@@ -5,6 +5,8 @@
  */
 import { retryAfterMs } from "../../base/backoff.ts";
 import type { Bytes } from "../../base/bytes.ts";
+import { utf8Text } from "../../base/utf8.ts";
+import { jsonValue } from "../../model/json_text.ts";
 import { GatewayAnswerError, GatewayRefusedError, type UplinkError } from "../errors.ts";
 
 /** A whole answer. */
@@ -59,10 +61,10 @@ function adviceFor(status: number): string {
   return "";
 }
 
-/** An answer's JSON; `undefined` if it is none. */
+/** An answer's JSON; `undefined` if it is none, or something of it would be lost. */
 export function jsonIn(answer: WireAnswer): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(answer.bytes));
+    return jsonValue(utf8Text(answer.bytes));
   } catch {
     return undefined;
   }

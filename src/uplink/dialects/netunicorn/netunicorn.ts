@@ -12,6 +12,8 @@
  *
  * The base64 holds what netUnicorn's client reads, and behind it our own JSON; see result.ts.
  */
+import { looseText } from "../../../base/utf8.ts";
+import { jsonValue } from "../../../model/json_text.ts";
 import { fromBase64, toBase64 } from "../../../base/base64.ts";
 import { sha256 } from "../../../base/bytes.ts";
 import type { CallOptions, Gateway, Pulled, Whole } from "../../gateway.ts";
@@ -158,7 +160,7 @@ async function pull(line: NetunicornLine, { known, limits, options }: PullAsk): 
     maxBytes: Math.ceil(max * 4 / 3) + 1024,
   };
   const answer = await line.ask(call, [200, 204]);
-  const text = new TextDecoder().decode(answer.bytes).trim();
+  const text = looseText(answer.bytes).trim();
   if (answer.status === 204 || text === "" || text === "null") return undefined;
   const bytes = unpack(text, line.name(call));
   if (bytes.length === 0) return undefined;
@@ -177,7 +179,7 @@ function asText(bytes: Bytes): Bytes {
 
 function unpack(text: string, name: string): Bytes {
   try {
-    const packed: unknown = JSON.parse(text);
+    const packed = jsonValue(text);
     if (typeof packed !== "string") throw new TypeError("No text");
     return new Uint8Array(fromBase64(packed));
   } catch (cause) {

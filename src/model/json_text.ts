@@ -1,11 +1,17 @@
 /**
- * Owns the reading of JSON that a person wrote: where it is broken, and which keys are there twice.
+ * Owns the reading of JSON that comes from outside, whoever wrote it: where it is broken, which keys are there twice, and which
+ * numbers would become others.
  * Must not know what the JSON means.
- * Invariant: it accepts exactly what `JSON.parse` accepts, but for a byte order mark (skipped), duplicate keys (told) and what
- * is nested too deep (refused).
+ * Invariant: it accepts exactly what `JSON.parse` accepts, but for a byte order mark (skipped), duplicate keys and numbers that
+ * a double can't hold (told) and what is nested too deep (refused).
  */
-import { LIMITS, TOO_DEEP } from "./manifest.ts";
-import { placeOf, type Problem } from "../../model/problem.ts";
+import { lostIn } from "../base/held.ts";
+import { MAX_TEXT_DEPTH } from "../base/limits.ts";
+import { keysIn, outlineOf } from "../base/outline.ts";
+import { placeOf, type Problem } from "./problem.ts";
+
+/** What is said of a text that is nested too deep. */
+export const TOO_DEEP: string = `Is nested more than ${MAX_TEXT_DEPTH} levels deep: make it flatter`;
 
 /** What a text holds, or what is wrong with it. */
 export interface JsonReading {
@@ -13,28 +19,66 @@ export interface JsonReading {
   readonly problems: readonly Problem[];
 }
 
+/** A text that is no JSON, or of which something would be lost. */
+export class JsonTextError extends Error {
+  /** Stable, for programs. */
+  readonly code = "OUTRIDER_JSON";
+  override name = "JsonTextError";
+}
+
 /** Reads JSON. @param name The file, for the place of a problem. */
 export function readJson(source: string, name: string): JsonReading {
-  const text = source.startsWith("\uFEFF") ? source.slice(1) : source;
-  if (!/\S/.test(text)) return broken(name, "The file is empty: a pipeline is written as a JSON object");
+  const text = unmarked(source);
+  const sound = readSound(text);
+  if (sound !== undefined) return { value: sound.value, problems: [] };
+  if (!/\S/.test(text)) return broken(name, "The file is empty: write JSON");
   const problems: Problem[] = [];
   const error = scan(text, problems);
   if (error !== undefined) {
-    const { line, column } = position(text, error.at);
     const message = error.message === TOO_DEEP ? TOO_DEEP : `Not JSON: ${error.message}`;
-    return broken(name, `${message} at line ${line}, column ${column}`);
+    return broken(name, `${message} ${position(text, error.at)}`);
   }
   return { value: JSON.parse(text), problems };
+}
+
+/** A text without the byte order mark at its start. */
+export function unmarked(text: string): string {
+  return text.startsWith("\uFEFF") ? text.slice(1) : text;
+}
+
+/** The value of a JSON text. @throws {JsonTextError} With the first problem, and its place. */
+export function jsonValue(text: string): unknown {
+  const { value, problems: [problem] } = readJson(text, "");
+  if (problem === undefined) return value;
+  throw new JsonTextError(problem.place === "" ? problem.message : `${problem.place}: ${problem.message}`);
+}
+
+/** The value of a JSON text with nothing wrong; `undefined` for any other, where it does not matter what is wrong. */
+export function soundJson(text: string): unknown {
+  const { value, problems } = readJson(text, "");
+  return problems.length === 0 ? value : undefined;
+}
+
+/** What `JSON.parse` makes of a text, where that says all there is to say of it. It takes a fraction of the time of a scan. */
+function readSound(text: string): { readonly value: unknown } | undefined {
+  const { keys, depth, loses } = outlineOf(text);
+  if (depth > MAX_TEXT_DEPTH || loses) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return keysIn(value) === keys ? { value } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function broken(place: string, message: string): JsonReading {
   return { problems: [{ place, message }] };
 }
 
-/** Line and column of an offset, both from 1. */
-function position(text: string, at: number): { line: number; column: number } {
+/** Line and column of an offset, both from 1, in words. */
+function position(text: string, at: number): string {
   const before = text.slice(0, at).split(/\r\n|\r|\n/);
-  return { line: before.length, column: before.at(-1)!.length + 1 };
+  return `at line ${before.length}, column ${before.at(-1)!.length + 1}`;
 }
 
 /** The words and numbers of JSON. Strings are found by hand, since no regular expression bears one of 8 MB. */
@@ -48,7 +92,7 @@ interface Fault {
   readonly message: string;
 }
 
-/** Duplicate keys that are told: a place takes as long to write down as it is deep. */
+/** Most problems that are told: a place takes as long to write down as it is deep. */
 const MAX_TOLD = 100;
 
 interface Level {
@@ -71,9 +115,9 @@ const WORDS: Readonly<Record<Expected, string>> = {
   end: "the end",
 };
 
-/** Walks over the tokens; finds the first error and all duplicate keys. */
+/** Walks over the tokens; finds the first error, all duplicate keys, and all numbers that would be changed. */
 function scan(text: string, problems: Problem[]): Fault | undefined {
-  const scanner = new Scanner(problems);
+  const scanner = new Scanner(text, problems);
   for (let at = 0;;) {
     at = afterSpace(text, at);
     if (at >= text.length) return scanner.expected === "end" ? undefined : fault(text, at, scanner.expected);
@@ -83,13 +127,13 @@ function scan(text: string, problems: Problem[]): Fault | undefined {
       const found = endOfString(text, end);
       if (typeof found !== "number") return found;
       end = found;
-      fits = scanner.string(text, at, end);
+      fits = scanner.string(at, end);
     } else if ("{}[],:".includes(text[at]!)) {
       fits = scanner.mark(text[at]!);
-      if (scanner.depth > LIMITS.depth) return { at, message: TOO_DEEP };
+      if (scanner.depth > MAX_TEXT_DEPTH) return { at, message: TOO_DEEP };
     } else {
       LITERAL.lastIndex = at;
-      fits = LITERAL.test(text) && scanner.value();
+      fits = LITERAL.test(text) && scanner.literal(at, LITERAL.lastIndex);
       end = LITERAL.lastIndex;
     }
     if (!fits) return fault(text, at, scanner.expected);
@@ -129,9 +173,11 @@ function endOfString(text: string, from: number): number | Fault {
 class Scanner {
   expected: Expected = "v";
   readonly #levels: Level[] = [];
+  readonly #text: string;
   readonly #problems: Problem[];
 
-  constructor(problems: Problem[]) {
+  constructor(text: string, problems: Problem[]) {
+    this.#text = text;
     this.#problems = problems;
   }
 
@@ -145,11 +191,25 @@ class Scanner {
     return true;
   }
 
+  /** A number or a word lies from `at` to `end`. */
+  literal(at: number, end: number): boolean {
+    if (!this.value()) return false;
+    const word = this.#text.slice(at, end);
+    const lost = /\d/.test(word) ? lostIn(word) : undefined;
+    if (lost !== undefined) {
+      this.#tell(
+        at,
+        `The number ${shown(word)} can't be held exactly, it would become ${lost}: write it in quotes`,
+      );
+    }
+    return true;
+  }
+
   /** A string with its quotes lies from `at` to `end`. */
-  string(text: string, at: number, end: number): boolean {
+  string(at: number, end: number): boolean {
     if (this.expected !== "k" && this.expected !== "K") return this.value();
-    const inside = text.slice(at + 1, end - 1);
-    this.#key(inside.includes("\\") ? JSON.parse(text.slice(at, end)) as string : inside);
+    const inside = this.#text.slice(at + 1, end - 1);
+    this.#key(inside.includes("\\") ? JSON.parse(this.#text.slice(at, end)) as string : inside, at);
     return true;
   }
 
@@ -186,19 +246,26 @@ class Scanner {
     return true;
   }
 
-  #key(key: string): void {
+  #key(key: string, at: number): void {
     const level = this.#levels.at(-1)!;
     level.at = key;
     this.expected = ":";
-    if (level.keys!.has(key) && this.#problems.length < MAX_TOLD) {
-      const place = this.#levels.reduce((parent, { at }) => placeOf(parent, at), "");
-      const message = `Duplicate: the key ${
-        JSON.stringify(key.slice(0, 200))
-      } is there twice, so one would be lost`;
-      this.#problems.push({ place, message });
+    if (level.keys!.has(key)) {
+      this.#tell(at, `Duplicate: the key ${JSON.stringify(shown(key))} is there twice, so one would be lost`);
     }
     level.keys!.add(key);
   }
+
+  #tell(at: number, message: string): void {
+    if (this.#problems.length >= MAX_TOLD) return;
+    const place = this.#levels.reduce((parent, { at }) => placeOf(parent, at), "");
+    this.#problems.push({ place, message: `${message}, ${position(this.#text, at)}` });
+  }
+}
+
+/** What is written, short. */
+function shown(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
 /** @param at Where the token that can't stand there starts. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { readJson } from "../../src/pipeline/document/json_text.ts";
+import { jsonValue, readJson, soundJson } from "../../src/model/json_text.ts";
 
 function message(text: string): string | undefined {
   const { problems } = readJson(text, "p.json");
@@ -27,8 +27,8 @@ test("what is broken is told with line and column", () => {
     ['{"a": [1', 'Not JSON: The text ends where "," or the closing bracket should be at line 1, column 9'],
     ["// hello\n{}", "Not JSON: Comments are not allowed in JSON: found one at line 1, column 1"],
     ["{}\n}", 'Not JSON: Expected the end, found "}" at line 2, column 1'],
-    ["", "The file is empty: a pipeline is written as a JSON object"],
-    ["\uFEFF \n", "The file is empty: a pipeline is written as a JSON object"],
+    ["", "The file is empty: write JSON"],
+    ["\uFEFF \n", "The file is empty: write JSON"],
   ];
   for (const [text, expected] of cases) assert.equal(message(text), expected, text);
 });
@@ -99,4 +99,71 @@ test("length is no matter, and depth is none for the stack", () => {
   assert.match(message("[".repeat(1_000_000))!, /^Is nested more than 1000 levels deep: .* column 1001$/);
   const long = "\\n".repeat(4_000_000);
   assert.equal((readJson(`"${long}"`, "p.json").value as string).length, 4_000_000);
+});
+
+test("a number that a double can't hold is told by its place, its line and its column", () => {
+  const { value, problems } = readJson('{"a": [1,\n {"id": 12345678901234567890}], "b": 1e400}', "p.json");
+  assert.deepEqual(value, { a: [1, { id: 12345678901234567000 }], b: Infinity });
+  assert.deepEqual(problems.map(({ place }) => place), ["a[1].id", "b"]);
+  assert.equal(
+    problems[0]!.message,
+    "The number 12345678901234567890 can't be held exactly, it would become 12345678901234567000: write it in quotes, at line 2, column 9",
+  );
+  const lost = [
+    "9007199254740993",
+    "-9007199254740993",
+    "18446744073709551615",
+    "1e-400",
+    "1E+400",
+    "3.14159265358979323846",
+    "2.4703282292062328e-324",
+    `1${"0".repeat(400)}`,
+    `1.${"1".repeat(100_000)}`,
+  ];
+  for (const word of lost) {
+    for (const text of [word, ` ${word}\n`, `[${word}]`, `{"a":${word}}`, `\uFEFF[0,${word}]`]) {
+      assert.equal(readJson(text, "").problems.length, 1, text.slice(0, 60));
+      assert.throws(() => jsonValue(text), { code: "OUTRIDER_JSON" });
+      assert.equal(soundJson(text), undefined);
+    }
+  }
+});
+
+test("a number that a double holds is taken, however it is written, and in a string it is none", () => {
+  const held = [
+    "0",
+    "-0",
+    "0e9999",
+    "1.10",
+    "1e3",
+    "100000000000000000000000",
+    "9007199254740992",
+    "18446744073709551616",
+    "0.1",
+    "0.10000000000000001",
+    "0.30000000000000004",
+    "5e-324",
+    "4.9406564584124654e-324",
+    "1.7976931348623157e308",
+    "100.000000000000000000000",
+    '"12345678901234567890"',
+    '"a: 12345678901234567890, 1e999"',
+    '{"12345678901234567890": "\\" 1e999"}',
+  ];
+  for (const text of held) {
+    assert.deepEqual(readJson(text, ""), { value: JSON.parse(text), problems: [] }, text);
+  }
+  fc.assert(
+    fc.property(fc.double({ noDefaultInfinity: true, noNaN: true }), (number) => {
+      for (const word of [JSON.stringify(number), number.toPrecision(17), number.toExponential(16)]) {
+        assert.deepEqual(readJson(`[${word}]`, "").problems, [], word);
+      }
+    }),
+  );
+});
+
+test("what would be lost is told of a thousand problems a hundred times", () => {
+  const { problems } = readJson(`[${Array(1000).fill("1e999").join()}]`, "");
+  assert.equal(problems.length, 100);
+  assert.equal(problems[99]!.place, "[99]");
 });
