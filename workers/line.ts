@@ -6,6 +6,7 @@
 import { PlainPromise, SafeMap, then } from "../src/base/primordials.ts";
 import { atoms } from "../src/pool/ring/atoms.ts";
 import { encode } from "../src/model/value.ts";
+import type { Hand } from "../src/pool/board/hand.ts";
 import { type Claimed, Flag, type InboxReader } from "../src/pool/ring/inbox.ts";
 import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
 import { type AbortOutcome, type Control, TOLD_OUTCOMES } from "../src/pool/protocol.ts";
@@ -18,11 +19,17 @@ import type { AnyTask, Modules } from "./modules.ts";
 import type { Printer } from "./output.ts";
 
 /** Outcomes that may lie in the outbox before the lane is woken, if nobody waits for them. */
-const QUIET_COUNT = 128;
+const QUIET_COUNT = 512;
 /** An attempt at least this long is worth a bell of its own, in milliseconds. */
-const QUIET_MS = 0.1;
-/** How long a worker with nothing to do blocks before it turns to its timers and messages, in milliseconds. */
-const DOZE_MS = 0.2;
+const QUIET_MS = 10;
+/** A timeout shorter than this can't wait until the lane looks by itself, in milliseconds. */
+const SHORT_TIMEOUT_MS = 200;
+/** How long a worker with nothing to do looks for something before it blocks, in milliseconds: no longer than to be woken takes. */
+const SPIN_MS = 0.05;
+/** How long it then blocks before it turns to its timers and messages, in milliseconds. */
+const DOZE_MS = 2;
+/** How often it does both before it sleeps, so that only a message wakes it: that costs three threads a turn. */
+const DOZES = 25;
 /** After working this long in one go, timers and messages get their turn, in milliseconds. */
 const TURN_MS = 10;
 
@@ -44,6 +51,7 @@ const NOW = true, LATER = false;
 /** What a line works with. */
 export interface WorkerParts {
   readonly inbox: InboxReader;
+  readonly hand: Hand;
   readonly outbox: OutboxWriter;
   readonly output: Printer;
   readonly modules: Pick<Modules, "ready" | "prepare">;
@@ -71,6 +79,8 @@ export class Line {
   #running = -1;
   #active = false;
   #quiet = 0;
+  /** How often it has dozed since it had something to do. */
+  #dozed = 0;
   #lastTurn = 0;
   /** The attempt that runs now. */
   current: Attempt | undefined;
@@ -124,33 +134,27 @@ export class Line {
   }
 
   #alive(question: number): void {
+    this.#say(RecordKind.alive, this.#running, question);
+  }
+
+  /** Tells its lane of itself, and wakes it. */
+  #say(kind: number, seq: number, b = 0): void {
     const { outbox } = this.#parts;
-    outbox.write(RecordKind.alive, { a: this.#running, b: question, c: 0, x: 0, y: 0, text: undefined });
+    outbox.write(kind, { a: seq, b, c: 0, x: 0, y: 0, text: undefined });
     outbox.ring();
   }
 
   /** Claims and runs until there is nothing more, or an attempt takes its time: then its end goes on. */
   #work(): void {
-    const { inbox, outbox, halt, now } = this.#parts;
-    let dozed = false;
+    const { now } = this.#parts;
     for (;;) {
-      const stopped = inbox.held || atoms.load(halt, 0) === 1;
       const at = now();
-      const claimed = stopped ? undefined : inbox.claim(at);
+      const claimed = this.#stopped ? undefined : this.#claim(at);
       if (claimed === undefined) {
-        if (this.#quiet > 0 || stopped) outbox.ring();
-        this.#quiet = 0;
-        if (!stopped && !dozed) {
-          dozed = true;
-          inbox.doze(DOZE_MS);
-          continue;
-        }
-        // `stopped` may be past: the lane may have let us go on, and offered, since it was read.
-        if (!inbox.sleep() && atoms.load(halt, 0) !== 1) continue;
-        this.#active = false;
+        if (this.#rest()) continue;
         return;
       }
-      dozed = false;
+      this.#dozed = 0;
       this.#running = claimed.seq;
       try {
         if (this.#run(claimed, at) === LATER) return;
@@ -158,6 +162,56 @@ export class Line {
         return this.#broken(error);
       }
     }
+  }
+
+  /** Whether nothing is to be claimed now. */
+  get #stopped(): boolean {
+    const { inbox, halt } = this.#parts;
+    return inbox.held || atoms.load(halt, 0) === 1;
+  }
+
+  /** What its lane has offered to it alone comes before what is there for all. */
+  #claim(at: number): Claimed | undefined {
+    const { inbox, hand } = this.#parts;
+    const claimed = inbox.claim(at);
+    if (claimed === undefined) return hand.claim(at);
+    hand.leave();
+    return claimed;
+  }
+
+  /** There is nothing to do: whether it is to be looked again at once. Else whoever comes back later sees to it. */
+  #rest(): boolean {
+    const { inbox, hand, outbox, halt, nextTurn } = this.#parts;
+    const stopped = this.#stopped;
+    if (stopped) hand.leave();
+    // What others are about to do may give it more: then it need not be known at once what it has done.
+    if (stopped || this.#quiet > 0 && (this.#dozed > 0 || hand.exhausted)) {
+      outbox.ring();
+      this.#quiet = 0;
+    }
+    if (!stopped && this.#dozed < DOZES) {
+      this.#dozed++;
+      if (this.#awaitsMore()) return true;
+      nextTurn(() => this.#work());
+      return false;
+    }
+    hand.sleeps(true);
+    // `stopped` may be past: the lane may have let us go on, and offered, since it was read.
+    if (!inbox.sleep(hand)) {
+      hand.sleeps(false);
+      if (atoms.load(halt, 0) !== 1) return true;
+    }
+    this.#active = false;
+    return false;
+  }
+
+  /** Looks for a moment, then blocks for one; whether something has come. */
+  #awaitsMore(): boolean {
+    const { inbox, hand, now } = this.#parts;
+    const seen = hand.stirred;
+    for (const until = now() + SPIN_MS; now() < until;) if (hand.some || !inbox.empty) return true;
+    hand.doze(DOZE_MS, seen);
+    return hand.some || !inbox.empty;
   }
 
   /** Does the step that an attempt has waited for, and then what comes after it. */
@@ -183,11 +237,13 @@ export class Line {
     const payload = claimed.payload ?? this.#takePayload(claimed.seq);
     if (payload === undefined) {
       this.#awaited = { claimed, at };
+      // What hangs on the board was sent to nobody: whoever claims it asks.
+      if (claimed.seq < 0) this.#say(RecordKind.wants, claimed.seq);
       return LATER;
     }
     const attempt = new Attempt(claimed, payload, at);
     this.current = attempt;
-    if (claimed.timeoutMs > 0) outbox.ring();
+    if (claimed.timeoutMs > 0 && claimed.timeoutMs < SHORT_TIMEOUT_MS) outbox.ring();
     const task = modules.ready(attempt.payload.s, attempt.task);
     if (task !== undefined && this.#missing(attempt) < 0) return this.#call(attempt, task);
     this.#prepare(attempt);
@@ -204,9 +260,13 @@ export class Line {
   /** Which of the inputs that the worker may have is not there, by its place; -1 if all are. */
   #missing(attempt: Attempt, from = 0): number {
     const { needed } = attempt;
+    const { locals, hand } = this.#parts;
     for (let at = from; at < needed.length; at++) {
       const need = needed[at]!;
-      if (!this.#parts.locals.has(need[1], need[2])) return at;
+      if (locals.has(need[1], need[2])) continue;
+      const left = hand.value(need[1], need[2]);
+      if (left === undefined) return at;
+      attempt.fetched(need[1], left.text);
     }
     return -1;
   }
@@ -284,7 +344,7 @@ export class Line {
   ): Progress {
     // Whoever told of it goes on.
     if (attempt.ended) return LATER;
-    const { inbox, outbox, output, halt, now } = this.#parts;
+    const { inbox, hand, outbox, output, halt, now } = this.#parts;
     const { outcome, text, retire = false, endedAt = now() } = told;
     const clearing = told.endedAt === undefined ? this.#parts.clearChildren() : undefined;
     if (clearing !== undefined) return this.#tellAfter(clearing, attempt, { ...told, endedAt });
@@ -308,9 +368,10 @@ export class Line {
       // The value of an attempt that succeeded too late is nobody's.
       text: final !== outcome && outcome === "succeeded" ? undefined : text,
     });
+    const awaited = seq < 0 && final === "succeeded" && hand.finish(attempt.claimed, text);
     inbox.done();
     this.#running = -1;
-    this.#ringIfDue(attempt, { final, endedAt });
+    this.#ringIfDue(attempt, { final, endedAt, awaited });
     if (endedAt - this.#lastTurn < TURN_MS) return NOW;
     this.#lastTurn = endedAt;
     this.#parts.nextTurn(() => this.#work());
@@ -330,9 +391,12 @@ export class Line {
     return LATER;
   }
 
-  #ringIfDue(attempt: Attempt, { final, endedAt }: { final: string; endedAt: number }): void {
+  #ringIfDue(
+    attempt: Attempt,
+    { final, endedAt, awaited }: { final: string; endedAt: number; awaited: boolean },
+  ): void {
     this.#quiet++;
-    const due = (attempt.claimed.flags & Flag.urgent) !== 0 || final !== "succeeded" ||
+    const due = awaited || this.#parts.hand.low || (attempt.claimed.flags & Flag.urgent) !== 0 || final !== "succeeded" ||
       this.#quiet >= QUIET_COUNT ||
       endedAt - attempt.startedAt >= QUIET_MS;
     if (!due) return;

@@ -5,6 +5,7 @@
  */
 import { expose } from "comlink";
 import { hasOwn, monotonic } from "../src/base/primordials.ts";
+import { Hand } from "../src/pool/board/hand.ts";
 import { InboxReader } from "../src/pool/ring/inbox.ts";
 import { OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
 import { BELL, type Control, endpointOf, type WorkerCalls, type WorkerData } from "../src/pool/protocol.ts";
@@ -52,8 +53,10 @@ const around: ContextParts = {
   local: (task) => locals.get(task),
 };
 
+const inbox = new InboxReader(data.inbox);
 const line = new Line({
-  inbox: new InboxReader(data.inbox),
+  inbox,
+  hand: new Hand(data.board, { seat: data.seat, own: inbox }),
   outbox,
   output,
   modules,

@@ -14,8 +14,14 @@ export interface LaneItem {
   readonly attempt: number;
   readonly urgent: boolean;
   readonly fatal: boolean;
-  /** Whether it is only there because of the one before it. */
-  readonly follows: boolean;
+  /** Whose turn it is among those that could start: the lowest first. */
+  readonly rank: number;
+  /** The tasks that it waits for and that hang on the board as well. */
+  readonly behind: readonly number[];
+  /** Whether it needs few tasks, so that each of them is awaited. */
+  readonly few: boolean;
+  /** How many such tasks need this one. */
+  readonly awaited: number;
   readonly timeoutMs: number | undefined;
   readonly payload: string;
 }

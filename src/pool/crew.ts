@@ -3,11 +3,13 @@
  * Must not know what they run.
  * Invariant: there are never more than `maxWorkers` beside the reserve; when `close` has resolved, none is left.
  */
+import type { Board } from "./board/board.ts";
+import { SEATS } from "./board/memory.ts";
 import { Lane, type LaneListener } from "./lane.ts";
 import type { NamedTimers } from "./named_timers.ts";
 import type { PoolOptions, PoolTimer } from "./port.ts";
 import type { WorkerSetup } from "./protocol.ts";
-import { newSeat, type Seat } from "./seat.ts";
+import { newSeat, type Seat, type Shared } from "./seat.ts";
 
 /** A lane beyond the base that has had nothing to do for this long ends, in milliseconds. */
 const IDLE_MS = 10_000;
@@ -17,8 +19,8 @@ const RESERVE_MS = 2_000;
 /** What a crew is made with. */
 export interface CrewOptions {
   readonly pool: PoolOptions;
-  /** One cell for all: 1 means that nothing new may start. */
-  readonly halt: Int32Array;
+  readonly shared: Shared;
+  readonly board: Board;
   readonly timers: NamedTimers<PoolTimer>;
   readonly listener: LaneListener;
 }
@@ -29,6 +31,8 @@ export class Crew {
   readonly #taking: Set<Lane> = new Set();
   /** Lanes that take nothing more: they run a last attempt, or are about to be gone. */
   readonly #leaving: Set<Lane> = new Set();
+  /** Those that are taken. */
+  readonly #seats: Set<number> = new Set();
   #reserve: Lane | undefined;
   #early: Seat | undefined;
   #setup: WorkerSetup | undefined;
@@ -56,7 +60,7 @@ export class Crew {
   }
 
   get busy(): boolean {
-    for (const lane of this.lanes) if (lane.outstanding > 0) return true;
+    for (const lane of this.lanes) if (lane.busy) return true;
     return false;
   }
 
@@ -88,9 +92,9 @@ export class Crew {
     return lane;
   }
 
-  /** One that has nothing to do. */
+  /** One that has nothing to do, as far as is known. */
   idle(): Lane | undefined {
-    for (const lane of this.#taking) if (lane.warm && lane.outstanding === 0) return lane;
+    for (const lane of this.#taking) if (lane.warm && !lane.busy) return lane;
     return undefined;
   }
 
@@ -120,22 +124,26 @@ export class Crew {
   leave(lane: Lane): void {
     this.#taking.delete(lane);
     this.#leaving.add(lane);
+    lane.open = false;
   }
 
+  /** It goes; what it has taken just now it runs first. */
   dismiss(lane: Lane): void {
     this.leave(lane);
-    lane.end().catch(() => {});
+    this.letGo();
   }
 
-  /** One that is leaving goes when it has nothing to do any more. */
-  letGo(lane: Lane): void {
-    if (this.#leaving.has(lane) && lane.outstanding === 0) lane.end().catch(() => {});
+  /** Those that are leaving go when they have nothing to do any more. */
+  letGo(): void {
+    // In this order, since a worker says first that it looks for something, and then looks whether it may.
+    for (const lane of this.#leaving) if (!lane.open && !lane.busy) lane.end().catch(() => {});
   }
 
   /** Its thread is gone; returns whether that was to be expected. */
   gone(lane: Lane): boolean {
     const expected = this.#leaving.delete(lane);
     this.#taking.delete(lane);
+    this.#seats.delete(lane.seat);
     if (lane === this.#reserve) this.#reserve = undefined;
     return expected || this.#options.timers.closed;
   }
@@ -147,13 +155,21 @@ export class Crew {
   }
 
   #newLane(): Lane {
-    const { pool: { killGraceMs, clock, start, services }, halt, listener } = this.#options;
+    const { pool: { killGraceMs, clock, start, services }, shared, board, listener } = this.#options;
     this.lastId++;
-    const seat = this.#early ?? newSeat(this.lastId, { halt, clock, start });
+    const seat = this.#early ?? newSeat(this.lastId, { shared, seat: this.#freeSeat(), clock, start });
     this.#early = undefined;
-    const lane = new Lane({ seat, clock, killGraceMs, services, listener });
+    const lane = new Lane({ seat, board, clock, killGraceMs, services, listener });
+    this.#seats.add(lane.seat);
     if (this.#setup !== undefined) lane.setup(this.#setup);
     return lane;
+  }
+
+  #freeSeat(): number {
+    let seat = 1;
+    while (this.#seats.has(seat)) seat++;
+    if (seat > SEATS) throw new Error(`There can be no more than ${SEATS} workers at a time`);
+    return seat;
   }
 
   #keepReserve(): void {
@@ -168,7 +184,7 @@ export class Crew {
 
   #shrink(): void {
     const since = this.#options.pool.clock.monotonic() - IDLE_MS;
-    const idle = [...this.#taking].filter((lane) => lane.outstanding === 0 && lane.idleSince <= since);
+    const idle = [...this.#taking].filter((lane) => !lane.busy && lane.idleSince <= since);
     const most = Math.max(0, this.#taking.size - this.#options.pool.workers);
     for (const lane of idle.slice(0, most)) this.dismiss(lane);
     this.#shrinkLater();

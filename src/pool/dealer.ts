@@ -1,113 +1,124 @@
 /**
- * Owns which lane gets what is ready.
+ * Owns what is released to the workers: what hangs on the board for all of them, and which lane gets what has to be alone.
  * Must not know what comes next (the supply does), nor how many lanes there should be.
- * Invariant: after `deal` there is not both something ready and a warm lane without anything to do.
+ * Invariant: after `deal` there is not both something ready and a warm worker that neither has anything to do nor is woken.
  */
 import type { LaneItem } from "./attempt.ts";
+import type { Board } from "./board/board.ts";
 import type { Crew } from "./crew.ts";
 import type { Lane } from "./lane.ts";
 import type { Pace } from "./pace.ts";
 import type { Supply } from "./port.ts";
 
+/** Attempts that may hang on the board and wait for others, however long those take: more than a few costs nothing. */
+const AHEAD = 64;
+/** Slots of the board that are kept for what could start at once. */
+const KEPT_FOR_READY = 256;
+
+/** What attempts are handed out with. */
+export interface DealerParts {
+  readonly crew: Crew;
+  readonly board: Board;
+  readonly supply: Supply;
+  readonly pace: Pace;
+}
+
 /** Hands out the attempts of one run. */
 export class Dealer {
-  readonly #crew: Crew;
-  readonly #supply: Supply;
-  readonly #pace: Pace;
+  readonly #parts: DealerParts;
 
-  constructor({ crew, supply, pace }: { readonly crew: Crew; readonly supply: Supply; readonly pace: Pace }) {
-    this.#crew = crew;
-    this.#supply = supply;
-    this.#pace = pace;
+  constructor(parts: DealerParts) {
+    this.#parts = parts;
   }
 
-  /** Hands out what is ready to the lanes that have room. */
+  /** Hands out what is ready. */
   deal(): void {
     this.#alone();
-    this.#idle();
-    this.#lengthen();
-    if (this.#supply.ready === 0) this.#balance();
+    this.#release();
+    this.#wake();
   }
 
   /** Attempts that want a lane of their own: a fresh one, or an idle one. */
   #alone(): void {
-    const supply = this.#supply;
+    const { supply, crew } = this.#parts;
     for (let next = supply.alone; next !== undefined; next = supply.alone) {
       const { fresh } = next;
-      const lane = fresh ? this.#crew.unused() : this.#crew.idle();
+      const lane = fresh ? crew.unused() : crew.idle();
       if (lane === undefined) {
         if (fresh) this.#makeRoom();
         return;
       }
       const item = supply.takeAlone(lane.id);
       if (item === undefined) return;
-      if (!this.#offer(lane, [item])) return;
-      if (fresh) this.#crew.leave(lane);
+      if (!this.#offer(lane, item)) return;
+      if (fresh) crew.leave(lane);
     }
   }
 
   /** A fresh attempt waits: a new worker is needed, in the place of an idle one if there can be no more. */
   #makeRoom(): void {
-    if (this.#crew.starting > 0) return;
-    if (this.#crew.room > 0) {
-      this.#crew.grow();
+    const { crew } = this.#parts;
+    if (crew.starting > 0) return;
+    if (crew.room > 0) {
+      crew.grow();
       return;
     }
-    const idle = this.#crew.idle();
-    if (idle !== undefined) this.#crew.dismiss(idle);
+    const idle = crew.idle();
+    if (idle !== undefined) crew.dismiss(idle);
   }
 
-  #idle(): void {
-    const supply = this.#supply;
-    for (const lane of this.#crew.taking) {
-      if (supply.ready === 0) return;
-      if (!lane.warm || lane.outstanding > 0) continue;
-      this.#offer(lane, supply.take(lane.id, { max: this.#pace.line, ready: this.#share() }));
+  /** Hangs up what the workers need for a few milliseconds, so that they do not run dry before this thread has its turn. */
+  #release(): void {
+    const { crew, board, supply, pace } = this.#parts;
+    let warm = 0;
+    for (const lane of crew.taking) if (lane.warm) warm++;
+    if (warm === 0) return;
+    const queue = warm * pace.queue;
+    const most = Math.max(AHEAD, warm * pace.line);
+    const ready = Math.max(0, queue - board.ready);
+    const room = board.room - (supply.ready > 0 ? 0 : KEPT_FOR_READY);
+    const max = Math.min(room, Math.max(ready, most - board.unclaimed));
+    board.low = NEVER;
+    if (max <= 0) return;
+    const items = supply.release({ max, ready: Math.min(max, ready) });
+    if (items.length === 0) return;
+    supply.commit();
+    const left = board.offer(items);
+    if (left.length > 0) supply.giveBack([...left].reverse());
+    // There is more where as many came as were asked for.
+    if (items.length === max || supply.ready > 0) board.low = board.unclaimed >> 1;
+  }
+
+  /** Workers that can help are let at the board; those that sleep are woken where something is left. */
+  #wake(): void {
+    const { crew, board } = this.#parts;
+    let open = 0;
+    for (const lane of crew.taking) if (lane.open) open++;
+    for (const lane of crew.taking) {
+      if (open >= board.size) break;
+      if (lane.open || !lane.warm) continue;
+      lane.open = true;
+      open++;
+    }
+    let ready = board.ready;
+    for (const lane of crew.taking) {
+      if (ready <= 0) return;
+      if (!lane.open || !lane.sleeps) continue;
+      lane.wake();
+      ready--;
     }
   }
 
-  /** Gives busy lanes more before they run dry: the line behind their last attempt, then what is ready. */
-  #lengthen(): void {
-    const supply = this.#supply;
-    const { line, queue } = this.#pace;
-    for (const lane of this.#crew.taking) {
-      if (!lane.warm || lane.outstanding === 0 || lane.outstanding > line * 0.75) continue;
-      const { last } = lane;
-      if (last !== undefined) {
-        this.#offer(lane, supply.extend(lane.id, { last: last.task, max: line - lane.outstanding }));
-      }
-      if (supply.ready > 0 && lane.outstanding < queue) {
-        this.#offer(lane, supply.take(lane.id, { max: line - lane.outstanding, ready: this.#share() }));
-      }
-    }
-  }
-
-  /** Nothing is ready: lanes with nothing to do take over what waits behind others. */
-  #balance(): void {
-    const supply = this.#supply;
-    for (const lane of this.#crew.taking) {
-      if (!lane.warm || lane.outstanding > 0) continue;
-      const victim = [...this.#crew.taking].filter((other) => other.running !== undefined && other.spare)
-        .sort((a, b) => b.outstanding - a.outstanding)[0];
-      if (victim === undefined) return;
-      supply.giveBack(victim.revokeTail());
-      if (supply.ready === 0) return;
-      this.#offer(lane, supply.take(lane.id, { max: this.#pace.line, ready: 1 }));
-    }
-  }
-
-  /** Whether there was room for all: what was taken back from a lane takes its place until its worker has passed it. */
-  #offer(lane: Lane, items: readonly LaneItem[]): boolean {
-    if (items.length === 0) return true;
-    this.#supply.commit();
-    const left = lane.offer(items);
-    if (left.length > 0) this.#supply.giveBack([...left].reverse());
+  /** Whether there was room: what was taken back from a lane takes its place until its worker has passed it. */
+  #offer(lane: Lane, item: LaneItem): boolean {
+    const { supply, board } = this.#parts;
+    supply.commit();
+    const left = lane.offer([item]);
+    supply.giveBack(left);
+    if (left.length === 0) board.stir();
     return left.length === 0;
   }
-
-  /** How many of the ready attempts a lane may take at a time, so that there is something for the others too. */
-  #share(): number {
-    const fair = Math.floor(this.#supply.ready / (2 * Math.max(1, this.#crew.taking.size)));
-    return Math.max(1, Math.min(fair, this.#pace.queue));
-  }
 }
+
+/** No worker wakes the executor for having taken much. */
+const NEVER = -1;

@@ -4,6 +4,7 @@
  * Invariant: beyond the base, workers come in rounds, one at a time, and no round begins while others start, while the
  * cores that this process may use are busy, or where memory is short.
  */
+import type { Board } from "./board/board.ts";
 import type { Crew } from "./crew.ts";
 import type { Lane } from "./lane.ts";
 import type { NamedTimers } from "./named_timers.ts";
@@ -26,6 +27,7 @@ const MEMORY_SHARE = 1 / 4;
 /** What growth depends on. */
 export interface GrowthParts {
   readonly crew: Crew;
+  readonly board: Board;
   readonly supply: Supply;
   readonly pace: Pace;
   readonly timers: NamedTimers<PoolTimer>;
@@ -79,22 +81,22 @@ export class Growth {
     timers.after("grow", { ms: GROW_MS, act: () => this.#afterWait() });
   }
 
-  /** Attempts that could run now if there were a lane: ready ones, and independent ones behind a running one. */
+  /** Attempts that could run now if there were a lane: ready ones, and what waits behind a running one. */
   #waiting(): number {
-    const { crew, supply } = this.#parts;
-    let waiting = supply.ready + supply.readyAlone;
+    const { crew, board, supply } = this.#parts;
+    let waiting = supply.ready + supply.readyAlone + board.ready;
     for (const lane of crew.taking) if (lane.running !== undefined && lane.spare) waiting++;
     return waiting;
   }
 
   #afterWait(): void {
-    const { crew, supply, pace, feed } = this.#parts;
+    const { crew, board, supply, pace, feed } = this.#parts;
     for (const lane of crew.taking) this.#takeBack(lane);
     const size = crew.lanes.length;
     const stuck = [...crew.taking].every((lane) =>
       lane.starting || this.#seen.get(lane) === lane.running?.seq
     );
-    const ready = supply.ready + supply.readyAlone;
+    const ready = supply.ready + supply.readyAlone + board.ready;
     const drainMs = ready * pace.meanMs / Math.max(1, size);
     if (ready > 0 && crew.starting === 0 && (stuck || drainMs > GROW_MS)) {
       this.#start(Math.min(ready, crew.room, this.#round(Math.max(1, size))));
@@ -148,11 +150,7 @@ export class Growth {
   /** What waits behind an attempt that takes long is for others. */
   #takeBack(lane: Lane): void {
     const seq = lane.running?.seq;
-    if (seq === undefined || seq !== this.#seen.get(lane)) return;
-    while (lane.spare) {
-      const taken = lane.revokeTail();
-      if (taken.length === 0) break;
-      this.#parts.supply.giveBack(taken);
-    }
+    if (seq === undefined || seq !== this.#seen.get(lane) || !lane.spare) return;
+    this.#parts.supply.giveBack(lane.revoke());
   }
 }

@@ -9,13 +9,14 @@ import type { Remote } from "comlink";
 import type { Clock } from "../base/clock.ts";
 import type { ThreadEnd } from "../runtime/port.ts";
 import { type RunningOffer, WorkTime } from "./work_time.ts";
+import type { Board } from "./board/board.ts";
 import { type LaneItem, type LaneLine, type LaneOutcome, stampsOf } from "./attempt.ts";
 import { Inquiry } from "./inquiry.ts";
 import { clip, ThreadLife } from "./thread_life.ts";
 import { Offers } from "./offers.ts";
 import { PortGate } from "./port_gate.ts";
 import { type AbortOutcome, BELL, WAKE, type WorkerCalls, type WorkerSetup } from "./protocol.ts";
-import { type Fields, OutboxReader, RecordKind } from "./ring/outbox.ts";
+import { type Fields, LATER, OutboxReader, RecordKind } from "./ring/outbox.ts";
 import type { Seat } from "./seat.ts";
 import { outcomeOf } from "./told.ts";
 import { turnsOf } from "./turns.ts";
@@ -26,12 +27,17 @@ import { WorkerClock } from "./worker_clock.ts";
 export interface LaneListener {
   /** An attempt has been running since then (a stamp, milliseconds since the epoch). Short ones settle without. */
   began(lane: Lane, item: LaneItem, since: number): void;
-  settled(lane: Lane, item: LaneItem, outcome: LaneOutcome): void;
+  /** @param behind What hung on the board because of it, and is taken back after a failure; the last first. */
+  settled(lane: Lane, item: LaneItem, outcome: LaneOutcome, behind: readonly LaneItem[]): void;
+  /** Whether all is known that had to end before an attempt of the board could begin. */
+  due(item: LaneItem): boolean;
+  /** It has told an outcome that is not due: what others have told is to be read first. */
+  early(lane: Lane): void;
   printed(lane: Lane, line: LaneLine): void;
   progressed(lane: Lane, item: LaneItem, progress: { fraction: number; text?: string }): void;
   /** The outbox has been read, or the worker has become ready: there may be room. */
   told(lane: Lane): void;
-  /** The thread is gone. `left` was offered and never began. */
+  /** The thread is gone. `left` was offered and never began, the last first. */
   ended(lane: Lane, left: readonly LaneItem[]): void;
 }
 
@@ -44,6 +50,7 @@ export interface Given {
 /** What a lane is made with. */
 export interface LaneOptions {
   readonly seat: Seat;
+  readonly board: Board;
   readonly clock: Clock;
   readonly killGraceMs: number;
   /** What the worker may call, and how the lane is known to it. */
@@ -56,6 +63,8 @@ const NOBODY = { task: -1, iteration: 0, attempt: 0 } as const;
 /** How many there are of each; see model/record.ts. */
 const LEVELS = 5, STREAMS = 3;
 const INFO = 1;
+/** The number of no attempt; below it are those of the board. */
+const NO_NUMBER = -1;
 
 /** One worker, seen from outside. */
 export class Lane {
@@ -67,6 +76,7 @@ export class Lane {
   readonly #clock: WorkerClock;
   readonly #workTime: WorkTime;
   readonly #inquiry: Inquiry = new Inquiry();
+  #used = false;
   /** When it last had something to do, by the monotonic clock. */
   idleSince: number;
 
@@ -74,7 +84,10 @@ export class Lane {
     const { seat: { thread, data, startedAt }, clock } = options;
     this.#options = options;
     this.#life = new ThreadLife(thread);
-    this.#offers = new Offers(data.inbox, (message) => thread.postMessage(message));
+    this.#offers = new Offers(data.inbox, {
+      post: (message) => thread.postMessage(message),
+      woke: () => options.board.woke(),
+    });
     this.#outbox = new OutboxReader(data.cells, data.outbox);
     this.#clock = new WorkerClock(clock, startedAt);
     this.#workTime = this.#watcher();
@@ -106,19 +119,45 @@ export class Lane {
     return this.#life.wrong;
   }
 
-  /** Whether it was ever offered anything. */
+  /** Whether it was ever offered anything, or had the board open to it. */
   get used(): boolean {
-    return this.#offers.used;
+    return this.#used || this.#offers.used;
+  }
+
+  /** Its number among those that live. */
+  get seat(): number {
+    return this.#options.seat.data.seat;
+  }
+
+  /** Whether its worker may take what hangs on the board. */
+  get open(): boolean {
+    return this.#offers.atBoard;
+  }
+
+  set open(on: boolean) {
+    if (on) this.#used = true;
+    this.#offers.atBoard = on;
+    if (on) this.#offers.wake();
+  }
+
+  /** Whether its worker sleeps: only a message wakes it. */
+  get sleeps(): boolean {
+    return this.#offers.sleeps;
+  }
+
+  /** Whether it has something to do, or may be about to. */
+  get busy(): boolean {
+    return this.#offers.busy;
+  }
+
+  /** Whether it has told what is not due yet. */
+  get early(): boolean {
+    return this.#outbox.waits && this.#life.wrong === undefined;
   }
 
   /** Attempts offered and not settled. */
   get outstanding(): number {
     return this.#offers.size;
-  }
-
-  /** The attempt that was offered last and has not settled. */
-  get last(): LaneItem | undefined {
-    return this.#offers.last;
   }
 
   /** Whether something waits here that could run elsewhere. */
@@ -129,13 +168,15 @@ export class Lane {
   /** The attempt that runs now, and since when by the monotonic clock. */
   get running(): RunningOffer | undefined {
     const seq = this.#offers.current;
-    const item = seq === undefined ? undefined : this.#offers.get(seq);
+    const item = seq === undefined ? undefined : this.#item(seq);
     if (item === undefined) return undefined;
     return { item, seq: seq!, since: this.#clock.ours(this.#offers.claimedAt) };
   }
 
   given(fits: (item: LaneItem) => boolean): boolean {
-    return this.#offers.given(fits);
+    const { running } = this;
+    if (running !== undefined && fits(running.item)) return true;
+    return this.#offers.given(fits) || this.#options.board.given(this.seat, fits);
   }
 
   /** Tells the worker what it needs before its first attempt. */
@@ -158,11 +199,6 @@ export class Lane {
     return this.#life.ended ? this.#offers.takeAll() : this.#offers.revoke();
   }
 
-  /** Takes back the last independent attempt that has not begun, with the line behind it, the last first. */
-  revokeTail(): LaneItem[] {
-    return this.#offers.revokeTail();
-  }
-
   /** Reads what the worker has told; returns whether there was anything. */
   drain(): boolean {
     if (this.#life.wrong !== undefined) return false;
@@ -170,13 +206,17 @@ export class Lane {
     const { passed } = this.#offers;
     this.#clock.reads();
     const some = this.#outbox.drain((kind, fields) => this.#receive(kind, fields));
+    if (this.#outbox.waits) {
+      this.#options.listener.early(this);
+      return some;
+    }
     const wrong = this.#outbox.wrong ?? this.#offers.wrong ??
       (this.#offers.untold(passed, current)
         ? "it has gone on without telling the outcome of an attempt"
         : undefined);
     if (wrong !== undefined) this.#refuse(wrong);
     this.#workTime.watch();
-    if (some && this.#offers.size === 0) this.idleSince = this.#options.clock.monotonic();
+    if (some && !this.#offers.busy) this.idleSince = this.#options.clock.monotonic();
     return some;
   }
 
@@ -186,7 +226,8 @@ export class Lane {
    * @param at The monotonic time, milliseconds.
    */
   inquire(at: number): void {
-    const { first, current } = this.#offers;
+    const { current } = this.#offers;
+    const first = this.#offers.first ?? current ?? this.#letGoOf();
     if (first === undefined || !this.#life.warm) return this.#inquiry.rest();
     const found = this.#inquiry.look(at, { first, claimed: current === first });
     if (typeof found === "string") this.#refuse(found);
@@ -196,6 +237,11 @@ export class Lane {
   /** Wakes the worker, if it has something to do. */
   wake(): void {
     if (this.#offers.size > 0) this.#post(WAKE);
+  }
+
+  /** Nothing can be right about what it told. @param wrong Why. */
+  refuse(wrong: string): void {
+    this.#refuse(wrong);
   }
 
   /** Lets a worker go on that waits after an outcome that was no success; to be called once for each. */
@@ -229,6 +275,23 @@ export class Lane {
       end: () => this.#endSoon(),
       told: () => listener.told(this),
     });
+  }
+
+  /** One that is offered here or hangs on the board, by its number. */
+  #item(seq: number): LaneItem | undefined {
+    return seq < NO_NUMBER ? this.#options.board.get(seq) : this.#offers.get(seq);
+  }
+
+  /** The one whose outcome, or whose progress, may be told now. */
+  #claimed(seq: number): LaneItem | undefined {
+    const { board } = this.#options;
+    if (seq < NO_NUMBER) return board.claimedBy(this.seat, seq) ? board.get(seq) : undefined;
+    return this.#offers.claimed(seq) ? this.#offers.get(seq) : undefined;
+  }
+
+  /** One of the board that its worker has claimed and neither runs nor has told of. */
+  #letGoOf(): number | undefined {
+    return this.#offers.busy || !this.#used ? undefined : this.#options.board.claims(this.seat)[0];
   }
 
   #post(message: unknown): void {
@@ -269,8 +332,10 @@ export class Lane {
     this.#endSoon();
   }
 
-  #receive(kind: number, fields: Fields): string | undefined {
+  #receive(kind: number, fields: Fields): string | typeof LATER | undefined {
     switch (kind) {
+      case RecordKind.wants:
+        return this.#sendPayload(fields.a);
       case RecordKind.outcome:
         return this.#settle(fields);
       case RecordKind.log:
@@ -296,34 +361,59 @@ export class Lane {
     return undefined;
   }
 
-  #settle(fields: Fields): string | undefined {
+  #settle(fields: Fields): string | typeof LATER | undefined {
     const { a: seq, c: retire, x, y } = fields;
-    const item = this.#offers.open(seq);
+    const hung = seq < NO_NUMBER;
+    const item = hung ? this.#claimed(seq) : this.#offers.open(seq);
     if (item === undefined) return "it has told an outcome of an attempt that it does not run";
+    if (hung && !this.#options.listener.due(item)) return LATER;
     const { startedAt, endedAt } = this.#clock.span(x, y);
     const outcome = outcomeOf(item, fields, { startedAt, endedAt, aborted: this.#workTime.aborted(seq) });
     if (typeof outcome === "string") return outcome;
     this.#workTime.settled(seq);
-    this.#offers.settle(seq);
-    this.#options.listener.settled(this, item, outcome);
+    const behind = this.#settleOffer(seq, outcome.outcome === "succeeded");
+    this.#options.listener.settled(this, item, outcome, behind);
     if (retire === 1) this.#endSoon();
+    return undefined;
+  }
+
+  /** It is offered no more; returns what hung on the board because of it, the last first. */
+  #settleOffer(seq: number, succeeded: boolean): readonly LaneItem[] {
+    if (seq < NO_NUMBER) {
+      const passed = () => this.#offers.current !== seq;
+      return this.#options.board.settle(seq, { succeeded, seat: this.seat, passed });
+    }
+    this.#offers.settle(seq);
+    return [];
+  }
+
+  /** The payload of one that it has claimed and whose text did not fit on the board. */
+  #sendPayload(seq: number): string | undefined {
+    const item = this.#claimed(seq);
+    if (item === undefined) return "it has asked for an attempt that it does not run";
+    this.#post({ do: "payload", seq, text: item.payload });
     return undefined;
   }
 
   #print({ a: seq, x, y, text }: Fields): string | undefined {
     const [level, stream] = [y >> 2, y & 3];
-    if (text === undefined || !this.#offers.known(seq) || !(y >= 0 && level < LEVELS && stream < STREAMS)) {
+    if (text === undefined || !this.#known(seq) || !(y >= 0 && level < LEVELS && stream < STREAMS)) {
       return "it has printed a line of a kind that there is not";
     }
-    const { task, iteration, attempt } = this.#offers.author(seq) ?? NOBODY;
+    const author = seq < NO_NUMBER ? this.#options.board.author(seq) : this.#offers.author(seq);
+    const { task, iteration, attempt } = author ?? NOBODY;
     const at = this.#clock.stamp(x);
     this.#options.listener.printed(this, { task, iteration, attempt, at, level, stream, text });
     return undefined;
   }
 
+  #known(seq: number): boolean {
+    return seq < NO_NUMBER ? this.#options.board.known(seq) : this.#offers.known(seq);
+  }
+
   #progress({ a: seq, x: fraction, text }: Fields): string | undefined {
-    const item = this.#offers.get(seq);
-    if (item === undefined || !this.#offers.claimed(seq) || !(fraction >= 0 && fraction <= 1)) {
+    const item = this.#claimed(seq);
+    if (item === undefined || !(fraction >= 0 && fraction <= 1)) {
       return "it has told progress of an attempt that it does not run, or of no number from 0 to 1";
     }
     const progress = text === undefined ? { fraction } : { fraction, text: text.slice(0, 1_000) };
@@ -344,16 +434,24 @@ export class Lane {
     this.#gate.close();
     this.#life.close();
     const times = stampsOf(this.#options.clock, this.running?.since ?? Infinity);
-    const begun = this.#offers.takeBegun(this.#workTime.watched);
+    const begun = this.#takeBegun();
     for (const [seq, item] of begun) this.#printUnfinished(seq, item);
     for (const [seq, item] of begun) {
-      // The others are given back first, by way of `revoke`: they may have been there only because of this one.
       const cause = this.#life.cause(end, this.#workTime.aborted(seq));
-      this.#options.listener.settled(this, item, { ...cause, ...times });
+      const behind = seq < NO_NUMBER ? this.#settleOffer(seq, false) : [];
+      this.#options.listener.settled(this, item, { ...cause, ...times }, behind);
     }
-    const left = this.revoke();
+    // What hung on the board comes first: it can't have begun, while what was offered here is not behind anything.
+    const left = [...this.#options.board.bury(this.seat), ...this.revoke()];
     this.#life.over();
     this.#options.listener.ended(this, left);
+  }
+
+  /** When the thread is gone: what had begun and has no outcome. */
+  #takeBegun(): (readonly [number, LaneItem])[] {
+    const { board } = this.#options;
+    const hung = board.claims(this.seat).map((seq) => [seq, board.get(seq)!] as const);
+    return [...this.#offers.takeBegun(this.#workTime.watched), ...hung];
   }
 
   /** The line that an attempt was printing when its thread ended says where it was. */

@@ -11,14 +11,23 @@ import { Flag, type InboxMemory, InboxWriter, MAX_PAYLOAD, SLOTS } from "./ring/
 export class Offers {
   readonly #inbox: InboxWriter;
   readonly #post: (message: Control | typeof WAKE) => void;
+  /** Called when it slept and is woken. */
+  readonly #woke: () => void;
   readonly #items: Map<number, LaneItem> = new Map();
   /** The last offers, by number modulo `SLOTS`: also those that have settled, as their code may still print. */
   readonly #last: (LaneItem | undefined)[] = new Array<LaneItem | undefined>(SLOTS).fill(undefined);
   #settledUpTo = -1;
 
-  constructor(memory: InboxMemory, post: (message: Control | typeof WAKE) => void) {
+  constructor(
+    memory: InboxMemory,
+    { post, woke }: {
+      readonly post: (message: Control | typeof WAKE) => void;
+      readonly woke: () => void;
+    },
+  ) {
     this.#inbox = new InboxWriter(memory);
     this.#post = post;
+    this.#woke = woke;
   }
 
   /** How many are offered and not settled. */
@@ -42,7 +51,26 @@ export class Offers {
     return this.#items.get(this.#inbox.next - 1);
   }
 
-  /** The number of the one that runs now. */
+  /** Whether it runs something, or looks for something on the board. */
+  get busy(): boolean {
+    return this.#items.size > 0 || this.#inbox.busy;
+  }
+
+  /** Whether the worker sleeps. */
+  get sleeps(): boolean {
+    return this.#inbox.sleeps;
+  }
+
+  /** Whether the worker may take what hangs on the board. */
+  get atBoard(): boolean {
+    return this.#inbox.open;
+  }
+
+  set atBoard(on: boolean) {
+    this.#inbox.open = on;
+  }
+
+  /** The number of the one that runs now; below -1 it is one of the board. */
   get current(): number | undefined {
     return this.#inbox.current;
   }
@@ -98,7 +126,7 @@ export class Offers {
     for (; at < items.length; at++) {
       if (!this.#offer(items[at]!)) break;
     }
-    if (at > 0 && this.#inbox.mustWake()) this.#post(WAKE);
+    if (at > 0) this.wake();
     return items.slice(at);
   }
 
@@ -111,20 +139,10 @@ export class Offers {
     return taken;
   }
 
-  /** Takes back the last independent one that has not begun, with the line behind it, the last first. */
-  revokeTail(): LaneItem[] {
-    const taken: LaneItem[] = [];
-    for (const seq of this.#newestFirst()) {
-      const { follows } = this.#items.get(seq)!;
-      if (!this.#revoke(seq, taken) || !follows) break;
-    }
-    return taken;
-  }
-
   /** Whether something waits here that could run elsewhere. */
   get spare(): boolean {
     const { current } = this.#inbox;
-    for (const [seq, item] of this.#items) if (!item.follows && seq !== current) return true;
+    for (const seq of this.#items.keys()) if (seq !== current) return true;
     return false;
   }
 
@@ -136,7 +154,15 @@ export class Offers {
   /** Lets the worker go on that waits after an outcome that was no success: once for each. */
   release(): void {
     this.#inbox.release();
-    if (this.#items.size > 0 && this.#inbox.mustWake()) this.#post(WAKE);
+    this.wake();
+  }
+
+  /** Wakes the worker if it sleeps. */
+  wake(): void {
+    if (this.#inbox.mustWake()) {
+      this.#woke();
+      this.#post(WAKE);
+    }
   }
 
   /** The one whose outcome may be told now: what the worker has claimed, in order, and each once. */
@@ -216,7 +242,6 @@ export class Offers {
   #begun(seq: number, current: number | undefined, watched: number | undefined): boolean {
     const { first } = this;
     if (seq === current || seq === watched) return seq === first || this.#inbox.claimed(seq);
-    return seq < this.#inbox.passed && this.#inbox.claimed(seq) &&
-      (seq === first || !this.#items.get(seq)!.follows);
+    return seq < this.#inbox.passed && this.#inbox.claimed(seq);
   }
 }

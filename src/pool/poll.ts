@@ -1,7 +1,7 @@
 /**
  * Owns the reading of outboxes without a bell: outcomes that nobody was waiting for lie there silently; this finds them.
  * Must not know what is told.
- * Invariant: as long as a run has something to do, no outcome lies unread for longer than `MAX_POLL_MS`.
+ * Invariant: as long as a run has something to do, no outcome lies unread for longer than `POLL_MS`.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Crew } from "./crew.ts";
@@ -9,9 +9,8 @@ import type { Halt } from "./halt.ts";
 import type { NamedTimers } from "./named_timers.ts";
 import type { PoolTimer } from "./port.ts";
 
-/** From every `MIN_POLL_MS`, doubling while nothing is told, to `MAX_POLL_MS`. */
-const MIN_POLL_MS = 2;
-const MAX_POLL_MS = 200;
+/** How often it is read, in milliseconds: whoever has something that others wait for rings. */
+const POLL_MS = 50;
 
 /** What polling depends on. */
 export interface PollParts {
@@ -26,28 +25,21 @@ export interface PollParts {
 /** The polling of one run's workers. */
 export class Poll {
   readonly #parts: PollParts;
-  #ms = MIN_POLL_MS;
 
   constructor(parts: PollParts) {
     this.#parts = parts;
   }
 
-  /** Something was told: there may be more soon. */
-  told(): void {
-    this.#ms = MIN_POLL_MS;
-  }
-
   /** Reads after a while. */
   start(): void {
-    this.#parts.timers.after("poll", { ms: this.#ms, act: () => this.#read() });
+    this.#parts.timers.after("poll", { ms: POLL_MS, act: () => this.#read() });
   }
 
   #read(): void {
     const { clock, crew, halt, feed } = this.#parts;
-    const told = crew.lanes.map((lane) => lane.drain()).some(Boolean);
+    for (const lane of crew.lanes) lane.drain();
     for (const lane of crew.lanes) lane.inquire(clock.monotonic());
     if (halt.lift()) { for (const lane of crew.lanes) lane.wake(); }
-    this.#ms = told ? MIN_POLL_MS : Math.min(MAX_POLL_MS, this.#ms * 2);
     feed();
   }
 }

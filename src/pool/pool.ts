@@ -6,6 +6,7 @@
 import { processKeyOf } from "../pipeline/kinds/list.ts";
 import { between } from "../base/clock.ts";
 import type { LaneItem, LaneLine, LaneOutcome } from "./attempt.ts";
+import { Board } from "./board/board.ts";
 import { Crew } from "./crew.ts";
 import { Dealer } from "./dealer.ts";
 import { Growth } from "./growth.ts";
@@ -17,7 +18,7 @@ import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
 import type { Held, PoolOptions, PoolTimer, Supply } from "./port.ts";
 import type { WorkerSetup } from "./protocol.ts";
-import { haltCell } from "./seat.ts";
+import { newShared } from "./seat.ts";
 
 /** What there is once a run has begun. */
 interface Work {
@@ -32,10 +33,12 @@ export class Pool implements LaneListener {
   readonly #options: PoolOptions;
   readonly #timers: NamedTimers<PoolTimer>;
   readonly #halt: Halt;
+  readonly #board: Board;
   readonly #crew: Crew;
   readonly #poll: Poll;
   #work: Work | undefined;
   #feeding = false;
+  #catchingUp = false;
   #paused = false;
   #cancelled: string | undefined;
   /** Attempts that run in no worker, which are lanes of their own. */
@@ -45,8 +48,11 @@ export class Pool implements LaneListener {
     const { clock, early } = options;
     this.#options = options;
     const timers = this.#timers = new NamedTimers(clock);
-    const halt = this.#halt = new Halt(early?.data.halt ?? haltCell(), clock);
-    const crew = this.#crew = new Crew({ pool: options, halt: halt.cell, timers, listener: this });
+    const { halt: cell, board: memory } = early?.data ?? newShared();
+    const halt = this.#halt = new Halt(cell, clock);
+    const board = this.#board = new Board(memory);
+    const shared = { halt: cell, board: memory };
+    const crew = this.#crew = new Crew({ pool: options, shared, board, timers, listener: this });
     const feed = () => this.feed();
     this.#poll = new Poll({ clock, crew, halt, timers, feed });
     this.own = ownLanesOf(options, feed);
@@ -78,11 +84,12 @@ export class Pool implements LaneListener {
     const { workers, capacity } = this.#options;
     const pace = new Pace();
     const timers = this.#timers;
+    const board = this.#board;
     this.#work = {
       supply,
       pace,
-      dealer: new Dealer({ crew, supply, pace }),
-      growth: new Growth({ crew, supply, pace, timers, capacity, workers, feed: () => this.feed() }),
+      dealer: new Dealer({ crew, board, supply, pace }),
+      growth: new Growth({ crew, board, supply, pace, timers, capacity, workers, feed: () => this.feed() }),
     };
     crew.begin(setup);
     this.feed();
@@ -105,8 +112,9 @@ export class Pool implements LaneListener {
     crew.lastId = this.own?.feed(supply, crew.lastId) ?? crew.lastId;
     dealer.deal();
     growth.check();
+    crew.letGo();
     this.#feeding = false;
-    if (crew.busy || supply.ready + supply.readyAlone > 0) this.#poll.start();
+    if (crew.busy || this.#board.size + supply.ready + supply.readyAlone > 0) this.#poll.start();
   }
 
   /** Takes back everything that has not begun, and lets nothing begin any more. */
@@ -141,12 +149,31 @@ export class Pool implements LaneListener {
     await Promise.all([this.#crew.close(), this.own?.close()]);
   }
 
-  settled(lane: Lane, item: LaneItem, outcome: LaneOutcome): void {
+  settled(lane: Lane, item: LaneItem, outcome: LaneOutcome, behind: readonly LaneItem[]): void {
     this.#work?.pace.took(between(outcome.startedAt, outcome.endedAt));
-    if (outcome.outcome !== "succeeded") this.#work?.supply.giveBack(lane.revoke());
+    if (behind.length > 0) this.#work?.supply.giveBack(behind);
     this.#options.listener.settled(lane.id, item, outcome);
     if (outcome.outcome !== "succeeded") lane.release();
-    this.#crew.letGo(lane);
+  }
+
+  due(item: LaneItem): boolean {
+    return this.#work === undefined || this.#work.supply.mayHaveBegun(item.task);
+  }
+
+  early(lane: Lane): void {
+    if (this.#catchingUp) return;
+    this.#catchingUp = true;
+    let early: readonly Lane[] = [lane];
+    while (early.length > 0) {
+      let read = false;
+      for (const each of this.lanes) read = each.drain() || read;
+      // A worker tells the outcome of an attempt before anybody can begin what waits for it: it must have been there.
+      for (const each of read ? [] : early) {
+        if (each.early) each.refuse("it has told the outcome of an attempt that can't have begun");
+      }
+      early = this.lanes.filter((each) => each.early);
+    }
+    this.#catchingUp = false;
   }
 
   began(lane: Lane, item: LaneItem, since: number): void {
@@ -162,7 +189,6 @@ export class Pool implements LaneListener {
   }
 
   told(lane: Lane): void {
-    this.#poll.told();
     if (!this.#crew.isReserve(lane)) this.feed();
   }
 
@@ -178,5 +204,6 @@ export class Pool implements LaneListener {
 
   #takeBack(): void {
     for (const lane of this.lanes) this.#work?.supply.giveBack(lane.revoke());
+    this.#work?.supply.giveBack(this.#board.takeAll());
   }
 }

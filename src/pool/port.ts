@@ -21,12 +21,13 @@ export interface Supply extends KeptSupply {
   readonly readyAlone: number;
   /** The next of those that want a lane of their own, if there is one. */
   readonly alone: { readonly fresh: boolean } | undefined;
-  take(lane: number, options: { readonly max: number; readonly ready: number }): LaneItem[];
+  /** Attempts for the board: at most `ready` of those that could start now, and what may wait behind those that hang there. */
+  release(options: { readonly max: number; readonly ready: number }): LaneItem[];
+  /** Whether all has ended that an attempt of the board had to wait for. */
+  mayHaveBegun(task: number): boolean;
   takeAlone(lane: number): LaneItem | undefined;
   /** The next of those that run in no worker, which are lanes themselves. */
   takeOwn(lane: number): OwnItem | undefined;
-  /** What may follow the last attempt offered to the lane. */
-  extend(lane: number, options: { readonly last: number; readonly max: number }): LaneItem[];
   /** Called before time is spent, and when attempts have been taken, before a worker can see them. */
   commit(): void;
   /** The attempts never began; the last of a line comes first. */

@@ -7,11 +7,15 @@
 import type { Endpoint } from "comlink";
 import type { AttemptResult, Outcome } from "../model/outcome.ts";
 import type { FunctionSource } from "../pipeline/kinds/kind.ts";
+import type { BoardMemory } from "./board/memory.ts";
 import type { InboxMemory } from "./ring/inbox.ts";
 
 /** What a worker is started with. */
 export interface WorkerData {
   readonly worker: number;
+  /** Under which it claims what hangs on the board: no two that live have the same. From 1. */
+  readonly seat: number;
+  readonly board: BoardMemory;
   readonly cells: Int32Array;
   readonly outbox: SharedArrayBuffer;
   readonly inbox: InboxMemory;

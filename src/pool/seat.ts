@@ -5,6 +5,8 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { Thread } from "../runtime/port.ts";
+import { type BoardMemory, boardMemory } from "./board/memory.ts";
+import { SHARED_VALUE_BYTES } from "./board/shared_values.ts";
 import { INBOX_CELLS, inboxMemory } from "./ring/inbox.ts";
 import { OUTBOX_BYTES, OUTBOX_CELLS } from "./ring/outbox.ts";
 import type { WorkerData } from "./protocol.ts";
@@ -19,23 +21,37 @@ export interface Seat {
 }
 
 /** One cell, shared by all workers of a run: 1 means that nothing new may start. */
-export function haltCell(): Int32Array {
+function haltCell(): Int32Array {
   return new Int32Array(new SharedArrayBuffer(4));
+}
+
+/** What all workers of a run share. */
+export interface Shared {
+  /** See `haltCell`. */
+  readonly halt: Int32Array;
+  readonly board: BoardMemory;
+}
+
+/** Memory that all workers of one run share. */
+export function newShared(): Shared {
+  return { halt: haltCell(), board: boardMemory(SHARED_VALUE_BYTES) };
 }
 
 /** What a seat is made with. */
 export interface SeatOptions {
-  readonly halt: Int32Array;
+  readonly shared: Shared;
+  /** Its number among those that live, from 1. */
+  readonly seat: number;
   readonly clock: Clock;
   readonly start: (data: WorkerData) => Thread;
 }
 
 /** Starts a thread. @param worker Its number, from 1. */
-export function newSeat(worker: number, { halt, clock, start }: SeatOptions): Seat {
+export function newSeat(worker: number, { shared, seat, clock, start }: SeatOptions): Seat {
   const cells = new Int32Array(new SharedArrayBuffer(4 * (OUTBOX_CELLS + INBOX_CELLS)));
   const inbox = inboxMemory(cells.subarray(OUTBOX_CELLS));
   const outbox = new SharedArrayBuffer(OUTBOX_BYTES);
-  const data = { worker, cells, outbox, inbox, unfinished: unfinishedMemory(), halt };
+  const data = { worker, seat, ...shared, cells, outbox, inbox, unfinished: unfinishedMemory() };
   const startedAt = clock.monotonic();
   return { data, thread: start(data), startedAt };
 }

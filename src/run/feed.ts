@@ -27,6 +27,8 @@ export interface SupplyParts {
   obey(commands: readonly Command[]): void;
 }
 
+/** The lane of what hangs on the board, for whichever worker takes it. */
+const ALL = 0;
 /** The source of a task that is no function on a worker. */
 const NO_SOURCE = -1;
 
@@ -60,17 +62,10 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
   const { plan, schedule } = parts;
   const asItem = (lane: number, dispatch: Dispatch): LaneItem => {
     parts.dispatched(lane, dispatch);
-    const { task, iteration, attempt, urgent, fatal, follows } = dispatch;
-    return {
-      task,
-      iteration,
-      attempt,
-      urgent,
-      fatal,
-      follows,
-      timeoutMs: plan.tasks[dispatch.task]!.timeoutMs,
-      payload: payloadOf(parts, dispatch.task, workOf(dispatch.task)),
-    };
+    const { task, iteration, attempt, urgent, fatal, behind, few, awaited } = dispatch;
+    const { rank, timeoutMs } = plan.tasks[task]!;
+    const payload = payloadOf(parts, task, workOf(task));
+    return { task, iteration, attempt, urgent, fatal, rank, behind, few, awaited, timeoutMs, payload };
   };
   const workOf = (index: number) => {
     const { run } = plan.tasks[index]!;
@@ -94,7 +89,8 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       if (dispatch === undefined) return undefined;
       return { kind: plannedKindOf(plan.tasks[dispatch.task]!.run!).key, item: asItem(lane, dispatch) };
     },
-    take: (lane, options) => schedule.take(lane, options).map((dispatch) => asItem(lane, dispatch)),
+    release: (options) => schedule.release(ALL, options).map((dispatch) => asItem(ALL, dispatch)),
+    mayHaveBegun: (task) => schedule.mayHaveBegun(task),
     get kept() {
       return schedule.kept.map(({ key, head, count }) => {
         const { run, fresh } = plan.tasks[head]!;
@@ -109,7 +105,6 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       const dispatch = schedule.takeAlone(lane);
       return dispatch === undefined ? undefined : asItem(lane, dispatch);
     },
-    extend: (lane, options) => schedule.extend(lane, options).map((dispatch) => asItem(lane, dispatch)),
     commit: parts.commit,
     giveBack: (items) => {
       for (const { task } of items) parts.obey(schedule.giveBack(task));

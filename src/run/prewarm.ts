@@ -4,8 +4,8 @@
  * Must not import what takes long to load.
  * Invariant: there is at most one, and one run at most gets it.
  */
-import { haltCell, newSeat, type Seat } from "../pool/seat.ts";
-import { workerCode } from "../pool/worker_code.ts";
+import { newSeat, newShared, type Seat } from "../pool/seat.ts";
+import { startFrom, workerProgram } from "./worker_program.ts";
 import { realWorld } from "./world.ts";
 
 let early: Seat | undefined;
@@ -18,7 +18,8 @@ let early: Seat | undefined;
  */
 export function startEarly(file: string | undefined): void {
   early = newSeat(1, {
-    halt: haltCell(),
+    shared: newShared(),
+    seat: 1,
     clock: realWorld.clock,
     start: (data) =>
       realWorld.runtime.startThread({ code: workerCode, ...(file !== undefined && { file }), data }),

@@ -53,8 +53,8 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
     running,
     next: nextOf(pictured, running, limit),
     workers: {
-      busy: lanes.filter((lane) => lane.outstanding > 0).length + (pool.own?.views.length ?? 0),
-      idle: lanes.filter((lane) => lane.warm && lane.outstanding === 0).length + (pool.own?.kept.idle ?? 0),
+      busy: lanes.filter((lane) => lane.busy).length + (pool.own?.views.length ?? 0),
+      idle: lanes.filter((lane) => lane.warm && !lane.busy).length + (pool.own?.kept.idle ?? 0),
       starting: lanes.filter((lane) => lane.starting).length + (pool.own?.kept.starting ?? 0),
       ...(pool.held === undefined ? {} : { held: pool.held }),
     },

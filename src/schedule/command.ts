@@ -31,8 +31,12 @@ export interface Dispatch {
   readonly task: number;
   readonly iteration: number;
   readonly attempt: number;
-  /** Whether it is only there because of the one before it on the same line. */
-  readonly follows: boolean;
+  /** Needs that are dispatched to the same lane and have not settled: it starts when they have, with success. */
+  readonly behind: readonly number[];
+  /** Whether it has few needs, so that each of them is awaited. */
+  readonly few: boolean;
+  /** How many such tasks need this one. */
+  readonly awaited: number;
   /** Whether others wait for the outcome, so that it should be told at once. */
   readonly urgent: boolean;
   /** Whether nothing new may start anywhere if this attempt fails. */
@@ -53,10 +57,10 @@ export type Replayed =
   /** The run was asked to stop, for this reason. */
   | { readonly stopped: string };
 
-/** How much a lane takes. */
-export interface TakeOptions {
+/** How much a lane is released. */
+export interface ReleaseOptions {
   /** Attempts in all. */
   readonly max: number;
-  /** Attempts from among the ready ones; the others are lines behind them. */
+  /** Attempts from among the ready ones; the others stand behind what is dispatched. */
   readonly ready: number;
 }

@@ -10,7 +10,7 @@
  */
 import { isFailure, type Outcome, type RunState, satisfies } from "../model/outcome.ts";
 import type { Plan, PlanEdge, PlanTask } from "../pipeline/plan/plan.ts";
-import { type Command, type Dispatch, Standing, type TakeOptions } from "./command.ts";
+import { type Command, type Dispatch, Standing, type ReleaseOptions } from "./command.ts";
 import { Aloneness, alonenessOf, type KeptReady, type Place, ReadyTasks } from "./ready_tasks.ts";
 import { whyStopped } from "./reasons.ts";
 import type { Scheduler } from "./schedule.ts";
@@ -119,6 +119,11 @@ export class FlowSchedule implements Scheduler {
     return this.#states[task]!.standing === Standing.dispatched;
   }
 
+  /** What is dispatched waits for nothing. */
+  mayHaveBegun(): boolean {
+    return true;
+  }
+
   next(limit: number): number[] {
     return this.#ready.next(limit);
   }
@@ -131,7 +136,7 @@ export class FlowSchedule implements Scheduler {
     return this.#finish();
   }
 
-  take(lane: number, { max, ready }: TakeOptions): Dispatch[] {
+  release(lane: number, { max, ready }: ReleaseOptions): Dispatch[] {
     const taken: Dispatch[] = [];
     while (taken.length < Math.min(max, ready)) {
       const task = this.#ready.take(Aloneness.none);
@@ -149,11 +154,6 @@ export class FlowSchedule implements Scheduler {
   takeKept(lane: number, of: number): Dispatch | undefined {
     const task = this.#ready.takeKept(of);
     return task === undefined ? undefined : this.#dispatch(task, lane);
-  }
-
-  /** Nothing follows without asking. */
-  extend(): Dispatch[] {
-    return [];
   }
 
   giveBack(task: number): Command[] {
@@ -222,7 +222,7 @@ export class FlowSchedule implements Scheduler {
     state.standing = Standing.dispatched;
     state.attempt++;
     const { iteration, attempt } = state;
-    return { task, iteration, attempt, follows: false, urgent: true, fatal: false };
+    return { task, iteration, attempt, behind: [], few: false, awaited: 0, urgent: true, fatal: false };
   }
 
   /** Begins a task that is due, if no strong edge to it comes from one that has yet to end. */

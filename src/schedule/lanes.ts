@@ -24,16 +24,6 @@ export class Lanes {
     this.#nearLane = new Int32Array(edges.length).fill(NO_LANE);
   }
 
-  /** Whether the task is on this lane. */
-  has(task: number, lane: number): boolean {
-    return this.#lane[task] === lane;
-  }
-
-  /** Whether both are on the same lane, or both on none. */
-  together(one: number, other: number): boolean {
-    return this.#lane[one] === this.#lane[other];
-  }
-
   /** How many of the task's needs are on this lane, as far as is known. */
   near(task: number, lane: number): number {
     return this.#nearLane[task] === lane ? this.#near[task]! : 0;

@@ -10,11 +10,11 @@
  */
 import { isFailure, type Outcome, satisfies } from "../model/outcome.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
-import { type Command, type Dispatch, Standing, type TakeOptions } from "./command.ts";
+import { Ahead } from "./ahead.ts";
+import { type Command, type Dispatch, Standing, type ReleaseOptions } from "./command.ts";
 import { Consequences } from "./consequences.ts";
 import { type Edges, edgesOf } from "./edges.ts";
 import { Lanes } from "./lanes.ts";
-import { Lines } from "./lines.ts";
 import { Aloneness, type KeptReady, type Place, ReadyTasks } from "./ready_tasks.ts";
 import { TaskStates } from "./states.ts";
 
@@ -27,7 +27,7 @@ export class Schedule {
   readonly #edges: Edges;
   readonly #states: TaskStates;
   readonly #lanes: Lanes;
-  readonly #lines: Lines;
+  readonly #ahead: Ahead;
   readonly #ready: ReadyTasks;
   readonly #consequences: Consequences;
 
@@ -37,7 +37,7 @@ export class Schedule {
     this.#edges = edges;
     const states = this.#states = new TaskStates(plan);
     const lanes = this.#lanes = new Lanes(edges.now);
-    this.#lines = new Lines({ plan, edges, states, lanes });
+    this.#ahead = new Ahead({ plan, edges, states, lanes });
     const ready = this.#ready = new ReadyTasks(plan, edges.alone);
     this.#consequences = new Consequences({ plan, edges, states, ready });
   }
@@ -111,26 +111,27 @@ export class Schedule {
   }
 
   /**
-   * Takes up to `max` attempts for a lane: at most `ready` of those that are ready, each followed by the line of tasks
-   * that may run after it on the same lane without asking.
+   * Takes up to `max` attempts for a lane: at most `ready` of those that are ready, then those that may stand behind what is
+   * there, which start when that has succeeded. What others need comes before them.
    */
-  take(lane: number, { max, ready }: TakeOptions): Dispatch[] {
-    const taken: number[] = [];
-    const heads: number[] = [];
-    for (let count = 0; count < ready && taken.length < max; count++) {
+  release(lane: number, { max, ready }: ReleaseOptions): Dispatch[] {
+    const taken: Dispatch[] = [];
+    while (taken.length < Math.min(max, ready)) {
       const task = this.#ready.take(Aloneness.none);
       if (task === undefined) break;
-      this.#dispatch(task, lane);
-      heads.push(taken.length);
-      taken.push(task);
-      this.#follow(lane, taken, max);
+      taken.push(this.#release(task, lane));
     }
-    let line = 0;
-    return taken.map((task, at) => {
-      const follows = at !== heads[line];
-      if (!follows) line++;
-      return this.#asDispatch(task, follows);
-    });
+    while (taken.length < max && this.stopped === undefined) {
+      const task = this.#ahead.next(lane);
+      if (task === undefined) break;
+      taken.push(this.#release(task, lane));
+    }
+    return taken;
+  }
+
+  /** Whether all needs of a task have settled. */
+  mayHaveBegun(task: number): boolean {
+    return this.#states.pending[task] === 0;
   }
 
   /** Takes the first of those that have to be alone on their lane. */
@@ -138,7 +139,7 @@ export class Schedule {
     const task = this.#ready.take(kind);
     if (task === undefined) return undefined;
     this.#dispatch(task, lane);
-    return this.#asDispatch(task, false);
+    return this.#asDispatch(task);
   }
 
   /** Takes the first of those that may run in the same process as a task of `kept`. */
@@ -146,18 +147,10 @@ export class Schedule {
     const task = this.#ready.takeKept(of);
     if (task === undefined) return undefined;
     this.#dispatch(task, lane);
-    return this.#asDispatch(task, false);
+    return this.#asDispatch(task);
   }
 
-  /** Goes on with the line behind `last`, which was dispatched to this lane and has not settled. */
-  extend(lane: number, { last, max }: { readonly last: number; readonly max: number }): Dispatch[] {
-    if (!this.#lanes.has(last, lane) || this.#edges.alone[last] !== Aloneness.none) return [];
-    const taken = [last];
-    this.#follow(lane, taken, max + 1);
-    return taken.slice(1).map((task) => this.#asDispatch(task, true));
-  }
-
-  /** Takes a task off its lane again; the attempt has not begun and leaves no trace. Of a line, the last comes first. */
+  /** Takes a task off its lane again; the attempt has not begun and leaves no trace. What stands behind it comes first. */
   giveBack(task: number): Command[] {
     this.#lanes.takeOff(task);
     this.#states.attempt[task]!--;
@@ -236,14 +229,22 @@ export class Schedule {
     return this.#plan.tasks[task]!.retry.attempts - (this.#states.attempt[task]! - this.#states.lost[task]!);
   }
 
-  #asDispatch(task: number, follows: boolean): Dispatch {
+  #release(task: number, lane: number): Dispatch {
+    this.#dispatch(task, lane);
+    this.#ahead.dispatched(task);
+    return this.#asDispatch(task);
+  }
+
+  #asDispatch(task: number): Dispatch {
     const attempt = this.#states.attempt[task]!;
     return {
       task,
-      follows,
       iteration: this.#states.iteration[task]!,
       attempt,
-      urgent: this.#lines.isUrgent(task),
+      behind: this.#ahead.behind(task),
+      few: this.#ahead.few(task),
+      awaited: this.#ahead.awaited(task),
+      urgent: this.#ahead.isUrgent(task),
       fatal: this.#edges.fatal[task] === 1 && this.#edges.closes[task]!.length === 0 &&
         this.#triesLeft(task) <= 0,
     };
@@ -253,15 +254,5 @@ export class Schedule {
     this.#states.standing[task] = Standing.dispatched;
     this.#states.attempt[task]!++;
     this.#lanes.put(task, lane);
-  }
-
-  /** Appends to `line` the tasks that may follow its last one, the first sibling each time: the others go elsewhere. */
-  #follow(lane: number, line: number[], max: number): void {
-    while (line.length < max && this.stopped === undefined) {
-      const next = this.#lines.follower(line.at(-1)!, lane);
-      if (next === undefined) return;
-      this.#dispatch(next, lane);
-      line.push(next);
-    }
   }
 }

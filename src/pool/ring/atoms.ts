@@ -4,13 +4,15 @@
  * Must not know what a cell means.
  * Invariant: nothing but a test puts anything else into it; no task can reach it.
  */
-import { add, compareExchange, exchange, load, notify, store, wait } from "../../base/primordials.ts";
+import { add, and, compareExchange, exchange, load, notify, or, store, wait } from "../../base/primordials.ts";
 
 /** What both sides do to shared cells, each a function of `Atomics`. */
 export interface Atoms {
   load: typeof load;
   store: typeof store;
   add: typeof add;
+  and: typeof and;
+  or: typeof or;
   exchange: typeof exchange;
   compareExchange: typeof compareExchange;
   notify: typeof notify;
@@ -18,4 +20,4 @@ export interface Atoms {
 }
 
 /** Atomic operations on shared cells. */
-export const atoms: Atoms = { load, store, add, exchange, compareExchange, notify, wait };
+export const atoms: Atoms = { load, store, add, and, or, exchange, compareExchange, notify, wait };

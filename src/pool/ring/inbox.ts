@@ -19,9 +19,15 @@ export const MAX_PAYLOAD: number = PAYLOAD_BYTES / 4;
 /** Flags of an attempt. */
 export const Flag = { urgent: 1, fatal: 2, bulky: 4 } as const;
 
-/** Cells of the control array that the inbox uses. The lane writes HEAD and RELEASED, the worker the others. */
-const HEAD = 0, TAIL = 1, IDLE = 2, RELEASED = 3, CURRENT = 4;
-export const INBOX_CELLS = 5;
+/**
+ * Cells of the control array that the inbox uses. The lane writes HEAD, RELEASED and OPEN, the worker the others. CURRENT is
+ * the number of what runs and one more, 0 for nothing; below that it is the worker's own word for what is on the board.
+ */
+const HEAD = 0, TAIL = 1, IDLE = 2, RELEASED = 3, CURRENT = 4, OPEN = 5;
+export const INBOX_CELLS = 6;
+
+/** What CURRENT says while the worker looks for something on the board. */
+const LOOKING = -1;
 
 const WORDS = 8;
 const Claim = { offered: 1, claimed: 2, revoked: 3 } as const;
@@ -150,11 +156,11 @@ export class InboxWriter {
     if (tail < this.#passed || tail > this.#head) {
       this.#wrong ??= `its inbox claims ${tail} of ${this.#head} offers`;
     } else this.#passed = tail;
-    if (current < 0 || current > this.#head || current !== 0 && current < this.#passed) {
+    if (current > this.#head || current > 0 && current < this.#passed) {
       this.#wrong ??= `its inbox claims that offer ${current} of ${this.#head} runs`;
       return undefined;
     }
-    return current === 0 ? undefined : current - 1;
+    return numberOf(current);
   }
 
   /** Whether the worker has claimed the offer. */
@@ -184,9 +190,8 @@ export class InboxWriter {
     return true;
   }
 
-  /** Wakes a worker that dozes; whether it sleeps and has to be woken by a message. Asked once after each batch of offers. */
+  /** Whether the worker sleeps and has to be woken by a message. */
   mustWake(): boolean {
-    atoms.notify(this.#cells, HEAD);
     return atoms.exchange(this.#cells, IDLE, 0) === 1;
   }
 
@@ -198,10 +203,28 @@ export class InboxWriter {
     return before === Claim.offered || before === Claim.revoked;
   }
 
-  /** The number of the attempt that is running, if one is. */
+  /** The number of the attempt that is running, if one is; below -1 it is one of the board. */
   get current(): number | undefined {
-    const current = atoms.load(this.#cells, CURRENT);
-    return current === 0 ? undefined : current - 1;
+    return numberOf(atoms.load(this.#cells, CURRENT));
+  }
+
+  /** Whether it runs something, or looks for something on the board: only to be believed once that is closed to it. */
+  get busy(): boolean {
+    return atoms.load(this.#cells, CURRENT) !== 0;
+  }
+
+  /** Whether the worker sleeps: only a message wakes it. */
+  get sleeps(): boolean {
+    return atoms.load(this.#cells, IDLE) === 1;
+  }
+
+  /** Whether it may take what hangs on the board. */
+  get open(): boolean {
+    return atoms.load(this.#cells, OPEN) === 1;
+  }
+
+  set open(on: boolean) {
+    atoms.store(this.#cells, OPEN, on ? 1 : 0);
   }
 
   /** When the running attempt was claimed, by the worker's monotonic clock. */
@@ -255,7 +278,23 @@ export class InboxReader {
     return undefined;
   }
 
-  /** The claimed attempt has ended and its outcome is written. */
+  /** Whether it may take what hangs on the board. */
+  get open(): boolean {
+    return atoms.load(this.#cells, OPEN) === 1;
+  }
+
+  /** It looks for something on the board. */
+  looks(): void {
+    atoms.store(this.#cells, CURRENT, LOOKING);
+  }
+
+  /** It has claimed one of the board. @param seq Its number. @param now By the worker's monotonic clock. */
+  runs(seq: number, now: number): void {
+    this.#claimedAt[0] = now;
+    atoms.store(this.#cells, CURRENT, seq);
+  }
+
+  /** The claimed attempt has ended, its outcome is written, and what follows from it done. */
   done(): void {
     atoms.store(this.#cells, CURRENT, 0);
   }
@@ -269,15 +308,10 @@ export class InboxReader {
     return atoms.load(this.#cells, RELEASED) !== this.#holds;
   }
 
-  /** Blocks the thread for a moment, which a new offer cuts short: much cheaper than to be woken by a message. */
-  doze(ms: number): void {
-    atoms.wait(this.#cells, HEAD, this.#tail, ms);
-  }
-
-  /** Says that a message is needed to wake us; false if there is something to do after all. */
-  sleep(): boolean {
+  /** Says that a message is needed to wake us; false if there is something to do after all, here or on the board. */
+  sleep(board: { readonly some: boolean }): boolean {
     atoms.store(this.#cells, IDLE, 1);
-    if (this.empty || this.held) return true;
+    if (this.held || this.empty && !board.some) return true;
     return atoms.exchange(this.#cells, IDLE, 0) === 0;
   }
 
@@ -295,4 +329,10 @@ export class InboxReader {
       payload: (flags & Flag.bulky) !== 0 ? undefined : this.#texts.read(from, slots[at + 7]!),
     };
   }
+}
+
+/** The number of what runs, by what CURRENT says. */
+function numberOf(current: number): number | undefined {
+  if (current > 0) return current - 1;
+  return current < LOOKING ? current : undefined;
 }

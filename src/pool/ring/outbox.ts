@@ -29,6 +29,7 @@ export const RecordKind = {
   exhausted: 7,
   broken: 8,
   clock: 9,
+  wants: 10,
 } as const;
 
 /** Cells of the control array that the outbox uses. */
@@ -49,8 +50,11 @@ export interface Fields {
   readonly text: string | undefined;
 }
 
+/** Said of a record that can't be taken yet: it is left where it is, with all that follows. */
+export const LATER: unique symbol = Symbol("later");
+
 /** Reads records; returns what can't be right about one. */
-export type Receive = (kind: number, fields: Fields) => string | undefined;
+export type Receive = (kind: number, fields: Fields) => string | typeof LATER | undefined;
 
 /** The worker's end. */
 export class OutboxWriter {
@@ -138,13 +142,14 @@ export class OutboxReader {
   readonly #ints: Int32Array;
   readonly #floats: Float64Array;
   readonly #texts: TextMemory;
-  readonly #chunks: string[] = [];
+  #chunks: string[] = [];
   #chunked = 0;
   #tail = 0;
   /** Bells that the worker may have sent, up to the last read, and those that were heard. */
   #rung = 0;
   #heard = 0;
   #wrong: string | undefined;
+  #waits = false;
 
   constructor(cells: Int32Array, ring: SharedArrayBuffer) {
     this.#cells = cells;
@@ -158,6 +163,11 @@ export class OutboxReader {
     return this.#wrong;
   }
 
+  /** Whether a record was left for later. */
+  get waits(): boolean {
+    return this.#waits;
+  }
+
   /** A bell was heard; whether the worker may have sent it: one for each time that it set the cell. */
   hears(): boolean {
     return ++this.#heard <= this.#rung + (atoms.load(this.#cells, BELL) === 0 ? 0 : 1);
@@ -168,11 +178,16 @@ export class OutboxReader {
     if (this.#wrong !== undefined) return false;
     if (atoms.exchange(this.#cells, BELL, 0) !== 0) this.#rung++;
     const head = atoms.load(this.#cells, HEAD);
-    if (head === this.#tail) return false;
+    this.#waits = false;
+    const before = this.#tail;
+    if (head === before) return false;
     if (((head - this.#tail) | 0) < 0 || ((head - this.#tail) | 0) > OUTBOX_BYTES) {
       this.#wrong = `its outbox claims ${(head - this.#tail) | 0} bytes of ${OUTBOX_BYTES}`;
     }
-    while (this.#tail !== head && this.#wrong === undefined) this.#wrong = this.#record(head, receive);
+    while (this.#tail !== head && this.#wrong === undefined && !this.#waits) {
+      this.#wrong = this.#record(head, receive);
+    }
+    if (this.#tail === before) return false;
     atoms.store(this.#cells, TAIL, this.#tail);
     atoms.notify(this.#cells, TAIL);
     return true;
@@ -188,14 +203,20 @@ export class OutboxReader {
     if (size < least || (size & 7) !== 0 || size > ((head - this.#tail) | 0) || from + size > OUTBOX_BYTES) {
       return `a record in its outbox claims ${size} bytes`;
     }
-    this.#tail = (this.#tail + size) | 0;
-    if (kind === RecordKind.pad) return undefined;
+    if (kind === RecordKind.pad) {
+      this.#tail = (this.#tail + size) | 0;
+      return undefined;
+    }
     const length = this.#ints[at + 9]!;
     if (length < -1 || length > size - HEADER) {
       return `a text in its outbox claims ${length} bytes of ${size}`;
     }
     const text = length < 0 ? undefined : this.#texts.read(from + HEADER, length);
-    return kind === RecordKind.chunk ? this.#chunk(text ?? "") : receive(kind, {
+    const [tail, chunks, chunked] = [this.#tail, this.#chunks, this.#chunked];
+    // Before it is told of: whoever hears of it may read on.
+    this.#tail = (tail + size) | 0;
+    if (kind === RecordKind.chunk) return this.#chunk(text ?? "");
+    const said = receive(kind, {
       a: this.#ints[at + 2]!,
       b: this.#ints[at + 3]!,
       x: this.#floats[(at >> 1) + 2]!,
@@ -203,6 +224,12 @@ export class OutboxReader {
       c: this.#ints[at + 8]!,
       text: this.#chunked === 0 ? text : this.#joined(text),
     });
+    if (said !== LATER) return said;
+    this.#tail = tail;
+    this.#chunks = chunks;
+    this.#chunked = chunked;
+    this.#waits = true;
+    return undefined;
   }
 
   #chunk(text: string): string | undefined {
@@ -212,8 +239,10 @@ export class OutboxReader {
   }
 
   #joined(text: string | undefined): string {
+    const whole = this.#chunks.join("") + (text ?? "");
     this.#chunked = 0;
-    return this.#chunks.splice(0).join("") + (text ?? "");
+    this.#chunks = [];
+    return whole;
   }
 }
 

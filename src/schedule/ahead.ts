@@ -1,0 +1,107 @@
+/**
+ * Owns which tasks may be released ahead: behind unsettled needs that are on the same lane, so that whoever ends the last of
+ * them goes on without asking.
+ * Must not dispatch anything.
+ * Invariant: a task is released behind needs only that all lead to it when they succeed; after anything else it is taken back.
+ */
+import type { Plan } from "../pipeline/plan/plan.ts";
+import { Standing } from "./command.ts";
+import type { Edges } from "./edges.ts";
+import type { Lanes } from "./lanes.ts";
+import type { TaskStates } from "./states.ts";
+
+/** With no more needs than this a task makes the outcomes that it waits for awaited. */
+const FEW_NEEDS = 16;
+
+/** What it is told from; all of it changes as the run goes on. */
+export interface AheadFacts {
+  readonly plan: Plan;
+  readonly edges: Edges;
+  readonly states: TaskStates;
+  readonly lanes: Lanes;
+}
+
+/** Finds what may be released behind what is dispatched. */
+export class Ahead {
+  readonly #plan: Plan;
+  readonly #edges: Edges;
+  readonly #states: TaskStates;
+  readonly #lanes: Lanes;
+  /** Dispatched tasks whose dependents have not all been looked at, and how far it has come with the first. */
+  #open: number[] = [];
+  #first = 0;
+  #at = 0;
+
+  constructor({ plan, edges, states, lanes }: AheadFacts) {
+    this.#plan = plan;
+    this.#edges = edges;
+    this.#states = states;
+    this.#lanes = lanes;
+  }
+
+  /** A task was dispatched: others may stand behind it. */
+  dispatched(task: number): void {
+    if (this.#edges.now[task]!.length > 0) this.#open.push(task);
+  }
+
+  /** The next that may be released to a lane behind what is there; each is found once. */
+  next(lane: number): number | undefined {
+    for (; this.#first < this.#open.length; this.#first++, this.#at = 0) {
+      const task = this.#open[this.#first]!;
+      // What had settled since has led to what it leads to.
+      if (this.#states.standing[task] !== Standing.dispatched) continue;
+      const edges = this.#edges.now[task]!;
+      while (this.#at < edges.length) {
+        const { to } = edges[this.#at++]!;
+        if (this.#mayStand(to, lane)) return to;
+      }
+    }
+    this.#open = [];
+    this.#first = 0;
+    this.#at = 0;
+    return undefined;
+  }
+
+  /** The needs of a task that it stands behind. */
+  behind(task: number): number[] {
+    if (this.#states.pending[task] === 0) return NONE;
+    const behind: number[] = [];
+    for (const need of this.#plan.tasks[task]!.needs) {
+      if (this.#states.standing[need.task] === Standing.dispatched) behind.push(need.task);
+    }
+    return behind;
+  }
+
+  few(task: number): boolean {
+    return this.#plan.tasks[task]!.needs.length <= FEW_NEEDS;
+  }
+
+  /** How many wait for a task that may be released behind it, and have few needs. */
+  awaited(task: number): number {
+    let count = 0;
+    for (const { to } of this.#edges.now[task]!) {
+      if (this.#edges.inLine[to] === 1 && this.few(to)) count++;
+    }
+    return count;
+  }
+
+  /** Others wait that are never released behind it: a task that runs elsewhere and lacks few needs, or a loop. */
+  isUrgent(task: number): boolean {
+    if (this.#edges.closes[task]!.length > 0) return true;
+    for (const { to } of this.#edges.now[task]!) {
+      if (this.#edges.inLine[to] === 0 && this.#states.pending[to]! <= FEW_NEEDS) return true;
+    }
+    return false;
+  }
+
+  /** Whether a task can start as soon as all its needs on the lane have succeeded, and has one there. */
+  #mayStand(task: number, lane: number): boolean {
+    if (this.#states.standing[task] !== Standing.waiting || this.#edges.inLine[task] === 0) return false;
+    const pending = this.#states.pending[task]!;
+    if (this.#lanes.near(task, lane) !== pending) return false;
+    const { join, needs } = this.#plan.tasks[task]!;
+    return join === "any" || this.#states.satisfied[task]! + pending === needs.length;
+  }
+}
+
+const NONE: never[] = [];
