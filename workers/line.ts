@@ -396,7 +396,8 @@ export class Line {
     { final, endedAt, awaited }: { final: string; endedAt: number; awaited: boolean },
   ): void {
     this.#quiet++;
-    const due = awaited || this.#parts.hand.low || (attempt.claimed.flags & Flag.urgent) !== 0 || final !== "succeeded" ||
+    const due = awaited || this.#parts.hand.low || (attempt.claimed.flags & Flag.urgent) !== 0 ||
+      final !== "succeeded" ||
       this.#quiet >= QUIET_COUNT ||
       endedAt - attempt.startedAt >= QUIET_MS;
     if (!due) return;

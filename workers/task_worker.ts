@@ -120,6 +120,8 @@ const calls: WorkerCalls = {
   setup(setup) {
     run = setup.run;
     modules.setup(setup.sources);
+    // Not before: what hangs on the board is there for whoever comes.
+    line.wake();
   },
   describe,
   exportsOf,
@@ -137,5 +139,4 @@ const { origin, reads } = clockReading();
 outbox.write(RecordKind.clock, { a: 0, b: 0, c: 0, x: origin, y: reads, text: undefined });
 expose(calls, endpoint);
 host.onMessage(hear);
-line.wake();
 outbox.ring();

@@ -86,7 +86,7 @@ export class Dealer {
     const left = board.offer(items);
     if (left.length > 0) supply.giveBack([...left].reverse());
     // There is more where as many came as were asked for.
-    if (items.length === max || supply.ready > 0) board.low = board.unclaimed >> 1;
+    if (items.length === max || supply.ready > 0) board.low = board.unclaimed * 3 >> 2;
   }
 
   /** Workers that can help are let at the board; those that sleep are woken where something is left. */

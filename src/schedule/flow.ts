@@ -10,7 +10,7 @@
  */
 import { isFailure, type Outcome, type RunState, satisfies } from "../model/outcome.ts";
 import type { Plan, PlanEdge, PlanTask } from "../pipeline/plan/plan.ts";
-import { type Command, type Dispatch, Standing, type ReleaseOptions } from "./command.ts";
+import { type Command, type Dispatch, type ReleaseOptions, Standing } from "./command.ts";
 import { Aloneness, alonenessOf, type KeptReady, type Place, ReadyTasks } from "./ready_tasks.ts";
 import { whyStopped } from "./reasons.ts";
 import type { Scheduler } from "./schedule.ts";

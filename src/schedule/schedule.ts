@@ -11,7 +11,7 @@
 import { isFailure, type Outcome, satisfies } from "../model/outcome.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import { Ahead } from "./ahead.ts";
-import { type Command, type Dispatch, Standing, type ReleaseOptions } from "./command.ts";
+import { type Command, type Dispatch, type ReleaseOptions, Standing } from "./command.ts";
 import { Consequences } from "./consequences.ts";
 import { type Edges, edgesOf } from "./edges.ts";
 import { Lanes } from "./lanes.ts";

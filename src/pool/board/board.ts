@@ -10,18 +10,20 @@ import { Flag } from "../ring/inbox.ts";
 import {
   ATTEMPT,
   AWAITED,
+  bitAt,
   type BoardMemory,
   CLOSED,
   countIn,
   FEW,
   FLAGS,
   HEAD,
+  hide,
   isLeftOf,
   ITERATION,
   LEFT,
   leftOf,
-  LINKS,
   linkPlace,
+  LINKS,
   LOW,
   MAX_NEEDS,
   NEXT,
@@ -29,12 +31,13 @@ import {
   PAYLOAD_LENGTH,
   placeOf,
   RANK,
-  READY,
-  READY_WORDS,
+  readyIn,
   seqOf,
+  show,
   SLEEPERS,
   slotOf,
   SLOTS,
+  SOME_READY,
   Standing,
   STATE,
   stateOf,
@@ -83,8 +86,8 @@ export class Board {
   #freeAt = 0;
   #freeCount: number = SLOTS;
   readonly #freeLinks: number[] = Array.from({ length: LINKS }, (_, at) => LINKS - 1 - at);
-  /** By task: its ticket, if one is open. */
-  readonly #ticketOf: Map<number, number> = new Map();
+  /** By task: its ticket, if one is open, and one more; else 0. */
+  #ticketOf: Int32Array = new Int32Array(1024);
   #passing: Passing[] = [];
   #first: number = NONE;
   #last: number = NONE;
@@ -109,8 +112,8 @@ export class Board {
   /** How many could start now; about, since workers take them. */
   get ready(): number {
     let count = 0;
-    for (let word = 0; word < READY_WORDS; word++) {
-      for (let bits = atoms.load(this.#cells, READY + word); bits !== 0; bits &= bits - 1) count++;
+    for (let words = atoms.load(this.#cells, SOME_READY); words !== 0; words &= words - 1) {
+      for (let bits = readyIn(this.#cells, bitAt(words)); bits !== 0; bits &= bits - 1) count++;
     }
     return count;
   }
@@ -263,7 +266,8 @@ export class Board {
     slot.item = item;
     this.#write(slot, number);
     this.#enlist(slot, number);
-    this.#ticketOf.set(item.task, ticket);
+    if (item.task >= this.#ticketOf.length) this.#ticketOf = grown(this.#ticketOf, item.task);
+    this.#ticketOf[item.task] = ticket + 1;
     atoms.add(this.#cells, UNCLAIMED, 1);
     this.#link(ticket, item);
     return true;
@@ -296,7 +300,7 @@ export class Board {
     const cells = this.#cells;
     let over = 1;
     for (const task of behind) {
-      const need = this.#ticketOf.get(task)!;
+      const need = this.#ticketOf[task]! - 1;
       const link = this.#freeLinks.pop()!;
       const at = linkPlace(link);
       cells[at + TO] = ticket;
@@ -316,11 +320,7 @@ export class Board {
       }
     }
     const left = atoms.add(cells, placeOf(slotOf(ticket)) + LEFT, -over);
-    if (countIn(left) === over) this.#show(slotOf(ticket));
-  }
-
-  #show(slot: number): void {
-    atoms.or(this.#cells, READY + (slot >> 5), 1 << (slot & 31));
+    if (countIn(left) === over) show(this.#cells, slotOf(ticket));
   }
 
   /** Shows what is offered and waits for nothing; a worker that has it in hand may have died. */
@@ -329,7 +329,7 @@ export class Board {
     const at = placeOf(slot);
     const left = atoms.load(this.#cells, at + LEFT);
     if (!isLeftOf(left, ticket) || countIn(left) > 0) return;
-    if (atoms.load(this.#cells, at + STATE) === stateOf(ticket, Standing.offered)) this.#show(slot);
+    if (atoms.load(this.#cells, at + STATE) === stateOf(ticket, Standing.offered)) show(this.#cells, slot);
   }
 
   /** Takes one back that has not begun; returns whether that was so. */
@@ -340,7 +340,7 @@ export class Board {
     const offered = stateOf(ticket, Standing.offered);
     const revoked = stateOf(ticket, Standing.revoked);
     if (atoms.compareExchange(this.#cells, at + STATE, offered, revoked) !== offered) return false;
-    atoms.and(this.#cells, READY + (number >> 5), ~(1 << (number & 31)));
+    hide(this.#cells, number);
     atoms.add(this.#cells, UNCLAIMED, -1);
     taken.push(slot.item!);
     this.#close(number);
@@ -403,7 +403,8 @@ export class Board {
     if (slot.after === NONE) this.#last = slot.before;
     else this.#slots[slot.after]!.before = slot.before;
     this.#size--;
-    if (this.#ticketOf.get(slot.item!.task) === slot.ticket) this.#ticketOf.delete(slot.item!.task);
+    const { task } = slot.item!;
+    if (this.#ticketOf[task] === slot.ticket + 1) this.#ticketOf[task] = 0;
     if (slot.payload !== undefined) this.#payloads.giveBack(slot.payload);
     slot.payload = undefined;
   }
@@ -416,6 +417,13 @@ export class Board {
     this.#free[(this.#freeAt + this.#freeCount) % SLOTS] = number;
     this.#freeCount++;
   }
+}
+
+/** The array with room for one more place at least. */
+function grown(array: Int32Array, place: number): Int32Array {
+  const larger = new Int32Array(Math.max(place + 1, 2 * array.length));
+  larger.set(array);
+  return larger;
 }
 
 function emptySlot(): Slot {

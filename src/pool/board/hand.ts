@@ -4,13 +4,14 @@
  * Invariant: at most one attempt is in hand, which waits for nothing any more; it is claimed before anything else is, or
  * left to others.
  */
-import { clz32, Ints } from "../../base/primordials.ts";
+import { Ints } from "../../base/primordials.ts";
 import { atoms } from "../ring/atoms.ts";
 import { type Claimed, Flag } from "../ring/inbox.ts";
 import { BESIDE_TASKS, TextMemory } from "../ring/text.ts";
 import {
   ATTEMPT,
   AWAITED,
+  bitAt,
   type BoardMemory,
   CLOSED,
   countIn,
@@ -18,6 +19,7 @@ import {
   FEW,
   FLAGS,
   HEAD,
+  hide,
   isLeftOf,
   ITERATION,
   LEFT,
@@ -28,11 +30,12 @@ import {
   PAYLOAD_LENGTH,
   placeOf,
   RANK,
-  READY,
-  READY_WORDS,
+  readyIn,
   seqOf,
+  show,
   SLEEPERS,
   slotOf,
+  SOME_READY,
   Standing,
   standingIn,
   STATE,
@@ -95,8 +98,7 @@ export class Hand {
   get some(): boolean {
     if (!this.#own.open) return false;
     if (this.#next !== NONE) return true;
-    for (let word = 0; word < READY_WORDS; word++) if (atoms.load(this.#cells, READY + word) !== 0) return true;
-    return false;
+    return atoms.load(this.#cells, SOME_READY) !== 0;
   }
 
   /** Whether all that is there has been taken. */
@@ -132,9 +134,9 @@ export class Hand {
   leave(): void {
     if (this.#next === NONE) return;
     const slot = slotOf(this.#next);
-    this.#show();
+    this.#publish();
     this.#next = NONE;
-    this.#offer(slot);
+    show(this.#cells, slot);
     this.#stir(1);
   }
 
@@ -211,7 +213,7 @@ export class Hand {
       other = this.#next;
       this.#next = ticket;
     }
-    this.#offer(slotOf(other));
+    show(this.#cells, slotOf(other));
     return 1;
   }
 
@@ -220,14 +222,10 @@ export class Hand {
   }
 
   /** Whoever takes what was in hand finds what it needs. */
-  #show(): void {
+  #publish(): void {
     const kept = this.#kept;
     this.#kept = undefined;
     if (kept !== undefined) this.#values.put(kept.task, kept.iteration, kept.text);
-  }
-
-  #offer(slot: number): void {
-    atoms.or(this.#cells, READY + (slot >> 5), 1 << (slot & 31));
   }
 
   #stir(count: number): void {
@@ -245,13 +243,14 @@ export class Hand {
         this.#kept = undefined;
         return mine;
       }
-      const bit = 1 << (slot & 31);
-      if ((atoms.and(this.#cells, READY + (slot >> 5), ~bit) & bit) === 0) continue;
+      if (!hide(this.#cells, slot)) continue;
       this.leave();
       const state = atoms.load(this.#cells, placeOf(slot) + STATE);
       const ticket = ticketIn(state, slot);
       const left = atoms.load(this.#cells, placeOf(slot) + LEFT);
-      if (standingIn(state) === Standing.offered && isLeftOf(left, ticket) && countIn(left) === 0) return ticket;
+      if (standingIn(state) === Standing.offered && isLeftOf(left, ticket) && countIn(left) === 0) {
+        return ticket;
+      }
     }
   }
 
@@ -261,8 +260,9 @@ export class Hand {
     let best = NONE;
     let rank = below;
     let looked = 0;
-    for (let word = 0; word < READY_WORDS && looked < LOOKED_AT; word++) {
-      for (let bits = atoms.load(cells, READY + word); bits !== 0; bits &= bits - 1) {
+    for (let words = atoms.load(cells, SOME_READY); words !== 0 && looked < LOOKED_AT; words &= words - 1) {
+      const word = bitAt(words);
+      for (let bits = readyIn(cells, word); bits !== 0; bits &= bits - 1) {
         const slot = word * 32 + bitAt(bits);
         looked++;
         const its = cells[placeOf(slot) + RANK]!;
@@ -296,9 +296,4 @@ export class Hand {
         : this.#texts.read(cells[at + PAYLOAD_AT]!, cells[at + PAYLOAD_LENGTH]!),
     };
   }
-}
-
-/** The place of the lowest bit that is set. */
-function bitAt(bits: number): number {
-  return 31 - clz32(bits & -bits);
 }

@@ -17,6 +17,8 @@
  * | NEXT, TO  | executor, before HEAD leads there                        | the worker that closed the list            |
  * | READY     | a bit for each slot: set by whoever brings LEFT to 0,    | idle workers                               |
  * |           | cleared by who takes it, before the claim                |                                            |
+ * | SOME_READY| a bit for each word of READY: set after one of its bits, | idle workers                               |
+ * |           | cleared by who finds none, who then looks once more      |                                            |
  *
  * The order that is relied on (`Atomics` are sequentially consistent):
  * 1. The outcome of an attempt is in its worker's outbox before HEAD is closed, and HEAD is closed before LEFT of a dependent
@@ -29,10 +31,11 @@
  * 5. A worker that dies between its outcome and its last LEFT leaves counts that nobody knows: the executor revokes what hangs
  *    behind that outcome and was not claimed, and releases it anew.
  */
-import { Ints } from "../../base/primordials.ts";
+import { clz32, Ints } from "../../base/primordials.ts";
+import { atoms } from "../ring/atoms.ts";
 
-/** Attempts that can be released at a time: a power of two. */
-export const SLOTS = 1024;
+/** Attempts that can be released at a time: a bit of a word for each word of bits. */
+export const SLOTS: number = 32 * 32;
 const SLOT_BITS = 10;
 /** Needs that released attempts can wait for at a time. One more than fit, and an attempt is released later. */
 export const LINKS: number = 8 * SLOTS;
@@ -41,10 +44,9 @@ export const PAYLOAD_BYTES: number = 2 * 1024 * 1024;
 
 /** Cells for all: what changes when something is there for an idle worker, how many sleep and doze, how many are unclaimed. */
 export const STIR = 0, SLEEPERS = 16, DOZERS = 17, UNCLAIMED = 32, LOW = 33;
-/** A bit for each slot whose attempt could start. */
-export const READY = 48;
-export const READY_WORDS: number = SLOTS / 32;
-const SLOT_AT = READY + READY_WORDS;
+/** A bit for each slot whose attempt could start; and one for each word of those that may have one. */
+export const READY = 48, SOME_READY = 80;
+const SLOT_AT = 96;
 const SLOT_WORDS = 16;
 const LINK_AT: number = SLOT_AT + SLOTS * SLOT_WORDS;
 const LINK_WORDS = 4;
@@ -147,4 +149,32 @@ export function seqOf(ticket: number): number {
 /** The ticket of an attempt's number, if it hung on the board: negative if it did not. */
 export function ticketOfSeq(seq: number): number {
   return -2 - seq;
+}
+
+/** Shows that the attempt of a slot could start. */
+export function show(cells: Int32Array, slot: number): void {
+  atoms.or(cells, READY + (slot >> 5), 1 << (slot & 31));
+  atoms.or(cells, SOME_READY, 1 << (slot >> 5));
+}
+
+/** Hides it again; whether it was there. */
+export function hide(cells: Int32Array, slot: number): boolean {
+  const bit = 1 << (slot & 31);
+  return (atoms.and(cells, READY + (slot >> 5), ~bit) & bit) !== 0;
+}
+
+/** The bits of a word that may have some; where it has none, that is noted. */
+export function readyIn(cells: Int32Array, word: number): number {
+  const bits = atoms.load(cells, READY + word);
+  if (bits !== 0) return bits;
+  atoms.and(cells, SOME_READY, ~(1 << word));
+  // One may have been set between the two, and its note taken away.
+  const since = atoms.load(cells, READY + word);
+  if (since !== 0) atoms.or(cells, SOME_READY, 1 << word);
+  return since;
+}
+
+/** The place of the lowest bit that is set. */
+export function bitAt(bits: number): number {
+  return 31 - clz32(bits & -bits);
 }

@@ -52,7 +52,9 @@ export class SharedValues {
     const ints = this.#ints;
     const at = (task & (PLACES - 1)) * WORDS;
     const version = atoms.load(ints, at + VERSION);
-    if ((version & 1) !== 0 || ints[at + TASK] !== task || ints[at + ITERATION] !== iteration || version === 0) {
+    if (
+      (version & 1) !== 0 || ints[at + TASK] !== task || ints[at + ITERATION] !== iteration || version === 0
+    ) {
       return undefined;
     }
     const length = ints[at + LENGTH]!;

@@ -19,7 +19,17 @@ const IDLE_MS = 10_000;
 
 /** What is asked of a process before there is a plan. It is no attempt. */
 const QUESTION: LaneItem = {
-  ...{ task: -1, iteration: 0, attempt: 0, rank: 0, behind: [], few: false, awaited: 0, urgent: true, fatal: false },
+  ...{
+    task: -1,
+    iteration: 0,
+    attempt: 0,
+    rank: 0,
+    behind: [],
+    few: false,
+    awaited: 0,
+    urgent: true,
+    fatal: false,
+  },
   ...{ timeoutMs: 60_000, payload: '{"t":"graph"}' },
 };
 

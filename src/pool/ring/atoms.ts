@@ -4,7 +4,17 @@
  * Must not know what a cell means.
  * Invariant: nothing but a test puts anything else into it; no task can reach it.
  */
-import { add, and, compareExchange, exchange, load, notify, or, store, wait } from "../../base/primordials.ts";
+import {
+  add,
+  and,
+  compareExchange,
+  exchange,
+  load,
+  notify,
+  or,
+  store,
+  wait,
+} from "../../base/primordials.ts";
 
 /** What both sides do to shared cells, each a function of `Atomics`. */
 export interface Atoms {
