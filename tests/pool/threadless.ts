@@ -7,6 +7,7 @@
  */
 import type { Capacity } from "../../src/pool/port.ts";
 import type { Control, WorkerData } from "../../src/pool/protocol.ts";
+import { Hand } from "../../src/pool/board/hand.ts";
 import { atoms } from "../../src/pool/ring/atoms.ts";
 import { InboxReader } from "../../src/pool/ring/inbox.ts";
 import { OutboxWriter, RecordKind } from "../../src/pool/ring/outbox.ts";
@@ -262,8 +263,10 @@ export class Threadless {
     this.output = new Printer({ outbox: this.outbox, unfinished: new Unfinished(data.unfinished), now });
     const locals = new Locals();
     const task = (name: string): AnyTask => () => world.options.task(this, name);
+    const inbox = new InboxReader(data.inbox);
     this.line = new Line({
-      inbox: new InboxReader(data.inbox),
+      inbox,
+      hand: new Hand(data.board, { seat: data.seat, own: inbox }),
       outbox: this.outbox,
       output: this.output,
       modules: { ready: (_, name) => task(name), prepare: () => Promise.resolve() },
