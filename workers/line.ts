@@ -24,11 +24,9 @@ const QUIET_COUNT = 512;
 const QUIET_MS = 10;
 /** A timeout shorter than this can't wait until the lane looks by itself, in milliseconds. */
 const SHORT_TIMEOUT_MS = 200;
-/** How long a worker with nothing to do looks for something before it blocks, in milliseconds: no longer than to be woken takes. */
-const SPIN_MS = 0.05;
-/** How long it then blocks before it turns to its timers and messages, in milliseconds. */
+/** How long a worker with nothing to do blocks before it turns to its timers and messages, in milliseconds. */
 const DOZE_MS = 2;
-/** How often it does both before it sleeps, so that only a message wakes it: that costs three threads a turn. */
+/** How often it does so before it sleeps, so that only a message wakes it: that costs two threads a turn. */
 const DOZES = 25;
 /** After working this long in one go, timers and messages get their turn, in milliseconds. */
 const TURN_MS = 10;
@@ -60,6 +58,8 @@ export interface WorkerParts {
   /** Fetches a value that was let go. */
   readonly value: (task: number, iteration: number) => Promise<string | undefined>;
   readonly halt: Int32Array;
+  /** How often a worker with nothing to do looks for something before it blocks: for about as long as being woken takes. */
+  readonly looks: number;
   readonly now: () => number;
   /** Whether it is a promise of the language's, and not only something with a `then`. */
   readonly isPromise: (value: unknown) => value is Promise<unknown>;
@@ -207,9 +207,9 @@ export class Line {
 
   /** Looks for a moment, then blocks for one; whether something has come. */
   #awaitsMore(): boolean {
-    const { inbox, hand, now } = this.#parts;
+    const { inbox, hand, looks } = this.#parts;
     const seen = hand.stirred;
-    for (const until = now() + SPIN_MS; now() < until;) if (hand.some || !inbox.empty) return true;
+    for (let count = 0; count < looks; count++) if (hand.some || !inbox.empty) return true;
     hand.doze(DOZE_MS, seen);
     return hand.some || !inbox.empty;
   }

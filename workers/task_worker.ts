@@ -24,6 +24,9 @@ import { type Author, consoleTarget, NOBODY, Printer } from "./output.ts";
 import { provideOutrider } from "./provided.ts";
 import { Remote } from "./remote.ts";
 
+/** Some 20 µs. */
+const LOOKS = 1_000;
+
 const data = host.startData as WorkerData;
 const outbox = new OutboxWriter(data.cells, data.outbox, () => host.post(BELL));
 const output = new Printer({ outbox, unfinished: new Unfinished(data.unfinished), now: monotonic });
@@ -64,6 +67,7 @@ const line = new Line({
   around,
   value: (task, iteration) => lane.value(task, iteration),
   halt: data.halt,
+  looks: LOOKS,
   now: monotonic,
   isPromise: host.isPromise,
   nextTurn: host.nextTurn,

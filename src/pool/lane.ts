@@ -15,7 +15,7 @@ import { Inquiry } from "./inquiry.ts";
 import { clip, ThreadLife } from "./thread_life.ts";
 import { Offers } from "./offers.ts";
 import { PortGate } from "./port_gate.ts";
-import { type AbortOutcome, BELL, WAKE, type WorkerCalls, type WorkerSetup } from "./protocol.ts";
+import { type AbortOutcome, BELL, type WorkerCalls, type WorkerSetup } from "./protocol.ts";
 import { type Fields, LATER, OutboxReader, RecordKind } from "./ring/outbox.ts";
 import type { Seat } from "./seat.ts";
 import { outcomeOf } from "./told.ts";
@@ -234,9 +234,9 @@ export class Lane {
     else if (found !== undefined) this.#post({ do: "answer", question: found });
   }
 
-  /** Wakes the worker, if it has something to do. */
+  /** Wakes the worker, if it sleeps. */
   wake(): void {
-    if (this.#offers.size > 0) this.#post(WAKE);
+    this.#offers.wake();
   }
 
   /** Nothing can be right about what it told. @param wrong Why. */

@@ -16,6 +16,7 @@ import { Unfinished } from "../../src/pool/unfinished.ts";
 import type { Thread, ThreadEnd } from "../../src/runtime/port.ts";
 import { Line } from "../../workers/line.ts";
 import { Locals } from "../../workers/locals.ts";
+import type { TaskContext } from "../../src/model/context.ts";
 import type { AnyTask } from "../../workers/modules.ts";
 import { Printer } from "../../workers/output.ts";
 import { SEED } from "../seed.ts";
@@ -46,7 +47,9 @@ export interface WorldOptions {
   /** Of a thousand things that happen, how many are the end of a thread. Default 0. */
   readonly deaths?: number;
   /** What a task does. */
-  readonly task: (thread: Threadless, name: string) => unknown;
+  readonly task: (thread: Threadless, name: string, context: TaskContext) => unknown;
+  /** The value of a task, asked of the executor's side. Default: none. */
+  readonly value?: (task: number, iteration: number) => string | undefined;
 }
 
 /** All threads of a test, and the time they have. */
@@ -262,7 +265,7 @@ export class Threadless {
     };
     this.output = new Printer({ outbox: this.outbox, unfinished: new Unfinished(data.unfinished), now });
     const locals = new Locals();
-    const task = (name: string): AnyTask => () => world.options.task(this, name);
+    const task = (name: string): AnyTask => (context) => world.options.task(this, name, context);
     const inbox = new InboxReader(data.inbox);
     this.line = new Line({
       inbox,
@@ -271,9 +274,10 @@ export class Threadless {
       output: this.output,
       modules: { ready: (_, name) => task(name), prepare: () => Promise.resolve() },
       locals,
-      around: {} as never,
-      value: () => Promise.resolve(undefined),
+      around: { local: (task: number) => locals.get(task) } as never,
+      value: (task, iteration) => this.#asks(() => world.options.value?.(task, iteration)),
       halt: data.halt,
+      looks: 2,
       now,
       isPromise: (value): value is Promise<unknown> => value instanceof Promise,
       nextTurn: (act) => void this.#turns.push(act),
@@ -305,6 +309,14 @@ export class Threadless {
   later<T>(name: string, value: T): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ name, end: (failed) => failed ? reject(new Error(name)) : resolve(value) });
+    });
+  }
+
+  /** What the executor's side answers when it comes to it. */
+  #asks<T>(answer: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      const end = () => this.#world.outside(() => resolve(answer()));
+      this.#waiting.push({ name: "asks", end });
     });
   }
 
