@@ -46,7 +46,7 @@ class Released {
   readonly #timers: Timers;
   /** Attempts that have begun, and those whose code has ended with success. */
   readonly #begun: Set<string> = new Set();
-  readonly #succeeded: Map<string, unknown> = new Map();
+  readonly #succeeded: Map<string, { readonly iteration: number; readonly value: string }> = new Map();
   #wrong: string | undefined;
   /** The attempt whose outcome stopped the run. */
   #fatal: { readonly task: number; readonly iteration: number; readonly attempt: number } | undefined;
@@ -168,7 +168,8 @@ class Released {
     this.#begun.add(key);
     for (const need of task.needs) {
       const other = this.#plan.tasks[need.task]!;
-      const last = this.#succeeded.get(other.name);
+      const ended = this.#succeeded.get(other.name);
+      const last = ended?.iteration === this.#schedule.iteration(need.task) ? ended.value : undefined;
       const satisfied = this.#schedule.outcome(need.task);
       // Either its success was told by its worker, or the schedule knows how it ended.
       const known = this.#schedule.standing(need.task) === Standing.settled;
@@ -186,12 +187,12 @@ class Released {
     this.#succeeded.delete(name);
     const dice = this.#world.roll(12);
     if (dice < 2) throw new Error("thrown");
-    if (dice > 9) return thread.later(name, value).then((late) => this.#ends(name, late));
-    return this.#ends(name, value);
+    if (dice > 9) return thread.later(name, value).then((late) => this.#ends(name, iteration, late));
+    return this.#ends(name, iteration, value);
   }
 
-  #ends(name: string, value: string): string {
-    this.#succeeded.set(name, value);
+  #ends(name: string, iteration: number, value: string): string {
+    this.#succeeded.set(name, { iteration, value });
     return value;
   }
 }

@@ -44,12 +44,12 @@ export class HandPool {
     this.feed();
   }
 
-  /** Takes all that is ready, each with the line behind it. */
+  /** Takes all that is ready, and what may stand behind it. */
   feed(): void {
     const supply = this.#supply;
     if (supply === undefined) return;
     while (supply.ready > 0) {
-      for (const item of supply.take(1, { max: 9, ready: 1 })) this.taken.set(this.#nameOf(item.task), item);
+      for (const item of supply.release({ max: 9, ready: 9 })) this.taken.set(this.#nameOf(item.task), item);
     }
     supply.commit();
   }
