@@ -129,9 +129,9 @@ export class Schedule {
     return taken;
   }
 
-  /** Whether all needs of a task have settled. */
+  /** Whether all needs of a task that was released have settled, also after a stop. */
   mayHaveBegun(task: number): boolean {
-    return this.#states.pending[task] === 0;
+    return this.#states.pending[task] === 0 || this.stopped !== undefined && this.mayRun(task);
   }
 
   /** Takes the first of those that have to be alone on their lane. */

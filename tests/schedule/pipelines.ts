@@ -67,6 +67,42 @@ export function plans(onFailure?: "stop" | "continue"): fc.Arbitrary<Plan> {
   });
 }
 
+/** A random plan, drawn in a tenth of the time: where there are to be very many. */
+export function drawnPlan(roll: (sides: number) => number): Plan {
+  const some = <T>(...choices: readonly T[]): T => choices[roll(choices.length)]!;
+  const count = 1 + roll(NAMES.length);
+  const tasks = Array.from({ length: count }, (_, at): [string, unknown] => [
+    NAMES[at]!,
+    manifestTask({
+      needs: Array.from({ length: roll(4) }, () => ({
+        back: roll(5),
+        on: some(undefined, undefined, undefined, "success", "failure", "any"),
+      })),
+      join: some("all", "all", "any"),
+      attempts: some(1, 1, 1, 2, 3),
+      runs: roll(10) > 0,
+      allowFailure: roll(6) === 0,
+      fresh: roll(8) === 0,
+      onLost: some("rerun", "rerun", "rerun", "fail"),
+    }, at),
+  ]);
+  const manifest = {
+    outrider: 1,
+    name: "p",
+    onFailure: some("stop", "continue"),
+    tasks: Object.fromEntries(tasks),
+  };
+  if (roll(4) > 0) return compile(manifest, "file:///x/");
+  const last = roll(count);
+  const loop = {
+    from: NAMES[last],
+    to: NAMES[Math.max(0, last - roll(7))],
+    times: 1 + roll(2),
+    on: some("success", "success", "any", "failure"),
+  };
+  return planOf({ ...manifest, loops: [loop] }) ?? compile(manifest, "file:///x/");
+}
+
 function manifestTask({ needs, attempts, runs, ...options }: Drawn, at: number): unknown {
   const named = new Map(
     at === 0 ? [] : needs.map(({ back, on }) => [NAMES[Math.max(0, at - 1 - back)]!, on] as const),

@@ -123,6 +123,11 @@ export class Board {
     return this.#freeCount;
   }
 
+  /** Links that are free. */
+  get linkRoom(): number {
+    return this.#freeLinks.length;
+  }
+
   /** Workers are to wake the executor when no more than so many are unclaimed; -1: never. */
   set low(count: number) {
     atoms.store(this.#cells, LOW, count);
