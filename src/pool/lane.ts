@@ -63,6 +63,7 @@ const NOBODY = { task: -1, iteration: 0, attempt: 0 } as const;
 /** How many there are of each; see model/record.ts. */
 const LEVELS = 5, STREAMS = 3;
 const INFO = 1;
+const NOTHING: readonly LaneItem[] = [];
 /** The number of no attempt; below it are those of the board. */
 const NO_NUMBER = -1;
 
@@ -127,6 +128,11 @@ export class Lane {
   /** Its number among those that live. */
   get seat(): number {
     return this.#options.seat.data.seat;
+  }
+
+  /** The number of what its worker runs. */
+  get current(): number | undefined {
+    return this.#offers.current;
   }
 
   /** Whether its worker may take what hangs on the board. */
@@ -284,8 +290,7 @@ export class Lane {
 
   /** The one whose outcome, or whose progress, may be told now. */
   #claimed(seq: number): LaneItem | undefined {
-    const { board } = this.#options;
-    if (seq < NO_NUMBER) return board.claimedBy(this.seat, seq) ? board.get(seq) : undefined;
+    if (seq < NO_NUMBER) return this.#options.board.claimed(this.seat, seq);
     return this.#offers.claimed(seq) ? this.#offers.get(seq) : undefined;
   }
 
@@ -379,12 +384,9 @@ export class Lane {
 
   /** It is offered no more; returns what hung on the board because of it, the last first. */
   #settleOffer(seq: number, succeeded: boolean): readonly LaneItem[] {
-    if (seq < NO_NUMBER) {
-      const passed = () => this.#offers.current !== seq;
-      return this.#options.board.settle(seq, { succeeded, seat: this.seat, passed });
-    }
+    if (seq < NO_NUMBER) return this.#options.board.settle(seq, succeeded, this);
     this.#offers.settle(seq);
-    return [];
+    return NOTHING;
   }
 
   /** The payload of one that it has claimed and whose text did not fit on the board. */

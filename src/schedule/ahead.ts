@@ -12,6 +12,8 @@ import type { TaskStates } from "./states.ts";
 
 /** With no more needs than this a task makes the outcomes that it waits for awaited. */
 const FEW_NEEDS = 16;
+/** Said of a task whose outcome is to be told at once. */
+const URGENT = -1;
 
 /** What it is told from; all of it changes as the run goes on. */
 export interface AheadFacts {
@@ -76,22 +78,18 @@ export class Ahead {
     return this.#plan.tasks[task]!.needs.length <= FEW_NEEDS;
   }
 
-  /** How many wait for a task that may be released behind it, and have few needs. */
+  /**
+   * How many wait for a task that may be released behind it, and have few needs; negative if others wait that never are: a task
+   * that runs elsewhere and lacks few needs, or a loop.
+   */
   awaited(task: number): number {
+    if (this.#edges.closes[task]!.length > 0) return URGENT;
     let count = 0;
     for (const { to } of this.#edges.now[task]!) {
-      if (this.#edges.inLine[to] === 1 && this.few(to)) count++;
+      if (this.#edges.inLine[to] === 1) count += this.few(to) ? 1 : 0;
+      else if (this.#states.pending[to]! <= FEW_NEEDS) return URGENT;
     }
     return count;
-  }
-
-  /** Others wait that are never released behind it: a task that runs elsewhere and lacks few needs, or a loop. */
-  isUrgent(task: number): boolean {
-    if (this.#edges.closes[task]!.length > 0) return true;
-    for (const { to } of this.#edges.now[task]!) {
-      if (this.#edges.inLine[to] === 0 && this.#states.pending[to]! <= FEW_NEEDS) return true;
-    }
-    return false;
   }
 
   /** Whether a task can start as soon as all its needs on the lane have succeeded, and has one there. */

@@ -237,14 +237,15 @@ export class Schedule {
 
   #asDispatch(task: number): Dispatch {
     const attempt = this.#states.attempt[task]!;
+    const awaited = this.#ahead.awaited(task);
     return {
       task,
       iteration: this.#states.iteration[task]!,
       attempt,
       behind: this.#ahead.behind(task),
       few: this.#ahead.few(task),
-      awaited: this.#ahead.awaited(task),
-      urgent: this.#ahead.isUrgent(task),
+      awaited: Math.max(0, awaited),
+      urgent: awaited < 0,
       fatal: this.#edges.fatal[task] === 1 && this.#edges.closes[task]!.length === 0 &&
         this.#triesLeft(task) <= 0,
     };

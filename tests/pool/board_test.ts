@@ -246,7 +246,7 @@ class Bench {
     for (let told = worker.told[0]; told !== undefined; told = worker.told[0]) {
       const item = this.#board.get(told.seq);
       assert.ok(
-        item !== undefined && this.#board.claimedBy(worker.seat, told.seq),
+        item !== undefined && this.#board.claimed(worker.seat, told.seq) === item,
         "nobody knows what was told",
       );
       if (!this.#schedule.mayHaveBegun(item.task)) return false;
@@ -257,9 +257,7 @@ class Bench {
   }
 
   #settle(worker: Worker, item: LaneItem, { seq, outcome }: Told): void {
-    const passed = () => worker.current !== seq;
-    const succeeded = outcome === "succeeded";
-    this.#giveBack(this.#board.settle(seq, { succeeded, seat: worker.seat, passed }));
+    this.#giveBack(this.#board.settle(seq, outcome === "succeeded", worker));
     this.#outcome(item, outcome);
   }
 

@@ -50,9 +50,10 @@ import {
   UNCLAIMED,
   useOf,
 } from "./memory.ts";
-import { type Block, Payloads } from "./payloads.ts";
+import { Payloads } from "./payloads.ts";
 
 const NONE = -1;
+const NOTHING: LaneItem[] = [];
 
 /** What the executor keeps of a slot. */
 interface Slot {
@@ -61,7 +62,9 @@ interface Slot {
   item: LaneItem | undefined;
   ticket: number;
   open: boolean;
-  payload: Block | undefined;
+  /** The size of its payload's block, and where that begins; -1 for none. */
+  size: number;
+  from: number;
   /** Links that lead from it. */
   readonly links: number[];
   /** Its neighbours among what is open, in the order of their release. */
@@ -69,11 +72,17 @@ interface Slot {
   after: number;
 }
 
+/** A worker: its number among those that live, and the number of what it runs. */
+export interface Claimant {
+  readonly seat: number;
+  readonly current: number | undefined;
+}
+
 /** A slot whose attempt has settled while its worker was still at what follows from that. */
 interface Passing {
   readonly slot: number;
-  readonly seat: number;
-  passed(): boolean;
+  readonly seq: number;
+  readonly by: Claimant;
 }
 
 /** What hangs on the board. */
@@ -140,7 +149,10 @@ export class Board {
     for (; at < items.length; at++) {
       if (!this.#offer(items[at]!)) break;
     }
-    if (at > 0) this.stir();
+    if (at > 0) {
+      atoms.add(this.#cells, UNCLAIMED, at);
+      this.stir();
+    }
     return items.slice(at);
   }
 
@@ -184,11 +196,11 @@ export class Board {
     return slot?.ticket === ticketOfSeq(seq) ? slot.item : undefined;
   }
 
-  /** Whether a worker has claimed it. */
-  claimedBy(seat: number, seq: number): boolean {
+  /** One that a worker has claimed. */
+  claimed(seat: number, seq: number): LaneItem | undefined {
     const ticket = ticketOfSeq(seq);
     const state = atoms.load(this.#cells, placeOf(slotOf(ticket)) + STATE);
-    return this.get(seq) !== undefined && state === stateOf(ticket, Standing.claimed, seat);
+    return state === stateOf(ticket, Standing.claimed, seat) ? this.get(seq) : undefined;
   }
 
   /** All that a worker has claimed and that has not settled, by their numbers. */
@@ -196,7 +208,7 @@ export class Board {
     const found: number[] = [];
     for (let slot = this.#first; slot !== NONE; slot = this.#slots[slot]!.after) {
       const seq = seqOf(this.#slots[slot]!.ticket);
-      if (this.claimedBy(seat, seq)) found.push(seq);
+      if (this.claimed(seat, seq) !== undefined) found.push(seq);
     }
     return found;
   }
@@ -204,21 +216,14 @@ export class Board {
   /**
    * It has ended. After anything but a success what hangs behind it is taken back; returns that, the last first.
    *
-   * @param passed Whether its worker has gone on.
+   * @param by Who had claimed it: as long as that is at what follows from it, its slot is not used anew.
    */
-  settle(
-    seq: number,
-    { succeeded, seat, passed }: {
-      readonly succeeded: boolean;
-      readonly seat: number;
-      readonly passed: () => boolean;
-    },
-  ): LaneItem[] {
+  settle(seq: number, succeeded: boolean, by: Claimant): LaneItem[] {
     const number = slotOf(ticketOfSeq(seq));
-    const behind = succeeded ? [] : this.#takeBackBehind(number);
+    const behind = succeeded ? NOTHING : this.#takeBackBehind(number);
     this.#close(number);
-    if (passed()) this.#letGo(number);
-    else this.#passing.push({ slot: number, seat, passed });
+    if (by.current !== seq) this.#letGo(number);
+    else this.#passing.push({ slot: number, seq, by });
     return behind;
   }
 
@@ -239,10 +244,11 @@ export class Board {
    */
   bury(seat: number): LaneItem[] {
     const behind: number[] = [];
-    for (const { slot, seat: its } of this.#passing) if (its === seat) this.#collect(slot, behind);
+    const its = this.#passing.filter(({ by }) => by.seat === seat);
+    for (const { slot } of its) this.#collect(slot, behind);
     const taken = this.#takeBackAll(behind);
-    for (const { slot, seat: its } of this.#passing) if (its === seat) this.#letGo(slot);
-    this.#passing = this.#passing.filter(({ seat: its }) => its !== seat);
+    for (const { slot } of its) this.#letGo(slot);
+    this.#passing = this.#passing.filter(({ by }) => by.seat !== seat);
     for (let slot = this.#first; slot !== NONE; slot = this.#slots[slot]!.after) this.#showIfReady(slot);
     this.stir();
     return taken;
@@ -253,7 +259,7 @@ export class Board {
     if (this.#passing.length === 0) return;
     const left: Passing[] = [];
     for (const each of this.#passing) {
-      if (each.passed()) this.#letGo(each.slot);
+      if (each.by.current !== each.seq) this.#letGo(each.slot);
       else left.push(each);
     }
     this.#passing = left;
@@ -273,7 +279,6 @@ export class Board {
     this.#enlist(slot, number);
     if (item.task >= this.#ticketOf.length) this.#ticketOf = grown(this.#ticketOf, item.task);
     this.#ticketOf[item.task] = ticket + 1;
-    atoms.add(this.#cells, UNCLAIMED, 1);
     this.#link(ticket, item);
     return true;
   }
@@ -283,16 +288,18 @@ export class Board {
     const item = slot.item!;
     const cells = this.#cells;
     const at = placeOf(number);
-    const block = slot.payload = this.#payloads.put(item.payload);
+    const payloads = this.#payloads;
+    slot.size = payloads.put(item.payload);
+    slot.from = payloads.from;
     cells[at + HEAD] = 0;
     cells[at + TASK] = item.task;
     cells[at + ITERATION] = item.iteration;
     cells[at + ATTEMPT] = item.attempt;
     cells[at + FLAGS] = (item.urgent ? Flag.urgent : 0) | (item.fatal ? Flag.fatal : 0) |
-      (block === undefined ? Flag.bulky : 0);
+      (slot.size === NONE ? Flag.bulky : 0);
     cells[at + TIMEOUT] = Math.ceil(item.timeoutMs ?? 0);
-    cells[at + PAYLOAD_AT] = block?.from ?? 0;
-    cells[at + PAYLOAD_LENGTH] = block?.bytes ?? 0;
+    cells[at + PAYLOAD_AT] = payloads.from;
+    cells[at + PAYLOAD_LENGTH] = payloads.bytes;
     cells[at + RANK] = item.rank;
     cells[at + AWAITED] = item.awaited;
     // One more than it needs, until all its links are there.
@@ -410,8 +417,8 @@ export class Board {
     this.#size--;
     const { task } = slot.item!;
     if (this.#ticketOf[task] === slot.ticket + 1) this.#ticketOf[task] = 0;
-    if (slot.payload !== undefined) this.#payloads.giveBack(slot.payload);
-    slot.payload = undefined;
+    if (slot.size !== NONE) this.#payloads.giveBack(slot.from, slot.size);
+    slot.size = NONE;
   }
 
   /** Its slot, and the links that lead from it, are free. */
@@ -433,7 +440,7 @@ function grown(array: Int32Array, place: number): Int32Array {
 
 function emptySlot(): Slot {
   return {
-    ...{ use: 0, item: undefined, ticket: NONE, open: false, payload: undefined },
+    ...{ use: 0, item: undefined, ticket: NONE, open: false, size: NONE, from: 0 },
     ...{ links: [], before: NONE, after: NONE },
   };
 }
