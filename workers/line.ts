@@ -189,7 +189,7 @@ export class Line {
       outbox.ring();
       this.#quiet = 0;
     }
-    if (!stopped && this.#dozed < DOZES) {
+    if (!stopped && inbox.open && this.#dozed < DOZES) {
       this.#dozed++;
       if (this.#awaitsMore()) return true;
       nextTurn(() => this.#work());

@@ -92,19 +92,19 @@ export class Dealer {
   /** Workers that can help are let at the board; those that sleep are woken where something is left. */
   #wake(): void {
     const { crew, board } = this.#parts;
-    let open = 0;
-    for (const lane of crew.taking) if (lane.open) open++;
-    for (const lane of crew.taking) {
-      if (open >= board.size) break;
-      if (lane.open || !lane.warm) continue;
-      lane.open = true;
-      open++;
-    }
     let ready = board.ready;
+    // First those that are awake, then those that sleep, then those that have run nothing yet.
+    for (const lane of crew.taking) if (lane.open && !lane.sleeps && !lane.busy) ready--;
     for (const lane of crew.taking) {
       if (ready <= 0) return;
       if (!lane.open || !lane.sleeps) continue;
       lane.wake();
+      ready--;
+    }
+    for (const lane of crew.taking) {
+      if (ready <= 0) return;
+      if (lane.open || !lane.warm) continue;
+      lane.open = true;
       ready--;
     }
   }
