@@ -10,7 +10,7 @@ import type { Clock } from "../base/clock.ts";
 import type { ThreadEnd } from "../runtime/port.ts";
 import { type RunningOffer, WorkTime } from "./work_time.ts";
 import type { Board } from "./board/board.ts";
-import { type LaneItem, type LaneLine, type LaneOutcome, stampsOf } from "./attempt.ts";
+import { type Author, type LaneItem, type LaneLine, type LaneOutcome, stampsOf } from "./attempt.ts";
 import { Inquiry } from "./inquiry.ts";
 import { clip, ThreadLife } from "./thread_life.ts";
 import { Offers } from "./offers.ts";
@@ -44,7 +44,7 @@ export interface LaneListener {
 /** What a lane says of the attempts that it was offered. */
 export interface Given {
   /** Whether one of the last attempts that its worker claimed fits. */
-  given(fits: (item: LaneItem) => boolean): boolean;
+  given(fits: (author: Author) => boolean): boolean;
 }
 
 /** What a lane is made with. */
@@ -179,7 +179,7 @@ export class Lane {
     return { item, seq: seq!, since: this.#clock.ours(this.#offers.claimedAt) };
   }
 
-  given(fits: (item: LaneItem) => boolean): boolean {
+  given(fits: (author: Author) => boolean): boolean {
     const { running } = this;
     if (running !== undefined && fits(running.item)) return true;
     return this.#offers.given(fits) || this.#options.board.given(this.seat, fits);

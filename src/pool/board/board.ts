@@ -4,7 +4,7 @@
  * Invariant: each attempt that was hung up leaves once: settled, or taken back because it never began. Nothing that workers
  * write there is taken on trust: it is held to what is kept here.
  */
-import type { LaneItem } from "../attempt.ts";
+import type { Author, LaneItem } from "../attempt.ts";
 import { atoms } from "../ring/atoms.ts";
 import { Flag } from "../ring/inbox.ts";
 import {
@@ -55,21 +55,24 @@ import { Payloads } from "./payloads.ts";
 const NONE = -1;
 const NOTHING: LaneItem[] = [];
 
-/** What the executor keeps of a slot. */
-interface Slot {
-  use: number;
-  /** What hangs there, or did last: its code may still print. */
-  item: LaneItem | undefined;
-  ticket: number;
-  open: boolean;
-  /** The size of its payload's block, and where that begins; -1 for none. */
-  size: number;
-  from: number;
-  /** Links that lead from it. */
-  readonly links: number[];
+/** What the executor keeps of each slot, as plain arrays: to hang something up makes nothing that lives longer. */
+class Slots {
+  /** The last ticket; -1 before the first. */
+  readonly ticket: Int32Array = new Int32Array(SLOTS).fill(NONE);
+  /** What hangs there, while it is open. */
+  readonly items: (LaneItem | undefined)[] = new Array<LaneItem | undefined>(SLOTS).fill(undefined);
+  /** Of what hangs there, or did last: its code may still print. */
+  readonly task: Int32Array = new Int32Array(SLOTS);
+  readonly iteration: Int32Array = new Int32Array(SLOTS);
+  readonly attempt: Int32Array = new Int32Array(SLOTS);
+  /** The size of its payload's block, -1 for none, and where that begins. */
+  readonly size: Int32Array = new Int32Array(SLOTS);
+  readonly from: Int32Array = new Int32Array(SLOTS);
+  /** The first of the links that lead from it, and one more; 0 for none. */
+  readonly links: Int32Array = new Int32Array(SLOTS);
   /** Its neighbours among what is open, in the order of their release. */
-  before: number;
-  after: number;
+  readonly before: Int32Array = new Int32Array(SLOTS);
+  readonly after: Int32Array = new Int32Array(SLOTS);
 }
 
 /** A worker: its number among those that live, and the number of what it runs. */
@@ -89,12 +92,15 @@ interface Passing {
 export class Board {
   readonly #cells: Int32Array;
   readonly #payloads: Payloads;
-  readonly #slots: Slot[] = [];
+  readonly #slots: Slots = new Slots();
   /** Slots that are free, the one that is free for longest first; a ring. */
   readonly #free: Int32Array = Int32Array.from({ length: SLOTS }, (_, slot) => slot);
   #freeAt = 0;
   #freeCount: number = SLOTS;
-  readonly #freeLinks: number[] = Array.from({ length: LINKS }, (_, at) => LINKS - 1 - at);
+  /** By link: the next that leads from the same slot, or that is free as well, and one more; 0 for none. */
+  readonly #nextLink: Int32Array = Int32Array.from({ length: LINKS }, (_, at) => (at + 2) % (LINKS + 1));
+  #freeLink = 1;
+  #freeLinkCount: number = LINKS;
   /** By task: its ticket, if one is open, and one more; else 0. */
   #ticketOf: Int32Array = new Int32Array(1024);
   #passing: Passing[] = [];
@@ -134,7 +140,7 @@ export class Board {
 
   /** Links that are free. */
   get linkRoom(): number {
-    return this.#freeLinks.length;
+    return this.#freeLinkCount;
   }
 
   /** Workers are to wake the executor when no more than so many are unclaimed; -1: never. */
@@ -169,31 +175,35 @@ export class Board {
 
   /** One that hangs there, by its number on a lane. */
   get(seq: number): LaneItem | undefined {
-    const slot = this.#slots[slotOf(ticketOfSeq(seq))];
-    return slot?.open === true && slot.ticket === ticketOfSeq(seq) ? slot.item : undefined;
+    const ticket = ticketOfSeq(seq);
+    const slot = slotOf(ticket);
+    return this.#slots.ticket[slot] === ticket ? this.#slots.items[slot] : undefined;
   }
 
   /** Whether there was, or is, one with this number. */
   known(seq: number): boolean {
     const ticket = ticketOfSeq(seq);
-    const slot = this.#slots[slotOf(ticket)];
-    return ticket >= 0 && slot !== undefined && useOf(ticket) <= slot.use;
+    return ticket >= 0 && ticket <= this.#slots.ticket[slotOf(ticket)]!;
   }
 
   /** Whether one of those that a worker has claimed lately fits. */
-  given(seat: number, fits: (item: LaneItem) => boolean): boolean {
-    for (let number = 0; number < this.#slots.length; number++) {
-      const slot = this.#slots[number]!;
-      const claimed = stateOf(slot.ticket, Standing.claimed, seat);
-      if (atoms.load(this.#cells, placeOf(number) + STATE) === claimed && fits(slot.item!)) return true;
+  given(seat: number, fits: (author: Author) => boolean): boolean {
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const ticket = this.#slots.ticket[slot]!;
+      if (ticket === NONE) return false;
+      const claimed = stateOf(ticket, Standing.claimed, seat);
+      if (atoms.load(this.#cells, placeOf(slot) + STATE) === claimed && fits(this.#authorAt(slot))) {
+        return true;
+      }
     }
     return false;
   }
 
   /** Whose code prints under a number: nothing where it is so long ago that nobody knows. */
-  author(seq: number): LaneItem | undefined {
-    const slot = this.#slots[slotOf(ticketOfSeq(seq))];
-    return slot?.ticket === ticketOfSeq(seq) ? slot.item : undefined;
+  author(seq: number): Author | undefined {
+    const ticket = ticketOfSeq(seq);
+    const slot = slotOf(ticket);
+    return this.#slots.ticket[slot] === ticket ? this.#authorAt(slot) : undefined;
   }
 
   /** One that a worker has claimed. */
@@ -206,8 +216,8 @@ export class Board {
   /** All that a worker has claimed and that has not settled, by their numbers. */
   claims(seat: number): number[] {
     const found: number[] = [];
-    for (let slot = this.#first; slot !== NONE; slot = this.#slots[slot]!.after) {
-      const seq = seqOf(this.#slots[slot]!.ticket);
+    for (let slot = this.#first; slot !== NONE; slot = this.#slots.after[slot]!) {
+      const seq = seqOf(this.#slots.ticket[slot]!);
       if (this.claimed(seat, seq) !== undefined) found.push(seq);
     }
     return found;
@@ -219,11 +229,11 @@ export class Board {
    * @param by Who had claimed it: as long as that is at what follows from it, its slot is not used anew.
    */
   settle(seq: number, succeeded: boolean, by: Claimant): LaneItem[] {
-    const number = slotOf(ticketOfSeq(seq));
-    const behind = succeeded ? NOTHING : this.#takeBackBehind(number);
-    this.#close(number);
-    if (by.current !== seq) this.#letGo(number);
-    else this.#passing.push({ slot: number, seq, by });
+    const slot = slotOf(ticketOfSeq(seq));
+    const behind = succeeded ? NOTHING : this.#takeBackBehind(slot);
+    this.#close(slot);
+    if (by.current !== seq) this.#letGo(slot);
+    else this.#passing.push({ slot, seq, by });
     return behind;
   }
 
@@ -231,7 +241,7 @@ export class Board {
   takeAll(): LaneItem[] {
     const taken: LaneItem[] = [];
     for (let slot = this.#last; slot !== NONE;) {
-      const { before } = this.#slots[slot]!;
+      const before = this.#slots.before[slot]!;
       this.#takeBack(slot, taken);
       slot = before;
     }
@@ -249,7 +259,7 @@ export class Board {
     const taken = this.#takeBackAll(behind);
     for (const { slot } of its) this.#letGo(slot);
     this.#passing = this.#passing.filter(({ by }) => by.seat !== seat);
-    for (let slot = this.#first; slot !== NONE; slot = this.#slots[slot]!.after) this.#showIfReady(slot);
+    for (let slot = this.#first; slot !== NONE; slot = this.#slots.after[slot]!) this.#showIfReady(slot);
     this.stir();
     return taken;
   }
@@ -267,36 +277,38 @@ export class Board {
 
   #offer(item: LaneItem): boolean {
     const { behind } = item;
-    if (this.#freeCount === 0 || behind.length > Math.min(MAX_NEEDS, this.#freeLinks.length)) return false;
-    const number = this.#free[this.#freeAt]!;
+    if (this.#freeCount === 0 || behind.length > Math.min(MAX_NEEDS, this.#freeLinkCount)) return false;
+    const slot = this.#free[this.#freeAt]!;
     this.#freeAt = (this.#freeAt + 1) % SLOTS;
     this.#freeCount--;
-    const slot = this.#slots[number] ??= emptySlot();
-    const ticket = ticketOf(number, ++slot.use);
-    slot.ticket = ticket;
-    slot.item = item;
-    this.#write(slot, number);
-    this.#enlist(slot, number);
+    const before = this.#slots.ticket[slot]!;
+    const ticket = ticketOf(slot, before === NONE ? 0 : useOf(before) + 1);
+    this.#write(slot, ticket, item);
+    this.#enlist(slot, item);
     if (item.task >= this.#ticketOf.length) this.#ticketOf = grown(this.#ticketOf, item.task);
     this.#ticketOf[item.task] = ticket + 1;
     this.#link(ticket, item);
     return true;
   }
 
-  #write(slot: Slot, number: number): void {
-    const { ticket } = slot;
-    const item = slot.item!;
+  #write(slot: number, ticket: number, item: LaneItem): void {
+    const slots = this.#slots;
     const cells = this.#cells;
-    const at = placeOf(number);
+    const at = placeOf(slot);
     const payloads = this.#payloads;
-    slot.size = payloads.put(item.payload);
-    slot.from = payloads.from;
+    const size = payloads.put(item.payload);
+    slots.ticket[slot] = ticket;
+    slots.task[slot] = item.task;
+    slots.iteration[slot] = item.iteration;
+    slots.attempt[slot] = item.attempt;
+    slots.size[slot] = size;
+    slots.from[slot] = payloads.from;
     cells[at + HEAD] = 0;
     cells[at + TASK] = item.task;
     cells[at + ITERATION] = item.iteration;
     cells[at + ATTEMPT] = item.attempt;
     cells[at + FLAGS] = (item.urgent ? Flag.urgent : 0) | (item.fatal ? Flag.fatal : 0) |
-      (slot.size === NONE ? Flag.bulky : 0);
+      (size === NONE ? Flag.bulky : 0);
     cells[at + TIMEOUT] = Math.ceil(item.timeoutMs ?? 0);
     cells[at + PAYLOAD_AT] = payloads.from;
     cells[at + PAYLOAD_LENGTH] = payloads.bytes;
@@ -313,7 +325,7 @@ export class Board {
     let over = 1;
     for (const task of behind) {
       const need = this.#ticketOf[task]! - 1;
-      const link = this.#freeLinks.pop()!;
+      const link = this.#freeLink - 1;
       const at = linkPlace(link);
       cells[at + TO] = ticket;
       cells[at + FEW] = few ? 1 : 0;
@@ -323,11 +335,13 @@ export class Board {
         cells[at + NEXT] = before;
         if (before === CLOSED) {
           over++;
-          this.#freeLinks.push(link);
           break;
         }
         if (atoms.compareExchange(cells, head, before, link + 1) !== before) continue;
-        this.#slots[slotOf(need)]!.links.push(link);
+        this.#freeLink = this.#nextLink[link]!;
+        this.#freeLinkCount--;
+        this.#nextLink[link] = this.#slots.links[slotOf(need)]!;
+        this.#slots.links[slotOf(need)] = link + 1;
         break;
       }
     }
@@ -337,7 +351,7 @@ export class Board {
 
   /** Shows what is offered and waits for nothing; a worker that has it in hand may have died. */
   #showIfReady(slot: number): void {
-    const { ticket } = this.#slots[slot]!;
+    const ticket = this.#slots.ticket[slot]!;
     const at = placeOf(slot);
     const left = atoms.load(this.#cells, at + LEFT);
     if (!isLeftOf(left, ticket) || countIn(left) > 0) return;
@@ -345,25 +359,24 @@ export class Board {
   }
 
   /** Takes one back that has not begun; returns whether that was so. */
-  #takeBack(number: number, taken: LaneItem[]): boolean {
-    const slot = this.#slots[number]!;
-    const { ticket } = slot;
-    const at = placeOf(number);
+  #takeBack(slot: number, taken: LaneItem[]): boolean {
+    const ticket = this.#slots.ticket[slot]!;
+    const at = placeOf(slot);
     const offered = stateOf(ticket, Standing.offered);
     const revoked = stateOf(ticket, Standing.revoked);
     if (atoms.compareExchange(this.#cells, at + STATE, offered, revoked) !== offered) return false;
-    hide(this.#cells, number);
+    hide(this.#cells, slot);
     atoms.add(this.#cells, UNCLAIMED, -1);
-    taken.push(slot.item!);
-    this.#close(number);
+    taken.push(this.#slots.items[slot]!);
+    this.#close(slot);
     // Nobody has begun it, so that nobody walks what hangs behind it.
-    this.#letGo(number);
+    this.#letGo(slot);
     return true;
   }
 
-  #takeBackBehind(number: number): LaneItem[] {
+  #takeBackBehind(slot: number): LaneItem[] {
     const behind: number[] = [];
-    this.#collect(number, behind);
+    this.#collect(slot, behind);
     return this.#takeBackAll(behind);
   }
 
@@ -372,7 +385,7 @@ export class Board {
     const order = new Map<number, number>();
     let place = 0;
     if (tickets.length > 1) {
-      for (let slot = this.#first; slot !== NONE; slot = this.#slots[slot]!.after) order.set(slot, place++);
+      for (let slot = this.#first; slot !== NONE; slot = this.#slots.after[slot]!) order.set(slot, place++);
     }
     const taken: LaneItem[] = [];
     const slots = [...new Set(tickets.map(slotOf))].sort((a, b) => order.get(b)! - order.get(a)!);
@@ -381,14 +394,13 @@ export class Board {
   }
 
   /** Adds the tickets of all that hang behind an attempt. */
-  #collect(number: number, found: number[]): void {
+  #collect(slot: number, found: number[]): void {
     const seen = new Set(found);
-    const open = [number];
+    const open = [slot];
     for (let from = open.pop(); from !== undefined; from = open.pop()) {
-      for (const link of this.#slots[from]!.links) {
-        const ticket = this.#cells[linkPlace(link) + TO]!;
-        const slot = this.#slots[slotOf(ticket)]!;
-        if (!slot.open || slot.ticket !== ticket || seen.has(ticket)) continue;
+      for (let link = this.#slots.links[from]!; link !== 0; link = this.#nextLink[link - 1]!) {
+        const ticket = this.#cells[linkPlace(link - 1) + TO]!;
+        if (this.get(seqOf(ticket)) === undefined || seen.has(ticket)) continue;
         seen.add(ticket);
         found.push(ticket);
         open.push(slotOf(ticket));
@@ -396,38 +408,48 @@ export class Board {
     }
   }
 
-  #enlist(slot: Slot, number: number): void {
-    slot.open = true;
-    slot.before = this.#last;
-    slot.after = NONE;
-    if (this.#last === NONE) this.#first = number;
-    else this.#slots[this.#last]!.after = number;
-    this.#last = number;
+  #enlist(slot: number, item: LaneItem): void {
+    const { items, before, after } = this.#slots;
+    items[slot] = item;
+    before[slot] = this.#last;
+    after[slot] = NONE;
+    if (this.#last === NONE) this.#first = slot;
+    else after[this.#last] = slot;
+    this.#last = slot;
     this.#size++;
   }
 
   /** It is open no more. */
-  #close(number: number): void {
-    const slot = this.#slots[number]!;
-    slot.open = false;
-    if (slot.before === NONE) this.#first = slot.after;
-    else this.#slots[slot.before]!.after = slot.after;
-    if (slot.after === NONE) this.#last = slot.before;
-    else this.#slots[slot.after]!.before = slot.before;
+  #close(slot: number): void {
+    const { items, before, after, task, ticket, size, from } = this.#slots;
+    items[slot] = undefined;
+    if (before[slot] === NONE) this.#first = after[slot]!;
+    else after[before[slot]!] = after[slot]!;
+    if (after[slot] === NONE) this.#last = before[slot]!;
+    else before[after[slot]!] = before[slot]!;
     this.#size--;
-    const { task } = slot.item!;
-    if (this.#ticketOf[task] === slot.ticket + 1) this.#ticketOf[task] = 0;
-    if (slot.size !== NONE) this.#payloads.giveBack(slot.from, slot.size);
-    slot.size = NONE;
+    if (this.#ticketOf[task[slot]!] === ticket[slot]! + 1) this.#ticketOf[task[slot]!] = 0;
+    if (size[slot] !== NONE) this.#payloads.giveBack(from[slot]!, size[slot]!);
   }
 
   /** Its slot, and the links that lead from it, are free. */
-  #letGo(number: number): void {
-    const { links } = this.#slots[number]!;
-    for (const link of links) this.#freeLinks.push(link);
-    links.length = 0;
-    this.#free[(this.#freeAt + this.#freeCount) % SLOTS] = number;
+  #letGo(slot: number): void {
+    const { links } = this.#slots;
+    for (let link = links[slot]!; link !== 0;) {
+      const next = this.#nextLink[link - 1]!;
+      this.#nextLink[link - 1] = this.#freeLink;
+      this.#freeLink = link;
+      this.#freeLinkCount++;
+      link = next;
+    }
+    links[slot] = 0;
+    this.#free[(this.#freeAt + this.#freeCount) % SLOTS] = slot;
     this.#freeCount++;
+  }
+
+  #authorAt(slot: number): Author {
+    const { task, iteration, attempt } = this.#slots;
+    return { task: task[slot]!, iteration: iteration[slot]!, attempt: attempt[slot]! };
   }
 }
 
@@ -436,11 +458,4 @@ function grown(array: Int32Array, place: number): Int32Array {
   const larger = new Int32Array(Math.max(place + 1, 2 * array.length));
   larger.set(array);
   return larger;
-}
-
-function emptySlot(): Slot {
-  return {
-    ...{ use: 0, item: undefined, ticket: NONE, open: false, size: NONE, from: 0 },
-    ...{ links: [], before: NONE, after: NONE },
-  };
 }
