@@ -209,7 +209,8 @@ export class Line {
   #awaitsMore(): boolean {
     const { inbox, hand, looks } = this.#parts;
     const seen = hand.stirred;
-    for (let count = 0; count < looks; count++) if (hand.some || !inbox.empty) return true;
+    // Only after work: what has not come by then may take long.
+    for (let count = this.#dozed === 1 ? looks : 1; count > 0; count--) if (hand.some || !inbox.empty) return true;
     hand.doze(DOZE_MS, seen);
     return hand.some || !inbox.empty;
   }

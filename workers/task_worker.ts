@@ -25,7 +25,7 @@ import { provideOutrider } from "./provided.ts";
 import { Remote } from "./remote.ts";
 
 /** A microsecond or two. */
-const LOOKS = 50;
+const LOOKS = 4000;
 
 const data = host.startData as WorkerData;
 const outbox = new OutboxWriter(data.cells, data.outbox, () => host.post(BELL));
