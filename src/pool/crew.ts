@@ -59,8 +59,10 @@ export class Crew {
     return this.#options.pool.maxWorkers - this.#taking.size - this.#leaving.size;
   }
 
+  /** Whether some have something to do, or are to go when they have not. */
   get busy(): boolean {
-    for (const lane of this.lanes) if (lane.busy) return true;
+    if (this.#leaving.size > 0) return true;
+    for (const lane of this.#taking) if (lane.busy) return true;
     return false;
   }
 

@@ -324,7 +324,8 @@ export class Board {
     const cells = this.#cells;
     let over = 1;
     for (const task of behind) {
-      const need = this.#ticketOf[task]! - 1;
+      const need = (this.#ticketOf[task] ?? 0) - 1;
+      if (need === NONE) throw new Error(`Task ${task} does not hang on the board, and another waits for it there`);
       const link = this.#freeLink - 1;
       const at = linkPlace(link);
       cells[at + TO] = ticket;
