@@ -31,7 +31,7 @@ function mostAtOnce(plan: Plan, roll: Dice): number {
   for (let lane = 1;;) {
     while (schedule.readyCount > 0 || schedule.headAlone !== undefined) {
       const alone = schedule.takeAlone(++lane);
-      const taken = alone === undefined ? schedule.take(lane, { max: 1, ready: 1 }) : [alone];
+      const taken = alone === undefined ? schedule.release(lane, { max: 1, ready: 1 }) : [alone];
       running.push(...taken.map(({ task }) => task));
     }
     if (running.length === 0) return most;

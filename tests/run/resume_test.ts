@@ -60,7 +60,7 @@ function resumed(tasks: Tasks, events: readonly StateEvent[], from?: string) {
     valueOf: (name: string) => values.of(index(name)),
     outcomeOf: (name: string) => going.schedule.outcome(index(name)),
     ready: () =>
-      going.schedule.take(1, { max: 9, ready: 9 }).map(({ task, attempt }) =>
+      going.schedule.release(1, { max: 9, ready: 9 }).map(({ task, attempt }) =>
         `${plan.tasks[task]!.name} ${attempt}`
       ),
   };

@@ -63,27 +63,27 @@ const SHAPES: Readonly<Record<string, Shape>> = {
 
 function planOf({ needs, loops = [] }: ReturnType<Shape>): Plan {
   const run = { module: "data:text/javascript,", export: "x" };
-  // The first two are taken first, by the lanes that keep them.
+  // The first two are released first.
   const tasks = Object.fromEntries(
     needs.map((needs, at) => [name(at), { run, needs, ...(at < 2 ? { estimate: "1h" } : {}) }]),
   );
   return compile({ outrider: 1, name: "p", tasks, loops }, "file:///x/");
 }
 
-/** Runs a plan on four lanes; the first two keep their first attempt until nothing else is left. */
+/** Runs a plan by way of one board with room for a few; its first two tasks run until nothing else is left. */
 function carryOut(schedule: Schedule): void {
-  const lanes = Array.from({ length: 4 }, (): number[] => []);
+  const open = new Map<number, readonly number[]>();
   schedule.start();
   while (!schedule.ended) {
-    lanes.forEach((lane, id) => {
-      const last = lane.at(-1);
-      const taken = last === undefined
-        ? schedule.take(id, { max: 4, ready: 1 })
-        : schedule.extend(id, { last, max: 2 });
-      lane.push(...taken.map(({ task }) => task));
-    });
-    const busy = lanes.slice(2).some((lane) => lane.length > 0) ? lanes.slice(2) : lanes;
-    for (const lane of busy) if (lane.length > 0) schedule.settle(lane.shift()!, "succeeded");
+    const ready = Math.min(4, schedule.readyCount);
+    const max = ready + (open.size < 32 ? 4 : 0);
+    for (const { task, behind } of schedule.release(0, { max, ready })) open.set(task, behind);
+    const free = [...open].filter(([, behind]) => behind.every((need) => !open.has(need)));
+    const others = free.filter(([task]) => task > 1);
+    for (const [task] of (others.length > 0 ? others : free).slice(0, 4)) {
+      open.delete(task);
+      schedule.settle(task, "succeeded");
+    }
   }
 }
 

@@ -33,12 +33,11 @@ export class Example {
     if (schedule === undefined) this.tell(this.schedule.start());
   }
 
-  /** Takes what is ready for a lane, alone ones first; the line behind it too if `line` says so. */
-  take(lane = 1, { line = false }: { readonly line?: boolean } = {}): string[] {
+  /** Takes what is ready for a lane, alone ones first; all that may stand behind it too if `ahead` says so. */
+  take(lane = 1, { ahead = false }: { readonly ahead?: boolean } = {}): string[] {
     const alone = this.schedule.takeAlone(lane);
-    const dispatches = alone !== undefined
-      ? [alone]
-      : this.schedule.take(lane, line ? { max: 99, ready: 1 } : { max: 1, ready: 1 });
+    const max = ahead ? 99 : Math.min(1, this.schedule.readyCount);
+    const dispatches = alone !== undefined ? [alone] : this.schedule.release(lane, { max, ready: 1 });
     return dispatches.map(({ task, iteration, attempt }) => {
       const name = this.plan.tasks[task]!.name;
       return name + (iteration > 0 ? ` iteration ${iteration}` : "") +

@@ -171,8 +171,8 @@ test("flow: a sync point passes by itself, and is told with its iteration and as
   ];
   assert.deepEqual(schedule.start(), passed(0));
   assert.deepEqual([schedule.standing(s), schedule.outcome(s)], [Standing.settled, "succeeded"]);
-  assert.deepEqual(schedule.take(1, { max: 1, ready: 1 }), [
-    { task: a, iteration: 0, attempt: 1, follows: false, urgent: true, fatal: false },
+  assert.deepEqual(schedule.release(1, { max: 1, ready: 1 }), [
+    { task: a, iteration: 0, attempt: 1, behind: [], few: false, awaited: 0, urgent: true, fatal: false },
   ]);
   assert.deepEqual(schedule.settle(a, "succeeded"), passed(1));
   assert.equal(schedule.iteration(s), 1);
@@ -200,7 +200,7 @@ test("flow: what is ready stands where it runs: with others, alone, as a process
   assert.equal(schedule.takeAlone(1, 2), undefined);
   assert.equal(schedule.takeKept(1, of("python"))?.task, of("python"));
   assert.equal(schedule.takeAlone(1, 1)?.task, of("lossy"));
-  const count = (options: { max: number; ready: number }) => schedule.take(1, options).length;
+  const count = (options: { max: number; ready: number }) => schedule.release(1, options).length;
   assert.deepEqual([count({ max: 0, ready: 5 }), count({ max: 5, ready: 0 }), count({ max: 2, ready: 1 })], [
     ...[0, 0, 1],
   ]);
@@ -226,7 +226,8 @@ test("flow: where it stands is told of each task, and only what is dispatched ma
   run.settle("a");
   assert.deepEqual(seen(), [Standing.settled, Standing.ready, false]);
   assert.deepEqual(schedule.due(0), [], "no delay is left");
-  assert.deepEqual(schedule.extend(1, { last: 0, max: 9 }), []);
+  assert.deepEqual(schedule.release(1, { max: 9, ready: 0 }), [], "nothing stands behind another");
+  assert.ok(schedule.mayHaveBegun(0) && schedule.mayHaveBegun(1));
 });
 
 test("flow: as many tries as it may have, not counting those that were lost with their process", () => {

@@ -92,7 +92,7 @@ class Running {
 
   #take(): void {
     const taken = [
-      ...Array.from({ length: 100 }, () => this.#schedule.take(0, { max: 1, ready: 1 })).flat(),
+      ...this.#schedule.release(0, { max: this.#schedule.readyCount, ready: 100 }),
       ...Array.from({ length: 100 }, () => this.#schedule.takeAlone(0) ?? []).flat(),
     ];
     for (const { task, iteration, attempt } of taken) {
@@ -239,7 +239,7 @@ test("flow: a stop leaves what runs to end, skips the rest, and the run is cance
   const plan = edged({ edges: [{ from: "a", to: "b" }, { from: "b", to: "a", weak: true, times: 3 }] });
   const schedule = schedulerOf(plan);
   assert.deepEqual(schedule.start(), []);
-  assert.equal(schedule.take(1, { max: 5, ready: 5 }).length, 1);
+  assert.equal(schedule.release(1, { max: 5, ready: 5 }).length, 1);
   assert.deepEqual(schedule.stop("enough"), [{ type: "revoke", because: "enough" }]);
   const commands = schedule.settle(0, "succeeded");
   assert.deepEqual(commands.map((command) => command.type === "record" ? command.because : command.type), [
@@ -254,7 +254,7 @@ test("flow: tries, delays and what is given back count as everywhere", () => {
   const tasks = { a: { run: MODULE, retry: { attempts: 2 } }, b: { run: MODULE, allowFailure: true } };
   const schedule = schedulerOf(edged({ edges: [{ from: "a", to: "b" }] }, tasks));
   schedule.start();
-  const take = () => schedule.take(1, { max: 1, ready: 1 })[0];
+  const take = () => schedule.release(1, { max: 1, ready: 1 })[0];
   assert.equal(take()?.attempt, 1);
   schedule.giveBack(0);
   assert.equal(take()?.attempt, 1);

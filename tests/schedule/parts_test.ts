@@ -1,7 +1,8 @@
-/** Tests of the schedule's parts, each by itself: the order of what is ready, lanes, lines, edges, rounds and reasons. */
+/** Tests of the schedule's parts, each by itself: the order of what is ready, lanes, what is released, edges, rounds and reasons. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import test from "node:test";
+import type { Dispatch } from "../../src/schedule/command.ts";
 import { edgesOf } from "../../src/schedule/edges.ts";
 import { Lanes } from "../../src/schedule/lanes.ts";
 import { ReadyQueue } from "../../src/schedule/ready_queue.ts";
@@ -75,20 +76,13 @@ test("ready tasks: each is in the queue of its kind, and all end at once", () =>
 test("lanes: how many needs of a task are on a lane is never too many, and none is left when they are gone", () => {
   const plan = planOf({ a: {}, b: {}, c: { needs: ["a", "b"] }, d: { needs: ["c"] } });
   const lanes = new Lanes(edgesOf(plan).now);
+  assert.deepEqual([lanes.near(2, 7), lanes.near(0, 7)], [0, 0]);
   lanes.put(0, 7);
-  assert.deepEqual([lanes.has(0, 7), lanes.has(0, 8), lanes.near(2, 7), lanes.near(2, 8)], [
-    true,
-    false,
-    1,
-    0,
-  ]);
-  assert.ok(lanes.together(1, 2), "both are on none");
-  assert.ok(!lanes.together(0, 1));
+  assert.deepEqual([lanes.near(2, 7), lanes.near(2, 8)], [1, 0]);
   lanes.put(1, 7);
-  assert.ok(lanes.together(0, 1));
   assert.equal(lanes.near(2, 7), 2);
   lanes.takeOff(0);
-  assert.deepEqual([lanes.near(2, 7), lanes.has(0, 7)], [1, false]);
+  assert.equal(lanes.near(2, 7), 1);
   lanes.takeOff(1);
   assert.equal(lanes.near(2, 7), 0);
   // A lane that comes later counts anew; a need on another lane takes nothing off it.
@@ -100,109 +94,153 @@ test("lanes: how many needs of a task are on a lane is never too many, and none 
   assert.throws(() => lanes.takeOff(1), /Task 1 is not on a lane/);
 });
 
-test("lines: of what is taken for a lane, that follows which is there only because of the one before", () => {
-  const plan = planOf({
+/** What is released, each with what it stands behind: `b<a`. */
+function released(
+  run: Example,
+  lane: number,
+  options: { readonly max: number; readonly ready: number },
+): string[] {
+  const name = (task: number) => run.plan.tasks[task]!.name;
+  return run.schedule.release(lane, options).map(({ task, behind }) =>
+    [name(task), ...behind.map(name).toSorted()].join("<")
+  );
+}
+
+test("release: what is ready comes first by its rank, then what stands behind it, each after what it stands behind", () => {
+  const run = new Example(planOf({
     a: { estimate: "9s" },
     a2: { needs: ["a"] },
     a3: { needs: ["a2"] },
     b: { estimate: "5s" },
     c: { estimate: "3s" },
     c2: { needs: ["c"] },
-  });
-  const run = new Example(plan);
-  const taken = run.schedule.take(4, { max: 9, ready: 9 }).map(({ task, follows }) =>
-    `${plan.tasks[task]!.name} ${follows}`
-  );
-  assert.deepEqual(taken, ["a false", "a2 true", "a3 true", "b false", "c false", "c2 true"]);
-  assert.ok(run.schedule.extend(4, { last: run.index("c2"), max: 5 }).length === 0);
+    all: { needs: ["a3", "b", "c2"] },
+  }));
+  assert.deepEqual(released(run, 4, { max: 9, ready: 9 }), [
+    ...["a", "b", "c", "a2<a", "c2<c", "a3<a2", "all<a3<b<c2"],
+  ]);
+  assert.deepEqual(released(run, 4, { max: 9, ready: 9 }), []);
 });
 
-test("lines: as many as were asked for are taken, of those that are ready and in all", () => {
+test("release: as many as were asked for, of those that are ready and in all", () => {
   const plan = planOf({ a: {}, a2: { needs: ["a"] }, a3: { needs: ["a2"] }, b: {}, c: {} });
   const count = (max: number, ready: number) => {
-    const run = new Example(plan);
-    return run.schedule.take(1, { max, ready }).filter(({ follows }) => !follows).length * 10 +
-      new Example(plan).schedule.take(1, { max, ready }).length;
+    const taken = released(new Example(plan), 1, { max, ready });
+    return taken.filter((one) => !one.includes("<")).length * 10 + taken.length;
   };
   assert.deepEqual([count(9, 1), count(9, 2), count(2, 9), count(4, 9), count(9, 0), count(0, 9)], [
-    13,
-    24,
-    12,
-    24,
-    0,
-    0,
+    ...[13, 24, 22, 34, 0, 0],
   ]);
   const run = new Example(plan);
-  run.schedule.take(1, { max: 1, ready: 1 });
-  assert.deepEqual(
-    run.schedule.extend(1, { last: 0, max: 1 }).map(({ task, follows }) => [plan.tasks[task]!.name, follows]),
-    [["a2", true]],
-  );
-  assert.deepEqual(run.schedule.extend(2, { last: 0, max: 9 }), [], "it is on another lane");
+  assert.deepEqual(released(run, 1, { max: 1, ready: 1 }), ["a"]);
+  assert.deepEqual(released(run, 2, { max: 9, ready: 0 }), [], "it is on another lane");
 });
 
-test("lines: of several dependents the one with the longest way ahead follows, the others go elsewhere", () => {
+test("release: what was left off for want of room comes the next time, in the same order", () => {
+  const tasks = Object.fromEntries(
+    Array.from({ length: 7 }, (_, at) => [`w${at}`, { needs: ["a"], estimate: `${9 - at}s` }]),
+  );
+  const run = new Example(planOf({ a: {}, ...tasks, last: { needs: ["w6"] } }));
+  assert.deepEqual(released(run, 1, { max: 3, ready: 1 }), ["a", "w0<a", "w1<a"]);
+  assert.deepEqual(released(run, 1, { max: 2, ready: 1 }), ["w2<a", "w3<a"]);
+  assert.deepEqual(released(run, 1, { max: 9, ready: 1 }), ["w4<a", "w5<a", "w6<a", "last<w6"]);
+});
+
+test("release: what can't start when its needs on the board have succeeded does not stand behind them", () => {
   const run = new Example(planOf({
     a: {},
-    short: { needs: ["a"], estimate: "1s" },
-    long: { needs: ["a"], estimate: "9s" },
-    middle: { needs: ["a"], estimate: "5s" },
+    bad: { allowFailure: true, estimate: "9s" },
+    fresh: { fresh: true },
+    both: { needs: ["a", "bad"] },
+    any: { needs: ["a", "bad"], join: "any" },
+    far: { needs: ["a", "fresh"] },
   }));
-  assert.deepEqual(run.take(1, { line: true }), ["a", "long"]);
+  assert.deepEqual(run.take(2), ["fresh"]);
+  assert.deepEqual(released(run, 1, { max: 1, ready: 1 }), ["bad"]);
+  run.settle("bad", "failed");
+  assert.deepEqual(released(run, 1, { max: 9, ready: 9 }), ["a", "any<a"]);
+  run.settle("fresh");
+  assert.deepEqual(released(run, 1, { max: 9, ready: 9 }), [], "each was looked at once");
   run.settle("a");
-  assert.deepEqual(run.takeAll(), ["middle", "short"]);
-  const two = new Example(planOf({
-    a: {},
-    short: { needs: ["a"], estimate: "1s" },
-    long: { needs: ["a"], estimate: "9s" },
-  }));
-  assert.deepEqual(two.take(1, { line: true }), ["a", "long"]);
+  assert.deepEqual(run.takeAll(), ["far"]);
+  assert.deepEqual(run.told, ["both skipped: bad failed"]);
 });
 
-test("lines: no more than 16 dependents are looked at for one that goes on", () => {
-  const blocked = (count: number) => ({
-    a: {},
-    other: {},
-    ...Object.fromEntries(
-      Array.from({ length: count }, (_, at) => [`w${at}`, { needs: ["a", "other"], estimate: "1h" }]),
-    ),
-    free: { needs: ["a"] },
-  });
-  for (const [count, line] of [[15, true], [16, false]] as const) {
-    const plan = planOf(blocked(count));
-    const schedule = new Schedule(plan);
-    schedule.start();
-    const [first] = schedule.take(1, { max: 1, ready: 1 });
-    const other = first!.task === 0 ? first!.task : schedule.take(2, { max: 1, ready: 1 })[0]!.task;
-    assert.equal(other, 0);
-    const lane = first!.task === 0 ? 1 : 2;
-    assert.equal(schedule.extend(lane, { last: 0, max: 1 }).length === 1, line, `${count} before it`);
+test("release: what was given back stands behind its needs again as soon as those are released again", () => {
+  const run = new Example(planOf({ a: { retry: { attempts: 2 } }, b: { needs: ["a"] } }));
+  assert.deepEqual(released(run, 1, { max: 9, ready: 9 }), ["a", "b<a"]);
+  run.tell(run.schedule.giveBack(run.index("b")));
+  run.tell(run.schedule.giveBack(run.index("a")));
+  assert.deepEqual(released(run, 1, { max: 9, ready: 9 }), ["a", "b<a"]);
+  run.tell(run.schedule.giveBack(run.index("b")));
+  run.settle("a", "failed");
+  run.tell(run.schedule.due(run.index("a")));
+  assert.deepEqual(released(run, 1, { max: 9, ready: 9 }), ["a", "b<a"]);
+  assert.deepEqual(run.told, ["retry a after 1"]);
+});
+
+test("release: what is behind others may have begun when those have settled, also after a stop", () => {
+  const began = (stop: boolean) => {
+    const run = new Example(planOf({ a: {}, b: { needs: ["a"] }, c: { needs: ["b"] } }));
+    assert.deepEqual(run.take(1, { ahead: true }), ["a", "b", "c"]);
+    const seen = () => ["a", "b", "c"].map((name) => run.schedule.mayHaveBegun(run.index(name)));
+    const before = seen();
+    if (stop) run.tell(run.schedule.stop("enough"));
+    run.settle("a");
+    const after = seen();
+    run.settle("b");
+    return [before, after, seen()];
+  };
+  const expected = [[true, false, false], [true, true, false], [true, true, true]];
+  assert.deepEqual([began(false), began(true)], [expected, expected]);
+});
+
+/** The first dispatch of a task, when what is ready is released one by one. */
+function dispatchOf(plan: ReturnType<typeof planOf>, name: string): Dispatch {
+  const schedule = new Schedule(plan);
+  schedule.start();
+  for (;;) {
+    const [taken] = schedule.release(1, { max: 1, ready: 1 });
+    if (taken === undefined) return assert.fail(name);
+    if (plan.tasks[taken.task]!.name === name) return taken;
   }
-});
+}
 
-test("lines: an outcome is urgent where another lane, or a loop, waits for it and for few others", () => {
-  const urgent = (plan: ReturnType<typeof planOf>, name: string) => {
-    const schedule = new Schedule(plan);
-    schedule.start();
-    for (;;) {
-      const [taken] = schedule.take(1, { max: 1, ready: 1 });
-      if (taken === undefined) return assert.fail(name);
-      if (plan.tasks[taken.task]!.name === name) return taken.urgent;
-    }
-  };
-  const many = (count: number) => {
-    const sources = Array.from({ length: count }, (_, at) => `s${at}`);
-    return planOf({ ...Object.fromEntries(sources.map((name) => [name, {}])), all: { needs: sources } });
-  };
+/** A task that needs so many others, and what it is itself. */
+function manyTo(count: number, more: object = {}): ReturnType<typeof planOf> {
+  const sources = Array.from({ length: count }, (_, at) => `s${at}`);
+  return planOf({
+    ...Object.fromEntries(sources.map((name) => [name, {}])),
+    all: { needs: sources, ...more },
+  });
+}
+
+test("release: an outcome is urgent where a loop, or what never stands behind it, waits for it and for few others", () => {
+  const urgent = (plan: ReturnType<typeof planOf>, name: string) => dispatchOf(plan, name).urgent;
   assert.equal(urgent(planOf({ a: {} }), "a"), false);
-  assert.equal(urgent(planOf({ a: {}, b: { needs: ["a"] } }), "a"), true);
-  assert.equal(urgent(many(16), "s3"), true);
-  assert.equal(urgent(many(17), "s3"), false);
+  assert.equal(urgent(planOf({ a: {}, b: { needs: ["a"] } }), "a"), false, "it may stand behind it");
+  assert.equal(urgent(planOf({ a: {}, b: { needs: ["a"], fresh: true } }), "a"), true);
+  assert.equal(urgent(planOf({ a: {}, b: { needs: [{ task: "a", on: "failure" }] } }), "a"), true);
+  assert.equal(urgent(manyTo(16, { fresh: true }), "s3"), true);
+  assert.equal(urgent(manyTo(17, { fresh: true }), "s3"), false);
   const looped = planOf({ a: {} }, { loops: [{ from: "a", to: "a", times: 1 }] });
   assert.equal(urgent(looped, "a"), true);
 });
 
-test("edges: what has to be alone, stops the run or stands in a line is told of each task by itself", () => {
+test("release: an outcome is awaited by those of few needs that may stand behind it", () => {
+  const awaited = (plan: ReturnType<typeof planOf>, name: string) => dispatchOf(plan, name).awaited;
+  assert.equal(awaited(planOf({ a: {} }), "a"), 0);
+  assert.equal(awaited(planOf({ a: {}, b: { needs: ["a"] }, c: { needs: ["a"] } }), "a"), 2);
+  assert.equal(awaited(planOf({ a: {}, b: { needs: ["a"], fresh: true } }), "a"), 0, "that makes it urgent");
+  assert.deepEqual([awaited(manyTo(16), "s3"), awaited(manyTo(17), "s3")], [1, 0]);
+  const few = (count: number) => {
+    const taken = new Example(manyTo(count)).schedule.release(1, { max: 99, ready: 99 });
+    return [taken.at(-1)!.behind.length, taken.at(-1)!.few];
+  };
+  assert.deepEqual([few(16), few(17)], [[16, true], [17, false]]);
+});
+
+test("edges: what has to be alone, stops the run or may stand behind its needs is told of each task by itself", () => {
   const { alone, inLine, fatal } = edgesOf(planOf({
     a: {},
     fresh: { fresh: true },
@@ -331,17 +369,17 @@ test("stop: a run that gave up has failed, and one that was asked to stop is can
   assert.equal(ends("giveUp", "stop"), "end cancelled");
 });
 
-test("take: what has to be alone, and what runs in no worker, is taken by itself, and never in a line", () => {
+test("take: what has to be alone, and what runs in no worker, is taken by itself, and stands behind nothing", () => {
   const plan = planOf({ a: {}, alone: { fresh: true, needs: ["a"] }, b: { needs: ["alone"] } });
   const { schedule } = new Example(plan);
   assert.deepEqual([schedule.readyCount, schedule.readyAloneCount, schedule.headAlone], [1, 0, undefined]);
-  assert.equal(schedule.take(1, { max: 9, ready: 9 }).length, 1);
+  assert.equal(schedule.release(1, { max: 9, ready: 9 }).length, 1);
   schedule.settle(0, "succeeded");
   assert.deepEqual([schedule.readyCount, schedule.readyAloneCount, schedule.headAlone], [0, 1, 1]);
   assert.deepEqual(schedule.next(5), [1]);
   assert.equal(schedule.takeAlone(1, 2), undefined);
   assert.equal(schedule.takeAlone(1)?.task, 1);
-  assert.deepEqual(schedule.extend(1, { last: 1, max: 9 }), [], "nothing stands behind it");
+  assert.deepEqual(schedule.release(1, { max: 9, ready: 9 }), [], "nothing stands behind it");
   assert.equal(schedule.takeAlone(1), undefined);
 });
 
@@ -392,7 +430,7 @@ test("fatal: an attempt stops the run if it is the last of a task whose failure 
   const fatal = (task: object, more: object = {}, others: object = {}) => {
     const schedule = new Schedule(planOf({ a: task, ...others }, more));
     schedule.start();
-    return schedule.take(1, { max: 1, ready: 1 })[0]!.fatal;
+    return schedule.release(1, { max: 1, ready: 1 })[0]!.fatal;
   };
   assert.equal(fatal({}), true);
   assert.equal(fatal({ allowFailure: true }), false);
@@ -403,14 +441,14 @@ test("fatal: an attempt stops the run if it is the last of a task whose failure 
   assert.equal(fatal({}, {}, { b: { needs: ["a"] } }), true);
 });
 
-test("rerun: an attempt that was lost is on no lane any more, so that nothing stands in a line for it", () => {
+test("rerun: an attempt that was lost is on no lane any more, so that nothing stands behind it", () => {
   const plan = planOf({ a: {}, c: {}, b: { needs: ["a", "c"] } });
   const schedule = new Schedule(plan);
   schedule.start();
-  assert.deepEqual(schedule.take(1, { max: 1, ready: 1 }).map(({ task }) => task), [0]);
+  assert.deepEqual(schedule.release(1, { max: 1, ready: 1 }).map(({ task }) => task), [0]);
   schedule.rerun(0);
-  assert.deepEqual(schedule.take(2, { max: 1, ready: 1 }).map(({ task }) => task), [0]);
-  assert.deepEqual(schedule.take(1, { max: 9, ready: 1 }).map(({ task }) => task), [1]);
+  assert.deepEqual(schedule.release(2, { max: 1, ready: 1 }).map(({ task }) => task), [0]);
+  assert.deepEqual(schedule.release(1, { max: 9, ready: 1 }).map(({ task }) => task), [1]);
 });
 
 test("redispatch: a delay that a journal has passed by leads to nothing", () => {

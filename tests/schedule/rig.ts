@@ -1,7 +1,7 @@
 /**
- * A pool that decides everything at random: which lane takes what, when attempts begin and end and how, when the outcomes are
- * told, what is given back, which lane dies, when the run is asked to stop, when the process is killed and goes on from its
- * journal. It checks at each step what must hold then.
+ * A pool that decides everything at random: how much is released to the board, which worker takes what, when attempts begin
+ * and end and how, when the outcomes are told, what is given back, which worker dies, when the run is asked to stop, when the
+ * process is killed and goes on from its journal. It checks at each step what must hold then.
  */
 import assert from "node:assert/strict";
 import type { Outcome, RunState } from "../../src/model/outcome.ts";
@@ -27,22 +27,43 @@ export interface Perils {
   readonly kills?: number;
 }
 
-class RigLane {
-  readonly id: number;
-  /** Offered; the first one has begun if `began`. */
-  items: Dispatch[] = [];
-  began = false;
+/** An attempt that was released, or given to a worker alone. */
+class RigItem {
+  readonly dispatch: Dispatch;
+  /** What it waits for. */
+  readonly needs: readonly RigItem[];
+  begun = false;
+  /** How it ended, whether or not that is told. */
+  outcome: Ran | undefined;
+
+  constructor(dispatch: Dispatch, needs: readonly RigItem[]) {
+    this.dispatch = dispatch;
+    this.needs = needs;
+  }
+
+  get task(): number {
+    return this.dispatch.task;
+  }
+
+  /** Whether a worker may take it. */
+  get free(): boolean {
+    return !this.begun && this.needs.every(({ outcome }) => outcome === "succeeded");
+  }
+}
+
+class RigWorker {
+  /** Its lane, for what has to be alone. */
+  readonly lane: number;
+  /** What only this worker may take. */
+  alone: RigItem | undefined;
+  running: RigItem | undefined;
   /** Ended, and not yet told. */
-  outbox: { readonly dispatch: Dispatch; readonly outcome: Ran }[] = [];
+  outbox: RigItem[] = [];
   /** Waits after an outcome that was no success. */
   held = false;
 
-  constructor(id: number) {
-    this.id = id;
-  }
-
-  get untold(): Dispatch[] {
-    return [...this.outbox.map(({ dispatch }) => dispatch), ...this.items];
+  constructor(lane: number) {
+    this.lane = lane;
   }
 }
 
@@ -55,7 +76,11 @@ export interface Finished {
   readonly stoppedAt: number | undefined;
 }
 
-const LANES = 3;
+/** The lane of the board, from which every worker takes. */
+const BOARD = 0;
+const WORKERS = 3;
+/** With no more needs a task is awaited by whoever hears of their ends. */
+const FEW = 16;
 const MOST_STEPS = 50_000;
 /** Acts that lead nowhere by themselves end after so many, so that every run comes to its end. */
 const MOST_IDLE_ACTS = 150;
@@ -80,7 +105,9 @@ class Rig {
   readonly #roll: Dice;
   readonly #perils: Perils;
   #schedule: Scheduler;
-  #lanes: RigLane[] = [];
+  #workers: RigWorker[] = [];
+  /** What was released and has not been told of, in the order of its release. */
+  #board: RigItem[] = [];
   readonly #delays: Set<number> = new Set();
   /** The workers' own flag: set by a fatal failure before anybody is told. */
   #halted = false;
@@ -96,7 +123,7 @@ class Rig {
     this.#roll = roll;
     this.#perils = perils;
     this.#schedule = new Schedule(plan);
-    this.#lanes = freshLanes();
+    this.#workers = freshWorkers();
     this.#obey(this.#schedule.start());
     this.#takePicture();
   }
@@ -111,19 +138,21 @@ class Rig {
   #acts(): (() => void)[] {
     const schedule = this.#schedule;
     const acts: (() => void)[] = [];
-    for (const lane of this.#lanes) {
-      const alone = lane.untold.some(({ task }) => this.#alone(task));
-      if (lane.items.length > 0 && !lane.began && !lane.held && !this.#halted) {
-        acts.push(() => this.#begin(lane));
-      }
-      if (lane.began) acts.push(() => this.#finish(lane));
-      if (lane.outbox.length > 0) acts.push(() => this.#tell(lane));
-      if (schedule.readyCount > 0 && !alone) acts.push(() => this.#take(lane));
-      if (schedule.readyAloneCount > 0 && lane.untold.length === 0) acts.push(() => this.#takeAlone(lane));
-      if (this.#idleActs > MOST_IDLE_ACTS) continue;
-      if (lane.untold.length > 0) acts.push(() => this.#extend(lane));
-      if (lane.items.length > (lane.began ? 1 : 0)) acts.push(() => this.#giveBack(lane));
-      if (lane.began && this.#perils.deaths && this.#roll(4) === 0) acts.push(() => this.#die(lane));
+    if (schedule.readyCount > 0) acts.push(() => this.#release(1 + this.#roll(3)));
+    for (const worker of this.#workers) {
+      const { running, outbox, alone } = worker;
+      const idle = running === undefined && !worker.held && !this.#halted;
+      if (idle) { for (const item of this.#takable(worker)) acts.push(() => this.#begin(worker, item)); }
+      if (running !== undefined) acts.push(() => this.#finish(worker, running));
+      if (outbox.length > 0 && this.#isDue(outbox[0]!)) acts.push(() => this.#tell(worker));
+      if (schedule.readyAloneCount > 0 && alone === undefined) acts.push(() => this.#takeAlone(worker));
+      const dies = running !== undefined && this.#perils.deaths && this.#idleActs <= MOST_IDLE_ACTS;
+      if (dies && this.#roll(4) === 0) acts.push(() => this.#die(worker));
+    }
+    if (this.#idleActs <= MOST_IDLE_ACTS) {
+      if (this.#board.length > 0) acts.push(() => this.#release(0));
+      const unbegun = this.#board.filter(({ begun }) => !begun);
+      if (unbegun.length > 0) acts.push(() => this.#giveBackSome(unbegun));
     }
     for (const task of this.#delays) acts.push(() => this.#due(task));
     if (this.#perils.stops && this.stoppedAt === undefined && this.#roll(12) === 0) {
@@ -132,78 +161,123 @@ class Rig {
     return acts;
   }
 
-  #take(lane: RigLane): void {
-    this.#accept(
-      lane,
-      this.#schedule.take(lane.id, { max: 1 + this.#roll(5), ready: 1 + this.#roll(3) }),
-    );
+  /** What a worker may take: what is there for it alone, or else any of the board that waits for nothing. */
+  #takable({ alone }: RigWorker): readonly RigItem[] {
+    return alone !== undefined ? [alone] : this.#board.filter(({ free }) => free);
   }
 
-  #takeAlone(lane: RigLane): void {
-    this.#accept(lane, [this.#schedule.takeAlone(lane.id)!]);
+  /** An outcome is told when all is that it had to wait for. */
+  #isDue({ task, needs }: RigItem): boolean {
+    const due = this.#schedule.mayHaveBegun(task);
+    assert.equal(due, needs.every((need) => !this.#board.includes(need)));
+    return due;
   }
 
-  #extend(lane: RigLane): void {
-    this.#idleActs++;
-    const last = lane.untold.at(-1)!.task;
-    this.#accept(lane, this.#schedule.extend(lane.id, { last, max: 1 + this.#roll(3) }));
+  /** @param ready How many of those that are ready at most; what stands behind others comes with them. */
+  #release(ready: number): void {
+    if (ready === 0) this.#idleActs++;
+    const max = 1 + this.#roll(5);
+    const dispatches = this.#schedule.release(BOARD, { max, ready });
+    assert.ok(dispatches.length <= max);
+    assert.ok(dispatches.filter(({ behind }) => behind.length === 0).length <= ready);
+    for (const dispatch of dispatches) this.#board.push(this.#accept(dispatch));
   }
 
-  /** Nothing is dispatched after a stop, and a task stands in a line only behind its unsettled needs. */
-  #accept(lane: RigLane, dispatches: readonly Dispatch[]): void {
-    for (const dispatch of dispatches) {
-      assert.equal(this.stoppedAt, undefined, "dispatched after a stop");
-      const { task, iteration, attempt, follows } = dispatch;
-      if (this.#alone(task)) assert.deepEqual([follows, lane.untold.length], [false, 0]);
-      const before = new Set(lane.untold.map((one) => one.task));
-      const unsettled = this.#plan.tasks[task]!.needs.filter((need) => !this.#settled(need.task));
-      assert.ok(unsettled.every((need) => before.has(need.task)), "unsettled needs on another lane");
-      if (!follows) assert.equal(unsettled.length, 0);
-      this.journal.push({ task, iteration, attempt });
-      lane.items.push(dispatch);
-    }
+  #takeAlone(worker: RigWorker): void {
+    const dispatch = this.#schedule.takeAlone(worker.lane)!;
+    assert.ok(this.#alone(dispatch.task));
+    assert.deepEqual(dispatch.behind, []);
+    worker.alone = this.#accept(dispatch);
   }
 
-  /** What begins must be startable by the contract, with what is told and what this lane alone knows. */
-  #begin(lane: RigLane): void {
-    const { task, iteration, attempt } = lane.items[0]!;
-    const known = knownOf(this.journal);
-    const own = new Map(
-      lane.outbox.map(({ dispatch, outcome }) =>
-        [key(dispatch.task, dispatch.iteration, dispatch.attempt), outcome] as const
+  /** Nothing is dispatched after a stop, and a task stands behind just its unsettled needs, which hang on the board. */
+  #accept(dispatch: Dispatch): RigItem {
+    assert.equal(this.stoppedAt, undefined, "dispatched after a stop");
+    const { task, iteration, attempt, behind } = dispatch;
+    const needs = [...new Set(this.#plan.tasks[task]!.needs.map((need) => need.task))];
+    const unsettled = needs.filter((need) => !this.#settled(need));
+    assert.deepEqual([...behind].toSorted(), unsettled.toSorted());
+    if (behind.length > 0) assert.ok(!this.#alone(task));
+    this.journal.push({ task, iteration, attempt });
+    return new RigItem(
+      dispatch,
+      behind.map((need) =>
+        this.#board.find((item) => item.task === need) ?? assert.fail("a need that is not on the board")
       ),
     );
+  }
+
+  /** What begins must be startable by the contract, with what is told and how those have ended that it was hung behind. */
+  #begin(worker: RigWorker, item: RigItem): void {
+    const { task, iteration, attempt } = item.dispatch;
+    const known = knownOf(this.journal);
+    const own = new Map(
+      item.needs.map(({ dispatch: { task, iteration, attempt }, outcome }) =>
+        [key(task, iteration, attempt), outcome] as const
+      ),
+    );
+    // What those waited for that it waits for.
+    for (const need of item.needs) this.#addKnown(need, own);
     const { startable } = expected(this.#plan, (...at) => own.get(key(...at)) ?? known(...at));
     assert.ok(startable.has(key(task, iteration, attempt)), `${task} began before its needs were satisfied`);
     assert.equal(this.stoppedAt, undefined, "began after a stop");
-    lane.began = true;
+    item.begun = true;
+    worker.running = item;
+    if (worker.alone === item) worker.alone = undefined;
   }
 
-  #finish(lane: RigLane): void {
-    const dispatch = lane.items.shift()!;
-    const { task, iteration, attempt, fatal } = dispatch;
+  #addKnown({ needs }: RigItem, known: Map<string, Ran | undefined>): void {
+    for (const need of needs) {
+      const { task, iteration, attempt } = need.dispatch;
+      known.set(key(task, iteration, attempt), need.outcome);
+      this.#addKnown(need, known);
+    }
+  }
+
+  #finish(worker: RigWorker, item: RigItem): void {
+    const { task, iteration, attempt, fatal } = item.dispatch;
     const outcome = this.#perils.outcomeOf?.(task, iteration, attempt) ?? anOutcome(this.#roll);
-    lane.began = false;
-    lane.outbox.push({ dispatch, outcome });
-    if (outcome !== "succeeded") lane.held = true;
+    item.outcome = outcome;
+    worker.running = undefined;
+    worker.outbox.push(item);
+    if (outcome !== "succeeded") worker.held = true;
+    else this.#checkBell(item);
     if (fatal && outcome !== "succeeded" && outcome !== "cancelled") this.#halted = true;
   }
 
-  /** The pool reads an outcome. What stood behind anything but a success is given back, before or after. */
-  #tell(lane: RigLane): void {
-    const { dispatch, outcome } = lane.outbox.shift()!;
-    const last = lane.outbox.length === 0 && lane.held;
+  /** Of a success that nobody is told of at once, each task of few needs that waits for it hangs behind it already. */
+  #checkBell(item: RigItem): void {
+    const { task, urgent, awaited } = item.dispatch;
+    const behind = this.#board.filter(({ needs }) => needs.includes(item));
+    if (urgent || behind.filter(({ dispatch }) => dispatch.few).length < awaited) return;
+    if (this.#alone(task)) return;
+    for (const { index, needs } of this.#plan.tasks) {
+      if (needs.length > FEW || !needs.some((need) => need.task === task)) continue;
+      // Outside of a loop around the task it waits for the loop's end, which is urgent by itself.
+      if (this.#plan.loops.some(({ body }) => body.includes(task) && !body.includes(index))) continue;
+      assert.ok(behind.some((one) => one.task === index), `${index} waits, and nobody is told`);
+    }
+  }
+
+  /** The pool reads an outcome. What stands behind anything but a success is given back, before or after. */
+  #tell(worker: RigWorker): void {
+    const item = worker.outbox.shift()!;
+    const { dispatch, outcome } = item;
+    const behind = outcome === "succeeded" ? [] : this.#behind([item]);
     const first = this.#roll(2) === 0;
-    if (last && first) this.#giveBackAll(lane);
-    this.#settle(dispatch, outcome);
-    if (last && !first) this.#giveBackAll(lane);
-    if (last) lane.held = false;
+    if (first) this.#giveBack(behind);
+    this.#settle(item);
+    if (!first) this.#giveBack(behind);
+    if (outcome !== "succeeded") worker.held = false;
     if (dispatch.fatal && outcome !== "succeeded" && outcome !== "cancelled") {
       assert.notEqual(this.stoppedAt, undefined, "called fatal, and did not stop the run");
     }
   }
 
-  #settle({ task, iteration, attempt }: Dispatch, outcome: Ran): void {
+  #settle(item: RigItem): void {
+    const { dispatch: { task, iteration, attempt } } = item;
+    const outcome = item.outcome!;
+    this.#board = this.#board.filter((one) => one !== item);
     this.journal.push({ task, iteration, attempt, outcome });
     this.#watchStop(() => this.#schedule.settle(task, outcome));
   }
@@ -215,31 +289,74 @@ class Rig {
     this.#obey(commands);
   }
 
-  #giveBack(lane: RigLane): void {
+  /** Some that have not begun, with all that stands behind them. */
+  #giveBackSome(unbegun: readonly RigItem[]): void {
     this.#idleActs++;
-    const most = lane.items.length - (lane.began ? 1 : 0);
-    for (let count = 1 + this.#roll(most); count > 0; count--) {
-      this.#obey(this.#schedule.giveBack(lane.items.pop()!.task));
+    const roots = unbegun.filter(() => this.#roll(3) === 0);
+    this.#giveBack(this.#board.filter((item) => roots.includes(item) || this.#behind(roots).includes(item)));
+  }
+
+  /** All that stands behind these, in the order of its release. None of it has begun. */
+  #behind(roots: readonly RigItem[]): readonly RigItem[] {
+    const found = new Set<RigItem>();
+    // Whatever stands behind another was released after it.
+    for (const item of this.#board) {
+      if (item.needs.some((need) => roots.includes(need) || found.has(need))) found.add(item);
+    }
+    return [...found];
+  }
+
+  /** The last first. Those that were given back with others, by a stop, are there no more. */
+  #giveBack(items: readonly RigItem[]): void {
+    for (const item of [...items].reverse()) {
+      if (!this.#board.includes(item)) continue;
+      assert.ok(!item.begun, "given back after it began");
+      this.#board = this.#board.filter((one) => one !== item);
+      this.#obey(this.#schedule.giveBack(item.task));
     }
   }
 
-  #giveBackAll(lane: RigLane): void {
-    while (lane.items.length > (lane.began ? 1 : 0)) {
-      this.#obey(this.#schedule.giveBack(lane.items.pop()!.task));
+  #giveBackAll(): void {
+    for (const worker of this.#workers) {
+      const { alone } = worker;
+      worker.alone = undefined;
+      if (alone !== undefined) this.#obey(this.#schedule.giveBack(alone.task));
     }
+    this.#giveBack(this.#board.filter(({ begun }) => !begun));
   }
 
-  #die(lane: RigLane): void {
-    const running = lane.items[0]!;
-    while (lane.outbox.length > 0) {
-      const { dispatch, outcome } = lane.outbox.shift()!;
-      this.#settle(dispatch, outcome);
+  /** What it had told is read, and with it what others have told before; then what it ran has crashed. */
+  #die(worker: RigWorker): void {
+    this.#idleActs++;
+    const told = [...worker.outbox];
+    while (worker.outbox.length > 0) {
+      this.#tell(
+        this.#workers.find(({ outbox }) =>
+          outbox.length > 0 && this.#isDue(outbox[0]!) &&
+          (outbox === worker.outbox || !this.#isDue(worker.outbox[0]!))
+        )!,
+      );
     }
-    this.#giveBackAll(lane);
-    lane.items = [];
-    lane.began = false;
-    lane.held = false;
-    this.#settle(running, "crashed");
+    // It may not have counted down what waits for the last of them.
+    if (this.#roll(2) === 0) this.#giveBack(this.#behind(told).filter(({ begun }) => !begun));
+    const { running, alone } = worker;
+    worker.running = undefined;
+    worker.alone = undefined;
+    worker.held = false;
+    if (running !== undefined) this.#crash(running);
+    if (alone !== undefined) this.#obey(this.#schedule.giveBack(alone.task));
+  }
+
+  /** All that it waited for is told first. */
+  #crash(item: RigItem): void {
+    while (!this.#isDue(item)) {
+      this.#tell(this.#workers.find(({ outbox }) => outbox.length > 0 && this.#isDue(outbox[0]!))!);
+    }
+    item.outcome = "crashed";
+    const behind = this.#behind([item]);
+    if (this.#roll(2) === 0) this.#giveBack(behind);
+    this.#settle(item);
+    this.#giveBack(behind);
   }
 
   #due(task: number): void {
@@ -258,7 +375,8 @@ class Rig {
     const cut = this.#roll(3) === 0 ? this.journal.length : this.#roll(this.journal.length + 1);
     this.journal = this.journal.slice(0, cut);
     if (this.stoppedAt !== undefined && this.stoppedAt >= cut) this.stoppedAt = undefined;
-    this.#lanes = freshLanes();
+    this.#workers = freshWorkers();
+    this.#board = [];
     this.#delays.clear();
     this.#halted = false;
     this.state = undefined;
@@ -294,7 +412,7 @@ class Rig {
       else if (command.type === "revoke") {
         this.#halted = true;
         this.#delays.clear();
-        for (const lane of this.#lanes) this.#giveBackAll(lane);
+        this.#giveBackAll();
       } else this.state = command.state;
     }
   }
@@ -345,7 +463,7 @@ class Rig {
       let standing = schedule.standing(index);
       let attempt = schedule.attempt(index);
       let outcome = schedule.outcome(index);
-      // In a line: if the line is lost it is waiting again, or will not start any more.
+      // Behind others: if they are lost it is waiting again, or will not start any more.
       if (standing === Standing.dispatched && needs.some((need) => !this.#settled(need.task))) {
         standing = schedule.stopped === undefined ? Standing.waiting : Standing.settled;
         if (schedule.stopped !== undefined) outcome = "skipped";
@@ -377,8 +495,8 @@ const WORDS: Readonly<Record<string, string>> = {
   skipped: "was skipped",
 };
 
-function freshLanes(): RigLane[] {
-  return Array.from({ length: LANES }, (_, at) => new RigLane(at + 1));
+function freshWorkers(): RigWorker[] {
+  return Array.from({ length: WORKERS }, (_, at) => new RigWorker(at + 1));
 }
 
 function anOutcome(roll: Dice): Ran {

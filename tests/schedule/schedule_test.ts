@@ -223,7 +223,7 @@ test("each iteration has attempts of its own", () => {
   assert.equal(run.told.at(-1), "end failed");
 });
 
-test("a line holds what can follow on the same lane without asking, one of several siblings", () => {
+test("behind what is released stands all that waits for nothing else, each after what it needs", () => {
   const run = new Example(planOf({
     a: {},
     b: { needs: ["a"] },
@@ -232,26 +232,30 @@ test("a line holds what can follow on the same lane without asking, one of sever
     far: {},
     both: { needs: ["c", "far"] },
   }));
-  assert.deepEqual(run.take(1, { line: true }), ["a", "b", "c"]);
-  run.settle("a");
-  assert.deepEqual(run.takeAll().toSorted(), ["far", "other"]);
+  assert.deepEqual(run.take(1, { ahead: true }), ["a", "b", "c", "other"]);
+  assert.deepEqual(run.take(1, { ahead: true }), ["far", "both"]);
+  for (const name of ["a", "far", "b", "c"]) run.settle(name);
+  assert.deepEqual([run.takeAll(), run.told], [[], []]);
+  run.settle("both");
+  run.settle("other");
+  assert.deepEqual(run.told, ["end succeeded"]);
 });
 
-test("a task that waits for a failure, or wants to be alone, does not stand in a line", () => {
+test("a task that waits for a failure, or wants to be alone, does not stand behind what it needs", () => {
   const run = new Example(planOf({
     a: {},
     cure: { needs: [{ task: "a", on: "failure" }] },
     fresh: { needs: ["a"], fresh: true },
     once: { needs: ["a"], onLost: "fail" },
   }));
-  assert.deepEqual(run.take(1, { line: true }), ["a"]);
+  assert.deepEqual(run.take(1, { ahead: true }), ["a"]);
   run.settle("a");
   assert.deepEqual(run.takeAll().toSorted(), ["fresh", "once"]);
 });
 
 test("an attempt that is given back leaves no trace; if its needs have failed since, it is skipped", () => {
   const run = new Example(planOf({ a: { allowFailure: true }, b: { needs: ["a"] } }));
-  assert.deepEqual(run.take(1, { line: true }), ["a", "b"]);
+  assert.deepEqual(run.take(1, { ahead: true }), ["a", "b"]);
   run.settle("a", "failed");
   assert.deepEqual(run.told, []);
   run.tell(run.schedule.giveBack(run.index("b")));
@@ -265,14 +269,19 @@ test("the longest remaining path goes first", () => {
   assert.deepEqual(run.schedule.next(3).map((task) => run.plan.tasks[task]!.name), ["long", "path", "short"]);
 });
 
-test("a dispatch says whether others wait for it, and whether its failure would stop everything", () => {
+test("a dispatch says who waits for it, for whom it waits, and whether its failure would stop everything", () => {
   const run = new Example(
-    planOf({ a: {}, b: { needs: ["a"], retry: { attempts: 2 } }, c: { needs: ["a"] } }),
+    planOf({ a: {}, b: { needs: ["a"], retry: { attempts: 2 } }, c: { needs: ["a"], fresh: true } }),
   );
-  const [a] = run.schedule.take(1, { max: 1, ready: 1 });
-  assert.deepEqual([a!.urgent, a!.fatal, a!.follows], [true, true, false]);
-  const [b] = run.schedule.extend(1, { last: a!.task, max: 1 });
-  assert.deepEqual([b!.urgent, b!.fatal, b!.follows], [false, false, true]);
+  const [a, b] = run.schedule.release(1, { max: 9, ready: 1 });
+  assert.deepEqual(a, {
+    ...{ task: run.index("a"), iteration: 0, attempt: 1 },
+    ...{ behind: [], few: true, awaited: 1, urgent: true, fatal: true },
+  });
+  assert.deepEqual(b, {
+    ...{ task: run.index("b"), iteration: 0, attempt: 1 },
+    ...{ behind: [a!.task], few: true, awaited: 0, urgent: false, fatal: false },
+  });
 });
 
 test("settling what is on no lane is a defect, and says so", () => {
