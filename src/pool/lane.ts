@@ -291,7 +291,8 @@ export class Lane {
   /** The one whose outcome, or whose progress, may be told now. */
   #claimed(seq: number): LaneItem | undefined {
     if (seq < NO_NUMBER) return this.#options.board.claimed(this.seat, seq);
-    return this.#offers.claimed(seq) ? this.#offers.get(seq) : undefined;
+    const item = this.#offers.get(seq);
+    return item !== undefined && this.#offers.claimed(seq) ? item : undefined;
   }
 
   /** One of the board that its worker has claimed and neither runs nor has told of. */

@@ -6,13 +6,16 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { isPlainJson } from "../../src/base/json.ts";
+import { Board } from "../../src/pool/board/board.ts";
+import { Hand } from "../../src/pool/board/hand.ts";
 import { InboxReader } from "../../src/pool/ring/inbox.ts";
 import type { LaneItem, LaneLine, LaneOutcome } from "../../src/pool/attempt.ts";
 import { Lane } from "../../src/pool/lane.ts";
 import { OUTBOX_BYTES, OutboxWriter, RecordKind } from "../../src/pool/ring/outbox.ts";
 import { BELL, type WorkerData } from "../../src/pool/protocol.ts";
-import { haltCell, newSeat } from "../../src/pool/seat.ts";
+import { newSeat, newShared } from "../../src/pool/seat.ts";
 import { STRAY, type Thread, type ThreadEnd } from "../../src/runtime/port.ts";
+import { itemOf } from "./item.ts";
 
 /** Cells of the control array: the outbox's first, then the inbox's. */
 const Cell = {
@@ -31,7 +34,14 @@ class Rig {
   readonly data: WorkerData;
   readonly inbox: InboxReader;
   readonly outbox: OutboxWriter;
+  readonly board: Board;
+  readonly hand: Hand;
+  /** Another worker's, of which nothing is told. */
+  readonly other: Hand;
   readonly lane: Lane;
+  /** Whether all is known that had to end before an attempt of the board could begin. */
+  due = true;
+  onEarly = () => this.lane.refuse("it has told the outcome of an attempt that can't have begun");
   readonly sent: unknown[] = [];
   readonly settled: { readonly item: LaneItem; readonly outcome: LaneOutcome }[] = [];
   readonly lines: LaneLine[] = [];
@@ -56,19 +66,26 @@ class Rig {
       },
       ref() {},
     };
-    const seat = newSeat(1, { halt: haltCell(), clock: systemClock, start: () => thread });
+    const shared = newShared();
+    const seat = newSeat(1, { shared, seat: 1, clock: systemClock, start: () => thread });
     this.data = seat.data;
     this.inbox = new InboxReader(seat.data.inbox);
+    const board = this.board = new Board(shared.board);
+    this.hand = new Hand(shared.board, { seat: 1, own: this.inbox });
+    const others = { open: true, looks() {}, runs() {}, done() {} };
+    this.other = new Hand(shared.board, { seat: 2, own: others });
     this.outbox = new OutboxWriter(seat.data.cells, seat.data.outbox, () => this.#message(BELL));
     this.lane = new Lane({
-      seat,
+      ...{ seat, board },
       clock: systemClock,
       killGraceMs: 1_000,
       services: () => ({ get: (...args: unknown[]) => this.#called(args) }),
       listener: {
         began() {},
-        settled: (lane, item, outcome) => {
-          if (outcome.outcome !== "succeeded") this.taken.push(...lane.revoke());
+        due: () => this.due,
+        early: () => this.onEarly(),
+        settled: (lane, item, outcome, behind) => {
+          if (outcome.outcome !== "succeeded") this.taken.push(...behind, ...lane.revoke());
           this.settled.push({ item, outcome });
           if (outcome.outcome !== "succeeded") lane.release();
         },
@@ -98,19 +115,16 @@ class Rig {
     this.#heard.resolve();
   }
 
-  /** Offers so many attempts; each but the first follows the one before it if `follow`. */
-  offer(count: number, { timeoutMs, follow = false }: { timeoutMs?: number; follow?: boolean } = {}): void {
-    const items = Array.from({ length: count }, (_, task): LaneItem => ({
-      task,
-      iteration: 0,
-      attempt: 1,
-      urgent: false,
-      fatal: false,
-      follows: follow && task > 0,
-      timeoutMs,
-      payload: `{"s":0,"t":"t${task}"}`,
-    }));
-    assert.equal(this.lane.offer(items).length, 0);
+  /** Offers so many attempts. */
+  offer(count: number, { timeoutMs }: { timeoutMs?: number } = {}): void {
+    assert.equal(this.lane.offer(attempts(count, { timeoutMs })).length, 0);
+  }
+
+  /** Hangs so many attempts on the board: the first two wait for nothing, each other for the first. */
+  hang(count: number, { timeoutMs }: { timeoutMs?: number } = {}): void {
+    const items = attempts(count, { timeoutMs }).map((item, at) => at < 2 ? item : { ...item, behind: [0] });
+    assert.equal(this.board.offer(items).length, 0);
+    this.lane.open = true;
   }
 
   /** Claims the next offer, as the worker's program does. */
@@ -118,10 +132,15 @@ class Rig {
     return this.inbox.claim(Date.now())!.seq;
   }
 
-  tell(kind: number, fields: Partial<Parameters<OutboxWriter["write"]>[1]> = {}): void {
+  /** Claims what comes first on the board. */
+  takes(): number {
+    return this.hand.claim(Date.now())!.seq;
+  }
+
+  readonly tell = (kind: number, fields: Partial<Parameters<OutboxWriter["write"]>[1]> = {}): void => {
     const at = performance.timeOrigin + performance.now();
     this.outbox.write(kind, { a: 0, b: 0, c: 0, x: at, y: at, text: undefined, ...fields });
-  }
+  };
 
   cell(cell: number, value: number): void {
     Atomics.store(this.data.cells, cell, value);
@@ -145,6 +164,21 @@ class Rig {
     assert.equal(lost[0]!.outcome.reason, "lost");
     return lost[0]!.outcome.because ?? "";
   }
+}
+
+function attempts(count: number, { timeoutMs }: { timeoutMs: number | undefined }): LaneItem[] {
+  return Array.from(
+    { length: count },
+    (_, task) => itemOf(task, { timeoutMs, payload: `{"s":0,"t":"t${task}"}` }),
+  );
+}
+
+/** A lane whose worker runs the first of four attempts on the board; another worker has the second. */
+async function atBoard(): Promise<Rig & { readonly seq: number; readonly others: number }> {
+  const rig = await Rig.ready();
+  rig.hang(4);
+  const seq = rig.takes();
+  return Object.assign(rig, { seq, others: rig.other.claim(0)!.seq });
 }
 
 /** A lane whose worker runs the first of three attempts. */
@@ -244,7 +278,10 @@ const WRONG: Readonly<Record<string, readonly [(rig: Rig) => void, RegExp]>> = {
   "an attempt that is gone": [(rig) => rig.cell(Cell.current, 0), /without telling the outcome/],
   "another attempt that runs": [(rig) => rig.cell(Cell.current, 2), /without telling the outcome/],
   "an attempt to come that runs": [(rig) => rig.cell(Cell.current, 50), /claims that offer 50 of 3 runs/],
-  "a current below 0": [(rig) => rig.cell(Cell.current, -5), /claims that offer -5/],
+  "one of the board that is not there": [
+    (rig) => rig.cell(Cell.current, -5),
+    /without telling the outcome/,
+  ],
   "more offers than there were": [(rig) => rig.cell(Cell.tail, 1_000), /claims 1000 of 3 offers/],
   "fewer offers than before": [
     (rig) => {
@@ -252,6 +289,63 @@ const WRONG: Readonly<Record<string, readonly [(rig: Rig) => void, RegExp]>> = {
       rig.cell(Cell.tail, 0);
     },
     /claims 0 of 3 offers/,
+  ],
+};
+
+/** The same of what hangs on the board, where it runs the first of four attempts. */
+const WRONG_AT_BOARD: Readonly<
+  Record<string, readonly [(rig: Awaited<ReturnType<typeof atBoard>>) => void, RegExp]>
+> = {
+  "an outcome of an attempt that waits": [
+    ({ tell, seq }) => tell(RecordKind.outcome, { a: seq - 2 }),
+    /that it does not run/,
+  ],
+  "an outcome of another worker's attempt": [
+    ({ tell, others }) => tell(RecordKind.outcome, { a: others }),
+    /that it does not run/,
+  ],
+  "an outcome of no attempt": [
+    ({ tell }) => tell(RecordKind.outcome, { a: -70_000 }),
+    /that it does not run/,
+  ],
+  "an outcome of what hung there later": [
+    ({ tell, seq }) => tell(RecordKind.outcome, { a: seq - 1_024 }),
+    /that it does not run/,
+  ],
+  "an outcome of the least number": [
+    ({ tell }) => tell(RecordKind.outcome, { a: -(2 ** 31) }),
+    /that it does not run/,
+  ],
+  "an outcome that is not due": [
+    (rig) => {
+      rig.due = false;
+      rig.tell(RecordKind.outcome, { a: rig.seq });
+    },
+    /can't have begun/,
+  ],
+  "an outcome that there is not": [
+    ({ tell, seq }) => tell(RecordKind.outcome, { a: seq, b: 4 }),
+    /outcome that there is not/,
+  ],
+  "a value that is no JSON": [
+    ({ tell, seq }) => tell(RecordKind.outcome, { a: seq, text: "{" }),
+    /no JSON/,
+  ],
+  "progress of another's": [
+    ({ tell, others }) => tell(RecordKind.progress, { a: others, x: 0.5 }),
+    /that it does not run/,
+  ],
+  "a line of what never hung there": [
+    ({ tell, seq }) => tell(RecordKind.log, { a: seq - 1_024, y: 5, text: "" }),
+    /of a kind that there is not/,
+  ],
+  "a wish for another's text": [
+    ({ tell, others }) => tell(RecordKind.wants, { a: others }),
+    /asked for an attempt that it does not run/,
+  ],
+  "a wish for nobody's text": [
+    ({ tell }) => tell(RecordKind.wants, { a: -1 }),
+    /asked for an attempt that it does not run/,
   ],
 };
 
@@ -269,6 +363,54 @@ test("what can't be right in memory ends the thread, and only the attempt that r
     assert.equal(rig.settled[0]!.item.task, 0, what);
     assert.deepEqual([...rig.taken, ...rig.left ?? []].map(({ task }) => task), [2, 1], what);
   }
+});
+
+test("what can't be right about the board ends the thread, and only the attempt that runs has crashed", async () => {
+  for (const [what, [wrong, because]] of Object.entries(WRONG_AT_BOARD)) {
+    const rig = await atBoard();
+    wrong(rig);
+    assert.match(rig.refused(), because, what);
+    assert.deepEqual(rig.settled.map(({ item }) => item.task), [0], what);
+    assert.deepEqual(rig.taken.map(({ task }) => task), [3, 2], `${what}: what hung behind it is taken back`);
+    assert.deepEqual([rig.left, rig.board.size], [[], 1], what);
+    assert.ok(rig.board.claimedBy(2, rig.others), `${what}: another's attempt goes on`);
+  }
+});
+
+test("an outcome of the board is told once, and the text that did not fit is sent to who has claimed it", async () => {
+  const rig = await atBoard();
+  rig.tell(RecordKind.wants, { a: rig.seq });
+  rig.lane.drain();
+  assert.deepEqual(rig.sent.at(-1), { do: "payload", seq: rig.seq, text: '{"s":0,"t":"t0"}' });
+  rig.tell(RecordKind.log, { a: rig.seq, y: 5, text: "mine" });
+  rig.tell(RecordKind.outcome, { a: rig.seq, text: "1" });
+  rig.tell(RecordKind.log, { a: rig.seq, y: 5, text: "late" });
+  rig.tell(RecordKind.outcome, { a: rig.seq, text: "2" });
+  rig.lane.drain();
+  assert.ok(rig.terminated);
+  rig.ends();
+  assert.deepEqual(rig.settled.map(({ item, outcome }) => [item.task, outcome.value]), [[0, "1"]]);
+  assert.deepEqual(rig.lines.map(({ task, text }) => `${task} ${text}`), ["0 mine", "0 late"]);
+});
+
+test("an outcome that is not due yet is left where it is, with all that comes after it", async () => {
+  const rig = await Rig.ready();
+  rig.hang(4);
+  const early: number[] = [];
+  const seq = rig.takes();
+  rig.due = false;
+  rig.tell(RecordKind.log, { a: seq, y: 5, text: "before" });
+  rig.tell(RecordKind.outcome, { a: seq, text: "1" });
+  rig.tell(RecordKind.log, { a: seq, y: 5, text: "after" });
+  rig.onEarly = () => early.push(rig.lines.length);
+  rig.lane.drain();
+  rig.lane.drain();
+  assert.deepEqual([early, rig.lane.early, rig.settled.length], [[1, 1], true, 0]);
+  rig.due = true;
+  rig.lane.drain();
+  assert.deepEqual([rig.lane.early, rig.terminated, rig.settled.length], [false, false, 1]);
+  assert.deepEqual(rig.lines.map(({ text }) => text), ["before", "after"]);
+  rig.ends();
 });
 
 /** What comlink would obey, and what it would fall over. */
@@ -450,6 +592,13 @@ test("an attempt that is not claimed, or not known to who claimed it, does not w
   const asked = busy.sent.filter((message) => (message as { do?: string }).do === "answer");
   assert.ok(asked.length > 5 && asked.length < 15, `asked ${asked.length} times`);
   busy.ends();
+
+  const dropped = await atBoard();
+  dropped.inbox.done();
+  for (const at of [0, 5_000]) dropped.lane.inquire(at);
+  assert.equal(dropped.terminated, false);
+  dropped.lane.inquire(8_000);
+  assert.match(dropped.refused(), /takes no attempts/);
 });
 
 /** Numbers that look random and are the same each time. */
@@ -466,10 +615,12 @@ test("whatever lies in memory and comes by the port, each attempt is settled onc
   const roll = dice(seed);
   for (let round = 0; round < 400; round++) {
     const rig = await Rig.ready();
-    const follow = roll(2) === 0;
-    rig.offer(1 + roll(5), { follow, ...(roll(2) === 0 ? { timeoutMs: 60_000 } : {}) });
-    const count = rig.lane.outstanding;
-    if (roll(3) > 0) rig.claim();
+    const board = roll(2) === 0;
+    const some = 1 + roll(5);
+    const limit = roll(2) === 0 ? { timeoutMs: 60_000 } : {};
+    if (board) rig.hang(some, limit);
+    else rig.offer(some, limit);
+    if (roll(3) > 0) board ? rig.takes() : rig.claim();
     const ints = new Int32Array(rig.data.outbox);
     for (let harm = 0; harm < 1 + roll(6); harm++) {
       const value = [0, 1, -1, 40, 64, 2 ** 31 - 1, -(2 ** 31), roll(200), roll(1e9)][roll(9)]!;
@@ -477,7 +628,11 @@ test("whatever lies in memory and comes by the port, each attempt is settled onc
       if (what === 0) rig.cell(roll(8), value);
       else if (what === 1) new Int32Array(rig.data.inbox.slots)[roll(48)] = value;
       else if (what === 2) {
-        rig.tell(roll(10), { a: roll(6) - 1, b: roll(6) - 1, text: roll(2) === 0 ? "[1]" : undefined });
+        rig.tell(roll(11), {
+          a: board ? -2 - roll(6) : roll(6) - 1,
+          b: roll(6) - 1,
+          text: roll(2) === 0 ? "[1]" : undefined,
+        });
       } else if (what === 3) ints[roll(60)] = value;
       else if (what === 4) rig.says(MESSAGES[roll(MESSAGES.length)]);
       else if (roll(2) === 0) rig.lane.drain();
@@ -485,12 +640,11 @@ test("whatever lies in memory and comes by the port, each attempt is settled onc
     rig.lane.drain();
     rig.lane.abort("cancelled", "the test ends");
     rig.ends();
-    const told = [...rig.settled.map(({ item }) => item), ...rig.taken, ...rig.left ?? []].map(({ task }) =>
-      task
-    );
+    const back = [...rig.taken, ...rig.left ?? [], ...rig.board.takeAll()];
+    const told = [...rig.settled.map(({ item }) => item), ...back].map(({ task }) => task);
     assert.deepEqual(
       told.sort(),
-      Array.from({ length: count }, (_, at) => at),
+      Array.from({ length: some }, (_, at) => at),
       `seed ${seed}, round ${round}`,
     );
   }

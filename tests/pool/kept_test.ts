@@ -8,6 +8,7 @@ import { KeptLanes, type KeptSupply } from "../../src/pool/process/kept.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { withEntry } from "../fixtures/kinds/with_kinds.ts";
 import { HandClock } from "../store/hand_clock.ts";
+import { itemOf } from "./item.ts";
 import { type FakeGroup, Processless, settle } from "./processless.ts";
 
 const GROW_MS = 20, IDLE_MS = 10_000, GRACE_MS = 1_000;
@@ -46,8 +47,7 @@ class Supply implements KeptSupply {
   takeKept(_: number, head: number): { readonly item: LaneItem; readonly task: string } | undefined {
     const [{ name }] = this.ready.splice(head, 1) as [Work];
     if (this.fleeting) return undefined;
-    const item = { task: name.charCodeAt(0), iteration: 0, attempt: 1, urgent: true, fatal: false };
-    return { item: { ...item, follows: false, timeoutMs: undefined, payload: "{}" }, task: name };
+    return { item: itemOf(name.charCodeAt(0), { urgent: true }), task: name };
   }
 
   commit(): void {

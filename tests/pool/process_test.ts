@@ -5,13 +5,11 @@ import type { LaneItem, LaneOutcome } from "../../src/pool/attempt.ts";
 import type { Launch } from "../../src/pool/process/life.ts";
 import { TaskProcess } from "../../src/pool/process/process.ts";
 import { HandClock } from "../store/hand_clock.ts";
+import { itemOf } from "./item.ts";
 import { DIGITS, type FakeGroup, Processless, settle } from "./processless.ts";
 
 const GRACE_MS = 1_000, START_MS = 60_000;
-const ITEM: LaneItem = {
-  ...{ task: 3, iteration: 1, attempt: 2, urgent: false, fatal: false, follows: false },
-  ...{ timeoutMs: undefined, payload: '{"p":{}}' },
-};
+const ITEM: LaneItem = itemOf(3, { iteration: 1, attempt: 2, payload: '{"p":{}}' });
 const LAUNCH: Launch = {
   command: ["python", "-c", "x"],
   cwd: "/here",

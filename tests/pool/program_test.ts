@@ -5,6 +5,7 @@ import type { LaneItem, LaneOutcome } from "../../src/pool/attempt.ts";
 import { Program } from "../../src/pool/kinds/program.ts";
 import type { ProgramRuntime } from "../../src/pool/kinds/program_files.ts";
 import { HandClock } from "../store/hand_clock.ts";
+import { itemOf } from "./item.ts";
 import { type FakeGroup, Processless } from "./processless.ts";
 
 const GRACE_MS = 1_000;
@@ -81,10 +82,7 @@ async function started(
   });
   const program = new Program({
     ...{ lane: 4, killGraceMs: GRACE_MS, clock, mark: "the run's mark", environment: { A: "1", B: "1" } },
-    item: {
-      ...{ task: 3, iteration: 1, attempt: 2, urgent: false, fatal: false, follows: false },
-      ...{ timeoutMs: undefined, payload, ...item },
-    },
+    item: itemOf(3, { iteration: 1, attempt: 2, payload, ...item }),
     runtime: files.runtime(world),
     printed: ({ stream, level, text }) => void printed.push(`${stream}.${level} ${text}`),
     settled: (outcome) => void outcomes.push(outcome),
@@ -279,10 +277,9 @@ test("program: one that can't be started, or whose files can't be written, has f
     },
   };
   const payload = JSON.stringify({ r: { command: ["tool"] }, t: "name" });
-  const item = { task: 3, iteration: 0, attempt: 1, urgent: false, fatal: false, follows: false, payload };
   const program = new Program({
     ...{ lane: 4, killGraceMs: GRACE_MS, clock, mark: "", environment: {}, runtime, printed: () => {} },
-    ...{ item: { ...item, timeoutMs: 100 }, settled: (outcome: LaneOutcome) => void outcomes.push(outcome) },
+    ...{ item: itemOf(3, { payload, timeoutMs: 100 }), settled: (outcome: LaneOutcome) => void outcomes.push(outcome) },
   });
   await program.over;
   assert.deepEqual([outcomes[0]!.outcome, outcomes[0]!.error?.message], ["failed", "There is no tool"]);

@@ -31,6 +31,9 @@ function inbox() {
   return { memory, lane: new InboxWriter(memory), worker: new InboxReader(memory) };
 }
 
+/** A board with nothing on it. */
+const BARE = { some: false };
+
 function offer(task: number, payload: string | undefined = `${task}`): Offer {
   return { task, iteration: task + 1, attempt: task + 2, flags: 0, timeoutMs: task + 3, payload };
 }
@@ -150,13 +153,13 @@ test("inbox: a payload for which there is just room has it", () => {
 test("inbox: a worker that has said that it sleeps is woken by a message, once, and none that found something sleeps", () => {
   const { lane, worker } = inbox();
   assert.ok(!lane.mustWake());
-  assert.ok(worker.sleep());
+  assert.ok(worker.sleep(BARE));
   lane.offer(offer(0));
   assert.ok(lane.mustWake() && !lane.mustWake());
-  assert.ok(!worker.sleep(), "it sleeps though there is something");
+  assert.ok(!worker.sleep(BARE), "it sleeps though there is something");
   assert.ok(!lane.mustWake());
   worker.hold();
-  assert.ok(worker.held && worker.sleep(), "it is held: it has nothing to do but to be let go on");
+  assert.ok(worker.held && worker.sleep(BARE), "it is held: it has nothing to do but to be let go on");
   lane.release();
   assert.ok(!worker.held);
   assert.ok(lane.mustWake());
@@ -165,10 +168,7 @@ test("inbox: a worker that has said that it sleeps is woken by a message, once, 
 test("inbox: what a worker's cells claim is held to what can be", () => {
   const cells = { tail: 1, current: 4 };
   for (
-    const [cell, value] of [[cells.tail, 3], [cells.tail, -1], [cells.current, 4], [
-      cells.current,
-      -1,
-    ]] as const
+    const [cell, value] of [[cells.tail, 3], [cells.tail, -1], [cells.current, 4]] as const
   ) {
     const { memory, lane } = inbox();
     lane.offer(offer(0));
@@ -187,6 +187,30 @@ test("inbox: what a worker's cells claim is held to what can be", () => {
   memory.cells[cells.current] = 1;
   assert.equal(lane.look(), undefined);
   assert.match(lane.wrong!, /offer 1 of 2 runs/);
+});
+
+test("inbox: what is below an offer's number is of the board: that the worker looks there, or what it has from there", () => {
+  const { memory, lane, worker } = inbox();
+  assert.deepEqual([lane.busy, lane.current, worker.open, lane.open], [false, undefined, false, false]);
+  lane.open = true;
+  assert.ok(worker.open && lane.open);
+  worker.looks();
+  assert.deepEqual([lane.busy, lane.current, lane.look()], [true, undefined, undefined]);
+  worker.runs(-7, 5);
+  assert.deepEqual([lane.busy, lane.current, lane.look(), lane.claimedAt], [true, -7, -7, 5]);
+  worker.done();
+  assert.deepEqual([lane.busy, lane.look(), lane.wrong, memory.cells[5]], [false, undefined, undefined, 1]);
+  lane.open = false;
+  assert.ok(!worker.open);
+});
+
+test("inbox: a worker for which there is something on the board does not sleep", () => {
+  const { lane, worker } = inbox();
+  assert.ok(!worker.sleep({ some: true }));
+  assert.ok(!lane.sleeps && !lane.mustWake());
+  worker.hold();
+  assert.ok(worker.sleep({ some: true }), "it is held");
+  assert.ok(lane.sleeps && lane.mustWake() && !lane.sleeps);
 });
 
 function outbox(bell: () => void = () => {}) {

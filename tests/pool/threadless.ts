@@ -265,7 +265,8 @@ export class Threadless {
     };
     this.output = new Printer({ outbox: this.outbox, unfinished: new Unfinished(data.unfinished), now });
     const locals = new Locals();
-    const task = (name: string): AnyTask => (context) => world.options.task(this, name, context);
+    const task = (name: string): AnyTask => (context) =>
+      world.options.task(this, name, context as TaskContext);
     const inbox = new InboxReader(data.inbox);
     this.line = new Line({
       inbox,
@@ -296,7 +297,6 @@ export class Threadless {
     this.#turns.push(() => {
       const origin = world.clock.now() - now();
       this.outbox.write(RecordKind.clock, { a: 0, b: 0, c: 0, x: origin, y: now(), text: undefined });
-      this.line.wake();
       this.outbox.ring();
     });
   }
@@ -365,6 +365,8 @@ export class Threadless {
   #hear(message: unknown): void {
     if (typeof message === "number") this.line.wake();
     else if (typeof message === "object" && "do" in message!) this.line.obey(message as Control);
+    // Not before it is set up: what hangs on the board is there for whoever comes.
+    else if ((message as { path?: readonly string[] }).path?.[0] === "setup") this.line.wake();
   }
 }
 

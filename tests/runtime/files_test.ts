@@ -14,6 +14,7 @@ import { loadPlan } from "../../src/run/loading.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { ROOT, withFiles } from "../rig.ts";
 import { only, see } from "../run/rig.ts";
+import { itemOf } from "../pool/item.ts";
 
 test("files: a FIFO, a device, a folder and more than the bound are refused at once, in words", () =>
   withFiles({ text: "\uFEFFaé€😀", large: "" }, async (folder) => {
@@ -83,16 +84,10 @@ test("files: a program whose value does not come within its timeout is timed out
   new Program({
     clock: systemClock,
     lane: 1,
-    item: {
-      task: 0,
-      iteration: 0,
-      attempt: 1,
-      urgent: false,
-      fatal: false,
-      follows: false,
+    item: itemOf(0, {
       timeoutMs: 1_200,
       payload: JSON.stringify({ t: "t", r: { command: ["sh", "-c", 'echo 1 > "$OUTRIDER_OUTPUT"'] } }),
-    },
+    }),
     runtime: { ...runtime, readText: () => new Promise<string>(() => {}) },
     environment: { PATH: process.env["PATH"]! },
     killGraceMs: 10,

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { WorkerData } from "../../src/pool/protocol.ts";
+import { Hand } from "../../src/pool/board/hand.ts";
 import { Flag, type Offer } from "../../src/pool/ring/inbox.ts";
 import { atoms } from "../../src/pool/ring/atoms.ts";
 import { InboxWriter } from "../../src/pool/ring/inbox.ts";
 import { OutboxReader, OutboxWriter, RecordKind } from "../../src/pool/ring/outbox.ts";
 import { InboxReader } from "../../src/pool/ring/inbox.ts";
-import { haltCell, newSeat } from "../../src/pool/seat.ts";
+import { newSeat, newShared } from "../../src/pool/seat.ts";
 import { Unfinished } from "../../src/pool/unfinished.ts";
 import { Line } from "../../workers/line.ts";
 import { Locals } from "../../workers/locals.ts";
@@ -36,15 +37,17 @@ class Rig {
 
   constructor() {
     const { clock } = this;
-    this.data = newSeat(1, { halt: haltCell(), clock, start: () => undefined as never }).data;
+    this.data = newSeat(1, { shared: newShared(), seat: 1, clock, start: () => undefined as never }).data;
     this.inbox = new InboxWriter(this.data.inbox);
     this.outbox = new OutboxReader(this.data.cells, this.data.outbox);
     const outbox = new OutboxWriter(this.data.cells, this.data.outbox, () => void this.bells++);
     const now = () => clock.monotonic();
     const locals = new Locals();
     this.output = new Printer({ outbox, unfinished: new Unfinished(this.data.unfinished), now });
+    const inbox = new InboxReader(this.data.inbox);
     this.line = new Line({
-      inbox: new InboxReader(this.data.inbox),
+      inbox,
+      hand: new Hand(this.data.board, { seat: this.data.seat, own: inbox }),
       outbox,
       output: this.output,
       modules: {
@@ -61,6 +64,7 @@ class Rig {
       around: { local: (task: number) => locals.get(task) } as never,
       value: () => Promise.resolve(this.fetched.shift()),
       halt: this.data.halt,
+      looks: 2,
       now,
       isPromise: (value): value is Promise<unknown> => value instanceof Promise,
       nextTurn: (act) => void this.turns.push(act),
