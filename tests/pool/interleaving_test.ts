@@ -1,14 +1,17 @@
 /**
- * A lane and its worker's line under every order of steps that seeds come to: claim against revoke, offers against sleep,
- * outcomes against death, a deadline against the end. Each attempt is settled once or given back, never both, never neither.
+ * A lane, the board and its worker's line under every order of steps that seeds come to: claim against revoke, offers against
+ * sleep, a release against the end of what it stands behind, outcomes against death, a deadline against the end. Each attempt
+ * is settled once or given back, never both, never neither, and none begins before what it stands behind has succeeded.
  */
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { LaneItem, LaneOutcome } from "../../src/pool/attempt.ts";
+import { Board } from "../../src/pool/board/board.ts";
 import { Lane } from "../../src/pool/lane.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import type { Supply } from "../../src/pool/port.ts";
-import { haltCell, newSeat } from "../../src/pool/seat.ts";
+import { newSeat, newShared } from "../../src/pool/seat.ts";
+import { itemOf as plainItemOf } from "./item.ts";
 import { ROOMY, seeds, type Threadless, World } from "./threadless.ts";
 
 /** What tasks do, by the first letter of their name. */
@@ -40,6 +43,8 @@ const CHARACTERS = ["a", "é", "€", "😀"];
 /** An attempt: its name says what it does; each time that it is offered, it gets another number. */
 interface Told {
   readonly name: string;
+  /** The names of what it stands behind. */
+  readonly behind: readonly string[];
   state: "offered" | "given back" | "settled";
   outcome?: LaneOutcome;
 }
@@ -48,6 +53,9 @@ interface Told {
 class Ledger {
   readonly offers: Map<string, Told> = new Map();
   readonly ran: Set<string> = new Set();
+  threads: readonly Threadless[] = [];
+  /** By task: the name that it was offered by last. */
+  readonly #names: Map<number, string> = new Map();
   readonly #seed: number;
 
   constructor(seed: number) {
@@ -57,7 +65,9 @@ class Ledger {
   offered(item: LaneItem): void {
     const name = nameOf(item);
     this.is(!this.offers.has(name), `${name} was offered twice`);
-    this.offers.set(name, { name, state: "offered" });
+    this.#names.set(item.task, name);
+    const behind = item.behind.map((task) => this.#names.get(task)!);
+    this.offers.set(name, { name, behind, state: "offered" });
   }
 
   gaveBack(items: readonly LaneItem[]): void {
@@ -80,20 +90,31 @@ class Ledger {
 
   runs(name: string): void {
     this.is(!this.ran.has(name), `${name} ran twice`);
-    this.is(this.offers.get(name)?.state === "offered", `${name} ran, which is not offered`);
+    const told = this.offers.get(name);
+    this.is(told?.state === "offered", `${name} ran, which is not offered`);
+    for (const need of told!.behind) {
+      const written = this.threads.some((thread) => thread.written.includes(need));
+      this.is(written, `${name} ran before the outcome of ${need} was told`);
+    }
     this.ran.add(name);
   }
 
   /** Nothing is open any more, and what had been written before a thread died counts. */
-  closed(threads: readonly Threadless[]): void {
-    for (const name of threads.flatMap(({ written }) => written)) {
+  closed(): void {
+    for (const name of this.threads.flatMap(({ written }) => written)) {
       const { outcome } = this.offers.get(name)!;
       this.is(
         outcome !== undefined && outcome.outcome !== "crashed",
         `${name} told its outcome, which is lost`,
       );
     }
-    for (const { name, state } of this.offers.values()) this.is(state !== "offered", `${name} is lost`);
+    for (const { name, behind, state } of this.offers.values()) {
+      this.is(state !== "offered", `${name} is lost`);
+      for (const need of this.ran.has(name) ? behind : []) {
+        const came = this.offers.get(need)!.outcome?.outcome;
+        this.is(came === "succeeded", `${name} ran, and ${need}, behind which it stood, is ${came}`);
+      }
+    }
   }
 
   is(right: boolean, what: string): void {
@@ -112,25 +133,19 @@ function nameOf(item: LaneItem): string {
 }
 
 /** A made-up attempt. */
-function itemOf(world: World, { name, task, timeoutMs, follows = false, fatal = false }: {
+function itemOf(world: World, { name, task, ...more }: Partial<LaneItem> & {
   readonly name: string;
   readonly task: number;
-  readonly timeoutMs?: number | undefined;
-  readonly follows?: boolean;
-  readonly fatal?: boolean;
 }): LaneItem {
   const long = world.roll(12) === 0 ? 40_000 : world.roll(40) === 0 ? 6_000 : world.roll(40);
   const p = { text: CHARACTERS[world.roll(4)]!.repeat(long) };
-  return {
-    task,
-    iteration: 0,
-    attempt: 1,
+  const payload = JSON.stringify({ s: 0, t: name, p });
+  return plainItemOf(task, {
     urgent: world.roll(3) === 0,
-    fatal,
-    follows,
-    timeoutMs,
-    payload: JSON.stringify({ s: 0, t: name, p }),
-  };
+    rank: world.roll(50) * 1_000 + task,
+    payload,
+    ...more,
+  });
 }
 
 /** Goes on until nothing is left to do, or for so many steps. */
@@ -145,22 +160,40 @@ async function goOn(world: World, over: () => boolean): Promise<void> {
   }
 }
 
-/** One lane, offered and taken back from at random. */
+/** One lane and a board, offered and taken back from at random. */
 async function lane(seed: number, deaths: number): Promise<void> {
   const ledger = new Ledger(seed);
   using world: World = new World({ seed, deaths, task: task(() => world, (name) => ledger.runs(name)) });
+  ledger.threads = world.threads;
   const { clock, roll } = world;
-  const seat = newSeat(1, { halt: haltCell(), clock, start: world.start });
+  const shared = newShared();
+  const board = new Board(shared.board);
+  const seat = newSeat(1, { shared, seat: 1, clock, start: world.start });
+  /** What hangs on the board. */
+  const hung = new Map<number, LaneItem>();
   let left: readonly LaneItem[] | undefined;
+  const gaveBack = (items: readonly LaneItem[]) => {
+    ledger.gaveBack(items);
+    for (const { task } of items) {
+      hung.delete(task);
+      const first = [...hung.values()].find(({ behind }) => behind.includes(task));
+      ledger.is(first === undefined, `${task} is taken back before ${first?.task}, which stands behind it`);
+    }
+  };
   const lane = new Lane({
     seat,
+    board,
     clock,
     killGraceMs: 100,
     services: () => ({}),
     listener: {
       began() {},
-      settled(lane, item, outcome) {
-        if (outcome.outcome !== "succeeded") ledger.gaveBack(lane.revoke());
+      due: ({ behind }) => !behind.some((task) => hung.has(task)),
+      early: () => ledger.is(false, "what it told itself before is not read"),
+      settled(lane, item, outcome, behind) {
+        gaveBack(behind);
+        if (outcome.outcome !== "succeeded") gaveBack(lane.revoke());
+        hung.delete(item.task);
         ledger.settled(item, outcome);
         if (outcome.outcome !== "succeeded") lane.release();
       },
@@ -168,46 +201,78 @@ async function lane(seed: number, deaths: number): Promise<void> {
       progressed() {},
       told() {},
       ended(_, given) {
-        ledger.gaveBack(given);
+        gaveBack(given);
         left = given;
       },
     },
   });
+  world.outside(() => lane.setup({ run: "run", width: 1, sources: [] }));
   let count = 0;
-  const offer = () => {
-    if (count >= 60 || !lane.warm) return;
-    const items = Array.from({ length: 1 + roll(6) }, (_, at) =>
+  const some = () =>
+    Array.from({ length: 1 + roll(6) }, () =>
       itemOf(world, {
         name: `${KINDS[roll(KINDS.length)]}${++count}`,
         task: count,
         timeoutMs: roll(3) === 0 ? 20 + roll(200) : undefined,
-        follows: at > 0 && roll(2) === 0,
       }));
+  const offer = () => {
+    if (count >= 60 || !lane.warm) return;
+    const items = some();
     items.forEach((item) => ledger.offered(item));
     ledger.gaveBack(lane.offer(items));
+  };
+  const hang = () => {
+    if (count >= 60 || !lane.warm) return;
+    lane.open = true;
+    const items = some().map((item) => {
+      const hanging = [...hung.keys()];
+      const behind = roll(2) === 0
+        ? []
+        : [...new Set([0, 0, 0].flatMap(() => hanging[roll(hanging.length)] ?? []))];
+      const hanged = { ...item, behind, awaited: roll(3) };
+      hung.set(item.task, hanged);
+      ledger.offered(hanged);
+      return hanged;
+    });
+    gaveBack([...board.offer(items)].reverse());
+    if (lane.sleeps) lane.wake();
   };
   world.moves.push(
     offer,
     offer,
-    offer,
+    hang,
+    hang,
+    hang,
     () => void lane.drain(),
     () => void lane.drain(),
     () => roll(3) === 0 && ledger.gaveBack(lane.revoke()),
-    () => ledger.gaveBack(lane.revokeTail()),
+    () => roll(6) === 0 && gaveBack(board.takeAll()),
+    () => lane.open = roll(6) > 0,
     () => roll(10) === 0 && lane.abort("cancelled", "the test says so"),
     () => lane.inquire(clock.monotonic()),
   );
-  await goOn(world, () => left !== undefined || count >= 60 && lane.outstanding === 0);
+  const open = () => lane.outstanding + hung.size;
+  await goOn(world, () => left !== undefined || count >= 60 && open() === 0);
   // What is left has a time to end.
   world.moves.length = 0;
-  world.moves.push(() => lane.abort("cancelled", "the test ends"), () => void lane.drain());
-  await goOn(world, () => left !== undefined || lane.outstanding === 0);
+  world.moves.push(
+    () => lane.abort("cancelled", "the test ends"),
+    () => void lane.drain(),
+    () => {
+      lane.open = true;
+      lane.wake();
+    },
+  );
+  await goOn(world, () => left !== undefined || open() === 0);
+  if (left === undefined) ledger.is(open() === 0, `${open()} are never run`);
   world.outside(() => void lane.end());
   await goOn(world, () => left !== undefined);
+  gaveBack(board.takeAll());
   ledger.is(left !== undefined, "the thread did not end");
+  ledger.is(board.size === 0, `${board.size} still hang on the board`);
   ledger.is(lane.wrong === undefined || deaths > 0, `its program is refused: ${lane.wrong}`);
   ledger.is(world.failure === undefined, world.failure ?? "");
-  ledger.closed(world.threads);
+  ledger.closed();
   clock.advance(20);
   ledger.is(clock.timers === 0, `${clock.timers} timers are left`);
 }
@@ -273,12 +338,17 @@ class Chains implements Supply {
     return this.#ready(true)[0]?.alone;
   }
 
-  take(_lane: number, { max, ready }: { readonly max: number; readonly ready: number }): LaneItem[] {
-    const items: LaneItem[] = [];
-    for (const chain of this.#ready(false).slice(0, ready)) {
+  release({ max, ready }: { readonly max: number; readonly ready: number }): LaneItem[] {
+    const items = this.#ready(false).slice(0, Math.min(max, ready)).map((chain) => this.#item(chain));
+    for (const chain of this.halted ? [] : this.chains) {
+      if (chain.alone !== undefined || chain.next === chain.settled) continue;
       while (items.length < max && chain.next < chain.length) items.push(this.#item(chain));
     }
     return items;
+  }
+
+  mayHaveBegun(task: number): boolean {
+    return this.chains[Math.floor(task / 100)]!.settled >= task % 100;
   }
 
   takeAlone(): LaneItem | undefined {
@@ -292,14 +362,6 @@ class Chains implements Supply {
 
   takeKept(): undefined {
     return undefined;
-  }
-
-  extend(_lane: number, { last, max }: { readonly last: number; readonly max: number }): LaneItem[] {
-    const chain = this.chains[Math.floor(last / 100)]!;
-    const items: LaneItem[] = [];
-    if (this.halted || chain.alone || chain.next !== last % 100 + 1) return items;
-    while (items.length < max && chain.next < chain.length) items.push(this.#item(chain));
-    return items;
   }
 
   commit(): void {}
@@ -338,10 +400,12 @@ class Chains implements Supply {
 
   #item(chain: Chain): LaneItem {
     const { roll } = this.#world;
+    const task = this.chains.indexOf(chain) * 100 + chain.next;
     const item = itemOf(this.#world, {
       name: `${KINDS[roll(KINDS.length)]}${++this.#count}`,
-      task: this.chains.indexOf(chain) * 100 + chain.next,
-      follows: chain.next > chain.settled,
+      task,
+      behind: chain.next > chain.settled ? [task - 1] : [],
+      awaited: chain.next + 1 < chain.length ? 1 : 0,
       fatal: chain.fatal,
       timeoutMs: roll(3) === 0 ? 20 + roll(200) : undefined,
     });
@@ -360,6 +424,7 @@ async function pool(seed: number, deaths: number): Promise<void> {
     often: 60,
     task: task(() => world, (name) => ledger.runs(name)),
   });
+  ledger.threads = world.threads;
   const { clock, roll } = world;
   const chains = new Chains(world, ledger);
   const workers = 1 + roll(2);
@@ -406,7 +471,7 @@ async function pool(seed: number, deaths: number): Promise<void> {
   ledger.is(closed && world.threads.every(({ told }) => told), "a thread is left");
   ledger.is(pool.lanes.length === 0, `${pool.lanes.length} lanes are left`);
   ledger.is(world.failure === undefined, world.failure ?? "");
-  ledger.closed(world.threads);
+  ledger.closed();
   clock.advance(20);
   ledger.is(clock.timers === 0, `${clock.timers} timers are left`);
 }
