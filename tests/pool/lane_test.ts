@@ -2,14 +2,18 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { LaneItem, LaneOutcome } from "../../src/pool/attempt.ts";
+import { Board } from "../../src/pool/board/board.ts";
+import { Hand } from "../../src/pool/board/hand.ts";
+import { SLOTS as BOARD_SLOTS } from "../../src/pool/board/memory.ts";
 import { Lane } from "../../src/pool/lane.ts";
 import { BELL, WAKE, type WorkerData } from "../../src/pool/protocol.ts";
 import { InboxReader, SLOTS } from "../../src/pool/ring/inbox.ts";
 import { OutboxWriter, RecordKind } from "../../src/pool/ring/outbox.ts";
-import { haltCell, newSeat } from "../../src/pool/seat.ts";
+import { newSeat, newShared } from "../../src/pool/seat.ts";
 import { Unfinished } from "../../src/pool/unfinished.ts";
 import type { Thread, ThreadEnd } from "../../src/runtime/port.ts";
 import { HandClock } from "../store/hand_clock.ts";
+import { itemOf } from "./item.ts";
 
 const SUCCEEDED = 0, FAILED = 1, TIMED_OUT = 2, CANCELLED = 3;
 const GRACE_MS = 1_000, DEAF_MS = 400;
@@ -21,6 +25,8 @@ class Rig {
   readonly heard: string[] = [];
   readonly settled: (LaneOutcome & { readonly task: number })[] = [];
   readonly lines: string[] = [];
+  readonly board: Board;
+  readonly hand: Hand;
   readonly lane: Lane;
   readonly inbox: InboxReader;
   readonly outbox: OutboxWriter;
@@ -42,19 +48,23 @@ class Rig {
       ref() {},
     };
     const { clock } = this;
-    const seat = newSeat(1, { halt: haltCell(), clock, start: () => thread });
+    const shared = newShared();
+    const seat = newSeat(1, { shared, seat: 1, clock, start: () => thread });
     this.data = seat.data;
     this.inbox = new InboxReader(seat.data.inbox);
+    const board = this.board = new Board(shared.board);
+    this.hand = new Hand(shared.board, { seat: 1, own: this.inbox });
     this.outbox = new OutboxWriter(seat.data.cells, seat.data.outbox, () => this.#message(BELL));
     this.unfinished = new Unfinished(seat.data.unfinished);
     this.lane = new Lane({
-      seat,
-      clock,
-      killGraceMs,
+      ...{ seat, board, clock, killGraceMs },
       services: () => ({}),
       listener: {
         began: (_, { task }, since) => void this.heard.push(`began ${task} ${since - clock.stampOffset()}`),
-        settled: (lane, { task }, outcome) => {
+        due: () => true,
+        early() {},
+        settled: (lane, { task }, outcome, behind) => {
+          for (const { task } of behind) this.heard.push(`back ${task}`);
           this.heard.push(`${outcome.outcome} ${task}`);
           this.settled.push({ ...outcome, task });
           if (outcome.outcome === "succeeded") return;
@@ -76,21 +86,25 @@ class Rig {
   }
 
   item(task: number, more: Partial<LaneItem> = {}): LaneItem {
-    return {
-      task,
-      iteration: 0,
-      attempt: 1,
-      urgent: false,
-      fatal: false,
-      follows: false,
-      timeoutMs: undefined,
-      payload: `{"s":0,"t":"t${task}"}`,
-      ...more,
-    };
+    return itemOf(task, { payload: `{"s":0,"t":"t${task}"}`, ...more });
   }
 
   offer(count: number, more: Partial<LaneItem> = {}): void {
     assert.deepEqual(this.lane.offer(Array.from({ length: count }, (_, task) => this.item(task, more))), []);
+  }
+
+  /** Hangs attempts on the board: by task, what each stands behind. */
+  hang(behind: readonly (readonly number[])[], more: Partial<LaneItem> = {}): void {
+    const items = behind.map((needs, task) => this.item(task, { behind: needs, ...more }));
+    assert.deepEqual(this.board.offer(items), []);
+    this.lane.open = true;
+  }
+
+  /** Claims what comes first on the board and lets the lane see that. */
+  takes(): number {
+    const { seq } = this.hand.claim(this.clock.monotonic())!;
+    this.lane.drain();
+    return seq;
   }
 
   /** Claims the next one and lets the lane see that. */
@@ -328,15 +342,13 @@ test("lane: what ran when the thread ended has crashed by what ended it, and wha
 });
 
 test("lane: an attempt whose claim was cut short by the end of its thread has begun", () => {
-  for (const follows of [false, true]) {
-    const rig = new Rig();
-    rig.offer(2, { follows });
-    // The claim, and that it runs; not that it was passed.
-    new Int32Array(rig.data.inbox.slots)[0] = 2;
-    rig.data.inbox.cells[4] = 1;
-    rig.gone({ code: 1 });
-    assert.deepEqual(rig.settled.map(({ task, outcome }) => [task, outcome]), [[0, "crashed"]]);
-  }
+  const rig = new Rig();
+  rig.offer(2);
+  // The claim, and that it runs; not that it was passed.
+  new Int32Array(rig.data.inbox.slots)[0] = 2;
+  rig.data.inbox.cells[4] = 1;
+  rig.gone({ code: 1 });
+  assert.deepEqual(rig.settled.map(({ task, outcome }) => [task, outcome]), [[0, "crashed"]]);
   const claimed = new Rig();
   claimed.offer(2);
   // Only the claim: whether its code had begun nobody knows, so that it has not.
@@ -390,7 +402,6 @@ test("lane: offers beyond the room are returned, and large payloads go by messag
   assert.deepEqual(rig.lane.offer(items).map(({ task }) => task), [SLOTS, SLOTS + 1, SLOTS + 2]);
   assert.deepEqual(rig.lane.offer([items[0]!]).length, 1);
   assert.equal(rig.lane.outstanding, SLOTS);
-  assert.equal(rig.lane.last?.task, SLOTS - 1);
   rig.gone();
   const large = new Rig();
   const [small, bulky] = ["x".repeat(21_845), "x".repeat(21_846)];
@@ -434,37 +445,130 @@ test("lane: a worker that sleeps is woken by a message, once for what is offered
   rig.ends(0, SUCCEEDED);
   rig.claim();
   rig.ends(1, SUCCEEDED);
-  assert.ok(rig.inbox.sleep());
+  assert.ok(rig.inbox.sleep({ some: false }));
   rig.offer(3);
   assert.deepEqual(rig.sent, [WAKE]);
   rig.lane.wake();
-  assert.deepEqual(rig.sent, [WAKE, WAKE]);
+  assert.deepEqual(rig.sent, [WAKE], "it sleeps no more");
   rig.claim();
-  rig.inbox.sleep();
   rig.ends(2, FAILED);
-  // All were taken back, so that there is nothing to be woken for.
+  assert.ok(!rig.inbox.sleep({ some: false }), "what was taken back is to be passed");
   rig.lane.wake();
-  assert.deepEqual(rig.sent, [WAKE, WAKE]);
+  assert.deepEqual(rig.sent, [WAKE]);
   rig.gone();
 });
 
-test("lane: it tells the last independent attempts from the line behind them, and what could run elsewhere", () => {
+test("lane: what waits behind the one that runs could run elsewhere, and is taken back the last first", () => {
   const rig = new Rig();
-  rig.lane.offer([
-    rig.item(0),
-    rig.item(1, { follows: true }),
-    rig.item(2),
-    rig.item(3, { follows: true }),
-    rig.item(4, { follows: true }),
-  ]);
+  rig.offer(3);
   assert.ok(rig.lane.spare);
   rig.claim();
   assert.ok(rig.lane.spare);
-  assert.deepEqual(rig.lane.revokeTail().map(({ task }) => task), [4, 3, 2]);
-  assert.ok(!rig.lane.spare, "what follows the one that runs is its own");
-  assert.deepEqual(rig.lane.revokeTail().map(({ task }) => task), [1]);
-  assert.deepEqual(rig.lane.revokeTail(), []);
-  assert.equal(rig.lane.outstanding, 1);
+  assert.deepEqual(rig.lane.revoke().map(({ task }) => task), [2, 1]);
+  assert.ok(!rig.lane.spare);
+  assert.deepEqual([rig.lane.revoke(), rig.lane.outstanding], [[], 1]);
+  rig.gone();
+});
+
+test("lane: an attempt of the board has begun when it was claimed, has its deadline from then, and ends by it", () => {
+  const rig = new Rig();
+  assert.ok(!rig.lane.used && !rig.lane.open);
+  rig.hang([[], [0]], { timeoutMs: 300 });
+  assert.ok(rig.lane.used && rig.lane.open && !rig.lane.busy);
+  const since = rig.clock.monotonic();
+  const { seq } = rig.hand.claim(since)!;
+  rig.clock.skip(100);
+  rig.lane.drain();
+  assert.deepEqual(rig.heard, [`began 0 ${since}`]);
+  assert.deepEqual([rig.lane.running?.seq, rig.lane.running?.since], [seq, since]);
+  assert.deepEqual([rig.lane.outstanding, rig.lane.busy, rig.lane.spare], [0, true, false]);
+  assert.ok(rig.lane.given(({ task }) => task === 0) && !rig.lane.given(({ task }) => task === 1));
+  rig.clock.advance(200);
+  assert.deepEqual(rig.aborts, [{ do: "abort", seq, outcome: "timed_out" }]);
+  rig.tell(RecordKind.alive, { a: seq });
+  rig.tell(RecordKind.progress, { a: seq, x: 0.5 });
+  rig.ends(seq, TIMED_OUT);
+  assert.deepEqual(rig.heard.slice(1).filter((what) => what !== "told"), [
+    "progress 0 0.5 undefined",
+    "back 1",
+    "timed_out 0",
+  ]);
+  assert.equal(rig.settled[0]!.because, "it ran longer than its timeout of 300 ms");
+  assert.deepEqual([rig.clock.timers, rig.terminated, rig.board.size], [0, 0, 0]);
+  rig.gone();
+});
+
+test("lane: what ran of the board when the thread ended has crashed, and what hung behind it is taken back, the last first", () => {
+  const rig = new Rig();
+  rig.hang([[], [0], [], [1, 2], [0, 2]]);
+  rig.offer(1);
+  const seq = rig.takes();
+  rig.unfinished.add(1, seq, "half a line");
+  rig.gone({ code: 5 });
+  assert.deepEqual(rig.settled.map(({ task, outcome, because }) => [task, outcome, because]), [
+    [0, "crashed", "the thread ended with code 5"],
+  ]);
+  assert.deepEqual(rig.heard.slice(1), [
+    ...["back 4", "back 3", "back 1", "crashed 0", "back 0", "ended "],
+  ]);
+  assert.deepEqual(rig.lines, ["0 1 half a line"]);
+  assert.deepEqual(
+    [rig.board.size, rig.board.takeAll().map(({ task }) => task)],
+    [1, [2]],
+    "that is for others",
+  );
+});
+
+test("lane: what a worker that is gone may not have counted down is given back, and what it had in hand is for others", () => {
+  const rig = new Rig();
+  rig.hang([[], [0], [1], []]);
+  const seq = rig.takes();
+  // It tells the outcome, and does not come to what follows from it.
+  rig.tell(RecordKind.outcome, { a: seq, b: SUCCEEDED });
+  rig.lane.drain();
+  assert.deepEqual(rig.heard.at(-1), "succeeded 0");
+  rig.gone();
+  assert.equal(rig.heard.at(-1), "ended 2,1");
+  assert.equal(rig.board.ready, 1);
+  const done = new Rig();
+  done.hang([[], [0], [1]]);
+  const first = done.hand.claim(done.clock.monotonic())!;
+  done.tell(RecordKind.outcome, { a: first.seq, b: SUCCEEDED });
+  done.hand.finish(first, undefined);
+  done.inbox.done();
+  done.lane.drain();
+  assert.equal(done.board.ready, 0, "the next one is in its hand");
+  done.gone();
+  assert.deepEqual([done.heard.at(-1), done.board.ready, done.board.size], ["ended ", 1, 2]);
+});
+
+test("lane: the place of an attempt on the board is free again when its worker has gone on", () => {
+  const rig = new Rig();
+  rig.hang([[]]);
+  const { room } = rig.board;
+  assert.equal(room, BOARD_SLOTS - 1);
+  const claimed = rig.hand.claim(rig.clock.monotonic())!;
+  rig.tell(RecordKind.outcome, { a: claimed.seq, b: SUCCEEDED });
+  rig.lane.drain();
+  assert.deepEqual([rig.settled.length, rig.board.size, rig.board.room], [1, 0, room]);
+  rig.hand.finish(claimed, undefined);
+  rig.inbox.done();
+  rig.board.offer([]);
+  assert.equal(rig.board.room, BOARD_SLOTS);
+  rig.gone();
+});
+
+test("lane: a worker that sleeps is woken when the board is opened to it, and what is of it alone comes first", () => {
+  const rig = new Rig();
+  assert.ok(rig.inbox.sleep(rig.hand));
+  assert.ok(rig.lane.sleeps);
+  rig.hang([[], []]);
+  assert.deepEqual([rig.sent, rig.lane.sleeps], [[WAKE], false]);
+  rig.lane.open = false;
+  assert.deepEqual([rig.hand.some, rig.hand.claim(0), rig.lane.busy], [false, undefined, false]);
+  rig.lane.open = true;
+  assert.deepEqual([rig.hand.some, rig.sent.length], [true, 1]);
+  assert.ok(!rig.inbox.sleep(rig.hand), "there is something for it");
   rig.gone();
 });
 
