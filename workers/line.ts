@@ -7,7 +7,7 @@ import { PlainPromise, SafeMap, then } from "../src/base/primordials.ts";
 import { atoms } from "../src/pool/ring/atoms.ts";
 import { encode } from "../src/model/value.ts";
 import type { Hand } from "../src/pool/board/hand.ts";
-import { type Claimed, Flag, type InboxReader } from "../src/pool/ring/inbox.ts";
+import { type Claimed, type Elsewhere, Flag, type InboxReader } from "../src/pool/ring/inbox.ts";
 import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
 import { type AbortOutcome, type Control, TOLD_OUTCOMES } from "../src/pool/protocol.ts";
 import { scope } from "../src/runtime/scope.ts";
@@ -70,7 +70,7 @@ export interface WorkerParts {
 }
 
 /** Runs what its lane offers. */
-export class Line {
+export class Line implements Elsewhere {
   readonly #parts: WorkerParts;
   readonly #payloads: Map<number, string> = new SafeMap();
   /** A claimed attempt whose payload is on its way as a message. */
@@ -166,8 +166,17 @@ export class Line {
 
   /** Whether nothing is to be claimed now. */
   get #stopped(): boolean {
-    const { inbox, halt } = this.#parts;
-    return inbox.held || atoms.load(halt, 0) === 1;
+    return this.#parts.inbox.held || this.halted;
+  }
+
+  /** Whether nothing new may start anywhere. */
+  get halted(): boolean {
+    return atoms.load(this.#parts.halt, 0) === 1;
+  }
+
+  /** Whether there is something on the board. */
+  get some(): boolean {
+    return this.#parts.hand.some;
   }
 
   /** What its lane has offered to it alone comes before what is there for all. */
@@ -181,7 +190,7 @@ export class Line {
 
   /** There is nothing to do: whether it is to be looked again at once. Else whoever comes back later sees to it. */
   #rest(): boolean {
-    const { inbox, hand, outbox, halt, nextTurn } = this.#parts;
+    const { inbox, hand, outbox, nextTurn } = this.#parts;
     const stopped = this.#stopped;
     if (stopped) hand.leave();
     // What others are about to do may give it more: then it need not be known at once what it has done.
@@ -197,9 +206,9 @@ export class Line {
     }
     hand.sleeps(true);
     // `stopped` may be past: the lane may have let us go on, and offered, since it was read.
-    if (!inbox.sleep(hand)) {
+    if (!inbox.sleep(this)) {
       hand.sleeps(false);
-      if (atoms.load(halt, 0) !== 1) return true;
+      return true;
     }
     this.#active = false;
     return false;

@@ -6,6 +6,7 @@
 import type { LaneItem } from "./attempt.ts";
 import type { Board } from "./board/board.ts";
 import type { Crew } from "./crew.ts";
+import type { Halt } from "./halt.ts";
 import type { Lane } from "./lane.ts";
 import type { Pace } from "./pace.ts";
 import type { Supply } from "./port.ts";
@@ -19,6 +20,7 @@ const KEPT_FOR_READY = 256;
 export interface DealerParts {
   readonly crew: Crew;
   readonly board: Board;
+  readonly halt: Pick<Halt, "on">;
   readonly supply: Supply;
   readonly pace: Pace;
 }
@@ -91,7 +93,9 @@ export class Dealer {
 
   /** Workers that can help are let at the board; those that sleep are woken where something is left. */
   #wake(): void {
-    const { crew, board } = this.#parts;
+    const { crew, board, halt } = this.#parts;
+    // They would only say that they sleep again; who lifts the halt wakes them.
+    if (halt.on) return;
     let ready = board.ready;
     // First those that are awake, then those that sleep, then those that have run nothing yet.
     for (const lane of crew.taking) if (lane.open && !lane.sleeps && !lane.busy) ready--;

@@ -22,6 +22,11 @@ export class Halt {
     this.#clock = clock;
   }
 
+  /** Whether nothing is to start just now. */
+  get on(): boolean {
+    return atoms.load(this.cell, 0) === 1;
+  }
+
   /** Nothing is to start any more. */
   set(): void {
     this.#meant = true;
@@ -33,7 +38,7 @@ export class Halt {
    * that back after a while; returns whether it did.
    */
   lift(): boolean {
-    if (this.#meant || atoms.load(this.cell, 0) === 0) {
+    if (this.#meant || !this.on) {
       this.#since = undefined;
       return false;
     }

@@ -85,10 +85,11 @@ export class Pool implements LaneListener {
     const pace = new Pace();
     const timers = this.#timers;
     const board = this.#board;
+    const halt = this.#halt;
     this.#work = {
       supply,
       pace,
-      dealer: new Dealer({ crew, board, supply, pace }),
+      dealer: new Dealer({ crew, board, halt, supply, pace }),
       growth: new Growth({ crew, board, supply, pace, timers, capacity, workers, feed: () => this.feed() }),
     };
     crew.begin(setup);

@@ -445,14 +445,14 @@ test("lane: a worker that sleeps is woken by a message, once for what is offered
   rig.ends(0, SUCCEEDED);
   rig.claim();
   rig.ends(1, SUCCEEDED);
-  assert.ok(rig.inbox.sleep({ some: false }));
+  assert.ok(rig.inbox.sleep({ some: false, halted: false }));
   rig.offer(3);
   assert.deepEqual(rig.sent, [WAKE]);
   rig.lane.wake();
   assert.deepEqual(rig.sent, [WAKE], "it sleeps no more");
   rig.claim();
   rig.ends(2, FAILED);
-  assert.ok(!rig.inbox.sleep({ some: false }), "what was taken back is to be passed");
+  assert.ok(!rig.inbox.sleep({ some: false, halted: false }), "what was taken back is to be passed");
   rig.lane.wake();
   assert.deepEqual(rig.sent, [WAKE]);
   rig.gone();
@@ -560,7 +560,7 @@ test("lane: the place of an attempt on the board is free again when its worker h
 
 test("lane: a worker that sleeps is woken when the board is opened to it, and what is of it alone comes first", () => {
   const rig = new Rig();
-  assert.ok(rig.inbox.sleep(rig.hand));
+  assert.ok(rig.inbox.sleep({ some: rig.hand.some, halted: false }));
   assert.ok(rig.lane.sleeps);
   rig.hang([[], []]);
   assert.deepEqual([rig.sent, rig.lane.sleeps], [[WAKE], false]);
@@ -568,7 +568,7 @@ test("lane: a worker that sleeps is woken when the board is opened to it, and wh
   assert.deepEqual([rig.hand.some, rig.hand.claim(0), rig.lane.busy], [false, undefined, false]);
   rig.lane.open = true;
   assert.deepEqual([rig.hand.some, rig.sent.length], [true, 1]);
-  assert.ok(!rig.inbox.sleep(rig.hand), "there is something for it");
+  assert.ok(!rig.inbox.sleep({ some: rig.hand.some, halted: false }), "there is something for it");
   rig.gone();
 });
 

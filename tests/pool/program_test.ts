@@ -279,7 +279,10 @@ test("program: one that can't be started, or whose files can't be written, has f
   const payload = JSON.stringify({ r: { command: ["tool"] }, t: "name" });
   const program = new Program({
     ...{ lane: 4, killGraceMs: GRACE_MS, clock, mark: "", environment: {}, runtime, printed: () => {} },
-    ...{ item: itemOf(3, { payload, timeoutMs: 100 }), settled: (outcome: LaneOutcome) => void outcomes.push(outcome) },
+    ...{
+      item: itemOf(3, { payload, timeoutMs: 100 }),
+      settled: (outcome: LaneOutcome) => void outcomes.push(outcome),
+    },
   });
   await program.over;
   assert.deepEqual([outcomes[0]!.outcome, outcomes[0]!.error?.message], ["failed", "There is no tool"]);

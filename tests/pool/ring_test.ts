@@ -32,7 +32,7 @@ function inbox() {
 }
 
 /** A board with nothing on it. */
-const BARE = { some: false };
+const BARE = { some: false, halted: false };
 
 function offer(task: number, payload: string | undefined = `${task}`): Offer {
   return { task, iteration: task + 1, attempt: task + 2, flags: 0, timeoutMs: task + 3, payload };
@@ -206,11 +206,15 @@ test("inbox: what is below an offer's number is of the board: that the worker lo
 
 test("inbox: a worker for which there is something on the board does not sleep", () => {
   const { lane, worker } = inbox();
-  assert.ok(!worker.sleep({ some: true }));
+  assert.ok(!worker.sleep({ ...BARE, some: true }));
   assert.ok(!lane.sleeps && !lane.mustWake());
   worker.hold();
-  assert.ok(worker.sleep({ some: true }), "it is held");
+  assert.ok(worker.sleep({ ...BARE, some: true }), "it is held");
   assert.ok(lane.sleeps && lane.mustWake() && !lane.sleeps);
+  lane.release();
+  lane.offer(offer(0));
+  assert.ok(worker.sleep({ some: true, halted: true }), "nothing is to start");
+  assert.ok(lane.sleeps && lane.mustWake());
 });
 
 function outbox(bell: () => void = () => {}) {

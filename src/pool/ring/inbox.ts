@@ -238,6 +238,14 @@ export class InboxWriter {
   }
 }
 
+/** What decides beside the inbox whether there is something to do; asked once it is said that a message is needed. */
+export interface Elsewhere {
+  /** Whether there is something on the board. */
+  readonly some: boolean;
+  /** Whether nothing is to start. */
+  readonly halted: boolean;
+}
+
 /** The worker's end. */
 export class InboxReader {
   readonly #cells: Int32Array;
@@ -308,10 +316,10 @@ export class InboxReader {
     return atoms.load(this.#cells, RELEASED) !== this.#holds;
   }
 
-  /** Says that a message is needed to wake us; false if there is something to do after all, here or on the board. */
-  sleep(board: { readonly some: boolean }): boolean {
+  /** Says that a message is needed to wake us; false if there is something to do after all, here or elsewhere. */
+  sleep(elsewhere: Elsewhere): boolean {
     atoms.store(this.#cells, IDLE, 1);
-    if (this.held || this.empty && !board.some) return true;
+    if (this.held || elsewhere.halted || this.empty && !elsewhere.some) return true;
     return atoms.exchange(this.#cells, IDLE, 0) === 0;
   }
 
