@@ -46,11 +46,6 @@ export class Offers {
     return undefined;
   }
 
-  /** The one that was offered last, if it has not settled. */
-  get last(): LaneItem | undefined {
-    return this.#items.get(this.#inbox.next - 1);
-  }
-
   /** Whether it runs something, or looks for something on the board. */
   get busy(): boolean {
     return this.#items.size > 0 || this.#inbox.busy;

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { type LaneItem, type LaneOutcome, stampsOf, tooLong } from "../../src/pool/attempt.ts";
+import { Board } from "../../src/pool/board/board.ts";
+import { LOW, SLOTS as BOARD_SLOTS, STIR } from "../../src/pool/board/memory.ts";
 import type { Crew } from "../../src/pool/crew.ts";
 import { Dealer } from "../../src/pool/dealer.ts";
 import { Growth } from "../../src/pool/growth.ts";
@@ -15,8 +17,9 @@ import { OwnLanes } from "../../src/pool/own.ts";
 import { Pace } from "../../src/pool/pace.ts";
 import { Poll } from "../../src/pool/poll.ts";
 import type { Capacity, PoolTimer, Supply } from "../../src/pool/port.ts";
+import { WAKE } from "../../src/pool/protocol.ts";
 import { INBOX_CELLS, inboxMemory, InboxReader } from "../../src/pool/ring/inbox.ts";
-import { haltCell } from "../../src/pool/seat.ts";
+import { newShared } from "../../src/pool/seat.ts";
 import { WorkTime } from "../../src/pool/work_time.ts";
 import { clip, ThreadLife } from "../../src/pool/thread_life.ts";
 import { errorIn, isValueText, outcomeOf } from "../../src/pool/told.ts";
@@ -24,16 +27,10 @@ import { MAX_DEPTH } from "../../src/model/value.ts";
 import type { Thread } from "../../src/runtime/port.ts";
 import { withEntry } from "../fixtures/kinds/with_kinds.ts";
 import { HandClock } from "../store/hand_clock.ts";
+import { itemOf } from "./item.ts";
 import { settle } from "./processless.ts";
 import { ROOMY } from "./threadless.ts";
 import { Toolless } from "./toolless.ts";
-
-function itemOf(task: number, more: Partial<LaneItem> = {}): LaneItem {
-  return {
-    ...{ task, iteration: 0, attempt: 1, urgent: false, fatal: false, follows: false, timeoutMs: undefined },
-    ...{ payload: "{}", ...more },
-  };
-}
 
 test("work time: one that can't be asked to stop any more is left to its end, and its thread to the next one", () => {
   const clock = new HandClock();
@@ -58,17 +55,18 @@ test("work time: one that can't be asked to stop any more is left to its end, an
 });
 
 test("halt: what a worker has set is taken back after a second, what was meant is not, and each time counts anew", () => {
-  const clock = new HandClock(), cell = haltCell();
+  const clock = new HandClock(), cell = newShared().halt;
   const halt = new Halt(cell, clock);
   for (let round = 0; round < 2; round++) {
     assert.equal(halt.lift(), false);
     cell[0] = 1;
     clock.advance(5_000);
     assert.equal(halt.lift(), false, "from now on it is known");
+    assert.ok(halt.on);
     clock.advance(999);
     assert.equal(halt.lift(), false);
     clock.advance(1);
-    assert.deepEqual([halt.lift(), cell[0]], [true, 0]);
+    assert.deepEqual([halt.lift(), cell[0], halt.on], [true, 0, false]);
   }
   // Set again before anybody has seen that it was taken back.
   for (let round = 0; round < 2; round++) {
@@ -105,22 +103,22 @@ test("timers: there is one of each name, which is set anew when it has fired, an
   assert.deepEqual([clock.timers, timers.has("a"), timers.closed], [0, false, true]);
 });
 
-test("poll: it reads ever less often while nothing is told, at once more often when something is, and wakes who was halted", () => {
+test("poll: it reads every 50 ms as long as there is something to do, and wakes who was halted", () => {
   const clock = new HandClock(), seen: string[] = [];
-  let told = false, lifted = false;
-  const lane = (name: string, tells: () => boolean) => ({
-    drain: () => (seen.push(`drain ${name}`), tells()),
+  let lifted = false;
+  const lane = (name: string) => ({
+    drain: () => void seen.push(`drain ${name}`),
     inquire: (at: number) => void seen.push(`ask ${at === clock.monotonic()}`),
     wake: () => void seen.push(`wake ${name}`),
   });
-  const crew = { lanes: [lane("a", () => told), lane("b", () => false)] };
+  const crew = { lanes: [lane("a"), lane("b")] };
   let feeds = 0;
   const poll: Poll = new Poll({
     ...{ clock, crew: crew as unknown as Crew, timers: new NamedTimers(clock) },
     halt: { lift: () => lifted } as Halt,
     feed: () => {
       feeds++;
-      poll.start();
+      if (feeds < 9) poll.start();
     },
   });
   const wait = () => {
@@ -129,13 +127,8 @@ test("poll: it reads ever less often while nothing is told, at once more often w
     return clock.monotonic() - since;
   };
   poll.start();
-  assert.deepEqual(Array.from({ length: 10 }, wait), [2, 4, 8, 16, 32, 64, 128, 200, 200, 200]);
-  told = true;
-  assert.deepEqual([wait(), wait()], [200, 2]);
-  told = false;
-  assert.deepEqual([wait(), wait(), wait()], [2, 4, 8]);
-  poll.told();
-  assert.deepEqual([wait(), wait(), wait()], [16, 4, 8], "the timer that is set stays");
+  poll.start();
+  assert.deepEqual(Array.from({ length: 5 }, wait), [50, 50, 50, 50, 50]);
   seen.length = 0;
   wait();
   assert.deepEqual(seen, ["drain a", "drain b", "ask true", "ask true"]);
@@ -143,6 +136,9 @@ test("poll: it reads ever less often while nothing is told, at once more often w
   lifted = true;
   wait();
   assert.deepEqual(seen.slice(4), ["wake a", "wake b"]);
+  wait();
+  wait();
+  assert.equal(clock.timers, 0, "nobody has asked for more");
 });
 
 test("inquiry: a worker of which nothing is heard is asked after 5 s, and has 3 s to take what it was offered", () => {
@@ -186,94 +182,136 @@ test("attempt: its times are in order, and its timeout is told in what people co
 /** Offers, with the worker's end of their inbox. */
 function offered() {
   const memory = inboxMemory(new Int32Array(new SharedArrayBuffer(4 * INBOX_CELLS)));
-  const posted: unknown[] = [];
-  const offers = new Offers(memory, (message) => void posted.push(message));
-  return { offers, worker: new InboxReader(memory), posted };
+  const posted: unknown[] = [], woken: number[] = [];
+  const offers = new Offers(memory, {
+    post: (message) => void posted.push(message),
+    woke: () => void woken.push(posted.length),
+  });
+  return { offers, worker: new InboxReader(memory), posted, woken };
 }
 
-test("offers: who waits for leave to go on and sleeps is woken with it, if there is something to do", () => {
-  for (const [count, woken] of [[0, 0], [1, 1], [2, 1]] as const) {
-    const { offers, worker, posted } = offered();
+test("offers: who waits for leave to go on and sleeps is woken with it", () => {
+  for (const count of [0, 1, 2]) {
+    const { offers, worker, posted, woken } = offered();
     offers.offer(Array.from({ length: count }, (_, task) => itemOf(task)));
     worker.hold();
-    assert.equal(worker.sleep(), true);
+    assert.equal(worker.sleep({ some: false, halted: false }), true);
     offers.release();
-    assert.deepEqual([worker.held, posted.length], [false, woken]);
+    assert.deepEqual([worker.held, posted, woken], [false, [WAKE], [0]], "it may go on with the board");
+    offers.wake();
+    assert.equal(posted.length, 1, "it sleeps no more");
   }
 });
 
-test("offers: of what its thread leaves that had begun which was claimed, unless that was there because of another", () => {
-  const left = (follows: boolean) => {
-    const { offers, worker } = offered();
-    offers.offer([itemOf(0), itemOf(1, { follows }), itemOf(2)]);
-    // It claims what it should not have: the first has no outcome.
+test("offers: of what its thread leaves that had begun which was claimed", () => {
+  const { offers, worker } = offered();
+  offers.offer([itemOf(0), itemOf(1), itemOf(2)]);
+  // It claims what it should not have: the first has no outcome.
+  for (let count = 0; count < 2; count++) {
     worker.claim(0);
     worker.done();
-    worker.claim(0);
-    worker.done();
-    return [offers.takeBegun(undefined), offers.takeAll()].map((taken) =>
-      (taken as unknown[]).map((each) => (Array.isArray(each) ? each[1] : each) as LaneItem).map(({ task }) =>
-        task
-      )
-    );
-  };
-  assert.deepEqual(left(false), [[0, 1], [2]]);
-  assert.deepEqual(left(true), [[0], [2, 1]]);
+  }
+  assert.deepEqual(offers.takeBegun(undefined).map(([, { task }]) => task), [0, 1]);
+  assert.deepEqual(offers.takeAll().map(({ task }) => task), [2]);
+});
+
+test("offers: a worker is busy while it runs something, or looks for something on the board", () => {
+  const { offers, worker } = offered();
+  assert.deepEqual([offers.busy, offers.atBoard], [false, false]);
+  offers.atBoard = true;
+  assert.ok(worker.open && offers.atBoard && !offers.busy);
+  worker.looks();
+  assert.deepEqual([offers.busy, offers.current], [true, undefined]);
+  worker.runs(-9, 3);
+  assert.deepEqual([offers.busy, offers.current, offers.claimedAt], [true, -9, 3]);
+  worker.done();
+  assert.ok(!offers.busy);
+  offers.offer([itemOf(0)]);
+  assert.ok(offers.busy && offers.used);
 });
 
 interface FakeLane {
   readonly id: number;
   warm: boolean;
-  outstanding: number;
   starting: boolean;
-  last: LaneItem | undefined;
+  open: boolean;
+  sleeps: boolean;
   running: { readonly seq: number } | undefined;
-  /** What could run elsewhere, each with the line behind it. */
-  tails: LaneItem[][];
+  /** What could run elsewhere. */
+  waiting: LaneItem[];
   readonly spare: boolean;
   room: number;
   offer(items: readonly LaneItem[]): readonly LaneItem[];
-  revokeTail(): LaneItem[];
+  revoke(): LaneItem[];
+  wake(): void;
 }
 
 /** Workers and what there is for them to do, as a dealer and growth see them; all that is done is noted. */
 class Hall {
   readonly done: string[] = [];
   readonly taking: Set<FakeLane> = new Set();
+  readonly shared = newShared();
+  readonly board: Board = new Board(this.shared.board);
   room = 0;
   starting = 0;
   ready = 0;
+  /** How many could stand behind what is released. */
+  behind = 0;
   readyAlone = 0;
   readonly alones: { readonly fresh: boolean }[] = [];
   free: FakeLane | undefined;
   fresh: FakeLane | undefined;
-  following: LaneItem[] = [];
+  halted = false;
   readonly pace: Pace = new Pace();
+  #released = 0;
 
   lane(more: Partial<FakeLane> = {}): FakeLane {
     const { done } = this;
     const lane: FakeLane = {
-      ...{ id: this.taking.size + 1, warm: true, outstanding: 0, starting: false, last: undefined },
-      ...{ running: undefined, tails: [], room: Infinity },
+      ...{ id: this.taking.size + 1, warm: true, starting: false, open: true, sleeps: false },
+      ...{ running: undefined, waiting: [], room: Infinity },
       get spare() {
-        return lane.tails.length > 0;
+        return lane.waiting.length > 0;
       },
       offer(items) {
         done.push(`offer ${lane.id}: ${items.map(({ task }) => task)}`);
-        lane.outstanding += Math.min(items.length, lane.room);
         return items.slice(lane.room);
       },
-      revokeTail: () => lane.tails.shift() ?? [],
+      revoke: () => lane.waiting.splice(0),
+      wake() {
+        done.push(`wake ${lane.id}`);
+        lane.sleeps = false;
+      },
     };
     Object.assign(lane, more);
     this.taking.add(lane);
     return lane;
   }
 
+  /** What it releases: those that are ready, and those that stand behind the first of them. */
+  release(max: number, ready: number): LaneItem[] {
+    const free = Math.min(ready, max, this.ready);
+    const behind = Math.min(max - free, this.behind);
+    this.ready -= free;
+    this.behind -= behind;
+    const first = this.#released;
+    this.#released += free + behind;
+    return Array.from(
+      { length: free + behind },
+      (_, at) => itemOf(first + at, at < free ? {} : { behind: [0] }),
+    );
+  }
+
   deals(): string[] {
     this.done.length = 0;
-    new Dealer({ crew: crewOf(this), supply: supplyOf(this), pace: this.pace }).deal();
+    const { board, pace } = this;
+    new Dealer({ crew: crewOf(this), board, halt: { on: this.halted }, supply: supplyOf(this), pace }).deal();
     return [...this.done];
+  }
+
+  /** Of how few that are unclaimed workers are to wake the executor. */
+  get low(): number {
+    return this.shared.board.cells[LOW]!;
   }
 }
 
@@ -312,94 +350,101 @@ function supplyOf(hall: Hall): Supply {
     get alone() {
       return hall.alones[0];
     },
-    take: (lane, { max, ready }) => {
-      hall.done.push(`take ${lane}: ${max}, ${ready}`);
-      const count = Math.min(ready, max, hall.ready);
-      hall.ready -= count;
-      return Array.from({ length: count }, (_, at) => itemOf(at));
+    release: ({ max, ready }) => {
+      hall.done.push(`release ${max}, ${ready}`);
+      return hall.release(max, ready);
     },
     takeAlone: () => hall.alones.shift() && itemOf(7),
-    extend: (lane, { last, max }) => {
-      hall.done.push(`extend ${lane}: ${last}, ${max}`);
-      return hall.following.splice(0);
-    },
     commit: () => void hall.done.push("commit"),
     giveBack: (items) => {
+      if (items.length === 0) return;
       hall.done.push(`back: ${items.map(({ task }) => task)}`);
-      hall.ready += items.filter(({ follows }) => !follows).length;
+      hall.ready += items.length;
     },
   };
   return supply as Supply;
 }
 
-test("dealer: what is ready is shared among those that have nothing to do, half of it at a time", () => {
+test("dealer: what lasts all workers a millisecond is released, and what may stand behind it for five", () => {
   const hall = new Hall();
-  hall.lane();
+  assert.deepEqual(hall.deals(), []);
   hall.lane({ warm: false });
+  hall.ready = 300;
+  assert.deepEqual(hall.deals(), [], "nobody could take it");
   hall.lane();
-  hall.lane({ outstanding: 300 });
-  hall.ready = 17;
-  const after = ["extend 1: 3, 248", "extend 3: 3, 249"];
-  assert.deepEqual(hall.deals(), [
-    ...["take 1: 250, 2", "commit", "offer 1: 0,1"],
-    ...["take 3: 250, 1", "commit", "offer 3: 0"],
-    ...["take 1: 248, 1", "commit", "offer 1: 0", "take 3: 249, 1", "commit", "offer 3: 0"],
-  ]);
-  for (const lane of hall.taking) if (lane.outstanding > 0) lane.last = itemOf(3);
-  for (const lane of hall.taking) if (lane.outstanding < 9) lane.outstanding = lane.id === 1 ? 2 : 1;
-  hall.ready = 0;
-  hall.taking.forEach((lane) => lane.id === 2 && (lane.outstanding = 1));
-  assert.deepEqual(hall.deals(), after);
-  const alone = new Hall();
-  alone.lane();
-  alone.ready = 1_000;
-  assert.deepEqual(alone.deals()[0], "take 1: 250, 50", "no more than last a millisecond");
-  alone.ready = 1;
-  alone.lane();
-  assert.deepEqual(alone.deals().slice(0, 1), ["take 2: 250, 1"], "at least one");
+  hall.lane();
+  hall.behind = 700;
+  assert.deepEqual(hall.deals(), ["release 500, 100", "commit"]);
+  assert.deepEqual([hall.board.size, hall.board.ready, hall.ready, hall.behind], [500, 100, 200, 300]);
+  assert.equal(hall.low, 375, "they are to wake us when a quarter is gone");
+  assert.deepEqual(hall.deals(), [], "there is enough");
+  assert.equal(hall.low, -1);
+  const short = new Hall();
+  short.lane();
+  short.ready = 30;
+  assert.deepEqual(short.deals(), ["release 250, 50", "commit"]);
+  assert.equal(short.low, -1, "there is no more");
+  const slow = new Hall();
+  Object.defineProperties(slow.pace, { queue: { value: 2 }, line: { value: 6 } });
+  slow.lane();
+  Object.assign(slow, { ready: 9, behind: 900 });
+  assert.deepEqual(slow.deals(), ["release 64, 2", "commit"], "what only waits costs nothing");
 });
 
-test("dealer: who is at work gets more before it runs dry, not sooner", () => {
-  const of = (outstanding: number, ready: number) => {
-    const hall = new Hall();
-    hall.lane({ outstanding, last: itemOf(4) });
-    hall.ready = ready;
-    return hall.deals();
+test("dealer: a board keeps room for what could start, and what finds none is given back, the last first", () => {
+  const hall = new Hall();
+  for (let count = 0; count < 20; count++) hall.lane();
+  Object.assign(hall, { ready: 1, behind: 2_000 });
+  assert.deepEqual(hall.deals()[0], `release ${BOARD_SLOTS}, 1000`);
+  assert.deepEqual([hall.board.room, hall.board.size], [0, BOARD_SLOTS]);
+  const kept = new Hall();
+  for (let count = 0; count < 20; count++) kept.lane();
+  kept.board.offer([itemOf(0)]);
+  kept.behind = 2_000;
+  assert.deepEqual(kept.deals()[0], `release ${BOARD_SLOTS - 1 - 256}, ${BOARD_SLOTS - 1 - 256}`);
+  assert.deepEqual(kept.deals(), [], "what only waits finds the rest kept");
+  const many = new Hall();
+  many.lane();
+  many.ready = 3;
+  many.release = () => {
+    many.ready = 0;
+    return [itemOf(0), itemOf(1), ...[2, 3].map((task) => itemOf(task, { behind: Array(5_000).fill(0) }))];
   };
-  assert.deepEqual(of(187, 0), ["extend 1: 4, 63"]);
-  assert.deepEqual(of(188, 0), []);
-  assert.deepEqual(of(49, 1), ["extend 1: 4, 201", "take 1: 201, 1", "commit", "offer 1: 0"]);
-  assert.deepEqual(of(50, 1), ["extend 1: 4, 200"]);
-  const hall = new Hall();
-  hall.lane({ outstanding: 1, last: itemOf(4) });
-  hall.following = [itemOf(5), itemOf(6)];
-  assert.deepEqual(hall.deals(), ["extend 1: 4, 249", "commit", "offer 1: 5,6"]);
+  assert.deepEqual(many.deals(), ["release 250, 50", "commit", "back: 3,2"]);
 });
 
-test("dealer: who has nothing to do takes over what waits behind another, from the one with the most", () => {
+test("dealer: as many workers are let at the board as something hangs there, and those that sleep are woken for what is ready", () => {
   const hall = new Hall();
-  const far = { outstanding: 300, running: { seq: 1 } };
-  hall.lane();
-  hall.lane({ ...far, tails: [[itemOf(1)]] });
-  hall.lane({ ...far, outstanding: 400, tails: [[itemOf(3, { follows: true }), itemOf(2)], [itemOf(8)]] });
-  hall.lane({ ...far, outstanding: 900 });
-  hall.lane({ outstanding: 800, tails: [[itemOf(9)]] });
-  hall.lane({ warm: false });
-  assert.deepEqual(hall.deals(), ["back: 3,2", "take 1: 250, 1", "commit", "offer 1: 0"]);
-  assert.deepEqual(new Hall().deals(), []);
+  const [a, b, c, d] = [{}, { warm: false }, {}, {}].map((more) => hall.lane({ open: false, ...more }));
+  const open = () => [a, b, c, d].map((lane) => lane!.open);
+  hall.ready = 2;
+  hall.deals();
+  assert.deepEqual(open(), [true, false, true, false]);
+  for (const lane of [a, c, d]) lane!.sleeps = true;
+  const woken = () => hall.deals().filter((what) => what.startsWith("wake"));
+  assert.deepEqual([woken(), woken()], [["wake 1", "wake 3"], []]);
+  hall.board.offer([itemOf(5, { behind: [0] })]);
+  a!.sleeps = true;
+  hall.halted = true;
+  assert.deepEqual([woken(), open()[3]], [[], false], "they would only sleep again");
+  hall.halted = false;
+  assert.deepEqual([woken(), open()[3]], [["wake 1", "wake 4"], true]);
 });
 
 test("dealer: what wants a lane to itself gets one, a fresh one where it wants that, which is nobody's afterwards", () => {
   const hall = new Hall();
   hall.alones.push({ fresh: false }, { fresh: true });
-  hall.free = hall.lane({ outstanding: 300 });
-  hall.fresh = hall.lane({ outstanding: 300 });
-  assert.deepEqual(hall.deals(), ["commit", "offer 1: 7", "commit", "offer 2: 7", "leave 2"]);
+  hall.free = hall.lane();
+  hall.fresh = hall.lane();
+  const released = "release 500, 100";
+  const stirs = () => hall.shared.board.cells[STIR]!;
+  const before = stirs();
+  assert.deepEqual(hall.deals(), ["commit", "offer 1: 7", "commit", "offer 2: 7", "leave 2", released]);
+  assert.equal(stirs(), before + 2, "who dozes looks at once");
   // There is no room for it: it goes back, and nobody leaves.
   hall.alones.push({ fresh: true });
   hall.fresh.room = 0;
-  assert.deepEqual(hall.deals(), ["commit", "offer 2: 7", "back: 7"]);
-  hall.ready = 0;
+  assert.deepEqual(hall.deals().slice(0, 3), ["commit", "offer 2: 7", "back: 7"]);
   const waits = (more: Partial<Hall>, fresh = true) => {
     const other = new Hall();
     other.alones.push({ fresh });
@@ -418,7 +463,7 @@ test("dealer: what wants a lane to itself gets one, a fresh one where it wants t
 function growing(hall: Hall, workers: number, device: Partial<Capacity> = {}) {
   const clock = new HandClock(), timers = new NamedTimers<PoolTimer>(clock);
   const growth = new Growth({
-    ...{ crew: crewOf(hall), supply: supplyOf(hall), pace: hall.pace, timers, workers },
+    ...{ crew: crewOf(hall), board: hall.board, supply: supplyOf(hall), pace: hall.pace, timers, workers },
     capacity: { ...ROOMY, clock, ...device },
     feed: () => void hall.done.push("feed"),
   });
@@ -444,7 +489,7 @@ test("growth: up to the base each that could run has a worker at once, less thos
   ) => {
     const hall = new Hall();
     for (let count = 0; count < busy; count++) {
-      hall.lane({ running: { seq: 1 }, tails: count < spare ? [[itemOf(1)]] : [] });
+      hall.lane({ running: { seq: 1 }, waiting: count < spare ? [itemOf(1)] : [] });
     }
     Object.assign(hall, { ready, readyAlone: alone, starting, room });
     const { check, clock } = growing(hall, workers);
@@ -461,9 +506,13 @@ test("growth: up to the base each that could run has a worker at once, less thos
   assert.deepEqual(of({ ready: 3, starting: 2 }), [1, 1]);
   assert.deepEqual(of({ busy: 3, spare: 2 }), [2, 1]);
   const idle = new Hall();
-  idle.lane({ tails: [[itemOf(1)]] });
+  idle.lane({ waiting: [itemOf(1)] });
   idle.room = 5;
   assert.deepEqual(growing(idle, 5).check(), [], "it will run where it is");
+  const hung = new Hall();
+  hung.board.offer([itemOf(0), itemOf(1), itemOf(2, { behind: [0] })]);
+  Object.assign(hung, { ready: 1, room: 9 });
+  assert.equal(growing(hung, 9).check().length, 3, "what could start on the board, not what waits there");
 });
 
 test("growth: beyond the base it is after 20 ms, where all are stuck or it would last longer", () => {
@@ -554,17 +603,17 @@ test("growth: a round ends when nothing waits any more, and what held it is forg
 
 test("growth: what waits behind what takes long is for others, and what has moved on keeps its own", () => {
   const hall = new Hall();
-  const tails = () => [[itemOf(2, { follows: true }), itemOf(1)], [itemOf(3)], []];
+  const waiting = () => [itemOf(2), itemOf(1)];
   const [stuck, moves, idle] = [1, 1, undefined].map((seq) =>
-    hall.lane({ running: seq === undefined ? undefined : { seq }, tails: tails() })
+    hall.lane({ running: seq === undefined ? undefined : { seq }, waiting: waiting() })
   );
   hall.room = 9;
   const { check, waits } = growing(hall, 3);
   check();
   moves!.running = { seq: 2 };
   const done = waits(20);
-  assert.deepEqual(done.filter((what) => what.startsWith("back")), ["back: 2,1", "back: 3"]);
-  assert.deepEqual([stuck!.tails.length, moves!.tails.length, idle!.tails.length], [0, 3, 3]);
+  assert.deepEqual(done.filter((what) => what.startsWith("back")), ["back: 2,1"]);
+  assert.deepEqual([stuck!.waiting.length, moves!.waiting.length, idle!.waiting.length], [0, 2, 2]);
 });
 
 test("lanes: what runs in no worker has a lane of its own, as many as there may be, and each is told of", async () => {
