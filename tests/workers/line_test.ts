@@ -88,6 +88,17 @@ class Rig {
     );
   }
 
+  /** Wakes it and lets it doze until it sleeps. */
+  wakes(): void {
+    this.line.wake();
+    this.rests();
+  }
+
+  /** Lets it doze until it sleeps. */
+  rests(): void {
+    for (let turn = this.turns.shift(); turn !== undefined; turn = this.turns.shift()) turn();
+  }
+
   told(): string[] {
     const told: string[] = [];
     this.outbox.drain((kind, { a, b, c, text }) => {
@@ -119,30 +130,40 @@ test("line: it runs what is offered in order, tells each outcome, and sleeps whe
   assert.equal(rig.line.current, undefined);
   assert.equal(rig.line.last?.task, "c");
   assert.equal(rig.bells, 1, "those who wait hear of it when there is nothing more to do");
+  assert.ok(!rig.inbox.sleeps, "more may come");
+  rig.rests();
   rig.offer("d");
   assert.ok(rig.inbox.mustWake());
   rig.line.wake();
   assert.deepEqual(rig.told(), ['3 succeeded "d"']);
 });
 
-test("line: before it sleeps it dozes once, and runs what comes meanwhile without a message", () => {
+test("line: before it sleeps it dozes 25 times, between which others have their turn, and runs what comes meanwhile", () => {
   const rig = new Rig();
-  let dozed = 0;
+  const dozes: number[] = [];
   const { wait } = atoms;
-  atoms.wait = () => {
-    if (++dozed === 1) rig.offer("meanwhile");
+  atoms.wait = (_cells, _at, _value, ms) => {
+    if (dozes.push(ms!) === 1) rig.offer("meanwhile");
     return "timed-out";
   };
   try {
     rig.offer("a");
     rig.line.wake();
-    assert.deepEqual([rig.ran, dozed], [["a", "meanwhile"], 2]);
-    assert.ok(rig.inbox.mustWake(), "it sleeps");
+    assert.deepEqual([rig.ran, dozes], [["a", "meanwhile"], [2, 2]]);
+    assert.equal(rig.turns.length, 1);
+    rig.rests();
+    assert.deepEqual([dozes.length, rig.inbox.sleeps], [26, true]);
     rig.line.wake();
-    assert.equal(dozed, 3);
+    rig.rests();
+    assert.equal(dozes.length, 26, "it has dozed enough");
     Atomics.store(rig.data.halt, 0, 1);
+    assert.ok(rig.inbox.mustWake());
     rig.line.wake();
-    assert.equal(dozed, 3, "where nothing is to start it sleeps at once");
+    assert.deepEqual(
+      [dozes.length, rig.inbox.sleeps],
+      [26, true],
+      "where nothing is to start it sleeps at once",
+    );
   } finally {
     atoms.wait = wait;
   }
@@ -204,7 +225,7 @@ test("line: halted, it begins nothing and rings; woken when that is over it goes
   assert.deepEqual(rig.ran, ["a"]);
 });
 
-test("line: it rings at once where somebody waits, else at 128 outcomes, at one that took long, and at the end", () => {
+test("line: it rings at once where somebody waits, else at 512 outcomes, at one that took long, and at the end", () => {
   const bells = (count: number, flags: number, ms = 0) => {
     const rig = new Rig();
     const seen: number[] = [];
@@ -216,25 +237,25 @@ test("line: it rings at once where somebody waits, else at 128 outcomes, at one 
       };
       rig.offer(`t${at}`, { flags });
     }
-    rig.line.wake();
+    rig.wakes();
     return seen;
   };
   assert.deepEqual(bells(3, Flag.urgent), [0, 1, 2]);
-  const quiet = bells(258, 0);
-  assert.deepEqual([quiet[127], quiet[128], quiet[255], quiet[256]], [0, 1, 1, 2]);
-  assert.deepEqual(bells(3, 0, 0.09), [0, 0, 0]);
-  assert.deepEqual(bells(3, 0, 0.1001), [0, 1, 2]);
+  const quiet = bells(1_024, 0);
+  assert.deepEqual([quiet[511], quiet[512], quiet[1_023]], [0, 1, 1]);
+  assert.deepEqual(bells(3, 0, 9.99), [0, 0, 0]);
+  assert.deepEqual(bells(3, 0, 10.001), [0, 1, 2]);
 });
 
 test("line: woken for nothing it rings for nothing", () => {
   const rig = new Rig();
-  rig.line.wake();
+  rig.wakes();
   assert.equal(rig.bells, 0);
   rig.offer("a");
-  rig.line.wake();
+  rig.wakes();
   assert.equal(rig.bells, 1);
   rig.told();
-  rig.line.wake();
+  rig.wakes();
   assert.equal(rig.bells, 1);
 });
 
@@ -315,17 +336,17 @@ test("line: a payload that comes as a message is waited for, and those of revoke
   const rig = new Rig();
   const bulky = { flags: Flag.bulky, payload: undefined };
   rig.offer("", bulky);
-  rig.line.wake();
+  rig.wakes();
   assert.deepEqual(rig.ran, []);
   rig.line.obey({ do: "payload", seq: 1, text: '{"s":0,"t":"other"}' });
   assert.deepEqual(rig.ran, []);
   rig.line.obey({ do: "payload", seq: 0, text: '{"s":0,"t":"big"}' });
   assert.deepEqual(rig.ran, ["big"]);
   rig.offer("", bulky);
-  rig.line.wake();
+  rig.wakes();
   assert.deepEqual(rig.ran, ["big", "other"]);
   rig.offer("", bulky);
-  rig.line.wake();
+  rig.wakes();
   rig.line.obey({ do: "payload", seq: 2, text: '{"s":0,"t":"third"}' });
   await turn();
   assert.deepEqual(rig.ran, ["big", "other", "third"]);
@@ -335,6 +356,7 @@ test("line: it says what runs when it is asked, and looks for something to do", 
   const rig = new Rig();
   rig.tasks["waits"] = () => new Promise(() => {});
   rig.line.obey({ do: "answer", question: 4 });
+  rig.rests();
   rig.offer("waits");
   rig.line.obey({ do: "answer", question: 5 });
   rig.line.obey({ do: "answer", question: 6 });
