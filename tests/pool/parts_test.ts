@@ -236,6 +236,7 @@ interface FakeLane {
   starting: boolean;
   open: boolean;
   sleeps: boolean;
+  busy: boolean;
   running: { readonly seq: number } | undefined;
   /** What could run elsewhere. */
   waiting: LaneItem[];
@@ -268,7 +269,7 @@ class Hall {
   lane(more: Partial<FakeLane> = {}): FakeLane {
     const { done } = this;
     const lane: FakeLane = {
-      ...{ id: this.taking.size + 1, warm: true, starting: false, open: true, sleeps: false },
+      ...{ id: this.taking.size + 1, warm: true, starting: false, open: true, sleeps: false, busy: false },
       ...{ running: undefined, waiting: [], room: Infinity },
       get spare() {
         return lane.waiting.length > 0;
@@ -413,22 +414,21 @@ test("dealer: a board keeps room for what could start, and what finds none is gi
   assert.deepEqual(many.deals(), ["release 250, 50", "commit", "back: 3,2"]);
 });
 
-test("dealer: as many workers are let at the board as something hangs there, and those that sleep are woken for what is ready", () => {
+test("dealer: for what is ready there are first those that are awake, then those that sleep, then those that are let at the board", () => {
   const hall = new Hall();
   const [a, b, c, d] = [{}, { warm: false }, {}, {}].map((more) => hall.lane({ open: false, ...more }));
   const open = () => [a, b, c, d].map((lane) => lane!.open);
-  hall.ready = 2;
-  hall.deals();
-  assert.deepEqual(open(), [true, false, true, false]);
-  for (const lane of [a, c, d]) lane!.sleeps = true;
   const woken = () => hall.deals().filter((what) => what.startsWith("wake"));
-  assert.deepEqual([woken(), woken()], [["wake 1", "wake 3"], []]);
-  hall.board.offer([itemOf(5, { behind: [0] })]);
+  hall.ready = 2;
+  assert.deepEqual([woken(), open()], [[], [true, false, true, false]]);
   a!.sleeps = true;
+  assert.deepEqual([woken(), woken(), open()[3]], [["wake 1"], [], false]);
+  a!.sleeps = true;
+  c!.busy = true;
   hall.halted = true;
   assert.deepEqual([woken(), open()[3]], [[], false], "they would only sleep again");
   hall.halted = false;
-  assert.deepEqual([woken(), open()[3]], [["wake 1", "wake 4"], true]);
+  assert.deepEqual([woken(), open()[3]], [["wake 1"], true]);
 });
 
 test("dealer: what wants a lane to itself gets one, a fresh one where it wants that, which is nobody's afterwards", () => {

@@ -39,6 +39,7 @@ class Rig {
     const { clock } = this;
     this.data = newSeat(1, { shared: newShared(), seat: 1, clock, start: () => undefined as never }).data;
     this.inbox = new InboxWriter(this.data.inbox);
+    this.inbox.open = true;
     this.outbox = new OutboxReader(this.data.cells, this.data.outbox);
     const outbox = new OutboxWriter(this.data.cells, this.data.outbox, () => void this.bells++);
     const now = () => clock.monotonic();
