@@ -276,7 +276,7 @@ test("a dispatch says who waits for it, for whom it waits, and whether its failu
   const [a, b] = run.schedule.release(1, { max: 9, ready: 1 });
   assert.deepEqual(a, {
     ...{ task: run.index("a"), iteration: 0, attempt: 1 },
-    ...{ behind: [], few: true, awaited: 1, urgent: true, fatal: true },
+    ...{ behind: [], few: true, awaited: 0, urgent: true, fatal: true },
   });
   assert.deepEqual(b, {
     ...{ task: run.index("b"), iteration: 0, attempt: 1 },
