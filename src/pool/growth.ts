@@ -81,12 +81,19 @@ export class Growth {
     timers.after("grow", { ms: GROW_MS, act: () => this.#afterWait() });
   }
 
-  /** Attempts that could run now if there were a lane: ready ones, and what waits behind a running one. */
+  /**
+   * Attempts that could run now if there were a lane: ready ones, and what waits behind a running one. What hangs on the board
+   * waits for nobody while workers are about to take it.
+   */
   #waiting(): number {
     const { crew, board, supply } = this.#parts;
-    let waiting = supply.ready + supply.readyAlone + board.ready;
-    for (const lane of crew.taking) if (lane.running !== undefined && lane.spare) waiting++;
-    return waiting;
+    let hung = board.ready;
+    let behind = 0;
+    for (const lane of crew.taking) {
+      if (lane.running === undefined) hung -= lane.warm ? 1 : 0;
+      else if (lane.spare) behind++;
+    }
+    return supply.ready + supply.readyAlone + behind + Math.max(0, hung);
   }
 
   #afterWait(): void {
