@@ -7,13 +7,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { AttemptKey, Settled } from "../model/record.ts";
 
-/** Whose code it is that does something. */
-export interface Author {
-  readonly task: number;
-  readonly iteration: number;
-  readonly attempt: number;
-}
-
 /** An attempt on its way to, or in, a worker. */
 export interface LaneItem {
   readonly task: number;

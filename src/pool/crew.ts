@@ -36,12 +36,18 @@ export class Crew {
   #reserve: Lane | undefined;
   #early: Seat | undefined;
   #setup: WorkerSetup | undefined;
+  #catchingUp = false;
   /** The number of the last lane. */
   lastId = 0;
 
   constructor(options: CrewOptions) {
     this.#options = options;
     this.#early = options.pool.early;
+  }
+
+  /** What hangs there for all of them. */
+  get board(): Board {
+    return this.#options.board;
   }
 
   /** Lanes that are there, but for the reserve. */
@@ -100,6 +106,14 @@ export class Crew {
     return undefined;
   }
 
+  /** One that has nothing to do; else one that comes to it next, as nothing else was offered to it alone. */
+  next(): Lane | undefined {
+    const idle = this.idle();
+    if (idle !== undefined) return idle;
+    for (const lane of this.#taking) if (lane.warm && lane.outstanding === 0) return lane;
+    return undefined;
+  }
+
   /** One that has run nothing: the reserve if there is no other. */
   unused(): Lane | undefined {
     const unused = () => [...this.#taking].find((lane) => lane.warm && !lane.used);
@@ -133,6 +147,22 @@ export class Crew {
   dismiss(lane: Lane): void {
     this.leave(lane);
     this.letGo();
+  }
+
+  /** Reads what all have told until nothing of it has to wait for what another has told. @param lane Where something does. */
+  catchUp(lane: Lane): void {
+    if (this.#catchingUp) return;
+    this.#catchingUp = true;
+    for (let early: readonly Lane[] = [lane]; early.length > 0;) {
+      let read = false;
+      for (const each of this.lanes) read = each.drain() || read;
+      // A worker tells the outcome of an attempt before anybody can begin what waits for it: it must have been there.
+      for (const each of read ? [] : early) {
+        if (each.early) each.refuse("it has told the outcome of an attempt that can't have begun");
+      }
+      early = this.lanes.filter((each) => each.early);
+    }
+    this.#catchingUp = false;
   }
 
   /** Those that are leaving go when they have nothing to do any more. */

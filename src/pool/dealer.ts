@@ -40,12 +40,18 @@ export class Dealer {
     this.#wake();
   }
 
-  /** Attempts that want a lane of their own: a fresh one, or an idle one. */
+  /** Attempts that want a lane of their own: a fresh one, or the next that has nothing else to do. */
   #alone(): void {
     const { supply, crew } = this.#parts;
+    // What waits behind a task that goes on is for who has nothing to do.
+    for (const lane of crew.taking) {
+      if (lane.spare && lane.running !== undefined && crew.idle() !== undefined) {
+        supply.giveBack(lane.revoke());
+      }
+    }
     for (let next = supply.alone; next !== undefined; next = supply.alone) {
       const { fresh } = next;
-      const lane = fresh ? crew.unused() : crew.idle();
+      const lane = fresh ? crew.unused() : crew.next();
       if (lane === undefined) {
         if (fresh) this.#makeRoom();
         return;

@@ -10,7 +10,8 @@ import type { Clock } from "../base/clock.ts";
 import type { ThreadEnd } from "../runtime/port.ts";
 import { type RunningOffer, WorkTime } from "./work_time.ts";
 import type { Board } from "./board/board.ts";
-import { type Author, type LaneItem, type LaneLine, type LaneOutcome, stampsOf } from "./attempt.ts";
+import type { Doer } from "./board/slots.ts";
+import { type LaneItem, type LaneLine, type LaneOutcome, stampsOf } from "./attempt.ts";
 import { Inquiry } from "./inquiry.ts";
 import { clip, ThreadLife } from "./thread_life.ts";
 import { Offers } from "./offers.ts";
@@ -44,7 +45,7 @@ export interface LaneListener {
 /** What a lane says of the attempts that it was offered. */
 export interface Given {
   /** Whether one of the last attempts that its worker claimed fits. */
-  given(fits: (author: Author) => boolean): boolean;
+  given(fits: (doer: Doer) => boolean): boolean;
 }
 
 /** What a lane is made with. */
@@ -77,7 +78,6 @@ export class Lane {
   readonly #clock: WorkerClock;
   readonly #workTime: WorkTime;
   readonly #inquiry: Inquiry = new Inquiry();
-  #used = false;
   /** When it last had something to do, by the monotonic clock. */
   idleSince: number;
 
@@ -122,7 +122,7 @@ export class Lane {
 
   /** Whether it was ever offered anything, or had the board open to it. */
   get used(): boolean {
-    return this.#used || this.#offers.used;
+    return this.#offers.used;
   }
 
   /** Its number among those that live. */
@@ -141,7 +141,6 @@ export class Lane {
   }
 
   set open(on: boolean) {
-    if (on) this.#used = true;
     this.#offers.atBoard = on;
     if (on) this.#offers.wake();
   }
@@ -179,7 +178,7 @@ export class Lane {
     return { item, seq: seq!, since: this.#clock.ours(this.#offers.claimedAt) };
   }
 
-  given(fits: (author: Author) => boolean): boolean {
+  given(fits: (doer: Doer) => boolean): boolean {
     const { running } = this;
     if (running !== undefined && fits(running.item)) return true;
     return this.#offers.given(fits) || this.#options.board.given(this.seat, fits);
@@ -297,7 +296,7 @@ export class Lane {
 
   /** One of the board that its worker has claimed and neither runs nor has told of. */
   #letGoOf(): number | undefined {
-    return this.#offers.busy || !this.#used ? undefined : this.#options.board.claims(this.seat)[0];
+    return this.#offers.busy || !this.#offers.used ? undefined : this.#options.board.claims(this.seat)[0];
   }
 
   #post(message: unknown): void {

@@ -17,6 +17,7 @@ export class Offers {
   /** The last offers, by number modulo `SLOTS`: also those that have settled, as their code may still print. */
   readonly #last: (LaneItem | undefined)[] = new Array<LaneItem | undefined>(SLOTS).fill(undefined);
   #settledUpTo = -1;
+  #wasAtBoard = false;
 
   constructor(
     memory: InboxMemory,
@@ -35,9 +36,9 @@ export class Offers {
     return this.#items.size;
   }
 
-  /** Whether there was ever one. */
+  /** Whether there was ever one, or the worker might take what hangs on the board. */
   get used(): boolean {
-    return this.#inbox.next > 0;
+    return this.#wasAtBoard || this.#inbox.next > 0;
   }
 
   /** The number of the oldest that has not settled. */
@@ -62,6 +63,7 @@ export class Offers {
   }
 
   set atBoard(on: boolean) {
+    this.#wasAtBoard ||= on;
     this.#inbox.open = on;
   }
 

@@ -33,12 +33,10 @@ export class Pool implements LaneListener {
   readonly #options: PoolOptions;
   readonly #timers: NamedTimers<PoolTimer>;
   readonly #halt: Halt;
-  readonly #board: Board;
   readonly #crew: Crew;
   readonly #poll: Poll;
   #work: Work | undefined;
   #feeding = false;
-  #catchingUp = false;
   #paused = false;
   #cancelled: string | undefined;
   /** Attempts that run in no worker, which are lanes of their own. */
@@ -50,7 +48,7 @@ export class Pool implements LaneListener {
     const timers = this.#timers = new NamedTimers(clock);
     const { halt: cell, board: memory } = early?.data ?? newShared();
     const halt = this.#halt = new Halt(cell, clock);
-    const board = this.#board = new Board(memory);
+    const board = new Board(memory);
     const shared = { halt: cell, board: memory };
     const crew = this.#crew = new Crew({ pool: options, shared, board, timers, listener: this });
     const feed = () => this.feed();
@@ -84,7 +82,7 @@ export class Pool implements LaneListener {
     const { workers, capacity } = this.#options;
     const pace = new Pace();
     const timers = this.#timers;
-    const board = this.#board;
+    const { board } = crew;
     const halt = this.#halt;
     this.#work = {
       supply,
@@ -115,7 +113,7 @@ export class Pool implements LaneListener {
     growth.check();
     crew.letGo();
     this.#feeding = false;
-    if (crew.busy || this.#board.size + supply.ready + supply.readyAlone > 0) this.#poll.start();
+    if (crew.busy || this.#crew.board.size + supply.ready + supply.readyAlone > 0) this.#poll.start();
   }
 
   /** Takes back everything that has not begun, and lets nothing begin any more. */
@@ -162,19 +160,7 @@ export class Pool implements LaneListener {
   }
 
   early(lane: Lane): void {
-    if (this.#catchingUp) return;
-    this.#catchingUp = true;
-    let early: readonly Lane[] = [lane];
-    while (early.length > 0) {
-      let read = false;
-      for (const each of this.lanes) read = each.drain() || read;
-      // A worker tells the outcome of an attempt before anybody can begin what waits for it: it must have been there.
-      for (const each of read ? [] : early) {
-        if (each.early) each.refuse("it has told the outcome of an attempt that can't have begun");
-      }
-      early = this.lanes.filter((each) => each.early);
-    }
-    this.#catchingUp = false;
+    this.#crew.catchUp(lane);
   }
 
   began(lane: Lane, item: LaneItem, since: number): void {
@@ -205,6 +191,6 @@ export class Pool implements LaneListener {
 
   #takeBack(): void {
     for (const lane of this.lanes) this.#work?.supply.giveBack(lane.revoke());
-    this.#work?.supply.giveBack(this.#board.takeAll());
+    this.#work?.supply.giveBack(this.#crew.board.takeAll());
   }
 }

@@ -4,7 +4,7 @@
  * Invariant: a worker emits in the name of the attempts that it was given, and of no other.
  */
 import { KILL_GRACE_MS, MAX_WORKERS } from "../defaults.ts";
-import type { Author } from "../pool/attempt.ts";
+import type { Doer } from "../pool/board/slots.ts";
 import type { Given } from "../pool/lane.ts";
 import { Pool } from "../pool/pool.ts";
 import type { PoolListener } from "../pool/port.ts";
@@ -72,9 +72,9 @@ function storeCalls(
   nameOf: (task: number) => string,
 ): StoreService {
   const service = storeService(store, events);
-  const of = (from: Emitter) => (author: Author) =>
-    nameOf(author.task) === from.task && author.iteration === from.iteration &&
-    author.attempt === from.attempt;
+  const of = (from: Emitter) => (doer: Doer) =>
+    nameOf(doer.task) === from.task && doer.iteration === from.iteration &&
+    doer.attempt === from.attempt;
   return {
     ...service,
     emit: (type, detail, from) =>

@@ -307,6 +307,7 @@ class Bench {
   }
 
   #stop(): void {
+    if (this.#schedule.ended) return;
     this.#journal.push({ stopped: "the owner came home" });
     this.#watchStop(() => this.#schedule.stop("the owner came home"));
   }

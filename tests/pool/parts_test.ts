@@ -330,7 +330,13 @@ function crewOf(hall: Hall): Crew {
     get starting() {
       return hall.starting;
     },
-    ...{ unused: () => hall.fresh, idle: () => hall.free, leave: note("leave"), dismiss: note("dismiss") },
+    ...{
+      unused: () => hall.fresh,
+      idle: () => hall.free,
+      next: () => hall.free,
+      leave: note("leave"),
+      dismiss: note("dismiss"),
+    },
     grow: () => {
       hall.done.push("grow");
       hall.room--;

@@ -334,15 +334,26 @@ test("pool: a fresh task gets a worker that has run nothing, the reserve first, 
   await rig.close();
 });
 
-test("pool: a task that wants a lane to itself waits for an idle one, and what it was offered is committed before", async () => {
+test("pool: a task that wants a lane to itself comes before all that hangs on the board, and is committed before", async () => {
   using rig = new Rig({ workers: 1, maxWorkers: 1 });
   rig.add({ name: "l1" });
-  rig.add({ name: "v2", alone: "idle" });
-  assert.deepEqual(rig.ran, ["l1"]);
+  rig.add({ name: "v2" }, { name: "v3" });
   const before = rig.commits;
+  rig.add({ name: "v4", alone: "idle" });
+  assert.equal(rig.commits, before + 2, "once for what was told, once for what is offered");
+  assert.deepEqual(rig.ran, ["l1"]);
   await rig.ends(0);
-  assert.deepEqual(rig.ran, ["l1", "v2"]);
-  assert.ok(rig.commits >= before + 2);
+  assert.deepEqual(rig.ran, ["l1", "v4", "v2", "v3"]);
+  await rig.close();
+});
+
+test("pool: what waits behind a task that goes on runs on the first worker that has nothing to do", async () => {
+  using rig = new Rig({ workers: 2, maxWorkers: 2 }, 2);
+  rig.add({ name: "l1" }, { name: "l2" });
+  rig.add({ name: "v3", alone: "idle" });
+  assert.deepEqual(rig.ran.toSorted(), ["l1", "l2"]);
+  await rig.ends(1);
+  assert.deepEqual(rig.ran.toSorted(), ["l1", "l2", "v3"]);
   await rig.close();
 });
 

@@ -1,7 +1,8 @@
 /** A process that runs tasks, by the clock and by what it says, with the process itself in the test's hand. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Author, LaneItem, LaneOutcome } from "../../src/pool/attempt.ts";
+import type { LaneItem, LaneOutcome } from "../../src/pool/attempt.ts";
+import type { Doer } from "../../src/pool/board/slots.ts";
 import type { Launch } from "../../src/pool/process/life.ts";
 import { TaskProcess } from "../../src/pool/process/process.ts";
 import { HandClock } from "../store/hand_clock.ts";
@@ -25,7 +26,7 @@ interface Rig {
   readonly group: FakeGroup;
   readonly heard: string[];
   readonly outcomes: LaneOutcome[];
-  readonly asked: { given: (fits: (author: Author) => boolean) => boolean; resolve: (() => void)[] };
+  readonly asked: { given: (fits: (doer: Doer) => boolean) => boolean; resolve: (() => void)[] };
   /** Gives it an attempt. */
   run(more?: Partial<LaneItem>, last?: boolean): void;
   /** The one outcome so far. */

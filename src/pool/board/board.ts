@@ -4,7 +4,7 @@
  * Invariant: each attempt that was hung up leaves once: settled, or taken back because it never began. Nothing that workers
  * write there is taken on trust: it is held to what is kept here.
  */
-import type { Author, LaneItem } from "../attempt.ts";
+import type { LaneItem } from "../attempt.ts";
 import { atoms } from "../ring/atoms.ts";
 import { Flag } from "../ring/inbox.ts";
 import {
@@ -13,15 +13,16 @@ import {
   bitAt,
   type BoardMemory,
   CLOSED,
-  countIn,
+  countLeft,
   FEW,
   FLAGS,
   HEAD,
-  hide,
+  hideSlot,
+  Hung,
   isLeftOf,
   ITERATION,
   LEFT,
-  leftOf,
+  leftWord,
   linkPlace,
   LINKS,
   LOW,
@@ -29,16 +30,15 @@ import {
   NEXT,
   PAYLOAD_AT,
   PAYLOAD_LENGTH,
-  placeOf,
   RANK,
   readyIn,
   seqOf,
-  show,
+  showSlot,
   SLEEPERS,
   slotOf,
+  slotPlace,
   SLOTS,
   SOME_READY,
-  Standing,
   STATE,
   stateOf,
   STIR,
@@ -50,30 +50,12 @@ import {
   UNCLAIMED,
   useOf,
 } from "./memory.ts";
+import { Links } from "./links.ts";
 import { Payloads } from "./payloads.ts";
+import { type Doer, Slots } from "./slots.ts";
 
 const NONE = -1;
 const NOTHING: LaneItem[] = [];
-
-/** What the executor keeps of each slot, as plain arrays: to hang something up makes nothing that lives longer. */
-class Slots {
-  /** The last ticket; -1 before the first. */
-  readonly ticket: Int32Array = new Int32Array(SLOTS).fill(NONE);
-  /** What hangs there, while it is open. */
-  readonly items: (LaneItem | undefined)[] = new Array<LaneItem | undefined>(SLOTS).fill(undefined);
-  /** Of what hangs there, or did last: its code may still print. */
-  readonly task: Int32Array = new Int32Array(SLOTS);
-  readonly iteration: Int32Array = new Int32Array(SLOTS);
-  readonly attempt: Int32Array = new Int32Array(SLOTS);
-  /** The size of its payload's block, -1 for none, and where that begins. */
-  readonly size: Int32Array = new Int32Array(SLOTS);
-  readonly from: Int32Array = new Int32Array(SLOTS);
-  /** The first of the links that lead from it, and one more; 0 for none. */
-  readonly links: Int32Array = new Int32Array(SLOTS);
-  /** Its neighbours among what is open, in the order of their release. */
-  readonly before: Int32Array = new Int32Array(SLOTS);
-  readonly after: Int32Array = new Int32Array(SLOTS);
-}
 
 /** A worker: its number among those that live, and the number of what it runs. */
 export interface Claimant {
@@ -93,20 +75,10 @@ export class Board {
   readonly #cells: Int32Array;
   readonly #payloads: Payloads;
   readonly #slots: Slots = new Slots();
-  /** Slots that are free, the one that is free for longest first; a ring. */
-  readonly #free: Int32Array = Int32Array.from({ length: SLOTS }, (_, slot) => slot);
-  #freeAt = 0;
-  #freeCount: number = SLOTS;
-  /** By link: the next that leads from the same slot, or that is free as well, and one more; 0 for none. */
-  readonly #nextLink: Int32Array = Int32Array.from({ length: LINKS }, (_, at) => (at + 2) % (LINKS + 1));
-  #freeLink = 1;
-  #freeLinkCount: number = LINKS;
+  readonly #links: Links = new Links();
   /** By task: its ticket, if one is open, and one more; else 0. */
   #ticketOf: Int32Array = new Int32Array(1024);
   #passing: Passing[] = [];
-  #first: number = NONE;
-  #last: number = NONE;
-  #size = 0;
 
   constructor(memory: BoardMemory) {
     this.#cells = memory.cells;
@@ -116,12 +88,12 @@ export class Board {
 
   /** How many hang there and have not settled. */
   get size(): number {
-    return this.#size;
+    return this.#slots.count;
   }
 
   /** How many of them no worker has claimed. */
   get unclaimed(): number {
-    return Math.max(0, Math.min(this.#size, atoms.load(this.#cells, UNCLAIMED)));
+    return Math.max(0, Math.min(this.size, atoms.load(this.#cells, UNCLAIMED)));
   }
 
   /** How many could start now; about, since workers take them. */
@@ -135,12 +107,12 @@ export class Board {
 
   /** Slots that are free. */
   get room(): number {
-    return this.#freeCount;
+    return this.#slots.room;
   }
 
   /** Links that are free. */
   get linkRoom(): number {
-    return this.#freeLinkCount;
+    return this.#links.room;
   }
 
   /** Workers are to wake the executor when no more than so many are unclaimed; -1: never. */
@@ -187,12 +159,12 @@ export class Board {
   }
 
   /** Whether one of those that a worker has claimed lately fits. */
-  given(seat: number, fits: (author: Author) => boolean): boolean {
+  given(seat: number, fits: (doer: Doer) => boolean): boolean {
     for (let slot = 0; slot < SLOTS; slot++) {
       const ticket = this.#slots.ticket[slot]!;
       if (ticket === NONE) return false;
-      const claimed = stateOf(ticket, Standing.claimed, seat);
-      if (atoms.load(this.#cells, placeOf(slot) + STATE) === claimed && fits(this.#authorAt(slot))) {
+      const claimed = stateOf(ticket, Hung.claimed, seat);
+      if (atoms.load(this.#cells, slotPlace(slot) + STATE) === claimed && fits(this.#slots.doer(slot))) {
         return true;
       }
     }
@@ -200,23 +172,23 @@ export class Board {
   }
 
   /** Whose code prints under a number: nothing where it is so long ago that nobody knows. */
-  author(seq: number): Author | undefined {
+  author(seq: number): Doer | undefined {
     const ticket = ticketOfSeq(seq);
     const slot = slotOf(ticket);
-    return this.#slots.ticket[slot] === ticket ? this.#authorAt(slot) : undefined;
+    return this.#slots.ticket[slot] === ticket ? this.#slots.doer(slot) : undefined;
   }
 
   /** One that a worker has claimed. */
   claimed(seat: number, seq: number): LaneItem | undefined {
     const ticket = ticketOfSeq(seq);
-    const state = atoms.load(this.#cells, placeOf(slotOf(ticket)) + STATE);
-    return state === stateOf(ticket, Standing.claimed, seat) ? this.get(seq) : undefined;
+    const state = atoms.load(this.#cells, slotPlace(slotOf(ticket)) + STATE);
+    return state === stateOf(ticket, Hung.claimed, seat) ? this.get(seq) : undefined;
   }
 
   /** All that a worker has claimed and that has not settled, by their numbers. */
   claims(seat: number): number[] {
     const found: number[] = [];
-    for (let slot = this.#first; slot !== NONE; slot = this.#slots.after[slot]!) {
+    for (const slot of this.#slots.inOrder()) {
       const seq = seqOf(this.#slots.ticket[slot]!);
       if (this.claimed(seat, seq) !== undefined) found.push(seq);
     }
@@ -240,11 +212,7 @@ export class Board {
   /** Takes back everything that has not begun, the last first. */
   takeAll(): LaneItem[] {
     const taken: LaneItem[] = [];
-    for (let slot = this.#last; slot !== NONE;) {
-      const before = this.#slots.before[slot]!;
-      this.#takeBack(slot, taken);
-      slot = before;
-    }
+    for (const slot of this.#slots.inOrder().reverse()) this.#takeBack(slot, taken);
     return taken;
   }
 
@@ -259,7 +227,7 @@ export class Board {
     const taken = this.#takeBackAll(behind);
     for (const { slot } of its) this.#letGo(slot);
     this.#passing = this.#passing.filter(({ by }) => by.seat !== seat);
-    for (let slot = this.#first; slot !== NONE; slot = this.#slots.after[slot]!) this.#showIfReady(slot);
+    for (const slot of this.#slots.inOrder()) this.#showIfReady(slot);
     this.stir();
     return taken;
   }
@@ -277,30 +245,22 @@ export class Board {
 
   #offer(item: LaneItem): boolean {
     const { behind } = item;
-    if (this.#freeCount === 0 || behind.length > Math.min(MAX_NEEDS, this.#freeLinkCount)) return false;
-    const slot = this.#free[this.#freeAt]!;
-    this.#freeAt = (this.#freeAt + 1) % SLOTS;
-    this.#freeCount--;
-    const before = this.#slots.ticket[slot]!;
-    const ticket = ticketOf(slot, before === NONE ? 0 : useOf(before) + 1);
-    this.#write(slot, ticket, item);
-    this.#enlist(slot, item);
+    if (this.#slots.room === 0 || behind.length > Math.min(MAX_NEEDS, this.#links.room)) return false;
+    const ticket = this.#slots.open(item);
+    this.#write(ticket, item);
     if (item.task >= this.#ticketOf.length) this.#ticketOf = grown(this.#ticketOf, item.task);
     this.#ticketOf[item.task] = ticket + 1;
     this.#link(ticket, item);
     return true;
   }
 
-  #write(slot: number, ticket: number, item: LaneItem): void {
+  #write(ticket: number, item: LaneItem): void {
+    const slot = slotOf(ticket);
     const slots = this.#slots;
     const cells = this.#cells;
-    const at = placeOf(slot);
+    const at = slotPlace(slot);
     const payloads = this.#payloads;
     const size = payloads.put(item.payload);
-    slots.ticket[slot] = ticket;
-    slots.task[slot] = item.task;
-    slots.iteration[slot] = item.iteration;
-    slots.attempt[slot] = item.attempt;
     slots.size[slot] = size;
     slots.from[slot] = payloads.from;
     cells[at + HEAD] = 0;
@@ -315,8 +275,8 @@ export class Board {
     cells[at + RANK] = item.rank;
     cells[at + AWAITED] = item.awaited;
     // One more than it needs, until all its links are there.
-    atoms.store(cells, at + LEFT, leftOf(ticket, item.behind.length + 1));
-    atoms.store(cells, at + STATE, stateOf(ticket, Standing.offered));
+    atoms.store(cells, at + LEFT, leftWord(ticket, item.behind.length + 1));
+    atoms.store(cells, at + STATE, stateOf(ticket, Hung.offered));
   }
 
   /** Hangs it behind what it needs. What has succeeded by now is not waited for. */
@@ -325,12 +285,14 @@ export class Board {
     let over = 1;
     for (const task of behind) {
       const need = (this.#ticketOf[task] ?? 0) - 1;
-      if (need === NONE) throw new Error(`Task ${task} does not hang on the board, and another waits for it there`);
-      const link = this.#freeLink - 1;
-      const at = linkPlace(link);
+      if (need === NONE) {
+        throw new Error(`Task ${task} does not hang on the board, and another waits for it there`);
+      }
+      const link = this.#links.free;
+      const at = linkPlace(link - 1);
       cells[at + TO] = ticket;
       cells[at + FEW] = few ? 1 : 0;
-      const head = placeOf(slotOf(need)) + HEAD;
+      const head = slotPlace(slotOf(need)) + HEAD;
       for (;;) {
         const before = atoms.load(cells, head);
         cells[at + NEXT] = before;
@@ -338,35 +300,32 @@ export class Board {
           over++;
           break;
         }
-        if (atoms.compareExchange(cells, head, before, link + 1) !== before) continue;
-        this.#freeLink = this.#nextLink[link]!;
-        this.#freeLinkCount--;
-        this.#nextLink[link] = this.#slots.links[slotOf(need)]!;
-        this.#slots.links[slotOf(need)] = link + 1;
+        if (atoms.compareExchange(cells, head, before, link) !== before) continue;
+        this.#links.take(slotOf(need));
         break;
       }
     }
-    const left = atoms.add(cells, placeOf(slotOf(ticket)) + LEFT, -over);
-    if (countIn(left) === over) show(this.#cells, slotOf(ticket));
+    const left = atoms.add(cells, slotPlace(slotOf(ticket)) + LEFT, -over);
+    if (countLeft(left) === over) showSlot(this.#cells, slotOf(ticket));
   }
 
   /** Shows what is offered and waits for nothing; a worker that has it in hand may have died. */
   #showIfReady(slot: number): void {
     const ticket = this.#slots.ticket[slot]!;
-    const at = placeOf(slot);
+    const at = slotPlace(slot);
     const left = atoms.load(this.#cells, at + LEFT);
-    if (!isLeftOf(left, ticket) || countIn(left) > 0) return;
-    if (atoms.load(this.#cells, at + STATE) === stateOf(ticket, Standing.offered)) show(this.#cells, slot);
+    if (!isLeftOf(left, ticket) || countLeft(left) > 0) return;
+    if (atoms.load(this.#cells, at + STATE) === stateOf(ticket, Hung.offered)) showSlot(this.#cells, slot);
   }
 
   /** Takes one back that has not begun; returns whether that was so. */
   #takeBack(slot: number, taken: LaneItem[]): boolean {
     const ticket = this.#slots.ticket[slot]!;
-    const at = placeOf(slot);
-    const offered = stateOf(ticket, Standing.offered);
-    const revoked = stateOf(ticket, Standing.revoked);
+    const at = slotPlace(slot);
+    const offered = stateOf(ticket, Hung.offered);
+    const revoked = stateOf(ticket, Hung.revoked);
     if (atoms.compareExchange(this.#cells, at + STATE, offered, revoked) !== offered) return false;
-    hide(this.#cells, slot);
+    hideSlot(this.#cells, slot);
     atoms.add(this.#cells, UNCLAIMED, -1);
     taken.push(this.#slots.items[slot]!);
     this.#close(slot);
@@ -383,14 +342,10 @@ export class Board {
 
   /** Takes these back, the last first. */
   #takeBackAll(tickets: readonly number[]): LaneItem[] {
-    const order = new Map<number, number>();
-    let place = 0;
-    if (tickets.length > 1) {
-      for (let slot = this.#first; slot !== NONE; slot = this.#slots.after[slot]!) order.set(slot, place++);
-    }
     const taken: LaneItem[] = [];
-    const slots = [...new Set(tickets.map(slotOf))].sort((a, b) => order.get(b)! - order.get(a)!);
-    for (const slot of slots) this.#takeBack(slot, taken);
+    const slots = new Set(tickets.map(slotOf));
+    const inOrder = slots.size > 1 ? this.#slots.inOrder().filter((slot) => slots.has(slot)) : [...slots];
+    for (const slot of inOrder.reverse()) this.#takeBack(slot, taken);
     return taken;
   }
 
@@ -399,7 +354,7 @@ export class Board {
     const seen = new Set(found);
     const open = [slot];
     for (let from = open.pop(); from !== undefined; from = open.pop()) {
-      for (let link = this.#slots.links[from]!; link !== 0; link = this.#nextLink[link - 1]!) {
+      for (const link of this.#links.of(from)) {
         const ticket = this.#cells[linkPlace(link - 1) + TO]!;
         if (this.get(seqOf(ticket)) === undefined || seen.has(ticket)) continue;
         seen.add(ticket);
@@ -409,48 +364,19 @@ export class Board {
     }
   }
 
-  #enlist(slot: number, item: LaneItem): void {
-    const { items, before, after } = this.#slots;
-    items[slot] = item;
-    before[slot] = this.#last;
-    after[slot] = NONE;
-    if (this.#last === NONE) this.#first = slot;
-    else after[this.#last] = slot;
-    this.#last = slot;
-    this.#size++;
-  }
-
   /** It is open no more. */
   #close(slot: number): void {
-    const { items, before, after, task, ticket, size, from } = this.#slots;
-    items[slot] = undefined;
-    if (before[slot] === NONE) this.#first = after[slot]!;
-    else after[before[slot]!] = after[slot]!;
-    if (after[slot] === NONE) this.#last = before[slot]!;
-    else before[after[slot]!] = before[slot]!;
-    this.#size--;
-    if (this.#ticketOf[task[slot]!] === ticket[slot]! + 1) this.#ticketOf[task[slot]!] = 0;
+    const { ticket, size, from } = this.#slots;
+    const { task } = this.#slots.doer(slot);
+    this.#slots.close(slot);
+    if (this.#ticketOf[task] === ticket[slot]! + 1) this.#ticketOf[task] = 0;
     if (size[slot] !== NONE) this.#payloads.giveBack(from[slot]!, size[slot]!);
   }
 
   /** Its slot, and the links that lead from it, are free. */
   #letGo(slot: number): void {
-    const { links } = this.#slots;
-    for (let link = links[slot]!; link !== 0;) {
-      const next = this.#nextLink[link - 1]!;
-      this.#nextLink[link - 1] = this.#freeLink;
-      this.#freeLink = link;
-      this.#freeLinkCount++;
-      link = next;
-    }
-    links[slot] = 0;
-    this.#free[(this.#freeAt + this.#freeCount) % SLOTS] = slot;
-    this.#freeCount++;
-  }
-
-  #authorAt(slot: number): Author {
-    const { task, iteration, attempt } = this.#slots;
-    return { task: task[slot]!, iteration: iteration[slot]!, attempt: attempt[slot]! };
+    this.#links.release(slot);
+    this.#slots.free(slot);
   }
 }
 

@@ -14,12 +14,14 @@ import {
   bitAt,
   type BoardMemory,
   CLOSED,
-  countIn,
+  countLeft,
   DOZERS,
   FEW,
   FLAGS,
   HEAD,
-  hide,
+  hideSlot,
+  Hung,
+  hungIn,
   isLeftOf,
   ITERATION,
   LEFT,
@@ -28,16 +30,14 @@ import {
   NEXT,
   PAYLOAD_AT,
   PAYLOAD_LENGTH,
-  placeOf,
   RANK,
   readyIn,
   seqOf,
-  show,
+  showSlot,
   SLEEPERS,
   slotOf,
+  slotPlace,
   SOME_READY,
-  Standing,
-  standingIn,
   STATE,
   stateOf,
   STIR,
@@ -136,7 +136,7 @@ export class Hand {
     const slot = slotOf(this.#next);
     this.#publish();
     this.#next = NONE;
-    show(this.#cells, slot);
+    showSlot(this.#cells, slot);
     this.#stir(1);
   }
 
@@ -147,8 +147,8 @@ export class Hand {
   finish({ seq, task, iteration }: Claimed, text: string | undefined): boolean {
     const cells = this.#cells;
     const slot = slotOf(ticketOfSeq(seq));
-    const head = atoms.exchange(cells, placeOf(slot) + HEAD, CLOSED);
-    const awaited = cells[placeOf(slot) + AWAITED]!;
+    const head = atoms.exchange(cells, slotPlace(slot) + HEAD, CLOSED);
+    const awaited = cells[slotPlace(slot) + AWAITED]!;
     if (head <= 0) return awaited > 0;
     const value = { task, iteration, text };
     const alone = this.#isLast(head);
@@ -188,17 +188,17 @@ export class Hand {
     const at = linkPlace(head - 1);
     if (this.#cells[at + NEXT] !== 0) return false;
     const to = this.#cells[at + TO]!;
-    const left = atoms.load(this.#cells, placeOf(slotOf(to)) + LEFT);
-    return isLeftOf(left, to) && countIn(left) === 1;
+    const left = atoms.load(this.#cells, slotPlace(slotOf(to)) + LEFT);
+    return isLeftOf(left, to) && countLeft(left) === 1;
   }
 
   /** One need less; whether it was the last. */
   #countDown(ticket: number): boolean {
-    const at = placeOf(slotOf(ticket)) + LEFT;
+    const at = slotPlace(slotOf(ticket)) + LEFT;
     for (;;) {
       const left = atoms.load(this.#cells, at);
-      if (!isLeftOf(left, ticket) || countIn(left) === 0) return false;
-      if (atoms.compareExchange(this.#cells, at, left, left - 1) === left) return countIn(left) === 1;
+      if (!isLeftOf(left, ticket) || countLeft(left) === 0) return false;
+      if (atoms.compareExchange(this.#cells, at, left, left - 1) === left) return countLeft(left) === 1;
     }
   }
 
@@ -213,12 +213,12 @@ export class Hand {
       other = this.#next;
       this.#next = ticket;
     }
-    show(this.#cells, slotOf(other));
+    showSlot(this.#cells, slotOf(other));
     return 1;
   }
 
   #rank(ticket: number): number {
-    return this.#cells[placeOf(slotOf(ticket)) + RANK]!;
+    return this.#cells[slotPlace(slotOf(ticket)) + RANK]!;
   }
 
   /** Whoever takes what was in hand finds what it needs. */
@@ -243,12 +243,12 @@ export class Hand {
         this.#kept = undefined;
         return mine;
       }
-      if (!hide(this.#cells, slot)) continue;
+      if (!hideSlot(this.#cells, slot)) continue;
       this.leave();
-      const state = atoms.load(this.#cells, placeOf(slot) + STATE);
+      const state = atoms.load(this.#cells, slotPlace(slot) + STATE);
       const ticket = ticketIn(state, slot);
-      const left = atoms.load(this.#cells, placeOf(slot) + LEFT);
-      if (standingIn(state) === Standing.offered && isLeftOf(left, ticket) && countIn(left) === 0) {
+      const left = atoms.load(this.#cells, slotPlace(slot) + LEFT);
+      if (hungIn(state) === Hung.offered && isLeftOf(left, ticket) && countLeft(left) === 0) {
         return ticket;
       }
     }
@@ -265,7 +265,7 @@ export class Hand {
       for (let bits = readyIn(cells, word); bits !== 0; bits &= bits - 1) {
         const slot = word * 32 + bitAt(bits);
         looked++;
-        const its = cells[placeOf(slot) + RANK]!;
+        const its = cells[slotPlace(slot) + RANK]!;
         if (its >= rank) continue;
         best = slot;
         rank = its;
@@ -276,9 +276,9 @@ export class Hand {
 
   #claim(ticket: number, now: number): Claimed | undefined {
     const cells = this.#cells;
-    const at = placeOf(slotOf(ticket));
-    const offered = stateOf(ticket, Standing.offered);
-    const claimed = stateOf(ticket, Standing.claimed, this.#seat);
+    const at = slotPlace(slotOf(ticket));
+    const offered = stateOf(ticket, Hung.offered);
+    const claimed = stateOf(ticket, Hung.claimed, this.#seat);
     if (atoms.compareExchange(cells, at + STATE, offered, claimed) !== offered) return undefined;
     const seq = seqOf(ticket);
     this.#own.runs(seq, now);

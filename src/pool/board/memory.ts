@@ -61,7 +61,7 @@ export const NEXT = 0, TO = 1, FEW = 2;
 /** A list whose attempt has succeeded. */
 export const CLOSED = -1;
 /** Where an attempt stands. */
-export const Standing = { free: 0, offered: 1, claimed: 2, revoked: 3 } as const;
+export const Hung = { free: 0, offered: 1, claimed: 2, revoked: 3 } as const;
 
 /** How often a slot can be used before the count begins anew. */
 const USES = 1 << 18;
@@ -104,7 +104,7 @@ export function slotOf(ticket: number): number {
 }
 
 /** Where the words of a slot begin. */
-export function placeOf(slot: number): number {
+export function slotPlace(slot: number): number {
   return SLOT_AT + slot * SLOT_WORDS;
 }
 
@@ -123,12 +123,12 @@ export function ticketIn(state: number, slot: number): number {
   return state >> (SEAT_BITS + 2) << SLOT_BITS | slot;
 }
 
-export function standingIn(state: number): number {
+export function hungIn(state: number): number {
   return state & 3;
 }
 
 /** What LEFT says of a ticket. */
-export function leftOf(ticket: number, count: number): number {
+export function leftWord(ticket: number, count: number): number {
   return useOf(ticket) << LEFT_BITS | count;
 }
 
@@ -137,7 +137,7 @@ export function isLeftOf(left: number, ticket: number): boolean {
   return left >> LEFT_BITS === useOf(ticket);
 }
 
-export function countIn(left: number): number {
+export function countLeft(left: number): number {
   return left & MOST_LEFT;
 }
 
@@ -152,13 +152,13 @@ export function ticketOfSeq(seq: number): number {
 }
 
 /** Shows that the attempt of a slot could start. */
-export function show(cells: Int32Array, slot: number): void {
+export function showSlot(cells: Int32Array, slot: number): void {
   atoms.or(cells, READY + (slot >> 5), 1 << (slot & 31));
   atoms.or(cells, SOME_READY, 1 << (slot >> 5));
 }
 
 /** Hides it again; whether it was there. */
-export function hide(cells: Int32Array, slot: number): boolean {
+export function hideSlot(cells: Int32Array, slot: number): boolean {
   const bit = 1 << (slot & 31);
   return (atoms.and(cells, READY + (slot >> 5), ~bit) & bit) !== 0;
 }

@@ -148,8 +148,8 @@ export class OutboxReader {
   /** Bells that the worker may have sent, up to the last read, and those that were heard. */
   #rung = 0;
   #heard = 0;
-  #wrong: string | undefined;
-  #waits = false;
+  /** Why nothing more is read: what can't be right, or (for now) a record that was left for later. */
+  #stopped: string | typeof LATER | undefined;
 
   constructor(cells: Int32Array, ring: SharedArrayBuffer) {
     this.#cells = cells;
@@ -160,12 +160,12 @@ export class OutboxReader {
 
   /** What can't be right, if something was found; nothing is read any more then. */
   get wrong(): string | undefined {
-    return this.#wrong;
+    return this.#stopped === LATER ? undefined : this.#stopped;
   }
 
   /** Whether a record was left for later. */
   get waits(): boolean {
-    return this.#waits;
+    return this.#stopped === LATER;
   }
 
   /** A bell was heard; whether the worker may have sent it: one for each time that it set the cell. */
@@ -175,18 +175,16 @@ export class OutboxReader {
 
   /** Reads what is there; returns whether there was anything. A listener that returns a text has found something wrong. */
   drain(receive: Receive): boolean {
-    if (this.#wrong !== undefined) return false;
+    if (this.#stopped === LATER) this.#stopped = undefined;
+    if (this.#stopped !== undefined) return false;
     if (atoms.exchange(this.#cells, BELL, 0) !== 0) this.#rung++;
     const head = atoms.load(this.#cells, HEAD);
-    this.#waits = false;
     const before = this.#tail;
     if (head === before) return false;
     if (((head - this.#tail) | 0) < 0 || ((head - this.#tail) | 0) > OUTBOX_BYTES) {
-      this.#wrong = `its outbox claims ${(head - this.#tail) | 0} bytes of ${OUTBOX_BYTES}`;
+      this.#stopped = `its outbox claims ${(head - this.#tail) | 0} bytes of ${OUTBOX_BYTES}`;
     }
-    while (this.#tail !== head && this.#wrong === undefined && !this.#waits) {
-      this.#wrong = this.#record(head, receive);
-    }
+    while (this.#tail !== head && this.#stopped === undefined) this.#stopped = this.#record(head, receive);
     if (this.#tail === before) return false;
     atoms.store(this.#cells, TAIL, this.#tail);
     atoms.notify(this.#cells, TAIL);
@@ -194,7 +192,7 @@ export class OutboxReader {
   }
 
   /** Reads one record; what is wrong with it, if anything is. Each cell is read once: the worker may still write. */
-  #record(head: number, receive: Receive): string | undefined {
+  #record(head: number, receive: Receive): string | typeof LATER | undefined {
     const from = this.#tail & (OUTBOX_BYTES - 1);
     const at = from >> 2;
     const size = this.#ints[at]!;
@@ -228,8 +226,7 @@ export class OutboxReader {
     this.#tail = tail;
     this.#chunks = chunks;
     this.#chunked = chunked;
-    this.#waits = true;
-    return undefined;
+    return LATER;
   }
 
   #chunk(text: string): string | undefined {
