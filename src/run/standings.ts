@@ -8,6 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import type { RunningAttempt, RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import { OUTCOMES, type RunState } from "../model/outcome.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
+import type { Lane } from "../pool/lane.ts";
 import type { Pool } from "../pool/pool.ts";
 import { Standing } from "../schedule/command.ts";
 import type { Scheduler } from "../schedule/schedule.ts";
@@ -53,12 +54,16 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
     running,
     next: nextOf(pictured, running, limit),
     workers: {
-      busy: lanes.filter((lane) => lane.busy).length + (pool.own?.views.length ?? 0),
-      idle: lanes.filter((lane) => lane.warm && !lane.busy).length + (pool.own?.kept.idle ?? 0),
+      busy: lanes.filter(isBusy).length + (pool.own?.views.length ?? 0),
+      idle: lanes.filter((lane) => lane.warm && !isBusy(lane)).length + (pool.own?.kept.idle ?? 0),
       starting: lanes.filter((lane) => lane.starting).length + (pool.own?.kept.starting ?? 0),
       ...(pool.held === undefined ? {} : { held: pool.held }),
     },
   };
+}
+
+function isBusy({ running, outstanding }: Pick<Lane, "running" | "outstanding">): boolean {
+  return running !== undefined || outstanding > 0;
 }
 
 function countsOf(pictured: Pictured, running: readonly RunningAttempt[]): RunSnapshot["counts"] {
