@@ -219,7 +219,9 @@ export class Line implements Elsewhere {
     const { inbox, hand, looks } = this.#parts;
     const seen = hand.stirred;
     // Only after work: what has not come by then may take long.
-    for (let count = this.#dozed === 1 ? looks : 1; count > 0; count--) if (hand.some || !inbox.empty) return true;
+    for (let count = this.#dozed === 1 ? looks : 1; count > 0; count--) {
+      if (hand.some || !inbox.empty) return true;
+    }
     hand.doze(DOZE_MS, seen);
     return hand.some || !inbox.empty;
   }
