@@ -46,7 +46,6 @@ import {
   TIMEOUT,
   TO,
   UNCLAIMED,
-  useOf,
 } from "./memory.ts";
 import { Links } from "./links.ts";
 import { Payloads } from "./payloads.ts";
