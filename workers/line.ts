@@ -146,10 +146,9 @@ export class Line implements Elsewhere {
 
   /** Claims and runs until there is nothing more, or an attempt takes its time: then its end goes on. */
   #work(): void {
-    const { now } = this.#parts;
+    const { inbox } = this.#parts;
     for (;;) {
-      const at = now();
-      const claimed = this.#stopped ? undefined : this.#claim(at);
+      const claimed = this.#stopped ? undefined : this.#claim();
       if (claimed === undefined) {
         if (this.#rest()) continue;
         return;
@@ -157,7 +156,7 @@ export class Line implements Elsewhere {
       this.#dozed = 0;
       this.#running = claimed.seq;
       try {
-        if (this.#run(claimed, at) === LATER) return;
+        if (this.#run(claimed, inbox.claimedAt) === LATER) return;
       } catch (error) {
         return this.#broken(error);
       }
@@ -180,10 +179,10 @@ export class Line implements Elsewhere {
   }
 
   /** What its lane has offered to it alone comes before what is there for all. */
-  #claim(at: number): Claimed | undefined {
-    const { inbox, hand } = this.#parts;
-    const claimed = inbox.claim(at);
-    if (claimed === undefined) return hand.claim(at);
+  #claim(): Claimed | undefined {
+    const { inbox, hand, now } = this.#parts;
+    const claimed = inbox.claim(now);
+    if (claimed === undefined) return hand.claim(now);
     hand.leave();
     return claimed;
   }

@@ -161,7 +161,7 @@ class Bench {
   #work(worker: Worker): void {
     if (worker.running === undefined) {
       if (this.#halted) return;
-      const claimed = worker.hand.claim(0);
+      const claimed = worker.hand.claim(() => 0);
       if (claimed === undefined) return;
       worker.running = claimed;
       this.#begins(claimed, worker);

@@ -129,12 +129,12 @@ class Rig {
 
   /** Claims the next offer, as the worker's program does. */
   claim(): number {
-    return this.inbox.claim(Date.now())!.seq;
+    return this.inbox.claim(() => Date.now())!.seq;
   }
 
   /** Claims what comes first on the board. */
   takes(): number {
-    return this.hand.claim(Date.now())!.seq;
+    return this.hand.claim(() => Date.now())!.seq;
   }
 
   readonly tell = (kind: number, fields: Partial<Parameters<OutboxWriter["write"]>[1]> = {}): void => {
@@ -178,7 +178,7 @@ async function atBoard(): Promise<Rig & { readonly seq: number; readonly others:
   const rig = await Rig.ready();
   rig.hang(4);
   const seq = rig.takes();
-  return Object.assign(rig, { seq, others: rig.other.claim(0)!.seq });
+  return Object.assign(rig, { seq, others: rig.other.claim(() => 0)!.seq });
 }
 
 /** A lane whose worker runs the first of three attempts. */

@@ -102,14 +102,14 @@ class Rig {
 
   /** Claims what comes first on the board and lets the lane see that. */
   takes(): number {
-    const { seq } = this.hand.claim(this.clock.monotonic())!;
+    const { seq } = this.hand.claim(() => this.clock.monotonic())!;
     this.lane.drain();
     return seq;
   }
 
   /** Claims the next one and lets the lane see that. */
   claim(): number {
-    const { seq } = this.inbox.claim(this.clock.monotonic())!;
+    const { seq } = this.inbox.claim(() => this.clock.monotonic())!;
     this.lane.drain();
     return seq;
   }
@@ -140,7 +140,7 @@ class Rig {
 test("lane: an attempt is told to have begun when it was claimed, and has its deadline from then", () => {
   const rig = new Rig();
   rig.offer(1, { timeoutMs: 300 });
-  const { seq } = rig.inbox.claim(rig.clock.monotonic())!;
+  const { seq } = rig.inbox.claim(() => rig.clock.monotonic())!;
   const began = rig.clock.monotonic();
   rig.clock.skip(100);
   rig.lane.drain();
@@ -409,10 +409,10 @@ test("lane: offers beyond the room are returned, and large payloads go by messag
   assert.deepEqual(large.sent.filter((message) => typeof message === "object"), [
     { do: "payload", seq: 1, text: bulky },
   ]);
-  assert.equal(large.inbox.claim(0)!.payload, small);
+  assert.equal(large.inbox.claim(() => 0)!.payload, small);
   large.lane.drain();
   large.inbox.done();
-  assert.equal(large.inbox.claim(0)!.payload, undefined);
+  assert.equal(large.inbox.claim(() => 0)!.payload, undefined);
   large.gone();
 });
 
@@ -476,7 +476,7 @@ test("lane: an attempt of the board has begun when it was claimed, has its deadl
   rig.hang([[], [0]], { timeoutMs: 300 });
   assert.ok(rig.lane.used && rig.lane.open && !rig.lane.busy);
   const since = rig.clock.monotonic();
-  const { seq } = rig.hand.claim(since)!;
+  const { seq } = rig.hand.claim(() => since)!;
   rig.clock.skip(100);
   rig.lane.drain();
   assert.deepEqual(rig.heard, [`began 0 ${since}`]);
@@ -532,7 +532,7 @@ test("lane: what a worker that is gone may not have counted down is given back, 
   assert.equal(rig.board.ready, 1);
   const done = new Rig();
   done.hang([[], [0], [1]]);
-  const first = done.hand.claim(done.clock.monotonic())!;
+  const first = done.hand.claim(() => done.clock.monotonic())!;
   done.tell(RecordKind.outcome, { a: first.seq, b: SUCCEEDED });
   done.hand.finish(first, undefined);
   done.inbox.done();
@@ -547,7 +547,7 @@ test("lane: the place of an attempt on the board is free again when its worker h
   rig.hang([[]]);
   const { room } = rig.board;
   assert.equal(room, BOARD_SLOTS - 1);
-  const claimed = rig.hand.claim(rig.clock.monotonic())!;
+  const claimed = rig.hand.claim(() => rig.clock.monotonic())!;
   rig.tell(RecordKind.outcome, { a: claimed.seq, b: SUCCEEDED });
   rig.lane.drain();
   assert.deepEqual([rig.settled.length, rig.board.size, rig.board.room], [1, 0, room]);
@@ -565,7 +565,7 @@ test("lane: a worker that sleeps is woken when the board is opened to it, and wh
   rig.hang([[], []]);
   assert.deepEqual([rig.sent, rig.lane.sleeps], [[WAKE], false]);
   rig.lane.open = false;
-  assert.deepEqual([rig.hand.some, rig.hand.claim(0), rig.lane.busy], [false, undefined, false]);
+  assert.deepEqual([rig.hand.some, rig.hand.claim(() => 0), rig.lane.busy], [false, undefined, false]);
   rig.lane.open = true;
   assert.deepEqual([rig.hand.some, rig.sent.length], [true, 1]);
   assert.ok(!rig.inbox.sleep({ some: rig.hand.some, halted: false }), "there is something for it");

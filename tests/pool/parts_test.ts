@@ -208,7 +208,7 @@ test("offers: of what its thread leaves that had begun which was claimed", () =>
   offers.offer([itemOf(0), itemOf(1), itemOf(2)]);
   // It claims what it should not have: the first has no outcome.
   for (let count = 0; count < 2; count++) {
-    worker.claim(0);
+    worker.claim(() => 0);
     worker.done();
   }
   assert.deepEqual(offers.takeBegun(undefined).map(([, { task }]) => task), [0, 1]);

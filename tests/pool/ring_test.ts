@@ -41,13 +41,13 @@ function offer(task: number, payload: string | undefined = `${task}`): Offer {
 test("inbox: what is offered is claimed as it is, in order, each once", () => {
   const { memory, lane, worker } = inbox();
   assert.ok(worker.empty);
-  assert.equal(worker.claim(1), undefined);
+  assert.equal(worker.claim(() => 1), undefined);
   for (let task = 0; task < 3; task++) assert.ok(lane.offer({ ...offer(task), flags: Flag.urgent }));
   assert.ok(!worker.empty);
   assert.equal(lane.next, 3);
   for (let seq = 0; seq < 3; seq++) {
     assert.ok(!lane.claimed(seq));
-    const claimed = worker.claim(7.5 + seq);
+    const claimed = worker.claim(() => 7.5 + seq);
     assert.deepEqual(claimed, { seq, ...offer(seq), flags: Flag.urgent });
     assert.equal(lane.claimedAt, 7.5 + seq);
     assert.equal(memory.claimedAt[0], 7.5 + seq);
@@ -56,7 +56,7 @@ test("inbox: what is offered is claimed as it is, in order, each once", () => {
     assert.equal(lane.current, undefined);
     assert.equal(lane.look(), undefined);
   }
-  assert.ok(worker.empty && worker.claim(9) === undefined);
+  assert.ok(worker.empty && worker.claim(() => 9) === undefined);
   assert.equal(lane.wrong, undefined);
 });
 
@@ -64,13 +64,13 @@ test("inbox: what is revoked is never claimed, what is claimed is never revoked,
   const { lane, worker } = inbox();
   for (let task = 0; task < 4; task++) lane.offer(offer(task));
   assert.ok(lane.revoke(0) && lane.revoke(0) && lane.revoke(2));
-  assert.equal(worker.claim(0)!.seq, 1);
+  assert.equal(worker.claim(() => 0)!.seq, 1);
   assert.ok(!lane.revoke(1) && !lane.claimed(0) && !lane.claimed(2));
   lane.look();
   // It was passed over: nobody can claim it any more, and nothing is to be taken back.
   assert.ok(!lane.revoke(0) && !lane.revoke(1) && lane.revoke(2));
   worker.done();
-  assert.equal(worker.claim(0)!.seq, 3);
+  assert.equal(worker.claim(() => 0)!.seq, 3);
 });
 
 test("inbox: it takes as many as there are slots, a slot is free again when its offer was passed, and round the end all is as before", () => {
@@ -85,12 +85,12 @@ test("inbox: it takes as many as there are slots, a slot is free again when its 
     assert.ok(!lane.offer(offer(0, payload)), "one that is taken back has its slot until it is passed");
     for (let at = 0; at < SLOTS; at++) {
       if (at === 1) continue;
-      const claimed = worker.claim(at)!;
+      const claimed = worker.claim(() => at)!;
       assert.deepEqual([claimed.seq, claimed.task, claimed.payload], [first + at, first + at, payload]);
       worker.done();
     }
     assert.ok(worker.empty);
-    if (round === 1) worker.claim(0);
+    if (round === 1) worker.claim(() => 0);
   }
 });
 
@@ -104,7 +104,7 @@ test("inbox: room for payloads is counted in bytes, at three for each code unit,
       const text = `${count}${payload}`;
       if (count % 7 === 6 && waiting.length > 2 || !lane.offer(offer(count, text))) {
         const { seq, text } = waiting.shift()!;
-        const claimed = worker.claim(0)!;
+        const claimed = worker.claim(() => 0)!;
         assert.equal(claimed.seq, seq);
         assert.ok(claimed.payload === text, `${character}: a payload is not what it was`);
         worker.done();
@@ -113,7 +113,7 @@ test("inbox: room for payloads is counted in bytes, at three for each code unit,
       waiting.push({ seq: lane.next - 1, text });
       most = Math.max(most, waiting.length);
     }
-    for (const { text } of waiting) assert.ok(worker.claim(0)!.payload === text);
+    for (const { text } of waiting) assert.ok(worker.claim(() => 0)!.payload === text);
     const bytes = new TextEncoder().encode(payload).length;
     assert.ok(most * bytes <= PAYLOAD_BYTES, `${most} payloads of ${bytes} bytes`);
     assert.ok((most + 2) * 21_010 * 3 > PAYLOAD_BYTES, `only ${most} payloads of ${bytes} bytes`);
@@ -129,16 +129,16 @@ test("inbox: a payload fills the room to its last byte, and not beyond", () => {
   const rest = Math.floor((PAYLOAD_BYTES - third) / 3);
   assert.ok(!lane.offer(offer(1, "x".repeat(rest + 1))));
   assert.ok(lane.offer(offer(1, "y".repeat(rest))));
-  assert.equal(worker.claim(0)!.payload, "x".repeat(third));
-  assert.equal(worker.claim(0)!.payload, "y".repeat(rest));
+  assert.equal(worker.claim(() => 0)!.payload, "x".repeat(third));
+  assert.equal(worker.claim(() => 0)!.payload, "y".repeat(rest));
   // All of it is free: whatever a lane offers by way of the ring has room, wherever the last one ended.
   for (let count = 0; count < 50; count++) {
     const text = "€".repeat(Math.floor(MAX_PAYLOAD / 3) - count * 7);
     assert.ok(lane.offer(offer(2, text)), `${count}`);
-    assert.ok(worker.claim(0)!.payload === text);
+    assert.ok(worker.claim(() => 0)!.payload === text);
   }
   assert.ok(lane.offer({ ...offer(4, undefined), payload: undefined, flags: Flag.bulky }));
-  assert.equal(worker.claim(0)!.payload, undefined);
+  assert.equal(worker.claim(() => 0)!.payload, undefined);
 });
 
 test("inbox: a payload for which there is just room has it", () => {
@@ -146,8 +146,8 @@ test("inbox: a payload for which there is just room has it", () => {
   assert.ok(lane.offer(offer(0, "x")));
   const rest = "y".repeat((PAYLOAD_BYTES - 1) / 3);
   assert.ok(lane.offer(offer(1, rest)));
-  assert.equal(worker.claim(0)!.payload, "x");
-  assert.ok(worker.claim(0)!.payload === rest);
+  assert.equal(worker.claim(() => 0)!.payload, "x");
+  assert.ok(worker.claim(() => 0)!.payload === rest);
 });
 
 test("inbox: a worker that has said that it sleeps is woken by a message, once, and none that found something sleeps", () => {
@@ -181,8 +181,8 @@ test("inbox: what a worker's cells claim is held to what can be", () => {
   const { memory, lane, worker } = inbox();
   lane.offer(offer(0));
   lane.offer(offer(1));
-  worker.claim(0);
-  worker.claim(0);
+  worker.claim(() => 0);
+  worker.claim(() => 0);
   assert.equal(lane.look(), 1);
   memory.cells[cells.current] = 1;
   assert.equal(lane.look(), undefined);

@@ -111,8 +111,8 @@ export class Hand {
     return this.#values.get(task, iteration);
   }
 
-  /** Claims what comes next. @param now By the worker's monotonic clock. */
-  claim(now: number): Claimed | undefined {
+  /** Claims what comes next. @param now The worker's monotonic clock, read when it has been claimed. */
+  claim(now: () => number): Claimed | undefined {
     this.#own.looks();
     if (!this.#own.open) {
       this.leave();
@@ -274,14 +274,15 @@ export class Hand {
     return best;
   }
 
-  #claim(ticket: number, now: number): Claimed | undefined {
+  #claim(ticket: number, now: () => number): Claimed | undefined {
     const cells = this.#cells;
     const at = slotPlace(slotOf(ticket));
     const offered = stateOf(ticket, Hung.offered);
     const claimed = stateOf(ticket, Hung.claimed, this.#seat);
     if (atoms.compareExchange(cells, at + STATE, offered, claimed) !== offered) return undefined;
     const seq = seqOf(ticket);
-    this.#own.runs(seq, now);
+    // Not before: what it needs may have ended just now.
+    this.#own.runs(seq, now());
     if (atoms.add(cells, UNCLAIMED, -1) - 1 === cells[LOW]) this.#low = true;
     const flags = cells[at + FLAGS]!;
     return {

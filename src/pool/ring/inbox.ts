@@ -268,15 +268,16 @@ export class InboxReader {
     return atoms.load(this.#cells, HEAD) === this.#tail;
   }
 
-  /** Claims the next offer that was not revoked. @param now By the worker's monotonic clock. */
-  claim(now: number): Claimed | undefined {
+  /** Claims the next offer that was not revoked. @param now The worker's monotonic clock, read when it has been claimed. */
+  claim(now: () => number): Claimed | undefined {
     while (!this.empty) {
       const seq = this.#tail;
       const at = (seq % SLOTS) * WORDS;
       const got = atoms.compareExchange(this.#slots, at, Claim.offered, Claim.claimed) === Claim.offered;
       const claimed = got ? this.#read(seq, at) : undefined;
       if (got) {
-        this.#claimedAt[0] = now;
+        // Not before: what it needs may have ended just now.
+        this.#claimedAt[0] = now();
         atoms.store(this.#cells, CURRENT, seq + 1);
       }
       this.#tail++;
@@ -284,6 +285,11 @@ export class InboxReader {
       if (claimed !== undefined) return claimed;
     }
     return undefined;
+  }
+
+  /** When what runs was claimed. */
+  get claimedAt(): number {
+    return this.#claimedAt[0]!;
   }
 
   /** Whether it may take what hangs on the board. */
