@@ -437,6 +437,8 @@ export class Lane {
     this.#life.close();
     const times = stampsOf(this.#options.clock, this.running?.since ?? Infinity);
     const begun = this.#takeBegun();
+    // What they needed was told before they began, but by others, whom nobody may have read yet.
+    if (!begun.every(([, item]) => this.#options.listener.due(item))) this.#options.listener.early(this);
     for (const [seq, item] of begun) this.#printUnfinished(seq, item);
     for (const [seq, item] of begun) {
       const cause = this.#life.cause(end, this.#workTime.aborted(seq));

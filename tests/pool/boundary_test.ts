@@ -413,6 +413,20 @@ test("an outcome that is not due yet is left where it is, with all that comes af
   rig.ends();
 });
 
+test("what ran when its thread ended is settled after what it needed, though others have told that", async () => {
+  const rig = await Rig.ready();
+  rig.hang(1);
+  rig.takes();
+  rig.due = false;
+  const early: number[] = [];
+  rig.onEarly = () => {
+    early.push(rig.settled.length);
+    rig.due = true;
+  };
+  rig.ends();
+  assert.deepEqual([early, rig.settled.map(({ outcome }) => outcome.outcome)], [[0], ["crashed"]]);
+});
+
 /** What comlink would obey, and what it would fall over. */
 const MESSAGES: readonly unknown[] = [
   { id: "1", type: "APPLY", path: ["set"], argumentList: {} },
