@@ -173,17 +173,19 @@ export class Line implements Elsewhere {
     return atoms.load(this.#parts.halt, 0) === 1;
   }
 
-  /** Whether there is something on the board. */
+  /** Whether there is something on the board, for who is about to block. */
   get some(): boolean {
-    return this.#parts.hand.some;
+    return this.#parts.hand.anything;
   }
 
   /** What its lane has offered to it alone comes before what is there for all. */
   #claim(): Claimed | undefined {
-    const { inbox, hand, now } = this.#parts;
-    const claimed = inbox.claim(now);
-    if (claimed === undefined) return hand.claim(now);
-    hand.leave();
+    const { inbox, hand, outbox, now } = this.#parts;
+    const alone = inbox.claim(now);
+    if (alone !== undefined) hand.leave();
+    const claimed = alone ?? hand.claim(now);
+    // Only the executor wakes who sleeps.
+    if (hand.left) outbox.ring();
     return claimed;
   }
 
@@ -221,6 +223,7 @@ export class Line implements Elsewhere {
     for (let count = this.#dozed === 1 ? looks : 1; count > 0; count--) {
       if (hand.some || !inbox.empty) return true;
     }
+    if (hand.anything) return true;
     hand.doze(DOZE_MS, seen);
     return hand.some || !inbox.empty;
   }

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { WorkerData } from "../../src/pool/protocol.ts";
+import { Board } from "../../src/pool/board/board.ts";
 import { Hand } from "../../src/pool/board/hand.ts";
+import { SOME_READY } from "../../src/pool/board/memory.ts";
 import { Flag, type Offer } from "../../src/pool/ring/inbox.ts";
 import { atoms } from "../../src/pool/ring/atoms.ts";
 import { InboxWriter } from "../../src/pool/ring/inbox.ts";
@@ -87,6 +89,16 @@ class Rig {
         ...rest,
       }),
     );
+  }
+
+  /** Hangs attempts on the board, each with the numbers of those that it waits for. */
+  hang(items: readonly (readonly [name: string, behind: readonly number[]])[]): void {
+    const board = new Board(this.data.board);
+    const left = board.offer(items.map(([name, behind], task) => ({
+      ...{ task, iteration: 0, attempt: 1, rank: task, urgent: false, fatal: false, few: true, awaited: 0 },
+      ...{ behind, timeoutMs: undefined, payload: JSON.stringify({ s: 0, t: name }) },
+    })));
+    assert.equal(left.length, 0);
   }
 
   /** Wakes it and lets it doze until it sleeps. */
@@ -246,6 +258,30 @@ test("line: it rings at once where somebody waits, else at 512 outcomes, at one 
   assert.deepEqual([quiet[511], quiet[512], quiet[1_023]], [0, 1, 1]);
   assert.deepEqual(bells(3, 0, 9.99), [0, 0, 0]);
   assert.deepEqual(bells(3, 0, 10.001), [0, 1, 2]);
+});
+
+test("line: what it leaves to others while one of them sleeps it rings for, before it goes on", () => {
+  const own = { open: true, looks() {}, runs() {}, done() {} };
+  for (const sleeps of [false, true]) {
+    const rig = new Rig();
+    if (sleeps) new Hand(rig.data.board, { seat: 2, own }).sleeps(true);
+    rig.hang([["a", []], ["b", [0]]]);
+    rig.tasks["a"] = () => rig.offer("alone");
+    const bells: number[] = [];
+    rig.tasks["alone"] = () => void bells.push(rig.bells);
+    rig.line.wake();
+    assert.deepEqual([rig.ran, bells], [["a", "alone", "b"], [sleeps ? 1 : 0]]);
+  }
+});
+
+test("line: it does not take for nothing what another worker has just found nothing beside", () => {
+  const rig = new Rig();
+  assert.ok(!rig.line.some);
+  rig.hang([["a", []]]);
+  rig.data.board.cells[SOME_READY] = 0;
+  assert.ok(rig.line.some);
+  rig.inbox.open = false;
+  assert.ok(!rig.line.some);
 });
 
 test("line: woken for nothing it rings for nothing", () => {

@@ -31,6 +31,7 @@ import {
   PAYLOAD_AT,
   PAYLOAD_LENGTH,
   RANK,
+  READY,
   readyIn,
   seqOf,
   showSlot,
@@ -47,6 +48,7 @@ import {
   TIMEOUT,
   TO,
   UNCLAIMED,
+  WORDS,
 } from "./memory.ts";
 import { SharedValues } from "./shared_values.ts";
 
@@ -77,6 +79,7 @@ export class Hand {
   #kept: { readonly task: number; readonly iteration: number; readonly text: string | undefined } | undefined;
   /** Whether fewer are unclaimed than the executor wants to hear of. */
   #low = false;
+  #left = false;
 
   constructor(memory: BoardMemory, { seat, own }: { readonly seat: number; readonly own: HandCells }) {
     // Not the array that was sent, whose prototype a task can reach by another way.
@@ -94,11 +97,29 @@ export class Hand {
     return low;
   }
 
+  /** Whether something was left to others while one of them slept, so that the executor is to be woken; asked once. */
+  get left(): boolean {
+    const left = this.#left;
+    this.#left = false;
+    return left;
+  }
+
   /** Whether there is something that this worker may take. */
   get some(): boolean {
     if (!this.#own.open) return false;
     if (this.#next !== NONE) return true;
     return atoms.load(this.#cells, SOME_READY) !== 0;
+  }
+
+  /**
+   * The same, to be asked before the thread blocks: by the bits themselves, since whoever finds none may for a moment have taken
+   * the note away of one that was just set.
+   */
+  get anything(): boolean {
+    if (!this.#own.open) return false;
+    if (this.#next !== NONE) return true;
+    for (let word = 0; word < WORDS; word++) if (atoms.load(this.#cells, READY + word) !== 0) return true;
+    return false;
   }
 
   /** Whether all that is there has been taken. */
@@ -138,6 +159,7 @@ export class Hand {
     this.#next = NONE;
     showSlot(this.#cells, slot);
     this.#stir(1);
+    if (atoms.load(this.#cells, SLEEPERS) > 0) this.#left = true;
   }
 
   /**

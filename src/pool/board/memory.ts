@@ -28,7 +28,11 @@
  *    (its cell of what runs has another number), or the worker is gone: nobody walks links that are written.
  * 4. A bit is cleared before STATE is changed. A worker that dies in between leaves an attempt that is offered, lacks
  *    nothing, and has no bit: the executor sets the bits of all such when a worker is gone.
- * 5. A worker that dies between its outcome and its last LEFT leaves counts that nobody knows: the executor revokes what hangs
+ * 5. SOME_READY may for a moment lack the bit of a word that has some, while whoever found none looks once more: who is about
+ *    to block looks at READY itself.
+ * 6. Who shows an attempt looks at SLEEPERS after that, and who sleeps looks at READY after it has counted itself: one of the
+ *    two sees the other. Who shows it then wakes the executor, which wakes the sleeper: nothing ready waits for a poll.
+ * 7. A worker that dies between its outcome and its last LEFT leaves counts that nobody knows: the executor revokes what hangs
  *    behind that outcome and was not claimed, and releases it anew.
  */
 import { clz32, Ints } from "../../base/primordials.ts";
@@ -36,6 +40,8 @@ import { atoms } from "../ring/atoms.ts";
 
 /** Attempts that can be released at a time: a bit of a word for each word of bits. */
 export const SLOTS: number = 32 * 32;
+/** Words of READY. */
+export const WORDS: number = SLOTS / 32;
 const SLOT_BITS = 10;
 /** Needs that released attempts can wait for at a time. One more than fit, and an attempt is released later. */
 export const LINKS: number = 8 * SLOTS;
