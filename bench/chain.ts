@@ -36,17 +36,17 @@ print("chain", [
   figure("chain: end of a task to start of the next, median", gapRuns.map((run) => quantile(run, 0.5)), {
     unit: "µs",
     how: ofGaps,
-    target: { atMost: 5 },
+    target: { atMost: 1 },
   }),
   figure("chain: end of a task to start of the next, p99", gapRuns.map((run) => quantile(run, 0.99)), {
     unit: "µs",
     how: ofGaps,
-    target: { atMost: 100 },
+    target: { atMost: 20 },
   }),
   figure("chain: whole run per task", perTask((run) => run.awaitedMs), {
     unit: "µs",
     how: `run.started to the awaited result; ${ofRuns}`,
-    target: { atMost: 15 },
+    target: { atMost: 3 },
   }),
   figure("chain: whole run per task, to run.ended", perTask((run) => run.endedMs), {
     unit: "µs",

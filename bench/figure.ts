@@ -22,7 +22,7 @@ export interface Figure {
 }
 
 /** `×` is a ratio. */
-export type Unit = "µs" | "ms" | "tasks/s" | "records/s" | "bytes" | "MiB" | "×";
+export type Unit = "µs" | "ms" | "tasks/s" | "records/s" | "bytes" | "MiB" | "×" | "%";
 
 /** What a figure is held to. */
 export type Target = { readonly atMost: number } | { readonly atLeast: number };

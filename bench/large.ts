@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import type { RunResult } from "../src/model/result.ts";
 import { runtime } from "../src/runtime/runtime.ts";
 import { type Figure, figure, median, print, quick, words } from "./figure.ts";
+import { peakMiB } from "./proc.ts";
 import { independent, layered, manifest } from "./shapes.ts";
 
 const LARGE = quick ? 10_000 : 100_000;
@@ -50,30 +51,21 @@ async function ran(file: string, more: readonly string[] = []): Promise<Ran> {
     stdio: ["ignore", output, "pipe"],
     env: { ...process.env, CI: "1" },
   });
-  let errors = "", peakMiB: number | undefined;
+  let errors = "", peak: number | undefined;
   child.stderr!.on("data", (chunk) => errors += chunk);
-  const looks = setInterval(() => peakMiB = peakOf(child.pid!) ?? peakMiB, LOOK_MS);
+  const looks = setInterval(() => peak = peakMiB(child.pid!) ?? peak, LOOK_MS);
   const code = await new Promise<number | null>((done) => child.on("close", done));
   const ms = performance.now() - began;
   clearInterval(looks);
   closeSync(output);
   if (code !== 0) throw new Error(`${args.join(" ")} ended with ${code}: ${errors.slice(0, 2_000)}`);
-  return { ms, runMs: tookMs(out), peakMiB };
+  return { ms, runMs: tookMs(out), peakMiB: peak };
 }
 
 /** What the document says before its tasks. */
 function tookMs(path: string): number {
   const head = readFileSync(path, "utf8").slice(0, 1_000).split(',"tasks":{')[0]!;
   return (JSON.parse(`${head}}`) as RunResult).tookMs!;
-}
-
-function peakOf(pid: number): number | undefined {
-  try {
-    const kib = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-    return kib === undefined ? undefined : Number(kib) / 1_024;
-  } catch {
-    return undefined;
-  }
 }
 
 async function times(): Promise<void> {
@@ -114,12 +106,12 @@ async function times(): Promise<void> {
 }
 
 async function memory(): Promise<void> {
-  const { peakMiB, ms } = await ran(fileOf("million", layered(MILLION, "nothing")));
-  if (peakMiB === undefined) {
+  const { peakMiB: peak, ms } = await ran(fileOf("million", layered(MILLION, "nothing")));
+  if (peak === undefined) {
     return print("large memory", [], ["The system does not say how much memory a process has had"]);
   }
   print("large memory", [
-    figure(`large, ${MILLION} tasks of a file: peak memory`, [peakMiB], {
+    figure(`large, ${MILLION} tasks of a file: peak memory`, [peak], {
       unit: "MiB",
       how:
         `most memory that the process had resident, looked at every ${LOOK_MS} ms; one run of ${MILLION} tasks, ${

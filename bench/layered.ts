@@ -3,10 +3,10 @@
  * Run alone: `node bench/layered.ts [memory] [--quick]`, likewise on Deno (`-A`) and Bun; with `memory` the large pipeline is
  * run once and nothing else, and the peak of the process is told.
  */
-import { readFileSync } from "node:fs";
 import process from "node:process";
 import { compile } from "../src/pipeline/plan/compile.ts";
 import { figure, median, print, quick, words } from "./figure.ts";
+import { peakMiB } from "./proc.ts";
 import { layered, manifest } from "./shapes.ts";
 import { spanMs, timedRun } from "./timed_run.ts";
 
@@ -77,28 +77,19 @@ async function times(): Promise<void> {
 
 async function memory(): Promise<void> {
   const source = manifest("layered", layered(LARGE, "nothing"));
-  const before = peakMiB();
+  const peak = () => peakMiB() ?? process.resourceUsage().maxRSS / 1_024;
+  const before = peak();
   await timedRun(source, options);
   const how =
     `most memory that the process had resident, workers included; process of its own, one run of ${LARGE} tasks; ` +
     `${Math.round(before)} MiB before the run, with the pipeline made`;
   print("layered memory", [
-    figure(`layered, ${LARGE} tasks: peak memory`, [peakMiB()], {
+    figure(`layered, ${LARGE} tasks: peak memory`, [peak()], {
       unit: "MiB",
       how,
       target: { atMost: 1_024 },
     }),
   ]);
-}
-
-/** On Linux from the kernel, since the runtimes don't agree on the unit of `maxRSS`. */
-function peakMiB(): number {
-  try {
-    const kib = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-    return Number(kib) / 1_024;
-  } catch {
-    return process.resourceUsage().maxRSS / 1_024;
-  }
 }
 
 await (words.includes("memory") ? memory() : times());

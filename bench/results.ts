@@ -37,7 +37,7 @@ export interface Row {
 
 /** Ratios of two figures of the same runtime and session. */
 const RATIOS: readonly { readonly of: string; readonly over: string; readonly target?: Target }[] = [
-  { of: "chain: whole run per task", over: "chain: piscina", target: { atMost: 0.1 } },
+  { of: "chain: whole run per task", over: "chain: piscina", target: { atMost: 0.05 } },
   { of: "chain: whole run per task", over: "chain: tinypool" },
   { of: "independent: tasks a second", over: "independent: piscina", target: { atLeast: 3 } },
   { of: "independent: tasks a second", over: "independent: tinypool" },

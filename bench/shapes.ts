@@ -10,7 +10,15 @@ import { randomFrom } from "./random.ts";
 export const MODULE: string = new URL("./tasks.ts", import.meta.url).href;
 
 /** Name of an export of tasks.ts. */
-export type Work = "nothing" | "stamp" | "stampsSoFar" | "spin" | "spinAndTell";
+export type Work =
+  | "nothing"
+  | "stamp"
+  | "stampsSoFar"
+  | "spinAndTell"
+  | "compute"
+  | "computeAndTell"
+  | "warmUp"
+  | "stepsPerUs";
 
 /** A task of our own module. */
 export function task(work: Work, more: Partial<ManifestTask> = {}): ManifestTask {
@@ -91,15 +99,25 @@ export function steps(
   return tasks;
 }
 
-/** Names of the tasks that {@linkcode warmedUp} adds. */
-export const WARM_UP: readonly string[] = ["warm-up 0", "warm-up 1"];
+/** Whether {@linkcode warmedUp} has added the task. */
+export function warmsUp(name: string): boolean {
+  return name.startsWith("warm-up ");
+}
 
-/** The tasks behind two that keep two workers busy for so long that both have started. */
+/** The tasks behind some that keep each worker busy for so long that all have started. */
 export function warmedUp(
   tasks: readonly (readonly [string, ManifestTask])[],
+  workers: number,
 ): (readonly [string, ManifestTask])[] {
-  return [
-    ...WARM_UP.map((name) => [name, task("spin", { params: { us: 150_000 } })] as const),
-    ...tasks.map(([name, one]) => [name, one.needs?.length ? one : { ...one, needs: WARM_UP }] as const),
-  ];
+  const names = Array.from({ length: workers }, (_, at) => `warm-up ${at}`);
+  const warmUp = task("warmUp", { params: { us: 75_000 * workers } });
+  return [...names.map((name) => [name, warmUp] as const), ...behind(names, tasks)];
+}
+
+/** The tasks, with those that need nothing behind the ones named. */
+export function behind(
+  names: readonly string[],
+  tasks: readonly (readonly [string, ManifestTask])[],
+): (readonly [string, ManifestTask])[] {
+  return tasks.map(([name, one]) => [name, one.needs?.length ? one : { ...one, needs: names }] as const);
 }

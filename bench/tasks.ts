@@ -34,6 +34,50 @@ export function spinAndTell(context: { readonly params: { readonly us: number } 
   return context.params.us;
 }
 
+/** What {@linkcode compute} came to: kept, so that no compiler takes the steps away. */
+let kept = 1;
+
+/**
+ * Keeps a core busy for so many steps, however long they take: a task by the clock is over at the same time when another
+ * thread has its core, and so hides what that costs. Each step needs the one before it, which leaves a core's other thread
+ * alone.
+ */
+export function compute({ params }: { readonly params: { readonly steps: number } }): void {
+  let value = kept;
+  for (let left = params.steps; left > 0; left--) value = (Math.imul(value, 1_664_525) + 1_013_904_223) | 0;
+  kept = value;
+}
+
+/** As {@linkcode compute}, with a value for those who need this task. */
+export function computeAndTell(context: { readonly params: { readonly steps: number } }): number {
+  compute(context);
+  return context.params.steps;
+}
+
+/** Keeps a core busy for `us` microseconds, so that this worker has compiled what tasks compute by. */
+export function warmUp({ params }: { readonly params: { readonly us: number } }): void {
+  const end = performance.now() + params.us / 1_000;
+  while (performance.now() < end) {
+    spin({ params: { us: 10 } });
+    compute({ params: { steps: 10_000 } });
+  }
+}
+
+/** How many steps of {@linkcode compute} take a microsecond: the most of many times. */
+export function stepsPerUs(): number {
+  const steps = 200_000;
+  warmUp({ params: { us: 100_000 } });
+  let best = 0;
+  const end = performance.now() + 200;
+  for (let at = performance.now(); at < end;) {
+    compute({ params: { steps } });
+    const now = performance.now();
+    best = Math.max(best, steps / ((now - at) * 1_000));
+    at = now;
+  }
+  return best;
+}
+
 /** The part of a task's context that is used here. */
 interface Context {
   readonly params: { readonly count: number; readonly lines: number };

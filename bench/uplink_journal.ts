@@ -44,7 +44,7 @@ print("uplink journal", [
   figure("uplink: journal on disk, more per task than in memory", disk.map((us, at) => us - memory[at]!), {
     unit: "µs",
     how: `difference of neighbours; ${how}`,
-    target: { atMost: 10 },
+    target: { atMost: 3 },
   }),
   figure("uplink: chain per task, journal on disk", disk, { unit: "µs", how }),
   figure("uplink: chain per task, journal in memory", memory, { unit: "µs", how }),
