@@ -41,6 +41,7 @@ export interface GrowthParts {
 /** How much of the processor the process had used by some time of a clock that never steps. */
 interface Used {
   readonly cpuMs: number;
+  readonly idleMs: number | undefined;
   readonly passedMs: number;
 }
 
@@ -128,16 +129,23 @@ export class Growth {
     return Math.min(fit, size * (busy < QUIET ? QUIET_ROUND : ROUND));
   }
 
-  /** The share of the cores that was in use since it was looked; not known if workers were starting then. */
+  /**
+   * The share of the cores that was in use since it was looked, by this process or, where the system tells, by others;
+   * not known if workers were starting then.
+   */
   #busy(): number | undefined {
     const [before, now] = [this.#used, this.#usedNow()];
     if (before === undefined || now.passedMs <= before.passedMs) return undefined;
-    return (now.cpuMs - before.cpuMs) / (now.passedMs - before.passedMs) / this.#parts.capacity.cores;
+    const coresMs = (now.passedMs - before.passedMs) * this.#parts.capacity.cores;
+    const mine = (now.cpuMs - before.cpuMs) / coresMs;
+    // Tasks that wait get their workers however busy others keep the machine.
+    if (mine < QUIET || before.idleMs === undefined || now.idleMs === undefined) return mine;
+    return Math.max(mine, 1 - (now.idleMs - before.idleMs) / coresMs);
   }
 
   #usedNow(): Used {
     const { capacity } = this.#parts;
-    return { cpuMs: capacity.cpuMs(), passedMs: capacity.clock.monotonic() };
+    return { cpuMs: capacity.cpuMs(), idleMs: capacity.idleMs(), passedMs: capacity.clock.monotonic() };
   }
 
   /** One at a time: a thread that starts holds up this one, and those that are warm are to be fed meanwhile. */

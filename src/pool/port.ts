@@ -54,6 +54,8 @@ export interface Capacity {
   readonly workerBytes: number;
   /** Time that all threads of this process have had of the processor, milliseconds. */
   cpuMs(): number;
+  /** Time that the machine's cores had nothing to do, all together, milliseconds; undefined where the system does not tell. */
+  idleMs(): number | undefined;
   /** Bytes that this process may still take. */
   freeMemory(): number;
 }

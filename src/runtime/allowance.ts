@@ -68,6 +68,13 @@ export function freeMemory({ read, free }: AllowanceFiles = systemFiles): number
   return Math.max(0, least);
 }
 
+/** Time that the machine's cores had nothing to do, all together, milliseconds; not known where the system does not tell. */
+export function idleMs({ read }: AllowanceFiles = systemFiles): number | undefined {
+  // user, nice, system, idle, waiting for a disk; in ticks of 10 ms.
+  const [, idle, disk] = /^cpu +\d+ \d+ \d+ (\d+) (\d+)/.exec(read("/proc/stat") ?? "") ?? [];
+  return idle === undefined ? undefined : (Number(idle) + Number(disk)) * 10;
+}
+
 type Read = AllowanceFiles["read"];
 
 /** Folders of the groups that this process is in for a controller, and of those above: each may have a limit. */

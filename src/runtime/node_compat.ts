@@ -10,7 +10,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { printing } from "../base/harmless.ts";
-import { coresAllowed, freeMemory, memoryAllowed } from "./allowance.ts";
+import { coresAllowed, freeMemory, idleMs, memoryAllowed } from "./allowance.ts";
 import type {
   AppendFile,
   InsideName,
@@ -157,6 +157,7 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     isDevice,
     memoryAllowed: () => memoryAllowed(),
     freeMemory: () => freeMemory(),
+    idleMs: () => idleMs(),
   };
 }
 

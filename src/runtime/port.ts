@@ -393,6 +393,8 @@ export interface Runtime {
   memoryAllowed(): number;
   /** Bytes of memory that this process may still take: what is free on the machine, or what its container leaves. */
   freeMemory(): number;
+  /** Time that the machine's cores had nothing to do, all together, milliseconds; undefined where the system does not tell. */
+  idleMs(): number | undefined;
   /** Resident memory of the process in bytes; `undefined` where the system does not tell now. */
   memoryBytes(): number | undefined;
   /** Time that the processors have spent on this process, milliseconds. */

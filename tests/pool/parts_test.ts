@@ -559,18 +559,21 @@ test("growth: beyond the base it is after 20 ms, where all are stuck or it would
 
 test("growth: beyond the base it is for cores that have nothing to do and memory that is free, and it says what holds it", () => {
   const MIB = 2 ** 20;
-  const after = ({ busy = 0, starting = 0, freeMiB = 1_000, room = 50, looks = 1 }) => {
+  const after = ({ busy = 0, starting = 0, freeMiB = 1_000, room = 50, looks = 1, others = 0 }) => {
     const hall = new Hall();
     for (let count = 0; count < 4; count++) hall.lane({ running: { seq: 1 } });
     Object.assign(hall, { ready: 40, room, starting });
     let cpu = 0;
+    let idle = 1_000;
     const { check, waits, growth } = growing(hall, 4, {
       ...{ cores: 2, workerBytes: 10 * MIB, cpuMs: () => cpu, freeMemory: () => freeMiB * MIB },
+      idleMs: () => others === 0 ? undefined : idle,
     });
     const done: string[] = [];
     for (let look = 0; look < looks; look++) {
       check();
       cpu += busy * 2 * 20;
+      idle += (1 - busy - others) * 2 * 20;
       hall.starting = 0;
       done.push(...waits(20));
     }
@@ -582,6 +585,13 @@ test("growth: beyond the base it is for cores that have nothing to do and memory
   assert.deepEqual(after({ busy: 0.2, looks: 3 }), [4, undefined], "a round doubles them");
   assert.deepEqual(after({ busy: 0.8, looks: 3 }), [4, undefined]);
   assert.deepEqual(after({ busy: 0.81, looks: 9 }), [0, "processor"]);
+  assert.deepEqual(after({ busy: 0.4, others: 0.3, looks: 3 }), [4, undefined], "a core has nothing to do");
+  assert.deepEqual(after({ busy: 0.4, others: 0.5, looks: 9 }), [0, "processor"], "others use the cores");
+  assert.deepEqual(
+    after({ busy: 0.1, others: 0.9 }),
+    [12, undefined],
+    "tasks that wait get their workers all the same",
+  );
   assert.deepEqual(after({ starting: 1 }), [0, undefined], "starting takes the processor by itself");
   assert.deepEqual(after({ freeMiB: 80 }), [2, undefined], "a quarter of what is free");
   assert.deepEqual(after({ freeMiB: 39 }), [0, "memory"]);

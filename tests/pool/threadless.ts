@@ -376,5 +376,6 @@ export const ROOMY: Capacity = {
   cores: 4,
   workerBytes: 1,
   cpuMs: () => 0,
+  idleMs: () => undefined,
   freeMemory: () => Infinity,
 };

@@ -1,7 +1,7 @@
 /** How many cores and how much memory this process may use, by what systems tell: none, groups of version 1 and of version 2. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { coresAllowed, freeMemory, memoryAllowed, systemFiles } from "../../src/runtime/allowance.ts";
+import { coresAllowed, freeMemory, idleMs, memoryAllowed, systemFiles } from "../../src/runtime/allowance.ts";
 
 const MIB = 2 ** 20;
 
@@ -94,4 +94,11 @@ test("the memory that there may be in all is the least that the machine, the gro
 test("what this machine tells is within what it has", () => {
   assert.ok(coresAllowed() >= 1 && coresAllowed() <= systemFiles.cores);
   assert.ok(freeMemory() > 0 && memoryAllowed() > MIB);
+});
+
+test("allowance: time in which no core had anything to do is what the system says, or not known", () => {
+  const idle = (stat: string) => idleMs(system({ "/proc/stat": stat }));
+  assert.equal(idle("cpu  1 2 3 400 50 6 7 8 0 0\ncpu0 1 2 3 200 25 6 7 8 0 0\n"), 4_500);
+  assert.equal(idleMs(system({})), undefined);
+  assert.equal(idle("intr 1 2 3"), undefined);
 });
