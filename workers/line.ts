@@ -193,7 +193,10 @@ export class Line implements Elsewhere {
   #rest(): boolean {
     const { inbox, hand, outbox, nextTurn } = this.#parts;
     const stopped = this.#stopped;
-    if (stopped) hand.leave();
+    if (stopped) {
+      hand.leave();
+      inbox.done();
+    }
     // What others are about to do may give it more: then it need not be known at once what it has done.
     if (stopped || this.#quiet > 0 && (this.#dozed > 0 || hand.exhausted)) {
       outbox.ring();
@@ -383,7 +386,9 @@ export class Line implements Elsewhere {
       text: final !== outcome && outcome === "succeeded" ? undefined : text,
     });
     const awaited = seq < 0 && final === "succeeded" && hand.finish(attempt.claimed, text);
-    inbox.done();
+    // With something in hand it takes nothing of what it has left to others, and is not to be counted for that.
+    if (hand.full) inbox.looks();
+    else inbox.done();
     this.#running = -1;
     this.#ringIfDue(attempt, { final, endedAt, awaited });
     if (endedAt - this.#lastTurn < TURN_MS) return NOW;

@@ -274,6 +274,19 @@ test("line: what it leaves to others while one of them sleeps it rings for, befo
   }
 });
 
+test("line: with something in hand it is busy, also while others have their turn; halted, it leaves that and is not", () => {
+  for (const halted of [false, true]) {
+    const rig = new Rig();
+    rig.hang([["a", []], ["b", [0]], ["c", [0]]]);
+    rig.tasks["a"] = () => rig.clock.skip(10);
+    rig.line.wake();
+    assert.deepEqual([rig.ran, rig.inbox.busy, rig.inbox.current], [["a"], true, undefined]);
+    if (halted) rig.data.halt[0] = 1;
+    rig.rests();
+    assert.deepEqual([rig.ran, rig.inbox.busy], [halted ? ["a"] : ["a", "b", "c"], false]);
+  }
+});
+
 test("line: it does not take for nothing what another worker has just found nothing beside", () => {
   const rig = new Rig();
   assert.ok(!rig.line.some);

@@ -97,6 +97,11 @@ export class Hand {
     return low;
   }
 
+  /** Whether something is in hand. */
+  get full(): boolean {
+    return this.#next !== NONE;
+  }
+
   /** Whether something was left to others while one of them slept, so that the executor is to be woken; asked once. */
   get left(): boolean {
     const left = this.#left;
