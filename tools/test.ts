@@ -16,11 +16,12 @@ import { inLanes, type Job } from "./lanes.ts";
 import { root } from "./program.ts";
 import { allTests, type FileResult, type LeftOut, runFile, type RuntimeName, runtimes } from "./suites.ts";
 
-/** Tests that start all three runtimes themselves, or a browser, and take long; they run once, on Node. */
+/** Tests that start all three runtimes themselves, a browser or a model checker, and take long; they run once, on Node. */
 const ONCE: readonly string[] = [
   "tests/tools/package_test.ts",
   "tests/tools/compile_test.ts",
   "tests/page/page_test.ts",
+  "tests/pool/board_model_test.ts",
 ];
 
 /**
