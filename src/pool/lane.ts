@@ -445,6 +445,8 @@ export class Lane {
       const behind = seq < NO_NUMBER ? this.#settleOffer(seq, false) : [];
       this.#options.listener.settled(this, item, { ...cause, ...times }, behind);
     }
+    // Who slept as it ended is to be woken no more.
+    if (this.#offers.sleeps) this.#options.board.woke();
     // What hung on the board comes first: it can't have begun, while what was offered here is not behind anything.
     const left = [...this.#options.board.bury(this.seat), ...this.revoke()];
     this.#life.over();

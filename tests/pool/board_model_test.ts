@@ -28,7 +28,11 @@ async function verdict(defines: readonly string[], optimize: string): Promise<st
   const options = { cwd, timeout: TIMEOUT_MS };
   try {
     await run("spin", ["-a", ...defines.map((define) => `-D${define}`), MODEL], options);
-    await run("gcc", [optimize, "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=1500", "-o", "pan", "pan.c"], options);
+    await run(
+      "gcc",
+      [optimize, "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=1500", "-o", "pan", "pan.c"],
+      options,
+    );
     return (await run("./pan", ["-m100000"], options)).stdout;
   } finally {
     rmSync(cwd, { recursive: true, force: true });
@@ -36,11 +40,15 @@ async function verdict(defines: readonly string[], optimize: string): Promise<st
 }
 
 for (const defines of [JOIN, TIGHT, FAILED, DIED, CLAIMS, SLEEP, WAKES]) {
-  testWith(["spin", "gcc"], `board model: no order of steps breaks the contract (${defines.join(", ")})`, async () => {
-    const said = await verdict(defines, "-O1");
-    assert.match(said, /errors: 0\b/, said);
-    assert.doesNotMatch(said, /too small|out of memory|MEMLIM|Search not completed/, said);
-  });
+  testWith(
+    ["spin", "gcc"],
+    `board model: no order of steps breaks the contract (${defines.join(", ")})`,
+    async () => {
+      const said = await verdict(defines, "-O1");
+      assert.match(said, /errors: 0\b/, said);
+      assert.doesNotMatch(said, /too small|out of memory|MEMLIM|Search not completed/, said);
+    },
+  );
 }
 
 /** What the model is to notice, and where. */
