@@ -24,8 +24,8 @@ import { type Author, consoleTarget, NOBODY, Printer } from "./output.ts";
 import { provideOutrider } from "./provided.ts";
 import { Remote } from "./remote.ts";
 
-/** Some 20 to 80 µs. */
-const LOOKS = 4_000;
+/** Some 10 to 30 µs. */
+const LOOKS = 1_000;
 
 const data = host.startData as WorkerData;
 const outbox = new OutboxWriter(data.cells, data.outbox, () => host.post(BELL));
