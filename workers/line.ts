@@ -29,6 +29,9 @@ const DOZE_MS = 2;
 /** After working this long in one go, timers and messages get their turn, in milliseconds. */
 const TURN_MS = 10;
 
+/** What a thread's own loop may hear: once all objects have a \`then\` that a task gave them, a message may be taken for a promise. */
+const SOUND: readonly never[] = [];
+
 /** Said where a task ends and its processes do not. */
 const LEFT = "It ended and left processes behind: they are stopped";
 
@@ -361,7 +364,8 @@ export class Line implements Elsewhere {
     // Whoever told of it goes on.
     if (attempt.ended) return LATER;
     const { inbox, hand, outbox, output, halt, now } = this.#parts;
-    const { outcome, text, retire = false, endedAt = now() } = told;
+    const { outcome, text, endedAt = now() } = told;
+    const retire = told.retire === true || "then" in SOUND;
     const clearing = told.endedAt === undefined ? this.#parts.clearChildren() : undefined;
     if (clearing !== undefined) return this.#tellAfter(clearing, attempt, { ...told, endedAt });
     output.flush(attempt);
@@ -375,6 +379,8 @@ export class Line implements Elsewhere {
       if ((flags & Flag.fatal) !== 0 && final !== "cancelled") atoms.store(halt, 0, 1);
       inbox.hold();
     }
+    // Whatever is said about that outcome: it is its last one.
+    if (retire) inbox.hold();
     outbox.write(RecordKind.outcome, {
       a: seq,
       b: placeOf(final),
@@ -389,7 +395,7 @@ export class Line implements Elsewhere {
     if (hand.full) inbox.looks();
     else inbox.done();
     this.#running = -1;
-    this.#ringIfDue(attempt, { final, endedAt, awaited });
+    this.#ringIfDue(attempt, { final, endedAt, awaited: awaited || retire });
     if (endedAt - this.#lastTurn < TURN_MS) return NOW;
     this.#lastTurn = endedAt;
     this.#parts.nextTurn(() => this.#work());

@@ -232,7 +232,8 @@ export class Lane {
    */
   inquire(at: number): void {
     const { current } = this.#offers;
-    const first = this.#offers.first ?? current ?? this.#letGoOf();
+    const first = this.#offers.first ?? current ?? this.#letGoOf() ??
+      (this.#offers.wakes ? NO_NUMBER : undefined);
     if (first === undefined || !this.#life.warm) return this.#inquiry.rest();
     const found = this.#inquiry.look(at, { first, claimed: current === first });
     if (typeof found === "string") this.#refuse(found);

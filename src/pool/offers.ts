@@ -57,6 +57,11 @@ export class Offers {
     return this.#inbox.sleeps;
   }
 
+  /** Whether it neither runs, looks nor sleeps: it was woken, and has not come to it. */
+  get wakes(): boolean {
+    return this.used && !this.#inbox.sleeps && !this.busy;
+  }
+
   /** Whether the worker may take what hangs on the board. */
   get atBoard(): boolean {
     return this.#inbox.open;

@@ -607,6 +607,20 @@ test("an attempt that is not claimed, or not known to who claimed it, does not w
   assert.ok(asked.length > 5 && asked.length < 15, `asked ${asked.length} times`);
   busy.ends();
 
+  const woken = await Rig.ready();
+  woken.lane.open = true;
+  assert.ok(woken.inbox.sleep({ some: false, halted: false }));
+  for (const at of [0, 5_000, 10_000]) woken.lane.inquire(at);
+  assert.deepEqual(woken.sent, [], "nobody asks who sleeps");
+  woken.lane.wake();
+  for (const at of [20_000, 25_000]) woken.lane.inquire(at);
+  assert.deepEqual(woken.sent.at(-1), { do: "answer", question: 1 });
+  assert.equal(woken.terminated, false);
+  woken.lane.inquire(28_000);
+  assert.match(String(woken.lane.wrong), /takes no attempts/);
+  assert.ok(woken.terminated);
+  woken.ends();
+
   const dropped = await atBoard();
   dropped.inbox.done();
   for (const at of [0, 5_000]) dropped.lane.inquire(at);

@@ -99,7 +99,7 @@ test("what a task adds to prototypes is nobody's input and no message", async ()
   assert.deepEqual(only(result, "stores").value, { n: 1 });
 });
 
-test("a task that makes promises of all objects is nobody's outcome but its own", async () => {
+test("a task that makes promises of all objects is nobody's outcome but its own, and its worker runs no other", async () => {
   const { result } = await see(
     manifest("vandal", {
       makesThenable: {},
@@ -108,8 +108,10 @@ test("a task that makes promises of all objects is nobody's outcome but its own"
     }, { onFailure: "continue" }),
     ONE,
   );
+  assert.deepEqual([only(result, "makesThenable").value, only(result, "makesThenable").worker], ["made", 1]);
   assert.equal(only(result, "throwsAfter").error?.message, "the task's own error");
   assert.equal(only(result, "fine").value, "fine");
+  assert.notEqual(only(result, "throwsAfter").worker, 1);
 });
 
 test("a promise of whatever class is waited for; one that can't be fails its task, and no other", async () => {
