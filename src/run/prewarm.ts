@@ -5,7 +5,7 @@
  * Invariant: there is at most one, and one run at most gets it.
  */
 import { newSeat, newShared, type Seat } from "../pool/seat.ts";
-import { startFrom, workerProgram } from "./worker_program.ts";
+import { workerCode } from "../pool/worker_code.ts";
 import { realWorld } from "./world.ts";
 
 let early: Seat | undefined;
