@@ -143,8 +143,6 @@ test("line: it runs what is offered in order, tells each outcome, and sleeps whe
   assert.equal(rig.line.current, undefined);
   assert.equal(rig.line.last?.task, "c");
   assert.equal(rig.bells, 1, "those who wait hear of it when there is nothing more to do");
-  assert.ok(!rig.inbox.sleeps, "more may come");
-  rig.rests();
   rig.offer("d");
   assert.ok(rig.inbox.mustWake());
   rig.line.wake();
@@ -428,6 +426,27 @@ test("line: an error that nothing caught ends the attempt once and retires the t
   await turn();
   assert.deepEqual(rig.told(), ["0 failed uncaught retires"]);
   assert.ok(attempt.ended);
+  rig.inbox.release();
+  rig.wakes();
+  assert.deepEqual(rig.ran, ["a"], "whoever is let go on after a failure is not that thread");
+});
+
+test("line: after a task that gave all objects a then its thread runs no other", async () => {
+  const rig = new Rig();
+  rig.tasks["a"] = () => {
+    Object.defineProperty(Object.prototype, "then", { value: undefined, configurable: true });
+    return 1;
+  };
+  rig.offer("a");
+  rig.offer("b");
+  try {
+    rig.line.wake();
+  } finally {
+    delete (Object.prototype as { then?: unknown }).then;
+  }
+  rig.wakes();
+  await turn();
+  assert.deepEqual(rig.told(), ["0 succeeded 1 retires"]);
   assert.deepEqual(rig.ran, ["a"]);
 });
 
