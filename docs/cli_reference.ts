@@ -6,28 +6,10 @@
 import type { Command, RouteMap } from "@stricli/core";
 import { commands } from "../src/cli/commands/list.ts";
 import type { CliContext } from "../src/cli/line/context.ts";
+import { type Argument, optionsOf, takenBy } from "../src/cli/line/option_form.ts";
 import { markdownTable } from "../src/config/tables.ts";
 
 type Target = Command<CliContext> | RouteMap<CliContext>;
-
-/** What is read of an option; the library tells its kinds apart by more. */
-interface Option {
-  readonly kind: "boolean" | "counter" | "enum" | "parsed";
-  readonly brief: string;
-  readonly placeholder?: string;
-  readonly values?: readonly string[];
-  readonly default?: unknown;
-  readonly variadic?: boolean | string;
-  readonly inferEmpty?: boolean;
-  readonly hidden?: boolean;
-}
-
-/** What is read of an argument. */
-interface Argument {
-  readonly brief: string;
-  readonly placeholder?: string;
-  readonly optional?: boolean;
-}
 
 /** The heading under which docs/cli.md has what is made here, up to its end. */
 const HEADING = "## Every command and option\n";
@@ -60,21 +42,16 @@ function described(path: readonly string[], target: Target): readonly string[] {
 }
 
 function ofCommand(path: readonly string[], command: Command<CliContext>): string {
-  const { flags = {}, aliases = {}, positional } = command.parameters as {
-    readonly flags?: Readonly<Record<string, Option>>;
-    readonly aliases?: Readonly<Record<string, string>>;
-    readonly positional?:
-      | { readonly kind: "tuple"; readonly parameters: readonly Argument[] }
-      | { readonly kind: "array"; readonly parameter: Argument };
-  };
+  const taken = takenBy(command);
+  const { positional } = taken;
   const given = positional === undefined
     ? []
     : positional.kind === "tuple"
     ? positional.parameters.map((argument) => ({ argument, form: formOf(argument) }))
     : [{ argument: positional.parameter, form: `${formOf({ ...positional.parameter, optional: true })}...` }];
-  const options = Object.entries(flags).filter(([, { hidden }]) => !hidden).map(([name, option]) => [
-    code(written(name, option, Object.keys(aliases).filter((short) => aliases[short] === name))),
-    escaped(meaning(option)),
+  const options = optionsOf(taken).map(({ shorts, long, meaning }) => [
+    code([...shorts, long].join(", ")),
+    escaped(meaning),
   ]);
   const rows = [...given.map(({ argument, form }) => [code(form), escaped(argument.brief)]), ...options];
   const usage = [...path, ...given.map(({ form }) => form), ...(options.length === 0 ? [] : ["[OPTIONS]"])];
@@ -88,23 +65,6 @@ function ofCommand(path: readonly string[], command: Command<CliContext>): strin
 
 function formOf({ placeholder = "VALUE", optional }: Argument): string {
   return optional ? `[${placeholder}]` : placeholder;
-}
-
-/** As it is written: `-p, --param key=value...`. */
-function written(name: string, option: Option, shorts: readonly string[]): string {
-  const long = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  const value = option.kind === "parsed"
-    ? option.placeholder ?? "VALUE"
-    : option.kind === "enum"
-    ? option.placeholder ?? option.values!.join("|")
-    : undefined;
-  const form = value === undefined ? long : `${long} ${option.inferEmpty ? `[${value}]` : value}`;
-  return [...shorts.map((short) => `-${short}`), option.variadic ? `${form}...` : form].join(", ");
-}
-
-function meaning({ brief, kind, values, placeholder, default: fallback }: Option): string {
-  const words = kind === "enum" && placeholder !== undefined ? `: ${values!.join(", ")}` : "";
-  return `${brief}${words}${fallback === undefined ? "" : `; default: ${String(fallback)}`}`;
 }
 
 /** What is said of it at length, else its one line. What stands indented there is shown as it is. */

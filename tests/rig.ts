@@ -16,7 +16,7 @@ export const ROOT: string = fileURLToPath(new URL("..", import.meta.url));
 /** How to start the command line. */
 export interface CliOptions {
   readonly cwd?: string;
-  /** Laid over the environment, in which neither CI nor NO_COLOR is set. */
+  /** Laid over the environment, in which neither CI, NO_COLOR nor FORCE_COLOR is set. */
   readonly env?: Readonly<Record<string, string>>;
   /** Path that its stdout goes to. Default: it is read. */
   readonly stdout?: string;
@@ -47,7 +47,7 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
 
 /** Starts `outrider` with arguments. */
 export function startCli(args: readonly string[], options: CliOptions = {}): CliProcess {
-  const { CI: _ci, NO_COLOR: _colour, ...env } = process.env;
+  const { CI: _ci, NO_COLOR: _colour, FORCE_COLOR: _force, ...env } = process.env;
   const before = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
   const out = options.stdout === undefined ? "pipe" : openSync(options.stdout, "w");
   const child = spawn(process.execPath, [...before, join(ROOT, "src/cli/main.ts"), ...args], {

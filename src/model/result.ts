@@ -3,7 +3,7 @@
  * Must not know who prints or sends it.
  * Invariant: it holds every attempt of every task, in the order in which they settled.
  */
-import { isoTime } from "../base/clock.ts";
+import { between, isoTime } from "../base/clock.ts";
 import type { AttemptResult, Outcome, RunState } from "./outcome.ts";
 import { decode } from "./value.ts";
 import {
@@ -104,6 +104,12 @@ export class ResultFold {
   /** The attempts of a task so far, values decoded; none if there are none. */
   attemptsOf(task: string): AttemptResult[] {
     return this.#settled(task).map(attemptResult);
+  }
+
+  /** How long the last attempt of a task ran, milliseconds, as it was timed: its stamps in the result are cut to whole ones. */
+  ranMs(task: string): number | undefined {
+    const { startedAt, endedAt } = this.#settled(task).at(-1) ?? {};
+    return startedAt === undefined || endedAt === undefined ? undefined : between(startedAt, endedAt);
   }
 
   /** All attempts so far by task, values decoded: what `ctx.previous()` gives. */

@@ -3,15 +3,15 @@
  * Must not know what it was chosen in.
  * Invariant: what is shown of a task follows what happens to it.
  */
-import { between, isoTime } from "../base/clock.ts";
+import { between } from "../base/clock.ts";
 import type { LogRecord } from "../model/record.ts";
 import type { Feed, PageEntry, PageEvent } from "./data.ts";
 import { h, type NodeLike, painter } from "./dom.ts";
 import type { AttemptView } from "./timeline_lanes.ts";
 import { type Model, type TaskView, toldAttempts } from "./model.ts";
 import { whyOf } from "./reason.ts";
-import { counted, timeOfDay } from "../base/shown.ts";
-import { pretty, spanOf, STANDINGS } from "./words.ts";
+import { counted, localTime, span, timeOfDay } from "../base/shown.ts";
+import { pretty, STANDINGS } from "./words.ts";
 
 /** Most of a value that is shown, characters. */
 const MOST = 100_000;
@@ -97,7 +97,7 @@ export class Detail {
     this.#open(key, [
       facts([
         ["version", String(version)],
-        ["expires", expiresAt === undefined ? undefined : isoTime(expiresAt)],
+        ["expires", expiresAt === undefined ? undefined : localTime(expiresAt)],
       ]),
       value,
     ]);
@@ -110,7 +110,7 @@ export class Detail {
     this.#open(type, [
       facts([
         ["number", String(id)],
-        ["time", isoTime(at)],
+        ["time", localTime(at)],
         ["from", known === undefined ? from?.task ?? "outside of the run" : this.#link(known, model!)],
       ]),
       detail === undefined ? undefined : h("pre", pretty(detail)),
@@ -169,7 +169,7 @@ export class Detail {
           task.kind === "task" ? undefined : task.kind === "sync" ? "sync point, runs nothing" : task.kind,
         ],
         ["may fail", task.allowFailure ? "yes, without failing the run" : undefined],
-        ["timeout", task.timeoutMs === undefined ? undefined : spanOf(task.timeoutMs)],
+        ["timeout", task.timeoutMs === undefined ? undefined : span(task.timeoutMs)],
         ["tries", task.tries > 1 ? `at most ${task.tries}` : undefined],
       ]),
       h("p", [
@@ -209,7 +209,7 @@ export class Detail {
         ["started", startedAt === undefined ? undefined : timeOfDay(startedAt)],
         [
           "took",
-          startedAt === undefined || endedAt === undefined ? undefined : spanOf(between(startedAt, endedAt)),
+          startedAt === undefined || endedAt === undefined ? undefined : span(between(startedAt, endedAt)),
         ],
       ]),
       error === undefined ? undefined : h("pre", errorText(error), { class: "bad" }),

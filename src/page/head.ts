@@ -3,15 +3,13 @@
  * Must not know the views below it.
  * Invariant: what it says of the run is said in words and is told to a screen reader when the run ends or is lost.
  */
-import { isoTime } from "../base/clock.ts";
-import { counted } from "../base/shown.ts";
+import { counted, localTime, span } from "../base/shown.ts";
 import { Counts } from "./counts.ts";
 import type { Connection, PageStatus } from "./data.ts";
 import { h, setAttribute, setText } from "./dom.ts";
 import type { HeadActions } from "./head_actions.ts";
 import type { Model } from "./model.ts";
 import { Notices } from "./notices.ts";
-import { spanOf } from "./words.ts";
 import { Wrong } from "./wrong.ts";
 
 /** The line that names the run, and what can be done with it. */
@@ -44,10 +42,10 @@ class Title {
     document.title = `${pipeline.name}: ${state}`;
     setText(this.#state, state === "stopping" ? "being stopped" : state);
     setAttribute(this.#state, "data-standing", state === "stopping" ? "cancelled" : state);
-    const took = startedAt === 0 ? "" : ` · ${spanOf(course.took(live))}`;
+    const took = startedAt === 0 ? "" : ` · ${span(course.took(live))}`;
     setText(this.#facts, `${counted(tasks.length, "task")}${took}`);
     setText(this.#origin, `${model.runtime} · run ${model.id.slice(0, 8)}`);
-    setAttribute(this.#facts, "title", `Run ${model.id}, begun ${isoTime(startedAt)}`);
+    setAttribute(this.#facts, "title", `Run ${model.id}, begun ${localTime(startedAt)}`);
     this.#cancel.hidden = !this.#mayCancel || !live || state !== "running";
   }
 }

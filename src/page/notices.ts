@@ -3,6 +3,7 @@
  * Must not know the run.
  * Invariant: what is said already is not said again, so that a screen reader hears it once.
  */
+import { timeOfDay } from "../base/shown.ts";
 import type { Connection, PageStatus } from "./data.ts";
 import { h, setAttribute } from "./dom.ts";
 
@@ -50,7 +51,7 @@ function linkText(link: Connection): string {
     case "idle":
       return "The executor has no run yet. It is shown as soon as one begins.";
     case "away":
-      return `The executor has not answered since ${new Date(link.since).toLocaleTimeString("en-GB")}. ` +
+      return `The executor has not answered since ${timeOfDay(link.since).slice(0, 8)}. ` +
         "What is shown is the last that it told; it is asked again by itself.";
     case "gone":
       return "The run is over and its executor has ended. This is all of the run that was seen here.";

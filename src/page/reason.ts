@@ -2,8 +2,8 @@
  * Owns the words for why a task stands as it does.
  * Must not know where they are shown.
  */
+import { span } from "../base/shown.ts";
 import type { Model, TaskView } from "./model.ts";
-import { spanOf } from "./words.ts";
 
 /** Why, in words; empty where there is nothing to say. */
 export function whyOf(task: TaskView, model: Model): string {
@@ -13,7 +13,7 @@ export function whyOf(task: TaskView, model: Model): string {
     const before = last?.error === undefined ? "" : `; before: ${last.error.message}`;
     return task.dueAt === undefined || task.dueAt <= model.course.time()
       ? `again at once${before}`
-      : `again in ${spanOf(task.dueAt - model.course.time())}${before}`;
+      : `again in ${span(task.dueAt - model.course.time())}${before}`;
   }
   if (last?.outcome === undefined) return "";
   const { outcome, error, because, reason, code } = last;
@@ -24,7 +24,7 @@ export function whyOf(task: TaskView, model: Model): string {
   if (error !== undefined) return `${error.name}: ${error.message}`;
   if (because !== undefined) return because;
   if (outcome === "timed_out" && task.timeoutMs !== undefined) {
-    return `it took longer than ${spanOf(task.timeoutMs)}`;
+    return `it took longer than ${span(task.timeoutMs)}`;
   }
   return "";
 }

@@ -2,12 +2,13 @@
  * Owns the table of tasks: all that the graph shows, as text.
  * Must not know how a table is drawn.
  */
+import { span } from "../base/shown.ts";
 import { between } from "../base/clock.ts";
 import { h } from "./dom.ts";
 import { Grid } from "./grid.ts";
 import { type Model, type TaskView, toldAttempts } from "./model.ts";
 import { whyOf } from "./reason.ts";
-import { brief, spanOf, STANDING_NAMES, type StandingName, STANDINGS } from "./words.ts";
+import { brief, STANDING_NAMES, type StandingName, STANDINGS } from "./words.ts";
 
 /** The view. */
 export class TasksView {
@@ -71,7 +72,7 @@ export class TasksView {
     const last = attempts.at(-1);
     const took = last?.startedAt === undefined || last.endedAt === undefined
       ? ""
-      : spanOf(between(last.startedAt, last.endedAt));
+      : span(between(last.startedAt, last.endedAt));
     const percent = task.progress === undefined ? "" : ` ${Math.round(task.progress.fraction * 100)} %`;
     return [
       task.name,

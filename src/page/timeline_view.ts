@@ -8,8 +8,7 @@ import type { AttemptView } from "./timeline_lanes.ts";
 import type { Model, TaskView } from "./model.ts";
 import { moving } from "./moving.ts";
 import { onTheme, readTheme, type Theme } from "./theme.ts";
-import { counted } from "../base/shown.ts";
-import { spanOf } from "./words.ts";
+import { counted, span } from "../base/shown.ts";
 
 const ROW = 30, BAR = 20, LEFT = 76, TOP = 28;
 
@@ -176,7 +175,7 @@ export class TimelineView {
       context.moveTo(x, TOP - 8);
       context.lineTo(x, height);
       context.stroke();
-      context.fillText(at === 0 ? "0" : spanOf(at), x + 4, TOP - 14);
+      context.fillText(tickText(at), x + 4, TOP - 14);
     }
   }
 
@@ -228,4 +227,10 @@ export class TimelineView {
     context.fillText(attempt.task, Math.max(x, LEFT) + 6, y + BAR / 2 + 0.5);
     context.restore();
   }
+}
+
+/** A place on the axis: finer than a span where the window is that near. */
+function tickText(ms: number): string {
+  if (ms === 0) return "0";
+  return ms < 10 && !Number.isInteger(ms) ? `${Number(ms.toFixed(3))} ms` : span(ms);
 }

@@ -1,5 +1,5 @@
 /**
- * Owns the page's words and marks: states, spans of time.
+ * Owns the page's words and marks for states, and how texts are made short.
  * Must not know where they are shown.
  * Invariant: no state is told by its colour alone; each has a word and a mark.
  */
@@ -41,18 +41,6 @@ export function isBad(standing: StandingName): boolean {
 /** Whether nothing is under way or to come, but for another round of a loop. */
 export function hasEnded(standing: StandingName): boolean {
   return standing !== "waiting" && standing !== "queued" && standing !== "running" && standing !== "retrying";
-}
-
-/** A span of time, `1.4 s`. @param ms Milliseconds. */
-export function spanOf(ms: number): string {
-  if (!(ms > 0)) return "0 ms";
-  if (ms < 9.95) return `${ms.toFixed(1)} ms`;
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  if (ms < 59_950) return `${(ms / 1_000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1_000);
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  const minutes = Math.floor(seconds / 60);
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** JSON text made readable; as it is where it is no JSON. */

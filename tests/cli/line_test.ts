@@ -3,9 +3,9 @@ import test from "node:test";
 import fc from "fast-check";
 import { harmless, harmlessLines } from "../../src/base/harmless.ts";
 import { labelOf, LineWriter, reasonOf } from "../../src/cli/view/text_line.ts";
-import { count, counted } from "../../src/base/shown.ts";
-import { fit, growing, pad, span, width } from "../../src/cli/view/measures.ts";
-import { colourPaint, isRich, plainPaint } from "../../src/cli/view/paint.ts";
+import { count, counted, growing, span } from "../../src/base/shown.ts";
+import { fit, pad, squeezed, width } from "../../src/cli/view/measures.ts";
+import { colourPaint, isColoured, isRich, plainPaint } from "../../src/cli/view/paint.ts";
 import type { LogRecord } from "../../src/model/record.ts";
 import { START, utc } from "./fake.ts";
 
@@ -213,4 +213,33 @@ test("NO_COLOR, CI, a dumb terminal and a pipe are plain", () => {
   assert.equal(isRich({ isTTY: true }, env({ CI: "true" })), false);
   assert.equal(isRich({ isTTY: true }, env({ CI: "false" })), true);
   assert.equal(isRich({ isTTY: true }, env({ TERM: "dumb" })), false);
+});
+
+test("FORCE_COLOR wins over all that says whether there are colours, and brings no live view", () => {
+  const env = (values: Record<string, string>) => (name: string) => values[name];
+  for (const yes of ["1", "2", "3", "true", "always"]) {
+    assert.equal(
+      isColoured({ isTTY: false }, env({ FORCE_COLOR: yes, NO_COLOR: "1", CI: "1", TERM: "dumb" })),
+      true,
+    );
+  }
+  for (const no of ["0", "false", "No"]) {
+    assert.equal(isColoured({ isTTY: true }, env({ FORCE_COLOR: no, TERM: "xterm" })), false);
+  }
+  for (const isTTY of [true, false]) {
+    assert.equal(isColoured({ isTTY }, env({ FORCE_COLOR: "" })), isTTY);
+    assert.equal(isColoured({ isTTY }, env({ NO_COLOR: "1" })), false);
+    assert.equal(isRich({ isTTY }, env({ FORCE_COLOR: "1" })), isTTY);
+    assert.equal(isRich({ isTTY }, env({ FORCE_COLOR: "1", CI: "1" })), false);
+  }
+});
+
+test("a name that is squeezed keeps its beginning and its end, and is never wider than asked", () => {
+  assert.equal(squeezed("upload-of-device-17", 12), "upload…ce-17");
+  assert.equal(squeezed("short", 5), "short");
+  fc.assert(fc.property(fc.string({ unit: "grapheme" }), fc.integer({ min: 1, max: 40 }), (text, columns) => {
+    const name = squeezed(text, columns);
+    if (width(text) <= columns) assert.equal(name, text);
+    else assert.ok(width(name) <= columns, `${JSON.stringify(name)} is ${width(name)} wide, not ${columns}`);
+  }));
 });

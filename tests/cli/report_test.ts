@@ -3,6 +3,9 @@ import test from "node:test";
 import { frame } from "../../src/cli/view/frame.ts";
 import { width } from "../../src/cli/view/measures.ts";
 import { plainPaint } from "../../src/cli/view/paint.ts";
+import { LineWriter } from "../../src/cli/view/text_line.ts";
+import { span } from "../../src/base/shown.ts";
+import { ResultFold } from "../../src/model/result.ts";
 import { report } from "../../src/cli/view/report.ts";
 import type { AttemptResult } from "../../src/model/outcome.ts";
 import { pictureAt, resultOf, runningSince, snapshotOf, START } from "./fake.ts";
@@ -182,4 +185,85 @@ test("progress beyond its bounds does no harm", () => {
     const [, line] = frame(snapshotOf({ running }), { columns: 80, rows: 24, paint: plainPaint });
     assert.match(line!, /[━─]{10} ( {2}0|100) %$/);
   }
+});
+
+const LONG = {
+  "capture-traffic-of-eth0": [attempt({ value: { packets: 12_345 } })],
+  "capture-traffic-of-eth1": [
+    attempt({ outcome: "failed", error: { name: "NetworkError", message: "no such device: eth1" } }),
+  ],
+  "compare-the-captures": [
+    { ...skipped, because: "capture-traffic-of-eth1 failed, and the pipeline stops on failure" },
+  ],
+};
+
+test("on a narrow terminal the table keeps outcomes and reasons, and names are told apart", () => {
+  const rows = (columns: number) =>
+    report(resultOf("failed", LONG), { columns, paint: plainPaint }).split("\n\n")[0]!;
+  assert.equal(
+    rows(40),
+    `✓ capture…f-eth0  succeeded  300 ms
+✗ capture…f-eth1  failed     300 ms
+    NetworkError: no such device: eth1
+− compare…ptures  skipped
+    capture-traffic-of-eth1 failed, and…`,
+  );
+  assert.equal(
+    rows(80),
+    `✓ capture…f-eth0  succeeded  300 ms  {"packets":12345}
+✗ capture…f-eth1  failed     300 ms  NetworkError: no such device: eth1
+− compare…ptures  skipped
+    capture-traffic-of-eth1 failed, and the pipeline stops on failure`,
+  );
+  assert.match(
+    rows(120),
+    /^− compare-the-captures .* capture-traffic-of-eth1 failed, and the pipeline stops on failure$/m,
+  );
+  for (const columns of [20, 30, 40, 60, 79, 80, 100]) {
+    for (const line of rows(columns).split("\n")) assert.ok(width(line) <= columns, `${columns}: ${line}`);
+  }
+});
+
+test("the same duration is the same in the table, in a line and from what was rounded before", () => {
+  for (
+    const took of [0.4, 9.6, 9.95, 99.6, 999.4, 999.6, 1_049.6, 1_249.5, 59_949.6, 59_950.4, 3_599_499.6]
+  ) {
+    const fold = new ResultFold();
+    const settled = {
+      type: "attempt.settled",
+      task: "a",
+      iteration: 0,
+      attempt: 1,
+      outcome: "succeeded",
+      startedAt: START + 0.7,
+      endedAt: START + 0.7 + took,
+    } as const;
+    fold.add({ seq: 1, at: START, ...settled });
+    const [row] = report(fold, plain).split("\n");
+    const [, line] = new LineWriter(plainPaint, () => "").settled({ ...settled, at: START }).match(
+      / in (.*)\n/,
+    )!;
+    assert.equal(row, `✓ a  succeeded  ${line}`);
+    assert.equal(span(Math.round(took)), line);
+  }
+});
+
+test("the live view keeps how far the run is on a narrow terminal, and names that are told apart", () => {
+  const snapshot = snapshotOf({
+    ...{
+      pipeline: "a-pipeline-with-a-long-name",
+      tasks: 12,
+      counts: { running: 2, succeeded: 5, failed: 1 },
+    },
+    running: [
+      runningSince(0, "capture-traffic-of-eth0", { progress: { fraction: 0.5 } }),
+      runningSince(0, "capture-traffic-of-eth1"),
+    ],
+  });
+  const lines = frame(pictureAt(START + 3_400, snapshot), { columns: 40, rows: 24, paint: plainPaint });
+  assert.deepEqual(lines, [
+    "a-pipe…-name 6 of 12 · 1 failed · 3.4 s",
+    "⠼ captu…-eth0   3.4 s  ━━━━━─────  50 %",
+    "⠼ captu…-eth1   3.4 s",
+  ]);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { RunResult } from "../../src/model/result.ts";
@@ -71,7 +71,7 @@ test("a first SIGINT lets tasks end within their grace, and gives 130", () =>
     assert.equal(code, 130, stdout + stderr);
     assert.match(
       stderr,
-      /Stopping: running tasks get up to 50 ms to end; press Ctrl-C again to stop at once/,
+      /Stopping: running tasks get up to 50 ms to end; press Ctrl-C again to cancel them/,
     );
     assert.match(stdout, /^device-check cancelled in .*1 cancelled, 1 skipped$/m);
   }));
@@ -81,7 +81,7 @@ test("a second signal ends even a task in an endless loop", () =>
     const cli = startCli(["run", "p.json", "--kill-grace", "50ms"], { cwd });
     await cli.says("looping");
     cli.kill("SIGTERM");
-    await cli.says("terminate again to stop at once");
+    await cli.says("terminate again to cancel them");
     cli.kill("SIGTERM");
     const { code, stdout, stderr } = await cli.ended;
     assert.equal(code, 143, stdout + stderr);
@@ -126,6 +126,46 @@ test("outrider check and graph take a sound pipeline", () =>
     const { code, stderr } = await runCli(["graph", "p.json", "-o", "p.dot"], { cwd });
     assert.equal(code, 0, stderr);
     assert.match(readFileSync(join(cwd, "p.dot"), "utf8"), /^digraph/m);
+  }));
+
+test("outrider graph takes the form from the file's name, and refuses one that there is not, before anything is written", () =>
+  withPipeline({ one: {} }, async (cwd) => {
+    for (
+      const [file, begins] of [
+        ["p.mmd", /^(flowchart|graph) /m],
+        ["p.MERMAID", /^(flowchart|graph) /m],
+        ["plain", /^(flowchart|graph) /m],
+        ["p.gv", /^digraph/m],
+        ["drawn.json", /^\{/],
+      ] as const
+    ) {
+      const { code, stderr } = await runCli(["graph", "p.json", "-o", file], { cwd });
+      assert.equal(code, 0, stderr);
+      assert.match(readFileSync(join(cwd, file), "utf8"), begins, file);
+    }
+    for (const file of ["x.png", "x.svgz", "x.constructor", "x.v1.2"]) {
+      const { code, stderr } = await runCli(["graph", "p.json", "-o", file], { cwd });
+      assert.equal(code, 2, stderr);
+      assert.match(
+        stderr,
+        /^--output "x\..*": There is no graph of the form ".+": end the name in one of \.mmd, \.mermaid, \.dot, \.gv, \.json, \.svg, or say --format mermaid\|dot\|json\|svg/,
+      );
+      assert.equal(stderr.includes("dot -Tpng > x.png"), file === "x.png");
+      assert.equal(existsSync(join(cwd, file)), false);
+    }
+    const said = await runCli(["graph", "p.json", "-o", "x.txt", "--format", "dot"], { cwd });
+    assert.equal(said.code, 0, said.stderr);
+  }));
+
+test("FORCE_COLOR brings colours into a pipe, and never into JSON", () =>
+  withPipeline({ one: {} }, async (cwd) => {
+    const forced = { FORCE_COLOR: "1", NO_COLOR: "1" };
+    const { stdout, stderr } = await runCli(["run", "p.json"], { cwd, env: forced });
+    assert.match(stdout, /\x1b\[32m/);
+    assert.equal(stderr, "", "nothing of the runtime's own is said of it");
+    const json = await runCli(["run", "p.json", "--json"], { cwd, env: forced });
+    assert.equal((JSON.parse(json.stdout) as { readonly state: string }).state, "succeeded");
+    assert.match(json.stderr, /\x1b\[32m/);
   }));
 
 test("outrider run fails where its result could not be written", () =>

@@ -7,7 +7,13 @@ import { stopOnSignals } from "../../src/cli/run/stopping.ts";
 import { PipelineError } from "../../src/model/problem.ts";
 import { FakeExecution, FakeRuntime, resultOf } from "./fake.ts";
 
-const options = { json: false, quiet: false, level: "info", stopGraceMs: 10_000 } as const;
+const options = {
+  json: false,
+  quiet: false,
+  level: "info",
+  stopGraceMs: 10_000,
+  killGraceMs: 2_000,
+} as const;
 const cpu = { cpu: [{ iteration: 0, attempt: 1, outcome: "succeeded", value: 1 }] } as const;
 
 /** Lets everything that is ready go on. */
@@ -82,10 +88,14 @@ test("the first signal stops, the second cancels, the third leaves", async () =>
   assert.deepEqual(execution.asked, ["stop: stopped by SIGINT"]);
   assert.match(
     runtime.stderr.text,
-    /Stopping: running tasks get up to 10.0 s to end; press Ctrl-C again to stop at once\n$/,
+    /Stopping: running tasks get up to 10.0 s to end; press Ctrl-C again to cancel them\n$/,
   );
   runtime.signal("SIGINT");
   assert.deepEqual(execution.asked.slice(1), ["cancel: stopped by a second SIGINT"]);
+  assert.match(
+    runtime.stderr.text,
+    /Cancelling: running tasks are told to stop, and ended 2.0 s later if they have not; press Ctrl-C again to leave/,
+  );
   assert.deepEqual(runtime.exits, []);
   runtime.signal("SIGINT");
   assert.deepEqual(runtime.exits, [130]);
@@ -109,7 +119,7 @@ test("what ends the view on the way out may come more than once", () => {
   const [execution, runtime] = [new FakeExecution(), new FakeRuntime()];
   const ends: string[] = [];
   const view = { note: () => {}, end: (last = "") => void ends.push(last) };
-  const stopping = stopOnSignals(execution, { runtime, view, stopGraceMs: 1 });
+  const stopping = stopOnSignals(execution, { runtime, view, stopGraceMs: 1, killGraceMs: 1 });
   assert.equal(stopping.signal, undefined);
   for (let at = 0; at < 3; at++) runtime.signal("SIGTERM");
   assert.equal(stopping.signal, "SIGTERM");

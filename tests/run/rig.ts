@@ -244,11 +244,13 @@ export async function standsStill(file: string): Promise<boolean> {
 export function runScript(
   name: string,
   args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }> {
   const before = RUNTIME === "deno" ? ["run", "-A", "--no-check"] : [];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...before, fileURLToPath(fixture(name)), ...args], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
     });
     const text = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"] as const) {

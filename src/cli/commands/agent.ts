@@ -107,7 +107,7 @@ async function runAgent(
   ]);
   const { redacted } = await import("../run/redacted.ts");
   const environments = (await import("../run/environments.ts")).environmentsHere(runtime, config);
-  const { timeOfDay } = await import("../../base/shown.ts");
+  const { span, timeOfDay } = await import("../../base/shown.ts");
   const { stderr } = runtime;
   const level = config.logLevel === "debug" ? "info" : config.logLevel;
   const note = (text: string) =>
@@ -149,10 +149,19 @@ async function runAgent(
   const unlisten = runtime.onSignal((signal) => {
     switch (++signals) {
       case 1:
-        note(`Stopping by ${signal}: what runs may end; again to stop at once`);
+        note(
+          `Stopping by ${signal}: running tasks get up to ${
+            span(config.stopGraceMs)
+          } to end; again to cancel them`,
+        );
         return started.stop(`stopped by ${signal}`, signalExitCode(signal));
       case 2:
-        note("Stopping at once; again to leave without waiting for it");
+        note(
+          `Cancelling: running tasks are told to stop, and ended ${
+            span(config.killGraceMs)
+          } later if they have not; ` +
+            "again to leave without waiting for it",
+        );
         return started.stop(`stopped by a second ${signal}`);
       default:
         void runtime.exit(signalExitCode(signal));

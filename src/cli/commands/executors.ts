@@ -10,6 +10,7 @@ import { gatewayOf } from "../ask/gateway_options.ts";
 import type { GatewayFlags } from "../ask/gateway_options.ts";
 import { columns } from "../view/columns.ts";
 import { harmless } from "../../base/harmless.ts";
+import { localTimeOf } from "../../base/shown.ts";
 import type { ExecutorQueue, ExecutorView } from "../../protocol/messages.ts";
 
 interface Flags extends GatewayFlags {
@@ -38,7 +39,7 @@ function table(list: readonly ExecutorView[]): string {
       ? ""
       : `${reference.slice(0, reference.indexOf("@") + 20)} ${stands}${share}`;
     const twice = rival === undefined ? "" : "two devices have this id: give each its own";
-    return [id, state, lastSeenAt, heartbeat?.runtime ?? "", doing, renewed, twice];
+    return [id, state, localTimeOf(lastSeenAt), heartbeat?.runtime ?? "", doing, renewed, twice];
   });
   return columns([["EXECUTOR", "STATE", "LAST SEEN", "RUNTIME", "RUN", "ENVIRONMENT", ""], ...rows]);
 }
@@ -53,7 +54,7 @@ function queueText(id: string, { executor, handouts }: ExecutorQueue): string {
     each.to,
     each.pipeline ?? "",
     each.state,
-    each.at,
+    localTimeOf(each.at),
     each.run ?? each.because ?? "",
   ]);
   return `${who}\n${columns([["HAND-OUT", "TO", "PIPELINE", "STATE", "SUBMITTED", "RUN"], ...rows])}`;

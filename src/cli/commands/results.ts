@@ -8,6 +8,7 @@ import type { CliContext } from "../line/context.ts";
 import { gatewayFlags } from "../ask/gateway_flags.ts";
 import { gatewayOf } from "../ask/gateway_options.ts";
 import type { GatewayFlags } from "../ask/gateway_options.ts";
+import { localTimeOf } from "../../base/shown.ts";
 import { columns } from "../view/columns.ts";
 import { GatewayRefusedError } from "../../uplink/errors.ts";
 import type { HandoutView } from "../../protocol/messages.ts";
@@ -30,7 +31,7 @@ async function results(this: CliContext, { executor, json, ...where }: Flags, ru
     each.executor ?? each.to,
     each.pipeline ?? "",
     each.state,
-    each.at,
+    localTimeOf(each.at),
     each.because ?? "",
   ]);
   const rows = runs.map((each) => [
@@ -38,7 +39,7 @@ async function results(this: CliContext, { executor, json, ...where }: Flags, ru
     each.executor,
     each.pipeline ?? "",
     each.state,
-    each.endedAt ?? each.startedAt ?? "",
+    localTimeOf(each.endedAt ?? each.startedAt ?? ""),
     each.complete ? "" : "incomplete",
   ]);
   stdout.write(columns([["RUN", "EXECUTOR", "PIPELINE", "STATE", "AT", ""], ...waiting, ...rows]));

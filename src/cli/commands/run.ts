@@ -58,6 +58,7 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
     quiet: flags.quiet === true,
     level: flags.logLevel,
     stopGraceMs: flags.stopGrace,
+    killGraceMs: flags.killGrace,
     ...(log !== undefined && { log }),
   };
   const carryOut = (kept: InnerOptions) =>
@@ -221,6 +222,7 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
         kind: "enum",
         values: LEVELS,
         default: "info",
+        placeholder: "LEVEL",
         brief: "Least level of the log lines shown; --log always has them all",
       },
     },
@@ -231,7 +233,10 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
     fullDescription: `Runs a pipeline and shows its progress, its log and its outcomes.
 
 On a terminal: a live view, log lines above it, a table at the end. Elsewhere, or with NO_COLOR or CI set: plain lines.
-Ctrl-C once: nothing new starts, running tasks may end. Twice: they are cancelled. Three times: Outrider leaves.
+FORCE_COLOR=1 gives colours anywhere, FORCE_COLOR=0 nowhere. Times are local.
+
+Ctrl-C once: nothing new starts, and running tasks get --stop-grace to end. Twice: they are told to stop, and those
+that have not are ended after --kill-grace. Three times: Outrider leaves without waiting.
 
 Exit codes: 0 succeeded, 1 the run failed, 2 bad usage or pipeline, 130 ended by Ctrl-C, 143 by SIGTERM.`,
     customUsage: [

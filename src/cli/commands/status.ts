@@ -2,6 +2,7 @@
  * Owns `outrider status`: how an executor on this machine and its run stand.
  * Must not know how the executor finds that out.
  */
+import { localTimeOf, span } from "../../base/shown.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import { columns } from "../view/columns.ts";
@@ -9,7 +10,6 @@ import type { CliContext } from "../line/context.ts";
 import { EXIT } from "../line/context.ts";
 import { endPointFlags, endPointOf } from "../ask/end_point.ts";
 import type { EndPointFlags } from "../ask/end_point.ts";
-import { span } from "../view/measures.ts";
 import type { StatusView } from "../../http/schema.ts";
 
 interface Flags extends EndPointFlags {
@@ -41,7 +41,9 @@ function textOf(
 }
 
 function gatewayText({ url, lastContactAt, spool }: NonNullable<StatusView["gateway"]>): string {
-  return `${url}, last answer ${lastContactAt ?? "never"}, ${spool.state + spool.log} records to send`;
+  return `${url}, last answer ${lastContactAt === undefined ? "never" : localTimeOf(lastContactAt)}, ${
+    spool.state + spool.log
+  } records to send`;
 }
 
 function runRows(

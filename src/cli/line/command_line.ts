@@ -4,12 +4,13 @@
  * Invariant: it never rejects; only the file of the command that is asked for is loaded.
  */
 import { buildApplication, buildCommand, buildRouteMap, ExitCode, run } from "@stricli/core";
-import type { Application, ApplicationText, Command, RouteMap, StricliProcess } from "@stricli/core";
+import type { Application, ApplicationText, Command, StricliProcess } from "@stricli/core";
 import { commands } from "../commands/list.ts";
 import type { CommandEntry } from "../commands/list.ts";
 import { EXIT } from "./context.ts";
 import type { CliContext, CliRuntime } from "./context.ts";
 import { tell } from "./errors.ts";
+import { type CommandRoute, helpColumns, withHelp } from "./help.ts";
 import { text } from "./text.ts";
 import { VERSION } from "../../version.ts";
 
@@ -55,6 +56,7 @@ async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<n
   const app = application(
     routes,
     text({ command: known, holdsCommands: isRouteMap(routes[known ?? ""]), args }, told),
+    helpColumns(bare ? stderr : stdout),
   );
   await run(
     app,
@@ -67,33 +69,34 @@ async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<n
   return usage ? EXIT.usage : EXIT.defect;
 }
 
-type Route = Command<CliContext> | RouteMap<CliContext>;
-
 /** The command asked for as it is, all others by their name and brief alone. */
-async function routesFor(name: string | undefined): Promise<Readonly<Record<string, Route>>> {
-  const routes: Record<string, Route> = {};
+async function routesFor(name: string | undefined): Promise<Readonly<Record<string, CommandRoute>>> {
+  const routes: Record<string, CommandRoute> = {};
   for (const [each, entry] of Object.entries(commands)) {
     routes[each] = each === name ? (await entry.load()).command : placeholder(entry);
   }
   return routes;
 }
 
-function isRouteMap(route: Route | undefined): boolean {
+function isRouteMap(route: CommandRoute | undefined): boolean {
   return route !== undefined && "getAllEntries" in route;
 }
 
 function application(
-  routes: Readonly<Record<string, Route>>,
+  routes: Readonly<Record<string, CommandRoute>>,
   text: ApplicationText,
+  columns: number,
 ): Application<CliContext> {
   const root = buildRouteMap<string, CliContext>({
-    routes,
+    routes: Object.fromEntries(
+      Object.entries(routes).map(([name, route]) => [name, withHelp(route, columns)]),
+    ),
     docs: {
       brief: "Runs pipelines of tasks on workers, on Deno, Node and Bun",
       fullDescription: DESCRIPTION,
     },
   });
-  return buildApplication(root, {
+  return buildApplication(withHelp(root, columns), {
     name: "outrider",
     versionInfo: { currentVersion: VERSION },
     scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },

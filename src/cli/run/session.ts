@@ -24,6 +24,7 @@ export interface SessionOptions {
   readonly quiet: boolean;
   readonly level: Level;
   readonly stopGraceMs: number;
+  readonly killGraceMs: number;
   /** Opened by the caller, closed here. */
   readonly log?: LogFile;
   /** Takes out what is secret of all that is shown; absent: nothing is. */
@@ -41,7 +42,7 @@ export async function showRun(
   start: () => Execution & Pick<InspectedExecution, "ended" | "follow">,
   options: SessionOptions,
 ): Promise<number> {
-  const { runtime, json, quiet, level, log, stopGraceMs, redactor } = options;
+  const { runtime, json, quiet, level, log, stopGraceMs, killGraceMs, redactor } = options;
   // The document is what the caller asked for, as tasks made it.
   const stdout = json ? runtime.stdout : redacted(runtime.stdout, redactor);
   const stderr = redacted(runtime.stderr, redactor);
@@ -52,7 +53,7 @@ export async function showRun(
   const execution = start();
   log?.follow(execution, (why) => refused = why);
   const view = open(execution);
-  const stopping = stopOnSignals(execution, { runtime, view, stopGraceMs });
+  const stopping = stopOnSignals(execution, { runtime, view, stopGraceMs, killGraceMs });
   const unwatchErrors = runtime.onUncaught(() => view.end());
   try {
     const result = await execution.ended;

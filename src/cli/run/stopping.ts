@@ -3,10 +3,10 @@
  * Must not know how a run is stopped or shown.
  * Invariant: each signal does more than the one before; after the third the system's own handling is back.
  */
+import { span } from "../../base/shown.ts";
 import type { Execution } from "../../run/execution.ts";
 import { signalExitCode } from "../line/context.ts";
 import type { CliRuntime } from "../line/context.ts";
-import { span } from "../view/measures.ts";
 import type { View } from "../view/view.ts";
 
 /** Watches for signals while a run goes on. */
@@ -19,7 +19,8 @@ export interface Stopping {
 /**
  * Stops a run on SIGINT and SIGTERM.
  *
- * @param options `stopGraceMs`: what running tasks get to end after the first signal, for the words about it.
+ * @param options `stopGraceMs`: what running tasks get to end after the first signal; `killGraceMs`: what they get after being
+ * told to stop; both for the words about it.
  */
 export function stopOnSignals(
   execution: Pick<Execution, "stop" | "cancel">,
@@ -27,9 +28,10 @@ export function stopOnSignals(
     readonly runtime: Pick<CliRuntime, "onSignal" | "exit">;
     readonly view: View;
     readonly stopGraceMs: number;
+    readonly killGraceMs: number;
   },
 ): Stopping {
-  const { runtime, view, stopGraceMs } = options;
+  const { runtime, view, stopGraceMs, killGraceMs } = options;
   let first: "SIGINT" | "SIGTERM" | undefined;
   let signals = 0;
   const close = runtime.onSignal((signal) => {
@@ -37,10 +39,15 @@ export function stopOnSignals(
     const again = signal === "SIGINT" ? "press Ctrl-C again" : "terminate again";
     switch (++signals) {
       case 1:
-        view.note(`Stopping: running tasks get up to ${span(stopGraceMs)} to end; ${again} to stop at once`);
+        view.note(`Stopping: running tasks get up to ${span(stopGraceMs)} to end; ${again} to cancel them`);
         return execution.stop(`stopped by ${signal}`);
       case 2:
-        view.note(`Stopping at once; ${again} to leave without waiting for it`);
+        view.note(
+          `Cancelling: running tasks are told to stop, and ended ${
+            span(killGraceMs)
+          } later if they have not; ` +
+            `${again} to leave without waiting for it`,
+        );
         return execution.cancel(`stopped by a second ${signal}`);
       default:
         close();

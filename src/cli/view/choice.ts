@@ -6,7 +6,7 @@ import { systemClock } from "../../base/clock.ts";
 import type { Level } from "../../model/record.ts";
 import type { Output } from "../../runtime/port.ts";
 import { timeOfDay } from "../../base/shown.ts";
-import { colourPaint, isRich, plainPaint } from "./paint.ts";
+import { colourPaint, isColoured, isRich, plainPaint } from "./paint.ts";
 import type { Paint } from "./paint.ts";
 import type { View, Viewed, ViewOptions } from "./view.ts";
 import { LiveView } from "./live.ts";
@@ -36,8 +36,9 @@ export interface ReadyView {
 export async function readyView(wish: ViewWish): Promise<ReadyView> {
   const out = wish.json ? wish.stderr : wish.stdout;
   const live = !wish.quiet && isRich(wish.stderr, wish.env);
-  const colour = isRich(out, wish.env);
-  const coloured = live || colour ? await colourPaint() : plainPaint;
+  const colour = isColoured(out, wish.env);
+  const region = isColoured(wish.stderr, wish.env);
+  const coloured = colour || live && region ? await colourPaint() : plainPaint;
   const paint = colour ? coloured : plainPaint;
   const { stderr: err, level, quiet } = wish;
   const options: ViewOptions = { out, err, paint, clock: systemClock, time: timeOfDay, level, quiet };
@@ -45,6 +46,8 @@ export async function readyView(wish: ViewWish): Promise<ReadyView> {
     paint,
     columns: out.isTTY ? out.columns : 120,
     open: (execution) =>
-      live ? new LiveView(execution, { ...options, region: coloured }) : new PlainView(execution, options),
+      live
+        ? new LiveView(execution, { ...options, region: region ? coloured : plainPaint })
+        : new PlainView(execution, options),
   };
 }

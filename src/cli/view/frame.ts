@@ -6,12 +6,15 @@
 import type { RunningAttempt, RunSnapshot } from "../../model/snapshot.ts";
 import { harmless } from "../../base/harmless.ts";
 import { labelOf } from "./text_line.ts";
-import { count } from "../../base/shown.ts";
-import { fit, growing, pad, width } from "./measures.ts";
+import { count, growing } from "../../base/shown.ts";
+import { fit, pad, squeezed, width } from "./measures.ts";
 import type { Paint } from "./paint.ts";
 
 /** Most lines of running tasks, however high the terminal is. */
 const MAX_RUNNING = 12;
+
+/** Most and least columns of a name, and what a line has beside it: mark, time, bar and share. */
+const MAX_NAME = 24, MIN_NAME = 8, BESIDE_NAME = 29;
 
 const BAR_COLUMNS = 24;
 const TASK_BAR_COLUMNS = 10;
@@ -34,7 +37,7 @@ export function frame(snapshot: RunSnapshot, options: FrameOptions): readonly st
   const shown = running.slice(0, running.length > room ? Math.max(0, room - 1) : room);
   const lines = [
     header(snapshot, options),
-    ...shown.map((attempt) => runningLine(attempt, { all: shown, paint, ms: snapshot.ranMs })),
+    ...shown.map((attempt) => runningLine(attempt, { all: shown, paint, ms: snapshot.ranMs, columns })),
   ];
   const more = Math.max(running.length, snapshot.counts.running) - shown.length;
   if (more > 0) lines.push(paint.dim(`  … ${count(more)} more running`));
@@ -66,8 +69,12 @@ export function progressText(snapshot: Pick<RunSnapshot, "counts" | "tasks">, pa
 function header(snapshot: RunSnapshot, { paint, columns }: FrameOptions): string {
   const ended = endedTasks(snapshot);
   const elapsed = growing(snapshot.ranMs);
-  const name = fit(harmless(snapshot.pipeline), 30);
   const words = `${progressText(snapshot, paint)} · ${elapsed}`;
+  // How far it is matters more than what it is called.
+  const name = squeezed(
+    harmless(snapshot.pipeline),
+    Math.min(30, Math.max(MIN_NAME, columns - 2 - width(words))),
+  );
   const left = columns - 1 - width(name) - width(words) - 2;
   const bar = left >= 8
     ? ` ${barOf(snapshot.tasks === 0 ? 0 : ended / snapshot.tasks, Math.min(BAR_COLUMNS, left), paint)}`
@@ -77,11 +84,15 @@ function header(snapshot: RunSnapshot, { paint, columns }: FrameOptions): string
 
 function runningLine(
   attempt: RunningAttempt,
-  { all, paint, ms }: { readonly all: readonly RunningAttempt[]; readonly paint: Paint; readonly ms: number },
+  { all, paint, ms, columns }: Pick<FrameOptions, "paint" | "columns"> & {
+    readonly all: readonly RunningAttempt[];
+    readonly ms: number;
+  },
 ): string {
-  const names = Math.min(24, Math.max(...all.map((one) => width(labelOf(one)))));
+  const most = Math.min(MAX_NAME, Math.max(MIN_NAME, columns - BESIDE_NAME));
+  const names = Math.min(most, Math.max(...all.map((one) => width(labelOf(one)))));
   const spin = SPINNER[Math.floor(ms / 100) % SPINNER.length]!;
-  const name = paint.task(attempt.task, pad(fit(labelOf(attempt), names), names));
+  const name = paint.task(attempt.task, pad(squeezed(labelOf(attempt), names), names));
   const head = `${paint.dim(spin)} ${name} ${growing(attempt.ranMs).padStart(7)}`;
   const progress = attempt.progress;
   if (progress === undefined) return head;

@@ -1,24 +1,8 @@
 /**
- * Owns how spans of time and lengths are written for a person.
- * Must not know what they measure.
+ * Owns how wide texts are on the terminal, and how they are brought to a width; how amounts are written.
+ * Must not know what they say.
  */
 import widthOf from "fast-string-truncated-width";
-
-/** A time span: `35 ms`, `1.2 s`, `2 min 05 s`, `3 h 07 min`. */
-export function span(ms: number): string {
-  if (ms < 0) return "0 ms";
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
-  const minutes = Math.floor(seconds / 60);
-  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
-}
-
-/** A time span that is still growing: `0.3 s`, without a flicker of milliseconds. */
-export function growing(ms: number): string {
-  return ms < 999.5 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : span(ms);
-}
 
 const PLAIN = /^[\x20-\x7e]*$/;
 
@@ -48,12 +32,20 @@ export function fit(text: string, columns: number): string {
   return kept.join("") + close;
 }
 
+/** The text brought to a width by leaving out its middle: names often differ in their ends. */
+export function squeezed(text: string, columns: number): string {
+  if (width(text) <= columns) return text;
+  const characters = [...text];
+  const end: string[] = [];
+  while (characters.length > 0 && width(end.join("") + characters.at(-1)!) <= Math.floor((columns - 1) / 2)) {
+    end.unshift(characters.pop()!);
+  }
+  const tail = end.join("");
+  return `${fit(text, columns - width(tail))}${tail}`;
+}
+
 /** Colour codes, and characters one by one. */
 const PIECES = /\x1b\[[0-9;]*m|[^]/gu;
-
-function two(number: number): string {
-  return String(number).padStart(2, "0");
-}
 
 /** An amount of bytes, to three digits or so: `115.3 MB`. */
 export function amount(bytes: number): string {

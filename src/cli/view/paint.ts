@@ -65,9 +65,28 @@ export function printed(lines: string, output: Pick<Output, "write" | "coloured"
 
 /** Whether an output may be more than plain lines: a terminal that can, a person who has not said no, and no CI. */
 export function isRich(output: Pick<Output, "isTTY">, env: (name: string) => string | undefined): boolean {
-  const set = (name: string) => (env(name) ?? "") !== "";
-  const ci = set("CI") && !/^(0|false|no)$/i.test(env("CI")!);
-  return output.isTTY && !set("NO_COLOR") && !ci && env("TERM") !== "dumb";
+  const ci = isSet(env("CI")) && !isNo(env("CI")!);
+  return output.isTTY && !isSet(env("NO_COLOR")) && !ci && env("TERM") !== "dumb";
+}
+
+/**
+ * Whether what is printed on an output has colours: as `FORCE_COLOR` says, which wins over all else, or as the output may be
+ * more than plain lines.
+ */
+export function isColoured(
+  output: Pick<Output, "isTTY">,
+  env: (name: string) => string | undefined,
+): boolean {
+  const forced = env("FORCE_COLOR");
+  return isSet(forced) ? !isNo(forced) : isRich(output, env);
+}
+
+function isSet(value: string | undefined): value is string {
+  return value !== undefined && value !== "";
+}
+
+function isNo(value: string): boolean {
+  return /^(0|false|no)$/i.test(value);
 }
 
 /** FNV-1a, so that a name has the same colour in every run. */

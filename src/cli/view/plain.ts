@@ -3,10 +3,10 @@
  * Must not know of terminals.
  * Invariant: every line is whole, and written when it happens.
  */
+import { growing } from "../../base/shown.ts";
 import { every } from "../../base/clock.ts";
 import { progressText } from "./frame.ts";
 import { harmless, indented } from "../../base/harmless.ts";
-import { growing } from "./measures.ts";
 import { type Paint, printed } from "./paint.ts";
 import { Teller } from "./teller.ts";
 import type { View, Viewed, ViewOptions } from "./view.ts";

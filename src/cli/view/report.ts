@@ -9,8 +9,8 @@ import { isFailure } from "../../model/outcome.ts";
 import type { AttemptResult, ErrorData, Outcome } from "../../model/outcome.ts";
 import { harmless } from "../../base/harmless.ts";
 import { markOf, reasonOf, wordOf } from "./text_line.ts";
-import { count } from "../../base/shown.ts";
-import { fit, pad, span, width } from "./measures.ts";
+import { count, span } from "../../base/shown.ts";
+import { fit, pad, squeezed, width } from "./measures.ts";
 import type { Paint } from "./paint.ts";
 
 /** Most tasks for which every one has a row; above, only failures have. */
@@ -35,6 +35,8 @@ interface Ended {
   readonly task: string;
   readonly attempts: readonly AttemptResult[];
   readonly last: AttemptResult;
+  /** How long it ran, milliseconds. */
+  readonly ranMs: number | undefined;
 }
 
 /** The report of a run, ending with a line break. */
@@ -49,7 +51,7 @@ export function report(result: ResultFold, options: TableOptions): string {
   }
   const endedOf = (task: string): Ended => {
     const attempts = result.attemptsOf(task);
-    return { task, attempts, last: attempts.at(-1)! };
+    return { task, attempts, last: attempts.at(-1)!, ranMs: result.ranMs(task) };
   };
   const rows = options.quiet || tasks > MAX_ROWS ? [] : table(first.map(endedOf), options);
   const told = failed.flatMap((task) => failure(endedOf(task), options));
@@ -65,28 +67,38 @@ export function report(result: ResultFold, options: TableOptions): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** Least columns in which a name is still told from others, and a reason still read. */
+const MIN_NAME = 14, MIN_REASON = 30;
+
 function table(ended: readonly Ended[], { columns, paint }: TableOptions): string[] {
-  const cells = ended.map(({ task, attempts, last }) => ({
+  const cells = ended.map(({ task, attempts, last, ranMs }) => ({
     task,
     last,
-    name: fit(harmless(task), 40),
+    name: harmless(task),
     word: wordOf(last.outcome),
-    took: tookOf(last),
+    took: ranMs === undefined ? "" : span(ranMs),
     says: saysOf(attempts, last),
   }));
-  const widest = (key: "name" | "word" | "took") => Math.max(0, ...cells.map((cell) => width(cell[key])));
-  const [names, words, tooks] = [widest("name"), widest("word"), widest("took")];
-  const room = columns - names - words - tooks - 8;
-  return cells.map(({ task, last, name, word, took, says }) => {
+  const widest = (of: (cell: typeof cells[number]) => string) =>
+    Math.max(0, ...cells.map((cell) => width(of(cell))));
+  const [words, tooks] = [widest(({ word }) => word), widest(({ took }) => took)];
+  const left = columns - words - tooks - 8;
+  const reasons = widest(({ last, says }) => last.outcome === "succeeded" ? "" : says);
+  // Names give way to reasons; where that is not enough, reasons stand below.
+  const names = Math.min(widest(({ name }) => name), 40, Math.max(MIN_NAME, left - reasons));
+  const room = left - names;
+  return cells.flatMap(({ task, last, name, word, took, says }) => {
     const [mark, brush] = markOf(last.outcome, paint);
-    const head = `${brush(mark)} ${paint.task(task, pad(name, names))}  ${brush(pad(word, words))}`;
-    return fit(`${head}  ${took.padStart(tooks)}  ${room > 3 ? fit(says, room) : ""}`.trimEnd(), columns);
+    const shown = pad(squeezed(name, names), names);
+    const head = `${brush(mark)} ${paint.task(task, shown)}  ${brush(pad(word, words))}  ${
+      took.padStart(tooks)
+    }`;
+    const cut = last.outcome !== "succeeded" && width(says) > room;
+    // Of failures all is told further down.
+    const below = cut && (room < MIN_REASON || !isFailure(last.outcome));
+    const row = fit(`${head}  ${room > 3 && !below ? fit(says, room) : ""}`.trimEnd(), columns);
+    return below ? [row, fit(`    ${says}`, columns)] : [row];
   });
-}
-
-function tookOf({ startedAt, endedAt }: AttemptResult): string {
-  if (startedAt === undefined || endedAt === undefined) return "";
-  return span(between(Date.parse(startedAt), Date.parse(endedAt)));
 }
 
 /** What the last column says: how often it ran, then its value or the reason. */

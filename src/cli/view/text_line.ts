@@ -5,12 +5,13 @@
  *
  *   │ log or stdout   ! stderr   ✓ succeeded   ✗ failed   − skipped or cancelled   ↻ tries again   · Outrider itself
  */
+import { span } from "../../base/shown.ts";
 import { between } from "../../base/clock.ts";
 import type { Level, LogRecord, Settled } from "../../model/record.ts";
 import { isFailure } from "../../model/outcome.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import { harmless, harmlessLines, indented } from "../../base/harmless.ts";
-import { span, width } from "./measures.ts";
+import { width } from "./measures.ts";
 import type { Paint } from "./paint.ts";
 
 /** Widest label for which all others are made wider. */
