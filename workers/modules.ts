@@ -8,6 +8,7 @@ import {
   ArrayPrototype,
   defineProperty,
   deleteProperty,
+  hasOwn,
   ObjectPrototype,
   ownOf,
   PromisePrototype,
@@ -63,7 +64,7 @@ export class Modules {
   async #prepare(source: number, task: string): Promise<void> {
     const from = this.#sources[source]!;
     if ("export" in from) {
-      const found = (await importModule(from.module))[from.export];
+      const found = exportOf(await importModule(from.module), from.export);
       if (typeof found !== "function") {
         throw new TypeError(`Module ${from.module} has no function "${from.export}": it is ${typeof found}`);
       }
@@ -93,7 +94,7 @@ export async function exportsOf(
     try {
       const exported = await importModule(module);
       return [module, {
-        exports: Object.keys(exported).filter((name) => typeof exported[name] === "function"),
+        exports: namesIn(exported).filter((name) => typeof exportOf(exported, name) === "function"),
       }];
     } catch (error) {
       return [module, { error: messageOf(error) }];
@@ -133,9 +134,9 @@ async function pipelineOf(module: string, name?: string): Promise<PipelineLike> 
 
 function choose(module: string, exported: Record<string, unknown>, name: string | undefined): PipelineLike {
   const made = pipelinesMade().filter((each) =>
-    each.module === module || Object.values(exported).includes(each)
+    each.module === module || namesIn(exported).some((name) => exportOf(exported, name) === each)
   );
-  const byDefault = exported["default"] as PipelineLike | undefined;
+  const byDefault = exportOf(exported, "default") as PipelineLike | undefined;
   if (name !== undefined) {
     const found = made.find((pipeline) => pipeline.name === name) ??
       (byDefault?.name === name ? byDefault : undefined);
@@ -151,6 +152,30 @@ function choose(module: string, exported: Record<string, unknown>, name: string 
         made.map((each) => each.name).join(", ")
       }): export the one to run as default`,
   );
+}
+
+/** The name under which a module of the older kind (CommonJS) shows all that it exports, on those runtimes that read it first. */
+const OLDER = "module.exports";
+
+/**
+ * What a module exports under a name. One of the older kind exports what it has put into `module.exports`: Node and Deno show
+ * only what they can read off its text as exports, Bun all.
+ */
+function exportOf(exported: Record<string, unknown>, name: string): unknown {
+  const older = olderIn(exported);
+  return older !== undefined && hasOwn(older, name) ? older[name] : exported[name];
+}
+
+function namesIn(exported: Record<string, unknown>): string[] {
+  const names = [...Object.keys(exported), ...Object.keys(olderIn(exported) ?? {})];
+  return [...new Set(names)].filter((name) => name !== OLDER);
+}
+
+function olderIn(exported: Record<string, unknown>): Record<string, unknown> | undefined {
+  const older = hasOwn(exported, OLDER) ? exported[OLDER] : undefined;
+  return (typeof older === "object" && older !== null) || typeof older === "function"
+    ? older as Record<string, unknown>
+    : undefined;
 }
 
 const imported: Map<string, Record<string, unknown>> = new SafeMap();

@@ -34,8 +34,9 @@ export interface MadeBundle {
 
 /** The same, with the packages whose code is in it. */
 export async function bundleOf(file: string): Promise<MadeBundle> {
-  const url = /^(file|data):/i.test(file) ? file : runtime.fileUrl(file);
-  const made = /\.json$/i.test(url) ? await bundleManifest(file) : await bundleModule(url);
+  const named = /^(file|data):/i.test(file) ? file : runtime.fileUrl(file);
+  const url = named.startsWith("data:") ? named : runtime.realUrl(named);
+  const made = /\.json$/i.test(named) ? await bundleManifest(file) : await bundleModule(url);
   // What was made is what will run: it is loaded as a device will load it.
   await loadDocument(made.bundle as unknown as Record<string, unknown>);
   return made;

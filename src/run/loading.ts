@@ -40,6 +40,7 @@ export function loadPort({ clock, runtime }: LoadWorld, pool: Pool): LoadPort {
   const asked = { clock, lane: () => pool.first() };
   return {
     fileUrl: runtime.fileUrl,
+    realUrl: runtime.realUrl,
     readText: (url) => runtime.readText(runtime.filePath(url)),
     describe: (module) => limited(asked, module, (calls) => calls.describe(module)),
     exportsOf: async (modules, kind) => {

@@ -3,7 +3,7 @@
  * Must not know which of them runs it; what differs is passed in by NAME/outside.ts.
  * Invariant: no file is ever left half written.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { arch, platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -87,6 +87,7 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     fileUrl: (path, base) =>
       base === undefined ? pathToFileURL(resolve(path)).href : new URL(encodePath(path), base).href,
     filePath: (url) => fileURLToPath(url),
+    realUrl,
     // These are loaded with the first use: few runs serve or ask that way, and what they need takes time.
     serve: async (options) => (await import("./serve.ts")).serveWith(listen, options),
     askSocket: async (request) => (await import("./socket.ts")).askSocket(request),
@@ -197,6 +198,17 @@ function memoryBytes(): number | undefined {
 
 /** Variables that only this process knows any more. */
 const hidden: Map<string, string> = new Map();
+
+function realUrl(url: string): string {
+  try {
+    const path = fileURLToPath(url);
+    const real = realpathSync(path);
+    if (real === path.replace(/[/\\]$/, "")) return url;
+    return `${pathToFileURL(real).href}${url.endsWith("/") ? "/" : ""}`;
+  } catch {
+    return url;
+  }
+}
 
 function encodePath(path: string): string {
   return path.replaceAll("%", "%25").replaceAll("?", "%3F").replaceAll("#", "%23");

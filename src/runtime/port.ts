@@ -271,6 +271,8 @@ export interface Runtime {
   fileUrl(path: string, base?: string): string;
   /** Path of a `file:` URL. */
   filePath(url: string): string;
+  /** The `file:` URL of what a `file:` URL leads to, by whatever symbolic links; the same where there is nothing. */
+  realUrl(url: string): string;
   startThread(options: ThreadOptions): Thread;
   /** Serves an app over HTTP. @throws {ServeError} If the port is taken or may not be used. */
   serve(options: ServeOptions): Promise<Served>;

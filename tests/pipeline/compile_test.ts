@@ -137,7 +137,7 @@ test("modules are resolved against the base, and a path is a path", () => {
   const url = (module: string) => (task({ a: { run: { module } } }, "a").run as { module: string }).module;
   assert.equal(url("tasks.ts"), "file:///work/tasks.ts");
   assert.equal(url("../a b/100%.ts"), "file:///a%20b/100%25.ts");
-  assert.equal(url("./what?#1.ts"), "file:///work/what%3F%231.ts");
+  assert.equal(url("./what#1.ts"), "file:///work/what%231.ts");
   assert.equal(url("/abs/x.js"), "file:///abs/x.js");
   assert.equal(url("C:\\x\\y.ts"), "file:///C:/x/y.ts");
   assert.equal(url("file:///z/q.ts"), "file:///z/q.ts");

@@ -7,6 +7,7 @@ import { bundlePipeline } from "../../src/environment/bundling.ts";
 import { planJson } from "../../src/http/run_routes.ts";
 import { kindOf, KINDS } from "../../src/pipeline/kinds/list.ts";
 import { compile, examine } from "../../src/pipeline/plan/compile.ts";
+import { whereabouts } from "../../src/pipeline/plan/runs.ts";
 import { planHash } from "../../src/run/resume/replay.ts";
 import { edgesOf } from "../../src/schedule/edges.ts";
 import { echoKind } from "../fixtures/kinds/echo_kind.ts";
@@ -21,7 +22,7 @@ function pipelineOf(tasks: Readonly<Record<string, unknown>>) {
 }
 
 function problemsOf(run: unknown): string[] {
-  return examine(pipelineOf({ t: { run } }), BASE).problems.map(({ place, message }) =>
+  return examine(pipelineOf({ t: { run } }), whereabouts(BASE)).problems.map(({ place, message }) =>
     `${place}: ${message}`
   );
 }

@@ -28,6 +28,7 @@ function port({ files = {}, described = {}, exports = {} }: World, asked: string
   };
   return {
     fileUrl: (path, base = "file:///work/") => new URL(path, base).href,
+    realUrl: (url) => url,
     readText: (url) => lookup(files, url),
     describe: (url) => lookup(described, url),
     graphAt: () => Promise.reject(new Error("There is no Python here")),

@@ -4,6 +4,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import { compile, examine } from "../../src/pipeline/plan/compile.ts";
+import { whereabouts } from "../../src/pipeline/plan/runs.ts";
 import { pipeline } from "../../src/pipeline/builder/builder.ts";
 import type { Task } from "../../src/pipeline/builder/types.ts";
 import { PipelineError } from "../../src/model/problem.ts";
@@ -15,7 +16,7 @@ function planOf(run: unknown) {
 }
 
 function problemsOf(run: unknown): string[] {
-  return examine({ outrider: 1, name: "p", tasks: { t: { run } } }, BASE).problems
+  return examine({ outrider: 1, name: "p", tasks: { t: { run } } }, whereabouts(BASE)).problems
     .map(({ place, message }) => `${place}: ${message}`);
 }
 

@@ -12,6 +12,7 @@ import { seeded } from "../uplink/rig.ts";
 function portOf(text: string): LoadPort {
   return {
     fileUrl: (path) => `file:///${path}`,
+    realUrl: (url) => url,
     readText: () => Promise.resolve(text),
     describe: () => Promise.reject(new Error("There is no module here")),
     graphAt: () => Promise.reject(new Error("There is no Python here")),

@@ -8,6 +8,7 @@ import type { Problem } from "../../model/problem.ts";
 import { BUNDLE_MODULE } from "../document/bundle.ts";
 import { LIMITS, type ManifestModuleRun } from "../document/manifest.ts";
 import { spellingProblem } from "../document/name.ts";
+import { unimportable } from "../load/modules.ts";
 import { about, closed, isPlainName, maybe, name, type Schema } from "../document/shapes.ts";
 import type { IsolatedRun } from "./isolated.ts";
 import type { WorkerKind } from "./kind.ts";
@@ -47,7 +48,8 @@ export const moduleKind: WorkerKind<ManifestModuleRun, ModuleRun> = {
     if (message !== undefined) problems.push({ place: "", message });
     const { module } = run;
     const url = typeof module === "string" && module !== "" ? around.resolve(module) : undefined;
-    if (url instanceof Error) problems.push({ place: "module", message: url.message });
+    const problem = url instanceof Error ? url.message : url && unimportable(url);
+    if (problem !== undefined) problems.push({ place: "module", message: problem });
     return problems;
   },
   wants({ module, export: exported = "default", pipeline }) {

@@ -9,13 +9,13 @@ import { examine, sourceOf } from "../plan/compile.ts";
 import { readJson } from "../../model/json_text.ts";
 import type { Utf8Error } from "../../base/utf8.ts";
 import { importGraph, isHandedGraph, readGraph, urlOfGraph } from "../import/netunicorn.ts";
-import { resolveModule } from "./modules.ts";
+import { resolveModule, unimportable } from "./modules.ts";
 import { NameFinder } from "../document/name.ts";
 import { overlayParams } from "../document/params.ts";
 import { type TaskList, withTasks } from "../document/task_list.ts";
 import type { Manifest } from "../document/manifest.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { ExportUse, FileUse } from "../plan/runs.ts";
+import { type ExportUse, type FileUse, whereabouts } from "../plan/runs.ts";
 import { PipelineError, type Problem } from "../../model/problem.ts";
 import { isPipeline, type PipelineLike } from "../builder/registry.ts";
 
@@ -37,6 +37,11 @@ export type ModuleExports =
 export interface LoadPort {
   /** Absolute `file:` URL of a path, relative to the working directory or to `base`, a `file:` URL. */
   fileUrl(path: string, base?: string): string;
+  /**
+   * The `file:` URL of what a `file:` URL leads to, by whatever symbolic links; the same where there is nothing. What a pipeline
+   * names lies beside what it really is: some runtimes look there for what modules import, whatever they are told.
+   */
+  realUrl(url: string): string;
   /** The text of a file, given by its `file:` URL. */
   readText(url: string): Promise<string>;
   /**
@@ -100,7 +105,11 @@ export interface Loaded {
 /** As `load`, with the document. */
 export async function loadWhole(source: Source, port: LoadPort, options: LoadOptions = {}): Promise<Loaded> {
   const found = await find(source, port, options);
-  const { plan, problems, uses, files } = examine(found.document, found.base, found.list);
+  const { plan, problems, uses, files } = examine(
+    found.document,
+    whereabouts(found.base, port.realUrl),
+    found.list,
+  );
   const missing = await checkFiles(files, port);
   const seen = uses.filter(({ place, keys }) =>
     !missing.some((told) => told.place === `${place}.${keys.module}`)
@@ -129,7 +138,9 @@ function wholeOf({ document, list }: Found): Manifest {
 
 async function find(source: Source, port: LoadPort, options: LoadOptions): Promise<Found> {
   if (isPipeline(source)) {
-    const base = source.module ?? folder(options.base ?? ".", port);
+    const base = source.module === undefined
+      ? folder(options.base ?? ".", port)
+      : realOf(source.module, port);
     return { document: source.manifest(), base, source: undefined, problems: [] };
   }
   if (typeof source !== "string" && !(source instanceof URL)) {
@@ -137,7 +148,8 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
     return { document, base: folder(options.base ?? ".", port), source: undefined, problems: [] };
   }
   const name = String(source);
-  const url = urlOf(name, port);
+  const named = urlOf(name, port);
+  const url = realOf(named, port);
   if (url.startsWith("data:")) {
     const found = await findModule(url, name.slice(0, 60), port);
     return options.base === undefined ? found : { ...found, base: folder(options.base, port) };
@@ -146,7 +158,7 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
   if (text === undefined) {
     return { document: await graphAt(url, name, port), base: url, source: name, problems: [] };
   }
-  if (!new URL(url).pathname.endsWith(".json")) return await findModule(url, name, port);
+  if (!new URL(named).pathname.endsWith(".json")) return await findModule(url, name, port);
   const apart = readApart(text);
   if (apart !== undefined && !isBundle(apart.head) && !isHandedGraph(apart.head)) {
     return { document: apart.head, list: apart.list, base: url, source: name, problems: [] };
@@ -188,6 +200,8 @@ async function graphAt(url: string, name: string, port: LoadPort): Promise<Manif
 }
 
 async function findModule(url: string, name: string, port: LoadPort): Promise<Found> {
+  const problem = unimportable(url);
+  if (problem !== undefined) throw new PipelineError([{ place: name, message: problem }]);
   try {
     return { document: await port.describe(url), base: url, source: name, problems: [] };
   } catch (cause) {
@@ -199,7 +213,11 @@ async function findModule(url: string, name: string, port: LoadPort): Promise<Fo
 /** A folder's URL ends with a slash, so that relative paths go into it. */
 function folder(base: string, port: LoadPort): string {
   const url = /^(file|data):/i.test(base) ? base : port.fileUrl(base);
-  return url.endsWith("/") || /\.[a-z]+$/i.test(url) ? url : `${url}/`;
+  return realOf(url.endsWith("/") || /\.[a-z]+$/i.test(url) ? url : `${url}/`, port);
+}
+
+function realOf(url: string, port: LoadPort): string {
+  return url.startsWith("file:") ? port.realUrl(url) : url;
 }
 
 function urlOf(name: string, port: LoadPort): string {

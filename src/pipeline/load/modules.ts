@@ -30,3 +30,17 @@ export function resolveModule(written: string, base: string): string | Error {
     );
   }
 }
+
+/**
+ * Why a module can't be imported from where it lies, though it may be there: not every runtime can (Bun no `?`, Node and Bun
+ * no `\\`), and what one finds all are to find.
+ */
+export function unimportable(url: string): string | undefined {
+  if (!url.startsWith("file:")) return undefined;
+  const part = /[^/]*%(?:3f|5c)[^/]*/i.exec(url)?.[0];
+  return part === undefined
+    ? undefined
+    : `No module can be imported from ${show(decodeURIComponent(part))}: not every runtime takes a ${
+      /%3f/i.test(part) ? '"?"' : "backslash"
+    } in a path; rename that file or folder`;
+}

@@ -46,7 +46,7 @@ export interface Examination {
  * @throws {PipelineError} With every problem at once.
  */
 export function compile(manifest: unknown, base: string): Plan {
-  const { plan, problems } = examine(manifest, base);
+  const { plan, problems } = examine(manifest, whereabouts(base));
   if (plan === undefined) throw new PipelineError(problems, sourceOf(manifest));
   return plan;
 }
@@ -58,14 +58,17 @@ export function sourceOf(manifest: unknown): { source?: string } {
 }
 
 /** Like {@linkcode compile}, but problems are returned, so that others can be added. */
-export function examine(document: unknown, base: string, list: TaskList = tasksOf(document)): Examination {
+export function examine(
+  document: unknown,
+  around: Whereabouts,
+  list: TaskList = tasksOf(document),
+): Examination {
   const { length } = list.tasks;
   if (length > LIMITS.tasks) return { problems: [tooMany(length)], uses: [], files: [] };
   const shape = checkManifest(document, list);
   const { draft, problems: naming } = readDraft(document, list);
   const { sequence, cycles } = order(draft.needs);
   const loops = readLoops(draft, sequence);
-  const around = whereabouts(base);
   const runs = checkRuns(list, around);
   const problems = [
     ...shape.problems,

@@ -42,14 +42,20 @@ export interface Runs {
   readonly problems: readonly Problem[];
 }
 
-/** Where a manifest lies. Each module is looked at once: there may be many tasks of one, and its URL may be its code. */
-export function whereabouts(base: string): Whereabouts {
+/**
+ * Where a manifest lies. Each module is looked at once: there may be many tasks of one, and its URL may be its code.
+ *
+ * @param real What a `file:` URL is called where it really lies.
+ */
+export function whereabouts(base: string, real: (url: string) => string = (url) => url): Whereabouts {
   const known = new Map<string, string | Error>();
   return {
     base,
     resolve(module) {
       let url = known.get(module);
-      if (url === undefined) known.set(module, url = resolveModule(module, base));
+      if (url !== undefined) return url;
+      const named = resolveModule(module, base);
+      known.set(module, url = typeof named === "string" && named.startsWith("file:") ? real(named) : named);
       return url;
     },
   };
