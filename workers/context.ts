@@ -84,8 +84,10 @@ export class Context implements TaskContext {
       if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1)) {
         throw new RangeError(`Progress is a number from 0 to 1; received ${formatted([fraction])}`);
       }
-      const words = typeof text === "string" ? slice(text, 0, MAX_PROGRESS_TEXT) : undefined;
-      this.#around.progress(this.#attempt, fraction, words);
+      if (text !== undefined && typeof text !== "string") {
+        throw new TypeError(`The text of a progress is a string; received ${formatted([text])}`);
+      }
+      this.#around.progress(this.#attempt, fraction, text && slice(text, 0, MAX_PROGRESS_TEXT));
     };
   }
 

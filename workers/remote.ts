@@ -70,13 +70,14 @@ export class Remote {
 /** What comlink makes of something that was thrown. */
 interface Thrown {
   readonly isError: boolean;
-  readonly value: { readonly name: string; readonly message: string; readonly stack?: string };
+  readonly value: { readonly name: string; readonly message: string };
 }
 
 function errorOf({ isError, value }: Thrown): unknown {
   if (!isError) return value;
   const error = new PlainError(value.message);
   put(error, "name", value.name);
-  put(error, "stack", value.stack);
+  // Its own frames are this program's, and those of where it was thrown the executor's.
+  put(error, "stack", `${value.name}: ${value.message}`);
   return error;
 }

@@ -10,12 +10,11 @@ import {
   monotonic,
   parse,
   PlainPromise,
-  stringify,
   then,
 } from "../src/base/primordials.ts";
 import { systemClock } from "../src/base/clock.ts";
 import type { FunctionSource } from "../src/pipeline/kinds/kind.ts";
-import { encode } from "../src/model/value.ts";
+import { encode, jsonOf } from "../src/model/value.ts";
 import { frameOf, FrameReader } from "../src/pool/process/frames.ts";
 import type { AbortOutcome, Payload } from "../src/pool/protocol.ts";
 import * as host from "../src/runtime/process_host.ts";
@@ -93,7 +92,7 @@ const reader = new FrameReader((body) => obey(parse(decodeUtf8(body)) as Order, 
 host.openLine((bytes) => void reader.push(bytes));
 
 function say(message: object): void {
-  host.send(frameOf(stringify(message)));
+  host.send(frameOf(jsonOf(message)));
 }
 
 function of(attempt: Attempt): AttemptCalls {
@@ -230,7 +229,7 @@ function end({ seq, aborted }: Attempt, { value, error, spent }: Ending): void {
   // Whoever reads is woken by the marks, and waits for the rest.
   host.checkDescriptors();
   // Written by hand, as the error is JSON text already.
-  const told = stringify({ t: "done", seq, mark, value, spent, cancelled: aborted && error !== undefined });
+  const told = jsonOf({ t: "done", seq, mark, value, spent, cancelled: aborted && error !== undefined });
   host.send(frameOf(error === undefined ? told : `${told.slice(0, -1)},"error":${error}}`));
 }
 

@@ -58,7 +58,14 @@ export interface AttemptSettled extends Omit<Settled, "rerun"> {
 const ErrorShape: Schema<ErrorData> = v.looseObject({
   name: Words,
   message: Words,
+  code: v.exactOptional(v.union([v.string(), v.number()])),
   stack: v.exactOptional(Words),
+  frames: v.exactOptional(v.array(v.object({ file: Words, line: Whole, function: Words, code: Words }))),
+  notes: v.exactOptional(v.array(Words)),
+  fields: v.exactOptional(v.record(v.string(), Json)),
+  errors: v.exactOptional(v.array(v.lazy(() => ErrorShape))),
+  cause: v.exactOptional(v.lazy(() => ErrorShape)),
+  omitted: v.exactOptional(Whole),
 });
 const AttemptSettled: Schema<AttemptSettled> = v.looseObject({
   ...Base,

@@ -45,14 +45,22 @@ export interface ErrorData {
   readonly name: string;
   /** What went wrong. */
   readonly message: string;
-  /** The stack as text, where there is one. */
+  /** What programs know it by, such as `ECONNREFUSED`, where it has that. */
+  readonly code?: string | number;
+  /** The stack as text, where there is one, with none but the task's own frames. */
   readonly stack?: string;
   /** Where it was, the outermost first; of languages whose stacks are no one-line frames. */
   readonly frames?: readonly ErrorFrame[];
   /** What was added to it on its way (Python's `add_note`). */
   readonly notes?: readonly string[];
+  /** What else it says of itself, such as `{ "syscall": "connect", "port": 443 }`: at most 16. */
+  readonly fields?: Readonly<Record<string, Value>>;
+  /** The errors that it stands for, such as those of an `AggregateError` or `ExceptionGroup`. */
+  readonly errors?: readonly ErrorData[];
   /** The error behind it. */
   readonly cause?: ErrorData;
+  /** How many of its fields and of the errors behind it are not here, as they are too many, or can't be told. */
+  readonly omitted?: number;
 }
 
 /** A place in a stack. */

@@ -2,7 +2,7 @@
  * Owns the value rule: JSON values and bytes, the same between tasks, in the journal, over HTTP and in other languages.
  * Must not know who hands values to whom.
  * Invariant: `decode(encode(v))` equals `v` (but for -0, which JSON has no word for), or `encode` throws; nothing is
- * changed silently.
+ * changed silently. (An array is its items: what else was put on it is no part of it.)
  *
  * The text of a value is its JSON, with bytes as `{"$bytes": "<base64>"}`. An object of the caller's that has a single
  * key of the form `$bytes`, `$$bytes`, … gets one more `$` in the text, so that the two never meet.
@@ -22,7 +22,6 @@ import {
   isFinite,
   keys,
   ObjectPrototype,
-  ownOf,
   parse,
   put,
   setPrototypeOf,
@@ -78,11 +77,20 @@ const TooLong = RangeError;
 
 function written(value: unknown, name: string): string {
   try {
-    return stringify(isSpoilt() ? bare(value) : value);
+    return jsonOf(value);
   } catch (error) {
     if (error instanceof TooLong) throw tooLarge(name, "is too long to be written");
     throw error;
   }
+}
+
+/**
+ * The JSON text of what is known to be JSON, whatever form in JSON somebody has given all objects or all arrays.
+ *
+ * @param value Of what `encode` has accepted, or of our own making.
+ */
+export function jsonOf(value: unknown): string {
+  return stringify(isSpoilt() ? bare(value) : value);
 }
 
 /** Whether somebody has given all objects or all arrays another form in JSON: none of theirs. */
@@ -132,21 +140,29 @@ function inspect(value: unknown, path: string, depth: number): boolean {
   }
 }
 
+/** Whether it is JSON and holds nothing. */
+function isScalar(item: unknown): boolean {
+  const type = typeof item;
+  return type === "string" || type === "boolean" || item === null || type === "number" && isFinite(item);
+}
+
 function inspectObject(value: object, path: string, depth: number): boolean {
   if (depth >= MAX_DEPTH) {
     throw new ValueError(`${slice(path, 0, 80)}… is nested more than ${MAX_DEPTH} deep, or holds itself`);
   }
   if (isArray(value)) return inspectArray(value, path, depth);
   if (isBytes(value)) return true;
-  const prototype = getPrototypeOf(value);
-  if (prototype !== null && prototype !== ObjectPrototype && getPrototypeOf(prototype) !== null) {
+  if (!isPlain(getPrototypeOf(value) as object | null)) {
     throw new ValueError(`${path} is a ${className(value)}: ${adviceFor(value)}`);
   }
   const names = keys(value);
   let special = names.length === 1 && exec(ESCAPED, names[0]!) !== null;
   for (let at = 0; at < names.length; at++) {
     const key = names[at]!;
-    if (inspect((value as Record<string, unknown>)[key], pathOf(path, key), depth + 1)) special = true;
+    const item = (value as Record<string, unknown>)[key];
+    // Most are such, and their path costs more than all the rest.
+    if (isScalar(item)) continue;
+    if (inspect(item, pathOf(path, key), depth + 1)) special = true;
   }
   refuseOwnForm(value, path);
   if (getOwnPropertySymbols(value).length > 0) {
@@ -157,12 +173,19 @@ function inspectObject(value: object, path: string, depth: number): boolean {
 
 /** JSON would ask it for another form of it. One that all objects or all arrays were given is not its own, see `bare`. */
 function refuseOwnForm(value: object, path: string): void {
-  const form = (value as { toJSON?: unknown }).toJSON;
-  if (typeof form !== "function") return;
-  if (form === ownOf(ObjectPrototype, "toJSON")?.value || form === ownOf(ArrayPrototype, "toJSON")?.value) {
-    return;
+  let from: object | null = value;
+  while (from !== null && from !== ObjectPrototype && from !== ArrayPrototype) {
+    if (hasOwn(from, "toJSON") && typeof (value as { toJSON?: unknown }).toJSON === "function") {
+      throw new ValueError(`${path}.toJSON is a function: a value is JSON or a Uint8Array`);
+    }
+    from = getPrototypeOf(from) as object | null;
   }
-  throw new ValueError(`${path}.toJSON is a function: a value is JSON or a Uint8Array`);
+}
+
+/** Whether what has this prototype inherits no fields: none, or what all objects have, also in another realm. */
+function isPlain(prototype: object | null): boolean {
+  if (prototype === null || prototype === ObjectPrototype) return true;
+  return getPrototypeOf(prototype) === null && hasOwn(prototype, "isPrototypeOf");
 }
 
 function inspectArray(value: readonly unknown[], path: string, depth: number): boolean {
@@ -170,7 +193,7 @@ function inspectArray(value: readonly unknown[], path: string, depth: number): b
   refuseOwnForm(value, path);
   for (let at = 0; at < value.length; at++) {
     const item = value[at];
-    if (typeof item === "number" && isFinite(item)) continue;
+    if (isScalar(item)) continue;
     if (inspect(item, `${path}[${at}]`, depth + 1)) special = true;
   }
   return special;

@@ -4,6 +4,7 @@
  * Invariant: what is shown of a task follows what happens to it.
  */
 import { between } from "../base/clock.ts";
+import { errorLines } from "../model/error_text.ts";
 import type { LogRecord } from "../model/record.ts";
 import type { Feed, PageEntry, PageEvent } from "./data.ts";
 import { h, type NodeLike, painter } from "./dom.ts";
@@ -255,8 +256,5 @@ function facts(rows: readonly (readonly [name: string, value: NodeLike])[]): HTM
 }
 
 function errorText(error: NonNullable<AttemptView["error"]>): string {
-  const own = error.stack?.includes(error.message) === true
-    ? error.stack
-    : `${error.name}: ${error.message}\n${error.stack ?? ""}`;
-  return error.cause === undefined ? own : `${own.trimEnd()}\ncaused by ${errorText(error.cause)}`;
+  return [`${error.name}: ${error.message}`, ...errorLines(error).map((line) => `    ${line}`)].join("\n");
 }

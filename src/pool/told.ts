@@ -11,11 +11,13 @@ import type { Aborted } from "./work_time.ts";
 import type { Span } from "./worker_clock.ts";
 import type { ErrorData, ErrorFrame } from "../model/outcome.ts";
 import { bytesBeyond, MAX_VALUE_BYTES } from "../base/limits.ts";
-import { MAX_DEPTH } from "../model/value.ts";
+import { MAX_DEPTH, type Value } from "../model/value.ts";
 
-/** How many errors there may be in a chain of causes. */
-const MAX_CAUSES = 16;
-/** How many frames and notes one may have. */
+/** How deep errors may lie behind errors. */
+const MAX_DEPTH_OF_ERRORS = 16;
+/** How many there may be in one. */
+const MAX_ERRORS = 100;
+/** How many frames, notes and fields one may have. */
 const MAX_FRAMES = 100;
 
 /** The outcome that a record tells, or what can't be right about it. @param aborted How the attempt was asked to end. */
@@ -52,26 +54,50 @@ export function outcomeOf(
 /** The error of a text that the worker made of one. */
 function errorOf(text: string): ErrorData | undefined {
   try {
-    return errorIn(JSON.parse(text), 0);
+    return errorIn(JSON.parse(text));
   } catch {
     return undefined;
   }
 }
 
 /** The error in what was parsed; nothing if there is none. */
-export function errorIn(parsed: unknown, depth: number): ErrorData | undefined {
-  if (typeof parsed !== "object" || parsed === null || depth > MAX_CAUSES) return undefined;
-  const { name, message, stack, frames, notes, cause } = parsed as Readonly<Record<string, unknown>>;
+export function errorIn(parsed: unknown): ErrorData | undefined {
+  return readError(parsed, { depth: 0, count: { left: MAX_ERRORS } });
+}
+
+/** How deep it is, and how many more there may be. */
+interface Reading {
+  readonly depth: number;
+  readonly count: { left: number };
+}
+
+function readError(parsed: unknown, { depth, count }: Reading): ErrorData | undefined {
+  if (!isRecord(parsed) || depth > MAX_DEPTH_OF_ERRORS || count.left-- <= 0) return undefined;
+  const { name, message, code, stack, frames, notes, fields, errors, omitted } = parsed;
   if (typeof name !== "string" || typeof message !== "string") return undefined;
-  const behind = Object.hasOwn(parsed, "cause") ? errorIn(cause, depth + 1) : undefined;
+  const under = { depth: depth + 1, count };
+  const behind = Object.hasOwn(parsed, "cause") ? readError(parsed["cause"], under) : undefined;
   return {
     name,
     message,
-    ...(typeof stack === "string" ? { stack } : {}),
+    ...(isText(code) || Number.isFinite(code) ? { code: code as string | number } : {}),
+    ...(isText(stack) ? { stack } : {}),
     ...(Array.isArray(frames) ? { frames: frames.slice(0, MAX_FRAMES).flatMap(frameIn) } : {}),
     ...(Array.isArray(notes) ? { notes: notes.slice(0, MAX_FRAMES).filter(isText) } : {}),
+    ...(isRecord(fields) ? { fields: fieldsIn(fields) } : {}),
+    ...(Array.isArray(errors) ? { errors: errors.flatMap((each) => readError(each, under) ?? []) } : {}),
     ...(behind === undefined ? {} : { cause: behind }),
+    ...(Number.isSafeInteger(omitted) ? { omitted: omitted as number } : {}),
   };
+}
+
+/** They are parsed JSON: only how many there are is left to be looked at, since what is long is cut on the way. */
+function fieldsIn(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, Value>> {
+  return Object.fromEntries(Object.entries(fields).slice(0, MAX_FRAMES)) as Record<string, Value>;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function frameIn(parsed: unknown): readonly ErrorFrame[] {

@@ -5,6 +5,7 @@
  */
 import type { LogEntry } from "../journal/journal.ts";
 import { LEVELS, STREAMS } from "../model/record.ts";
+import { jsonOf } from "../model/value.ts";
 import type { FunctionSource } from "../pipeline/kinds/kind.ts";
 import { plannedKindOf, runsOnWorkers } from "../pipeline/kinds/list.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
@@ -71,7 +72,7 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
     const { run } = plan.tasks[index]!;
     if (sourceOf[index] !== NO_SOURCE) return `"s":${sourceOf[index]},`;
     // Those in processes that are kept get it in the form that their runner wants.
-    return plannedKindOf(run!).place === "kept" ? "" : `"r":${JSON.stringify(run)},`;
+    return plannedKindOf(run!).place === "kept" ? "" : `"r":${jsonOf(run)},`;
   };
   return {
     get ready() {
@@ -128,7 +129,7 @@ function payloadOf({ plan, schedule, values }: SupplyParts, index: number, work:
     }
   }
   return `{${work}"t":${JSON.stringify(task.name)}` +
-    (hasKeys(task.params) ? `,"p":${JSON.stringify(task.params)}` : "") +
+    (hasKeys(task.params) ? `,"p":${jsonOf(task.params)}` : "") +
     (inputs && `,"i":{${inputs}}`) + (locals && `,"l":[${locals}]`) + "}";
 }
 

@@ -44,7 +44,7 @@ export class StoreError extends Error {
 export function revive(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof StoreError) return error;
   for (const [code, name] of Object.entries(NAMES)) {
-    if (name === error.name) return new StoreError(code as StoreErrorCode, error.message, { cause: error });
+    if (name === error.name) return new StoreError(code as StoreErrorCode, error.message);
   }
   return error;
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { harmless } from "../../src/base/harmless.ts";
 import { frame } from "../../src/cli/view/frame.ts";
 import { width } from "../../src/cli/view/measures.ts";
 import { plainPaint } from "../../src/cli/view/paint.ts";
@@ -76,6 +77,33 @@ test("failures are told with their message, the top of their stack and their cau
 device-check failed in 1.2 s: 1 failed
 `,
   );
+});
+
+test("failures are told with what they say of themselves and the errors behind them, in so many lines", () => {
+  const inner = { name: "Error", message: "refused", code: "ECONNREFUSED", fields: { port: 443 } };
+  const error = {
+    name: "AggregateError",
+    message: "all",
+    errors: [inner, { name: "Odd", message: "\x1b[2J" }],
+  };
+  const text = report(resultOf("failed", { any: [attempt({ outcome: "failed", error })] }), {
+    ...plain,
+    quiet: true,
+  });
+  assert.equal(
+    text,
+    `✗ any failed: AggregateError: all
+    error 1 of 2: Error: refused
+      code ECONNREFUSED, port 443
+    error 2 of 2: Odd: ${harmless("\x1b[2J")}
+
+device-check failed in 1.2 s: 1 failed
+`,
+  );
+  const many = { ...error, errors: Array(500).fill(inner) };
+  const long = report(resultOf("failed", { any: [attempt({ outcome: "failed", error: many })] }), plain);
+  assert.ok(long.split("\n").length < 50);
+  assert.match(long, /… and more: the result as JSON has it/);
 });
 
 test("crashes, timeouts and cancels have their reasons", () => {

@@ -4,7 +4,7 @@ import test from "node:test";
 import { bytesBeyond, MAX_BATCH_BYTES, MAX_VALUE_BYTES } from "../../src/base/limits.ts";
 import fc from "fast-check";
 import { fromBase64, toBase64 } from "../../src/base/base64.ts";
-import { decode, encode, MAX_DEPTH, type Value, ValueError } from "../../src/model/value.ts";
+import { decode, encode, jsonOf, MAX_DEPTH, type Value, ValueError } from "../../src/model/value.ts";
 
 const key = fc.oneof(
   fc.string(),
@@ -148,6 +148,58 @@ test("a form in JSON that all objects or all arrays were given changes no value,
       assert.throws(() => encode({ a: { toJSON: () => 1 } }, "v"), {
         message: /^v\.a\.toJSON is a function/,
       });
+    } finally {
+      delete (prototype as { toJSON?: unknown }).toJSON;
+    }
+  }
+});
+
+test("a form of its own in JSON is refused wherever it lies, and however it got there", () => {
+  const form = { toJSON: () => "another" };
+  class Listed extends Array<unknown> {
+    toJSON() {
+      return "another";
+    }
+  }
+  const hidden = Object.defineProperty({ a: 1 }, "toJSON", { value: () => "another" });
+  const bare = Object.create(Object.assign(Object.create(null), form));
+  for (const made of [form, new Listed(1), hidden, bare, Object.assign([1], form)]) {
+    for (const value of [made, [made], { a: [{ b: made }] }, [new Uint8Array(1), made]]) {
+      assert.throws(() => encode(value, "v"), { name: "ValueError" });
+    }
+  }
+});
+
+test("fields that are inherited are not dropped in silence", () => {
+  const inherits = Object.create(Object.assign(Object.create(null), { a: 1 }));
+  assert.throws(() => encode({ inherits }, "v"), { message: /^v\.inherits is a object of a class/ });
+  assert.equal(encode(Object.assign(Object.create(null), { a: 1 }), "v"), '{"a":1}');
+});
+
+test("what libraries put on prototypes changes no value", () => {
+  const value = { a: [1, "two", true, null], c: new Uint8Array([1]) };
+  const text = encode(value, "v");
+  const patched = [BigInt, Date, Number, String, Boolean, Function, Uint8Array, Map, Set, Error];
+  for (const { prototype } of patched) {
+    Object.defineProperty(prototype, "toJSON", { configurable: true, writable: true, value: () => "forged" });
+  }
+  try {
+    assert.equal(encode(value, "v"), text);
+    for (const other of [5n, new Date(0), new Map(), new Set(), new Error("e"), Object(5n), () => 1]) {
+      assert.throws(() => encode({ a: [other] }, "v"), { message: /^v\.a\[0\] is a / });
+    }
+  } finally {
+    for (const { prototype } of patched) delete (prototype as { toJSON?: unknown }).toJSON;
+  }
+});
+
+test("what is known to be JSON is written as it is, whatever all objects were given", () => {
+  const value = { list: [1, { a: "b" }], none: null };
+  const text = JSON.stringify(value);
+  for (const prototype of [Object.prototype, Array.prototype]) {
+    Object.defineProperty(prototype, "toJSON", { configurable: true, writable: true, value: () => "forged" });
+    try {
+      assert.equal(jsonOf(value), text);
     } finally {
       delete (prototype as { toJSON?: unknown }).toJSON;
     }

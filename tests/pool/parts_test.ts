@@ -760,16 +760,16 @@ test("told: an outcome is what its record says, where something led to it", () =
   );
 });
 
-test("told: of an error so much is kept: sixteen causes, a hundred frames and notes, each in its form", () => {
+test("told: of an error so much is kept: sixteen causes, a hundred errors, frames, notes and fields, each in its form", () => {
   let chain: object = { name: "E", message: "last" };
   for (let count = 0; count < 20; count++) chain = { name: "E", message: String(count), cause: chain };
   let depth = 0;
-  for (let error = errorIn(chain, 0)?.cause; error !== undefined; error = error.cause) depth++;
+  for (let error = errorIn(chain)?.cause; error !== undefined; error = error.cause) depth++;
   assert.equal(depth, 16);
   const frame = { file: "f", line: 1, function: "g", code: "c" };
   const { frames, notes } = errorIn({
     ...{ name: "E", message: "m", frames: Array(101).fill(frame), notes: Array(101).fill("n") },
-  }, 0)!;
+  })!;
   assert.deepEqual([frames?.length, notes?.length], [100, 100]);
   const odd = [{ file: 1 }, { line: 1.5 }, { function: 1 }, { code: 1 }].map((wrong) => ({
     ...frame,
@@ -781,13 +781,24 @@ test("told: of an error so much is kept: sixteen causes, a hundred frames and no
     frames: [...odd, null, "x", frame],
     notes: [1, "n"],
     stack: "s",
-  }, 0);
+  });
   assert.deepEqual(read, { name: "E", message: "m", stack: "s", frames: [frame], notes: ["n"] });
   for (const wrong of [null, "E", { name: "E" }, { message: "m" }, { name: 1, message: "m" }]) {
-    assert.equal(errorIn(wrong, 0), undefined);
+    assert.equal(errorIn(wrong), undefined);
   }
+  const whole = {
+    ...{ name: "E", message: "m", code: "ENOENT", fields: { path: "/x", port: 1 }, omitted: 2 },
+    errors: [{ name: "F", message: "f", code: 7, cause: { name: "G", message: "g" } }],
+  };
+  assert.deepEqual(errorIn(whole), whole);
+  const wrong = { code: {}, fields: [1], errors: {}, omitted: 0.5 };
+  assert.deepEqual(errorIn({ name: "E", message: "m", ...wrong }), { name: "E", message: "m" });
+  const many = Array(200).fill({ name: "F", message: "f" });
+  assert.equal(errorIn({ name: "E", message: "m", errors: many })!.errors!.length, 99);
+  const fields = Object.fromEntries(many.map((_, at) => [`f${at}`, at]));
+  assert.equal(Object.keys(errorIn({ name: "E", message: "m", fields })!.fields!).length, 100);
   const inherited = Object.create({ cause: { name: "C", message: "c" } });
-  assert.deepEqual(errorIn(Object.assign(inherited, { name: "E", message: "m" }), 0), {
+  assert.deepEqual(errorIn(Object.assign(inherited, { name: "E", message: "m" })), {
     name: "E",
     message: "m",
   });

@@ -209,6 +209,24 @@ python("an exception has its frames and its cause, and none of ours", async () =
   assert.match(error!.cause!.message, /invalid literal/);
   assert.equal(error!.cause!.frames![0]!.line, frames[0]!.line - 2);
   assert.deepEqual(only(seen.result, "notes").error?.notes, ["while reading"]);
+  assert.equal(error!.omitted, undefined);
+});
+
+python("an exception keeps what it says of itself, and those behind it", async () => {
+  const seen = await see(functions({ no_file: {}, grouped: {}, circular: {} }, { onFailure: "continue" }));
+  const { code, fields } = only(seen.result, "no_file").error!;
+  assert.deepEqual([code, fields], ["ENOENT", { errno: 2, filename: "/no/such" }]);
+  const grouped = only(seen.result, "grouped").error!;
+  assert.deepEqual(grouped.errors!.map(({ name, message }) => `${name}: ${message}`), [
+    "ValueError: one",
+    "KeyError: 'two'",
+  ]);
+  assert.equal(grouped.cause!.message, "before");
+  const circular = only(seen.result, "circular").error!;
+  assert.deepEqual(circular.fields, { status: 404, url: "/a", deep: { list: [1] }, huge: "9".repeat(30) });
+  assert.equal(circular.omitted, 1);
+  assert.equal(circular.cause!.name, "KeyError");
+  assert.equal(circular.cause!.cause, undefined);
 });
 
 python("what can't be sent is an error with its path", async () => {

@@ -3,6 +3,7 @@ import test from "node:test";
 import type { ExecutionEvent } from "../../src/run/execution.ts";
 import type { Settled, StateRecord } from "../../src/model/record.ts";
 import { PipelineError } from "../../src/model/problem.ts";
+import type { ErrorData } from "../../src/model/outcome.ts";
 import type { Value } from "../../src/model/value.ts";
 import {
   fixture,
@@ -35,6 +36,36 @@ test("a task that throws has failed, with the error and its causes, and without 
   assert.match(error?.cause?.cause?.message ?? "", /sector 7/);
   assert.ok(endedAt !== undefined && worker !== undefined);
   assert.equal(only(result, "after").outcome, "skipped");
+});
+
+test("an error keeps its code, its fields and the errors behind it, and its stack is the task's alone", async () => {
+  const { result } = await see(
+    manifest("wrong", { rejectsAll: {}, noFile: {}, refusedByStore: {}, badValue: {} }, {
+      onFailure: "continue",
+    }),
+  );
+  const all = only(result, "rejectsAll").error!;
+  assert.equal(all.name, "AggregateError");
+  assert.notEqual(all.message, "");
+  assert.deepEqual(all.errors!.map(({ message, code, fields }) => [message, code, fields]), [
+    ["no 1", "E1", { status: 401 }],
+    ["no 2", "E2", { status: 402 }],
+  ]);
+  const file = only(result, "noFile").error!;
+  assert.deepEqual([file.code, file.fields?.["syscall"], file.fields?.["path"]], [
+    "ENOENT",
+    "open",
+    "/no/such",
+  ]);
+  for (const [{ error }] of Object.values(result.tasks) as [{ error: ErrorData }][]) {
+    for (const { stack = "" } of [error, ...error.errors ?? [], ...error.cause ? [error.cause] : []]) {
+      for (const frame of stack.split("\n").filter((line) => /^\s*at /.test(line))) {
+        assert.match(frame, /wrong\.ts:\d+:\d+/);
+      }
+    }
+  }
+  assert.match(only(result, "rejectsAll").error!.errors![0]!.stack!, /wrong\.ts/);
+  assert.equal(only(result, "refusedByStore").error!.cause, undefined);
 });
 
 test("a task that rejects has failed", async () => {

@@ -252,7 +252,12 @@ test("context: its members are made once, when asked for, and work outside of it
   for (const level of ["debug", "info", "warn", "error", "critical"] as const) log[level](level, 1);
   assert.deepEqual(logged, ["debug", "info", "warn", "error", "critical"].map((level) => [level, level, 1]));
   tell(0.5, "half");
-  assert.deepEqual(progress, [[0.5, "half"]]);
+  tell(1);
+  assert.throws(() => tell(0.5, 7 as unknown as string), {
+    name: "TypeError",
+    message: /a string; received 7$/,
+  });
+  assert.deepEqual(progress, [[0.5, "half"], [1, undefined]]);
   return previous().then((all) => assert.deepEqual(all, { a: [] }));
 });
 
@@ -300,7 +305,7 @@ test("errors: long texts are cut and say by how much, stacks lose our frames, an
     "Error: m\n    at task (file:///task.ts:1:1)\n    at line (data:text/javascript;base64,eA==:1:1)\n    at x (outrider-worker:1:1)\n    at end (file:///task.ts:2:2)";
   assert.equal(
     errorData({ name: "Error", message: "m", stack }).stack,
-    "Error: m\n    at task (file:///task.ts:1:1)\n    at end (file:///task.ts:2:2)",
+    "Error: m\n    at task (file:///task.ts:1:1)\n    at line (bundle:1:1)\n    at end (file:///task.ts:2:2)",
   );
   let error = new Error("0");
   for (let depth = 1; depth < 12; depth++) error = new Error(`${depth}`, { cause: error });
@@ -330,7 +335,7 @@ test("remote: each call is a message with a number, and each answer settles its 
   assert.ok(remote.receive({ id: "2", type: "RAW", value: 8 }), "one that nobody waits for is passed over");
   assert.ok(remote.receive({ ...thrown(false, "plain"), id: "3" }));
   assert.equal(await two, 7);
-  await assert.rejects(one, { name: "StoreError", message: "no", stack: "s" });
+  await assert.rejects(one, { name: "StoreError", message: "no", stack: "StoreError: no" });
   await assert.rejects(three, (error) => error === "plain");
   const calls = Object.entries(services).map(([name, call]) => {
     void (call as (...args: unknown[]) => Promise<unknown>)(1, 2, 3).catch(() => {});

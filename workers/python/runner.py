@@ -14,6 +14,7 @@ sys.path[:] = [folder for folder in sys.path if folder not in ("", ".")]
 import base64  # noqa: E402
 import binascii  # noqa: E402
 import collections  # noqa: E402
+import errno  # noqa: E402
 import faulthandler  # noqa: E402
 import functools  # noqa: E402
 import gc  # noqa: E402
@@ -41,6 +42,9 @@ MAX_INTEGER = 2**53 - 1
 MAX_FRAMES = 50
 MAX_TEXT = 20_000
 MAX_CAUSES = 8
+MAX_ERRORS = 32
+MAX_FIELDS = 16
+MAX_FIELD = 1000
 FORK_SECONDS = 0.3
 ENDING_SECONDS = 0.05
 MAX_NAMES = 200
@@ -54,6 +58,16 @@ HALF = re.compile("[\ud800-\udfff]")
 NAME = re.compile(r"[A-Za-z_$][\w$]*\Z")
 #: What may be derived of, and what makes the plain value of it, whatever the derived class has overridden.
 BASES: Any = ((str, str.__str__), (int, int.__pos__), (float, float.__pos__))
+#: What those of Python's own say of themselves, beside what is in `__dict__`.
+FIELDS: Any = {
+    OSError: ("errno", "filename", "filename2"),
+    SyntaxError: ("filename", "lineno", "offset"),
+    ImportError: ("name", "path"),
+    NameError: ("name",),
+    AttributeError: ("name",),
+    UnicodeError: ("encoding", "start", "end", "reason"),
+    StopIteration: ("value",),
+}
 LEVELS = ("debug", "info", "warn", "error", "critical")
 
 Duration = Union[int, float, str]
@@ -678,29 +692,121 @@ def unescaped_each(values: Dict[str, Any]) -> Dict[str, Any]:
 # --- how an attempt ends ----------------------------------------------------------------------------------------------
 
 
-def error_of(error: BaseException, depth: int = 0) -> Dict[str, Any]:
-    """An exception as data; our own frames are left out."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != OWN_FILE]
-    shown = frames[-MAX_FRAMES:]
-    message = text_of(error)
-    only = traceback.format_exception_only(type(error), error)
-    head = ["Traceback (most recent call last):\n"] if shown else []
-    made: Dict[str, Any] = {
-        "name": type(error).__name__,
-        "message": message[:MAX_TEXT],
-        "stack": "".join(head + traceback.format_list(shown) + only)[:MAX_TEXT].rstrip("\n"),
-        "frames": [
-            {"file": frame.filename, "line": frame.lineno or 0, "function": frame.name, "code": frame.line or ""}
-            for frame in shown
-        ],
-    }
-    notes = getattr(error, "__notes__", None)
-    if isinstance(notes, list) and notes:
-        made["notes"] = [str(note)[:MAX_TEXT] for note in notes[:20]]
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if cause is not None and depth < MAX_CAUSES:
-        made["cause"] = error_of(cause, depth + 1)
-    return made
+def error_of(error: BaseException) -> Dict[str, Any]:
+    """An exception as data, with those behind it; our own frames are left out."""
+    return Telling().error(error, ())
+
+
+class Telling:
+    """Makes data of one exception, with all that is behind it, within bounds; what is left out is counted."""
+
+    def __init__(self) -> None:
+        self._errors = 0
+
+    def error(self, error: BaseException, above: Tuple[BaseException, ...]) -> Dict[str, Any]:
+        """`above` are those that it is behind."""
+        self._errors += 1
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != OWN_FILE]
+        shown = frames[-MAX_FRAMES:]
+        made: Dict[str, Any] = {
+            "name": type(error).__name__,
+            "message": text_of(error)[:MAX_TEXT],
+            "stack": stack_of(error, shown),
+            "frames": [
+                {"file": frame.filename, "line": frame.lineno or 0, "function": frame.name, "code": frame.line or ""}
+                for frame in shown
+            ],
+        }
+        code = code_of(error)
+        if code is not None:
+            made["code"] = code
+        notes = getattr(error, "__notes__", None)
+        if isinstance(notes, list) and notes:
+            made["notes"] = [str(note)[:MAX_TEXT] for note in notes[:20]]
+        fields, omitted = fields_of(error)
+        if fields:
+            made["fields"] = fields
+        path = (*above, error)
+        group = getattr(error, "exceptions", None)
+        inner = [each for each in group if isinstance(each, BaseException)] if isinstance(group, (tuple, list)) else []
+        errors, left = self._each(inner, path)
+        if errors:
+            made["errors"] = errors
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        causes, more = self._each([] if cause is None else [cause], path)
+        if causes:
+            made["cause"] = causes[0]
+        if omitted + left + more:
+            made["omitted"] = omitted + left + more
+        return made
+
+    def _each(self, errors: List[BaseException], path: Tuple[BaseException, ...]) -> Tuple[List[Dict[str, Any]], int]:
+        """Those that are told, and how many are not. One that they are behind themselves is told of there."""
+        told: List[Dict[str, Any]] = []
+        left = 0
+        for each in errors:
+            if any(each is one for one in path):
+                continue
+            if len(path) > MAX_CAUSES or self._errors >= MAX_ERRORS:
+                left += 1
+            else:
+                told.append(self.error(each, path))
+        return told, left
+
+
+def stack_of(error: BaseException, frames: List[traceback.FrameSummary]) -> str:
+    try:
+        only = traceback.format_exception_only(type(error), error)
+    except Exception:
+        only = [type(error).__name__]
+    head = ["Traceback (most recent call last):\n"] if frames else []
+    return "".join(head + traceback.format_list(frames) + only)[:MAX_TEXT].rstrip("\n")
+
+
+def code_of(error: BaseException) -> Union[str, int, None]:
+    """What programs know it by: `ENOENT` of an OSError, or what it calls its code."""
+    if isinstance(error, OSError) and isinstance(error.errno, int):
+        return errno.errorcode.get(error.errno)
+    code = getattr(error, "code", None)
+    return code if type(code) is str or type(code) is int and abs(code) <= MAX_INTEGER else None
+
+
+def fields_of(error: BaseException) -> Tuple[Dict[str, Any], int]:
+    """What it says of itself beside its text, and how many that can't be told."""
+    said: Dict[str, Any] = {}
+    for name in FIELDS.get(next((base for base in type(error).__mro__ if base in FIELDS), type(None)), ()):
+        said[name] = getattr(error, name, None)
+    try:
+        said.update(vars(error))
+    except TypeError:
+        pass
+    told: Dict[str, Any] = {}
+    omitted = 0
+    for name, value in said.items():
+        if name.startswith("_") or name in ("code", "exceptions") or value is None:
+            continue
+        field = field_of(value, name)
+        if field is None or len(told) >= MAX_FIELDS:
+            omitted += 1
+        else:
+            told[name] = field
+    return told, omitted
+
+
+def field_of(value: Any, name: str) -> Any:
+    """As it is told; None if it can't be."""
+    try:
+        if isinstance(value, str):
+            more = len(value) - MAX_FIELD
+            return value if more <= 0 else "%s… (%d more characters)" % (value[:MAX_FIELD], more)
+        if isinstance(value, BaseException):
+            return ("%s: %s" % (type(value).__name__, text_of(value)))[:MAX_FIELD]
+        if isinstance(value, os.PathLike) or isinstance(value, int) and abs(value) > MAX_INTEGER:
+            return str(value)[:MAX_FIELD]
+        text = encode(value, name)
+        return json.loads(text) if len(text) <= MAX_FIELD else None
+    except Exception:
+        return None
 
 
 def text_of(error: BaseException) -> str:

@@ -7,6 +7,7 @@ import { between } from "../../base/clock.ts";
 import type { ResultFold } from "../../model/result.ts";
 import { isFailure } from "../../model/outcome.ts";
 import type { AttemptResult, ErrorData, Outcome } from "../../model/outcome.ts";
+import { errorLines } from "../../model/error_text.ts";
 import { harmless } from "../../base/harmless.ts";
 import { markOf, reasonOf, wordOf } from "./text_line.ts";
 import { count, span } from "../../base/shown.ts";
@@ -21,6 +22,9 @@ const MAX_FAILURES = 20;
 
 /** Most lines of a stack that are shown. */
 const MAX_FRAMES = 4;
+
+/** Most lines that are shown of one error, with those behind it. */
+const MAX_TRACE = 40;
 
 /** How to write the report. */
 export interface TableOptions {
@@ -135,20 +139,12 @@ function failure({ task, attempts, last }: Ended, { paint }: TableOptions): stri
   ];
 }
 
-/** Where an error comes from: the first lines of its stack, then its causes. */
-function trace(error: ErrorData, depth = 0): string[] {
-  const lines = framesOf(error).slice(0, MAX_FRAMES);
-  if (error.cause === undefined || depth >= 5) return lines;
-  const cause = `caused by ${error.cause.name}: ${harmless(error.cause.message.split("\n")[0] ?? "")}`;
-  return [...lines, cause, ...trace(error.cause, depth + 1)];
-}
-
-/** The innermost comes first. */
-function framesOf({ frames, stack = "" }: ErrorData): readonly string[] {
-  if (frames !== undefined) {
-    return frames.map(({ file, line, function: name }) => harmless(`at ${name} (${file}:${line})`)).reverse();
-  }
-  return stack.split("\n").map((line) => harmless(line.trim())).filter((line) => /^at /.test(line));
+/** Where an error comes from, what it says of itself, and what is behind it. */
+function trace(error: ErrorData): string[] {
+  return errorLines(error, { frames: MAX_FRAMES, lines: MAX_TRACE }).map((line) => {
+    const indent = /^ */.exec(line)![0];
+    return indent + harmless(line.slice(indent.length));
+  });
 }
 
 function summary(

@@ -5,7 +5,7 @@
  */
 import { readJson, unmarked } from "../../model/json_text.ts";
 import { MAX_VALUE_BYTES } from "../../base/limits.ts";
-import { decode, encode } from "../../model/value.ts";
+import { decode, encode, jsonOf } from "../../model/value.ts";
 import type { Runtime, TempFiles } from "../../runtime/port.ts";
 
 /** The part of the runtime that programs need. */
@@ -40,8 +40,8 @@ export function makeFiles(
   let files: TempFiles;
   try {
     files = runtime.makeTempFiles({
-      [INPUTS]: `${JSON.stringify(i)}\n`,
-      [PARAMS]: `${JSON.stringify(p)}\n`,
+      [INPUTS]: `${jsonOf(i)}\n`,
+      [PARAMS]: `${jsonOf(p)}\n`,
     });
   } catch (error) {
     throw new Error(`Could not write the task's inputs: ${(error as Error).message}`, { cause: error });

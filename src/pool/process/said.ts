@@ -130,7 +130,7 @@ function readDone(
 ): Said | undefined {
   if (typeof mark !== "string" || mark.length !== MARK_DIGITS) return undefined;
   if (value !== undefined && typeof value !== "string") return undefined;
-  const error = told === undefined ? undefined : errorIn(told, 0);
+  const error = told === undefined ? undefined : errorIn(told);
   if (told !== undefined && error === undefined) return undefined;
   return {
     t: "done",

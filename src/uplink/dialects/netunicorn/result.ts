@@ -8,7 +8,8 @@ import type { Bytes } from "../../../base/bytes.ts";
 import { joined } from "../../../base/bytes.ts";
 import { isPickled } from "../../../model/pickled.ts";
 import { unescape, type Value } from "../../../model/value.ts";
-import type { AttemptResult } from "../../../model/outcome.ts";
+import { errorLines } from "../../../model/error_text.ts";
+import type { AttemptResult, ErrorData } from "../../../model/outcome.ts";
 import type { Heartbeat } from "../../../protocol/messages.ts";
 import type { Whole } from "../../gateway.ts";
 import { pickle, PickledCall } from "./pickle.ts";
@@ -54,7 +55,12 @@ function resultOf(attempt: Reported): PickledCall {
   const { outcome, value, valueLeftOut, error } = attempt;
   if (outcome === "succeeded") return success(valueLeftOut ?? (value === undefined ? null : opened(value)));
   if (value !== undefined) return failure(opened(value));
-  return failure(error?.stack ?? error?.message ?? wordsFor(attempt));
+  return failure(error === undefined ? wordsFor(attempt) : wordsOf(error));
+}
+
+/** As Python writes it where it is of Python's, and what it says beside that. */
+function wordsOf(error: ErrorData): string {
+  return [error.stack ?? error.message, ...errorLines(error, { frames: 0 })].join("\n");
 }
 
 function wordsFor({ outcome, reason, code, because }: Reported): string {
