@@ -57,7 +57,8 @@ test("an error keeps its code, its fields and the errors behind it, and its stac
     "open",
     "/no/such",
   ]);
-  for (const [{ error }] of Object.values(result.tasks) as [{ error: ErrorData }][]) {
+  for (const [attempt] of Object.values(result.tasks)) {
+    const error: ErrorData = attempt!.error!;
     for (const { stack = "" } of [error, ...error.errors ?? [], ...error.cause ? [error.cause] : []]) {
       for (const frame of stack.split("\n").filter((line) => /^\s*at /.test(line))) {
         assert.match(frame, /wrong\.ts:\d+:\d+/);
