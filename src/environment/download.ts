@@ -5,6 +5,7 @@
  */
 import { type Bytes, joined, sha256 } from "../base/bytes.ts";
 import { systemClock } from "../base/clock.ts";
+import { operationsHint } from "../base/operations.ts";
 import { concealedAddress } from "../base/concealed.ts";
 import { pathIn, readBytes, writeWhole } from "../runtime/disk.ts";
 
@@ -115,7 +116,7 @@ async function read(response: Response, maxBytes: number, heard: () => void): Pr
 function told(url: string, error: unknown): DownloadError {
   const status = error instanceof DownloadError ? error.status : undefined;
   const why = error instanceof Error ? error.message : String(error);
-  return new DownloadError(`${concealedAddress(url)} can't be fetched: ${why}`, {
+  return new DownloadError(`${concealedAddress(url)} can't be fetched: ${why}${operationsHint(error)}`, {
     cause: error,
     ...(status !== undefined && { status }),
   });

@@ -574,15 +574,18 @@ test("uplink: a refusal has its words: the gateway's own, or the text as it came
     message: "GET x was answered 503: later",
   });
   const proxy = ", which is not how a gateway says it: a proxy may stand between";
+  const see = ": see docs/operations.md#a-proxy";
   assert.deepEqual(of(502, " down ").message, "GET x was answered 502: down");
   assert.deepEqual(of(500, "").reason, "no reason given");
-  assert.equal(of(400, "no").message, `GET x was answered 400: no${proxy}`);
+  assert.equal(of(400, "no").message, `GET x was answered 400: no${proxy}${see}`);
   for (const status of [401, 403]) {
     assert.ok(of(status, '{"why":"w"}').message.endsWith("w: check OUTRIDER_TOKEN and OUTRIDER_EXECUTOR_ID"));
   }
   for (const status of [404, 405]) {
     assert.ok(
-      of(status, "w").message.endsWith(`${proxy}: check that OUTRIDER_GATEWAY is the address of a gateway`),
+      of(status, "w").message.endsWith(
+        `${proxy}: check that OUTRIDER_GATEWAY is the address of a gateway${see}`,
+      ),
     );
   }
   assert.equal(of(400, `first${"x".repeat(400)}`).reason, `first${"x".repeat(295)}`);

@@ -11,6 +11,7 @@ import { type Bytes, joined } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isLoopback } from "../../base/loopback.ts";
 import { messageOf } from "../../base/message.ts";
+import { operationsHint } from "../../base/operations.ts";
 import type { Random } from "../../base/random.ts";
 import type { Credentials } from "./credentials.ts";
 import { RegistryError } from "./error.ts";
@@ -131,7 +132,7 @@ export class RegistryLine {
       return await Promise.race([work, over.promise]).catch((error) => {
         stop?.();
         if (error instanceof RegistryError) throw error;
-        throw new RegistryError(`The line to ${this.url} broke: ${inner(error)}`, {
+        throw new RegistryError(`The line to ${this.url} broke: ${inner(error)}${operationsHint(error)}`, {
           transient: true,
           cause: error,
         });

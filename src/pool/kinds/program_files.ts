@@ -6,6 +6,7 @@
 import { readJson, unmarked } from "../../model/json_text.ts";
 import { MAX_VALUE_BYTES } from "../../base/limits.ts";
 import { decode, encode, jsonOf } from "../../model/value.ts";
+import { operationsHint } from "../../base/operations.ts";
 import type { Runtime, TempFiles } from "../../runtime/port.ts";
 
 /** The part of the runtime that programs need. */
@@ -44,7 +45,10 @@ export function makeFiles(
       [PARAMS]: `${jsonOf(p)}\n`,
     });
   } catch (error) {
-    throw new Error(`Could not write the task's inputs: ${(error as Error).message}`, { cause: error });
+    throw new Error(
+      `Could not write the task's inputs: ${(error as Error).message}${operationsHint(error)}`,
+      { cause: error },
+    );
   }
   const output = files.path(OUTPUT);
   return {

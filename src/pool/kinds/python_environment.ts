@@ -5,6 +5,8 @@
  * one. Who makes one at the same time makes another, and either is used.
  */
 import { randomHex, sha256 } from "../../base/bytes.ts";
+import { messageOf } from "../../base/message.ts";
+import { operationsHint } from "../../base/operations.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import { LineCutter } from "./program_lines.ts";
 import { type Interpreter, once, PythonError, runTool, type ToolEnd } from "./python_interpreter.ts";
@@ -58,7 +60,12 @@ async function kept(options: EnvironmentOptions, hash: string, wheels: boolean):
   }
   const name = `${hash}-${randomHex(4)}`;
   const folder = `${base}/${name}`;
-  await runtime.makeFolder(base, 0o700);
+  await runtime.makeFolder(base, 0o700).catch((error) => {
+    throw new PythonError(
+      `${base}, where environments of Python are kept, can't be made (${messageOf(error)}): ` +
+        `set OUTRIDER_STATE_DIR or XDG_CACHE_HOME to a folder that can be written${operationsHint(error)}`,
+    );
+  });
   try {
     await make(options, folder, wheels);
   } catch (error) {

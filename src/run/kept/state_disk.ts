@@ -4,6 +4,7 @@
  * Invariant: `tried` rejects for no refusal.
  */
 import { messageOf } from "../../base/message.ts";
+import { operationsHint } from "../../base/operations.ts";
 import type { Runtime } from "../../runtime/port.ts";
 
 /** The state directory can't be used. */
@@ -119,6 +120,9 @@ export class StateDisk {
       : code === "ENOTDIR" || code === "EEXIST"
       ? "it is no folder: choose another state directory"
       : "check the disk, or choose another state directory";
-    return new StateError(`The state directory ${this.path} can't be used (${message}): ${advice}`, error);
+    return new StateError(
+      `The state directory ${this.path} can't be used (${message}): ${advice}${operationsHint(error)}`,
+      error,
+    );
   }
 }

@@ -7,6 +7,7 @@ import { retryAfterMs } from "../../base/backoff.ts";
 import type { Bytes } from "../../base/bytes.ts";
 import { utf8Text } from "../../base/utf8.ts";
 import { jsonValue } from "../../model/json_text.ts";
+import { operationsHint } from "../../base/operations.ts";
 import { GatewayAnswerError, GatewayRefusedError, type UplinkError } from "../errors.ts";
 
 /** A whole answer. */
@@ -35,7 +36,7 @@ export function refused(
   const reason = (said ?? textOf(answer)).slice(0, 300) || "no reason given";
   const whose = own || status >= 500 ? "" : ", which is not how a gateway says it: a proxy may stand between";
   return new GatewayRefusedError(
-    `${name} was answered ${status}: ${reason}${whose}${adviceFor(status)}`,
+    `${name} was answered ${status}: ${reason}${whose}${adviceFor(status)}${operationsHint(whose)}`,
     { status, reason, own, retryAfterMs: after },
   );
 }

@@ -5,6 +5,7 @@
  */
 import { type Bytes, joined } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
+import { operationsHint } from "../../base/operations.ts";
 import { checkToken, TokenError } from "../../protocol/token.ts";
 import {
   GatewayAnswerError,
@@ -221,7 +222,10 @@ function sizeOf(call: Call, headers: Readonly<Record<string, string>>): number {
 function unreachable(what: string, error: unknown): UnreachableError {
   const cause = error instanceof Error ? error : new Error(String(error));
   const inner = cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message;
-  return new UnreachableError(`${what}: ${inner}: check the network and OUTRIDER_GATEWAY`, { cause });
+  return new UnreachableError(
+    `${what}: ${inner}: check the network and OUTRIDER_GATEWAY${operationsHint(error)}`,
+    { cause },
+  );
 }
 
 function redirected(name: string, response: Response): GatewayAnswerError {
