@@ -257,6 +257,7 @@ export function resultOf(state: RunResult["state"], tasks: RunResult["tasks"]): 
 export class FakeRuntime implements CliRuntime {
   readonly name = "node";
   readonly version = "24.0.0";
+  readonly pid = 4242;
   readonly stdout: FakeOutput;
   readonly stderr: FakeOutput;
   readonly files: Map<string, string> = new Map();

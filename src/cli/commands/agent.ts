@@ -9,6 +9,7 @@ import { indented } from "../../base/harmless.ts";
 import type { CliContext } from "../line/context.ts";
 import type { CarriedEnvironment } from "../../environment/carried_environment.ts";
 import { UsageError } from "../line/errors.ts";
+import { sayIfFirst } from "../run/first_process.ts";
 
 interface Flags {
   readonly follow?: boolean;
@@ -47,6 +48,7 @@ async function agent(this: CliContext, flags: Flags): Promise<void> {
     );
   }
   if (flags.printConfig) return;
+  sayIfFirst(runtime);
   const [{ ANOTHER_WAITS, supervision }, { hasFetched }] = await Promise.all([
     import("../../agent/supervise.ts"),
     import("../run/agents.ts"),

@@ -13,6 +13,7 @@ import type { CliContext } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
 import { duration, mergeParams, param, wholeNumber } from "../line/options.ts";
 import type { Param } from "../line/options.ts";
+import { sayIfFirst } from "../run/first_process.ts";
 import { withReport } from "../run/report_file.ts";
 import { withServing } from "../run/serve_option.ts";
 import { lookAtSource, readSource } from "../run/source.ts";
@@ -52,6 +53,7 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
   const log = flags.log === undefined
     ? undefined
     : await (await import("../run/log_file.ts")).openLogFile(flags.log, runtime);
+  sayIfFirst(runtime);
   const show = {
     runtime,
     json: flags.json === true,

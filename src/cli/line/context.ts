@@ -10,6 +10,7 @@ export type CliRuntime = Pick<
   Runtime,
   | "name"
   | "version"
+  | "pid"
   | "shieldStdout"
   | "stdout"
   | "stderr"
