@@ -18,6 +18,8 @@ export interface CliOptions {
   readonly cwd?: string;
   /** Laid over the environment, in which neither CI, NO_COLOR nor FORCE_COLOR is set. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What it reads from its stdin. Default: it has none. */
+  readonly stdin?: string | Uint8Array;
   /** Path that its stdout goes to. Default: it is read. */
   readonly stdout?: string;
 }
@@ -53,8 +55,9 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Cli
   const child = spawn(process.execPath, [...before, join(ROOT, "src/cli/main.ts"), ...args], {
     cwd: options.cwd ?? ROOT,
     env: { ...env, ...options.env },
-    stdio: ["ignore", out, "pipe"],
+    stdio: [options.stdin === undefined ? "ignore" : "pipe", out, "pipe"],
   });
+  child.stdin?.on("error", () => {}).end(options.stdin);
   if (out !== "pipe") closeSync(out);
   const text = { stdout: "", stderr: "" };
   const waiting: { readonly text: string; readonly found: () => void }[] = [];

@@ -9,7 +9,7 @@ import { runtime } from "../runtime/runtime.ts";
 import { signedBundle } from "../trust/bundle.ts";
 import { signatureOf } from "../trust/minisign.ts";
 import type { SecretKey } from "../trust/secret_key.ts";
-import { bundleOf } from "./bundling.ts";
+import { bundleOf, type BundleSource } from "./bundling.ts";
 import type { BundledPackage } from "./packages.ts";
 
 /** A bundle as a text. */
@@ -34,9 +34,12 @@ export interface BundleSigner {
   readonly version: number;
 }
 
-/** Bundles a pipeline. @param file A path or URL, as `run` takes it. @throws {Error} What `bundleOf` throws. */
-export async function bundledPipeline(file: string, signer?: BundleSigner): Promise<BundledPipeline> {
-  const { bundle, packages } = await bundleOf(file);
+/** Bundles a pipeline. @throws {Error} What `bundleOf` throws. */
+export async function bundledPipeline(
+  source: BundleSource,
+  signer?: BundleSigner,
+): Promise<BundledPipeline> {
+  const { bundle, packages } = await bundleOf(source);
   return await described(bundle, packages, signer);
 }
 

@@ -6,6 +6,7 @@
 import { loadDocument } from "../run/loading.ts";
 import { type Bundle, type CarriedFiles, makeBundle, MAX_CODE_BYTES } from "../pipeline/document/bundle.ts";
 import { Carried } from "./carried.ts";
+import { isJsonForm } from "../pipeline/load/load.ts";
 import { moduleOf } from "../pipeline/load/data_url.ts";
 import type { Manifest, ManifestRun } from "../pipeline/document/manifest.ts";
 import type { BundleMaker } from "../pipeline/kinds/kind.ts";
@@ -18,13 +19,16 @@ import type { BundledPackage } from "./packages.ts";
 /**
  * Bundles a pipeline with the code of its tasks.
  *
- * @param file A path or URL, as `run` takes it.
+ * @param source A path, a URL or the JSON form, as `run` takes it.
  * @throws {PipelineError} If the pipeline has problems.
  * @throws {BundlingError} If esbuild is not there, or a module can't be bundled.
  */
-export async function bundlePipeline(file: string): Promise<Bundle> {
-  return (await bundleOf(file)).bundle;
+export async function bundlePipeline(source: BundleSource): Promise<Bundle> {
+  return (await bundleOf(source)).bundle;
 }
+
+/** What can be bundled: a path or URL, or the JSON form. */
+export type BundleSource = string | Readonly<Record<string, unknown>>;
 
 /** A bundle, and what is in it of others. */
 export interface MadeBundle {
@@ -33,17 +37,36 @@ export interface MadeBundle {
 }
 
 /** The same, with the packages whose code is in it. */
-export async function bundleOf(file: string): Promise<MadeBundle> {
-  const named = /^(file|data):/i.test(file) ? file : runtime.fileUrl(file);
-  const url = named.startsWith("data:") ? named : runtime.realUrl(named);
-  const made = /\.json$/i.test(named) ? await bundleManifest(file) : await bundleModule(url);
+export async function bundleOf(source: BundleSource): Promise<MadeBundle> {
+  const made = await isManifest(source)
+    ? await bundleManifest(source)
+    : await bundleModule(realUrlOf(`${source}`));
   // What was made is what will run: it is loaded as a device will load it.
   await loadDocument(made.bundle as unknown as Record<string, unknown>);
   return made;
 }
 
-async function bundleManifest(file: string): Promise<MadeBundle> {
-  const { document, base } = await loadDocument(file);
+/** Whether it is a manifest rather than a module; what can't be read is told when it is loaded. */
+async function isManifest(source: BundleSource): Promise<boolean> {
+  if (typeof source !== "string") return true;
+  const url = urlOf(source);
+  if (url.startsWith("data:")) return false;
+  const text = await runtime.readText(runtime.filePath(url)).catch(() => "");
+  return isJsonForm(url, text);
+}
+
+/** Where a module truly lies: what it imports is found from there. */
+function realUrlOf(file: string): string {
+  const named = urlOf(file);
+  return named.startsWith("data:") ? named : runtime.realUrl(named);
+}
+
+function urlOf(file: string): string {
+  return /^(file|data):/i.test(file) ? file : runtime.fileUrl(file);
+}
+
+async function bundleManifest(source: BundleSource): Promise<MadeBundle> {
+  const { document, base } = await loadDocument(source);
   const entry = new Entry(base);
   const manifest = bundled(document, entry);
   const files = await read(entry.carried);

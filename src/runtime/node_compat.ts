@@ -92,6 +92,8 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     serve: async (options) => (await import("./serve.ts")).serveWith(listen, options),
     askSocket: async (request) => (await import("./socket.ts")).askSocket(request),
     readText,
+    readStream: async (path) => (await import("./stream.ts")).readStream(path),
+    passingModule: async (text) => (await import("./stream.ts")).passingModule(text),
     writeText,
     appendTo,
     openFile,

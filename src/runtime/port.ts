@@ -292,6 +292,14 @@ export interface Runtime {
    * @param mode Who may read and write it. Default 0o666 less what the system takes away.
    */
   writeText(path: string, text: string, mode?: number): Promise<void>;
+  /**
+   * The text of what comes once: of stdin (`-`), a FIFO or a device. At most 64 MiB, and at most 10 minutes of silence.
+   *
+   * @throws {Utf8Error} With the place of the first byte that is not UTF-8.
+   */
+  readStream(path: string): Promise<string>;
+  /** A module in a file of its own in the working directory, which goes with this process, or when it is removed. */
+  passingModule(text: string): Promise<{ readonly path: string; readonly remove: () => Promise<void> }>;
   appendTo(path: string): AppendFile;
   /**
    * Opens a regular file to be read or written piece by piece.

@@ -6,7 +6,8 @@ import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
 import { signerOf, type SigningFlags, signingFlags } from "../run/signing.ts";
-import { lookAtSource, writeTarget } from "../run/source.ts";
+import { withPipeline } from "../run/pipeline_source.ts";
+import { writeTarget } from "../run/source.ts";
 import { pipelineFile } from "../line/positional.ts";
 
 interface Flags extends SigningFlags {
@@ -15,9 +16,8 @@ interface Flags extends SigningFlags {
 
 async function bundle(this: CliContext, { output, ...signing }: Flags, file: string): Promise<void> {
   const signer = await signerOf(signing, this.runtime);
-  await lookAtSource(file, this.runtime);
   const { bundledPipeline } = await import("../../environment/bundled.ts");
-  const made = await bundledPipeline(file, signer);
+  const made = await withPipeline(file, this.runtime, (source) => bundledPipeline(source, signer));
   const target = output ?? made.file;
   await writeTarget(target, made.text, this.runtime);
   this.runtime.stderr.write(`${target}: ${made.summary}${signer === undefined ? "" : `, ${signer.told}`}\n`);

@@ -10,7 +10,7 @@ import { EXIT } from "../line/context.ts";
 import type { CliContext } from "../line/context.ts";
 import { problemsOf, problemsText } from "../line/errors.ts";
 import { counted } from "../../base/shown.ts";
-import { lookAtSource } from "../run/source.ts";
+import { withPipeline } from "../run/pipeline_source.ts";
 import { pipelineFile } from "../line/positional.ts";
 
 interface Flags {
@@ -19,11 +19,11 @@ interface Flags {
 
 async function check(this: CliContext, { json }: Flags, file: string): Promise<void> {
   const { stdout, stderr } = this.runtime;
-  await lookAtSource(file, this.runtime);
   const { loadDocument } = await import("../../run/loading.ts");
   const unshield = json ? this.runtime.shieldStdout() : () => {};
   try {
-    const { plan, warnings } = await loadDocument(file).finally(unshield);
+    const { plan, warnings } = await withPipeline(file, this.runtime, (source) => loadDocument(source))
+      .finally(unshield);
     const { tasks, needs, loops } = sizeOf(plan);
     const told = warnings.length > 0 ? { warnings } : {};
     const size = [

@@ -6,7 +6,8 @@ import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
-import { lookAtSource, writeTarget } from "../run/source.ts";
+import { withPipeline } from "../run/pipeline_source.ts";
+import { writeTarget } from "../run/source.ts";
 import { pipelineFile } from "../line/positional.ts";
 
 const FORMATS = ["mermaid", "dot", "json", "svg"] as const;
@@ -19,12 +20,12 @@ interface Flags {
 
 async function graph(this: CliContext, { format, output }: Flags, file: string): Promise<void> {
   const form = format ?? formatOf(output);
-  await lookAtSource(file, this.runtime);
   const [{ loadPlan }, drawing] = await Promise.all([
     import("../../run/loading.ts"),
     import("../../pipeline/plan/graph.ts"),
   ]);
-  const drawn = await drawing.graph(await loadPlan(file), form);
+  const plan = await withPipeline(file, this.runtime, (source) => loadPlan(source));
+  const drawn = await drawing.graph(plan, form);
   const text = drawn.endsWith("\n") ? drawn : `${drawn}\n`;
   if (output === undefined) this.runtime.stdout.write(text);
   else await writeTarget(output, text, this.runtime);

@@ -16,7 +16,8 @@ import type { Param } from "../line/options.ts";
 import { sayIfFirst } from "../run/first_process.ts";
 import { withReport } from "../run/report_file.ts";
 import { withServing } from "../run/serve_option.ts";
-import { lookAtSource, readSource } from "../run/source.ts";
+import { type PipelineSource, withPipeline } from "../run/pipeline_source.ts";
+import { readSource } from "../run/source.ts";
 import { withTrace } from "../run/trace_file.ts";
 import { pipelineFile } from "../line/positional.ts";
 
@@ -45,11 +46,30 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
   if (flags.from !== undefined && flags.stateDir === undefined) {
     throw new UsageError("--from repeats a part of a run that was kept: give the --state-dir that it is in");
   }
-  const [executor, { showRun }] = await Promise.all([
-    import("../../run/run.ts"),
-    import("../run/session.ts"),
-    lookAtSource(file, runtime),
-  ]);
+  const loading = Promise.all([import("../../run/run.ts"), import("../run/session.ts")]);
+  await withPipeline(file, runtime, async (source) => {
+    if (file !== source && typeof source === "string" && flags.stateDir !== undefined) {
+      throw new UsageError(
+        "--state-dir keeps a run for a process that goes on with it, and the module that came from a stream has gone by then: name a file",
+      );
+    }
+    await carryOut.call(this, { source, flags, options }, await loading);
+  });
+}
+
+/** What is to be run, and how. */
+interface Job {
+  readonly source: PipelineSource;
+  readonly flags: Flags;
+  readonly options: RunOptions;
+}
+
+async function carryOut(
+  this: CliContext,
+  { source, flags, options }: Job,
+  [executor, { showRun }]: readonly [typeof import("../../run/run.ts"), typeof import("../run/session.ts")],
+): Promise<void> {
+  const { runtime } = this;
   const log = flags.log === undefined
     ? undefined
     : await (await import("../run/log_file.ts")).openLogFile(flags.log, runtime);
@@ -63,19 +83,19 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
     killGraceMs: flags.killGrace,
     ...(log !== undefined && { log }),
   };
-  const carryOut = (kept: InnerOptions) =>
+  const started = (kept: InnerOptions) =>
     withServing(
       { address: flags.serve, stateDir: flags.stateDir, runtime },
       ({ options: served, keep: serve, redactor }) =>
         withReport({ path: flags.report, runtime, redactor }, (report) =>
           withTrace({ path: flags.trace, runtime, redactor }, (trace) => {
             const start = () =>
-              executor.inspectedRun(file, served({ ...options, ...kept }));
+              executor.inspectedRun(source, served({ ...options, ...kept }));
             return showRun(() => trace(report(serve(start()))), { ...show, redactor });
           })),
     );
   if (flags.stateDir === undefined) {
-    this.exitCode = await carryOut({});
+    this.exitCode = await started({});
     return;
   }
   const { keptRun } = await import("../../run/kept/state_run.ts");
@@ -83,7 +103,7 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
     folder: flags.stateDir,
     from: flags.from,
     note: (text) => runtime.stderr.write(`outrider · ${indented(text)}\n`),
-  }, carryOut);
+  }, started);
 }
 
 async function runOptions(flags: Flags, { runtime }: CliContext): Promise<RunOptions> {

@@ -12,7 +12,8 @@ import { gatewayFlags } from "../ask/gateway_flags.ts";
 import { gatewayOf } from "../ask/gateway_options.ts";
 import type { GatewayFlags } from "../ask/gateway_options.ts";
 import { UsageError } from "../line/errors.ts";
-import { readSource } from "../run/source.ts";
+import { withText } from "../run/pipeline_source.ts";
+import { readSource, streamText } from "../run/source.ts";
 import type { Submitted } from "../../protocol/messages.ts";
 
 interface Flags extends GatewayFlags {
@@ -52,7 +53,8 @@ interface Sent {
 
 /** A bundle; any other pipeline is bundled first. */
 async function bundleOf(file: string, { runtime }: CliContext): Promise<Sent> {
-  const text = await readSource(file, runtime);
+  const stream = await streamText(file, runtime);
+  const text = stream ?? await readSource(file, runtime);
   const { bundleText, isBundle, openBundle } = await import("../../pipeline/document/bundle.ts");
   const { value: document, problems } = readJson(text, file);
   if (isBundle(document)) {
@@ -61,10 +63,14 @@ async function bundleOf(file: string, { runtime }: CliContext): Promise<Sent> {
     const { hash, manifest } = document as Bundle;
     return { text, hash, name: manifest.name };
   }
+  const { bundlePipeline } = await import("../../environment/bundling.ts");
+  if (stream !== undefined) {
+    const made = await withText(stream, { file, runtime, use: bundlePipeline });
+    return { text: bundleText(made), hash: made.hash, name: made.manifest.name };
+  }
   if (!/\.(json|[cm]?[jt]s)$/i.test(file)) {
     throw new UsageError(`${JSON.stringify(file)} is no bundle: make one with outrider bundle PIPELINE`);
   }
-  const { bundlePipeline } = await import("../../environment/bundling.ts");
   const made = await bundlePipeline(file);
   return { text: bundleText(made), hash: made.hash, name: made.manifest.name };
 }

@@ -18,6 +18,8 @@ export type CliRuntime = Pick<
   | "setEnv"
   | "cwd"
   | "readText"
+  | "readStream"
+  | "passingModule"
   | "about"
   | "askSocket"
   | "writeText"

@@ -14,7 +14,7 @@ export const pipelineFile: { readonly kind: "tuple"; readonly parameters: readon
   kind: "tuple",
   parameters: [{
     placeholder: "FILE",
-    brief: "The pipeline: a .ts or .js module, or a .json file",
+    brief: "The pipeline: a .ts or .js module, a .json file, or - for stdin",
     parse: String,
   }],
 };

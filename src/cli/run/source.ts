@@ -14,15 +14,36 @@ const REASONS: Readonly<Record<string, (path: string) => string>> = {
   EACCES: (path) => `${JSON.stringify(path)} may not be read: its permissions forbid it`,
 };
 
+/** What a file or a stream is read with. */
+export type SourceRuntime = Pick<CliRuntime, "readText" | "cwd" | "about" | "readStream">;
+
+/** What a stream brings; `undefined` for what is none. @throws {UsageError} If it can't be read. */
+export async function streamText(file: string, runtime: SourceRuntime): Promise<string | undefined> {
+  const isStdin = file === "-" || /^\/(?:dev\/stdin|(?:dev|proc\/self)\/fd\/0)$/.test(file);
+  try {
+    if (!isStdin) {
+      const about = await runtime.about(file).catch(() => undefined);
+      if (about === undefined || about.isFile || about.isFolder) return undefined;
+    }
+    return await runtime.readStream(isStdin ? "-" : file);
+  } catch (error) {
+    throw new UsageError(`${sourceName(file)} can't be read: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** What a person calls it. */
+export function sourceName(file: string): string {
+  return file === "-" ? "stdin" : file;
+}
+
 /**
- * Reads a file that was named on the command line.
+ * Reads a file or a stream that was named on the command line.
  *
  * @throws {UsageError} If it is not there, a directory, or not readable.
  */
-export async function readSource(
-  path: string,
-  runtime: Pick<CliRuntime, "readText" | "cwd">,
-): Promise<string> {
+export async function readSource(path: string, runtime: SourceRuntime): Promise<string> {
+  const stream = await streamText(path, runtime);
+  if (stream !== undefined) return stream;
   try {
     return await runtime.readText(path);
   } catch (error) {

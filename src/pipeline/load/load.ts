@@ -158,7 +158,12 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
   if (text === undefined) {
     return { document: await graphAt(url, name, port), base: url, source: name, problems: [] };
   }
-  if (!new URL(named).pathname.endsWith(".json")) return await findModule(url, name, port);
+  const { pathname } = new URL(named);
+  if (!isJsonForm(pathname, text)) {
+    const extension = /[^/](\.[^./]+)$/.exec(pathname)?.[1];
+    if (extension !== undefined && !MODULE.test(new URL(url).pathname)) throw noForm(name, extension);
+    return await findModule(url, name, port);
+  }
   const apart = readApart(text);
   if (apart !== undefined && !isBundle(apart.head) && !isHandedGraph(apart.head)) {
     return { document: apart.head, list: apart.list, base: url, source: name, problems: [] };
@@ -175,6 +180,23 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
     source: name,
     problems,
   };
+}
+
+const MODULE = /\.[cm]?[jt]sx?$/i;
+
+/** Whether a text is JSON: by its file's name, and where that does not tell, by how it begins. */
+export function isJsonForm(path: string, text: string): boolean {
+  if (/\.json$/i.test(path)) return true;
+  return !MODULE.test(path) && /^(?:[{["]|$)/.test(text.slice(0, MOST_BLANK).trimStart());
+}
+
+/** How far the beginning of a text is looked for. */
+const MOST_BLANK = 4_096;
+
+function noForm(name: string, extension: string): PipelineError {
+  const message =
+    `A name with ${extension} does not say what it is, and the text does not begin as JSON does: call a module .ts, .mts, .js or .mjs`;
+  return new PipelineError([{ place: name, message }]);
 }
 
 /** Whether a file can't be read as text since it is a pickle: its first byte is no text, its second its version. */
