@@ -58,6 +58,8 @@ export interface PageStatus {
     readonly state: string;
     /** How long it has been going on, milliseconds. */
     readonly ranMs: number;
+    /** Tasks by where they stand. */
+    readonly counts: Readonly<Record<string, number>>;
     readonly running: readonly PageRunning[];
     readonly workers: { readonly busy: number; readonly idle: number; readonly starting: number };
   };

@@ -17,9 +17,13 @@ import { EventsView, StoreView } from "./store_view.ts";
 import { Tabs } from "./tabs.ts";
 import { TasksView } from "./tasks_view.ts";
 import { TimelineView } from "./timeline_view.ts";
+import { BAD } from "./words.ts";
 
 /** A window so narrow that details lie over the view, as in page.css. */
 const narrow: MediaQueryList = matchMedia("(max-width: 700px)");
+
+/** Most tasks that are found in a graph at a glance. */
+const FEW_TASKS = 50;
 
 /** One for each tab. */
 interface Views {
@@ -39,11 +43,14 @@ class Page {
   readonly #views: Views;
   readonly #tabs: Tabs;
   #model: Model | undefined;
+  /** Whether it is decided what the page opens with. */
+  #opened: boolean;
   #link: Connection = { state: "connecting" };
   readonly #drawSoon: () => void = painter(() => this.#draw(), 100);
 
   constructor(feed: Feed, tab: string) {
     this.#feed = feed;
+    this.#opened = tab !== "";
     this.#detail = new Detail(feed, {
       chooseTask: (task) => this.#views.graph.choose(task),
       showLog: (task) => {
@@ -61,8 +68,8 @@ class Page {
       events: new EventsView(feed, (event) => this.#detail.event(event, this.#model)),
     };
     this.#head = new Head({
-      chooseStanding: (standing) => {
-        views.tasks.filter(standing);
+      chooseStanding: (wanted) => {
+        views.tasks.filter(wanted);
         this.#tabs.show("tasks");
       },
       chooseTask: openTask,
@@ -88,10 +95,12 @@ class Page {
         shown: (shown) => views.events.shown = shown,
       },
     ], () => narrow.matches && this.#detail.close());
-    document.body.append(
-      this.#head.element,
-      h("main", [this.#tabs.list, h("div", [this.#tabs.panels, this.#detail.element], { class: "work" })]),
-    );
+    const work = h("div", [this.#tabs.panels, this.#detail.element], {
+      class: "work",
+      id: "content",
+      tabindex: -1,
+    });
+    document.body.append(skipLink(work), this.#head.element, h("main", [this.#tabs.list, work]));
     this.#tabs.show("graph");
     this.#tabs.show(tab);
     this.#listen();
@@ -103,6 +112,9 @@ class Page {
       begin: (run, pipeline) => this.#begin(run, pipeline),
       record: (record) => {
         this.#model?.add(record);
+        if (record.type === "run.ended" && this.#link.state === "report") {
+          this.#open(this.#model!.bad().length > 0);
+        }
         this.#drawSoon();
       },
       status: (status) => this.#status(status),
@@ -132,7 +144,17 @@ class Page {
     this.#model?.course.setTime(Date.parse(status.at));
     if (status.run !== undefined) this.#model?.course.setRan(status.run.ranMs);
     this.#model?.progress(status.run?.running ?? []);
+    if (status.run !== undefined) this.#open(BAD.some((name) => status.run!.counts[name]! > 0));
     this.#drawSoon();
+  }
+
+  /** Who opens the page on a large run in which something went wrong sees that first. */
+  #open(wrong: boolean): void {
+    if (this.#opened) return;
+    this.#opened = true;
+    if (!wrong || this.#model!.tasks.length <= FEW_TASKS || this.#tabs.current !== "graph") return;
+    this.#views.tasks.filter("wrong");
+    this.#tabs.show("tasks", { own: true });
   }
 
   #choose(task: TaskView, open: boolean): void {
@@ -153,6 +175,19 @@ class Page {
     document.documentElement.dataset["seq"] = String(model.course.seq);
     document.documentElement.dataset["link"] = this.#link.state;
   }
+}
+
+/** The first thing that a keyboard reaches: past the top of the page, to what is shown of the run. */
+function skipLink(content: HTMLElement): HTMLElement {
+  return h("a", "Skip to the content", {
+    href: `#${content.id}`,
+    class: "skip",
+    onclick: (event) => {
+      // The address says which view is shown.
+      event.preventDefault();
+      content.focus();
+    },
+  });
 }
 
 /** The program of the layout's worker, which lies in the document as text. */

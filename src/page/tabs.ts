@@ -62,20 +62,21 @@ export class Tabs {
     return this.#current;
   }
 
-  show(name: string): void {
+  /** Shows a view. @param own Whether the page does so by itself: what a person chose is in the address. */
+  show(name: string, { own = false }: { readonly own?: boolean } = {}): void {
     if (name === this.#current || !this.#tabs.some((tab) => tab.name === name)) return;
     const before = this.#current;
     this.#current = name;
     this.#tabs.forEach((tab, at) => {
-      const own = tab.name === name;
+      const chosen = tab.name === name;
       const button = this.list.children[at] as HTMLElement;
-      button.setAttribute("aria-selected", String(own));
-      button.tabIndex = own ? 0 : -1;
-      (this.panels.children[at] as HTMLElement).hidden = !own;
-      if (own || tab.name === before) tab.shown?.(own);
+      button.setAttribute("aria-selected", String(chosen));
+      button.tabIndex = chosen ? 0 : -1;
+      (this.panels.children[at] as HTMLElement).hidden = !chosen;
+      if (chosen || tab.name === before) tab.shown?.(chosen);
     });
     this.#changed();
-    if (before !== "") history.replaceState(null, "", `#${name}`);
+    if (before !== "" && !own) history.replaceState(null, "", `#${name}`);
   }
 
   #key(event: KeyboardEvent): void {

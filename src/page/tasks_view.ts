@@ -8,7 +8,7 @@ import { h } from "./dom.ts";
 import { Grid } from "./grid.ts";
 import { type Model, type TaskView, toldAttempts } from "./model.ts";
 import { whyOf } from "./reason.ts";
-import { brief, STANDING_NAMES, type StandingName, STANDINGS } from "./words.ts";
+import { brief, isWanted, STANDING_NAMES, STANDINGS, type Wanted } from "./words.ts";
 
 /** The view. */
 export class TasksView {
@@ -29,6 +29,7 @@ export class TasksView {
     });
     this.#standing = h("select", [
       h("option", "all states", { value: "" }),
+      h("option", "what went wrong", { value: "wrong" }),
       ...STANDING_NAMES.map((name) => h("option", STANDINGS[name].word, { value: name })),
     ], { "aria-label": "State", onchange: () => this.update() });
     this.#name = h("input", [], {
@@ -47,20 +48,20 @@ export class TasksView {
     this.update();
   }
 
-  /** Shows only tasks that stand so. */
-  filter(standing: StandingName | undefined): void {
-    this.#standing.value = standing ?? "";
+  /** Shows only these tasks. */
+  filter(wanted: Wanted): void {
+    this.#standing.value = wanted;
     this.#name.value = "";
     this.update();
   }
 
   update(): void {
     const tasks = this.#model?.tasks ?? [];
-    const [standing, part] = [this.#standing.value, this.#name.value.trim().toLowerCase()];
-    const all = standing === "" && part === "";
+    const [wanted, part] = [this.#standing.value as Wanted, this.#name.value.trim().toLowerCase()];
+    const all = wanted === "" && part === "";
     this.#grid.show(
       all ? tasks : tasks.filter((task) =>
-        (standing === "" || task.standing === standing) &&
+        isWanted(task.standing, wanted) &&
         (part === "" || task.name.toLowerCase().includes(part))
       ),
     );

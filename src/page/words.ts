@@ -33,9 +33,20 @@ export const STANDINGS: Readonly<Record<StandingName, { readonly word: string; r
 /** The standings' names in their order. */
 export const STANDING_NAMES: readonly StandingName[] = Object.keys(STANDINGS) as StandingName[];
 
+/** Standings of tasks with which something went wrong. */
+export const BAD: readonly StandingName[] = ["failed", "timed_out", "crashed"];
+
 /** Whether something went wrong with the task. */
 export function isBad(standing: StandingName): boolean {
-  return standing === "failed" || standing === "timed_out" || standing === "crashed";
+  return BAD.includes(standing);
+}
+
+/** Which tasks are to be shown: those that stand so, all that went wrong, or all. */
+export type Wanted = StandingName | "wrong" | "";
+
+/** Whether a task that stands so is one of those. */
+export function isWanted(standing: StandingName, wanted: Wanted): boolean {
+  return wanted === "" || (wanted === "wrong" ? isBad(standing) : standing === wanted);
 }
 
 /** Whether nothing is under way or to come, but for another round of a loop. */

@@ -8,7 +8,7 @@ import { h, setText } from "./dom.ts";
 import type { HeadActions } from "./head_actions.ts";
 import type { Model } from "./model.ts";
 import { whyOf } from "./reason.ts";
-import { brief, STANDING_NAMES, STANDINGS } from "./words.ts";
+import { brief, STANDINGS } from "./words.ts";
 
 /** Most failures that are listed. */
 const LISTED = 8;
@@ -26,7 +26,7 @@ export class Wrong {
     this.element = h("details", [this.#title, this.#list], {
       class: "wrong",
       hidden: true,
-      open: innerWidth > 700,
+      open: true,
     });
   }
 
@@ -59,10 +59,7 @@ export class Wrong {
         h("button", `and ${count - LISTED} more`, {
           type: "button",
           class: "link",
-          onclick: () =>
-            this.#actions.chooseStanding(
-              STANDING_NAMES.find((name) => name === "failed" && counts[name] > 0) ?? "crashed",
-            ),
+          onclick: () => this.#actions.chooseStanding("wrong"),
         }),
       ]));
     }

@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { inspectedRun } from "../../src/run/run.ts";
 import { pageReport } from "../../src/serving/report.ts";
 import { testWith } from "../system.ts";
@@ -276,6 +276,102 @@ testWith(
       assert.equal((await page.locator(".detail").boundingBox())!.width, 360);
       assert.deepEqual(await accessibilityProblems(page), []);
     }, { width: 360, height: 740 }),
+);
+
+testWith(
+  ["chromium"],
+  "on a phone every tab can be pressed, and the log shows when and what",
+  () =>
+    withPage(FAILING, async ({ page }) => {
+      await stands(page, "failed");
+      for (const tab of await page.getByRole("tab").all()) {
+        const { x, width } = (await tab.boundingBox())!;
+        assert.ok(x >= 0 && x + width <= 360, `${await tab.textContent()} ends at ${x + width}`);
+        assert.ok(await seenWhole(tab), `the whole of ${await tab.textContent()} is seen`);
+      }
+      await opensTab(page, "Log");
+      await hasRow(page, "log", /good has begun/);
+      const line = page.locator("#panel-log .line", { hasText: "good has begun" });
+      for (const column of ["time", "text"]) {
+        const cell = line.locator(`[data-column=${column}]`);
+        assert.ok(await cell.isVisible(), column);
+        assert.ok(await seenWhole(cell), `the whole of the ${column} is seen`);
+      }
+      assert.match((await line.locator("[data-column=time]").textContent())!, /^\d\d:\d\d:\d\d\.\d{3}$/);
+    }, { width: 360, height: 640 }),
+);
+
+/** Whether nothing of an element's text is cut off. */
+function seenWhole(element: Locator): Promise<boolean> {
+  return element.evaluate(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth);
+}
+
+/** Three tasks among 2,000 fail; nearly all others run nothing. */
+const MANY = {
+  outrider: 1,
+  name: "many",
+  onFailure: "continue",
+  tasks: Object.fromEntries(
+    Array.from({ length: 2_000 }, (_, at) => [`t${at}`, at % 700 === 13 ? runs("fails") : {}]),
+  ),
+} as const;
+
+for (const width of [360, 1_280]) {
+  testWith(
+    ["chromium"],
+    `a failing run among 2,000 tasks opens with what failed, at ${width} pixels`,
+    () =>
+      withPage(MANY, async ({ page, execution, server }) => {
+        await execution;
+        await page.goto("about:blank");
+        await page.goto(server.address);
+        await opensWithFailures(page);
+        assert.equal(page.url(), `${server.url}/`, "what was not chosen is not in the address");
+        // Who chooses a view sees that one, also when it is opened again.
+        await opensTab(page, "Graph");
+        await page.reload();
+        await stands(page, "failed");
+        assert.equal(await page.getByRole("tab", { name: "Graph" }).getAttribute("aria-selected"), "true");
+        const folder = mkdtempSync(join(tmpdir(), "outrider-page-"));
+        try {
+          const file = join(folder, "run.html");
+          writeFileSync(file, [...pageReport(execution)].join(""));
+          await page.goto(pathToFileURL(file).href);
+          await opensWithFailures(page);
+        } finally {
+          rmSync(folder, { recursive: true });
+        }
+      }, { width, height: 740 }),
+  );
+}
+
+async function opensWithFailures(page: Page): Promise<void> {
+  await stands(page, "failed");
+  await page.getByRole("tab", { name: "Tasks", selected: true }).waitFor();
+  await hasRow(page, "tasks", /^t13 \| ✗ failed/);
+  assert.deepEqual((await rows(page, "tasks")).map(([name]) => name), ["t13", "t713", "t1413"]);
+  assert.ok(await page.locator(".wrong").getByRole("button", { name: "t713" }).isVisible());
+}
+
+testWith(
+  ["chromium"],
+  "the first key press leads past the top of the page to its content",
+  () =>
+    withPage(FAILING, async ({ page }) => {
+      await stands(page, "failed");
+      const address = page.url();
+      await page.keyboard.press("Tab");
+      const skip = page.getByRole("link", { name: "Skip to the content" });
+      assert.ok(await skip.evaluate((link) => link === document.activeElement));
+      const { x, y } = (await skip.boundingBox())!;
+      assert.ok(x >= 0 && y >= 0, "it is seen while it has the focus");
+      await page.keyboard.press("Enter");
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "content");
+      assert.equal(page.url(), address);
+      await page.keyboard.press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement?.className), "stage");
+      assert.ok((await skip.boundingBox())!.y < 0, "it is out of sight again");
+    }, { width: 360, height: 640 }),
 );
 
 testWith(
