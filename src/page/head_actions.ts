@@ -3,11 +3,11 @@
  * Must not know what comes of it.
  */
 import type { TaskView } from "./model.ts";
-import type { Wanted } from "./words.ts";
+import type { WantedTasks } from "./words.ts";
 
 /** What a person can do at the top. */
 export interface HeadActions {
-  readonly chooseStanding: (wanted: Wanted) => void;
+  readonly chooseStanding: (wanted: WantedTasks) => void;
   readonly chooseTask: (task: TaskView) => void;
   readonly cancel: (() => void) | undefined;
   readonly askToken: () => void;

@@ -8,7 +8,7 @@ import { h } from "./dom.ts";
 import { Grid } from "./grid.ts";
 import { type Model, type TaskView, toldAttempts } from "./model.ts";
 import { whyOf } from "./reason.ts";
-import { brief, isWanted, STANDING_NAMES, STANDINGS, type Wanted } from "./words.ts";
+import { brief, isWanted, STANDING_NAMES, STANDINGS, type WantedTasks } from "./words.ts";
 
 /** The view. */
 export class TasksView {
@@ -49,7 +49,7 @@ export class TasksView {
   }
 
   /** Shows only these tasks. */
-  filter(wanted: Wanted): void {
+  filter(wanted: WantedTasks): void {
     this.#standing.value = wanted;
     this.#name.value = "";
     this.update();
@@ -57,7 +57,7 @@ export class TasksView {
 
   update(): void {
     const tasks = this.#model?.tasks ?? [];
-    const [wanted, part] = [this.#standing.value as Wanted, this.#name.value.trim().toLowerCase()];
+    const [wanted, part] = [this.#standing.value as WantedTasks, this.#name.value.trim().toLowerCase()];
     const all = wanted === "" && part === "";
     this.#grid.show(
       all ? tasks : tasks.filter((task) =>

@@ -42,10 +42,10 @@ export function isBad(standing: StandingName): boolean {
 }
 
 /** Which tasks are to be shown: those that stand so, all that went wrong, or all. */
-export type Wanted = StandingName | "wrong" | "";
+export type WantedTasks = StandingName | "wrong" | "";
 
 /** Whether a task that stands so is one of those. */
-export function isWanted(standing: StandingName, wanted: Wanted): boolean {
+export function isWanted(standing: StandingName, wanted: WantedTasks): boolean {
   return wanted === "" || (wanted === "wrong" ? isBad(standing) : standing === wanted);
 }
 
