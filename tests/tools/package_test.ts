@@ -180,3 +180,14 @@ test("the package's types hold without those of any runtime", () => {
     return true;
   });
 });
+
+test("types of a pipeline beside the package are checked by the tsconfig.json of the documents", () => {
+  const { folder } = install();
+  const document = readFileSync(join(root, "docs/pipelines.md"), "utf8");
+  const [, config] = /`npx tsc`:\n\n```json\n([\s\S]*?)\n```/.exec(document)!;
+  writeFileSync(join(folder, "tsconfig.json"), config!);
+  rmSync(join(folder, "misspelt.ts"), { force: true });
+  run(["tsc"], folder);
+  writeFileSync(join(folder, "misspelt.ts"), PIPELINE.replace("inputs.two", "inputs.tow"));
+  assert.throws(() => run(["tsc"], folder), /Command failed/);
+});
