@@ -20,6 +20,7 @@ export { CAPABILITIES, type Capability } from "./src/model/capability.ts";
 export type { JournalErrorCode, OutriderErrorCode, StoreErrorCode } from "./src/model/error_code.ts";
 export type { AttemptResult, ErrorData, ErrorFrame, On, Outcome, RunState } from "./src/model/outcome.ts";
 export { PipelineError, type Problem } from "./src/model/problem.ts";
+export { RunStoppedError } from "./src/model/stopped.ts";
 export type { PipelineLike } from "./src/pipeline/builder/registry.ts";
 export { type Value, ValueError } from "./src/model/value.ts";
 export type {

@@ -29,7 +29,7 @@ const executor = ranInWorker === undefined ? await import("./run.ts") : undefine
  * @param source A pipeline, its JSON form, or a path or URL of a file with either.
  * @param options How many workers, how long they get to end, parameters; see {@linkcode RunOptions}.
  * @returns The execution: await it for the result, iterate it for the events. It rejects with a `PipelineError` if the
- * pipeline has problems; then nothing has run. A task that fails is an outcome and no rejection.
+ * pipeline has problems, with a `RunStoppedError` if it is stopped while the pipeline is loaded; then nothing has run. A task that fails is an outcome and no rejection.
  */
 export function run(source: Source, options: RunOptions = {}): Execution {
   if (executor !== undefined) return executor.run(source, options);

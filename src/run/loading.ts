@@ -18,7 +18,7 @@ import { KEPT } from "../pool/kinds/list.ts";
 import { Pool } from "../pool/pool.ts";
 import { workerCode } from "../pool/worker_code.ts";
 import type { Lane } from "../pool/lane.ts";
-import { PipelineError } from "../model/problem.ts";
+import { RunStoppedError } from "../model/stopped.ts";
 import { capacityOf } from "./capacity.ts";
 import { runnerPort } from "./programs.ts";
 import { realWorld, type World } from "./world.ts";
@@ -199,8 +199,7 @@ export class Loading {
     this.#stopped ??= because;
     this.#cancelLimit();
     this.#cancelLimit = this.#clock.after(ms, () => {
-      const message = `It was still being loaded when the run was stopped (${because})`;
-      this.#limit.reject(new PipelineError([{ place: "", message }]));
+      this.#limit.reject(new RunStoppedError(because));
     });
   }
 

@@ -8,6 +8,7 @@ import type { InnerOptions, InspectedExecution } from "../../src/run/inspection.
 import { loadPlan } from "../../src/run/loading.ts";
 import { inspectedRun } from "../../src/run/run.ts";
 import { PipelineError } from "../../src/model/problem.ts";
+import { RunStoppedError } from "../../src/model/stopped.ts";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import type { StateRecord } from "../../src/model/record.ts";
 import { HandClock } from "../store/hand_clock.ts";
@@ -52,10 +53,11 @@ test("loading: a stop while a module is looked at gives it as long as a task, th
   assert.equal(run.snapshot().state, "running");
   clock.advance(1);
   await assert.rejects(Promise.resolve(run), (error) => {
-    assert.match(messageOf(error), /still being loaded when the run was stopped \(time for lunch\)/);
+    assert.ok(error instanceof RunStoppedError);
+    assert.match(error.message, /still being loaded when the run was stopped \(time for lunch\)/);
     return true;
   });
-  await assert.rejects(run.begun, PipelineError);
+  await assert.rejects(run.begun, { name: "RunStoppedError", because: "time for lunch" });
   assert.equal(run.snapshot().state, "cancelled");
   assert.equal(world.threads.size, 0);
 });
@@ -67,7 +69,8 @@ test("loading: a cancel gives what is looked at no longer than a task that is ca
   run.cancel("now");
   clock.advance(50);
   await assert.rejects(Promise.resolve(run), (error) => {
-    assert.match(messageOf(error), /when the run was stopped \(now\)/);
+    assert.ok(error instanceof RunStoppedError);
+    assert.match(error.message, /when the run was stopped \(now\)/);
     return true;
   });
   assert.equal(run.snapshot().state, "cancelled");

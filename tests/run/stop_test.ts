@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { ExecutionEvent } from "../../src/run/execution.ts";
-import { PipelineError } from "../../src/model/problem.ts";
+import { RunStoppedError } from "../../src/model/stopped.ts";
 import {
   beats,
   fixture,
@@ -226,7 +226,7 @@ test("a cancel while a module loads for ever ends the run, and the thread is gon
     const going = start(source, { killGraceMs: 30 });
     going.execution.cancel("too long");
     await assert.rejects(going.seen, (error: unknown) => {
-      assert.ok(error instanceof PipelineError);
+      assert.ok(error instanceof RunStoppedError);
       assert.match(error.message, /still being loaded when the run was stopped \(too long\)/);
       return true;
     });

@@ -10,7 +10,6 @@ import type { Level } from "../../model/record.ts";
 import type { Redactor } from "../../secrets/redactor.ts";
 import { EXIT, signalExitCode } from "../line/context.ts";
 import type { CliRuntime } from "../line/context.ts";
-import { problemsOf } from "../line/errors.ts";
 import type { LogFile } from "./log_file.ts";
 import { redacted } from "./redacted.ts";
 import { report } from "../view/report.ts";
@@ -69,10 +68,10 @@ export async function showRun(
     return exitCode(result.head.state, stopping.signal);
   } catch (error) {
     const { signal } = stopping;
-    if (signal === undefined || problemsOf(error) === undefined) throw error;
-    // Nothing is wrong with the pipeline: it was not given the time to be read.
+    const { code, message } = error as { readonly code?: unknown; readonly message?: string };
+    if (signal === undefined || code !== "OUTRIDER_RUN_STOPPED") throw error;
     view.end();
-    stderr.write(problemsOf(error)!.map(({ message }) => `${message}\n`).join(""));
+    stderr.write(`${message}\n`);
     return signalExitCode(signal);
   } finally {
     unshield();
