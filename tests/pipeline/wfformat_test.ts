@@ -124,12 +124,11 @@ test("problems of a trace, all at once", () => {
 
 test("what is no trace says what is missing", () => {
   assert.deepEqual(
-    problems({ schemaVersion: "1.4", workflow: { specification: { tasks: [{ id: 5, parents: "a" }] } } }),
+    problems({ schemaVersion: "2.0", workflow: { specification: { tasks: [{ id: 5, parents: "a" }] } } }),
     [
-      'schemaVersion: WfFormat 1.5 is what can be read; received "1.4"',
+      'schemaVersion: WfFormat 1.3, 1.4 and 1.5 are what can be read; received "2.0"',
       "workflow.specification.tasks[0].id: Must be a string; received 5",
       'workflow.specification.tasks[0].parents: Must be an array; received "a"',
-      "workflow.execution: Missing: a WfFormat trace has this key",
     ],
   );
   for (const document of [null, [], 5, "x", {}]) assert.notEqual(problems(document).length, 0);
@@ -138,6 +137,71 @@ test("what is no trace says what is missing", () => {
   assert.deepEqual(problems(negative), [
     "workflow.execution.tasks[0].runtimeInSeconds: Must be 0 or more; received -1",
   ]);
+});
+
+test("a trace of 1.4 or 1.3 has tasks and runtimes in one list, and names its parents", () => {
+  const tasks = [
+    { name: "split_ID1", id: "ID1", children: ["left_ID2", "right_ID3"], runtimeInSeconds: 1 },
+    { name: "left_ID2", id: "ID2", parents: ["split_ID1"], runtimeInSeconds: 2 },
+    { name: "right_ID3", id: "ID3", parents: ["ID1"], runtimeInSeconds: 0 },
+    { name: "join_ID4", id: "ID4", parents: ["left_ID2", "right_ID3"], runtimeInSeconds: 0.5 },
+  ];
+  const shape = (document: unknown) =>
+    Object.entries(importWfFormat(document, { scale: 1 }).tasks).map((
+      [name, { needs, params }],
+    ) => [name, needs, params]);
+  assert.deepEqual(shape({ name: "w", schemaVersion: "1.4", workflow: { machines: [], tasks } }), [
+    ["ID1", undefined, { ms: 1000 }],
+    ["ID2", ["ID1"], { ms: 2000 }],
+    ["ID3", ["ID1"], { ms: 0 }],
+    ["ID4", ["ID2", "ID3"], { ms: 500 }],
+  ]);
+  const older = tasks.slice(0, 2).map(({ id: _, children: __, runtimeInSeconds: runtime, ...task }) => ({
+    ...task,
+    runtime,
+  }));
+  assert.deepEqual(shape({ schemaVersion: "1.3", workflow: { tasks: older } }), [
+    ["split_ID1", undefined, { ms: 1000 }],
+    ["left_ID2", ["split_ID1"], { ms: 2000 }],
+  ]);
+  const twice = [...tasks, { ...tasks[0]!, id: "ID5", children: [] }, { name: "late", parents: ["gone"] }];
+  assert.deepEqual(problems({ schemaVersion: "1.4", workflow: { tasks: twice } }), [
+    'workflow.tasks[5]: Task "late" has no recorded runtime: add it to workflow.tasks, as runtimeInSeconds',
+    'workflow.tasks[1].parents[0]: 2 tasks are called "split_ID1": say which one by its id',
+    'workflow.tasks[5].parents[0]: There is no task "gone" in workflow.tasks',
+  ]);
+  assert.deepEqual(problems({ schemaVersion: "1.4", workflow: {} }), [
+    "workflow.tasks: Missing: a WfFormat trace has this key",
+  ]);
+});
+
+test("a trace without runtimes is read for what depends on what, and says what is missing", () => {
+  const told = (document: unknown) => {
+    const warnings: string[] = [];
+    const { tasks } = importWfFormat(document, {
+      warn: ({ place, message }) => void warnings.push(`${place}: ${message}`),
+    });
+    return {
+      warnings,
+      tasks: Object.entries(tasks).map(([name, { needs = [], params }]) => [name, needs, params]),
+    };
+  };
+  const missing =
+    "Missing: the trace tells how tasks depend, and of none how long it took: each computes for 0 ms";
+  const specification = {
+    tasks: [{ id: "a", name: "first", children: ["b"] }, { id: "b", parents: ["first"] }],
+  };
+  const tasks = [["a", [], { ms: 0 }], ["b", ["a"], { ms: 0 }]];
+  assert.deepEqual(told({ schemaVersion: "1.5", workflow: { specification } }), {
+    warnings: [`workflow.execution.tasks: ${missing}`],
+    tasks,
+  });
+  const { tasks: [a, b] } = specification;
+  assert.deepEqual(told({ schemaVersion: "1.4", workflow: { tasks: [a, { ...b, name: "b" }] } }), {
+    warnings: [`workflow.tasks, as runtimeInSeconds: ${missing}`],
+    tasks,
+  });
+  assert.deepEqual(told(diamond()).warnings, []);
 });
 
 test("a cycle in a trace is found when it is compiled, and a name that can't be used is replaced", () => {

@@ -4,6 +4,7 @@
  */
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { RouteMap } from "@stricli/core";
+import type { Problem } from "../../model/problem.ts";
 import type { CliContext } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
 import { fileJson, positiveNumber } from "../line/options.ts";
@@ -16,8 +17,9 @@ interface Flags {
 
 async function wfformat(this: CliContext, { scale, output }: Flags, file: string): Promise<void> {
   const document = fileJson(file, await readSource(file, this.runtime));
+  const warn = ({ place, message }: Problem) => this.runtime.stderr.write(`${file}: ${place}: ${message}\n`);
   const { importWfFormat } = await import("../../pipeline/import/wfformat.ts");
-  const text = `${JSON.stringify(importWfFormat(document, { scale }), undefined, 2)}\n`;
+  const text = `${JSON.stringify(importWfFormat(document, { scale, warn }), undefined, 2)}\n`;
   if (output === undefined) this.runtime.stdout.json(text);
   else await writeTarget(output, text, this.runtime);
 }
