@@ -13,7 +13,7 @@ import type { Level, LogRecord, StateEvent } from "../model/record.ts";
 import type { ResultFold, RunResult } from "../model/result.ts";
 import { planHash, type RecordedPast } from "./resume/replay.ts";
 import { goOn } from "./resume/resume.ts";
-import { load, type Source } from "../pipeline/load/load.ts";
+import { loadWhole, type Source } from "../pipeline/load/load.ts";
 import type { RunState } from "../model/outcome.ts";
 import { PipelineError } from "../model/problem.ts";
 import { plannedKindOf, runsOnWorkers } from "../pipeline/kinds/list.ts";
@@ -267,11 +267,13 @@ class Run implements InspectedExecution {
   async #load(source: Source): Promise<Plan> {
     const { options: { params, base, admit }, world } = this.#parts;
     const admitted = admit === undefined ? source : await this.#loading.loaded(admit(source));
-    const reading = load(admitted, loadPort(world, this.#pool), {
+    const reading = loadWhole(admitted, loadPort(world, this.#pool), {
       ...(params === undefined ? {} : { params }),
       ...(base === undefined ? {} : { base }),
     });
-    return await this.#loading.loaded(reading);
+    const { plan, unread } = await this.#loading.loaded(reading);
+    for (const { place, message } of unread) this.note("warn", `${place}: ${message}`);
+    return plan;
   }
 
   /** Looks whether all is there that the environment and the tasks require, before anything runs. */

@@ -11,7 +11,7 @@ import { parseDuration } from "../model/duration.ts";
 import { PipelineError, placeOf } from "../model/problem.ts";
 import { encode, type Value } from "../model/value.ts";
 import type { Manifest, ManifestTask } from "../pipeline/document/manifest.ts";
-import { NameFinder } from "../pipeline/document/name.ts";
+import { NameFinder } from "../model/nearest.ts";
 import type { Source } from "../pipeline/load/load.ts";
 import type { RunOptions } from "../run/execution.ts";
 import { run } from "../run/library.ts";

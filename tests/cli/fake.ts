@@ -275,6 +275,7 @@ export class FakeRuntime implements CliRuntime {
   }
 
   env: CliRuntime["env"] = (name) => this.#env[name];
+  envNames: CliRuntime["envNames"] = () => Object.keys(this.#env);
   setEnv: CliRuntime["setEnv"] = (name, value) => void (this.#env[name] = value);
   cwd: CliRuntime["cwd"] = () => "/here";
   shieldStdout: CliRuntime["shieldStdout"] = () => () => {};
@@ -296,6 +297,9 @@ export class FakeRuntime implements CliRuntime {
     const code = path.endsWith("/") ? "EISDIR" : "ENOENT";
     return Promise.reject(Object.assign(new Error(`${code}: no such file, open '${path}'`), { code }));
   };
+
+  readStream: CliRuntime["readStream"] = () => Promise.reject(new Error("nothing comes"));
+  passingModule: CliRuntime["passingModule"] = () => Promise.reject(new Error("no disk"));
 
   writeText: CliRuntime["writeText"] = (path, text) => {
     if (path.startsWith("/nowhere/")) {

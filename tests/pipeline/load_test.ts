@@ -202,6 +202,20 @@ test("text that is no JSON, or holds a key twice", async () => {
   }
 });
 
+test("a parameter that no task declares is told with the nearest, and is given all the same", async () => {
+  const world = { exports: { "file:///work/t.ts": { exports: ["a"] } } };
+  const loaded = async (source: object, params: Record<string, unknown>) =>
+    await loadWhole(source as Source, port(world), { params });
+  const { unread, plan } = await loaded(manifest, { x: 2, yy: 1, other: 1 });
+  assert.deepEqual(unread, [
+    { place: "params.yy", message: 'No task declares this parameter: did you mean "y"?' },
+    { place: "params.other", message: "No task declares this parameter: declared are x, y" },
+  ]);
+  assert.deepEqual(plan.tasks[0]!.params, { x: 2, y: 1, yy: 1, other: 1 });
+  assert.deepEqual((await loaded({ outrider: 1, name: "p", tasks: { a: {} } }, { x: 1 })).unread, []);
+  assert.deepEqual((await loadWhole(manifest as Source, port(world))).unread, []);
+});
+
 test("a module that can't be described says why", async () => {
   const url = "file:///work/p.ts";
   const world = (cause: Error) => ({ files: { [url]: "" }, described: { [url]: cause } });

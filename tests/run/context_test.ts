@@ -226,3 +226,15 @@ test("a task whose module can't be found again at run time fails in words", asyn
   });
   await assert.rejects(going.seen, /noSuch/);
 });
+
+test("context: a parameter that no task declares is a warning in the log, and is given to tasks", async () => {
+  const seen = await see(
+    { outrider: 1, name: "p", tasks: { a: { params: { ms: 1 } } } },
+    { params: { mss: 2, ms: 3 } },
+  );
+  assert.equal(seen.result.state, "succeeded");
+  const warnings = seen.logs.filter(({ level, from }) => level === "warn" && from === "executor");
+  assert.deepEqual(warnings.map(({ text }) => text), [
+    'params.mss: No task declares this parameter: did you mean "ms"?',
+  ]);
+});

@@ -5,6 +5,7 @@
  */
 import { buildApplication, buildCommand, buildRouteMap, ExitCode, run } from "@stricli/core";
 import type { Application, ApplicationText, Command, StricliProcess } from "@stricli/core";
+import { indented } from "../../base/harmless.ts";
 import { commands } from "../commands/list.ts";
 import type { CommandEntry } from "../commands/list.ts";
 import { EXIT } from "./context.ts";
@@ -30,6 +31,7 @@ export async function commandLine(args: readonly string[], runtime: CliRuntime):
     });
   });
   try {
+    if (args[0] !== undefined && args[0] in commands) await sayMisspelt(runtime);
     return await dispatch(args, runtime);
   } catch (error) {
     const { text, code } = tell(error, { args, runtime });
@@ -38,6 +40,14 @@ export async function commandLine(args: readonly string[], runtime: CliRuntime):
   } finally {
     stop();
   }
+}
+
+/** Variables that look like ours and are none: each is ignored, and that is said. */
+async function sayMisspelt({ envNames, stderr }: CliRuntime): Promise<void> {
+  const names = envNames().filter((name) => /^(?:OUTRIDER|NETUNICORN)_/i.test(name));
+  if (names.length === 0) return;
+  const { misspelt } = await import("../../config/known.ts");
+  for (const line of await misspelt(names)) stderr.write(`outrider · ${indented(line)}\n`);
 }
 
 async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<number> {

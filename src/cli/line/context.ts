@@ -15,6 +15,7 @@ export type CliRuntime = Pick<
   | "stdout"
   | "stderr"
   | "env"
+  | "envNames"
   | "setEnv"
   | "cwd"
   | "readText"

@@ -5,7 +5,8 @@
  */
 import { isRecord, LIMITS } from "../document/manifest.ts";
 import type { TaskList } from "../document/task_list.ts";
-import { MAX_NAME_LENGTH, NameFinder, nameProblem, spellingProblem } from "../document/name.ts";
+import { NameFinder } from "../../model/nearest.ts";
+import { MAX_NAME_LENGTH, nameProblem, spellingProblem } from "../document/name.ts";
 import type { On } from "../../model/outcome.ts";
 import { placeOf, type Problem, show } from "../../model/problem.ts";
 

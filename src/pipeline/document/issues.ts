@@ -6,7 +6,7 @@
 import type * as v from "valibot";
 import { safeParse } from "valibot";
 import { placeOf, type Problem, show } from "../../model/problem.ts";
-import { NameFinder } from "./name.ts";
+import { NameFinder } from "../../model/nearest.ts";
 
 /** Something wrong, as the schema finds it. */
 export type Issue = v.BaseIssue<unknown>;

@@ -6,6 +6,7 @@
 import { isRecord } from "./manifest.ts";
 import type { TaskList } from "./task_list.ts";
 import type { Plan } from "../plan/plan.ts";
+import { NameFinder } from "../../model/nearest.ts";
 import { PipelineError, placeOf, type Problem, show } from "../../model/problem.ts";
 import { encode, ValueError } from "../../model/value.ts";
 
@@ -54,3 +55,24 @@ export function overlayParams(plan: Plan, params: Readonly<Record<string, unknow
   if (message !== undefined) throw new PipelineError([{ place: "params", message }]);
   return { ...plan, tasks: plan.tasks.map((task) => ({ ...task, params: { ...task.params, ...params } })) };
 }
+
+/**
+ * Parameters that no task declares, with the nearest that one does; none where no task declares any, since a function may read
+ * what it likes.
+ */
+export function undeclared({ tasks }: Plan, params: Readonly<Record<string, unknown>>): Problem[] {
+  const given = Object.keys(params);
+  if (given.length === 0) return [];
+  const declared = new Set<string>();
+  for (const task of tasks) for (const key in task.params) declared.add(key);
+  if (declared.size === 0) return [];
+  const finder = new NameFinder([...declared]);
+  const known = [...declared].slice(0, MAX_SHOWN).join(", ");
+  return given.filter((key) => !declared.has(key)).map((key) => ({
+    place: placeOf("params", key),
+    message: `No task declares this parameter${finder.hint(key, `: declared are ${known}`)}`,
+  }));
+}
+
+/** Most names that are listed. */
+const MAX_SHOWN = 20;

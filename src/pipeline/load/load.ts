@@ -10,8 +10,8 @@ import { readJson } from "../../model/json_text.ts";
 import type { Utf8Error } from "../../base/utf8.ts";
 import { importGraph, isHandedGraph, readGraph, urlOfGraph } from "../import/netunicorn.ts";
 import { resolveModule, unimportable } from "./modules.ts";
-import { NameFinder } from "../document/name.ts";
-import { overlayParams } from "../document/params.ts";
+import { NameFinder } from "../../model/nearest.ts";
+import { overlayParams, undeclared } from "../document/params.ts";
 import { type TaskList, withTasks } from "../document/task_list.ts";
 import type { Manifest } from "../document/manifest.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -100,6 +100,8 @@ export interface Loaded {
   readonly base: string;
   /** What could not be looked at. */
   readonly warnings: readonly Problem[];
+  /** Parameters that were given and that no task declares. */
+  readonly unread: readonly Problem[];
 }
 
 /** As `load`, with the document. */
@@ -129,6 +131,7 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
     },
     base: found.base,
     warnings: exports.warnings,
+    unread: undeclared(plan, options.params ?? {}),
   };
 }
 
