@@ -29,6 +29,7 @@ export type {
   ManifestCommandOptions,
   ManifestCommandRun,
   ManifestEdge,
+  ManifestFailure,
   ManifestGraphRun,
   ManifestLoop,
   ManifestModuleRun,

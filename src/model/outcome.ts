@@ -108,7 +108,10 @@ export function satisfies(on: On, outcome: Outcome): boolean {
   return isFailure(outcome);
 }
 
-/** Whether the outcome counts as a failure: the attempt ran and did not do its work. */
+/** Outcomes that count as a failure: the attempt ran and did not do its work. */
+export const FAILURES = ["failed", "timed_out", "crashed"] as const;
+
+/** Whether the outcome counts as a failure. */
 export function isFailure(outcome: Outcome): boolean {
   return outcome === "failed" || outcome === "timed_out" || outcome === "crashed";
 }

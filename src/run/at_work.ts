@@ -12,6 +12,7 @@ import type { Pool } from "../pool/pool.ts";
 import type { Supply } from "../pool/port.ts";
 import type { Command } from "../schedule/command.ts";
 import type { Scheduler } from "../schedule/schedule.ts";
+import { isWorthTrying } from "../schedule/worth.ts";
 import { supplyOf } from "./feed.ts";
 import { Inbox } from "./inbox.ts";
 import type { Recorder } from "./recorder.ts";
@@ -81,9 +82,10 @@ export class AtWork {
   /** An attempt has ended on a worker. */
   settled(worker: number, item: LaneItem, settled: LaneOutcome): void {
     const { outcome, value } = settled;
+    const worth = isWorthTrying(this.#plan.tasks[item.task]!.retry, settled);
     this.#values.settle(item.task, value);
     this.#recorder.settled(worker, item, settled);
-    this.obey(this.schedule.settle(item.task, outcome as Exclude<typeof outcome, "skipped">));
+    this.obey(this.schedule.settle(item.task, outcome as Exclude<typeof outcome, "skipped">, worth));
   }
 
   /** The value of a task's attempt in this iteration, if it is the present one. */

@@ -53,6 +53,8 @@ export type Replayed =
     readonly outcome?: Outcome;
     /** It was lost and another attempt followed, whatever the retry rule says. */
     readonly rerun?: boolean;
+    /** Whether such a failure is tried again. Default true. */
+    readonly worth?: boolean;
   }
   /** The run was asked to stop, for this reason. */
   | { readonly stopped: string };

@@ -164,11 +164,14 @@ export class FlowSchedule implements Scheduler {
     return this.#finish();
   }
 
-  settle(task: number, outcome: Exclude<Outcome, "skipped">): Command[] {
+  settle(task: number, outcome: Exclude<Outcome, "skipped">, worth = true): Command[] {
     const state = this.#states[task]!;
     const { iteration, attempt } = state;
     const tries = attempt - state.lost;
-    if (isFailure(outcome) && tries < this.#plan.tasks[task]!.retry.attempts && this.#stop === undefined) {
+    if (
+      worth && isFailure(outcome) && tries < this.#plan.tasks[task]!.retry.attempts &&
+      this.#stop === undefined
+    ) {
       state.outcome = outcome;
       state.standing = Standing.retrying;
       this.#ready.delay(task);

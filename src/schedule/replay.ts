@@ -67,13 +67,13 @@ class Fold {
 
   add(record: Replayed): void {
     if ("stopped" in record) return this.#expect(this.#schedule.stop(record.stopped));
-    const { task, outcome, rerun = false } = record;
+    const { task, outcome, rerun = false, worth } = record;
     if (this.#plan.tasks[task] === undefined) throw new ReplayError(`The pipeline has no task ${task}`);
     if (outcome === undefined) return this.#dispatched(record);
     if (outcome === "skipped" || this.#plan.tasks[task]!.run === undefined) return this.#recorded(record);
     this.#dispatched(record);
     if (!this.#schedule.mayRun(task)) throw this.#impossible(record);
-    this.#expect(rerun ? this.#schedule.rerun(task) : this.#schedule.settle(task, outcome));
+    this.#expect(rerun ? this.#schedule.rerun(task) : this.#schedule.settle(task, outcome, worth));
   }
 
   end(): Omit<Replay, "schedule"> {

@@ -161,11 +161,11 @@ export class Schedule {
     return this.#consequences.finish();
   }
 
-  /** Folds in the outcome of a dispatched attempt. */
-  settle(task: number, outcome: Exclude<Outcome, "skipped">): Command[] {
+  /** Folds in the outcome of a dispatched attempt. @param worth Whether such a failure is tried again, as often as there is left. */
+  settle(task: number, outcome: Exclude<Outcome, "skipped">, worth = true): Command[] {
     this.#lanes.takeOff(task);
     const attempt = this.#states.attempt[task]!;
-    if (isFailure(outcome) && this.#triesLeft(task) > 0 && this.stopped === undefined) {
+    if (worth && isFailure(outcome) && this.#triesLeft(task) > 0 && this.stopped === undefined) {
       this.#states.outcome[task] = outcome;
       this.#states.standing[task] = Standing.retrying;
       this.#ready.delay(task);

@@ -112,7 +112,7 @@ test("submit, agent, executors, results and logs: the whole loop on one machine"
     assert.equal(JSON.parse(result.stdout).tasks.one[0].value, 1);
     const logs = await ask("logs", run!.run, "--follow");
     assert.match(logs.stdout, / one │ from one$/m);
-    assert.match((await ask("executors")).stdout, /^pi +idle +\S+ +\w+ [\d.]+$/m);
+    assert.match((await ask("executors")).stdout, /^pi +idle +[\d-]+ [\d:]+ [+-][\d:]+ +\w+ [\d.]+$/m);
     const none = await ask("results", "nope");
     assert.equal(none.code, 2);
     assert.match(none.stderr, /There is no run nope/);

@@ -77,6 +77,8 @@ function messageOfValue(issue: Issue): string {
       return type === "min_length"
         ? "Can't be empty"
         : `May have at most ${requirement} characters; it has ${input.length}`;
+    case "min_entries":
+      return "Must name something: it has no key";
     case "regex":
       return issue.message;
     default:

@@ -16,6 +16,7 @@ export const LIMITS: {
   readonly times: 1_000_000;
   readonly attempts: 1_000_000;
   readonly factor: 100;
+  readonly failuresOfRetry: 64;
   readonly description: 10_000;
   readonly module: 8_000_000;
   readonly graph: 100_000_000;
@@ -32,6 +33,7 @@ export const LIMITS: {
   times: 1_000_000,
   attempts: 1_000_000,
   factor: 100,
+  failuresOfRetry: 64,
   description: 10_000,
   module: 8_000_000,
   graph: 100_000_000,
@@ -112,6 +114,18 @@ export interface ManifestModuleRun {
   readonly task?: string | undefined;
 }
 
+/** Failures by what is known of them: all that is named has to fit. At least one is. */
+export interface ManifestFailure {
+  /** How the attempt ended. */
+  readonly outcome?: "failed" | "timed_out" | "crashed" | undefined;
+  /** Name of the error, of one behind it or of one that it stands for, such as `"TypeError"`. */
+  readonly error?: string | undefined;
+  /** Code of that error, such as `"ECONNREFUSED"`. */
+  readonly code?: string | number | undefined;
+  /** Exit code of a program, or of a task that ended its thread or process, 0 to 255. */
+  readonly exit?: number | undefined;
+}
+
 /** When a failed attempt is tried again. */
 export interface ManifestRetry {
   /** Attempts in all, 1 to 1,000,000. Default 1. */
@@ -124,6 +138,10 @@ export interface ManifestRetry {
   readonly maxDelay?: Duration | undefined;
   /** Share by which the wait varies at random, 0 to 1. Default 0.2. */
   readonly jitter?: number | undefined;
+  /** Failures after which it is tried again, at most 64. Default: all. */
+  readonly on?: readonly ManifestFailure[] | undefined;
+  /** Failures after which it is not, whatever `on` says, at most 64. Default: none. */
+  readonly unless?: readonly ManifestFailure[] | undefined;
 }
 
 /** What must be there before anything runs. What is missing is told all at once, and then nothing has run. */

@@ -11,6 +11,7 @@ import type {
   Duration,
   Manifest,
   ManifestEdge,
+  ManifestFailure,
   ManifestLoop,
   ManifestNeed,
   ManifestRetry,
@@ -20,7 +21,7 @@ import type {
 import { about, closed, maybe, name, record, type Schema } from "./shapes.ts";
 import { requiresSchema } from "./requires.ts";
 import { kindOf, KINDS } from "../kinds/list.ts";
-import { type On, ONS } from "../../model/outcome.ts";
+import { FAILURES, type On, ONS } from "../../model/outcome.ts";
 
 const text = v.pipe(v.string(), v.maxLength(LIMITS.description)) as Schema<string>;
 const flag = v.boolean() as Schema<boolean>;
@@ -63,6 +64,21 @@ const run: Schema<ManifestRun> = v.lazy((input) =>
   kindOf(typeof input === "object" && input !== null ? input : {}).schema as Schema<ManifestRun>
 );
 
+const codeNumber = v.pipe(v.number(), v.integer()) as Schema<string | number>;
+const code: Schema<string | number> = v.lazy((input) =>
+  typeof input === "number" ? codeNumber : name as Schema<string | number>
+);
+const failure = v.pipe(
+  closed({
+    outcome: maybe(v.picklist(FAILURES) as Schema<typeof FAILURES[number]>, "How the attempt ended."),
+    error: maybe(name, "Name of the error, of one behind it or of one that it stands for."),
+    code: maybe(code, "Code of that error, such as ECONNREFUSED."),
+    exit: maybe(integer(0, 255), "Exit code of a program, or of a task that ended its thread or process."),
+  }),
+  v.minEntries(1),
+) as Schema<ManifestFailure>;
+const failures = v.pipe(v.array(failure), v.maxLength(LIMITS.failuresOfRetry)) as Schema<ManifestFailure[]>;
+
 /** A schema that chooses by the value's type; see {@linkcode CHOICES}. */
 export interface Choice {
   readonly name: string;
@@ -78,6 +94,7 @@ export const CHOICES: ReadonlyMap<v.GenericSchema, Choice> = new Map([
     name: "duration",
     options: [durationText, durationMs] as v.GenericSchema[],
   }],
+  [code as v.GenericSchema, { name: "code", options: [name, codeNumber] as v.GenericSchema[] }],
   [need as v.GenericSchema, { name: "need", options: [name, needObject] as v.GenericSchema[] }],
   [run as v.GenericSchema, { name: "run", options: KINDS.map(({ schema }) => schema).reverse() }],
 ]);
@@ -88,6 +105,8 @@ const retry = closed({
   factor: maybe(number(1, LIMITS.factor), "The wait grows by this factor. Default 2."),
   maxDelay: maybe(duration, "Longest wait. Default 1m."),
   jitter: maybe(number(0, 1), "Share by which the wait varies at random. Default 0.2."),
+  on: maybe(failures, "Failures after which it is tried again. Default: all."),
+  unless: maybe(failures, "Failures after which it is not, whatever on says. Default: none."),
 });
 
 /** The schema of one task. */

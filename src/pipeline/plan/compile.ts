@@ -252,5 +252,7 @@ function retryOf(retry: ManifestRetry | undefined): PlanRetry {
     factor: retry.factor ?? 2,
     maxDelayMs: parseDuration(retry.maxDelay ?? "1m"),
     jitter: retry.jitter ?? 0.2,
+    ...(retry.on !== undefined && { on: retry.on }),
+    ...(retry.unless !== undefined && { unless: retry.unless }),
   };
 }

@@ -4,7 +4,7 @@
  * Invariant: tasks are in an order in which every need comes before the task that has it (loops are not edges).
  */
 import type { On } from "../../model/outcome.ts";
-import type { Requires } from "../document/manifest.ts";
+import type { ManifestFailure, Requires } from "../document/manifest.ts";
 
 /** An edge of the plan. */
 export interface PlanNeed {
@@ -24,6 +24,10 @@ export interface PlanRetry {
   readonly maxDelayMs: number;
   /** 0 to 1: the share by which the delay varies at random. */
   readonly jitter: number;
+  /** Failures after which it is tried again; all, where there is none. */
+  readonly on?: readonly ManifestFailure[];
+  /** Failures after which it is not. */
+  readonly unless?: readonly ManifestFailure[];
 }
 
 /** One task of a plan. */

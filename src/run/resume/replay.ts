@@ -12,6 +12,7 @@ import { plannedKindOf, runsOnWorkers } from "../../pipeline/kinds/list.ts";
 import type { Plan } from "../../pipeline/plan/plan.ts";
 import type { Replayed } from "../../schedule/command.ts";
 import { edgesOf } from "../../schedule/edges.ts";
+import { isWorthTrying } from "../../schedule/worth.ts";
 
 /** A run as its journal has it. */
 export interface RecordedPast extends Past {
@@ -50,9 +51,11 @@ export function historyOf({ records }: RecordedPast, plan: Plan, again: Readonly
     const { task: name, iteration, attempt } = record;
     const task = index.get(name);
     if (task === undefined) continue;
-    const how = record.type === "attempt.dispatched"
-      ? {}
-      : { outcome: record.outcome, rerun: record.rerun === true };
+    const how = record.type === "attempt.dispatched" ? {} : {
+      outcome: record.outcome,
+      rerun: record.rerun === true,
+      worth: isWorthTrying(plan.tasks[task]!.retry, record),
+    };
     history.push({ name, told: { task, iteration, attempt, ...how } });
   }
   if (again.size > 0) forget(again);

@@ -9,6 +9,7 @@ import { anew, historyOf, OtherPipelineError, type RecordedPast } from "./replay
 import type { Plan } from "../../pipeline/plan/plan.ts";
 import type { Command } from "../../schedule/command.ts";
 import { replay } from "../../schedule/replay.ts";
+import { isWorthTrying } from "../../schedule/worth.ts";
 import type { Scheduler } from "../../schedule/schedule.ts";
 import type { EventLog } from "../../store/events.ts";
 import type { SharedStore } from "../../store/store.ts";
@@ -97,7 +98,7 @@ function lose(
   schedule: Scheduler,
   { index, at, final }: { readonly index: number; readonly at: number; readonly final: boolean },
 ): Command[] {
-  const { name, onLost } = plan.tasks[index]!;
+  const { name, onLost, retry } = plan.tasks[index]!;
   const rerun = !final && onLost === "rerun";
   const settled: StateEvent = {
     type: "attempt.settled",
@@ -110,5 +111,5 @@ function lose(
     ...(rerun ? { rerun: true } : {}),
   };
   journal.append(settled, at);
-  return rerun ? schedule.rerun(index) : schedule.settle(index, "crashed");
+  return rerun ? schedule.rerun(index) : schedule.settle(index, "crashed", isWorthTrying(retry, settled));
 }
