@@ -132,6 +132,9 @@ class FakeContext extends Context implements TestContext {
 /** Events shown at most. */
 const SHOWN = 10_000;
 
+/** What a worker is offered an attempt with, and what no `ctx` has. */
+const UNREAD = { task: 0, flags: 0, timeoutMs: 0, seq: 0, payload: undefined };
+
 /** The attempt as a worker would claim it. */
 function attemptOf(
   { inputs = {}, params = {}, task = "task", iteration = 0, attempt = 1 }: Options,
@@ -139,16 +142,7 @@ function attemptOf(
   const problem = paramsProblem(params);
   if (problem !== undefined) throw new PipelineError([{ place: "params", message: problem }]);
   const text = encode({ s: 0, t: task, p: params, i: present(inputs as object) }, "inputs")!;
-  const claimed = {
-    task: 0,
-    iteration,
-    attempt,
-    flags: 0,
-    timeoutMs: 0,
-    payload: text,
-    seq: 0,
-  };
-  return new Attempt(claimed, text, systemClock.monotonic());
+  return new Attempt({ ...UNREAD, iteration, attempt }, text, systemClock.monotonic());
 }
 
 /** Without those that have no value: a task does not find their names. */

@@ -118,6 +118,8 @@ async function withFakes(
   from: string | undefined,
 ): Promise<{ readonly source: Manifest; readonly at: Pick<RunOptions, "base"> }> {
   const { document, base } = await loadDocument(source, from === undefined ? {} : { base: from });
+  // A module that is its own code lies in no folder.
+  const folder = URL.parse(".", base)?.href;
   const finder = new NameFinder(Object.keys(document.tasks));
   const problems = Object.keys(fakes).filter((task) => !Object.hasOwn(document.tasks, task)).map((task) => ({
     place: placeOf("fakes", task),
@@ -129,7 +131,7 @@ async function withFakes(
   );
   return {
     source: { ...document, tasks: { ...document.tasks, ...Object.fromEntries(faked) } },
-    at: base.startsWith("file:") ? { base: new URL(".", base).href } : {},
+    at: folder === undefined ? {} : { base: folder },
   };
 }
 

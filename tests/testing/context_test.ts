@@ -57,6 +57,18 @@ test("values and params that a run would refuse are refused", async () => {
   assert.throws(() => ctx.progress(2), RangeError);
 });
 
+test("all levels of the log are kept in order, formatted as console.log does", () => {
+  const { logged, log } = testContext();
+  log.debug("%d of %s", 1, "two", { a: 1 });
+  log.error(new Error("no").message);
+  log.critical();
+  assert.deepEqual(logged, [
+    { level: "debug", text: "1 of two { a: 1 }" },
+    { level: "error", text: "no" },
+    { level: "critical", text: "" },
+  ]);
+});
+
 test("flags count, are waited for, and are not the store", async () => {
   const { flags, store } = testContext({ flags: { ready: 1 } });
   const both = flags.waitFor<number>("ready", (count) => count === 3);
@@ -68,6 +80,25 @@ test("flags count, are waited for, and are not the store", async () => {
   assert.equal(await flags.get("word"), "go");
   assert.equal(await store.has("ready"), false);
   await assert.rejects(flags.waitFor("never", undefined, { timeout: 1 }), { name: "TimeoutError" });
+});
+
+test("a wait for a flag takes no turns from what it waits for, and has what has changed meanwhile", async () => {
+  const { flags } = testContext({ flags: { ready: 1 } });
+  const three = flags.waitFor<number>("ready", (count) => count === 3, { timeout: "10s" });
+  await new Promise((turn) => setTimeout(turn));
+  await flags.increment("ready");
+  await new Promise((turn) => setTimeout(turn));
+  await flags.increment("ready");
+  assert.equal(await three, 3);
+  const odd = flags.waitFor<number>("ready", (count) => count === 4, { timeout: "10s" });
+  await flags.set("ready", 4);
+  assert.equal(await odd, 4);
+});
+
+test("of very many events the newest 10,000 are shown", async () => {
+  const ctx = testContext();
+  for (let at = 1; at <= 10_002; at++) await ctx.events.emit("sample");
+  assert.deepEqual([ctx.emitted.length, ctx.emitted[0]?.id, ctx.emitted.at(-1)?.id], [10_000, 3, 10_002]);
 });
 
 test("an abort is what a timeout or a cancel is to a task, and ends what waits", async () => {

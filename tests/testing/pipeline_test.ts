@@ -46,6 +46,17 @@ test("a fake for a task that is not there is told with the nearest one, and noth
   await assert.rejects(testRun(p, { fakes: { disk: (() => 1) as never } }), /disk is a function/);
 });
 
+test("a module that is its own code is tested as well", async () => {
+  const builder = new URL("../../mod.ts", import.meta.url).href;
+  const code = `import { pipeline } from ${JSON.stringify(builder)};
+const p = pipeline("own", { module: import.meta.url });
+const one = p.task("one", () => { throw new Error("Not here"); });
+p.task("two", { one }, ({ inputs }) => inputs.one + 1);
+export default p;`;
+  const { values } = await testRun(`data:text/javascript,${encodeURIComponent(code)}`, { fakes: { one: 1 } });
+  assert.equal(values["two"], 2);
+});
+
 test("a file is tested as well, with modules beside it; what needs more time than it gets is cancelled", () =>
   withFiles({
     "pipeline.json": JSON.stringify({
