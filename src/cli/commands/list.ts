@@ -83,4 +83,8 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     brief: "Cancel a run on its executor",
     load: () => import("./cancel.ts"),
   },
+  completion: {
+    brief: "Print what makes a shell complete commands and options",
+    load: () => import("./completion.ts"),
+  },
 };

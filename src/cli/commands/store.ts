@@ -110,17 +110,28 @@ async function write(
   }
 }
 
-async function keys(this: CliContext, where: EndPointFlags, prefix = ""): Promise<void> {
+async function keys(
+  this: CliContext,
+  { json, ...where }: EndPointFlags & { readonly json?: boolean },
+  prefix = "",
+): Promise<void> {
   const endPoint = await endPointOf(where, this.runtime);
+  const { stdout } = this.runtime;
+  let before = json ? "[" : "";
   for (let cursor: string | undefined = ""; cursor !== undefined;) {
     const after: string = cursor === "" ? "" : `&cursor=${encodeURIComponent(cursor)}`;
     const told: Told = await endPoint.ask(`/store?prefix=${encodeURIComponent(prefix)}${after}`);
     const page = told.json<{ readonly keys: readonly string[]; readonly cursor?: string }>(({ keys }) =>
       Array.isArray(keys)
     );
-    this.runtime.stdout.write(page.keys.map((key) => `${key}\n`).join(""));
     cursor = page.cursor;
+    if (!json) stdout.write(page.keys.map((key) => `${key}\n`).join(""));
+    else if (page.keys.length > 0) {
+      stdout.json(`${before}${page.keys.map((key) => JSON.stringify(key)).join(",")}`);
+      before = ",";
+    }
   }
+  if (json) stdout.json(before === "[" ? "[]\n" : "]\n");
 }
 
 async function watch(this: CliContext, where: EndPointFlags, prefix = ""): Promise<void> {
@@ -223,9 +234,20 @@ export const command: RouteMap<CliContext> = buildRouteMap({
       },
       docs: { brief: "Delete a key; exit code 1 if there is none" },
     }),
-    keys: buildCommand<EndPointFlags, [string?], CliContext>({
+    keys: buildCommand<EndPointFlags & { readonly json?: boolean }, [string?], CliContext>({
       func: keys,
-      parameters: { positional: { kind: "tuple", parameters: [PREFIX] }, flags: endPointFlags },
+      parameters: {
+        positional: { kind: "tuple", parameters: [PREFIX] },
+        flags: {
+          json: {
+            kind: "boolean",
+            optional: true,
+            withNegated: false,
+            brief: "Print one JSON document, a list",
+          },
+          ...endPointFlags,
+        },
+      },
       docs: { brief: "List keys, one a line" },
     }),
   },

@@ -3,7 +3,7 @@
  * Must not know what a command does.
  * Invariant: it never rejects; only the file of the command that is asked for is loaded.
  */
-import { buildApplication, buildCommand, buildRouteMap, ExitCode, run } from "@stricli/core";
+import { buildApplication, buildCommand, buildRouteMap, ExitCode, run, text_en } from "@stricli/core";
 import type { Application, ApplicationText, Command, StricliProcess } from "@stricli/core";
 import { indented } from "../../base/harmless.ts";
 import { commands } from "../commands/list.ts";
@@ -12,6 +12,7 @@ import { EXIT } from "./context.ts";
 import type { CliContext, CliRuntime } from "./context.ts";
 import { tell } from "./errors.ts";
 import { type CommandRoute, helpColumns, withHelp } from "./help.ts";
+import { proposals, PROPOSE } from "./proposals.ts";
 import { text } from "./text.ts";
 import { VERSION } from "../../version.ts";
 
@@ -52,6 +53,7 @@ async function sayMisspelt({ envNames, stderr }: CliRuntime): Promise<void> {
 
 async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<number> {
   const { stdout, stderr } = runtime;
+  if (args[0] === "completion" && args[1] === PROPOSE) return await propose(args.slice(2), runtime);
   const routes = await routesFor(args[0] === "help" ? args[1] : args[0]);
   const bare = args.length === 0 || args.length === 1 && isRouteMap(routes[args[0]!]);
   // Help that nobody asked for goes to stderr, so that a script that forgot an argument neither reads it nor goes on.
@@ -77,6 +79,15 @@ async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<n
   if (context.exitCode !== EXIT.ok || process.exitCode === ExitCode.Success) return context.exitCode;
   const usage = process.exitCode === ExitCode.UnknownCommand || process.exitCode === ExitCode.InvalidArgument;
   return usage ? EXIT.usage : EXIT.defect;
+}
+
+/** Answers a shell that asks what can be typed next. */
+async function propose(words: readonly string[], runtime: CliRuntime): Promise<number> {
+  const { stdout, stderr } = runtime;
+  const routes = await routesFor(words[0] === "help" ? words[1] : words[0]);
+  const context: CliContext = { process: { stdout, stderr }, runtime, exitCode: EXIT.ok };
+  stdout.write(await proposals(application(routes, text_en, helpColumns(stdout)), words, context));
+  return EXIT.ok;
 }
 
 /** The command asked for as it is, all others by their name and brief alone. */
