@@ -72,6 +72,8 @@ test("cli: status, store and logs of a run on this machine", async () => {
     assert.equal((await ask("store", "delete", "text")).code, 0);
     assert.equal((await ask("store", "delete", "text")).code, 1);
     assert.equal((await ask("store", "keys")).stdout, "a/b c\n");
+    assert.equal((await ask("store", "keys", "--json")).stdout, '["a/b c"]\n');
+    assert.equal((await ask("store", "keys", "none", "--json")).stdout, "[]\n");
     const bad = await ask("store", "set", "k", "{oops");
     assert.deepEqual([bad.code, /line 1, column 2/.test(bad.stderr)], [2, true]);
     assert.match((await ask("logs")).stdout, / wait │ up$/m);
