@@ -10,6 +10,7 @@ import type { Hand } from "../src/pool/board/hand.ts";
 import { type Claimed, type Elsewhere, Flag, type InboxReader } from "../src/pool/ring/inbox.ts";
 import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
 import { type AbortOutcome, type Control, TOLD_OUTCOMES } from "../src/pool/protocol.ts";
+import { putBackEnvironment } from "../src/runtime/environment.ts";
 import { scope } from "../src/runtime/scope.ts";
 import { Attempt } from "./attempt.ts";
 import { Context, type ContextParts } from "./context.ts";
@@ -262,6 +263,8 @@ export class Line implements Elsewhere {
     }
     const attempt = new Attempt(claimed, payload, at);
     this.current = attempt;
+    // What went on after the end of the one before may have changed it.
+    putBackEnvironment();
     if (claimed.timeoutMs > 0 && claimed.timeoutMs < SHORT_TIMEOUT_MS) outbox.ring();
     const task = modules.ready(attempt.payload.s, attempt.task);
     if (task !== undefined && this.#missing(attempt) < 0) return this.#call(attempt, task);
@@ -373,6 +376,7 @@ export class Line implements Elsewhere {
     const late = timeoutMs > 0 && endedAt - attempt.startedAt > timeoutMs;
     const final = late ? "timed_out" : outcome;
     attempt.end();
+    putBackEnvironment();
     this.last = attempt;
     this.current = undefined;
     if (final !== "succeeded") {

@@ -15,6 +15,7 @@ import {
   put,
   SafeMap,
 } from "../src/base/primordials.ts";
+import { keepEnvironment } from "../src/runtime/environment.ts";
 import type { FunctionSource } from "../src/pipeline/kinds/kind.ts";
 import { isPipeline, type PipelineLike, pipelinesMade } from "../src/pipeline/builder/registry.ts";
 
@@ -187,6 +188,8 @@ async function importModule(module: string): Promise<Record<string, unknown>> {
   try {
     const exported: Record<string, unknown> = await import(module);
     imported.set(module, exported);
+    // What it has set, as `dotenv` does, is there for all its tasks: it is imported once.
+    keepEnvironment();
     return exported;
   } catch (error) {
     if (error instanceof Error) error.message = withoutImporter(error.message);

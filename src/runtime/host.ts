@@ -10,6 +10,7 @@ import { byteLength, encodeText } from "../base/primordials.ts";
 import { Children, type ChildrenPort } from "./children.ts";
 import { chosen } from "./choice.ts";
 import { captureConsole } from "./console.ts";
+import { watchEnvironment } from "./environment.ts";
 import { INSIDES } from "./inside.ts";
 import type { HearUncaught, Inside, StreamName, Write } from "./inside_port.ts";
 import { define } from "./replace.ts";
@@ -17,6 +18,7 @@ import { scope } from "./scope.ts";
 import { bytesOf } from "./worker_files.ts";
 
 export { formatted } from "./console.ts";
+export { keepEnvironment, putBackEnvironment } from "./environment.ts";
 export { scope } from "./scope.ts";
 
 /** What hears of a task's doings. */
@@ -69,6 +71,7 @@ export function stepIn(listener: HostListener, port: HostPort): Host {
   });
   const children = new Children({ ...port, writer: () => writerFor(listener) });
   inside.captureChildren(children);
+  watchEnvironment();
   return { children, end };
 }
 

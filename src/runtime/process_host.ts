@@ -7,6 +7,7 @@ import fs from "node:fs";
 import process from "node:process";
 import { encodeText } from "../base/primordials.ts";
 import { type Host, type HostListener, inside, stepIn } from "./host.ts";
+import { putBackEnvironment } from "./environment.ts";
 import { LINE, type LineListener, type OpenLine } from "./line.ts";
 import { newMark } from "./marks.ts";
 import { killOffspring, MARK } from "./offspring.ts";
@@ -97,6 +98,7 @@ export function putRight(): void {
     // It is gone: no other process would find it either.
   }
   umask(home.umask);
+  putBackEnvironment();
   process.exitCode = 0;
   if (process.hasUncaughtExceptionCaptureCallback?.()) process.setUncaughtExceptionCaptureCallback(null);
 }

@@ -574,3 +574,12 @@ python(
     assert.equal(valueOf(seen, "between"), valueOf(seen, "changes_priority"));
   },
 );
+
+python("what a task makes of os.environ is not there for the next one", async () => {
+  const seen = await see(functions({ sets_environ: {}, environ: { needs: ["sets_environ"] } }));
+  const [set, found] = ["sets_environ", "environ"].map((task) =>
+    only(seen.result, task).value as Record<string, unknown>
+  );
+  assert.equal(set!["pid"], found!["pid"]);
+  assert.deepEqual([set!["left"], found!["left"], found!["path"]], ["1", null, set!["path"]]);
+});

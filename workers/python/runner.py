@@ -922,6 +922,8 @@ class Runner:
             if reconfigure is not None:
                 # By lines, although the interpreter was started with -u, which is for what C code prints.
                 reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=False)
+        #: What every task finds: what a module sets while it is imported stays, since it is imported once.
+        self.environment = dict(os.environ)
         self.limit = sys.getrecursionlimit()
         self.shield.interrupt = self.interrupt
         faulthandler.enable(self.kept[1])
@@ -1024,11 +1026,14 @@ class Runner:
 
     def function(self, work: Dict[str, Any]) -> Callable[[Context], Any]:
         name: str = work["function"]
+        is_new = work["module"] not in sys.modules
         self.lower()
         try:
             module = importlib.import_module(work["module"])
         finally:
             self.shield.depth = 1
+        if is_new:
+            self.environment = dict(os.environ)
         found = getattr(module, "__file__", None)
         if found != work["file"] and not (found and os.path.samefile(found, work["file"])):
             raise ImportError(
@@ -1083,6 +1088,7 @@ class Runner:
         sys.setprofile(None)
         gc.enable()
         os.umask(self.umask)
+        self.restore_environment()
         self.restore_signals()
         try:
             if os.getcwd() != self.cwd:
@@ -1090,6 +1096,13 @@ class Runner:
         except OSError:
             os.chdir(self.cwd)
         linecache.checkcache()
+
+    def restore_environment(self) -> None:
+        if os.environ == self.environment:
+            return
+        for name in [name for name in os.environ if name not in self.environment]:
+            del os.environ[name]
+        os.environ.update(self.environment)
 
     def restore_signals(self) -> None:
         """Nothing of a task's is to come in the midst of the next one, and the end of an attempt is to be heard."""

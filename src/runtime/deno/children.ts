@@ -4,6 +4,7 @@
  * Must not know what becomes of the children (children.ts does).
  */
 import { intoPrototype } from "../node/children.ts";
+import { undoLater } from "../environment.ts";
 import { MARK } from "../offspring.ts";
 import { define, type Properties, wrap } from "../replace.ts";
 import { CHILD_STREAMS, type Children } from "../children.ts";
@@ -20,6 +21,10 @@ interface Prepared {
 /** Steps in. */
 export function intoDeno(children: Children): void {
   let done = false;
+  const [put, remove] = [Deno.env.set.bind(Deno.env), Deno.env.delete.bind(Deno.env)] as [
+    (key: unknown, value: unknown) => void,
+    (key: unknown) => void,
+  ];
   wrap(Deno.env, "get", (original) => (name) => {
     if (name === ASKED) {
       children.begin();
@@ -32,8 +37,16 @@ export function intoDeno(children: Children): void {
   wrap(
     Deno.env,
     "toObject",
-    (original) => () => ({ ...original() as object, ...children.environment, [MARK]: children.marks }),
+    (original) => () => ({ ...original() as object, ...children.marked(undefined) }),
   );
+  const { get } = Deno.env;
+  for (const name of ["set", "delete"] as const) {
+    wrap(Deno.env, name, (original) => (key, value) => {
+      const before = typeof key === "string" ? get.call(Deno.env, key) : undefined;
+      original(key, value);
+      undoLater(() => before === undefined ? remove(key) : put(key, before));
+    });
+  }
   define(Deno, "Command", commandOf(children));
 }
 
