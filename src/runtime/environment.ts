@@ -34,7 +34,7 @@ export function watchEnvironment(): void {
     changed = true;
     return change(...args);
   };
-  shown = new Proxy(variables, {
+  shown = new Proxy<NodeJS.ProcessEnv>(variables, {
     set: noting((target, name, value) => set(target, name, value)),
     deleteProperty: noting(deleteProperty),
     defineProperty: noting(defineProperty),

@@ -34,11 +34,18 @@ export function intoDeno(children: Children): void {
     return own(children, name) ?? original(name);
   });
   wrap(Deno.env, "has", (original) => (name) => own(children, name) !== undefined || original(name));
-  wrap(
-    Deno.env,
-    "toObject",
-    (original) => () => ({ ...original() as object, ...children.marked(undefined) }),
-  );
+  let asking = false;
+  wrap(Deno.env, "toObject", (original) => () => {
+    const all = original() as object;
+    // In a process, its variables are read from here.
+    if (asking) return all;
+    asking = true;
+    try {
+      return { ...all, ...children.environment, ...children.marked(undefined) };
+    } finally {
+      asking = false;
+    }
+  });
   const { get } = Deno.env;
   for (const name of ["set", "delete"] as const) {
     wrap(Deno.env, name, (original) => (key, value) => {
