@@ -21,8 +21,8 @@ import { TimeoutError } from "../store/errors.ts";
 /** How a pipeline is tested; beside that, how it is carried out. */
 export interface TestRunOptions extends Omit<RunOptions, "signal"> {
   /**
-   * By the task's name: what comes in its place. A value is what the task returns, an `Error` what it throws. Nothing of the
-   * task runs then, nor is asked of the device; its needs, retries and everything else hold.
+   * By the task's name: what comes in its place. A value is what the task returns, an `Error` (with its fields, `cause` and
+   * `errors`) what it throws. Nothing of the task runs then, nor is asked of the device; its needs, retries and everything else hold.
    */
   readonly fakes?: Readonly<Record<string, Value | undefined | Error>>;
   /** Longest that it may take: milliseconds, or a duration such as `"10s"`. Default `"30s"`. Then it rejects with a `TimeoutError`. */
@@ -142,14 +142,37 @@ function fakeTask(name: string, task: ManifestTask, fake: Value | undefined | Er
 
 /** A module that returns, or throws, the fake. */
 function moduleOf(task: string, fake: Value | undefined | Error): string {
-  if (fake instanceof Error) {
-    const fields = JSON.stringify({ name: fake.name, ...("code" in fake && { code: fake.code }) });
-    return `export default () => { throw Object.assign(new Error(${
-      JSON.stringify(fake.message)
-    }), ${fields}) }`;
-  }
+  if (fake instanceof Error) return `export default () => { throw ${thrown(fake, 0)} }`;
   encode(fake, placeOf("fakes", task));
   return `export default () => (${expression(fake)})`;
+}
+
+/** Errors within errors that a fake has, at most; one may hold itself. */
+const DEPTH = 8;
+
+/** An error as JavaScript, with what it says of itself, and what it was caused by or stands for. */
+function thrown(error: Error, depth: number): string {
+  const { cause, errors } = error as { readonly cause?: unknown; readonly errors?: unknown };
+  const fields = Object.entries({ ...error, name: error.name }).filter(([, value]) => isValue(value)) as [
+    string,
+    Value,
+  ][];
+  const within = (each: unknown): string[] =>
+    each instanceof Error && depth < DEPTH ? [thrown(each, depth + 1)] : [];
+  const behind = [
+    expression(Object.fromEntries(fields)),
+    ...within(cause).map((each) => `{cause:${each}}`),
+    ...(Array.isArray(errors) ? [`{errors:[${errors.flatMap(within).join()}]}`] : []),
+  ];
+  return `Object.assign(new Error(${JSON.stringify(error.message)}),${behind.join()})`;
+}
+
+function isValue(value: unknown): boolean {
+  try {
+    return encode(value, "") !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** A value as JavaScript. */

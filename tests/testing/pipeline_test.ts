@@ -34,8 +34,19 @@ test("a fake that is an error is thrown, and nothing is what a task without a va
   assert.equal(state, "failed");
   assert.deepEqual([outcomes["disk"], outcomes["measure"]], ["failed", "succeeded"]);
   assert.deepEqual([values["report"], values["measure"]], ["undefined and no disk", undefined]);
-  const { name, message } = result.tasks["disk"]!.at(-1)!.error!;
-  assert.deepEqual([name, message], ["TypeError", "No disk"]);
+  const { name, message, code } = result.tasks["disk"]!.at(-1)!.error!;
+  assert.deepEqual([name, message, code], ["TypeError", "No disk", "ENODEV"]);
+});
+
+test("the error of a fake has its fields, its cause and those that it stands for, also where it holds itself", async () => {
+  const cause: Error = Object.assign(new RangeError("Too far"), { metres: 7, look: () => 1 });
+  cause.cause = cause;
+  const fake = new AggregateError([new Error("One"), "no error"], "Both", { cause });
+  const { result } = await testRun(p, { fakes: { measure: fake, disk: 1, shape: null } });
+  const error = result.tasks["measure"]!.at(-1)!.error!;
+  assert.deepEqual([error.name, error.message], ["AggregateError", "Both"]);
+  assert.deepEqual(error.errors?.map(({ message }) => message), ["One"]);
+  assert.deepEqual([error.cause?.name, error.cause?.fields], ["RangeError", { metres: 7 }]);
 });
 
 test("a fake for a task that is not there is told with the nearest one, and nothing runs", async () => {
