@@ -134,9 +134,11 @@ async function carryOut(route: Route, c: Context, parts: GatewayParts): Promise<
   const query = queryOf(route, request.url);
   requireNamed(token, { params, query });
   const schema = wanted?.schema;
-  const body = schema === undefined
-    ? undefined
-    : await parts.intake.json(request, { schema, maxBytes: wanted?.maxBytes ?? MAX_SMALL_BYTES });
+  const body = schema === undefined ? undefined : await parts.intake.json(request, {
+    schema,
+    maxBytes: wanted?.maxBytes ?? MAX_SMALL_BYTES,
+    boundsNumbers: wanted?.boundsNumbers,
+  });
   return await route.handle({ request, params, query, body });
 }
 

@@ -37,6 +37,8 @@ const MAX_WHY = 300;
 export interface JsonWanted<T> {
   readonly schema: v.GenericSchema<unknown, T>;
   readonly maxBytes: number;
+  /** Whether the schema, or who reads the parts, bounds each number: then none is a problem of the whole. */
+  readonly boundsNumbers?: boolean | undefined;
 }
 
 /** Sees each piece of a body when it has come, unpacked. @throws {Refuse} If it need not go on. */
@@ -129,7 +131,7 @@ export class Intake {
    *
    * @throws {Refuse} As `bytes`; 400 if it is none or too deep, 413 if it has too many values, 422 if it has another shape.
    */
-  async json<T>(request: Request, { schema, maxBytes }: JsonWanted<T>): Promise<T> {
+  async json<T>(request: Request, { schema, maxBytes, boundsNumbers }: JsonWanted<T>): Promise<T> {
     const meter = new JsonMeter(MAX_NODES, MAX_KEYS);
     const bytes = await this.bytes(request, maxBytes, (piece) => {
       const much = meter.take(piece);
@@ -151,7 +153,7 @@ export class Intake {
     });
     let body: unknown;
     try {
-      body = jsonValue(utf8Text(bytes));
+      body = jsonValue(utf8Text(bytes), { numbers: boundsNumbers ? "left" : "told" });
     } catch (cause) {
       throw new Refuse(400, "JSON", {
         message: `The body can't be read: ${messageOf(cause).slice(0, MAX_WHY)}`,

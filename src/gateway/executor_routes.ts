@@ -63,7 +63,8 @@ export function executorRoutes(parts: GatewayParts): Route[] {
       path: "/v1/executors/{executor}/records",
       summary:
         "Takes numbered records of one lane of one run, at least once; the reply acknowledges cumulatively",
-      body: { required: true, schema: RecordBatch, maxBytes: parts.maxBatchBytes },
+      // A record with a number that can't be is set aside alone.
+      body: { required: true, schema: RecordBatch, maxBytes: parts.maxBatchBytes, boundsNumbers: true },
       answers: { 200: { what: "What the gateway has", bodies: { "application/json": BatchReply } } },
       handle: ({ params: { executor }, body }) => records(parts, executor, body),
     }),

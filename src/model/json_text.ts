@@ -26,14 +26,20 @@ export class JsonTextError extends Error {
   override name = "JsonTextError";
 }
 
+/** How to read. */
+export interface JsonOptions {
+  /** `left`: a number that a double can't hold is no problem, for who bounds each number and tells of its own. */
+  readonly numbers?: "told" | "left";
+}
+
 /** Reads JSON. @param name The file, for the place of a problem. */
-export function readJson(source: string, name: string): JsonReading {
+export function readJson(source: string, name: string, { numbers = "told" }: JsonOptions = {}): JsonReading {
   const text = unmarked(source);
-  const sound = readSound(text);
+  const sound = readSound(text, numbers);
   if (sound !== undefined) return { value: sound.value, problems: [] };
   if (!/\S/.test(text)) return broken(name, "The file is empty: write JSON");
   const problems: Problem[] = [];
-  const error = scan(text, problems);
+  const error = scan(text, problems, numbers);
   if (error !== undefined) {
     const message = error.message === TOO_DEEP ? TOO_DEEP : `Not JSON: ${error.message}`;
     return broken(name, `${message} ${position(text, error.at)}`);
@@ -47,8 +53,8 @@ export function unmarked(text: string): string {
 }
 
 /** The value of a JSON text. @throws {JsonTextError} With the first problem, and its place. */
-export function jsonValue(text: string): unknown {
-  const { value, problems: [problem] } = readJson(text, "");
+export function jsonValue(text: string, options: JsonOptions = {}): unknown {
+  const { value, problems: [problem] } = readJson(text, "", options);
   if (problem === undefined) return value;
   throw new JsonTextError(problem.place === "" ? problem.message : `${problem.place}: ${problem.message}`);
 }
@@ -60,9 +66,12 @@ export function soundJson(text: string): unknown {
 }
 
 /** What `JSON.parse` makes of a text, where that says all there is to say of it. It takes a fraction of the time of a scan. */
-function readSound(text: string): { readonly value: unknown } | undefined {
+function readSound(
+  text: string,
+  numbers: JsonOptions["numbers"],
+): { readonly value: unknown } | undefined {
   const { keys, depth, loses } = outlineOf(text);
-  if (depth > MAX_TEXT_DEPTH || loses) return undefined;
+  if (depth > MAX_TEXT_DEPTH || loses && numbers === "told") return undefined;
   try {
     const value: unknown = JSON.parse(text);
     return keysIn(value) === keys ? { value } : undefined;
@@ -116,8 +125,8 @@ const WORDS: Readonly<Record<Expected, string>> = {
 };
 
 /** Walks over the tokens; finds the first error, all duplicate keys, and all numbers that would be changed. */
-function scan(text: string, problems: Problem[]): Fault | undefined {
-  const scanner = new Scanner(text, problems);
+function scan(text: string, problems: Problem[], numbers: JsonOptions["numbers"]): Fault | undefined {
+  const scanner = new Scanner(text, problems, numbers);
   for (let at = 0;;) {
     at = afterSpace(text, at);
     if (at >= text.length) return scanner.expected === "end" ? undefined : fault(text, at, scanner.expected);
@@ -173,10 +182,12 @@ function endOfString(text: string, from: number): number | Fault {
 class Scanner {
   expected: Expected = "v";
   readonly #levels: Level[] = [];
+  readonly #tellsNumbers: boolean;
   readonly #text: string;
   readonly #problems: Problem[];
 
-  constructor(text: string, problems: Problem[]) {
+  constructor(text: string, problems: Problem[], numbers: JsonOptions["numbers"]) {
+    this.#tellsNumbers = numbers === "told";
     this.#text = text;
     this.#problems = problems;
   }
@@ -195,7 +206,7 @@ class Scanner {
   literal(at: number, end: number): boolean {
     if (!this.value()) return false;
     const word = this.#text.slice(at, end);
-    const lost = /\d/.test(word) ? lostIn(word) : undefined;
+    const lost = this.#tellsNumbers && /\d/.test(word) ? lostIn(word) : undefined;
     if (lost !== undefined) {
       this.#tell(
         at,

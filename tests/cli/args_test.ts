@@ -3,7 +3,14 @@ import { readFile } from "node:fs/promises";
 import test from "node:test";
 import { commandLine } from "../../src/cli/line/command_line.ts";
 import { commands } from "../../src/cli/commands/list.ts";
-import { duration, mergeParams, param, positiveNumber, wholeNumber } from "../../src/cli/line/options.ts";
+import {
+  duration,
+  formOfGiven,
+  mergeParams,
+  param,
+  positiveNumber,
+  wholeNumber,
+} from "../../src/cli/line/options.ts";
 import { VERSION } from "../../src/version.ts";
 import { FakeRuntime } from "./fake.ts";
 
@@ -146,6 +153,11 @@ test("a parameter's value is JSON where it is JSON, else a string", () => {
   for (const text of texts) assert.deepEqual(param(`v=${text}`), ["v", text]);
   for (const number of [0, -1.5, 1e21, 0.1, 9007199254740991]) {
     assert.deepEqual(param(`n=${number}`), ["n", number]);
+  }
+  // What `store set` sends as it is; of the last two the end point says what is wrong, and where.
+  for (const text of texts.slice(0, 5)) assert.equal(formOfGiven(text), "text");
+  for (const text of ["1", "-0.5", '"1.10"', "[1.10]", "true", '{"id":12345678901234567890}', "{"]) {
+    assert.equal(formOfGiven(text), "json");
   }
   assert.throws(() => param('ids=[1,{"x":12345678901234567890}]'), /^TypeError: \[1\]\.x: The number 1234/);
   assert.throws(() => param('o={"a":1,"a":2}'), /^TypeError: a: Duplicate/);

@@ -274,7 +274,8 @@ test("gateway: numbers and texts that no executor sends are refused record by re
   ];
   for (const text of texts) {
     const w = world();
-    const record = `{"seq":1,"type":"run.started","run":"r","pipeline":"p","runtime":"t","plan":"h",${text}}`;
+    const others = ['"pipeline":"p"', '"runtime":"t"'].filter((each) => !text.includes(each.split(":")[0]!));
+    const record = `{"seq":1,"type":"run.started","run":"r",${[...others, '"plan":"h"', text].join()}}`;
     const body =
       `{"run":"r","lane":"state","records":[${record},{"seq":2,"type":"run.ended","state":"failed",${text}}]}`;
     const reply = await (await w.ask(RECORDS, { method: "POST", body })).json() as BatchReply;
@@ -283,6 +284,20 @@ test("gateway: numbers and texts that no executor sends are refused record by re
     for (const path of ["/v1/runs", "/v1/runs/r", "/v1/runs/r/result", "/v1/executors"]) {
       assert.equal((await w.ask(path)).status, 200, `${path} after ${text}`);
     }
+  }
+  // What has no record of its own is refused as a whole, with the place.
+  for (
+    const [body, place] of [['{"value":12345678901234567890}', "value"], [
+      '{"value":1,"value":2}',
+      "value",
+    ]] as const
+  ) {
+    const answer = await world().ask("/v1/experiments/e/flags/f", { method: "PUT", body });
+    assert.equal(answer.status, 400);
+    assert.match(
+      (await answer.json() as { error: { message: string } }).error.message,
+      new RegExp(`can't be read: ${place}: .* line 1`),
+    );
   }
   const w = world();
   const lines = [

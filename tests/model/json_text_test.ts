@@ -162,6 +162,16 @@ test("a number that a double holds is taken, however it is written, and in a str
   );
 });
 
+test("numbers are left to who bounds each, where that is asked for, and keys of two are told all the same", () => {
+  const text = '{"a": 1e999, "b": [12345678901234567890]}';
+  assert.deepEqual(readJson(text, "", { numbers: "left" }), {
+    value: { a: Infinity, b: [12345678901234567000] },
+    problems: [],
+  });
+  assert.deepEqual(readJson('{"a": 1e999, "a": 2}', "", { numbers: "left" }).problems.length, 1);
+  assert.throws(() => jsonValue('{"a": 1e999, "a": 2}', { numbers: "left" }), /^JsonTextError: a: Duplicate/);
+});
+
 test("what would be lost is told of a thousand problems a hundred times", () => {
   const { problems } = readJson(`[${Array(1000).fill("1e999").join()}]`, "");
   assert.equal(problems.length, 100);

@@ -39,6 +39,8 @@ export interface Body<T> {
   readonly types?: Readonly<Record<string, Content>>;
   /** Largest one, bytes. Default: the server's own limit. */
   readonly maxBytes?: number;
+  /** Whether who reads its parts bounds each number: then one that a double can't hold is no problem of the whole. */
+  readonly boundsNumbers?: boolean;
 }
 
 /** An answer: what it means, and what it has, by content type. */

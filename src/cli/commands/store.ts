@@ -2,7 +2,6 @@
  * Owns `outrider store`: reads, writes and watches the store of a run on this machine.
  * Must not know how the store works.
  */
-import { readJson } from "../../model/json_text.ts";
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { RouteMap } from "@stricli/core";
 import type { CliContext } from "../line/context.ts";
@@ -10,7 +9,7 @@ import { EXIT } from "../line/context.ts";
 import { type AskOptions, endPointFlags, endPointOf } from "../ask/end_point.ts";
 import type { EndPointFlags } from "../ask/end_point.ts";
 import { EndPointError, type Told } from "../ask/exchange.ts";
-import { duration, given, wholeNumber } from "../line/options.ts";
+import { duration, formOfGiven, wholeNumber } from "../line/options.ts";
 
 interface GetFlags extends EndPointFlags {
   readonly raw?: boolean;
@@ -63,9 +62,8 @@ async function set(
   key: string,
   value: string,
 ): Promise<void> {
-  const isText = text || typeof given(value) === "string" && isNumber(value);
   const query = [
-    `as=${isText ? "text" : "json"}`,
+    `as=${text ? "text" : formOfGiven(value)}`,
     ...(expires === undefined ? [] : [`expires=${expires}ms`]),
   ];
   await write(this, where, {
@@ -74,11 +72,6 @@ async function set(
     body: value,
     headers: conditionOf(ifVersion),
   });
-}
-
-/** Whether a text is a number of JSON, though it may be one that would be changed. */
-function isNumber(text: string): boolean {
-  return typeof readJson(text, "").value === "number";
 }
 
 async function remove(

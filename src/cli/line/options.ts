@@ -58,9 +58,15 @@ export function param(input: string): Param {
 export function given(text: string): unknown {
   const { value, problems: [problem] } = readJson(text, "");
   if (value === undefined) return text;
-  if (typeof value === "number") return `${value}` === text ? value : text;
+  if (formOfGiven(text) === "text") return text;
   if (problem === undefined) return value;
   throw new TypeError(`${problem.place}: ${problem.message}`);
+}
+
+/** The form in which a text of the command line is kept where JSON is: `text` for what looks like a number and is none. */
+export function formOfGiven(text: string): "json" | "text" {
+  const { value } = readJson(text, "");
+  return typeof value === "number" && `${value}` !== text ? "text" : "json";
 }
 
 /** What of a parameter without a sign can be its name: another sign may stand before its value. */
