@@ -23,6 +23,8 @@ export interface LaneItem {
   /** How many such tasks need this one. */
   readonly awaited: number;
   readonly timeoutMs: number | undefined;
+  /** How long nothing may be heard of it, milliseconds. Default: for ever. */
+  readonly idleMs?: number | undefined;
   readonly payload: string;
 }
 
@@ -65,6 +67,10 @@ export function stampsOf(
 
 /** Why an attempt is stopped that has reached its timeout. */
 export function tooLong({ timeoutMs = 0 }: LaneItem): string {
-  const limit = timeoutMs >= 1_000 ? `${timeoutMs / 1_000} s` : `${timeoutMs} ms`;
-  return `it ran longer than its timeout of ${limit}`;
+  return `it ran longer than its timeout of ${limitInWords(timeoutMs)}`;
+}
+
+/** A limit of time, for people. */
+export function limitInWords(ms: number): string {
+  return ms >= 1_000 ? `${ms / 1_000} s` : `${ms} ms`;
 }

@@ -321,6 +321,7 @@ export class Lane {
       if (this.#outbox.hears()) turnsOf(this.#options.clock).take(this.#bell);
       else this.#refuse("it has rung a bell that its program did not ring");
     } else {
+      this.#workTime.heard(this.#offers.current);
       const wrong = this.#gate.hear(message);
       if (wrong !== undefined) this.#refuse(wrong);
     }
@@ -403,6 +404,7 @@ export class Lane {
     if (text === undefined || !this.#known(seq) || !(y >= 0 && level < LEVELS && stream < STREAMS)) {
       return "it has printed a line of a kind that there is not";
     }
+    this.#workTime.heard(seq);
     const author = seq < NO_NUMBER ? this.#options.board.author(seq) : this.#offers.author(seq);
     const { task, iteration, attempt } = author ?? NOBODY;
     const at = this.#clock.stamp(x);
@@ -419,6 +421,7 @@ export class Lane {
     if (item === undefined || !(fraction >= 0 && fraction <= 1)) {
       return "it has told progress of an attempt that it does not run, or of no number from 0 to 1";
     }
+    this.#workTime.heard(seq);
     const progress = text === undefined ? { fraction } : { fraction, text: text.slice(0, 1_000) };
     this.#options.listener.progressed(this, item, progress);
     return undefined;

@@ -7,6 +7,7 @@
 import type { Clock } from "../base/clock.ts";
 import { type Running, tooLong } from "./attempt.ts";
 import type { AbortOutcome } from "./protocol.ts";
+import { Quiet, tooQuiet } from "./quiet.ts";
 
 /** How long a thread may leave an abort unanswered before it counts as stuck in synchronous code, in milliseconds. */
 const DEAF_MS = 400;
@@ -44,6 +45,7 @@ export class WorkTime {
   /** The number of the one that was seen to run last. */
   #watched: number | undefined;
   #cancelDeadline: () => void = () => {};
+  #quiet: Quiet | undefined;
   /** The one that was asked to stop. */
   #abort: { readonly seq: number; readonly how: Aborted } | undefined;
   /** Cancels the timer that ends the thread. */
@@ -67,11 +69,18 @@ export class WorkTime {
   watch(): void {
     const running = this.#port.running();
     if (running?.seq === this.#watched) return;
-    this.#cancelDeadline();
+    this.#unlimit();
     this.#watched = running?.seq;
     if (running === undefined) return;
     this.#port.began(running);
-    if (running.item.timeoutMs !== undefined) this.#limit(running, running.item.timeoutMs);
+    const { timeoutMs, idleMs } = running.item;
+    if (timeoutMs !== undefined) this.#limit(running, timeoutMs);
+    if (idleMs !== undefined) this.#listen(running, idleMs);
+  }
+
+  /** Something was heard of the one with this number: output, progress or a call. */
+  heard(seq: number | undefined): void {
+    if (seq === this.#watched) this.#quiet?.heard();
   }
 
   /** Stops the one that runs. Does nothing if none does, or it was asked before. */
@@ -81,7 +90,7 @@ export class WorkTime {
     if (running === undefined || this.#abort?.seq === running.seq) return;
     const { seq } = running;
     if (!this.#port.abort(seq, outcome)) return;
-    this.#cancelDeadline();
+    this.#unlimit();
     this.#cancelKill = clock.after(Math.min(DEAF_MS, killGraceMs), () => this.#kill(seq));
     this.#abort = { seq, how: { outcome, because } };
   }
@@ -100,17 +109,36 @@ export class WorkTime {
 
   /** The thread is gone. */
   close(): void {
-    this.#cancelDeadline();
+    this.#unlimit();
     this.#cancelKill();
+  }
+
+  #unlimit(): void {
+    this.#cancelDeadline();
+    this.#quiet?.close();
+    this.#quiet = undefined;
   }
 
   #limit({ seq, since, item }: RunningOffer, timeoutMs: number): void {
     const { clock } = this.#port;
     this.#cancelDeadline = clock.after(since + timeoutMs - clock.monotonic(), () => {
       this.#port.read();
-      if (this.#port.running()?.seq === seq) this.abort("timed_out", tooLong(item));
-      this.#port.told();
+      this.#timeOut(seq, tooLong(item));
     });
+  }
+
+  #listen({ seq, item }: RunningOffer, ms: number): void {
+    this.#quiet = new Quiet({
+      clock: this.#port.clock,
+      ms,
+      read: () => this.#port.read(),
+      act: () => this.#timeOut(seq, tooQuiet(item)),
+    });
+  }
+
+  #timeOut(seq: number, because: string): void {
+    if (this.#port.running()?.seq === seq) this.abort("timed_out", because);
+    this.#port.told();
   }
 
   #kill(seq: number): void {

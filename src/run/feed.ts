@@ -64,9 +64,22 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
   const asItem = (lane: number, dispatch: Dispatch): LaneItem => {
     parts.dispatched(lane, dispatch);
     const { task, iteration, attempt, urgent, fatal, behind, few, awaited } = dispatch;
-    const { rank, timeoutMs } = plan.tasks[task]!;
+    const { rank, timeoutMs, idleMs } = plan.tasks[task]!;
     const payload = payloadOf(parts, task, workOf(task));
-    return { task, iteration, attempt, urgent, fatal, rank, behind, few, awaited, timeoutMs, payload };
+    return {
+      task,
+      iteration,
+      attempt,
+      urgent,
+      fatal,
+      rank,
+      behind,
+      few,
+      awaited,
+      timeoutMs,
+      idleMs,
+      payload,
+    };
   };
   const workOf = (index: number) => {
     const { run } = plan.tasks[index]!;

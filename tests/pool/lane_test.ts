@@ -160,6 +160,38 @@ test("lane: an attempt is told to have begun when it was claimed, and has its de
   rig.gone();
 });
 
+test("lane: an attempt of which nothing is heard for its idle limit is stopped, and what is heard puts that off", () => {
+  const rig = new Rig();
+  rig.offer(2, { idleMs: 300 });
+  const seq = rig.claim();
+  rig.clock.advance(299);
+  // Only at its limit is it read what lies unread.
+  rig.tell(RecordKind.log, { a: seq, y: 1, text: "a line" });
+  rig.clock.advance(1);
+  assert.deepEqual([rig.aborts, rig.lines], [[], ["0 1 a line"]]);
+  rig.clock.advance(299);
+  rig.tell(RecordKind.progress, { a: seq, x: 0.5 });
+  rig.lane.drain();
+  rig.clock.advance(299);
+  assert.deepEqual(rig.aborts, []);
+  rig.clock.advance(1);
+  assert.deepEqual(rig.aborts, [{ do: "abort", seq, outcome: "timed_out" }]);
+  rig.tell(RecordKind.alive, { a: seq });
+  rig.ends(seq, TIMED_OUT);
+  assert.equal(
+    rig.settled[0]!.because,
+    "nothing was heard of it, no output, progress or call, for its idle limit of 300 ms",
+  );
+  const other = new Rig();
+  other.offer(1, { idleMs: 300, timeoutMs: 400 });
+  other.claim();
+  other.clock.advance(200);
+  other.ends(0, SUCCEEDED);
+  assert.equal(other.clock.timers, 0, "one that ends in time leaves no timer");
+  rig.gone();
+  other.gone();
+});
+
 test("lane: an attempt that ends in time leaves no timer, and its stamps are those of its worker", () => {
   const rig = new Rig();
   rig.offer(2, { timeoutMs: 1_500 });

@@ -410,6 +410,30 @@ test("process: it is ended if it does not read what it is answered, but may leav
   assert.deepEqual(other.group.signals, []);
 });
 
+test("process: an attempt is stopped when nothing was heard of it for its idle limit", async () => {
+  const { clock, group, only } = await running({ idleMs: 300 });
+  const hears: (() => void)[] = [
+    () => group.says("progress", { fraction: 0.5 }),
+    () => group.says("log", { level: "info", stream: "log", text: "x" }),
+    () => group.prints("stdout", "x\n"),
+    () => group.says("call", { id: 1, call: "store.get", with: { key: "k" } }),
+  ];
+  for (const hear of hears) {
+    clock.advance(299);
+    hear();
+  }
+  clock.advance(299);
+  assert.deepEqual(group.signals, []);
+  clock.advance(1);
+  assert.deepEqual(group.signals, ["SIGTERM"]);
+  clock.advance(GRACE_MS);
+  await settle();
+  const { outcome, because } = only();
+  assert.equal(outcome, "timed_out");
+  assert.match(because!, /^nothing was heard of it, .* for its idle limit of 300 ms$/);
+  assert.equal(clock.timers, 0);
+});
+
 test("process: an attempt is stopped at its timeout: a signal, then time, then the end", async () => {
   const { clock, group, heard, only } = await running({ timeoutMs: 300 });
   clock.advance(299);

@@ -223,6 +223,23 @@ test("program: at its timeout it is told to end, and killed when its grace is ov
   assert.deepEqual(rig.printed, []);
 });
 
+test("program: it is told to end when it has printed nothing for its idle limit", async () => {
+  const rig = await started({ item: { idleMs: 300 } });
+  await passes(rig, 299);
+  rig.group.prints("stderr", "no end");
+  await passes(rig, 299);
+  rig.group.prints("stdout", "\n");
+  await passes(rig, 299);
+  assert.deepEqual(rig.group.signals, []);
+  await passes(rig, 1);
+  assert.deepEqual(rig.group.signals, ["SIGTERM"]);
+  await passes(rig, GRACE_MS);
+  assert.deepEqual(rig.only(), {
+    outcome: "timed_out",
+    because: "nothing was heard of it, no output, progress or call, for its idle limit of 300 ms",
+  });
+});
+
 test("program: one that is stopped comes to what it was stopped for, unless it ends with 0 after a cancel", async () => {
   for (
     const [by, code, outcome] of [

@@ -1,11 +1,11 @@
-/** Retries that depend on how an attempt failed: real workers and programs, and the journal of their run. */
+/** Retries that depend on how an attempt failed, and attempts that fall silent: real workers and programs. */
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { ManifestTask } from "../../src/pipeline/document/manifest.ts";
 import { compile } from "../../src/pipeline/plan/compile.ts";
 import { historyOf } from "../../src/run/resume/replay.ts";
 import { replay } from "../../src/schedule/replay.ts";
-import { manifest, see } from "./rig.ts";
+import { manifest, only, see } from "./rig.ts";
 
 const AGAIN = { attempts: 3, delay: 0 } as const;
 
@@ -47,4 +47,20 @@ test("a failure is tried again by its outcome, error, code or exit code, and aft
   const { schedule, commands } = replay(plan, historyOf(past, plan, new Set()));
   assert.ok(schedule.ended);
   assert.deepEqual(commands, [{ type: "end", state: "failed" }]);
+});
+
+test("an attempt that falls silent has timed out, on a thread, in a process and as a program", async () => {
+  const idle = "300ms";
+  const { tasks, ...rest } = manifest("quiet", {
+    fallsSilent: { idle },
+    blocks: { idle },
+    apart: { export: "fallsSilent", idle, isolation: "process" },
+  }, { onFailure: "continue" });
+  const program: ManifestTask = { run: { command: ["sleep", "600"] }, idle };
+  const { result } = await see({ ...rest, tasks: { ...tasks, program } });
+  for (const name of ["fallsSilent", "blocks", "apart", "program"]) {
+    const { outcome, because } = only(result, name);
+    assert.equal(outcome, "timed_out", name);
+    assert.match(because!, /idle limit of 300 ms$/);
+  }
 });

@@ -12,7 +12,7 @@ import { type TaskList, tasksOf } from "./task_list.ts";
 import { KINDS } from "../kinds/list.ts";
 import { type Problem, show } from "../../model/problem.ts";
 
-const DURATION_KEYS: ReadonlySet<Key> = new Set(["timeout", "delay", "maxDelay", "estimate"]);
+const DURATION_KEYS: ReadonlySet<Key> = new Set(["timeout", "idle", "delay", "maxDelay", "estimate"]);
 
 /** A manifest that has passed the check, or what is wrong with it. */
 export interface Checked {

@@ -176,6 +176,8 @@ export interface ManifestTaskOptions {
   readonly retry?: ManifestRetry | undefined;
   /** Limit for one attempt. Default: none. */
   readonly timeout?: Duration | undefined;
+  /** How long an attempt may give no output, progress or call; then it has `timed_out`. Default: for ever. */
+  readonly idle?: Duration | undefined;
   /** Its failure does not make the run fail. Default false. */
   readonly allowFailure?: boolean | undefined;
   /** Wants a worker that has run nothing before. Default false. */

@@ -123,6 +123,7 @@ export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
   ),
   retry: maybe(retry as Schema<ManifestRetry>, "When a failed attempt is tried again."),
   timeout: maybe(limit, "Limit for one attempt, such as 30s. Default: none."),
+  idle: maybe(limit, "How long an attempt may give no output, progress or call. Default: for ever."),
   allowFailure: maybe(flag, "The task's failure does not make the run fail. Default false."),
   fresh: maybe(flag, "The task wants a worker that has run nothing before. Default false."),
   isolation: maybe(

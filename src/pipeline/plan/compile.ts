@@ -142,6 +142,7 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
       join: task.join ?? "all",
       retry: retryOf(task.retry),
       timeoutMs: task.timeout === undefined ? undefined : parseDuration(task.timeout),
+      ...(task.idle !== undefined && { idleMs: parseDuration(task.idle) }),
       allowFailure: task.allowFailure ?? false,
       fresh: task.fresh ?? false,
       onLost: task.onLost ?? "rerun",

@@ -43,6 +43,8 @@ export interface PlanTask {
   readonly retry: PlanRetry;
   /** Limit for one attempt, in milliseconds. */
   readonly timeoutMs: number | undefined;
+  /** How long nothing may be heard of an attempt, in milliseconds. */
+  readonly idleMs?: number;
   readonly allowFailure: boolean;
   /** Wants a worker that has run nothing before. */
   readonly fresh: boolean;

@@ -14,6 +14,7 @@ import { makeFiles, type ProgramFiles, type ProgramRuntime, readOutput } from ".
 import { LineCutter } from "./program_lines.ts";
 import type { AttemptOptions, OwnAttempt } from "./runner.ts";
 import { type LaneEnd, type LaneItem, stampsOf, tooLong } from "../attempt.ts";
+import { Quiet, tooQuiet } from "../quiet.ts";
 import type { AbortOutcome } from "../protocol.ts";
 
 /** What a program is run with. */
@@ -54,8 +55,8 @@ export class Program implements OwnAttempt {
   readonly #aborted: PromiseWithResolvers<void> = Promise.withResolvers();
   #group: ProcessGroup | undefined;
   #abort: { readonly outcome: AbortOutcome; readonly because: string } | undefined;
-  /** Cancels the timer that kills it. */
-  #cancelKill: (() => void) | undefined;
+  /** `kill` cancels the timer that kills it. */
+  readonly #waits: { kill?: () => void; quiet?: Quiet } = {};
   #lastError = "";
 
   constructor(options: ProgramOptions) {
@@ -110,6 +111,7 @@ export class Program implements OwnAttempt {
     const { clock } = this.#options;
     const began = clock.monotonic();
     let unlimit = this.#limit(timeoutMs);
+    this.#listen();
     try {
       const group = this.#group = await this.#withRoom(() => this.#started(files));
       if (this.#abort !== undefined) this.#stop();
@@ -131,7 +133,19 @@ export class Program implements OwnAttempt {
       return this.#abort ?? Promise.reject(error);
     } finally {
       unlimit();
+      this.#waits.quiet?.close();
     }
+  }
+
+  /** Ends the attempt when nothing was heard of it for too long. */
+  #listen(): void {
+    const { idleMs } = this.item;
+    if (idleMs === undefined) return;
+    this.#waits.quiet = new Quiet({
+      clock: this.#options.clock,
+      ms: idleMs,
+      act: () => this.abort("timed_out", tooQuiet(this.item)),
+    });
   }
 
   /** Ends the attempt when its time is over; the returned function takes that back. */
@@ -169,14 +183,17 @@ export class Program implements OwnAttempt {
       },
       stdin,
       mark,
-      onOutput: (stream, bytes) => this.#cutters[stream].push(bytes),
+      onOutput: (stream, bytes) => {
+        this.#waits.quiet?.heard();
+        this.#cutters[stream].push(bytes);
+      },
     });
   }
 
   #stop(): void {
     this.#group?.signal("SIGTERM");
     const { clock, killGraceMs } = this.#options;
-    this.#cancelKill ??= clock.after(killGraceMs, () => this.#group?.signal("SIGKILL"));
+    this.#waits.kill ??= clock.after(killGraceMs, () => this.#group?.signal("SIGKILL"));
   }
 
   /** Waits until nothing of the group is left, and sees to it. */
@@ -197,7 +214,7 @@ export class Program implements OwnAttempt {
       }
       await sleep(clock, ms);
     }
-    this.#cancelKill?.();
+    this.#waits.kill?.();
   }
 
   async #outcome(

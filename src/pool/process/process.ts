@@ -6,6 +6,7 @@
  */
 import { LEVELS } from "../../model/record.ts";
 import { type LaneEnd, type LaneItem, type LaneOutcome, stampsOf, tooLong } from "../attempt.ts";
+import { tooQuiet } from "../quiet.ts";
 import { LineCutter } from "../kinds/program_lines.ts";
 import type { Given } from "../lane.ts";
 import type { AbortOutcome } from "../protocol.ts";
@@ -130,6 +131,7 @@ export class TaskProcess {
     this.#spent = last;
     const { timeoutMs, iteration, attempt: number, payload } = item;
     if (timeoutMs !== undefined) attempt.after(timeoutMs, () => this.abort("timed_out", tooLong(item)));
+    attempt.listen(() => this.abort("timed_out", tooQuiet(item)));
     if (this.#begun !== undefined) this.#begun = attempt.after(BEGIN_MS, () => this.#hold());
     this.#send(
       `{"t":"run","seq":${attempt.seq},"iteration":${iteration},"attempt":${number},"work":${work},"given":${payload}}`,
@@ -159,6 +161,7 @@ export class TaskProcess {
 
   /** What is printed when nothing runs is the last attempt's. */
   #printed(stream: OutputName, text: string): void {
+    this.#attempt?.heard();
     this.#attempt?.notice(stream, text);
     const of = this.#attempt ?? this.#last;
     if (of !== undefined) this.#tell(of.item, stream, text);
@@ -179,6 +182,7 @@ export class TaskProcess {
   #obey(said: Said): string | undefined {
     if (said.t === "ready") return this.#getReady(said);
     const attempt = this.#attempt?.seq === said.seq ? this.#attempt : undefined;
+    attempt?.heard();
     switch (said.t) {
       case "log":
         return this.#log(said);

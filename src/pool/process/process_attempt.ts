@@ -7,6 +7,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { ChildEnd } from "../../runtime/port.ts";
 import type { LaneEnd, LaneItem } from "../attempt.ts";
 import { LineCutter } from "../kinds/program_lines.ts";
+import { Quiet } from "../quiet.ts";
 import type { Aborted } from "../work_time.ts";
 import { howEnded } from "./life.ts";
 import type { Done, OutputName } from "./said.ts";
@@ -53,10 +54,9 @@ export class ProcessAttempt {
   /** What it has told as printed, in pieces. */
   readonly #pieces: Readonly<Record<OutputName, LineCutter>>;
   readonly #cancels: (() => void)[] = [];
-  /** Why it has had no more memory, if so. */
-  #exhausted: string | undefined;
-  /** Whether its process has said that it has no more. */
-  #said = false;
+  #quiet: Quiet | undefined;
+  /** Why it has had no more memory, if so, and whether its process has said that it has no more. */
+  readonly #memory: { because?: string; said?: true } = {};
 
   constructor(options: ProcessAttemptOptions) {
     this.#options = options;
@@ -84,6 +84,19 @@ export class ProcessAttempt {
     return cancel;
   }
 
+  /** Acts when nothing was heard of it for as long as its idle limit, if it has one. */
+  listen(act: () => void): void {
+    const { clock, item: { idleMs } } = this.#options;
+    if (idleMs === undefined) return;
+    const quiet = this.#quiet = new Quiet({ clock, ms: idleMs, act });
+    this.#cancels.push(() => quiet.close());
+  }
+
+  /** Something was heard of it. */
+  heard(): void {
+    this.#quiet?.heard();
+  }
+
   /** It has told a piece of what it prints. */
   print(stream: OutputName, text: string): void {
     this.#pieces[stream].pushText(text);
@@ -96,12 +109,12 @@ export class ProcessAttempt {
 
   /** Its process has printed a line. */
   notice(stream: OutputName, text: string): void {
-    if (stream === "stderr" && EXHAUSTED.test(text)) this.#said = true;
+    if (stream === "stderr" && EXHAUSTED.test(text)) this.#memory.said = true;
   }
 
   /** Its process has more memory than it may have. */
   exhaust(because: string): void {
-    this.#exhausted ??= because;
+    this.#memory.because ??= because;
   }
 
   /** Takes a mark; returns whether there was none yet on this output. */
@@ -151,11 +164,11 @@ export class ProcessAttempt {
       };
     }
     if (this.ending !== undefined) return this.ending;
-    if (this.#exhausted !== undefined) {
-      return { outcome: "crashed", reason: "memory", because: this.#exhausted };
+    if (this.#memory.because !== undefined) {
+      return { outcome: "crashed", reason: "memory", because: this.#memory.because };
     }
     if (this.abort !== undefined) return this.abort;
-    if (this.#said && ITS_OWN.includes(end.signal ?? end.code)) {
+    if (this.#memory.said && ITS_OWN.includes(end.signal ?? end.code)) {
       return { outcome: "crashed", reason: "memory", because: NO_MEMORY };
     }
     const because = `its process ended ${howEnded(end)}`;
