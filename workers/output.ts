@@ -5,6 +5,7 @@
  * lies until then where it can be read when the thread is gone.
  */
 import { MAX_LINE } from "../src/base/limits.ts";
+import { Overwritten } from "../src/base/overwritten.ts";
 import { charCodeAt, hasOwn, indexOf, lastIndexOf, slice } from "../src/base/primordials.ts";
 import { LEVELS, STREAMS } from "../src/model/record.ts";
 import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
@@ -56,8 +57,12 @@ export class Printer {
   /** Unfinished lines of the one attempt that runs, by number of the stream. */
   readonly #rests: string[] = ["", "", ""];
 
+  readonly #overwritten: readonly Overwritten[];
+
   constructor(parts: PrinterParts) {
     this.#parts = parts;
+    const { now } = parts;
+    this.#overwritten = [new Overwritten(now), new Overwritten(now), new Overwritten(now)];
   }
 
   /** Writes each line of the text as a record. */
@@ -84,6 +89,7 @@ export class Printer {
     if (end > 0) this.#finish(author, number, slice(text, 0, end));
     const rest = slice(text, end);
     if (rest === "") return;
+    if (this.#overwritten[number]!.concerns(rest)) return this.#writtenOver(author, number, rest);
     if (this.#rests[number]!.length + rest.length > MAX_LINE) return this.#finish(author, number, rest);
     this.#rests[number] += rest;
     this.#parts.unfinished.add(number, author.seq, rest);
@@ -96,12 +102,39 @@ export class Printer {
     }
   }
 
+  /** More of a line that is written over, such as a progress bar. */
+  #writtenOver(author: Author, number: number, text: string): void {
+    const { kept, told } = this.#overwritten[number]!.goesOn(this.#rests[number]! + text);
+    this.#parts.unfinished.clear(number);
+    this.#rests[number] = "";
+    if (told !== undefined) this.lines(author, { stream: STREAMS[number]!, level: "info", text: told });
+    if (kept.length > MAX_LINE) return;
+    this.#rests[number] = kept;
+    this.#parts.unfinished.add(number, author.seq, kept);
+  }
+
   #finish(author: Author, number: number, text: string): void {
     const rest = author.ended ? "" : this.#rests[number]!;
-    this.lines(author, { stream: STREAMS[number]!, level: "info", text: withoutEnd(rest + text) });
+    const told = this.#told(number, withoutEnd(rest + text));
+    if (told !== undefined) this.lines(author, { stream: STREAMS[number]!, level: "info", text: told });
     if (rest === "") return;
     this.#rests[number] = "";
     this.#parts.unfinished.clear(number);
+  }
+
+  /** What of finished lines is told; nothing if all of it was. */
+  #told(number: number, lines: string): string | undefined {
+    const overwritten = this.#overwritten[number]!;
+    if (!overwritten.concerns(lines)) return lines;
+    let told: string | undefined;
+    for (let from = 0; from <= lines.length;) {
+      const end = indexOf(lines, "\n", from);
+      const to = end < 0 ? lines.length : end;
+      const line = overwritten.ends(slice(lines, from, to));
+      if (line !== undefined) told = told === undefined ? line : `${told}\n${line}`;
+      from = to + 1;
+    }
+    return told;
   }
 
   #line(author: Author, { stream, level, text }: Printed): void {

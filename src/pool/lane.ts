@@ -21,6 +21,7 @@ import { type Fields, LATER, OutboxReader, RecordKind } from "./ring/outbox.ts";
 import type { Seat } from "./seat.ts";
 import { outcomeOf } from "./told.ts";
 import { turnsOf } from "./turns.ts";
+import { shownOf } from "../base/overwritten.ts";
 import { Unfinished } from "./unfinished.ts";
 import { WorkerClock } from "./worker_clock.ts";
 
@@ -471,7 +472,15 @@ export class Lane {
     for (let stream = 0; stream < STREAMS; stream++) {
       const text = unfinished.read(stream, seq);
       if (text === undefined) continue;
-      listener.printed(this, { task, iteration, attempt, at: clock.now(), level: INFO, stream, text });
+      listener.printed(this, {
+        task,
+        iteration,
+        attempt,
+        at: clock.now(),
+        level: INFO,
+        stream,
+        text: shownOf(text),
+      });
     }
   }
 }

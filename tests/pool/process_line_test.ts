@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { frameOf, FrameReader, MAX_FRAME_BYTES } from "../../src/pool/process/frames.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { MarkCutter } from "../../src/pool/process/marks.ts";
 import { readSaid } from "../../src/pool/process/said.ts";
 import { answerTo } from "../../src/pool/process/calls.ts";
@@ -47,7 +48,7 @@ test("marks: are found between lines, however they are cut, and nothing else is 
     const cutter = new MarkCutter({
       line: (line) => heard.push(`line ${line}`),
       mark: (digits) => heard.push(`mark ${digits}`),
-    });
+    }, systemClock);
     inPieces(bytes(text), size, (piece) => cutter.push(piece));
     cutter.end();
     assert.deepEqual(heard, [

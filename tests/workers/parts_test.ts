@@ -79,7 +79,7 @@ test("printer: pieces are lines when their end comes, and lie unfinished until t
   assert.deepEqual(printed(), []);
   assert.deepEqual([unfinished.read(1, 3), unfinished.read(2, 3)], ["hell", "else"]);
   write("o\r\nwor\nl");
-  assert.deepEqual(printed(), ["3 1 1 hello\r", "3 1 1 wor"]);
+  assert.deepEqual(printed(), ["3 1 1 hello", "3 1 1 wor"]);
   assert.deepEqual([unfinished.read(1, 3), unfinished.read(2, 3)], ["l", "else"]);
   write("d\r\n");
   assert.deepEqual(printed(), ["3 1 1 ld"]);

@@ -64,8 +64,8 @@ export class Program implements OwnAttempt {
     this.since = options.clock.monotonic();
     this.#payload = JSON.parse(options.item.payload) as Payload;
     this.#cutters = {
-      stdout: new LineCutter((text) => this.#print("stdout", text)),
-      stderr: new LineCutter((text) => this.#print("stderr", text)),
+      stdout: new LineCutter((text) => this.#print("stdout", text), options.clock),
+      stderr: new LineCutter((text) => this.#print("stderr", text), options.clock),
     };
     void this.#carryOut();
   }

@@ -115,7 +115,7 @@ function toolOf(
     tell(line, due);
   };
   return (command, limitMs) => {
-    const cutter = new LineCutter((line) => hear(line.trim()));
+    const cutter = new LineCutter((line) => hear(line.trim()), port.clock);
     const cwd = folderOf(requirements);
     return runTool(port, { command, env, cwd, limitMs, hear: (bytes) => cutter.push(bytes) });
   };

@@ -214,7 +214,7 @@ export class ProcessLife {
         this.#listener.printed(stream, text);
       },
       mark: (digits) => this.refuse(this.#listener.marked(stream, digits)),
-    });
+    }, this.#options.clock);
   }
 
   /** Ends it when it has more memory than it may have. */

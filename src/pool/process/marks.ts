@@ -4,6 +4,7 @@
  * Invariant: nothing is lost or doubled but marks and line ends, also where a mark comes in pieces; what was printed before a
  * mark is told before it.
  */
+import type { Clock } from "../../base/clock.ts";
 import { LineCutter } from "../kinds/program_lines.ts";
 
 /** How a mark begins: what no text has by chance. It goes on with `MARK_DIGITS` digits and a line end. */
@@ -22,13 +23,15 @@ export interface MarkListener {
 /** Cuts one output. */
 export class MarkCutter {
   readonly #listener: MarkListener;
+  readonly #clock: Pick<Clock, "monotonic">;
   #lines: LineCutter;
   /** What may be the start of a mark. */
   #held: Uint8Array = new Uint8Array(0);
 
-  constructor(listener: MarkListener) {
+  constructor(listener: MarkListener, clock: Pick<Clock, "monotonic">) {
     this.#listener = listener;
-    this.#lines = new LineCutter((text) => listener.line(text));
+    this.#clock = clock;
+    this.#lines = new LineCutter((text) => listener.line(text), clock);
   }
 
   push(bytes: Uint8Array): void {
@@ -75,7 +78,7 @@ export class MarkCutter {
   /** A line without an end ends with its attempt. */
   #endLine(): void {
     this.#lines.end();
-    this.#lines = new LineCutter((text) => this.#listener.line(text));
+    this.#lines = new LineCutter((text) => this.#listener.line(text), this.#clock);
   }
 }
 

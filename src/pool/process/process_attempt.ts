@@ -61,7 +61,8 @@ export class ProcessAttempt {
   constructor(options: ProcessAttemptOptions) {
     this.#options = options;
     this.since = options.clock.monotonic();
-    const piece = (stream: OutputName) => new LineCutter((text) => options.printed(stream, text));
+    const piece = (stream: OutputName) =>
+      new LineCutter((text) => options.printed(stream, text), options.clock);
     this.#pieces = { stdout: piece("stdout"), stderr: piece("stderr") };
   }
 
