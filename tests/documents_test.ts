@@ -1,8 +1,8 @@
 /** What the documents list is all that there is, and what they show runs as it stands there. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, posix } from "node:path";
 import process from "node:process";
 import test from "node:test";
 import { ROOT, withFiles } from "./rig.ts";
@@ -42,6 +42,31 @@ test("docs/pipelines.md has all of ctx, and all options of run()", () => {
     assert.ok(members.length > 5, `${name} was not found`);
     assert.deepEqual(members.filter((member) => !new RegExp(`\`${member}[\`(]`).test(table)), [], heading);
   }
+});
+
+/** What GitHub and its like make of a heading. */
+function anchorOf(heading: string): string {
+  return heading.replaceAll(/[`*]|\]\([^)]*\)/g, "").toLowerCase().replaceAll(/[^\p{L}\p{N}_ -]/gu, "")
+    .replaceAll(" ", "-");
+}
+
+test("the links in the documents lead to headings that are there", () => {
+  const inDocs = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
+  const pages = ["README.md", ...inDocs.map((name) => `docs/${name}`)];
+  const anchors = new Map(pages.map((page) => {
+    const text = read(page).replaceAll(/^```[\s\S]*?^```/gm, "");
+    return [page, new Set([...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading!)))];
+  }));
+  const broken = pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)/g)]
+      .filter(([, file, anchor]) => {
+        const to = file === "" ? page : posix.join(posix.dirname(page), file!);
+        return anchors.has(to) && !anchors.get(to)!.has(anchor!);
+      })
+      .map(([link]) => `${page}: ${link}`)
+  );
+  assert.deepEqual(broken, []);
+  assert.ok([...anchors.values()].every(({ size }) => size > 0));
 });
 
 testWith(
