@@ -98,12 +98,20 @@ type Shown = TaskStanding["standing"];
 class Look {
   readonly #plan: Plan;
   readonly #schedule: Scheduler;
-  readonly #running: ReadonlySet<string>;
+  /** Tasks whose attempt has begun: those that run, and what they need, though its end may not have been heard of yet. */
+  readonly #begun: Set<number> = new Set();
 
   constructor(plan: Plan, schedule: Scheduler, running: readonly RunningAttempt[]) {
     this.#plan = plan;
     this.#schedule = schedule;
-    this.#running = new Set(running.map(({ task }) => task));
+    const names = new Set(running.map(({ task }) => task));
+    const left = names.size === 0 ? [] : plan.tasks.filter(({ name }) => names.has(name));
+    for (let task = left.pop(); task !== undefined; task = left.pop()) {
+      if (this.#begun.has(task.index)) continue;
+      this.#begun.add(task.index);
+      if (plan.edges !== undefined) continue;
+      for (const need of task.needs) if (this.#isOut(need.task)) left.push(plan.tasks[need.task]!);
+    }
   }
 
   at(task: PlanTask): Shown {
@@ -117,15 +125,14 @@ class Look {
       case Standing.waiting:
         return "waiting";
       default:
-        // Its needs may have ended without our having heard of it yet.
-        if (this.#running.has(task.name)) return "dispatched";
+        if (this.#begun.has(task.index)) return "dispatched";
         return this.#isMet(task) ? "ready" : "waiting";
     }
   }
 
   /** Whether it was handed out and has not begun. */
-  isAhead({ index, name }: PlanTask): boolean {
-    return this.#schedule.standing(index) === Standing.dispatched && !this.#running.has(name);
+  isAhead({ index }: PlanTask): boolean {
+    return this.#isOut(index) && !this.#begun.has(index);
   }
 
   /** The needs that have not settled: those in a loop have when no other round of it can follow. */
@@ -140,6 +147,10 @@ class Look {
   /** Where edges decide nothing is handed out before its time, nor are its needs what it waits for. */
   #isMet({ needs }: PlanTask): boolean {
     return this.#plan.edges !== undefined || needs.every(({ task }) => this.#isSettled(task));
+  }
+
+  #isOut(task: number): boolean {
+    return this.#schedule.standing(task) === Standing.dispatched;
   }
 
   #isSettled(task: number): boolean {

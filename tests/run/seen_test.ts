@@ -124,6 +124,18 @@ test("snapshot: those that come next are the ready ones, then those that wait, b
   assert.deepEqual(next(9), ["slow", "quick", "last"]);
 });
 
+test("snapshot: what comes next is in the order of its rank, not in that of the pipeline", () => {
+  const rig = new WorkRig({
+    quick: { estimate: "1s", fresh: true },
+    slow: { estimate: "9s", fresh: true },
+    after: { needs: ["quick"], estimate: "1s", fresh: true },
+    late: { needs: ["quick"], estimate: "9s", fresh: true },
+  });
+  const ranked = [...rig.plan.tasks].sort((a, b) => a.rank - b.rank).map(({ name }) => name);
+  const ready = ranked.filter((name) => name === "quick" || name === "slow");
+  assert.deepEqual(snapshotOf(picture(rig), 9).next, [...ready, "late", "after"]);
+});
+
 test("snapshot: of a run that is still loaded everything is nothing", () => {
   const rig = new WorkRig({ a: {} });
   const loading = {
@@ -189,7 +201,11 @@ test("standings: what was handed out ahead of its needs waits for them, and is a
   assert.deepEqual(stands(running(rig, "a")), ["a dispatched 1", "b waiting 0 a", "c waiting 0 a b"]);
   assert.deepEqual(snapshotOf(running(rig, "a"), 9).next, ["b", "c"]);
   // Its worker has gone on, and the outcome is still to be read.
-  assert.deepEqual(stands(running(rig, "b"))[1], "b dispatched 1");
+  assert.deepEqual(stands(running(rig, "b")), ["a dispatched 1", "b dispatched 1", "c waiting 0 a b"]);
+  assert.deepEqual(stands(running(rig, "c")).map((each) => each.slice(0, 12)), [
+    ...["a dispatched", "b dispatched", "c dispatched"],
+  ]);
+  assert.deepEqual(snapshotOf(running(rig, "b"), 9).next, ["c"]);
   rig.settles("a");
   assert.deepEqual(stands(running(rig, "b")), ["a settled 1", "b dispatched 1", "c waiting 0 b"]);
   const { counts } = snapshotOf(running(rig, "b"), 9);
@@ -200,13 +216,23 @@ test("standings: what was handed out ahead of its needs waits for them, and is a
 
 test("standings: who needs a task of a loop waits for it until no other round can follow", () => {
   const rig = new WorkRig(
-    { a: {}, b: { needs: ["a"] }, out: { needs: ["a"] } },
+    { a: {}, b: { needs: ["a"] }, other: {}, out: { needs: ["a", "other"] } },
     { loops: [{ from: "b", to: "a", times: 1, on: "success" }] },
   );
+  const [loop, other] = [["a", "b"], ["other"]].map((names) => (task: string) =>
+    names.includes(task.split(" ")[0]!)
+  );
+  const seen = (task: string) => stands(running(rig, task)).filter((each) => !other!(each));
   rig.settles("a");
-  assert.deepEqual(stands(running(rig, "b")), ["a settled 1", "b dispatched 1", "out waiting 0 a"]);
+  assert.deepEqual(seen("b"), ["a settled 1", "b dispatched 1", "out waiting 0 a other"]);
   rig.settles("b");
-  assert.deepEqual(stands(running(rig, "a")), ["a dispatched 1", "b waiting 0 a", "out waiting 0 a"]);
+  assert.deepEqual(seen("a"), ["a dispatched 1", "b waiting 0 a", "out waiting 0 a other"]);
+  rig.settles("a");
+  rig.settles("b");
+  assert.deepEqual(stands(picture(rig)).filter((each) => !loop!(each)), [
+    "other ready 0",
+    "out waiting 0 other",
+  ]);
 });
 
 /** A journal that is watched, and what is told of it. */
