@@ -240,8 +240,13 @@ export const ErrorReply = v.object({
 
 /** The words of a refusal, if it is a gateway's. What a proxy or a login page says has another form. */
 export function reasonIn(body: unknown): string | undefined {
+  return refusalIn(body)?.message;
+}
+
+/** The same, with the code of what was refused. */
+export function refusalIn(body: unknown): v.InferOutput<typeof ErrorReply>["error"] | undefined {
   const { success, output } = v.safeParse(ErrorReply, body);
-  return success ? output.error.message : undefined;
+  return success ? output.error : undefined;
 }
 
 /** What a user gets for a bundle. */

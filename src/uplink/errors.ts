@@ -40,6 +40,8 @@ export interface Refusal {
   readonly reason: string;
   /** Whether the answer has the form in which the gateway's dialect refuses; else a proxy, say, stands between. */
   readonly own: boolean;
+  /** What was refused, as a gateway of ours names it. */
+  readonly word?: string | undefined;
   readonly retryAfterMs: number | undefined;
 }
 
@@ -54,6 +56,8 @@ export class GatewayRefusedError extends UplinkError {
   readonly reason: string;
   /** Whether it is the gateway's own word. */
   readonly own: boolean;
+  /** What was refused, as a gateway of ours names it. */
+  readonly word: string | undefined;
   override readonly transient: boolean;
   override readonly retryAfterMs: number | undefined;
 
@@ -62,6 +66,7 @@ export class GatewayRefusedError extends UplinkError {
     this.status = refusal.status;
     this.reason = refusal.reason;
     this.own = refusal.own;
+    this.word = refusal.word;
     this.retryAfterMs = refusal.retryAfterMs;
     this.transient = !(refusal.own && isContentRefused(refusal.status));
   }

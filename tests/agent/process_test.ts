@@ -321,7 +321,7 @@ test("bad input is told with what to do, and exit code 2", () =>
         ],
         [
           runCli(["submit", "one.json", "--to", "pi"], { cwd, env: gateway }),
-          /No connection for POST .* check the network/,
+          /The gateway at .* can't be reached: .* check the network/,
         ],
         [runCli(["executors"], { cwd }), /set OUTRIDER_GATEWAY, or give --gateway URL/],
         [runCli(["gateway", "--host", "0.0.0.0"], { cwd }), /give the gateway a token by/],

@@ -4,6 +4,7 @@
  * Must not know what is asked, nor who may.
  * Invariant: every wait ends, and no more than the limit is held, whatever the other end does.
  */
+import { refusalText } from "../line/refusals.ts";
 import { soundJson } from "../../model/json_text.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 
@@ -73,7 +74,10 @@ export class Told {
     const error = (soundJson(this.text) as { readonly error?: { code?: unknown; message?: unknown } } | null)
       ?.error;
     if (typeof error?.code === "string" && typeof error.message === "string") {
-      return new EndPointError(`${error.message} (${status} ${error.code})`, { status });
+      const { code, message } = error;
+      return new EndPointError(`${refusalText("executor", { code, message })} (${status} ${code})`, {
+        status,
+      });
     }
     return new EndPointError(
       `${this.#url} answered ${status} with ${this.#what()}, and not as an executor does: check the address`,

@@ -8,6 +8,7 @@ import { indented } from "../../base/harmless.ts";
 import type { Problem } from "../../model/problem.ts";
 import { EXIT } from "./context.ts";
 import type { CliRuntime } from "./context.ts";
+import { refusalText } from "./refusals.ts";
 import { VERSION } from "../../version.ts";
 
 /** Bad usage or configuration that the person can put right; the message says how. */
@@ -35,7 +36,7 @@ export function tell(
   }
   const code = (error as { code?: unknown } | null | undefined)?.code;
   if (error instanceof Error && typeof code === "string" && code.startsWith("OUTRIDER_")) {
-    return { text: `${indented(error.message)}\n`, code: EXIT.usage };
+    return { text: `${indented(gatewayRefusal(error) ?? error.message)}\n`, code: EXIT.usage };
   }
   return { text: defectText(error, where), code: EXIT.defect };
 }
@@ -44,6 +45,14 @@ export function tell(
 export function problemsOf(error: unknown): readonly Problem[] | undefined {
   const { code, problems } = (error ?? {}) as { code?: unknown; problems?: unknown };
   return code === "OUTRIDER_PIPELINE" && Array.isArray(problems) ? problems as Problem[] : undefined;
+}
+
+/** What a gateway itself has refused, in the words of the command line; known by its code, as above. */
+function gatewayRefusal(error: Error): string | undefined {
+  const { code, word, reason } = error as { code?: unknown; word?: unknown; reason?: unknown };
+  return code === "OUTRIDER_GATEWAY_REFUSED" && typeof word === "string" && typeof reason === "string"
+    ? refusalText("gateway", { code: word, message: reason })
+    : undefined;
 }
 
 /** Most problems that a person is shown. */

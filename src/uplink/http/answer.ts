@@ -8,6 +8,7 @@ import type { Bytes } from "../../base/bytes.ts";
 import { utf8Text } from "../../base/utf8.ts";
 import { jsonValue } from "../../model/json_text.ts";
 import { operationsHint } from "../../base/operations.ts";
+import { refusalIn } from "../../protocol/messages.ts";
 import { GatewayAnswerError, GatewayRefusedError, type UplinkError } from "../errors.ts";
 
 /** A whole answer. */
@@ -31,13 +32,14 @@ export function refused(
   if (isPage(answer) && status >= 400 && status < 500 && status !== 413) {
     return withRetryAfter(new GatewayAnswerError(page(name, answer)), after);
   }
-  const said = reasonIn(jsonIn(answer));
+  const body = jsonIn(answer);
+  const said = reasonIn(body);
   const own = said !== undefined;
   const reason = (said ?? textOf(answer)).slice(0, 300) || "no reason given";
   const whose = own || status >= 500 ? "" : ", which is not how a gateway says it: a proxy may stand between";
   return new GatewayRefusedError(
     `${name} was answered ${status}: ${reason}${whose}${adviceFor(status)}${operationsHint(whose)}`,
-    { status, reason, own, retryAfterMs: after },
+    { status, reason, own, word: refusalIn(body)?.code, retryAfterMs: after },
   );
 }
 

@@ -162,7 +162,7 @@ export class Wire {
     try {
       response = await this.#options.fetch(this.url + call.path, init);
     } catch (error) {
-      throw unreachable(`No connection for ${this.name(call)}`, error);
+      throw unreachable(`The gateway at ${this.url} can't be reached`, error);
     }
     if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
       if (response.status !== 304) {
@@ -221,11 +221,26 @@ function sizeOf(call: Call, headers: Readonly<Record<string, string>>): number {
 
 function unreachable(what: string, error: unknown): UnreachableError {
   const cause = error instanceof Error ? error : new Error(String(error));
-  const inner = cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message;
+  const inner = whyOf(cause);
   return new UnreachableError(
     `${what}: ${inner}: check the network and OUTRIDER_GATEWAY${operationsHint(error)}`,
     { cause },
   );
+}
+
+/** Why there is no connection, without what a runtime only says of itself. */
+function whyOf(error: Error): string {
+  const { message, cause } = error;
+  const inner = cause instanceof Error ? cause : undefined;
+  const codes = [error, inner].map((each) => String((each as { readonly code?: unknown } | undefined)?.code));
+  const words = `${message} ${inner?.message ?? ""} ${codes.join(" ")}`;
+  if (/ECONNREFUSED|ConnectionRefused|connection refused/i.test(words)) return "nothing listens there";
+  if (/ENOTFOUND|EAI_AGAIN|dns error|failed to lookup/i.test(words)) return "there is no host of this name";
+  return inner === undefined
+    ? message
+    : message === "fetch failed"
+    ? inner.message
+    : `${message}: ${inner.message}`;
 }
 
 function redirected(name: string, response: Response): GatewayAnswerError {
