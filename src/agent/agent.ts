@@ -11,7 +11,6 @@
  */
 import { messageOf } from "../base/message.ts";
 import type { Config } from "../config/config.ts";
-import type { Source } from "../pipeline/load/load.ts";
 import type { ExecutorState, HeartbeatRun, Instruction } from "../protocol/messages.ts";
 import type { KeptRun } from "../run/kept/kept_run.ts";
 import type { HeartbeatSnapshot } from "../uplink/heartbeat.ts";
@@ -186,7 +185,7 @@ class AgentAtWork implements Agent {
     const { config, port } = this.#setup;
     if (this.#runs++ > 0) await this.#endPoint!.renew();
     try {
-      const run = this.#run = new AgentRun(typeof source === "string" ? source : parsed(source.text), {
+      const run = this.#run = new AgentRun(source, {
         config,
         port,
         link: this.#link,
@@ -279,15 +278,4 @@ class AgentAtWork implements Agent {
     const { sentBytes, receivedBytes, requests } = gateway.traffic;
     note(`Sent ${sentBytes} bytes to ${gateway.url} in ${requests} requests, received ${receivedBytes}`);
   }
-}
-
-/** A bundle or manifest as an object; what can't be read is left to the loader, which says what is wrong. */
-function parsed(text: string): Source {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Source;
-  } catch {
-    // Said below.
-  }
-  return { "the gateway's answer is no bundle": text.slice(0, 40) };
 }

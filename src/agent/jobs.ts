@@ -11,6 +11,7 @@ import { type KeptRun, lossOf, type Unread } from "../run/kept/kept_run.ts";
 import { OtherPipelineError } from "../run/resume/replay.ts";
 import { MAX_DEATHS } from "../run/resume/resume.ts";
 import { recordFailure } from "./failed.ts";
+import { handedText, type JobSource } from "./handed.ts";
 import type { GatewayLink } from "./link.ts";
 import type { AgentPort } from "./port.ts";
 import type { Reporting } from "./reporting.ts";
@@ -27,8 +28,7 @@ const MAX_UNTAKEN = 20;
 
 /** What is to be run. */
 export interface Job {
-  /** A file, or the text of what a gateway handed out. */
-  readonly source: string | { readonly text: string };
+  readonly source: JobSource;
   /** Where it is kept, if anything is. */
   readonly kept: KeptRun | undefined;
   readonly tag: string | undefined;
@@ -100,7 +100,7 @@ export class Jobs {
       signal,
     });
     if (pulled === undefined) return undefined;
-    const text = new TextDecoder().decode(pulled.bytes);
+    const text = handedText(pulled.bytes);
     return { source: { text }, kept: await this.#begin(pulled.tag, text), tag: pulled.tag };
   }
 

@@ -9,6 +9,8 @@ import type { AgentEndPoint } from "./serving.ts";
 import type { GatewayLink } from "./link.ts";
 import { recordFailure } from "./failed.ts";
 import { finishedOf } from "./finished.ts";
+import { handedOut, type JobSource } from "./handed.ts";
+import { PipelineError } from "../model/problem.ts";
 import type { Config } from "../config/config.ts";
 import { flagCalls, noFlagCalls } from "../run/flags.ts";
 import type { HttpCondition } from "../serving/serving.ts";
@@ -60,18 +62,21 @@ export class AgentRun {
   #unreadable: string | undefined;
   #trouble: string | undefined;
 
-  constructor(source: Source, options: AgentRunOptions) {
+  constructor(from: JobSource, options: AgentRunOptions) {
     const { config, port, link, kept, endPoint } = this.#options = options;
     this.#journal = endPoint.journal(kept?.journal ?? memoryJournal({ logBytes: config.spoolBytes }));
     const { workers, maxWorkers, workerMemoryMiB, stopGraceMs, killGraceMs } = config;
     const { gateway, clock, random, newId } = port;
     const flags = gateway && createFlags({ gateway, clock, random, newId });
-    this.#execution = endPoint.attach(port.startRun(source, {
+    const source = typeof from === "string" ? from : handedOut(from.text);
+    const wrong = source instanceof PipelineError ? source : undefined;
+    const admit = wrong === undefined ? port.admit : () => Promise.reject(wrong);
+    this.#execution = endPoint.attach(port.startRun(wrong === undefined ? source as Source : {}, {
       journal: withLevel(this.#journal, options.level),
       environment: () => endPoint.environment(),
       stopGraceMs,
       killGraceMs,
-      ...(port.admit === undefined ? {} : { admit: port.admit }),
+      ...(admit === undefined ? {} : { admit }),
       ...(port.requires === undefined ? {} : { requires: port.requires }),
       ...(workers === undefined ? {} : { workers }),
       ...(maxWorkers === undefined ? {} : { maxWorkers }),
