@@ -28,19 +28,10 @@ export function operationsHint(error: unknown): string {
   return found === undefined ? "" : `: see ${PAGE}#${found[1]}`;
 }
 
-/** Causes that are looked at. */
-const DEPTH = 5;
-
-function saidBy(error: unknown): string {
-  const said: string[] = [];
-  for (let each = error, depth = 0; each !== undefined && each !== null && depth < DEPTH; depth++) {
-    if (!(each instanceof Error)) {
-      said.push(String(each));
-      break;
-    }
-    const { code } = each as { readonly code?: unknown };
-    said.push(typeof code === "string" ? `${code}: ${each.message}` : each.message);
-    each = each.cause;
-  }
-  return said.join("\n");
+/** What it says, with what it was caused by. @param depth Causes that are looked at. */
+function saidBy(error: unknown, depth = 5): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, message } = error as Error & { readonly code?: unknown };
+  const said = `${String(code)}: ${message}`;
+  return depth === 0 ? said : `${said}\n${saidBy(error.cause, depth - 1)}`;
 }

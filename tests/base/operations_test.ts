@@ -52,6 +52,11 @@ test("what Deno, Node and Bun say of TLS, proxies and read-only file systems lea
 });
 
 test("only so many causes are looked at, also where they go round", () => {
+  const behind = (causes: number): Error =>
+    causes === 0 ? failed("EROFS") : failed(`${causes}`, { cause: behind(causes - 1) });
+  assert.deepEqual([5, 6].map((causes) => operationsHint(behind(causes))), [READ_ONLY, ""]);
+  assert.equal(operationsHint(failed("it", { code: "EROFS" })), READ_ONLY);
+  assert.equal(operationsHint(failed("it", { cause: "EPROTO" })), TLS);
   const round = failed("one");
   round.cause = round;
   assert.equal(operationsHint(round), "");
