@@ -257,6 +257,16 @@ test("web: a handler gets what its description says, read; a query is taken or r
   assert.deepEqual(queryOf(unread, "/x?a", bad), {});
 });
 
+test("web: an address whose escapes are no UTF-8 is refused, and not read as another", () => {
+  const each = example();
+  for (
+    const url of ["/x?must=1&all=%E9", "/x%FF?must=1", "/x?must=1&other=%zz", "/x?must=1&all=100%", "/%C3"]
+  ) {
+    assert.throws(() => queryOf(each, url), { status: 400, code: "ADDRESS" }, url);
+  }
+  assert.deepEqual(queryOf(each, "/%C3%A9?must=1&all=%C3%A9+100%25"), { must: 1, all: ["\u00e9 100%"] });
+});
+
 test("web: a route is found by its path alone", () => {
   const each = example();
   assert.equal(patternOf(each), "/a.b/:key{.+}/c");

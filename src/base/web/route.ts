@@ -5,7 +5,7 @@
  * Invariant: a handler gets what its description says, read and checked; there is none without the other.
  */
 import type { GenericSchema } from "valibot";
-import type { Refuse } from "./refuse.ts";
+import { Refuse } from "./refuse.ts";
 
 /** A JSON Schema. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -100,6 +100,7 @@ export function paramsOf({ params }: Route, textOf: (name: string) => string): A
 /**
  * What a query says.
  *
+ * @throws {Refuse} 400 if what is escaped in the address, path or query, is not UTF-8.
  * @param bad What is thrown at a parameter that is unknown or given twice. Default: such are passed over.
  */
 export function queryOf(
@@ -107,6 +108,7 @@ export function queryOf(
   url: string,
   bad?: (name: string, problem: string) => Refuse,
 ): Asked["query"] {
+  checkEscapes(url);
   const at = url.indexOf("?");
   if (query === undefined || at < 0 && !hasRequired(query)) return NONE;
   const given = at < 0 ? NOTHING : new URLSearchParams(url.slice(at));
@@ -121,6 +123,19 @@ export function queryOf(
 }
 
 const NOTHING = new URLSearchParams();
+
+/** What is escaped and is no text would be read as another one. */
+function checkEscapes(url: string): void {
+  if (!url.includes("%")) return;
+  try {
+    decodeURIComponent(url);
+  } catch {
+    throw new Refuse(400, "ADDRESS", {
+      message:
+        "The address is not UTF-8 where it is escaped by %: escape UTF-8, and write %25 for the sign itself",
+    });
+  }
+}
 
 function hasRequired(query: Params): boolean {
   for (const name in query) if (query[name]!.missing !== undefined) return true;
