@@ -250,3 +250,36 @@ test("what the types promise is held by the compiler", () => {
   ], { cwd: root, encoding: "utf8" });
   assert.equal(status, 0, `${stdout}${stderr}`);
 });
+
+test("builder: options in the place of needs, and needs in that of options, are told as that", () => {
+  const loose = pipeline("p") as unknown as {
+    task(...args: readonly unknown[]): object;
+    command(...args: readonly unknown[]): object;
+    python(...args: readonly unknown[]): object;
+  };
+  const cpu = loose.task("cpu", () => 1);
+  const options =
+    /^tasks\.a: Options stand in the place of needs: "timeout" is one, and they come last, as in task/;
+  for (
+    const refusing of [
+      () => loose.task("a", { timeout: "10s" }, () => 1),
+      () => loose.task("a", { cpu, timeout: "10s" }, () => 1),
+      () => loose.command("a", { timeout: "10s" }, ["true"]),
+      () => loose.python("a", { timeout: "10s" }, "a.py", { function: "f" }),
+    ]
+  ) assert.match(refused(refusing), options);
+  const needs =
+    /^tasks\.a: Needs stand in the place of options: "cpu" is one, and they come before what runs, as in task/;
+  for (
+    const refusing of [
+      () => loose.task("a", () => 1, { cpu }),
+      () => loose.command("a", ["true"], { cpu }),
+      () => loose.python("a", "a.py", { function: "f", cpu }),
+    ]
+  ) assert.match(refused(refusing), needs);
+  // A task may be called as an option is.
+  const timeout = loose.task("timeout", () => 1);
+  loose.task("a", { timeout }, () => 1);
+  const other = pipeline("other").task("retry", () => 1);
+  assert.match(refused(() => loose.task("b", { retry: other }, () => 1)), /belongs to another pipeline/);
+});

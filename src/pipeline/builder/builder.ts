@@ -131,7 +131,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
     const entry: Entry = {
       fn: fn as TaskFunction | undefined,
       needs: this.#needsOf(needs, place),
-      options: checkOptions(options, place),
+      options: this.#optionsOf(options, place),
     };
     this.#tasks.set(name, entry);
     return new TaskHandle<unknown>(name, this.#handles);
@@ -167,7 +167,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
         'A command is a list of strings, such as ["python3", "probe.py"]: the program and its arguments',
       );
     }
-    const { cwd, env, stdin, ...others } = checkOptions(options, place) as CommandTaskOptions;
+    const { cwd, env, stdin, ...others } = this.#optionsOf(options, place) as CommandTaskOptions;
     const entry: Entry = {
       fn: undefined,
       run: withoutUndefined({ command: [...command], cwd, env, stdin }),
@@ -201,7 +201,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
     const [needs, file, options] = typeof rest[0] === "string" ? [undefined, ...rest] : rest;
     this.#checkName(name);
     const place = placeOf("tasks", name);
-    const { function: fn, requirements, memory, ...others } = checkOptions(
+    const { function: fn, requirements, memory, ...others } = this.#optionsOf(
       options,
       place,
     ) as PythonTaskOptions;
@@ -298,6 +298,15 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
     if (Array.isArray(needs)) {
       return needs.map((need: unknown, at) => this.#own(need, placeOf(`${place}.needs`, at)));
     }
+    const option = Object.keys(needs).find((key) => this.#isOption(key, needs));
+    if (option !== undefined) {
+      throw refusal(
+        place,
+        `Options stand in the place of needs: ${
+          JSON.stringify(option)
+        } is one, and they come last, as in task(name, needs, function, { ${option}: … })`,
+      );
+    }
     return Object.entries(needs).map(([key, need]) => {
       const where = placeOf(`${place}.needs`, key);
       const problem = nameProblem(key);
@@ -305,6 +314,27 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
       const { task, on } = this.#own(need, where);
       return { task, ...(on === undefined ? {} : { on }), ...(key === task ? {} : { as: key }) };
     });
+  }
+
+  /** Whether what stands under a key of needs is an option: of a task whose name is that of one, it is a handle. */
+  #isOption(key: string, needs: object): boolean {
+    const value: unknown = (needs as Readonly<Record<string, unknown>>)[key];
+    return Object.hasOwn(OPTIONS, key) &&
+      typeof (value as Partial<Task> | null | undefined)?.name !== "string" &&
+      !this.#handles.has(value as object);
+  }
+
+  /** Needs that were given after the function are no options, though their keys may be those of some. */
+  #optionsOf(options: unknown, place: string): TaskOptions<Params> {
+    const checked = checkOptions(options, place);
+    const need = Object.entries(checked).find(([, value]) => this.#handles.has(value as object))?.[0];
+    if (need === undefined) return checked;
+    throw refusal(
+      place,
+      `Needs stand in the place of options: ${
+        JSON.stringify(need)
+      } is one, and they come before what runs, as in task(name, { ${need} }, function)`,
+    );
   }
 
   /** The manifest's form of a handle or a need of this pipeline. */
@@ -321,6 +351,28 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
     );
   }
 }
+
+/** All that a task may be given as an option, whatever it runs. */
+const OPTIONS: Readonly<Record<keyof (TaskOptions & CommandTaskOptions & PythonTaskOptions), true>> = {
+  join: true,
+  params: true,
+  isolation: true,
+  timeout: true,
+  description: true,
+  retry: true,
+  idle: true,
+  allowFailure: true,
+  fresh: true,
+  onLost: true,
+  estimate: true,
+  requires: true,
+  cwd: true,
+  env: true,
+  stdin: true,
+  function: true,
+  requirements: true,
+  memory: true,
+};
 
 function isCommand(command: unknown): command is readonly string[] {
   return Array.isArray(command) && command.length > 0 && command.every((part) => typeof part === "string");
