@@ -9,6 +9,7 @@ import { examine, sourceOf } from "../plan/compile.ts";
 import { readJson } from "../../model/json_text.ts";
 import type { Utf8Error } from "../../base/utf8.ts";
 import { importGraph, isHandedGraph, readGraph, urlOfGraph } from "../import/netunicorn.ts";
+import { advised } from "./advice.ts";
 import { resolveModule, unimportable } from "./modules.ts";
 import { NameFinder } from "../../model/nearest.ts";
 import { overlayParams, undeclared } from "../document/params.ts";
@@ -231,7 +232,7 @@ async function findModule(url: string, name: string, port: LoadPort): Promise<Fo
     return { document: await port.describe(url), base: url, source: name, problems: [] };
   } catch (cause) {
     if (cause instanceof PipelineError) throw new PipelineError(cause.problems, { source: name, cause });
-    throw new PipelineError([{ place: name, message: messageOf(cause) }], { cause });
+    throw new PipelineError([{ place: name, message: advised(messageOf(cause)) }], { cause });
   }
 }
 
@@ -324,7 +325,7 @@ async function checkExports(uses: readonly ExportUse[], port: LoadPort): Promise
         looked.warnings.push({ place, message: `Can't look into ${shorten(use.written)}: ${found.unknown}` });
         continue;
       }
-      const reason = found?.error ?? "it was not looked at";
+      const reason = found?.error === undefined ? "it was not looked at" : advised(found.error);
       looked.problems.push({ place, message: `Can't load ${shorten(use.written)}: ${reason}${others(use)}` });
     }
   }
