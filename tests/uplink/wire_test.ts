@@ -122,7 +122,7 @@ test("uplink: no connection, no JSON, JSON of another shape: each says what it w
     Promise.reject(new TypeError("fetch failed", { cause: new Error("ECONNREFUSED") }));
   await assert.rejects(sendTo(refused), {
     code: "OUTRIDER_GATEWAY_UNREACHABLE",
-    message: /fetch failed: ECONNREFUSED/,
+    message: /can't be reached: nothing listens there: check the network/,
   });
   await assert.rejects(sendTo(answering("hello")), { code: "OUTRIDER_GATEWAY_ANSWER", message: /no JSON/ });
   const other = answering('{"acknowledged":{"state":"all"}}', { status: 200 });

@@ -46,7 +46,7 @@ const ADVICE: readonly Advice[] = [
     when: /Import "outrider[^"]*" not a dependency/,
     say:
       'Deno needs an import map for it: "imports": { "outrider": "npm:outrider" } in the deno.json that it is started with (--config FILE); Node and Bun need none',
-    without: /\n[^\n]*\bhint\b[^\n]* available in this workspace [^\n]*/g,
+    without: /\n[^\n]*hint[^\n]*available in this workspace[^\n]*/g,
   },
 ];
 
