@@ -91,9 +91,10 @@ class FakeContext extends Context implements TestContext {
   constructor(options: Options) {
     const attempt = attemptOf(options);
     const [store, events] = [storeOf(options.store, "store"), new EventLog()];
-    const service = storeService(store, events);
-    const flags = flagCalls(storeOf(options.flags, "flags"));
     const around = { signal: attempt.life };
+    // What waits there ends with the attempt too, or its timer would keep the test's process.
+    const service = storeService(store, events, around);
+    const flags = flagCalls(storeOf(options.flags, "flags"), around);
     super(attempt, {
       run: options.run ?? "test",
       store: () => storeClient(service, around),
@@ -161,7 +162,7 @@ function storeOf(values: Readonly<Record<string, Value>> = {}, what: string): Sh
 }
 
 /** Flags as a gateway has them, kept here. */
-function flagCalls(flags: SharedStore): FlagCalls {
+function flagCalls(flags: SharedStore, { signal }: { readonly signal: AbortSignal }): FlagCalls {
   return {
     flagGet: async (name) => await flags.get(name)?.value,
     flagSet: async (name, value) => void await flags.set(name, value),
@@ -169,7 +170,7 @@ function flagCalls(flags: SharedStore): FlagCalls {
     flagChange: async (name, known, timeoutMs) => {
       const now = flags.get(name)?.value;
       if (now !== known) return now;
-      return (await flags.wait(name, flags.version(name), { timeoutMs }))?.value;
+      return (await flags.wait(name, flags.version(name), { timeoutMs, signal }))?.value;
     },
   };
 }

@@ -1,5 +1,6 @@
 /** The `ctx` for tests is the one that tasks have: the same rules, and all that was done with it can be looked at. */
 import assert from "node:assert/strict";
+import process from "node:process";
 import test from "node:test";
 import { type TaskContext, testContext } from "../../testing.ts";
 import p, { measure } from "./pipeline.ts";
@@ -126,6 +127,19 @@ test("the end of an attempt ends its iterations and its waits, and drops its pro
   await assert.rejects(waiting, { name: "AbortError" });
   ctx.progress(0.5);
   assert.deepEqual([heard, ctx.progressed], [["one"], []]);
+});
+
+test("what waited leaves no timer behind once the attempt has ended", async () => {
+  // Not every runtime tells; where none does, nothing is held to it.
+  const timers = () => (process.getActiveResourcesInfo?.() ?? []).filter((each) => each === "Timeout").length;
+  const before = timers();
+  const ctx = testContext();
+  const waits = [ctx.store.waitFor("never"), ctx.events.once("never"), ctx.flags.waitFor("never")];
+  await new Promise((turn) => setTimeout(turn));
+  ctx.end();
+  for (const wait of waits) await assert.rejects(wait, { name: "AbortError" });
+  await new Promise((turn) => setTimeout(turn));
+  assert.equal(timers(), before);
 });
 
 test("what earlier tasks came to is what was given", async () => {
