@@ -22,10 +22,10 @@ export function lostIn(word: string): string | undefined {
   return isHeld ? undefined : `${number}`;
 }
 
-/** The number with as many digits as were written. */
+/** The number with as many digits as were written; nothing where these are more than can be asked for. */
 function precise(number: number, written: string): string {
   const digits = written.indexOf("e");
-  return digits >= 1 && digits <= 100 ? number.toPrecision(digits) : "";
+  return digits <= 100 ? number.toPrecision(digits) : "";
 }
 
 /** Digits and exponent, the same for all ways to write a number; its sign is left out. */

@@ -119,6 +119,10 @@ test("a number that a double can't hold is told by its place, its line and its c
     "2.4703282292062328e-324",
     `1${"0".repeat(400)}`,
     `1.${"1".repeat(100_000)}`,
+    // The length alone is what is wrong with it.
+    `1.${"0".repeat(1_500)}`,
+    // Two to the power of 400 is a double, and has more digits than can be compared.
+    `${2n ** 400n}`,
   ];
   for (const word of lost) {
     for (const text of [word, ` ${word}\n`, `[${word}]`, `{"a":${word}}`, `\uFEFF[0,${word}]`]) {
@@ -146,6 +150,8 @@ test("a number that a double holds is taken, however it is written, and in a str
     "4.9406564584124654e-324",
     "1.7976931348623157e308",
     "100.000000000000000000000",
+    `1.${"0".repeat(998)}`,
+    `${2n ** 300n}`,
     '"12345678901234567890"',
     '"a: 12345678901234567890, 1e999"',
     '{"12345678901234567890": "\\" 1e999"}',
