@@ -60,7 +60,7 @@ async function settable(): Promise<readonly string[]> {
   return [...Object.values(VARIABLES).map(({ name }) => name), ...dialects, ...OTHERS];
 }
 
-/** What the names of one program's variables have in common: `OUTRIDER_`. */
+/** What the names of one program's variables have in common: `OUTRIDER`. */
 function prefixOf(name: string): string {
-  return name.slice(0, name.indexOf("_") + 1).toUpperCase();
+  return name.split("_", 1)[0]!.toUpperCase();
 }
