@@ -11,6 +11,7 @@ import { runtime } from "../runtime/runtime.ts";
 
 if (runtime.isForTasks()) await (await import("../run/task_process.ts")).runTasks(runtime.importUrl);
 
+runtime.ignoreWarnings();
 // First of all, before there is a thread or a process that could look.
 runtime.hideEnv(runtime.envNames().filter((name) => /^OUTRIDER_(\w+_)?TOKEN$/.test(name)));
 runtime.hideArgument("--token");

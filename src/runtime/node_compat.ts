@@ -140,6 +140,7 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     },
     hideArgument: (option) => cover("cmdline", (shown) => givenTo(shown, option)),
     onParentGone,
+    ignoreWarnings: () => void process.removeAllListeners("warning"),
     setEnv: (name, value) => void (process.env[name] = value),
     onSignal,
     onUncaught,

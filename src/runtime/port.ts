@@ -388,6 +388,8 @@ export interface Runtime {
   hideArgument(option: string): void;
   /** Sets a variable of the environment, which threads and processes started from now on see. */
   setEnv(name: string, value: string): void;
+  /** From now on nothing is printed of what the runtime warns of: it speaks to who writes a program, not to who runs one. */
+  ignoreWarnings(): void;
   /** Calls the listener once the process that started us with `startSelf` is gone, however it ended. */
   onParentGone(listener: () => void): void;
   /** Calls the listener on SIGINT or SIGTERM instead of ending, until the returned function is called. */

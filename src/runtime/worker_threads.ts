@@ -5,6 +5,7 @@
  */
 import { sleep, within } from "../base/wait.ts";
 import { Buffer } from "node:buffer";
+import process from "node:process";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { systemClock } from "../base/clock.ts";
 import { needDescriptors } from "./descriptors.ts";
@@ -71,6 +72,7 @@ export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways
   });
   worker.on("messageerror", () => hear(STRAY));
   worker.on("exit", async (code: number) => {
+    makeRoom(-1);
     end = { ...end, code };
     await gone?.(lock);
     over = true;
@@ -119,6 +121,7 @@ function spawned(options: ThreadOptions): Spawned {
   const children = new Int32Array(new SharedArrayBuffer(4));
   // The port that every module of a thread can reach is not the one that its program listens to.
   const { port1: port, port2 } = new MessageChannel();
+  makeRoom(1);
   const worker = new Worker(new URL(options.file ?? encoded(options.code)), {
     workerData: {
       lock,
@@ -135,6 +138,14 @@ function spawned(options: ThreadOptions): Spawned {
       : { resourceLimits: { maxOldGenerationSizeMb: options.memoryMiB } }),
   });
   return { worker, port, lock, mark, children };
+}
+
+/** Node leads what threads print past us to its own outputs, and warns of a leak when there are more of them than ten. */
+function makeRoom(threads: number): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    const most = stream.getMaxListeners?.() ?? 0;
+    if (most > 0) stream.setMaxListeners(most + threads);
+  }
 }
 
 /** A thread that has ended before it began. */

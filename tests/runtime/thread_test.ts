@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import process from "node:process";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
 import { join } from "node:path";
 import { runtime } from "../../src/runtime/runtime.ts";
-import { withFiles } from "../rig.ts";
+import { runCli, withFiles } from "../rig.ts";
 
 /** What a thread tells first. */
 async function told(options: { readonly code: string; readonly file?: string }): Promise<unknown> {
@@ -26,5 +27,29 @@ test("a thread starts from the file with its program where there is one, and fro
     const file = pathToFileURL(join(folder, "program.mjs")).href;
     assert.equal(await told({ code: saying("ünï ✓ .text"), file }), "the file");
     assert.equal(await told({ code: saying("ünï ✓ .text") }), "ünï ✓ .text");
+  });
+});
+
+test("with many threads, and whatever a runtime warns of, nothing of its own is printed", async () => {
+  const warnings: string[] = [];
+  const hear = ({ message }: Error) => void warnings.push(message);
+  process.on("warning", hear);
+  const threads = Array.from({ length: 12 }, () => runtime.startThread({ code: saying("x"), data: {} }));
+  try {
+    await Promise.all(threads.map((thread) => new Promise((resolve) => thread.onMessage(resolve))));
+    // Warnings come in a turn of their own.
+    await new Promise(setImmediate);
+    assert.deepEqual(warnings, []);
+  } finally {
+    process.off("warning", hear);
+    await Promise.all(threads.map((thread) => thread.terminate()));
+  }
+  await withFiles({ "p.json": '{"outrider":1,"name":"p","tasks":{"a":{}}}' }, async (folder) => {
+    const warn =
+      "setInterval(()=>process.emitWarning(`its-own`),5).unref();process.on(`exit`,()=>process.emitWarning(`its-own`))";
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(warn)}` };
+    const { code, stdout, stderr } = await runCli(["check", join(folder, "p.json")], { env });
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(stdout + stderr, /its-own/);
   });
 });
