@@ -54,6 +54,7 @@ export class ResultFold {
   readonly #first: Map<string, Settled> = new Map();
   /** All attempts of those that have others. */
   readonly #all: Map<string, Settled[]> = new Map();
+  #resumedAt: number | undefined;
 
   /** Takes the next record. Records that say nothing of the result are welcome. */
   add(record: StateRecord): void {
@@ -73,6 +74,7 @@ export class ResultFold {
         this.#first.delete(task);
         this.#all.delete(task);
       }
+      this.#resumedAt = record.at;
       const { endedAt: _, tookMs: __, ...head } = this.#head;
       this.#head = { ...head, state: "running" };
     } else if (record.type === "run.ended") {
@@ -84,6 +86,11 @@ export class ResultFold {
         ...(tookMs === undefined ? {} : { tookMs }),
       };
     }
+  }
+
+  /** When the run went on the last time, milliseconds since the epoch; nothing if it never had to. */
+  get resumedAt(): number | undefined {
+    return this.#resumedAt;
   }
 
   /** The document so far but for its tasks. */

@@ -295,3 +295,15 @@ test("the live view keeps how far the run is on a narrow terminal, and names tha
     "⠼ captu…-eth1   3.4 s",
   ]);
 });
+
+test("the report of a run that went on says how long that took, and the whole beside it", () => {
+  const fold = new ResultFold();
+  const key = { run: "r", pipeline: "p", runtime: "node 24", plan: "" };
+  fold.add({ seq: 1, at: START, type: "run.started", ...key });
+  fold.add({ seq: 2, at: START + 3_600_000, type: "run.resumed", lost: 0 });
+  fold.add({ seq: 3, at: START + 3_602_000, type: "run.ended", state: "succeeded", tookMs: 3_602_000 });
+  assert.match(
+    report(fold, plain),
+    new RegExp(`p succeeded in ${span(2_000)} since it went on, ${span(3_602_000)} in all: `),
+  );
+});

@@ -66,7 +66,7 @@ export function report(result: ResultFold, options: TableOptions): string {
     ...rows,
     ...(rows.length > 0 ? [""] : []),
     ...told,
-    summary(result.head, counts, options.paint),
+    summary(result, counts, options.paint),
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -148,24 +148,24 @@ function trace(error: ErrorData): string[] {
 }
 
 function summary(
-  result: ResultFold["head"],
+  { head, resumedAt }: Pick<ResultFold, "head" | "resumedAt">,
   counts: ReadonlyMap<Outcome, number>,
   paint: Paint,
 ): string {
   const parts = ORDER.filter((outcome) => counts.has(outcome)).map((outcome) =>
     `${count(counts.get(outcome)!)} ${wordOf(outcome)}`
   );
-  const { startedAt, endedAt, tookMs } = result;
+  const { startedAt, endedAt, tookMs } = head;
+  const whole = endedAt && span(tookMs ?? between(Date.parse(startedAt), Date.parse(endedAt)));
+  // Of one that went on, what this process did is what a person waited for.
   const took = endedAt === undefined
     ? ""
-    : ` in ${span(tookMs ?? between(Date.parse(startedAt), Date.parse(endedAt)))}`;
-  const brush = result.state === "succeeded"
-    ? paint.good
-    : result.state === "failed"
-    ? paint.bad
-    : paint.warn;
+    : resumedAt === undefined
+    ? ` in ${whole}`
+    : ` in ${span(between(resumedAt, Date.parse(endedAt)))} since it went on, ${whole} in all`;
+  const brush = head.state === "succeeded" ? paint.good : head.state === "failed" ? paint.bad : paint.warn;
   const tasks = parts.length === 0 ? "no tasks" : parts.join(", ");
-  return `${paint.bold(harmless(result.pipeline))} ${brush(result.state)}${took}: ${tasks}`;
+  return `${paint.bold(harmless(head.pipeline))} ${brush(head.state)}${took}: ${tasks}`;
 }
 
 const ORDER: readonly Outcome[] = ["succeeded", "failed", "timed_out", "crashed", "cancelled", "skipped"];
