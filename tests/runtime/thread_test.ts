@@ -19,6 +19,8 @@ async function told(options: { readonly code: string; readonly file?: string }):
 function saying(text: string): string {
   return `import { workerData } from "node:worker_threads";
 workerData.port.postMessage(${JSON.stringify(text)});
+// What a thread has told that ends at once may go with it.
+setInterval(() => {}, 1000);
 `;
 }
 
