@@ -3,7 +3,6 @@
  * Must not know attempts.
  * Invariant: a module is imported once for the life of the worker.
  */
-import { messageOf } from "../src/base/message.ts";
 import {
   ArrayPrototype,
   defineProperty,
@@ -18,6 +17,7 @@ import {
 import { keepEnvironment } from "../src/runtime/environment.ts";
 import type { FunctionSource } from "../src/pipeline/kinds/kind.ts";
 import { isPipeline, type PipelineLike, pipelinesMade } from "../src/pipeline/builder/registry.ts";
+import { loadErrorText } from "./load_error.ts";
 
 /** A task's function, whatever its inputs are. */
 export type AnyTask = (context: unknown) => unknown;
@@ -98,7 +98,7 @@ export async function exportsOf(
         exports: namesIn(exported).filter((name) => typeof exportOf(exported, name) === "function"),
       }];
     } catch (error) {
-      return [module, { error: messageOf(error) }];
+      return [module, { error: loadErrorText(error) }];
     }
   }));
   return Object.fromEntries(found);
