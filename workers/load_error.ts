@@ -26,6 +26,8 @@ export function loadErrorText(error: unknown): string {
     const said = messageOf(first);
     // Deno's have it in their last line, in colours where it takes the log for a terminal.
     if (/\bat .{0,12}file:\/\/.*:\d+/.test(said)) return said;
+    // It is the module itself that is not there: who imports it is this program.
+    if (/^(?:Cannot find|Module not found)/.test(said) && !/ from /.test(said)) return said;
     const place = placeOf(first, said);
     return place === undefined ? `${said} (the runtime does not say in which line)` : `${said}, at ${place}`;
   } catch {
