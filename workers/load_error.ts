@@ -17,8 +17,8 @@ interface Position {
 /** A place in a stack: the path or URL of a file, with a line, and mostly a column. */
 const PLACE = /((?:file:\/\/)?\/[^\s()]+:\d+(?::\d+)?)\)?$/;
 
-/** What is wrong, and where. */
-export function loadErrorText(error: unknown): string {
+/** What is wrong, and where. @param nowhere What is said where the runtime does not say the line. */
+export function loadErrorText(error: unknown, nowhere = " (the runtime does not say in which line)"): string {
   try {
     // Bun gathers what is wrong with the text of one file.
     const { errors } = (error ?? {}) as { readonly errors?: readonly unknown[] };
@@ -29,7 +29,7 @@ export function loadErrorText(error: unknown): string {
     // It is the module itself that is not there: who imports it is this program.
     if (/^(?:Cannot find|Module not found)/.test(said) && !/ from /.test(said)) return said;
     const place = placeOf(first, said);
-    return place === undefined ? `${said} (the runtime does not say in which line)` : `${said}, at ${place}`;
+    return place === undefined ? `${said}${nowhere}` : `${said}, at ${place}`;
   } catch {
     return messageOf(error);
   }

@@ -10,6 +10,7 @@ import {
   hasOwn,
   ObjectPrototype,
   ownOf,
+  PlainError,
   PromisePrototype,
   put,
   SafeMap,
@@ -84,7 +85,14 @@ export class Modules {
 
 /** The manifest of the pipeline that a module makes: its default export, else the only one it makes. */
 export async function describe(module: string): Promise<unknown> {
-  return (await pipelineOf(module)).manifest(module);
+  try {
+    return (await pipelineOf(module)).manifest(module);
+  } catch (error) {
+    // Problems of a pipeline have places of their own.
+    if (!(error instanceof Error) || "problems" in error) throw error;
+    const told = loadErrorText(error, "");
+    throw told === error.message ? error : new PlainError(told);
+  }
 }
 
 /** Names of the functions that each module exports, or why it can't be imported. */
