@@ -177,7 +177,7 @@ export class Line implements Elsewhere {
 
   /** Whether there is something on the board, for who is about to block. */
   get some(): boolean {
-    return this.#parts.hand.anything;
+    return this.#parts.hand.finds();
   }
 
   /** What its lane has offered to it alone comes before what is there for all. */
@@ -229,7 +229,7 @@ export class Line implements Elsewhere {
     for (let count = this.#dozed === 1 ? looks : 1; count > 0; count--) {
       if (hand.some || !inbox.empty) return true;
     }
-    if (hand.anything) return true;
+    if (hand.finds()) return true;
     hand.doze(DOZE_MS, seen);
     return hand.some || !inbox.empty;
   }

@@ -41,6 +41,12 @@
 #else
 #define SOMETHING (ready != 0)
 #endif
+/* And what it notes of that, for itself to find. */
+#ifdef PLAIN
+#define NOTE skip
+#else
+#define NOTE some = 1
+#endif
 #ifndef FAILURES
 #define FAILURES 0
 #endif
@@ -438,7 +444,7 @@ nothing:
     :: !dozed ->
       atomic { dozed = 1; stirred[me] = 0 };
       if
-      :: SOMETHING -> goto again
+      :: SOMETHING -> NOTE; goto again
       :: else
       fi;
       dozers++;
@@ -461,6 +467,7 @@ nothing:
         :: else -> goto end_asleep
         fi
       };
+      NOTE;
       sleepers--;
       goto again
     fi;

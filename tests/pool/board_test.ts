@@ -11,7 +11,7 @@ import type { Plan } from "../../src/pipeline/plan/plan.ts";
 import type { LaneItem } from "../../src/pool/attempt.ts";
 import { Board } from "../../src/pool/board/board.ts";
 import { Hand } from "../../src/pool/board/hand.ts";
-import { boardMemory, LINKS, SLOTS } from "../../src/pool/board/memory.ts";
+import { boardMemory, LINKS, SLOTS, SOME_READY } from "../../src/pool/board/memory.ts";
 import { SHARED_VALUE_BYTES, SharedValues } from "../../src/pool/board/shared_values.ts";
 import { atoms } from "../../src/pool/ring/atoms.ts";
 import type { Claimed } from "../../src/pool/ring/inbox.ts";
@@ -21,6 +21,7 @@ import { type Dice, dice } from "../schedule/dice.ts";
 import { checkLaws } from "../schedule/laws.ts";
 import { drawnPlan } from "../schedule/pipelines.ts";
 import { SEED } from "../seed.ts";
+import { itemOf } from "./item.ts";
 
 type Ran = Exclude<Outcome, "skipped">;
 
@@ -398,3 +399,14 @@ test("board: random plans come to what the contract says, whatever comes between
 test("board: … also when workers die at any step", () => holds({ deaths: true, stops: false }, 2));
 
 test("board: … and when the run is asked to stop", () => holds({ deaths: true, stops: true }, 3));
+
+test("board: what is there without a note of it is found by who is about to block, and can then be claimed", () => {
+  const memory = boardMemory(SHARED_VALUE_BYTES);
+  const { hand } = new Worker(memory, 1);
+  assert.deepEqual(new Board(memory).offer([itemOf(0)]), []);
+  atoms.store(memory.cells, SOME_READY, 0);
+  assert.equal(hand.claim(() => 0), undefined);
+  assert.ok(hand.finds());
+  assert.equal(hand.claim(() => 0)?.task, 0);
+  assert.ok(!hand.finds());
+});

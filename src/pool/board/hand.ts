@@ -118,12 +118,16 @@ export class Hand {
 
   /**
    * The same, to be asked before the thread blocks: by the bits themselves, since whoever finds none may for a moment have taken
-   * the note away of one that was just set.
+   * the note away of one that was just set. The note is made anew, or whoever claims would not find it.
    */
-  get anything(): boolean {
+  finds(): boolean {
     if (!this.#own.open) return false;
     if (this.#next !== NONE) return true;
-    for (let word = 0; word < WORDS; word++) if (atoms.load(this.#cells, READY + word) !== 0) return true;
+    for (let word = 0; word < WORDS; word++) {
+      if (atoms.load(this.#cells, READY + word) === 0) continue;
+      atoms.or(this.#cells, SOME_READY, 1 << word);
+      return true;
+    }
     return false;
   }
 

@@ -28,8 +28,8 @@
  *    (its cell of what runs has another number), or the worker is gone: nobody walks links that are written.
  * 4. A bit is cleared before STATE is changed. A worker that dies in between leaves an attempt that is offered, lacks
  *    nothing, and has no bit: the executor sets the bits of all such when a worker is gone.
- * 5. SOME_READY may for a moment lack the bit of a word that has some, while whoever found none looks once more: who is about
- *    to block looks at READY itself.
+ * 5. SOME_READY may for a moment lack the bit of a word that has some, while whoever found none looks once more, or whoever
+ *    shows one has not come to it: who is about to block looks at READY itself, and sets the bit of what it finds.
  * 6. Who shows an attempt looks at SLEEPERS after that, and who sleeps looks at READY after it has counted itself: one of the
  *    two sees the other. Who shows it then wakes the executor, which wakes the sleeper: nothing ready waits for a poll.
  * 7. A worker that dies between its outcome and its last LEFT leaves counts that nobody knows: the executor revokes what hangs
