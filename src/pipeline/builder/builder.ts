@@ -28,6 +28,7 @@ import type {
   ManifestRun,
   ManifestTask,
 } from "../document/manifest.ts";
+import { orderOf } from "../document/task_list.ts";
 import { nameProblem } from "../document/name.ts";
 import type { On } from "../../model/outcome.ts";
 import { paramsProblem } from "../document/params.ts";
@@ -249,6 +250,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
       description,
       onFailure,
       report,
+      ...orderOf([...this.#tasks.keys()]),
       tasks,
       loops: this.#loops.length === 0 ? undefined : [...this.#loops],
     });

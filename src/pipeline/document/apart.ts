@@ -2,8 +2,8 @@
  * Owns the reading of a pipeline's text with its tasks one by one: an object of 100,000 keys takes longer to make and to
  * walk than all that is in it, and most of what a task says the one before it has said too.
  * Must not know what a task may look like, nor the words for what is wrong.
- * Invariant: what it reads is what `JSON.parse` reads, but that equal values of neighbours may be one object; and it reads
- * nothing that `readJson` has a problem with.
+ * Invariant: what it reads is what `JSON.parse` reads, but that tasks are in the order in which they are written, and that
+ * equal values of neighbours may be one object; and it reads nothing that `readJson` has a problem with.
  */
 import { isRecord, LIMITS } from "./manifest.ts";
 import { lostIn } from "../../base/held.ts";
@@ -19,8 +19,6 @@ export interface Apart {
 
 const QUOTE = 0x22, COMMA = 0x2c, COLON = 0x3a, BACKSLASH = 0x5c, SPACE = 0x20;
 const OPEN_LIST = 0x5b, CLOSE_LIST = 0x5d, OPEN_OBJECT = 0x7b, CLOSE_OBJECT = 0x7d;
-/** Keys that an object puts first, whatever the order they are written in. */
-const INDEX = /^(?:0|[1-9]\d*)$/;
 /** The longest text of a value that is compared with the next task's. */
 const MAX_REMEMBERED = 4_096;
 
@@ -34,7 +32,10 @@ export function readApart(text: string): Apart | undefined {
     const rest = `${text.slice(0, from)}${text.slice(reader.at - 1)}`;
     const head: unknown = JSON.parse(rest);
     const { keys, depth, loses } = outlineOf(rest);
-    if (!isRecord(head) || loses || depth > LIMITS.depth || keysIn(head) !== keys) return undefined;
+    // Where it says its order, that is not the one in which they are written here.
+    if (
+      !isRecord(head) || head["order"] !== undefined || loses || depth > LIMITS.depth || keysIn(head) !== keys
+    ) return undefined;
     return { head, list };
   } catch (error) {
     // What is wrong, and where, is told by who reads the text as a whole.
@@ -102,8 +103,6 @@ class Reader {
     const indexOf = new Map<string, number>();
     do {
       const name = this.#key();
-      const first = name.charCodeAt(0);
-      if (first >= 0x30 && first <= 0x39 && INDEX.test(name)) throw new SyntaxError(name);
       indexOf.set(name, names.length);
       if (names.push(name) !== indexOf.size) throw new SyntaxError(name);
       tasks.push(this.#task());

@@ -244,6 +244,11 @@ export interface Manifest {
   readonly onFailure?: "stop" | "continue" | undefined;
   /** Whether records go to the gateway while the run goes on. Default true. */
   readonly report?: boolean | undefined;
+  /**
+   * The names of all tasks in the order in which they are written. Only where names are whole numbers: objects of JavaScript put
+   * those first. Default: the order of the keys.
+   */
+  readonly order?: readonly string[] | undefined;
   /** The tasks by name. */
   readonly tasks: Readonly<Record<string, ManifestTask>>;
   /** Parts of the pipeline that run more than once. */

@@ -178,6 +178,10 @@ export const manifestSchema: v.GenericSchema<unknown, Manifest> = closed({
     "stop (default): after a failure that leads nowhere, nothing new starts. continue: everything that can still run, runs.",
   ),
   report: maybe(flag, "Whether records go to the gateway while the run goes on. Default true."),
+  order: maybe(
+    v.pipe(v.array(name), v.maxLength(LIMITS.tasks)) as Schema<string[]>,
+    "The names of all tasks in their order, where names are whole numbers. Default: the order of the keys.",
+  ),
   tasks: about(
     record(taskSchema),
     "The tasks by name.",

@@ -8,7 +8,7 @@ import { parseDuration } from "../../model/duration.ts";
 import { sizeOf } from "../../model/size.ts";
 import { readLoops } from "./loops.ts";
 import { checkManifest } from "../document/check.ts";
-import { type TaskList, tasksOf } from "../document/task_list.ts";
+import { orderProblems, type TaskList, tasksOf } from "../document/task_list.ts";
 import {
   isRecord,
   LIMITS,
@@ -72,6 +72,7 @@ export function examine(
   const runs = checkRuns(list, around);
   const problems = [
     ...shape.problems,
+    ...orderProblems(document),
     ...naming,
     ...cycles.map((cycle) => tellCycle(draft, cycle, list)),
     ...endlessSyncs(draft, list),
