@@ -149,7 +149,7 @@ test("netUnicorn: a result that meets 500s, then nobody, is delivered once the g
     gateway.flags.set("exp/flag/open", { text_value: "now", int_value: 0 });
     await until(() => gateway.posts.filter(({ state }) => state === 3).length >= 1);
     await door.close();
-    await says("No connection");
+    await says("can't be reached");
     assert.notEqual(gateway.executors.get("a")?.state, 3);
     gateway.resultTrouble = undefined;
     const back = await listen(gateway, door.port);

@@ -243,7 +243,7 @@ test("agent: tells of a gateway out of reach and what waits for it, and goes on"
     assert.deepEqual(status.conditions.map(({ code }) => code), ["gateway_out_of_reach"]);
     assert.match(
       status.conditions[0]!.message,
-      /^The gateway has been out of reach for \d+ s: No connection/,
+      /^The gateway has been out of reach for \d+ s: The gateway at \S+ can't be reached/,
     );
     const metrics = await metricsOf(place);
     assert.match(metrics, /^outrider_heartbeat_failures_total [1-9]/m);

@@ -219,7 +219,7 @@ function podmanHere(folder: string): readonly string[] | undefined {
 }
 
 testWith(
-  ["podman", "skopeo", "docker-registry"],
+  ["podman", "catatonit", "skopeo", "docker-registry"],
   "pages: An image: pushed to a registry, run by Podman read-only and without rights, it sends a result",
   () =>
     withPage("An image", async ({ commands, folder, run, bin, gateway }) => {
