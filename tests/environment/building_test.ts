@@ -110,7 +110,8 @@ test("a build that is ended takes what is temporary with it; one that is killed 
     for (const signal of ["SIGTERM", "SIGINT", "SIGKILL"] as const) {
       const building = startCli(build(), { cwd, env });
       await building.says("downloading");
-      while (here().length === 0 || !existsSync(join(temporary, here()[0]!, asked()))) {
+      // Until its number is there, not only the file: 0 would be the group of this process.
+      while (here().length === 0 || !existsSync(join(temporary, here()[0]!, asked())) || program() === 0) {
         await soon();
       }
       const beside = signal !== "SIGTERM" ? undefined : await runCli(build("--kind", "bundle"), { cwd, env });
