@@ -36,7 +36,8 @@ export function resolveModule(written: string, base: string): string | Error {
  * no `\\`), and what one finds all are to find.
  */
 export function unimportable(url: string): string | undefined {
-  if (!url.startsWith("file:")) return undefined;
+  // Asked of each task: what looks for the part of the path looks at every beginning of it.
+  if (!url.startsWith("file:") || !/%(?:3f|5c)/i.test(url)) return undefined;
   const part = /[^/]*%(?:3f|5c)[^/]*/i.exec(url)?.[0];
   return part === undefined
     ? undefined
