@@ -25,8 +25,10 @@ const QUIET_COUNT = 512;
 const QUIET_MS = 10;
 /** A timeout shorter than this can't wait until the lane looks by itself, in milliseconds. */
 const SHORT_TIMEOUT_MS = 200;
-/** How long a worker with nothing to do blocks before it sleeps, so that only a message wakes it, in milliseconds. */
+/** How long a worker with nothing to do blocks before it turns to its timers and messages, in milliseconds. */
 const DOZE_MS = 2;
+/** How often it does so before it sleeps, so that only a message wakes it: that costs two threads a turn. */
+const DOZES = 25;
 /** After working this long in one go, timers and messages get their turn, in milliseconds. */
 const TURN_MS = 10;
 
@@ -193,24 +195,23 @@ export class Line implements Elsewhere {
 
   /** There is nothing to do: whether it is to be looked again at once. Else whoever comes back later sees to it. */
   #rest(): boolean {
-    const { inbox, hand, outbox } = this.#parts;
+    const { inbox, hand, outbox, nextTurn } = this.#parts;
     const stopped = this.#stopped;
     if (stopped) {
       hand.leave();
       inbox.done();
     }
     // What others are about to do may give it more: then it need not be known at once what it has done.
-    if (stopped || this.#quiet > 0 && hand.exhausted) {
+    if (stopped || this.#quiet > 0 && (this.#dozed > 0 || hand.exhausted)) {
       outbox.ring();
       this.#quiet = 0;
     }
-    // Once only: a task may have broken what calls it again later, but not what brings a message.
-    if (!stopped && inbox.open && this.#dozed === 0) {
+    if (!stopped && inbox.open && this.#dozed < DOZES) {
       this.#dozed++;
       if (this.#awaitsMore()) return true;
+      nextTurn(() => this.#work());
+      return false;
     }
-    if (this.#quiet > 0) outbox.ring();
-    this.#quiet = 0;
     hand.sleeps(true);
     // `stopped` may be past: the lane may have let us go on, and offered, since it was read.
     if (!inbox.sleep(this)) {

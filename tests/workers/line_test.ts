@@ -6,7 +6,7 @@ import { Board } from "../../src/pool/board/board.ts";
 import { Hand } from "../../src/pool/board/hand.ts";
 import { SOME_READY } from "../../src/pool/board/memory.ts";
 import { Flag, type Offer } from "../../src/pool/ring/inbox.ts";
-
+import { atoms } from "../../src/pool/ring/atoms.ts";
 import { InboxWriter } from "../../src/pool/ring/inbox.ts";
 import { OutboxReader, OutboxWriter, RecordKind } from "../../src/pool/ring/outbox.ts";
 import { InboxReader } from "../../src/pool/ring/inbox.ts";
@@ -143,10 +143,43 @@ test("line: it runs what is offered in order, tells each outcome, and sleeps whe
   assert.equal(rig.line.current, undefined);
   assert.equal(rig.line.last?.task, "c");
   assert.equal(rig.bells, 1, "those who wait hear of it when there is nothing more to do");
+  assert.ok(!rig.inbox.sleeps, "more may come");
+  rig.rests();
   rig.offer("d");
   assert.ok(rig.inbox.mustWake());
   rig.line.wake();
   assert.deepEqual(rig.told(), ['3 succeeded "d"']);
+});
+
+test("line: before it sleeps it dozes 25 times, between which others have their turn, and runs what comes meanwhile", () => {
+  const rig = new Rig();
+  const dozes: number[] = [];
+  const { wait } = atoms;
+  atoms.wait = (_cells, _at, _value, ms) => {
+    if (dozes.push(ms!) === 1) rig.offer("meanwhile");
+    return "timed-out";
+  };
+  try {
+    rig.offer("a");
+    rig.line.wake();
+    assert.deepEqual([rig.ran, dozes], [["a", "meanwhile"], [2, 2]]);
+    assert.equal(rig.turns.length, 1);
+    rig.rests();
+    assert.deepEqual([dozes.length, rig.inbox.sleeps], [26, true]);
+    rig.line.wake();
+    rig.rests();
+    assert.equal(dozes.length, 26, "it has dozed enough");
+    Atomics.store(rig.data.halt, 0, 1);
+    assert.ok(rig.inbox.mustWake());
+    rig.line.wake();
+    assert.deepEqual(
+      [dozes.length, rig.inbox.sleeps],
+      [26, true],
+      "where nothing is to start it sleeps at once",
+    );
+  } finally {
+    atoms.wait = wait;
+  }
 });
 
 test("line: after anything but a success it waits for leave to go on", () => {
