@@ -50,7 +50,7 @@ export const deleteProperty: typeof Reflect.deleteProperty = Reflect.deletePrope
 export const ObjectPrototype: object = Object.prototype;
 export const ArrayPrototype: object = Array.prototype;
 export const PromisePrototype: object = Promise.prototype;
-export const species: typeof Symbol.species = Symbol.species;
+const species: typeof Symbol.species = Symbol.species;
 
 /** Constructors. */
 export const PlainPromise: PromiseConstructor = Promise;
