@@ -5,6 +5,7 @@
  * Invariant: every need of the plan is in `now` of its task or in `exits` of exactly one loop.
  */
 import type { On } from "../model/outcome.ts";
+import { isHeld } from "../pipeline/plan/held.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import { Aloneness, alonenessOf } from "./ready_tasks.ts";
 
@@ -83,7 +84,7 @@ function traitsOf({ tasks, onFailure }: Plan): Pick<Edges, "fatal" | "alone" | "
     const { index, needs, allowFailure, run } = each;
     if (allowFailure) fatal[index] = 0;
     alone[index] = alonenessOf(each);
-    if (alone[index] !== Aloneness.none || run === undefined) inLine[index] = 0;
+    if (alone[index] !== Aloneness.none || run === undefined || isHeld(each)) inLine[index] = 0;
     for (const { task, on } of needs) {
       if (on !== "success") fatal[task] = 0;
       if (on === "failure") inLine[index] = 0;

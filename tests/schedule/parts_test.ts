@@ -256,6 +256,21 @@ test("edges: what has to be alone, stops the run or may stand behind its needs i
   assert.deepEqual([...edgesOf(planOf({ a: {} }, { onFailure: "continue" })).fatal], [0]);
 });
 
+test("release: a task that is held back is never released ahead of its needs, nor what stands behind it", () => {
+  const plan = planOf({ a: {}, b: { needs: ["a"] }, c: { needs: ["b"] } });
+  const tasks = plan.tasks.map((task) =>
+    task.name === "b" ? { ...task, uses: [{ resource: 0, amount: 1 }] } : task
+  );
+  const resources = [{ name: "radio", capacity: 1, scope: "run" as const }];
+  const run = new Example({ ...plan, resources, tasks });
+  assert.deepEqual(edgesOf(run.plan).inLine, Uint8Array.from([1, 0, 1]));
+  const { schedule } = run;
+  const [first, ...more] = schedule.release(1, { max: 9, ready: 9 });
+  assert.deepEqual([first!.task, first!.urgent, more], [0, true, []], "its end is told at once");
+  run.settle("a");
+  assert.deepEqual(released(run, 1, { max: 9, ready: 9 }), ["b", "c<b"]);
+});
+
 test("edges: a need is settled with its task, or with the outermost loop that it leaves", () => {
   const plan = planOf({
     a: {},

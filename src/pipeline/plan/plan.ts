@@ -30,6 +30,22 @@ export interface PlanRetry {
   readonly unless?: readonly ManifestFailure[];
 }
 
+/** What one attempt of a task takes of a resource. */
+export interface PlanUse {
+  /** Index of the resource. */
+  readonly resource: number;
+  /** At least 1, at most the resource's capacity. */
+  readonly amount: number;
+}
+
+/** Something of which there is only so much at a time. */
+export interface PlanResource {
+  readonly name: string;
+  readonly capacity: number;
+  /** Among whom it is shared: the tasks of this run, or those of all executors of the device. */
+  readonly scope: "run" | "device";
+}
+
 /** One task of a plan. */
 export interface PlanTask {
   readonly index: number;
@@ -54,6 +70,8 @@ export interface PlanTask {
   readonly params: Readonly<Record<string, unknown>>;
   /** How long the task is expected to take, in milliseconds; orders ready tasks and feeds the progress shown. */
   readonly estimateMs: number | undefined;
+  /** What it takes for each attempt, each resource once, by their indexes; absent where it takes nothing. */
+  readonly uses?: readonly PlanUse[];
   /** Place in the order in which ready tasks start: 0 goes first. Longest remaining path first (estimates, else 1 a task). */
   readonly rank: number;
 }
@@ -95,6 +113,8 @@ export interface Plan {
   readonly tasks: readonly PlanTask[];
   /** Loops, an inner one before the loop around it. Two loops are disjoint or one holds the other. */
   readonly loops: readonly PlanLoop[];
+  /** Absent where there are none. */
+  readonly resources?: readonly PlanResource[];
   /** There where edges decide what runs, and not needs and loops. */
   readonly edges?: readonly PlanEdge[];
   /** What tasks require; absent where none requires anything. */
