@@ -9,7 +9,7 @@ import { type Counts, test } from "./test.ts";
 
 const started = performance.now();
 let failed = 0;
-let counts: Counts = { passed: 0, failed: 0, leftOut: [] };
+let counts: Counts = { passed: 0, failed: 0, unsteady: [], leftOut: [] };
 try {
   counts = await test(process.argv.slice(2), checkJobs(() => failed++));
 } catch (error) {
@@ -18,6 +18,11 @@ try {
 }
 for (const { name, missing } of counts.leftOut) {
   process.stdout.write(`"${name}" was left out: there is no ${missing.join(", no ")}\n`);
+}
+for (const file of counts.unsteady) {
+  process.stdout.write(
+    `${file} is unsteady: it failed beside the others, and passed by itself (see above)\n`,
+  );
 }
 // Here nothing is left out that could be had: .ci/run installs what tests need, but can't make itself root.
 const left = counts.leftOut.filter(({ missing }) => missing.some((what) => what !== ROOT));

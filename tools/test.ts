@@ -48,13 +48,19 @@ const LONG: readonly string[] = [
 /** One file more than there are cores runs at a time, since they also wait: for what they start, and for what they stop. */
 const LANES: number = availableParallelism() + 1;
 
-/** What Deno says of a fault of its own, which ends it in the midst of a file: now and then, where threads end on a busy machine. */
-const PANIC = "Deno has panicked";
+/**
+ * A file that failed beside the others runs once more by itself when they are done: a busy machine, or a fault of a runtime (Deno
+ * panics now and then where threads end), is no fault of ours. It is counted as unsteady, with what it printed, so that nobody
+ * overlooks it. If more files fail than this, none is repeated: then something is wrong.
+ */
+const UNSTEADY_MOST = 3;
 
-/** How many tests passed and failed, and which were left out because a program of the system is missing. */
+/** How many tests passed and failed, what passed only by itself, and which were left out for want of a program of the system. */
 export interface Counts {
   readonly passed: number;
   readonly failed: number;
+  /** `FILE on RUNTIME`, each of which failed beside the others and then passed alone. */
+  readonly unsteady: readonly string[];
   readonly leftOut: readonly LeftOut[];
 }
 
@@ -75,7 +81,7 @@ export async function test(args: readonly string[], beside: readonly Job[] = [])
   const unknown = named.filter((name) => !files.includes(name) && !onRuntimes.includes(name as RuntimeName));
   if (unknown.length > 0) {
     process.stdout.write(`There is no such test or runtime: ${unknown.join(", ")}\n`);
-    return { passed: 0, failed: unknown.length, leftOut: [] };
+    return { passed: 0, failed: unknown.length, unsteady: [], leftOut: [] };
   }
   const suites = suitesOf(
     onRuntimes.length > 0 ? onRuntimes : runtimes,
@@ -91,6 +97,7 @@ export async function test(args: readonly string[], beside: readonly Job[] = [])
     const apart = inLanes(jobs((file) => file.startsWith(ENVIRONMENTS)), 1);
     const others = jobs((file) => !file.startsWith(ENVIRONMENTS));
     await Promise.all([apart, inLanes([...beside, ...others], LANES)]);
+    await repeatFailed(suites, run);
   } finally {
     rmSync(compiled, { recursive: true, force: true });
   }
@@ -104,7 +111,9 @@ interface Suite {
   /** Those that run on all. */
   readonly everywhere: boolean;
   readonly files: readonly string[];
-  readonly results: FileResult[];
+  /** By file; the last one counts. */
+  readonly results: Map<string, FileResult>;
+  readonly unsteady: string[];
 }
 
 function suitesOf(chosen: readonly RuntimeName[], files: readonly string[]): Suite[] {
@@ -112,12 +121,19 @@ function suitesOf(chosen: readonly RuntimeName[], files: readonly string[]): Sui
   const once = files.filter((file) => ONCE.includes(file));
   const everywhere = files.filter((file) => !once.includes(file) && !environments.includes(file));
   const suites = chosen.map((runtime): Suite => (
-    { label: runtime, runtime, everywhere: true, files: everywhere, results: [] }
+    { label: runtime, runtime, everywhere: true, files: everywhere, results: new Map(), unsteady: [] }
   ));
   if (chosen.includes("node")) {
     suites.unshift(
-      { label: "once", runtime: "node", everywhere: false, files: once, results: [] },
-      { label: "environments", runtime: "node", everywhere: false, files: environments, results: [] },
+      { label: "once", runtime: "node", everywhere: false, files: once, results: new Map(), unsteady: [] },
+      {
+        label: "environments",
+        runtime: "node",
+        everywhere: false,
+        files: environments,
+        results: new Map(),
+        unsteady: [],
+      },
     );
   }
   return suites.filter(({ files }) => files.length > 0);
@@ -137,37 +153,54 @@ function jobsOf(
 }
 
 async function runIn(suite: Suite, file: string, env: NodeJS.ProcessEnv): Promise<void> {
-  let result = await runFile(suite.runtime, file, env);
-  if (result.failed > 0 && result.output.includes(PANIC)) {
-    process.stdout.write(`${PANIC} in ${file}, which runs once more:\n${result.output.trimEnd()}\n`);
-    result = await runFile(suite.runtime, file, env);
-  }
-  suite.results.push(result);
+  const result = await runFile(suite.runtime, file, env);
+  suite.results.set(file, result);
   if (result.failed > 0) process.stdout.write(`${file} on ${suite.runtime}:\n${result.output.trimEnd()}\n`);
-  if (suite.results.length === suite.files.length) show(suite);
+  if (suite.results.size === suite.files.length) show(suite);
+}
+
+/** Runs what failed once more, one file at a time, if there are few. */
+async function repeatFailed(
+  suites: readonly Suite[],
+  run: (suite: Suite, file: string) => Promise<void>,
+): Promise<void> {
+  const failed = suites.flatMap((suite) => failedIn(suite).map((file) => ({ suite, file })));
+  if (failed.length > UNSTEADY_MOST) return;
+  for (const { suite, file } of failed) {
+    process.stdout.write(`${file} on ${suite.runtime} runs once more, by itself\n`);
+    await run(suite, file);
+    if (!failedIn(suite).includes(file)) suite.unsteady.push(`${file} on ${suite.runtime}`);
+  }
+}
+
+function failedIn({ results }: Suite): string[] {
+  return [...results].filter(([, { failed }]) => failed > 0).map(([file]) => file);
 }
 
 function countsOf(suites: readonly Suite[]): Counts {
-  const results = suites.flatMap(({ results }) => results);
+  const results = suites.flatMap(({ results }) => [...results.values()]);
   return {
     passed: results.reduce((sum, { passed }) => sum + passed, 0),
     failed: results.reduce((sum, { failed }) => sum + failed, reportMissing(suites)),
+    unsteady: suites.flatMap(({ unsteady }) => unsteady),
     leftOut: results.flatMap(({ leftOut }) => leftOut),
   };
 }
 
-/** `N passed, N failed`, and what was left out for want of which program. */
-export function sumOf({ passed, failed, leftOut }: Counts): string {
+/** `N passed, N failed`, what passed only by itself, and what was left out for want of which program. */
+export function sumOf({ passed, failed, unsteady, leftOut }: Counts): string {
   const missing = [...new Set(leftOut.flatMap(({ missing }) => missing))].sort();
   const words = missing.map((what) =>
     what in PACKAGES ? `no ${what} (apt install ${PACKAGES[what]})` : `no ${what}`
   );
   return `${passed} passed, ${failed} failed` +
+    (unsteady.length === 0 ? "" : `, ${unsteady.length} unsteady: ${unsteady.join(", ")}`) +
     (leftOut.length === 0 ? "" : `, ${leftOut.length} skipped: ${words.join(", ")}`);
 }
 
 function show({ label, results }: Suite): void {
-  const sum = (of: (result: FileResult) => number) => results.reduce((all, each) => all + of(each), 0);
+  const sum = (of: (result: FileResult) => number) =>
+    [...results.values()].reduce((all, each) => all + of(each), 0);
   const [passed, failed, leftOut] = [
     sum((file) => file.passed),
     sum((file) => file.failed),
@@ -182,8 +215,8 @@ function show({ label, results }: Suite): void {
 /** Tests that ran on one runtime and not on another, which is how a silently lost file shows. */
 function reportMissing(suites: readonly Suite[]): number {
   const ran = suites.filter(({ everywhere }) => everywhere);
-  if (ran.some(({ results }) => results.some(({ failed }) => failed > 0))) return 0;
-  const namesOf = ({ results }: Suite) => results.flatMap(({ names }) => names);
+  if (ran.some((suite) => failedIn(suite).length > 0)) return 0;
+  const namesOf = ({ results }: Suite) => [...results.values()].flatMap(({ names }) => names);
   const all = new Set(ran.flatMap(namesOf));
   let missing = 0;
   for (const suite of ran) {
