@@ -56,6 +56,13 @@ export function span(ms: number): string {
   return hours === 0 ? `${minutes} min ${two(seconds % 60)} s` : `${hours} h ${two(minutes)} min`;
 }
 
+/** How long a run took; of one that went on, first what was since then, which is what a person waited for. */
+export function tookText(wholeMs: number, sinceResumeMs: number | undefined): string {
+  return sinceResumeMs === undefined
+    ? span(wholeMs)
+    : `${span(sinceResumeMs)} since it went on, ${span(wholeMs)} in all`;
+}
+
 /** A span that is still growing: `0.3 s`, without a flicker of milliseconds. */
 export function growing(ms: number): string {
   const whole = wholeMs(ms);

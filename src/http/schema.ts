@@ -63,6 +63,9 @@ const statusOfRun = v.object({
   state: runState,
   startedAt: time,
   ranMs: about(ms, "How long it has been going on, or took; by a clock that never steps."),
+  sinceResumeMs: v.exactOptional(
+    about(ms, "How much of that was since the run went on after an interruption."),
+  ),
   tasks: count,
   counts: about(v.record(v.string(), count), "Tasks by where they stand."),
   running: about(v.array(runningAttempt), "At most 50."),

@@ -85,7 +85,8 @@ function statusOf(
 type RunStatus = NonNullable<StatusView["run"]>;
 
 function runOf(run: HttpRun): RunStatus {
-  const { state, pipeline, startedAt, ranMs, tasks, counts, running, next, workers } = run.snapshot(LISTED);
+  const { state, pipeline, startedAt, ranMs, sinceResumeMs, tasks, counts, running, next, workers } = run
+    .snapshot(LISTED);
   const { waiting, skipped } = listed(run, { tasks, wanted: first(counts.waiting) + first(counts.skipped) });
   return {
     id: run.run,
@@ -93,6 +94,7 @@ function runOf(run: HttpRun): RunStatus {
     state,
     startedAt: isoTime(startedAt),
     ranMs: Math.round(ranMs),
+    ...(sinceResumeMs !== undefined && { sinceResumeMs: Math.round(sinceResumeMs) }),
     tasks,
     counts,
     running: running.slice(0, LISTED).map((attempt) => ({

@@ -34,6 +34,8 @@ export interface RunSnapshot {
   readonly startedAt: number;
   /** How long it has been going on, milliseconds: whatever the wall clock did meanwhile. After its end, how long it took. */
   readonly ranMs: number;
+  /** How much of that was since the run went on after an interruption, milliseconds; absent where there was none. */
+  readonly sinceResumeMs?: number;
   /** Tasks in the pipeline. */
   readonly tasks: number;
   /** Tasks by where they stand: `waiting` for needs, `ready` to start, `running`, `retrying` after a delay, or their outcome. */

@@ -22,6 +22,8 @@ export class Course {
   /** When the run began, by `performance.now()`; not known of a run in a file. */
   #begun: number | undefined;
   #tookMs: number | undefined;
+  /** When it went on after an interruption. */
+  #resumedAt: number | undefined;
   /** What the executor's clock is ahead of `performance.now()`, milliseconds; not known of a run in a file. */
   #clock: number | undefined;
 
@@ -36,6 +38,7 @@ export class Course {
       case "run.resumed":
         this.state = "running";
         this.endedAt = undefined;
+        this.#resumedAt = record.at;
         break;
       case "run.stopping":
         this.state = "stopping";
@@ -64,6 +67,12 @@ export class Course {
     if (this.endedAt !== undefined) return this.#tookMs ?? between(this.startedAt, this.endedAt);
     if (live && this.#begun !== undefined) return performance.now() - this.#begun;
     return between(this.startedAt, live ? this.time() : this.now);
+  }
+
+  /** How much of that was since the run went on, if it did. @param live As above. */
+  sinceResume(live: boolean): number | undefined {
+    if (this.#resumedAt === undefined) return undefined;
+    return Math.max(0, this.took(live) - between(this.startedAt, this.#resumedAt));
   }
 
   /** The run's time: that of the executor while the run goes on, then that of its end. */

@@ -3,7 +3,7 @@
  * Must not know the views below it.
  * Invariant: what it says of the run is said in words and is told to a screen reader when the run ends or is lost.
  */
-import { counted, localTime, span } from "../base/shown.ts";
+import { counted, localTime, tookText } from "../base/shown.ts";
 import { Counts } from "./counts.ts";
 import type { Connection, PageStatus } from "./data.ts";
 import { h, setAttribute, setText } from "./dom.ts";
@@ -42,7 +42,7 @@ class Title {
     document.title = `${pipeline.name}: ${state}`;
     setText(this.#state, state === "stopping" ? "being stopped" : state);
     setAttribute(this.#state, "data-standing", state === "stopping" ? "cancelled" : state);
-    const took = startedAt === 0 ? "" : ` · ${span(course.took(live))}`;
+    const took = startedAt === 0 ? "" : ` · ${tookText(course.took(live), course.sinceResume(live))}`;
     setText(this.#facts, `${counted(tasks.length, "task")}${took}`);
     setText(this.#origin, `${model.runtime} · run ${model.id.slice(0, 8)}`);
     setAttribute(this.#facts, "title", `Run ${model.id}, begun ${localTime(startedAt)}`);

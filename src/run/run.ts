@@ -189,6 +189,7 @@ class Run implements InspectedExecution {
       state: this.#state,
       startedAt: stopwatch.startedAt,
       ranMs: stopwatch.ranMs,
+      sinceResumeMs: stopwatch.sinceResumeMs,
       plan: this.#plan,
       schedule: this.#work?.schedule,
       pool: this.#pool,

@@ -21,6 +21,8 @@ export interface Pictured {
   readonly state: RunState;
   readonly startedAt: number;
   readonly ranMs: number;
+  /** How much of that was since it went on, if it did. */
+  readonly sinceResumeMs: number | undefined;
   readonly plan: Plan | undefined;
   readonly schedule: Scheduler | undefined;
   readonly pool: Pool;
@@ -49,6 +51,7 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
     state: pictured.state,
     startedAt: pictured.startedAt,
     ranMs: pictured.ranMs,
+    ...(pictured.sinceResumeMs !== undefined && { sinceResumeMs: pictured.sinceResumeMs }),
     tasks: plan?.tasks.length ?? 0,
     counts: countsOf(pictured, running),
     running,

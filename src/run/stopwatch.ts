@@ -12,13 +12,17 @@ export class Stopwatch {
   #startedAt: number;
   /** By the monotonic clock; of a run that goes on, as far back as the wall clock says that it began. */
   #since: number;
+  /** How much of it was before this process, milliseconds; none of a run that began in it. */
+  readonly #beforeMs: number | undefined;
   #tookMs: number | undefined;
 
   /** @param startedAt When the run began, if it did so in an earlier process: milliseconds since the epoch. */
-  constructor(clock: Clock, startedAt: number = clock.now()) {
+  constructor(clock: Clock, startedAt?: number) {
+    const now = clock.now();
     this.#clock = clock;
-    this.#startedAt = startedAt;
-    this.#since = clock.monotonic() - between(startedAt, clock.now());
+    this.#startedAt = startedAt ?? now;
+    this.#beforeMs = startedAt === undefined ? undefined : between(startedAt, now);
+    this.#since = clock.monotonic() - (this.#beforeMs ?? 0);
   }
 
   /** Milliseconds since the epoch. */
@@ -29,6 +33,11 @@ export class Stopwatch {
   /** How long the run has been going on, or how long it took, milliseconds. */
   get ranMs(): number {
     return this.#tookMs ?? this.#clock.monotonic() - this.#since;
+  }
+
+  /** How much of that was since the run went on in this process, milliseconds; none of a run that began in it. */
+  get sinceResumeMs(): number | undefined {
+    return this.#beforeMs === undefined ? undefined : Math.max(0, this.ranMs - this.#beforeMs);
   }
 
   /** The run begins now. @returns When that is. */

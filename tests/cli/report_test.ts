@@ -175,6 +175,12 @@ test("the live view shows how far the run is, what runs, and what comes next", (
   ]);
 });
 
+test("the live view of a run that went on shows the time since then first", () => {
+  const snapshot = { ...snapshotOf({ counts: { running: 1 } }), ranMs: 3_600_000, sinceResumeMs: 4_200 };
+  const [head] = frame(snapshot, { columns: 80, rows: 24, paint: plainPaint });
+  assert.match(head!, / · 4\.2 s \(1 h 00 min in all\)$/);
+});
+
 test("the live view fits the terminal, however much runs", () => {
   const running = Array.from({ length: 64 }, (_, at) => runningSince(at, `task ${at} ${"x".repeat(40)}`));
   const snapshot = snapshotOf({

@@ -182,6 +182,7 @@ test("http: the status lists fifty that wait and fifty that were skipped whereve
     const [attempt] = told.running;
     return {
       ...told,
+      sinceResumeMs: 7.6,
       counts: { ...told.counts, waiting: 1 },
       running: Array.from({ length: 60 }, () => ({ ...attempt!, ranMs: 1.4 })),
     };
@@ -191,8 +192,9 @@ test("http: the status lists fifty that wait and fifty that were skipped whereve
     return [];
   };
   const status = await (await world({}, claimed).ask("/status")).json() as {
-    run: { running: { ranMs: number }[] };
+    run: { sinceResumeMs: number; running: { ranMs: number }[] };
   };
+  assert.equal(status.run.sinceResumeMs, 8);
   assert.deepEqual([status.run.running.length, status.run.running[0]!.ranMs], [50, 1]);
   assert.equal(asked, 1, "where the pages end it is not read on");
 });

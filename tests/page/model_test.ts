@@ -169,6 +169,19 @@ test("a resumed run forgets what was in flight and what is done again", () => {
   );
   assert.deepEqual(standings(model), ["a waiting", "b waiting"]);
   assert.equal(model.counts.waiting, 2);
+  const { course } = model;
+  const began = course.now;
+  course.add(
+    {
+      type: "run.ended",
+      seq: course.seq + 1,
+      at: began + 2_000,
+      state: "succeeded",
+      tookMs: 9_000,
+    } as StateRecord,
+  );
+  assert.equal(course.took(true), 9_000);
+  assert.equal(course.sinceResume(true), 9_000 - (began - course.startedAt));
 });
 
 test("the counts always add up to the number of tasks, whatever the records say", () => {

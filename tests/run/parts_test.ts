@@ -101,9 +101,15 @@ test("stopwatch: a run that goes on has been going on since it began, and never 
   const watch = new Stopwatch(clock, 990_000);
   clock.advance(1);
   assert.deepEqual([watch.startedAt, watch.ranMs], [990_000, 10_001]);
+  assert.equal(watch.sinceResumeMs, 1, "what this process did of it");
+  clock.advance(4);
+  watch.stop();
+  clock.advance(50);
+  assert.deepEqual([watch.ranMs, watch.sinceResumeMs], [10_005, 5]);
   const ahead = new Stopwatch(clock, 2_000_000);
   clock.advance(5);
-  assert.deepEqual([ahead.startedAt, ahead.ranMs], [2_000_000, 5]);
+  assert.deepEqual([ahead.startedAt, ahead.ranMs, ahead.sinceResumeMs], [2_000_000, 5, 5]);
+  assert.equal(new Stopwatch(clock).sinceResumeMs, undefined);
 });
 
 test("values: each task has the last one that it was given, or none", () => {

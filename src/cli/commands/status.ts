@@ -2,7 +2,7 @@
  * Owns `outrider status`: how an executor on this machine and its run stand.
  * Must not know how the executor finds that out.
  */
-import { localTimeOf, span } from "../../base/shown.ts";
+import { localTimeOf, span, tookText } from "../../base/shown.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import { columns } from "../view/columns.ts";
@@ -47,13 +47,15 @@ function gatewayText({ url, lastContactAt, spool }: NonNullable<StatusView["gate
 }
 
 function runRows(
-  { id, pipeline, state, tasks, counts, running, waiting, skipped }: NonNullable<StatusView["run"]>,
+  { id, pipeline, state, ranMs, sinceResumeMs, tasks, counts, running, waiting, skipped }: NonNullable<
+    StatusView["run"]
+  >,
 ) {
   const counted = Object.entries(counts).filter(([, count]) => count > 0).map(([name, count]) =>
     `${count} ${name}`
   );
   return [
-    ["run", `${id} of ${pipeline}: ${state}`],
+    ["run", `${id} of ${pipeline}: ${state}, ${tookText(ranMs, sinceResumeMs)}`],
     ["tasks", `${tasks}: ${counted.join(", ")}`],
     ...running.map(({ task, worker, ranMs, progress }) => [
       "running",

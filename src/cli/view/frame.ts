@@ -66,9 +66,16 @@ export function progressText(snapshot: Pick<RunSnapshot, "counts" | "tasks">, pa
   ].join(" · ");
 }
 
+/** How long the run has been going on; of one that went on, first what this process did of it. */
+function elapsedOf({ ranMs, sinceResumeMs }: RunSnapshot): string {
+  return sinceResumeMs === undefined
+    ? growing(ranMs)
+    : `${growing(sinceResumeMs)} (${growing(ranMs)} in all)`;
+}
+
 function header(snapshot: RunSnapshot, { paint, columns }: FrameOptions): string {
   const ended = endedTasks(snapshot);
-  const elapsed = growing(snapshot.ranMs);
+  const elapsed = elapsedOf(snapshot);
   const words = `${progressText(snapshot, paint)} · ${elapsed}`;
   // How far it is matters more than what it is called.
   const name = squeezed(

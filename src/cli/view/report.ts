@@ -10,7 +10,7 @@ import type { AttemptResult, ErrorData, Outcome } from "../../model/outcome.ts";
 import { errorLines } from "../../model/error_text.ts";
 import { harmless } from "../../base/harmless.ts";
 import { markOf, reasonOf, wordOf } from "./text_line.ts";
-import { count, span } from "../../base/shown.ts";
+import { count, span, tookText } from "../../base/shown.ts";
 import { fit, pad, squeezed, width } from "./measures.ts";
 import type { Paint } from "./paint.ts";
 
@@ -156,13 +156,13 @@ function summary(
     `${count(counts.get(outcome)!)} ${wordOf(outcome)}`
   );
   const { startedAt, endedAt, tookMs } = head;
-  const whole = endedAt && span(tookMs ?? between(Date.parse(startedAt), Date.parse(endedAt)));
-  // Of one that went on, what this process did is what a person waited for.
-  const took = endedAt === undefined
-    ? ""
-    : resumedAt === undefined
-    ? ` in ${whole}`
-    : ` in ${span(between(resumedAt, Date.parse(endedAt)))} since it went on, ${whole} in all`;
+  const end = endedAt === undefined ? undefined : Date.parse(endedAt);
+  const took = end === undefined ? "" : ` in ${
+    tookText(
+      tookMs ?? between(Date.parse(startedAt), end),
+      resumedAt === undefined ? undefined : between(resumedAt, end),
+    )
+  }`;
   const brush = head.state === "succeeded" ? paint.good : head.state === "failed" ? paint.bad : paint.warn;
   const tasks = parts.length === 0 ? "no tasks" : parts.join(", ");
   return `${paint.bold(harmless(head.pipeline))} ${brush(head.state)}${took}: ${tasks}`;
