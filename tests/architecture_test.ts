@@ -144,7 +144,7 @@ const PASSED_IN: Readonly<Record<string, string>> = {
   pool: "src/pool/worker_clock.ts",
 };
 /** Both ends of the memory that a worker shares take the language as it was before any task ran. */
-const BESIDE_TASKS = /^src\/pool\/(?:ring\/|board\/(?:hand|memory|shared_values)\.ts$|unfinished\.ts$)/;
+const BESIDE_TASKS = /^src\/pool\/(?:ring\/|board\/(?:hand|memory|shared_values|sheet)\.ts$|unfinished\.ts$)/;
 const AMBIENT =
   /(?<!\.)\b(?:systemClock|stampOffset|Date\.now|performance\.now|Math\.random|crypto\.(?!subtle)\w+|set(?:Timeout|Interval|Immediate))\b/g;
 const AMBIENT_FILES = /^src\/(?:runtime\/runtime|base\/primordials)\.ts$/;

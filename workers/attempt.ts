@@ -3,11 +3,12 @@
  * Must not know what its task is given (context.ts), the rings, or how outcomes are told.
  * Invariant: what is not asked for is not made: an attempt is on the path between two tasks.
  */
-import { apply, hasOwn, indexOf, keys, parse, put, SafeMap } from "../src/base/primordials.ts";
-import { decode, unescape, type Value } from "../src/model/value.ts";
+import { apply, put, SafeMap } from "../src/base/primordials.ts";
+import { decode, type Value } from "../src/model/value.ts";
 import type { Claimed } from "../src/pool/ring/inbox.ts";
-import type { AbortOutcome, Payload } from "../src/pool/protocol.ts";
+import type { AbortOutcome } from "../src/pool/protocol.ts";
 import type { Author } from "./output.ts";
+import type { AttemptTold } from "./told.ts";
 
 const Controller = AbortController;
 const { abort } = Controller.prototype;
@@ -17,8 +18,7 @@ const Exception = DOMException;
 export class Attempt implements Author {
   readonly claimed: Claimed;
   readonly startedAt: number;
-  readonly payload: Payload;
-  readonly #text: string;
+  readonly told: AttemptTold;
   /** Whether the outcome has been told. */
   ended = false;
   /** How the attempt is to end once its code has stopped, if it was aborted. */
@@ -27,12 +27,10 @@ export class Attempt implements Author {
   #controller: AbortController | undefined = undefined;
   #life: AbortController | undefined = undefined;
 
-  /** @param text JSON text that holds the payload. @param payload What it is, where it is not the whole text. */
-  constructor(claimed: Claimed, text: string, startedAt: number, payload?: Payload) {
+  constructor(claimed: Claimed, told: AttemptTold, startedAt: number) {
     this.claimed = claimed;
+    this.told = told;
     this.startedAt = startedAt;
-    this.#text = text;
-    this.payload = payload ?? parse(text) as Payload;
   }
 
   /** Index of its task. */
@@ -54,7 +52,7 @@ export class Attempt implements Author {
 
   /** Name of its task. */
   get task(): string {
-    return this.payload.t;
+    return this.told.task;
   }
 
   /** Aborted at the timeout and on cancel. */
@@ -92,29 +90,19 @@ export class Attempt implements Author {
 
   /** The values of the tasks needed. @param local Value that this worker has of a task, from earlier on the line. */
   inputs(local: (task: number) => Value | undefined): Record<string, Value> {
-    const { needed } = this;
-    const inputs = { ...(hasOwn(this.payload, "i") ? this.payload.i : undefined) } as Record<string, Value>;
-    if (indexOf(this.#text, 'bytes"') >= 0) {
-      const names = keys(inputs);
-      for (let at = 0; at < names.length; at++) put(inputs, names[at]!, unescape(inputs[names[at]!]!));
-    }
-    for (let at = 0; at < needed.length; at++) {
-      const need = needed[at]!;
-      const task = need[1];
+    const { told } = this;
+    const inputs = told.inputs();
+    for (let place = 0; place < told.places; place++) {
+      const task = told.need(place);
+      if (task < 0) continue;
       const value = this.#fetched?.has(task) ? this.#decoded(task) : local(task);
-      if (value !== undefined) put(inputs, need[0], value);
+      if (value !== undefined) put(inputs, told.as(place), value);
     }
     return inputs;
   }
 
-  /** The parameters. What a payload leaves out is not looked for in `Object.prototype`, where a task may have put it. */
   get params(): Readonly<Record<string, Value>> {
-    return (hasOwn(this.payload, "p") ? this.payload.p : {}) as Readonly<Record<string, Value>>;
-  }
-
-  /** Inputs that the worker may have itself. */
-  get needed(): NonNullable<Payload["l"]> {
-    return hasOwn(this.payload, "l") ? this.payload.l! : NONE;
+    return this.told.params;
   }
 
   /** Takes the JSON text of a value that its inputs need and that the worker has let go of. */
@@ -127,8 +115,6 @@ export class Attempt implements Author {
     return text === undefined ? undefined : decode(text);
   }
 }
-
-const NONE: NonNullable<Payload["l"]> = [];
 
 /** Aborts, if there is something to abort; what hears of it is the task's, and may throw. */
 function end(controller: AbortController | undefined, reason: DOMException): void {

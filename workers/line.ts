@@ -5,7 +5,7 @@
  */
 import { PlainPromise, SafeMap, then } from "../src/base/primordials.ts";
 import { atoms } from "../src/pool/ring/atoms.ts";
-import { encode } from "../src/model/value.ts";
+import { encode, scalarText } from "../src/model/value.ts";
 import type { Hand } from "../src/pool/board/hand.ts";
 import { type Claimed, type Elsewhere, Flag, type InboxReader } from "../src/pool/ring/inbox.ts";
 import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
@@ -18,6 +18,7 @@ import { errorData, errorText } from "./errors.ts";
 import type { Locals } from "./locals.ts";
 import type { AnyTask, Modules } from "./modules.ts";
 import type { Printer } from "./output.ts";
+import type { AttemptTold } from "./told.ts";
 
 /** Outcomes that may lie in the outbox before the lane is woken, if nobody waits for them. */
 const QUIET_COUNT = 512;
@@ -59,6 +60,8 @@ export interface WorkerParts {
   readonly modules: Pick<Modules, "ready" | "prepare">;
   readonly locals: Locals;
   readonly around: ContextParts;
+  /** What an attempt is told of its task. @param payload Its text; empty where the sheet says all. */
+  readonly told: (claimed: Claimed, payload: string) => AttemptTold;
   /** Fetches a value that was let go. */
   readonly value: (task: number, iteration: number) => Promise<string | undefined>;
   readonly halt: Int32Array;
@@ -254,7 +257,7 @@ export class Line implements Elsewhere {
   }
 
   #run(claimed: Claimed, at: number): Progress {
-    const { modules, outbox } = this.#parts;
+    const { modules, outbox, told } = this.#parts;
     const payload = claimed.payload ?? this.#takePayload(claimed.seq);
     if (payload === undefined) {
       this.#awaited = { claimed, at };
@@ -262,12 +265,12 @@ export class Line implements Elsewhere {
       if (claimed.seq < 0) this.#say(RecordKind.wants, claimed.seq);
       return LATER;
     }
-    const attempt = new Attempt(claimed, payload, at);
+    const attempt = new Attempt(claimed, told(claimed, payload), at);
     this.current = attempt;
     // What went on after the end of the one before may have changed it.
     putBackEnvironment();
     if (claimed.timeoutMs > 0 && claimed.timeoutMs < SHORT_TIMEOUT_MS) outbox.ring();
-    const task = modules.ready(attempt.payload.s, attempt.task);
+    const task = modules.ready(attempt.told.source, attempt);
     if (task !== undefined && this.#missing(attempt) < 0) return this.#call(attempt, task);
     this.#prepare(attempt);
     return LATER;
@@ -282,14 +285,14 @@ export class Line implements Elsewhere {
 
   /** Which of the inputs that the worker may have is not there, by its place; -1 if all are. */
   #missing(attempt: Attempt, from = 0): number {
-    const { needed } = attempt;
+    const { told } = attempt;
     const { locals, hand } = this.#parts;
-    for (let at = from; at < needed.length; at++) {
-      const need = needed[at]!;
-      if (locals.has(need[1], need[2])) continue;
-      const left = hand.value(need[1], need[2]);
-      if (left === undefined) return at;
-      attempt.fetched(need[1], left.text);
+    for (let place = from; place < told.places; place++) {
+      const task = told.need(place);
+      if (task < 0 || locals.has(task, told.iteration(place))) continue;
+      const left = hand.value(task, told.iteration(place));
+      if (left === undefined) return place;
+      attempt.fetched(task, left.text);
     }
     return -1;
   }
@@ -297,11 +300,11 @@ export class Line implements Elsewhere {
   /** Imports the module and fetches what is missing, then runs the task. */
   #prepare(attempt: Attempt): void {
     const { modules } = this.#parts;
-    const { s: source } = attempt.payload;
+    const { source } = attempt.told;
     const prepared = scope.run(attempt, () => modules.prepare(source, attempt.task), undefined);
     then(
       prepared,
-      () => this.#goOn(() => this.#fetch(attempt, modules.ready(source, attempt.task)!, 0)),
+      () => this.#goOn(() => this.#fetch(attempt, modules.ready(source, attempt)!, 0)),
       (error) => this.#goOn(() => this.#fail(attempt, error)),
     );
   }
@@ -309,11 +312,11 @@ export class Line implements Elsewhere {
   #fetch(attempt: Attempt, task: AnyTask, from: number): Progress {
     const at = this.#missing(attempt, from);
     if (at < 0) return this.#call(attempt, task);
-    const need = attempt.needed[at]!;
+    const needed = attempt.told.need(at);
     then(
-      this.#parts.value(need[1], need[2]),
+      this.#parts.value(needed, attempt.told.iteration(at)),
       (text) => {
-        attempt.fetched(need[1], text);
+        attempt.fetched(needed, text);
         this.#goOn(() => this.#fetch(attempt, task, at + 1));
       },
       (error) => this.#goOn(() => this.#fail(attempt, error)),
@@ -349,7 +352,8 @@ export class Line implements Elsewhere {
     if (attempt.aborted === "timed_out") return this.#tell(attempt, { outcome: "timed_out" });
     let text: string | undefined;
     try {
-      text = encode(value, attempt.task);
+      // The name is for errors, and takes longer to read than a small value to write.
+      text = value === undefined ? undefined : scalarText(value) ?? encode(value, attempt.task);
     } catch (error) {
       return this.#fail(attempt, error);
     }

@@ -45,9 +45,9 @@ export class Modules {
     return place;
   }
 
-  /** The function, if its module has been imported. */
-  ready(source: number, task: string): AnyTask | undefined {
-    return this.#exported[source] ?? this.#pipelines[source]?.functionOf(task) as AnyTask | undefined;
+  /** The function, if its module has been imported. @param of Its name is read only if several come from there. */
+  ready(source: number, of: { readonly task: string }): AnyTask | undefined {
+    return this.#exported[source] ?? this.#pipelines[source]?.functionOf(of.task) as AnyTask | undefined;
   }
 
   /**

@@ -27,6 +27,7 @@ import { flagsClient } from "./flags.ts";
 import { type AnyTask, Modules } from "./modules.ts";
 import { consoleTarget } from "./output.ts";
 import { provideOutrider } from "./provided.ts";
+import { TextTold } from "./told.ts";
 
 const PROTOCOL = 1;
 const MARK_DIGITS = 32;
@@ -151,19 +152,27 @@ function obey(order: Order, body: Uint8Array): void {
 }
 
 function begin({ seq, iteration, attempt: number, work, given }: Run, body: Uint8Array): void {
-  const offer = { task: -1, iteration, attempt: number, flags: 0, timeoutMs: 0, payload: undefined };
-  const attempt = new Attempt({ ...offer, seq }, decodeUtf8(body), monotonic(), given);
+  const offer = {
+    task: -1,
+    iteration,
+    attempt: number,
+    flags: 0,
+    timeoutMs: 0,
+    payload: undefined,
+    locals: 0,
+  };
+  const attempt = new Attempt({ ...offer, seq }, new TextTold(decodeUtf8(body), given), monotonic());
   current = attempt;
   host.putRight();
   host.send(frameOf(`{"t":"began","seq":${seq}}`));
   const place = modules.placeOf(
     hasOwn(work, "module") ? work : { ...work as object, module } as FunctionSource,
   );
-  const task = modules.ready(place, attempt.task);
+  const task = modules.ready(place, attempt);
   if (task !== undefined) return call(attempt, task);
   then(
     host.scope.run(attempt, () => modules.prepare(place, attempt.task), undefined),
-    () => call(attempt, modules.ready(place, attempt.task)!),
+    () => call(attempt, modules.ready(place, attempt)!),
     (error) => fail(attempt, error),
   );
 }

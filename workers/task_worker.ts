@@ -6,6 +6,7 @@
 import { expose } from "comlink";
 import { hasOwn, monotonic } from "../src/base/primordials.ts";
 import { Hand } from "../src/pool/board/hand.ts";
+import { Sheet } from "../src/pool/board/sheet.ts";
 import { InboxReader } from "../src/pool/ring/inbox.ts";
 import { OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
 import { BELL, type Control, endpointOf, type WorkerCalls, type WorkerData } from "../src/pool/protocol.ts";
@@ -23,6 +24,7 @@ import { describe, exportsOf, Modules } from "./modules.ts";
 import { type Author, consoleTarget, NOBODY, Printer } from "./output.ts";
 import { provideOutrider } from "./provided.ts";
 import { Remote } from "./remote.ts";
+import { SheetTold, TextTold } from "./told.ts";
 
 /** Some 10 to 30 µs. */
 const LOOKS = 1_000;
@@ -36,6 +38,7 @@ const { endpoint, receive } = endpointOf((message, transfer) => host.post(messag
 const remote = new Remote(host.post);
 const lane = remote.services;
 let run = "";
+let sheet: Sheet;
 
 const around: ContextParts = {
   get run() {
@@ -65,6 +68,7 @@ const line = new Line({
   modules,
   locals,
   around,
+  told: (claimed, payload) => payload === "" ? new SheetTold(sheet, claimed) : new TextTold(payload),
   value: (task, iteration) => lane.value(task, iteration),
   halt: data.halt,
   looks: LOOKS,
@@ -124,6 +128,7 @@ const calls: WorkerCalls = {
   setup(setup) {
     run = setup.run;
     modules.setup(setup.sources);
+    sheet = new Sheet(setup.sheet);
     // Not before: what hangs on the board is there for whoever comes.
     line.wake();
   },

@@ -63,13 +63,19 @@ const NAME = /^[A-Za-z_$][\w$]*$/;
  */
 export function encode(value: unknown, name: string): string | undefined {
   if (value === undefined) return undefined;
-  if (value === null || value === true || value === false) return `${value}`;
-  if (typeof value === "number" && isFinite(value)) return `${value === 0 ? 0 : value}`;
+  const scalar = scalarText(value);
+  if (scalar !== undefined) return scalar;
   const special = inspect(value, name, 0);
   const text = written(special ? escape(value) : value, name);
   const bytes = bytesBeyond(text, MAX_VALUE_BYTES);
   if (bytes !== undefined) throw tooLarge(name, `has ${bytes} bytes`);
   return text;
+}
+
+/** The JSON text of a number, a boolean or null; `undefined` for all else. */
+export function scalarText(value: unknown): string | undefined {
+  if (value === null || value === true || value === false) return `${value}`;
+  return typeof value === "number" && isFinite(value) ? `${value === 0 ? 0 : value}` : undefined;
 }
 
 /** What an engine throws where a text would be longer than any can be. */

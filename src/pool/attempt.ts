@@ -25,7 +25,10 @@ export interface LaneItem {
   readonly timeoutMs: number | undefined;
   /** How long nothing may be heard of it, milliseconds. Default: for ever. */
   readonly idleMs?: number | undefined;
+  /** What the worker is told of it (`Payload` in protocol.ts); nothing where the sheet of all tasks has it. */
   readonly payload: string;
+  /** Then: which of its needs, by their places, have values that the worker has to find, of its own iteration; as bits. */
+  readonly locals?: number | undefined;
 }
 
 /** What an attempt came to, without its times. */

@@ -396,6 +396,7 @@ export class Lane {
   #sendPayload(seq: number): string | undefined {
     const item = this.#claimed(seq);
     if (item === undefined) return "it has asked for an attempt that it does not run";
+    if (item.payload === "") return "it has asked for the text of an attempt that has none";
     this.#post({ do: "payload", seq, text: item.payload });
     return undefined;
   }

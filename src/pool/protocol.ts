@@ -8,6 +8,7 @@ import type { Endpoint } from "comlink";
 import type { AttemptResult, Outcome } from "../model/outcome.ts";
 import type { FunctionSource } from "../pipeline/kinds/kind.ts";
 import type { BoardMemory } from "./board/memory.ts";
+import type { SheetMemory } from "./board/sheet.ts";
 import type { InboxMemory } from "./ring/inbox.ts";
 
 /** What a worker is started with. */
@@ -32,6 +33,7 @@ export interface WorkerSetup {
   readonly width: number;
   /** Where the functions of its tasks are. */
   readonly sources: readonly FunctionSource[];
+  readonly sheet: SheetMemory;
 }
 
 /** What a lane calls in its worker. */

@@ -63,9 +63,10 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
   const { plan, schedule } = parts;
   const asItem = (lane: number, dispatch: Dispatch): LaneItem => {
     parts.dispatched(lane, dispatch);
+    const locals = lane === ALL ? localsOf(parts, dispatch) : undefined;
     const { task, iteration, attempt, urgent, fatal, behind, few, awaited } = dispatch;
     const { rank, timeoutMs, idleMs } = plan.tasks[task]!;
-    const payload = payloadOf(parts, task, workOf(task));
+    const payload = locals === undefined ? payloadOf(parts, task, workOf(task)) : "";
     return {
       task,
       iteration,
@@ -79,6 +80,7 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       timeoutMs,
       idleMs,
       payload,
+      locals,
     };
   };
   const workOf = (index: number) => {
@@ -124,6 +126,29 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       for (const { task } of items) parts.obey(schedule.giveBack(task));
     },
   };
+}
+
+/** See `LaneItem`; undefined where the sheet of all tasks does not say all that a worker needs to know. */
+function localsOf(
+  { plan, schedule, values }: SupplyParts,
+  { task, iteration }: Dispatch,
+): number | undefined {
+  const { needs, params } = plan.tasks[task]!;
+  if (needs.length > 32 || hasKeys(params)) return undefined;
+  let locals = 0;
+  for (let place = 0; place < needs.length; place++) {
+    const need = needs[place]!;
+    if (need.on === "failure") continue;
+    if (schedule.standing(need.task) === Standing.dispatched) {
+      if (schedule.iteration(need.task) !== iteration || need.as !== plan.tasks[need.task]!.name) {
+        return undefined;
+      }
+      locals |= 1 << place;
+    } else if (schedule.outcome(need.task) === "succeeded" && values.of(need.task) !== undefined) {
+      return undefined;
+    }
+  }
+  return locals;
 }
 
 /** See `Payload` in pool/protocol.ts. Written by hand: values are JSON text already. */

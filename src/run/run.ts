@@ -20,6 +20,7 @@ import { plannedKindOf, runsOnWorkers } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { widthOf } from "../pipeline/plan/width.ts";
 import type { LaneItem } from "../pool/attempt.ts";
+import { sheetMemory } from "../pool/board/sheet.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { PoolListener } from "../pool/port.ts";
 import type { Command } from "../schedule/command.ts";
@@ -307,7 +308,12 @@ class Run implements InspectedExecution {
     if (this.#loading.stopped !== undefined) this.stop(this.#loading.stopped);
     this.#begun.resolve(plan);
     const onWorkers = ({ run }: PlanTask) => run !== undefined && runsOnWorkers(plannedKindOf(run));
-    this.#pool.begin(supply, { run, width: widthOf(plan, onWorkers), sources });
+    this.#pool.begin(supply, {
+      run,
+      width: widthOf(plan, onWorkers),
+      sources,
+      sheet: sheetMemory(plan.tasks, sourceOf),
+    });
     return work;
   }
 

@@ -377,6 +377,15 @@ test("what can't be right about the board ends the thread, and only the attempt 
   }
 });
 
+test("a worker that asks for the text of an attempt that has none is ended", async () => {
+  const rig = await Rig.ready();
+  assert.equal(rig.board.offer([itemOf(0, { payload: "", locals: 0 })]).length, 0);
+  rig.lane.open = true;
+  rig.tell(RecordKind.wants, { a: rig.takes() });
+  rig.lane.drain();
+  assert.match(rig.refused(), /the text of an attempt that has none/);
+});
+
 test("an outcome of the board is told once, and the text that did not fit is sent to who has claimed it", async () => {
   const rig = await atBoard();
   rig.tell(RecordKind.wants, { a: rig.seq });

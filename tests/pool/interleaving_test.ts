@@ -11,7 +11,7 @@ import { Lane } from "../../src/pool/lane.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import type { Supply } from "../../src/pool/port.ts";
 import { newSeat, newShared } from "../../src/pool/seat.ts";
-import { itemOf as plainItemOf } from "./item.ts";
+import { itemOf as plainItemOf, NO_SHEET } from "./item.ts";
 import { ROOMY, seeds, type Threadless, World } from "./threadless.ts";
 
 /** What tasks do, by the first letter of their name. */
@@ -206,7 +206,7 @@ async function lane(seed: number, deaths: number): Promise<void> {
       },
     },
   });
-  world.outside(() => lane.setup({ run: "run", width: 1, sources: [] }));
+  world.outside(() => lane.setup({ run: "run", width: 1, sources: [], sheet: NO_SHEET }));
   let count = 0;
   const some = () =>
     Array.from({ length: 1 + roll(6) }, () =>
@@ -445,7 +445,7 @@ async function pool(seed: number, deaths: number): Promise<void> {
       replaced() {},
     },
   });
-  world.outside(() => pool.begin(chains, { run: "run", width: 1 + roll(3), sources: [] }));
+  world.outside(() => pool.begin(chains, { run: "run", width: 1 + roll(3), sources: [], sheet: NO_SHEET }));
   let cancelled = false;
   world.moves.push(
     () => roll(20) === 0 && pool.drain(),

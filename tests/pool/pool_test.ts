@@ -7,7 +7,7 @@ import { Pool } from "../../src/pool/pool.ts";
 import type { PoolOptions, Supply } from "../../src/pool/port.ts";
 import { newSeat, newShared } from "../../src/pool/seat.ts";
 import { SLOTS } from "../../src/pool/ring/inbox.ts";
-import { itemOf } from "./item.ts";
+import { itemOf, NO_SHEET } from "./item.ts";
 import { ROOMY, World } from "./threadless.ts";
 
 interface Task {
@@ -54,7 +54,7 @@ class Rig implements Supply {
       },
       ...options,
     });
-    this.pool.begin(this, { run: "run", width, sources: [] });
+    this.pool.begin(this, { run: "run", width, sources: [], sheet: NO_SHEET });
     this.world.rest();
   }
 

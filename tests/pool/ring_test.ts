@@ -48,7 +48,7 @@ test("inbox: what is offered is claimed as it is, in order, each once", () => {
   for (let seq = 0; seq < 3; seq++) {
     assert.ok(!lane.claimed(seq));
     const claimed = worker.claim(() => 7.5 + seq);
-    assert.deepEqual(claimed, { seq, ...offer(seq), flags: Flag.urgent });
+    assert.deepEqual(claimed, { seq, ...offer(seq), flags: Flag.urgent, locals: 0 });
     assert.equal(lane.claimedAt, 7.5 + seq);
     assert.equal(memory.claimedAt[0], 7.5 + seq);
     assert.ok(lane.claimed(seq) && lane.current === seq && lane.look() === seq && lane.passed === seq + 1);

@@ -6,8 +6,9 @@
  * Invariant: the same seed gives the same order of everything. What is not on the stack goes on; what is, waits for it.
  */
 import type { Capacity } from "../../src/pool/port.ts";
-import type { Control, WorkerData } from "../../src/pool/protocol.ts";
+import type { Control, WorkerData, WorkerSetup } from "../../src/pool/protocol.ts";
 import { Hand } from "../../src/pool/board/hand.ts";
+import { Sheet } from "../../src/pool/board/sheet.ts";
 import { atoms } from "../../src/pool/ring/atoms.ts";
 import { InboxReader } from "../../src/pool/ring/inbox.ts";
 import { OutboxWriter, RecordKind } from "../../src/pool/ring/outbox.ts";
@@ -19,6 +20,7 @@ import { Locals } from "../../workers/locals.ts";
 import type { TaskContext } from "../../src/model/context.ts";
 import type { AnyTask } from "../../workers/modules.ts";
 import { Printer } from "../../workers/output.ts";
+import { SheetTold, TextTold } from "../../workers/told.ts";
 import { SEED } from "../seed.ts";
 import { HandClock } from "../store/hand_clock.ts";
 
@@ -250,6 +252,7 @@ export class Threadless {
   };
   #end: ThreadEnd = { memory: false };
   #asked = false;
+  #sheet: Sheet | undefined;
 
   constructor(world: World, data: WorkerData) {
     this.#world = world;
@@ -273,9 +276,11 @@ export class Threadless {
       hand: new Hand(data.board, { seat: data.seat, own: inbox }),
       outbox: this.outbox,
       output: this.output,
-      modules: { ready: (_, name) => task(name), prepare: () => Promise.resolve() },
+      modules: { ready: (_, of) => task(of.task), prepare: () => Promise.resolve() },
       locals,
       around: { local: (task: number) => locals.get(task) } as never,
+      told: (claimed, payload) =>
+        payload === "" ? new SheetTold(this.#sheet!, claimed) : new TextTold(payload),
       value: (task, iteration) => this.#asks(() => world.options.value?.(task, iteration)),
       halt: data.halt,
       looks: 2,
@@ -366,7 +371,13 @@ export class Threadless {
     if (typeof message === "number") this.line.wake();
     else if (typeof message === "object" && "do" in message!) this.line.obey(message as Control);
     // Not before it is set up: what hangs on the board is there for whoever comes.
-    else if ((message as { path?: readonly string[] }).path?.[0] === "setup") this.line.wake();
+    else if ((message as { path?: readonly string[] }).path?.[0] === "setup") {
+      const { argumentList: [{ value: { sheet } }] } = message as {
+        readonly argumentList: readonly [{ readonly value: WorkerSetup }];
+      };
+      this.#sheet = new Sheet(sheet);
+      this.line.wake();
+    }
   }
 }
 

@@ -251,10 +251,57 @@ test("work: an input is what its need's task returned; what was skipped, failed 
 
 test("work: what stands in a line is told where its inputs will come from", () => {
   const rig = new WorkRig({ a: {}, b: { needs: ["a"] } });
-  assert.deepEqual(rig.offer("b"), { s: 0, t: "b", l: [["a", 0, 0]] });
+  assert.deepEqual(rig.offer("b"), { locals: 1 });
   rig.pool.giveBack(["b"]);
   rig.settles("a", "succeeded", "7");
   assert.deepEqual(rig.offer("b"), { s: 0, t: "b", i: { a: 7 } });
+});
+
+test("work: a text goes with what the sheet of all tasks does not say, and with nothing else", () => {
+  const rig = new WorkRig({
+    a: {},
+    named: { needs: [{ task: "a", as: "other" }] },
+    set: { needs: ["a"], params: { x: 1 } },
+    both: { needs: ["a", { task: "fails", on: "any" }, "b"] },
+    fails: {},
+    b: {},
+    late: { needs: ["a", "b", { task: "fails", on: "failure" }] },
+  }, { onFailure: "continue" });
+  assert.deepEqual(rig.offer("a"), { locals: 0 });
+  assert.deepEqual(rig.offer("named"), { s: 0, t: "named", l: [["other", 0, 0]] });
+  assert.deepEqual(rig.offer("set"), { s: 0, t: "set", p: { x: 1 }, l: [["a", 0, 0]] });
+  assert.deepEqual(rig.offer("both"), { locals: 0b111 });
+  rig.pool.giveBack(["both"]);
+  for (const name of ["a", "b"]) rig.settles(name);
+  rig.settles("fails", "failed");
+  assert.deepEqual([rig.offer("both"), rig.offer("late")], [{ locals: 0 }, { locals: 0 }]);
+});
+
+test("work: 32 needs are told as numbers, and one more as a text", () => {
+  const names = Array.from({ length: 33 }, (_, at) => `n${at}`);
+  const rig = new WorkRig({
+    ...Object.fromEntries(names.map((name) => [name, {}])),
+    few: { needs: names.slice(1) },
+    many: { needs: names },
+  });
+  assert.deepEqual(rig.offer("few"), { locals: -1 });
+  assert.equal((rig.offer("many")["l"] as readonly unknown[]).length, 33);
+});
+
+test("work: a value of another iteration is told of in a text", () => {
+  const rig = new WorkRig(
+    { before: {}, from: { needs: ["to"] }, to: { needs: ["before"] }, again: { needs: ["to", "before"] } },
+    { loops: [{ from: "from", to: "to", times: 1, on: "success" }] },
+  );
+  assert.deepEqual(rig.offer("to"), { locals: 1 });
+  rig.settles("before");
+  rig.settles("to");
+  rig.settles("from");
+  assert.deepEqual([rig.pool.taken.get("to")!.iteration, rig.offer("to"), rig.offer("from")], [
+    1,
+    { locals: 0 },
+    { locals: 1 },
+  ]);
 });
 
 test("work: what a pool gives back before its needs have ended waits for them again", () => {

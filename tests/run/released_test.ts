@@ -12,6 +12,7 @@ import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import type { TaskContext } from "../../src/model/context.ts";
 import { type RunState, satisfies } from "../../src/model/outcome.ts";
 import type { Plan } from "../../src/pipeline/plan/plan.ts";
+import { sheetMemory } from "../../src/pool/board/sheet.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { AtWork } from "../../src/run/at_work.ts";
 import { sourcesOf } from "../../src/run/feed.ts";
@@ -90,13 +91,14 @@ class Released {
     });
     this.#work = new AtWork({ plan, schedule, values, recorder, timers, pool });
     const { sources, sourceOf } = sourcesOf(plan);
+    const sheet = sheetMemory(plan.tasks, sourceOf);
     this.#journal.append(
       { type: "run.started", run: "run", pipeline: plan.name, runtime: "none", plan: "" },
       clock.now(),
     );
     world.outside(() => {
       this.#work.obey(schedule.start());
-      pool.begin(this.#work.supply(sourceOf), { run: "run", width: 1 + roll(4), sources });
+      pool.begin(this.#work.supply(sourceOf), { run: "run", width: 1 + roll(4), sources, sheet });
     });
     world.moves.push(
       () => roll(20) === 0 && pool.drain(),

@@ -127,9 +127,10 @@ export class WorkRig {
     this.pool.feed();
   }
 
-  /** What the pool is offered of a task, as JSON. */
+  /** What the pool is offered of a task, as JSON; of one that the sheet tells of, which needs' values its worker finds. */
   offer(name: string): Readonly<Record<string, unknown>> {
-    return JSON.parse(this.pool.taken.get(name)!.payload) as Readonly<Record<string, unknown>>;
+    const { payload, locals } = this.pool.taken.get(name)!;
+    return payload === "" ? { locals } : JSON.parse(payload) as Readonly<Record<string, unknown>>;
   }
 
   get states(): StateRecord[] {

@@ -1,10 +1,12 @@
 /** The line of a worker's attempts, with its lane's end of the memory in the test's hand. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { TaskContext } from "../../src/model/context.ts";
 import type { WorkerData } from "../../src/pool/protocol.ts";
 import { Board } from "../../src/pool/board/board.ts";
 import { Hand } from "../../src/pool/board/hand.ts";
 import { SOME_READY } from "../../src/pool/board/memory.ts";
+import { Sheet, sheetMemory } from "../../src/pool/board/sheet.ts";
 import { Flag, type Offer } from "../../src/pool/ring/inbox.ts";
 import { atoms } from "../../src/pool/ring/atoms.ts";
 import { InboxWriter } from "../../src/pool/ring/inbox.ts";
@@ -15,6 +17,8 @@ import { Unfinished } from "../../src/pool/unfinished.ts";
 import { Line } from "../../workers/line.ts";
 import { Locals } from "../../workers/locals.ts";
 import { Printer } from "../../workers/output.ts";
+import { SheetTold, TextTold } from "../../workers/told.ts";
+import { itemOf } from "../pool/item.ts";
 import { HandClock } from "../store/hand_clock.ts";
 
 const OUTCOMES = ["succeeded", "failed", "timed_out", "cancelled"];
@@ -28,10 +32,10 @@ class Rig {
   readonly output: Printer;
   readonly ran: string[] = [];
   readonly turns: (() => void)[] = [];
+  sheet: Sheet | undefined;
   bells = 0;
   /** What a task does, by its name; what it does not know it succeeds at once with its name. */
-  tasks: Record<string, (context: { readonly inputs: unknown; readonly signal: AbortSignal }) => unknown> =
-    {};
+  tasks: Record<string, (context: Pick<TaskContext, "task" | "inputs" | "signal">) => unknown> = {};
   prepares: () => Promise<void> = () => Promise.resolve();
   ready = true;
   clearing: Promise<boolean> | undefined;
@@ -54,17 +58,19 @@ class Rig {
       outbox,
       output: this.output,
       modules: {
-        ready: (_, name) =>
+        ready: (_, { task }) =>
           this.ready
             ? (context) => {
-              this.ran.push(name);
-              return (this.tasks[name] ?? (() => name))(context as never);
+              this.ran.push(task);
+              return (this.tasks[task] ?? (() => task))(context as never);
             }
             : undefined,
         prepare: () => this.prepares(),
       },
       locals,
       around: { local: (task: number) => locals.get(task) } as never,
+      told: (claimed, payload) =>
+        payload === "" ? new SheetTold(this.sheet!, claimed) : new TextTold(payload),
       value: () => Promise.resolve(this.fetched.shift()),
       halt: this.data.halt,
       looks: 2,
@@ -285,6 +291,34 @@ test("line: with something in hand it is busy, also while others have their turn
     rig.rests();
     assert.deepEqual([rig.ran, rig.inbox.busy], [halted ? ["a"] : ["a", "b", "c"], false]);
   }
+});
+
+test("line: what is told as numbers has its name and its inputs' names from the sheet, and finds their values", async () => {
+  const rig = new Rig();
+  const tasks = [["a"], ["b"], ["c", 0, 1], ["d", 2, 4], ["far"]] as const;
+  const sheet = sheetMemory(
+    tasks.map(([name, ...needs]) => ({ name, needs: needs.map((task) => ({ task })) })),
+    new Int32Array(tasks.length),
+  );
+  const items = [{ behind: [] }, { behind: [] }, { behind: [0, 1], locals: 0b11 }, {
+    behind: [2],
+    locals: 0b11,
+  }].map((more, task) => itemOf(task, { payload: "", ...more }));
+  assert.equal(new Board(rig.data.board).offer(items).length, 0);
+  rig.tasks["a"] = () => undefined;
+  rig.tasks["c"] = rig.tasks["d"] = ({ task, inputs }) => ({ task, inputs });
+  rig.fetched = ["7"];
+  rig.sheet = new Sheet(sheet);
+  rig.wakes();
+  await turn();
+  assert.deepEqual(rig.ran, ["a", "b", "c", "d"]);
+  const c = '{"task":"c","inputs":{"b":"b"}}';
+  assert.deepEqual(rig.told().map((told) => told.replace(/^-\d+ /, "")), [
+    "succeeded",
+    'succeeded "b"',
+    `succeeded ${c}`,
+    `succeeded {"task":"d","inputs":{"c":${c},"far":7}}`,
+  ]);
 });
 
 test("line: it does not take for nothing what another worker has just found nothing beside", () => {

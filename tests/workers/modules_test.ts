@@ -34,12 +34,12 @@ test("modules: a function is there once its module is imported, and is found by 
       module: tasks!,
       export: "none",
     }]);
-    assert.equal(modules.ready(0, "t"), undefined);
+    assert.equal(modules.ready(0, { task: "t" }), undefined);
     await modules.prepare(0, "t");
-    assert.equal(modules.ready(0, "t")!({}), 1);
+    assert.equal(modules.ready(0, { task: "t" })!({}), 1);
     await assert.rejects(modules.prepare(1, "t"), /has no function "bad": it is number/);
     await assert.rejects(modules.prepare(2, "t"), /has no function "none": it is undefined/);
-    assert.equal(modules.ready(1, "t"), undefined);
+    assert.equal(modules.ready(1, { task: "t" }), undefined);
   }));
 
 test("modules: a pipeline's function is found by pipeline and task, and the pipeline is described", () =>
@@ -64,11 +64,15 @@ test("modules: a pipeline's function is found by pipeline and task, and the pipe
       { module: two!, pipeline: "z" },
       { module: only!, pipeline: "only" },
     ]);
-    assert.equal(modules.ready(0, "a"), undefined);
+    assert.equal(modules.ready(0, { task: "a" }), undefined);
     await modules.prepare(0, "a");
     await modules.prepare(1, "a");
     await modules.prepare(3, "a");
-    assert.deepEqual([0, 1, 3].map((source) => modules.ready(source, "a")!({})), ["of one", "of y", 1]);
+    assert.deepEqual([0, 1, 3].map((source) => modules.ready(source, { task: "a" })!({})), [
+      "of one",
+      "of y",
+      1,
+    ]);
     await assert.rejects(modules.prepare(0, "b"), /"one" in .* has no function for the task "b"/);
     await assert.rejects(modules.prepare(2, "a"), /makes no pipeline "z" when a worker imports it/);
     assert.equal((await describe(one!) as { name: string }).name, "one");
@@ -94,7 +98,7 @@ test("modules: a module that runs its own pipeline and does not come to its end 
       const modules = new Modules();
       modules.setup([{ module: runs!, pipeline: "runs itself" }]);
       await modules.prepare(0, "a");
-      assert.equal(modules.ready(0, "a")!({}), 3);
+      assert.equal(modules.ready(0, { task: "a" })!({}), 3);
     } finally {
       over.resolve();
       delete global.testRuns;
@@ -109,7 +113,7 @@ test("modules: a pipeline that no builder of ours has made is found by its name,
     const modules = new Modules();
     modules.setup([{ module: other!, pipeline: "other" }, { module: other!, pipeline: "another" }]);
     await modules.prepare(0, "a");
-    assert.equal(modules.ready(0, "a")!({}), 4);
+    assert.equal(modules.ready(0, { task: "a" })!({}), 4);
     await assert.rejects(modules.prepare(0, "b"), /has no function for the task "b"/);
     await assert.rejects(modules.prepare(1, "a"), /makes no pipeline "another"/);
   }));

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { MAX_LINE } from "../../src/base/limits.ts";
+import { Sheet, sheetMemory } from "../../src/pool/board/sheet.ts";
 import type { Payload } from "../../src/pool/protocol.ts";
+import type { Claimed } from "../../src/pool/ring/inbox.ts";
 import {
   OUTBOX_BYTES,
   OUTBOX_CELLS,
@@ -18,6 +20,7 @@ import { flagsClient } from "../../workers/flags.ts";
 import { Locals } from "../../workers/locals.ts";
 import { NOBODY, Printer } from "../../workers/output.ts";
 import { Remote } from "../../workers/remote.ts";
+import { SheetTold, TextTold } from "../../workers/told.ts";
 
 /** A printer, and what it has printed: `seq stream level text`. */
 function printing() {
@@ -149,8 +152,12 @@ test("locals: what is kept is bounded by its length; then all but the newest is 
 
 function attempt(payload: Payload): Attempt {
   const text = JSON.stringify(payload);
-  const claimed = { seq: 9, task: 2, iteration: 1, attempt: 3, flags: 0, timeoutMs: 0, payload: text };
-  return new Attempt(claimed, text, 5);
+  return new Attempt(claimedAs({ payload: text }), new TextTold(text), 5);
+}
+
+function claimedAs(more: Partial<Claimed>): Claimed {
+  const numbers = { seq: 9, task: 2, iteration: 1, attempt: 3, flags: 0, timeoutMs: 0, locals: 0 };
+  return { ...numbers, payload: "", ...more };
 }
 
 test("attempt: it is what it was offered as, and its inputs come from payload, worker and executor", () => {
@@ -185,7 +192,30 @@ test("attempt: it is what it was offered as, and its inputs come from payload, w
   assert.deepEqual(asked, [4]);
   assert.deepEqual(one.params, { x: 1 });
   const bare = attempt({ s: 0, t: "t" });
-  assert.deepEqual([bare.inputs(() => 1), bare.params, bare.needed], [{}, {}, []]);
+  assert.deepEqual([bare.inputs(() => 1), bare.params, bare.told.places], [{}, {}, 0]);
+});
+
+test("attempt: one that is told as numbers reads the rest from the sheet", () => {
+  const tasks = [
+    { name: "é", needs: [] },
+    { name: "__proto__", needs: [] },
+    { name: "it", needs: [{ task: 1 }, { task: 3 }, { task: 0 }] },
+    { name: "last", needs: [] },
+  ];
+  const sheet = new Sheet(sheetMemory(tasks, Int32Array.of(0, 0, 7, 0)));
+  const of = (locals: number) => {
+    const claimed = claimedAs({ locals });
+    return new Attempt(claimed, new SheetTold(sheet, claimed), 5);
+  };
+  const one = of(0b101);
+  assert.deepEqual([one.task, one.told.source, one.params, one.told.places], ["it", 7, {}, 3]);
+  assert.deepEqual([0, 1, 2].map((place) => one.told.need(place)), [1, -1, 0]);
+  assert.equal(one.told.iteration(0), 1);
+  one.fetched(0, '"far"');
+  const inputs = one.inputs((task) => `near ${task}`);
+  assert.deepEqual(Object.entries(inputs), [["__proto__", "near 1"], ["é", "far"]]);
+  const none = of(0);
+  assert.deepEqual([none.inputs(() => 1), none.told.places], [{}, 0]);
 });
 
 test("attempt: its signals are aborted with its reason, whenever they are asked for", () => {

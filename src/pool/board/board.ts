@@ -24,6 +24,7 @@ import {
   LEFT,
   leftWord,
   linkPlace,
+  LOCALS,
   LOW,
   MAX_NEEDS,
   NEXT,
@@ -257,7 +258,8 @@ export class Board {
     const cells = this.#cells;
     const at = slotPlace(slot);
     const payloads = this.#payloads;
-    const size = payloads.put(item.payload);
+    const told = item.payload !== "";
+    const size = told ? payloads.put(item.payload) : NONE;
     slots.size[slot] = size;
     slots.from[slot] = payloads.from;
     cells[at + HEAD] = 0;
@@ -265,10 +267,11 @@ export class Board {
     cells[at + ITERATION] = item.iteration;
     cells[at + ATTEMPT] = item.attempt;
     cells[at + FLAGS] = (item.urgent ? Flag.urgent : 0) | (item.fatal ? Flag.fatal : 0) |
-      (size === NONE ? Flag.bulky : 0);
+      (told && size === NONE ? Flag.bulky : 0);
     cells[at + TIMEOUT] = Math.ceil(item.timeoutMs ?? 0);
     cells[at + PAYLOAD_AT] = payloads.from;
-    cells[at + PAYLOAD_LENGTH] = payloads.bytes;
+    cells[at + PAYLOAD_LENGTH] = told ? payloads.bytes : 0;
+    cells[at + LOCALS] = item.locals ?? 0;
     cells[at + RANK] = item.rank;
     cells[at + AWAITED] = item.awaited;
     // One more than it needs, until all its links are there.

@@ -26,6 +26,7 @@ import {
   ITERATION,
   LEFT,
   linkPlace,
+  LOCALS,
   LOW,
   NEXT,
   PAYLOAD_AT,
@@ -326,6 +327,7 @@ export class Hand {
       payload: (flags & Flag.bulky) !== 0
         ? undefined
         : this.#texts.read(cells[at + PAYLOAD_AT]!, cells[at + PAYLOAD_LENGTH]!),
+      locals: cells[at + LOCALS]!,
     };
   }
 }

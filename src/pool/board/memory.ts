@@ -60,7 +60,7 @@ const CELLS: number = LINK_AT + LINKS * LINK_WORDS;
 
 /** Words of a slot. */
 export const STATE = 0, LEFT = 1, HEAD = 2, TASK = 3, ITERATION = 4, ATTEMPT = 5, FLAGS = 6, TIMEOUT = 7;
-export const PAYLOAD_AT = 8, PAYLOAD_LENGTH = 9, RANK = 10, AWAITED = 11;
+export const PAYLOAD_AT = 8, PAYLOAD_LENGTH = 9, RANK = 10, AWAITED = 11, LOCALS = 12;
 /** Words of a link: the next of the same list, whose LEFT it counts down, and whether that one lacks few other needs. */
 export const NEXT = 0, TO = 1, FEW = 2;
 

@@ -48,6 +48,8 @@ export interface Offer {
 export interface Claimed extends Offer {
   /** Number of the offer on this lane. */
   readonly seq: number;
+  /** See `LaneItem`. */
+  readonly locals: number;
 }
 
 /** The memory that both ends share. */
@@ -341,6 +343,7 @@ export class InboxReader {
       flags,
       timeoutMs: slots[at + 5]!,
       payload: (flags & Flag.bulky) !== 0 ? undefined : this.#texts.read(from, slots[at + 7]!),
+      locals: 0,
     };
   }
 }
