@@ -44,6 +44,9 @@ export type ResultHead = { readonly [Key in keyof Head]?: Head[Key] | undefined 
 /** A piece of the JSON has at least so many characters, but for the last. */
 const PIECE = 16_384;
 
+/** A field like any other. */
+const OWN = { writable: true, enumerable: true, configurable: true } as const;
+
 /** A text that is its own JSON, but for the quotes. */
 const PLAIN = /^[\w .:/-]*$/;
 
@@ -121,7 +124,15 @@ export class ResultFold {
 
   /** All attempts so far by task, values decoded: what `ctx.previous()` gives. */
   attemptsBefore(): Record<string, AttemptResult[]> {
-    return Object.fromEntries([...this.#first.keys()].map((task) => [task, this.attemptsOf(task)]));
+    const attempts: Record<string, AttemptResult[]> = {};
+    for (const [task, first] of this.#first) {
+      const all = this.#all.size === 0 ? undefined : this.#all.get(task);
+      const its = all === undefined ? [attemptResult(first)] : all.map(attemptResult);
+      // Such a key is set by way of the prototype.
+      if (task === "__proto__") Object.defineProperty(attempts, task, { ...OWN, value: its });
+      else attempts[task] = its;
+    }
+    return attempts;
   }
 
   #settled(task: string): readonly Settled[] {

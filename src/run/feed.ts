@@ -38,23 +38,31 @@ export function sourcesOf(plan: Plan): { readonly sources: FunctionSource[]; rea
   const sources: FunctionSource[] = [];
   // By module first: it may be long (`data:`), and a key with it in would be made and hashed for each task.
   const known = new Map<string, Map<string, number>>();
-  const sourceOf = Int32Array.from(plan.tasks, ({ run }) => {
+  let last: object | undefined;
+  let place = NO_SOURCE;
+  const placeOf = (run: object | undefined): number => {
     const kind = run && plannedKindOf(run);
     if (kind === undefined || !runsOnWorkers(kind)) return NO_SOURCE;
     const source = kind.source(run!);
     const { module } = source;
     let places = known.get(module);
     if (places === undefined) known.set(module, places = new Map());
-    const place = "export" in source ? `e ${source.export}` : `p ${source.pipeline}`;
-    let index = places.get(place);
+    const name = "export" in source ? `e ${source.export}` : `p ${source.pipeline}`;
+    let index = places.get(name);
     if (index === undefined) {
       index = sources.push(
         "export" in source ? { module, export: source.export } : { module, pipeline: source.pipeline },
       ) - 1;
-      places.set(place, index);
+      places.set(name, index);
     }
     return index;
-  });
+  };
+  const sourceOf = new Int32Array(plan.tasks.length);
+  for (const { index, run } of plan.tasks) {
+    // Neighbours often run the same.
+    if (run !== last || index === 0) place = placeOf(last = run);
+    sourceOf[index] = place;
+  }
   return { sources, sourceOf };
 }
 

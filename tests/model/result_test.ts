@@ -97,6 +97,15 @@ test("a resumed run is running again, and keeps what was settled before", () => 
   assert.equal(result.attemptsBefore()["a"]!.length, 1);
 });
 
+test("attempts of tasks of any name are fields of their own, one list for each task", () => {
+  const result = fold(START, settled("__proto__"), settled("a"), settled("a", { attempt: 2 }))
+    .attemptsBefore();
+  assert.deepEqual(Object.entries(result).map(([name, attempts]) => [name, attempts.length]), [
+    ["__proto__", 1],
+    ["a", 2],
+  ]);
+});
+
 test("what the fold gave out is the caller's, later records do not change it", () => {
   const result = fold(START, settled("a"));
   const before = result.attemptsBefore();

@@ -399,3 +399,27 @@ test("a chain of 100,000 tasks and wide joins compile without recursion", () => 
   assert.equal(plan.tasks.at(-1)!.rank, size - 1);
   assert.equal(plan.loops[0]!.body.length, size);
 });
+
+test("neighbours that run the same have one object for it in the plan, and others have not", () => {
+  const module = "./t.ts";
+  const runs = [
+    { module, export: "a" },
+    { module, export: "a" },
+    { module, export: "b" },
+    {
+      module,
+      pipeline: "p",
+      task: "x",
+    },
+    { module, pipeline: "p", task: "y" },
+    { module },
+    { module },
+    { module, export: "a" },
+  ];
+  const tasks = Object.fromEntries(runs.map((run, at) => [`t${at}`, { run }]));
+  const planned = compile(manifest(tasks), "file:///base/").tasks.map(({ run }) => run);
+  assert.deepEqual(planned.slice(1).map((run, at) => run === planned[at]), [
+    ...[true, false, false, false, false, true, false],
+  ]);
+  assert.deepEqual(planned[7], { module: "file:///base/t.ts", export: "a" });
+});

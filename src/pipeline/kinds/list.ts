@@ -23,9 +23,17 @@ export function runsOnWorkers(kind: TaskKind): kind is WorkerKind {
   return kind.place === "line" || kind.place === "alone";
 }
 
+/** What was asked for last, and its kind: neighbours in a plan often run the same. */
+let last: object | undefined;
+let lastKind: TaskKind = moduleKind;
+
 /** The kind of what a task of a plan runs. */
 export function plannedKindOf(run: object): TaskKind {
-  return isolatedKind.key in run ? isolatedKind : kindOf(run);
+  if (run !== last) {
+    lastKind = isolatedKind.key in run ? isolatedKind : kindOf(run);
+    last = run;
+  }
+  return lastKind;
 }
 
 /** What a process that is kept has to be for what a task of a plan runs: where that is the same, the process may be. */

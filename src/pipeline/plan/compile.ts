@@ -220,7 +220,7 @@ function requiredIn({ names, tasks }: TaskList): readonly PlanRequires[] {
   return found;
 }
 
-/** What tasks run, where it is to run. Where neighbours have one object, they have one in the plan. */
+/** What tasks run, where it is to run. Neighbours that run the same have one object for it, so that it is looked at once. */
 class PlannedRuns {
   readonly #around: Whereabouts;
   #written: ManifestTask["run"];
@@ -234,13 +234,24 @@ class PlannedRuns {
     if (run === undefined) return undefined;
     if (run !== this.#written) {
       this.#written = run;
-      this.#planned = kindOf(run).resolve(run, this.#around);
+      const planned = kindOf(run).resolve(run, this.#around);
+      if (!isSame(planned, this.#planned)) this.#planned = planned;
     }
     if (isolation !== "process") return this.#planned;
     const kind = kindOf(run);
     if (!runsOnWorkers(kind)) return this.#planned;
     return kind.isolated!(this.#planned!, memory === undefined ? undefined : sizeOf(memory));
   }
+}
+
+/** Whether two have the same fields with the same values; of those that are objects, the same ones. */
+function isSame(one: object, other: object | undefined): boolean {
+  if (other === undefined) return false;
+  const fields = one as Readonly<Record<string, unknown>>;
+  const others = other as Readonly<Record<string, unknown>>;
+  for (const key in fields) if (fields[key] !== others[key]) return false;
+  for (const key in others) if (!(key in fields)) return false;
+  return true;
 }
 
 const NO_PARAMS: Readonly<Record<string, unknown>> = Object.freeze({});

@@ -18,12 +18,23 @@ export function widthOf({ tasks }: Plan, counts: (task: PlanTask) => boolean): n
   const path = new Int32Array(tasks.length);
   const ends = new Uint8Array(tasks.length).fill(1);
   let paths = 0;
-  const counted = new Set<number>();
+  const counted = new Uint8Array(tasks.length);
+  let count = 0;
   for (const task of tasks) {
-    const before = task.needs.find((need) => ends[need.task] === 1);
-    if (before !== undefined) ends[before.task] = 0;
-    path[task.index] = before === undefined ? paths++ : path[before.task]!;
-    if (counts(task)) counted.add(path[task.index]!);
+    const before = openEnd(task, ends);
+    if (before !== NONE) ends[before] = 0;
+    const its = path[task.index] = before === NONE ? paths++ : path[before]!;
+    if (counted[its] === 1 || !counts(task)) continue;
+    counted[its] = 1;
+    count++;
   }
-  return counted.size;
+  return count;
+}
+
+const NONE = -1;
+
+/** The first task needed whose path nobody goes on with. */
+function openEnd({ needs }: PlanTask, ends: Uint8Array): number {
+  for (const { task } of needs) if (ends[task] === 1) return task;
+  return NONE;
 }
