@@ -28,6 +28,7 @@ export type {
   Manifest,
   ManifestCommandOptions,
   ManifestCommandRun,
+  ManifestCondition,
   ManifestEdge,
   ManifestFailure,
   ManifestGraphRun,
@@ -40,8 +41,11 @@ export type {
   ManifestRun,
   ManifestTask,
   ManifestTaskOptions,
+  ManifestTest,
+  ManifestTests,
   RequiredPackages,
   Requires,
+  Scalar,
 } from "./src/pipeline/document/manifest.ts";
 export type { Source } from "./src/pipeline/load/load.ts";
 export type * from "./src/run/execution.ts";

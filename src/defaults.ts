@@ -17,6 +17,10 @@ export const LOG_BYTES: number = 64 * 1024 ** 2;
 export const LOG_LEVEL = "debug";
 /** How long a task's wait for the store, an event or a flag lasts. */
 export const WAIT_MS = 30_000;
+/** Longest value that a condition looks at, in UTF-16 code units of its JSON. */
+export const MAX_LOOKED_AT: number = 1024 ** 2;
+/** Longest text that a condition looks for a pattern in, in UTF-16 code units. */
+export const MAX_MATCHED = 10_000;
 /** The gateway's port. */
 export const GATEWAY_PORT = 8410;
 /** Address of what only this machine is to reach. */

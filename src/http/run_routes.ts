@@ -6,6 +6,7 @@ import { gathered } from "../base/reader_stream.ts";
 import { Refuse } from "../base/web/refuse.ts";
 import { type Route, route } from "../base/web/route.ts";
 import { plannedKindOf } from "../pipeline/kinds/list.ts";
+import { conditionText } from "../pipeline/plan/condition.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { answer } from "./answer.ts";
 import type { Parts } from "./parts.ts";
@@ -102,6 +103,7 @@ export function planJson(plan: Plan): string {
       ...work(task),
       needs: task.needs.map((need) => ({ task: name(need.task), on: need.on })),
       join: task.join,
+      ...(task.when !== undefined && { when: conditionText(plan, task.when) }),
       attempts: task.retry.attempts,
       allowFailure: task.allowFailure,
       ...(task.timeoutMs !== undefined && { timeoutMs: task.timeoutMs }),

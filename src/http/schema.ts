@@ -124,6 +124,7 @@ const plan = v.object({
     command: v.exactOptional(v.array(v.string())),
     needs: v.array(need),
     join: v.picklist(["all", "any"]),
+    when: v.exactOptional(v.pipe(v.string(), v.description("Its condition, in few words."))),
     attempts: count,
     allowFailure: v.boolean(),
     timeoutMs: v.exactOptional(ms),

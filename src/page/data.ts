@@ -13,6 +13,8 @@ export interface PageTask {
   readonly kind: string;
   readonly needs: readonly { readonly task: string; readonly on: On }[];
   readonly join: "all" | "any";
+  /** Its condition, in few words. */
+  readonly when?: string;
   readonly attempts: number;
   readonly allowFailure: boolean;
   /** Milliseconds. */

@@ -165,6 +165,7 @@ export class Detail {
         ],
         ["needed by", task.dependents.length === 0 ? undefined : this.#links(task.dependents, model)],
         ["joins", task.join === "any" && task.needs.length > 1 ? "any of its needs" : undefined],
+        ["runs when", task.when],
         [
           "kind",
           task.kind === "task" ? undefined : task.kind === "sync" ? "sync point, runs nothing" : task.kind,

@@ -13,6 +13,7 @@ import type { Supply } from "../pool/port.ts";
 import type { Command } from "../schedule/command.ts";
 import type { Scheduler } from "../schedule/schedule.ts";
 import { isWorthTrying } from "../schedule/worth.ts";
+import { whyNot } from "./conditions.ts";
 import { supplyOf } from "./feed.ts";
 import { Inbox } from "./inbox.ts";
 import type { Recorder } from "./recorder.ts";
@@ -85,7 +86,7 @@ export class AtWork {
     const worth = isWorthTrying(this.#plan.tasks[item.task]!.retry, settled);
     this.#values.settle(item.task, value);
     this.#recorder.settled(worker, item, settled);
-    this.obey(this.schedule.settle(item.task, outcome as Exclude<typeof outcome, "skipped">, worth));
+    this.obey(this.schedule.settle(item.task, outcome, worth));
   }
 
   /** The value of a task's attempt in this iteration, if it is the present one. */
@@ -109,6 +110,9 @@ export class AtWork {
         this.#values.settle(command.task, undefined);
         if (command.because !== undefined) this.because.set(command.task, command.because);
         this.#recorder.passed(command);
+        break;
+      case "decide":
+        this.obey(this.schedule.decided(command.task, whyNot(command.task, this.#plan, this.#values)));
         break;
       case "delay":
         this.#retry(command);

@@ -19,6 +19,8 @@ export type Command =
     readonly outcome: "succeeded" | "skipped";
     readonly because?: string;
   }
+  /** Say, with `decided`, whether the condition of this task is so: its needs have settled, and would let it run. */
+  | { readonly type: "decide"; readonly task: number; readonly iteration: number }
   /** Call `due` when the delay after this attempt is over. */
   | { readonly type: "delay"; readonly task: number; readonly iteration: number; readonly attempt: number }
   /** Take back, with `giveBack`, everything dispatched that has not begun: nothing new may start. */
@@ -51,6 +53,8 @@ export type Replayed =
     readonly attempt: number;
     /** Absent: it was dispatched. */
     readonly outcome?: Outcome;
+    /** Why it was skipped. */
+    readonly because?: string;
     /** It was lost and another attempt followed, whatever the retry rule says. */
     readonly rerun?: boolean;
     /** Whether such a failure is tried again. Default true. */

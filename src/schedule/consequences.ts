@@ -62,15 +62,20 @@ export class Consequences {
     this.#settling.push({ task, outcome });
   }
 
-  /** All needs are settled: the task is ready, passes (a sync point) or is skipped. */
+  /** All needs are settled: the task is to be decided, ready, passes (a sync point) or is skipped. */
   resolve(task: PlanTask): void {
+    const { index } = task;
     if (!this.#states.runs(task)) {
-      this.#record(task.index, "skipped", whySkipped(this.#plan, task, this.#states.outcome));
-    } else if (task.run !== undefined) this.makeReady(task.index);
-    else {
-      this.#states.attempt[task.index] = 1;
-      this.#record(task.index, "succeeded");
-    }
+      this.#record(index, "skipped", whySkipped(this.#plan, task, this.#states.outcome));
+    } else if (task.when === undefined) this.begin(task);
+    else this.#commands.push({ type: "decide", task: index, iteration: this.#states.iteration[index]! });
+  }
+
+  /** The task may start: it is ready, or passes. */
+  begin({ index, run }: PlanTask): void {
+    if (run !== undefined) return this.makeReady(index);
+    this.#states.attempt[index] = 1;
+    this.#record(index, "succeeded");
   }
 
   makeReady(task: number): void {

@@ -164,7 +164,16 @@ export class FlowSchedule implements Scheduler {
     return this.#finish();
   }
 
-  settle(task: number, outcome: Exclude<Outcome, "skipped">, worth = true): Command[] {
+  /** No task has a condition where edges decide. */
+  isUndecided(): boolean {
+    return false;
+  }
+
+  decided(): Command[] {
+    return [];
+  }
+
+  settle(task: number, outcome: Outcome, worth = true): Command[] {
     const state = this.#states[task]!;
     const { iteration, attempt } = state;
     const tries = attempt - state.lost;

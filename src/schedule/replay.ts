@@ -6,6 +6,9 @@
  * A journal holds no record of an attempt that was given back, so one that was dispatched and has not settled may be running,
  * may be waiting again, or may have been skipped since. What comes later in the journal tells; at its end such an attempt
  * counts as in flight if its needs allow that it had begun.
+ *
+ * Whether a condition was so is told by what became of its task: what was dispatched, or passed, was to run. Only where a
+ * journal ends before that is it asked again.
  */
 import type { Plan } from "../pipeline/plan/plan.ts";
 import { type Command, type Replayed, Standing } from "./command.ts";
@@ -57,6 +60,8 @@ class Fold {
   readonly #expected: Map<string, RecordCommand> = new Map();
   /** Delays that the schedule asked for, by task; stale ones are sorted out at the end. */
   readonly #delays: Map<number, Command> = new Map();
+  /** Conditions that it asked for, by task; likewise. */
+  readonly #undecided: Map<number, Extract<Command, { type: "decide" }>> = new Map();
   #end: Command | undefined;
 
   constructor(plan: Plan, schedule: Scheduler) {
@@ -70,7 +75,9 @@ class Fold {
     const { task, outcome, rerun = false, worth } = record;
     if (this.#plan.tasks[task] === undefined) throw new ReplayError(`The pipeline has no task ${task}`);
     if (outcome === undefined) return this.#dispatched(record);
-    if (outcome === "skipped" || this.#plan.tasks[task]!.run === undefined) return this.#recorded(record);
+    const passed = this.#plan.tasks[task]!.run === undefined;
+    // What was an attempt and skipped itself was dispatched like any other.
+    if (passed || outcome === "skipped" && record.attempt === 0) return this.#recorded(record);
     this.#dispatched(record);
     if (!this.#schedule.mayRun(task)) throw this.#impossible(record);
     this.#expect(rerun ? this.#schedule.rerun(task) : this.#schedule.settle(task, outcome, worth));
@@ -85,11 +92,13 @@ class Fold {
       else this.#expect(this.#schedule.giveBack(index));
     }
     this.#schedule.requeue();
+    const undecided = [...this.#undecided.values()].filter(({ task }) => this.#schedule.isUndecided(task));
     const delays = [...this.#delays].filter(([task]) => this.#schedule.standing(task) === Standing.retrying);
     return {
       inFlight: inFlight.reverse(),
       commands: [
         ...this.#expected.values(),
+        ...undecided,
         ...delays.map(([, delay]) => delay),
         ...(this.#end === undefined ? [] : [this.#end]),
       ],
@@ -110,12 +119,17 @@ class Fold {
     if (!this.#expected.has(keyOf(record)) && this.#schedule.standing(task) === Standing.dispatched) {
       this.#expect(this.#schedule.giveBack(task));
     }
+    if (this.#schedule.isUndecided(task)) {
+      const { outcome, because = "" } = record;
+      this.#expect(this.#schedule.decided(task, outcome === "skipped" ? because : undefined));
+    }
     this.#expected.delete(keyOf(record));
   }
 
   #expect(commands: readonly Command[]): void {
     for (const command of commands) {
       if (command.type === "record") this.#expected.set(keyOf(command), command);
+      else if (command.type === "decide") this.#undecided.set(command.task, command);
       else if (command.type === "delay") this.#delays.set(command.task, command);
       else if (command.type === "end") this.#end = command;
     }

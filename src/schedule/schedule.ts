@@ -5,7 +5,8 @@
  *
  *   waiting ──needs settled──> ready ──take──> dispatched ──settle──> settled
  *      │                         ^  <─giveBack─    │                    │
- *      └──needs unsatisfied──> settled (skipped)   └─> retrying ─due─> ready
+ *      └──needs unsatisfied, condition not so      └─> retrying ─due─> ready
+ *                           └──> settled (skipped)
  *   settled ──its loop goes round──> waiting, one iteration on
  */
 import { isFailure, type Outcome, satisfies } from "../model/outcome.ts";
@@ -87,6 +88,13 @@ export class Schedule {
     return met === needs.length || (join === "any" && met > 0);
   }
 
+  /** Whether the condition of a task is to be decided now. */
+  isUndecided(task: number): boolean {
+    const plan = this.#plan.tasks[task]!;
+    return plan.when !== undefined && this.#states.standing[task] === Standing.waiting &&
+      this.#states.pending[task] === 0 && this.#states.runs(plan);
+  }
+
   /** The task that `takeAlone` would take. */
   get headAlone(): number | undefined {
     return this.#ready.head(Aloneness.lane);
@@ -157,12 +165,21 @@ export class Schedule {
     this.#states.standing[task] = Standing.waiting;
     const { stopped } = this;
     if (stopped !== undefined) this.#consequences.leave(task, stopped);
+    else if (this.isUndecided(task)) this.#consequences.makeReady(task);
     else if (this.#states.pending[task] === 0) this.#consequences.resolve(this.#plan.tasks[task]!);
     return this.#consequences.finish();
   }
 
+  /** The condition of a task is so, or is not. @param because Why it is skipped, if it is. */
+  decided(task: number, because: string | undefined): Command[] {
+    if (!this.isUndecided(task)) return [];
+    if (because === undefined) this.#consequences.begin(this.#plan.tasks[task]!);
+    else this.#consequences.leave(task, because);
+    return this.#consequences.finish();
+  }
+
   /** Folds in the outcome of a dispatched attempt. @param worth Whether such a failure is tried again, as often as there is left. */
-  settle(task: number, outcome: Exclude<Outcome, "skipped">, worth = true): Command[] {
+  settle(task: number, outcome: Outcome, worth = true): Command[] {
     this.#lanes.takeOff(task);
     const attempt = this.#states.attempt[task]!;
     if (worth && isFailure(outcome) && this.#triesLeft(task) > 0 && this.stopped === undefined) {

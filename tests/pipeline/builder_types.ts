@@ -92,3 +92,29 @@ p.task("of Python", { probed }, ({ inputs }) => {
 p.python("no function", "probe.py", {});
 // @ts-expect-error: a misspelt option
 p.python("options", "probe.py", { function: "probe", memry: "1GiB" });
+
+const probe = p.task(
+  "probe",
+  () => ({ loss: 0.1, kind: "a" as "a" | "b", hosts: ["x"], maybe: undefined as number | undefined }),
+);
+p.task("asked", { probe }, () => 1, {
+  when: {
+    all: [
+      probe.when((value) => value.loss, { gt: 0.1, lt: 1, ne: 5, in: [1, 2] }),
+      probe.when((value) => value.kind, { eq: "a", matches: "^a" }),
+      probe.when((value) => value.hosts[0], { exists: true, ne: "y" }),
+      probe.when((value) => value.maybe, { gte: 1 }),
+      disk.when({ lte: 3 }),
+    ],
+  },
+});
+// @ts-expect-error: what probe returns has no such key
+probe.when((value) => value.los, { gt: 1 });
+// @ts-expect-error: a number is compared with numbers
+probe.when((value) => value.loss, { eq: "1" });
+// @ts-expect-error: a text is not greater than a number
+probe.when((value) => value.kind, { gt: 1 });
+// @ts-expect-error: it is never that
+probe.when((value) => value.kind, { eq: "c" });
+// @ts-expect-error: a number matches no pattern
+disk.when({ matches: "1" });

@@ -17,8 +17,10 @@ import { atoms } from "../../src/pool/ring/atoms.ts";
 import type { Claimed } from "../../src/pool/ring/inbox.ts";
 import { type Command, type Dispatch, type Replayed, Standing } from "../../src/schedule/command.ts";
 import { Schedule } from "../../src/schedule/schedule.ts";
+import { Inbox } from "../../src/run/inbox.ts";
 import { type Dice, dice } from "../schedule/dice.ts";
 import { checkLaws } from "../schedule/laws.ts";
+import { NOT_SO } from "../schedule/oracle.ts";
 import { drawnPlan } from "../schedule/pipelines.ts";
 import { SEED } from "../seed.ts";
 import { itemOf } from "./item.ts";
@@ -71,6 +73,7 @@ interface Perils {
 class Bench {
   readonly #plan: Plan;
   readonly #roll: Dice;
+  readonly #inbox: Inbox<Command> = new Inbox((command) => this.#do(command));
   readonly #perils: Perils;
   readonly #memory = MEMORY;
   readonly #board: Board;
@@ -327,19 +330,23 @@ class Bench {
   }
 
   #obey(commands: readonly Command[]): void {
-    for (const command of commands) {
-      if (command.type === "record") this.#record(command);
-      else if (command.type === "delay") this.#delays.add(command.task);
-      else if (command.type === "revoke") {
-        this.#halted = true;
-        this.#delays.clear();
-        this.#giveBack(this.#board.takeAll());
-      } else this.#state = command.state;
-    }
+    this.#inbox.take(commands);
   }
 
-  #record({ task, iteration, attempt, outcome }: Extract<Command, { type: "record" }>): void {
-    this.#journal.push({ task, iteration, attempt, outcome });
+  #do(command: Command): void {
+    if (command.type === "record") this.#record(command);
+    else if (command.type === "delay") this.#delays.add(command.task);
+    else if (command.type === "decide") {
+      this.#obey(this.#schedule.decided(command.task, this.#roll(3) === 0 ? NOT_SO : undefined));
+    } else if (command.type === "revoke") {
+      this.#halted = true;
+      this.#delays.clear();
+      this.#giveBack(this.#board.takeAll());
+    } else this.#state = command.state;
+  }
+
+  #record({ type: _, ...record }: Extract<Command, { type: "record" }>): void {
+    this.#journal.push(record);
   }
 }
 

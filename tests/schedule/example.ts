@@ -82,6 +82,7 @@ export class Example {
         const name = this.plan.tasks[command.task]!.name +
           (command.iteration > 0 ? ` iteration ${command.iteration}` : "");
         if (command.type === "delay") this.told.push(`retry ${name} after ${command.attempt}`);
+        else if (command.type === "decide") this.told.push(`decide ${name}`);
         else this.told.push(`${name} ${command.outcome}${command.because ? `: ${command.because}` : ""}`);
       }
     }

@@ -11,7 +11,18 @@ export function key(task: number, iteration: number, attempt: number): string {
   return `${task}/${iteration}/${attempt}`;
 }
 
-/** How an attempt ended, if that is known. A lost one is followed by another whatever its task's retry rule says. */
+/** Why a task is skipped whose condition is not so. */
+export const NOT_SO = '"a" has no value';
+
+/** Whether a reason is that of a condition: no other begins with a name in quotes, or a path. */
+export function isNotSo(because: string | undefined): boolean {
+  return /^["/]/.test(because ?? "");
+}
+
+/**
+ * How an attempt ended, if that is known. A lost one is followed by another whatever its task's retry rule says. Attempt 0 is
+ * `skipped` if the task's condition was not so.
+ */
 export type Known = (task: number, iteration: number, attempt: number) => Outcome | "lost" | undefined;
 
 /** What follows from the known outcomes in a run that nothing stops. */
@@ -37,12 +48,17 @@ export function expected(plan: Plan, known: Known): Expected {
   const seen: (Outcome | undefined)[] = plan.tasks.map(() => undefined);
 
   const task = (index: number): Outcome | undefined => {
-    const { needs, join, run, retry } = plan.tasks[index]!;
+    const { needs, join, run, retry, when } = plan.tasks[index]!;
     const outcomes = needs.map((need) => seen[need.task]);
     if (outcomes.includes(undefined)) return undefined;
     const count = needs.filter((need, at) => satisfied(need, outcomes[at]!)).length;
     const runs = needs.length === 0 || (join === "all" ? count === needs.length : count > 0);
-    const final = !runs ? "skipped" : run === undefined ? "succeeded" : attempts(index, retry.attempts);
+    const holds = when === undefined || known(index, iteration[index]!, 0) !== "skipped";
+    const final = !runs || !holds
+      ? "skipped"
+      : run === undefined
+      ? "succeeded"
+      : attempts(index, retry.attempts);
     if (final !== undefined) finals.set(`${index}/${iteration[index]}`, final);
     return final;
   };
@@ -124,7 +140,9 @@ export function mostIterations({ loops }: Plan, task: number): number {
 export function knownOf(journal: readonly Replayed[]): Known {
   const known = new Map<string, Outcome | "lost">();
   for (const record of journal) {
-    if ("stopped" in record || record.outcome === undefined || record.outcome === "skipped") continue;
+    if ("stopped" in record || record.outcome === undefined) continue;
+    // What follows from other outcomes is worked out; what a condition, or the attempt itself, decided is not.
+    if (record.outcome === "skipped" && record.attempt === 0 && !isNotSo(record.because)) continue;
     known.set(key(record.task, record.iteration, record.attempt), record.rerun ? "lost" : record.outcome);
   }
   return (...at) => known.get(key(...at));

@@ -18,6 +18,8 @@ interface Drawn {
   readonly allowFailure: boolean;
   readonly fresh: boolean;
   readonly onLost: "rerun" | "fail";
+  /** Whether it has a condition, where a need can have a value. */
+  readonly asks: boolean;
 }
 
 const task: fc.Arbitrary<Drawn> = fc.record({
@@ -34,6 +36,7 @@ const task: fc.Arbitrary<Drawn> = fc.record({
   allowFailure: fc.integer({ min: 0, max: 5 }).map((n) => n === 5),
   fresh: fc.integer({ min: 0, max: 7 }).map((n) => n === 7),
   onLost: fc.constantFrom("rerun", "rerun", "rerun", "fail"),
+  asks: fc.integer({ min: 0, max: 3 }).map((n) => n === 3),
 });
 
 const loop = fc.record({
@@ -84,6 +87,7 @@ export function drawnPlan(roll: (sides: number) => number): Plan {
       allowFailure: roll(6) === 0,
       fresh: roll(8) === 0,
       onLost: some("rerun", "rerun", "rerun", "fail"),
+      asks: roll(4) === 0,
     }, at),
   ]);
   const manifest = {
@@ -103,12 +107,14 @@ export function drawnPlan(roll: (sides: number) => number): Plan {
   return planOf({ ...manifest, loops: [loop] }) ?? compile(manifest, "file:///x/");
 }
 
-function manifestTask({ needs, attempts, runs, ...options }: Drawn, at: number): unknown {
+function manifestTask({ needs, attempts, runs, asks, ...options }: Drawn, at: number): unknown {
   const named = new Map(
     at === 0 ? [] : needs.map(({ back, on }) => [NAMES[Math.max(0, at - 1 - back)]!, on] as const),
   );
+  const asked = [...named].find(([, on]) => on !== "failure")?.[0];
   return {
     ...options,
+    ...(asks && asked !== undefined ? { when: { task: asked, exists: true } } : {}),
     ...(runs ? { run: { module: "data:text/javascript,", export: "x" } } : {}),
     retry: { attempts },
     needs: [...named].map(([task, on]) => on === undefined ? task : { task, on }),

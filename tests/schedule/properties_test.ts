@@ -15,10 +15,11 @@ const numRuns = Number(process.env["OUTRIDER_TEST_RUNS"] ?? 300);
 /** Outcomes that depend on nothing but the attempt. */
 function decided(
   seed: number,
-): (task: number, iteration: number, attempt: number) => Exclude<Outcome, "skipped"> {
+): (task: number, iteration: number, attempt: number) => Outcome {
   return (task, iteration, attempt) => {
-    const at = dice(seed ^ (task * 7919 + iteration * 104729 + attempt * 1299709))(10);
-    return at < 6 ? "succeeded" : at < 8 ? "failed" : at < 9 ? "timed_out" : "crashed";
+    const at = dice(seed ^ (task * 7919 + iteration * 104729 + attempt * 1299709))(11);
+    if (attempt === 0) return at < 4 ? "skipped" : "succeeded";
+    return at < 6 ? "succeeded" : at < 8 ? "failed" : at < 9 ? "timed_out" : at < 10 ? "crashed" : "skipped";
   };
 }
 
@@ -71,6 +72,7 @@ test("the random pipelines show every feature", () => {
       if (task.retry.attempts > 1) seen.add("retry");
       if (task.run === undefined) seen.add("sync point");
       if (task.allowFailure) seen.add("allowFailure");
+      if (task.when !== undefined) seen.add("when");
       if (task.fresh) seen.add("fresh");
       if (task.onLost === "fail") seen.add("onLost");
     }
@@ -85,7 +87,7 @@ test("the random pipelines show every feature", () => {
   }
   const features =
     "stop,continue,on success,on failure,on any,join all,join any,retry,sync point,allowFailure,fresh," +
-    "onLost,loop,loop of one,nested,disjoint,two close at one";
+    "onLost,when,loop,loop of one,nested,disjoint,two close at one";
   assert.deepEqual([...seen].toSorted(), features.split(",").toSorted());
 });
 

@@ -4,21 +4,21 @@
  * process is killed and goes on from its journal. It checks at each step what must hold then.
  */
 import assert from "node:assert/strict";
-import type { Outcome, RunState } from "../../src/model/outcome.ts";
+import { isFailure, type Outcome, type RunState } from "../../src/model/outcome.ts";
 import type { Plan } from "../../src/pipeline/plan/plan.ts";
 import { type Command, type Dispatch, type Replayed, Standing } from "../../src/schedule/command.ts";
 import { replay } from "../../src/schedule/replay.ts";
 import { Schedule, type Scheduler } from "../../src/schedule/schedule.ts";
+import { Inbox } from "../../src/run/inbox.ts";
 import type { Dice } from "./dice.ts";
-import { expected, key, knownOf, satisfied } from "./oracle.ts";
+import { expected, key, knownOf, NOT_SO, satisfied } from "./oracle.ts";
 
-type Ran = Exclude<Outcome, "skipped">;
 export type AttemptRecord = Exclude<Replayed, { stopped: string }>;
 
 /** What may happen besides the ordinary. */
 export interface Perils {
-  /** How an attempt ends. Default: at random. */
-  readonly outcomeOf?: (task: number, iteration: number, attempt: number) => Ran;
+  /** How an attempt ends; attempt 0: `skipped` if the task's condition is not so. Default: at random. */
+  readonly outcomeOf?: (task: number, iteration: number, attempt: number) => Outcome;
   /** Whether lanes die. */
   readonly deaths?: boolean;
   /** Whether the run may be asked to stop. */
@@ -34,7 +34,7 @@ class RigItem {
   readonly needs: readonly RigItem[];
   begun = false;
   /** How it ended, whether or not that is told. */
-  outcome: Ran | undefined;
+  outcome: Outcome | undefined;
 
   constructor(dispatch: Dispatch, needs: readonly RigItem[]) {
     this.dispatch = dispatch;
@@ -109,6 +109,7 @@ class Rig {
   /** What was released and has not been told of, in the order of its release. */
   #board: RigItem[] = [];
   readonly #delays: Set<number> = new Set();
+  readonly #inbox: Inbox<Command> = new Inbox((command) => this.#do(command));
   /** The workers' own flag: set by a fatal failure before anybody is told. */
   #halted = false;
   #idleActs = 0;
@@ -226,7 +227,7 @@ class Rig {
     if (worker.alone === item) worker.alone = undefined;
   }
 
-  #addKnown({ needs }: RigItem, known: Map<string, Ran | undefined>): void {
+  #addKnown({ needs }: RigItem, known: Map<string, Outcome | undefined>): void {
     for (const need of needs) {
       const { task, iteration, attempt } = need.dispatch;
       known.set(key(task, iteration, attempt), need.outcome);
@@ -242,7 +243,7 @@ class Rig {
     worker.outbox.push(item);
     if (outcome !== "succeeded") worker.held = true;
     else this.#checkBell(item);
-    if (fatal && outcome !== "succeeded" && outcome !== "cancelled") this.#halted = true;
+    if (fatal && isFailure(outcome)) this.#halted = true;
   }
 
   /** Of a success that nobody is told of at once, each task of few needs that waits for it hangs behind it already. */
@@ -269,7 +270,7 @@ class Rig {
     this.#settle(item);
     if (!first) this.#giveBack(behind);
     if (outcome !== "succeeded") worker.held = false;
-    if (dispatch.fatal && outcome !== "succeeded" && outcome !== "cancelled") {
+    if (dispatch.fatal && isFailure(outcome!)) {
       assert.notEqual(this.stoppedAt, undefined, "called fatal, and did not stop the run");
     }
   }
@@ -405,27 +406,43 @@ class Rig {
     this.#watchStop(() => choice === 1 ? this.#schedule.rerun(task) : this.#schedule.settle(task, "crashed"));
   }
 
+  /** One after the other, as a run does it: what one leads to comes after all that came before. */
   #obey(commands: readonly Command[]): void {
-    for (const command of commands) {
-      if (command.type === "record") this.#record(command);
-      else if (command.type === "delay") this.#delays.add(command.task);
-      else if (command.type === "revoke") {
-        this.#halted = true;
-        this.#delays.clear();
-        this.#giveBackAll();
-      } else this.state = command.state;
-    }
+    this.#inbox.take(commands);
+  }
+
+  #do(command: Command): void {
+    if (command.type === "record") this.#record(command);
+    else if (command.type === "delay") this.#delays.add(command.task);
+    else if (command.type === "decide") this.#decide(command);
+    else if (command.type === "revoke") {
+      this.#halted = true;
+      this.#delays.clear();
+      this.#giveBackAll();
+    } else this.state = command.state;
+  }
+
+  /** A condition is asked for once; not any more where the run has stopped meanwhile. */
+  #decide({ task, iteration }: Extract<Command, { type: "decide" }>): void {
+    assert.ok(this.#plan.tasks[task]!.when !== undefined);
+    if (this.stoppedAt === undefined) assert.ok(this.#schedule.isUndecided(task));
+    assert.equal(this.#schedule.iteration(task), iteration);
+    const outcome = this.#perils.outcomeOf?.(task, iteration, 0) ??
+      (this.#roll(3) === 0 ? "skipped" : undefined);
+    this.#obey(this.#schedule.decided(task, outcome === "skipped" ? NOT_SO : undefined));
   }
 
   #record({ task, iteration, attempt, outcome, because }: Extract<Command, { type: "record" }>): void {
     if (outcome === "skipped") this.#checkReason(task, because ?? "");
     else assert.equal(this.#plan.tasks[task]!.run, undefined);
-    this.journal.push({ task, iteration, attempt, outcome });
+    const why = because === undefined ? {} : { because };
+    this.journal.push({ task, iteration, attempt, outcome, ...why });
   }
 
   /** A reason names what is true: the stop, or needs that are settled and not satisfied. */
   #checkReason(task: number, because: string): void {
     if (because === this.#schedule.stopped) return;
+    if (because === NOT_SO) return assert.ok(this.#plan.tasks[task]!.when !== undefined);
     const named = because.split(", ");
     assert.ok(named.length > 0 && named.length <= 3, because);
     for (const reason of named) {
@@ -459,7 +476,7 @@ class Rig {
 
   #picture(): string[] {
     const schedule = this.#schedule;
-    return this.#plan.tasks.map(({ index, needs }) => {
+    return this.#plan.tasks.map(({ index, needs, when }) => {
       let standing = schedule.standing(index);
       let attempt = schedule.attempt(index);
       let outcome = schedule.outcome(index);
@@ -469,6 +486,8 @@ class Rig {
         if (schedule.stopped !== undefined) outcome = "skipped";
         attempt--;
       }
+      // A condition that was so is told by the dispatch.
+      if (standing === Standing.ready && attempt === 0 && when !== undefined) standing = Standing.waiting;
       // A journal does not tell when a delay is over.
       if (standing === Standing.ready && attempt > 0) standing = Standing.retrying;
       return [standing, schedule.iteration(index), attempt, outcome].join(" ");
@@ -499,7 +518,7 @@ function freshWorkers(): RigWorker[] {
   return Array.from({ length: WORKERS }, (_, at) => new RigWorker(at + 1));
 }
 
-function anOutcome(roll: Dice): Ran {
+function anOutcome(roll: Dice): Outcome {
   const at = roll(20);
   return at < 13
     ? "succeeded"
@@ -509,5 +528,7 @@ function anOutcome(roll: Dice): Ran {
     ? "timed_out"
     : at < 19
     ? "crashed"
+    : roll(2) === 0
+    ? "skipped"
     : "cancelled";
 }

@@ -27,10 +27,12 @@ import type {
   ManifestNeed,
   ManifestRun,
   ManifestTask,
+  ManifestTest,
 } from "../document/manifest.ts";
 import { orderOf } from "../document/task_list.ts";
 import { nameProblem } from "../document/name.ts";
 import type { On } from "../../model/outcome.ts";
+import { pathRead } from "./path.ts";
 import { paramsProblem } from "../document/params.ts";
 import { PipelineError, placeOf } from "../../model/problem.ts";
 import { type PipelineLike, register } from "./registry.ts";
@@ -60,6 +62,20 @@ class TaskHandle<T> implements Task<T> {
     const need = { task: this.name, when: outcome };
     this.#known.add(need);
     return need;
+  }
+
+  when(...given: readonly unknown[]): ManifestTest {
+    const [part, tests] = typeof given[0] === "function" ? given : [undefined, given[0]];
+    const place = `${placeOf("tasks", this.name)}.when`;
+    if (typeof tests !== "object" || tests === null) {
+      throw refusal(
+        place,
+        `Say what is asked, as in when((v) => v.loss, { gt: 0.1 }); received ${describe(tests)}`,
+      );
+    }
+    const path = part === undefined ? "" : pathRead(part as (value: never) => unknown);
+    if (typeof path !== "string") throw refusal(place, path.message);
+    return { task: this.name, ...(path === "" ? {} : { path }), ...tests };
   }
 }
 
@@ -341,9 +357,9 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
 
   /** The manifest's form of a handle or a need of this pipeline. */
   #own(need: unknown, place: string): ManifestNeed {
-    const { task, name = task, when } = (need ?? {}) as Partial<Need & Task>;
+    const { task, name = task, when } = (need ?? {}) as Partial<Need> & Partial<Pick<Task, "name">>;
     if (this.#handles.has(need as object)) {
-      return when === undefined ? { task: name! } : { task: name!, on: when };
+      return task === undefined ? { task: name! } : { task, on: when! };
     }
     throw refusal(
       place,
@@ -357,6 +373,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
 /** All that a task may be given as an option, whatever it runs. */
 const OPTIONS: Readonly<Record<keyof (TaskOptions & CommandTaskOptions & PythonTaskOptions), true>> = {
   join: true,
+  when: true,
   params: true,
   isolation: true,
   timeout: true,

@@ -3,6 +3,7 @@
  * Must not know whether the manifest's shape is right (check.ts); it reads what it can and skips the rest.
  * Invariant: every index in a draft is that of a task; what refers to nothing is a problem.
  */
+import { conditionProblems, testsOf } from "../document/condition.ts";
 import { isRecord, LIMITS } from "../document/manifest.ts";
 import type { TaskList } from "../document/task_list.ts";
 import { NameFinder } from "../../model/nearest.ts";
@@ -78,7 +79,7 @@ function besideEdges(
 ): Problem[] {
   const message = "Has no meaning beside the pipeline's edges: remove it, or the edges";
   const inTasks = tasks.flatMap((task, index) =>
-    ["needs", "join"].filter((key) => isRecord(task) && task[key] !== undefined)
+    ["needs", "join", "when"].filter((key) => isRecord(task) && task[key] !== undefined)
       .map((key) => ({ place: placeOf(placeOf("tasks", names[index]!), key), message }))
   );
   return source["loops"] === undefined ? inTasks : [{ place: "loops", message }, ...inTasks];
@@ -137,6 +138,14 @@ class Reader {
     const name = this.#names[index]!;
     const message = nameProblem(name);
     if (message !== undefined) this.#report(placeOf("tasks", name.slice(0, MAX_NAME_LENGTH)), message);
+    const written = this.#written(task, index);
+    return isRecord(task) && task["when"] !== undefined
+      ? this.#withAsked(written, task["when"], index)
+      : written;
+  }
+
+  /** The needs that are written. */
+  #written(task: unknown, index: number): readonly DraftNeed[] {
     const list: unknown = isRecord(task) ? task["needs"] : undefined;
     if (!Array.isArray(list) || list.length === 0 || list.length > LIMITS.needsOfTask) return NO_NEEDS;
     const found = this.#found;
@@ -153,6 +162,32 @@ class Reader {
     // As long as it is: a list that grows keeps room for a dozen more.
     const needs = found.slice(0, count);
     return hasTwins(needs) ? this.#withoutDuplicates(needs, { index, places }) : needs;
+  }
+
+  /** With the tasks that a condition asks: each is needed. */
+  #withAsked(needs: readonly DraftNeed[], when: unknown, index: number): readonly DraftNeed[] {
+    const place = `${placeOf("tasks", this.#names[index]!)}.when`;
+    this.#problems.push(...conditionProblems(when, place));
+    const all = [...needs];
+    for (const { place: at, test } of testsOf(when, place)) {
+      const name = test["task"];
+      if (typeof name !== "string" || name === "") continue;
+      const task = this.#index.get(name) ?? this.#unknown(name, `${at}.task`);
+      if (task === undefined) continue;
+      const need = all.find((each) => each.task === task);
+      const wrong = need?.on === "failure"
+        ? `${show(name)} is needed on failure, and has no value then: need it on success, or on any`
+        : task === index
+        ? `Task ${show(name)} asks for its own value: ask that of another`
+        : need === undefined && all.some(({ as }) => as === name)
+        ? `Another need gives its value as ${show(name)}: choose another "as" there, or need ${
+          show(name)
+        } with one`
+        : undefined;
+      if (wrong !== undefined) this.#report(`${at}.task`, wrong);
+      else if (need === undefined) all.push({ task, on: this.#plainOn, as: name });
+    }
+    return all;
   }
 
   loops(list: unknown): DraftLoop[] {

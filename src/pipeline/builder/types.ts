@@ -9,6 +9,8 @@ import type {
   ManifestCommandOptions,
   ManifestPythonOptions,
   ManifestTaskOptions,
+  ManifestTest,
+  Scalar,
 } from "../document/manifest.ts";
 import type { On } from "../../model/outcome.ts";
 import type { Value } from "../../model/value.ts";
@@ -26,6 +28,46 @@ export interface Task<T = unknown> {
   readonly [VALUE]?: T;
   /** A need of this task on an outcome other than the default: `cpu.on("failure")`. */
   on<W extends On>(outcome: W): Need<T, W>;
+  /** What is asked of this task's value, for `when` of another: `cpu.when({ gt: 0.9 })`. It is data; nothing is called later. */
+  when<S extends Task>(this: S, tests: TestsOf<ValueOf<S>>): ManifestTest;
+  /**
+   * What is asked of a part of this task's value: `probe.when((v) => v.loss, { gt: 0.1 })`.
+   *
+   * @param part Names the part. It is called once, here, with a stand-in, and can do nothing but read keys.
+   * @throws {PipelineError} If it does anything else.
+   */
+  when<S extends Task, V>(this: S, part: (value: ValueOf<S>) => V, tests: TestsOf<NoInfer<V>>): ManifestTest;
+}
+
+/** What a task's function returns, awaited. */
+export type ValueOf<S extends Task> = S extends Task<infer T> ? T : never;
+
+/** What of a value a test can compare: all that it may be, if its type does not tell. */
+export type ComparedOf<V, C extends Scalar> = unknown extends V ? C : Extract<V, C>;
+
+/** A bound for a value, if it may be of this type. */
+export type BoundFor<V, C extends Scalar> = [ComparedOf<V, C>] extends [never] ? never : C;
+
+/** What can be asked of a value, by its type. All that is named has to hold. */
+export interface TestsOf<V> {
+  /** It is the same. */
+  readonly eq?: ComparedOf<V, Scalar> | undefined;
+  /** It is another, or there is none. */
+  readonly ne?: ComparedOf<V, Scalar> | undefined;
+  /** It is one of these, at most 1,000. */
+  readonly in?: readonly ComparedOf<V, Scalar>[] | undefined;
+  /** It is a number less than this. */
+  readonly lt?: BoundFor<V, number> | undefined;
+  /** It is a number not greater than this. */
+  readonly lte?: BoundFor<V, number> | undefined;
+  /** It is a number greater than this. */
+  readonly gt?: BoundFor<V, number> | undefined;
+  /** It is a number not less than this. */
+  readonly gte?: BoundFor<V, number> | undefined;
+  /** It is a text that has this pattern in it: docs/pipelines.md says what patterns there are. */
+  readonly matches?: BoundFor<V, string> | undefined;
+  /** Whether there is one; `null` is one. */
+  readonly exists?: boolean | undefined;
 }
 
 /** A need of a task on a certain outcome. */

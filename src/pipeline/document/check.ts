@@ -50,9 +50,21 @@ const WORDS: IssueWords = {
       return `Must be 1, the version of this form; received ${show(input)}`;
     }
     if (DURATION_KEYS.has(key)) return durationProblem(input) ?? `Must be above 0; received ${show(input)}`;
+    if (path.includes("when")) return conditionMessage(issue, path);
     return path.at(-2) === "needs" && typeof input !== "string" ? noNeed(issue) : undefined;
   },
 };
+
+/** What is said of a part of a condition. */
+function conditionMessage({ input, type }: Issue, path: readonly Key[]): string | undefined {
+  const [before, key = ""] = path.slice(-2);
+  if (key === "eq" || key === "ne" || before === "in") {
+    return `Must be a text, a number, true, false or null; received ${show(input)}`;
+  }
+  const isCondition = key === "when" || key === "not" || before === "all" || before === "any";
+  if (!isCondition || type === "min_length" || type === "max_length") return undefined;
+  return `Must be a condition such as {"task": "probe", "path": "/loss", "gt": 0.1}; received ${show(input)}`;
+}
 
 function noNeed({ input }: Issue): string {
   return `Must be a task's name or an object such as {"task": "a", "on": "failure"}; received ${show(input)}`;

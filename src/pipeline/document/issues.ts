@@ -106,7 +106,8 @@ function wrongWord(issue: Issue): string {
 
 function unknownKey(issue: Issue, path: readonly Key[], schema: v.GenericSchema): string {
   const key = String(path.at(-1) ?? "");
-  const known = keysAt(schema, path.slice(0, -1), issue.path?.at(-1)?.input);
+  const owners = (issue.path ?? []).map(({ input }) => input as unknown);
+  const known = keysAt(schema, path, [...new Array<unknown>(path.length - owners.length), ...owners]);
   const hint = new NameFinder(known).hint(key, `: the keys here are ${known.join(", ")}`);
   return `Unknown key ${show(key)}${hint}`;
 }
@@ -121,12 +122,12 @@ interface SchemaNode {
   readonly getter?: (input: unknown) => SchemaNode;
 }
 
-/** The keys that the schema knows at a place. @param owner What is there. */
-function keysAt(schema: unknown, path: readonly Key[], owner: unknown): string[] {
-  let node: SchemaNode | undefined = unwrap(schema as SchemaNode, {});
-  for (const key of path) {
-    const next: SchemaNode | undefined = node?.entries?.[key] ?? node?.value ?? node?.item;
-    node = next === undefined ? undefined : unwrap(next, owner ?? {});
+/** The keys that the schema knows where the last of the path's is. @param owners What has the key, for each of them. */
+function keysAt(schema: unknown, path: readonly Key[], owners: readonly unknown[]): string[] {
+  let node: SchemaNode | undefined = schema as SchemaNode;
+  for (let at = 0; at < path.length && node !== undefined; at++) {
+    node = unwrap(node, owners[at] ?? {});
+    if (at < path.length - 1) node = node.entries?.[path[at]!] ?? node.value ?? node.item;
   }
   return Object.keys(node?.entries ?? {}).filter((key) => key !== "$schema");
 }

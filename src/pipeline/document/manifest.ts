@@ -17,6 +17,9 @@ export const LIMITS: {
   readonly attempts: 1_000_000;
   readonly factor: 100;
   readonly failuresOfRetry: 64;
+  readonly tests: 32;
+  readonly testDepth: 10;
+  readonly candidates: 1_000;
   readonly description: 10_000;
   readonly module: 8_000_000;
   readonly graph: 100_000_000;
@@ -34,6 +37,9 @@ export const LIMITS: {
   attempts: 1_000_000,
   factor: 100,
   failuresOfRetry: 64,
+  tests: 32,
+  testDepth: 10,
+  candidates: 1_000,
   description: 10_000,
   module: 8_000_000,
   graph: 100_000_000,
@@ -144,6 +150,46 @@ export interface ManifestRetry {
   readonly unless?: readonly ManifestFailure[] | undefined;
 }
 
+/** What a condition compares a value with. */
+export type Scalar = string | number | boolean | null;
+
+/** What is asked of a value. All that is named has to hold. */
+export interface ManifestTests {
+  /** It is the same. */
+  readonly eq?: Scalar | undefined;
+  /** It is another, or there is none. */
+  readonly ne?: Scalar | undefined;
+  /** It is a number less than this. */
+  readonly lt?: number | undefined;
+  /** It is a number not greater than this. */
+  readonly lte?: number | undefined;
+  /** It is a number greater than this. */
+  readonly gt?: number | undefined;
+  /** It is a number not less than this. */
+  readonly gte?: number | undefined;
+  /** It is one of these, at most 1,000. */
+  readonly in?: readonly Scalar[] | undefined;
+  /** It is a text that has this pattern in it: docs/pipelines.md says what patterns there are. */
+  readonly matches?: string | undefined;
+  /** Whether there is one; `null` is one. */
+  readonly exists?: boolean | undefined;
+}
+
+/** What is asked of the value of a task. */
+export interface ManifestTest extends ManifestTests {
+  /** The task; it becomes a need where it is none. */
+  readonly task: string;
+  /** What of the value is meant: a JSON pointer such as `"/loss"`. Default: all of it. */
+  readonly path?: string | undefined;
+}
+
+/** When a task runs whose needs are satisfied: decided from the values of others, at most 32 tests, 10 deep. */
+export type ManifestCondition =
+  | ManifestTest
+  | { readonly all: readonly ManifestCondition[] }
+  | { readonly any: readonly ManifestCondition[] }
+  | { readonly not: ManifestCondition };
+
 /** What must be there before anything runs. What is missing is told all at once, and then nothing has run. */
 export interface Requires {
   /** Programs: names that are looked for in `PATH`, or absolute paths. */
@@ -172,6 +218,8 @@ export interface ManifestTaskOptions {
   readonly description?: string | undefined;
   /** `"all"` (default): every need must be satisfied. `"any"`: at least one, once all are settled. */
   readonly join?: "all" | "any" | undefined;
+  /** Where it is not so, the task is skipped. Default: it runs whenever its needs are satisfied. */
+  readonly when?: ManifestCondition | undefined;
   /** When a failed attempt is tried again. Default: never. */
   readonly retry?: ManifestRetry | undefined;
   /** Limit for one attempt. Default: none. */

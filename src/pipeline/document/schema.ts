@@ -18,7 +18,8 @@ import type {
   ManifestRun,
   ManifestTask,
 } from "./manifest.ts";
-import { about, closed, maybe, name, record, type Schema } from "./shapes.ts";
+import { about, type Choice, closed, maybe, name, record, type Schema } from "./shapes.ts";
+import { CONDITION_CHOICES, conditionSchema } from "./condition.ts";
 import { requiresSchema } from "./requires.ts";
 import { kindOf, KINDS } from "../kinds/list.ts";
 import { FAILURES, type On, ONS } from "../../model/outcome.ts";
@@ -79,12 +80,6 @@ const failure = v.pipe(
 ) as Schema<ManifestFailure>;
 const failures = v.pipe(v.array(failure), v.maxLength(LIMITS.failuresOfRetry)) as Schema<ManifestFailure[]>;
 
-/** A schema that chooses by the value's type; see {@linkcode CHOICES}. */
-export interface Choice {
-  readonly name: string;
-  readonly options: readonly v.GenericSchema[];
-}
-
 /**
  * The schemas that choose by the value's type, for who turns them into JSON Schema. A `union` would try its options in turn,
  * at a cost that shows with 100,000 tasks, and could not tell which one was meant.
@@ -96,6 +91,7 @@ export const CHOICES: ReadonlyMap<v.GenericSchema, Choice> = new Map([
   }],
   [code as v.GenericSchema, { name: "code", options: [name, codeNumber] as v.GenericSchema[] }],
   [need as v.GenericSchema, { name: "need", options: [name, needObject] as v.GenericSchema[] }],
+  ...CONDITION_CHOICES,
   [run as v.GenericSchema, { name: "run", options: KINDS.map(({ schema }) => schema).reverse() }],
 ]);
 
@@ -120,6 +116,10 @@ export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
   join: maybe(
     v.picklist(["all", "any"]) as Schema<"all" | "any">,
     "all (default): every need must be satisfied. any: at least one, once all are settled.",
+  ),
+  when: maybe(
+    conditionSchema,
+    "Where it is not so, the task is skipped. Default: it runs whenever its needs are satisfied.",
   ),
   retry: maybe(retry as Schema<ManifestRetry>, "When a failed attempt is tried again."),
   timeout: maybe(limit, "Limit for one attempt, such as 30s. Default: none."),

@@ -14,6 +14,12 @@ export function about<T>(schema: Schema<T>, description: string): Schema<T> {
   return v.pipe(schema, v.description(description)) as Schema<T>;
 }
 
+/** A schema that chooses by the value's type or keys, for who turns it into JSON Schema. */
+export interface Choice {
+  readonly name: string;
+  readonly options: readonly v.GenericSchema[];
+}
+
 const REFUSE = v.custom<never>(() => false);
 
 /** valibot counts an array as an object. Refused here, it gives an issue of the type `custom`, and no other does. */

@@ -22,16 +22,18 @@ export function drawDot(plan: Plan): string {
     "  rankdir=TB;",
     '  node [shape=box, style=rounded, fontname="sans-serif"];',
     '  edge [fontname="sans-serif", fontsize=10];',
-    ...plan.tasks.map(node),
+    ...plan.tasks.map((task) => node(task, plan)),
     ...needs,
     ...loops,
     "}\n",
   ].join("\n");
 }
 
-function node(task: PlanTask): string {
-  const note = taskNote(task);
-  const label = note === undefined ? quote(task.name) : `${quote(task.name).slice(0, -1)}\\n${note}"`;
+function node(task: PlanTask, plan: Plan): string {
+  const note = taskNote(task, plan);
+  const label = note === undefined
+    ? quote(task.name)
+    : `${quote(task.name).slice(0, -1)}\\n${quote(note).slice(1)}`;
   return `  t${task.index} [label=${label}${task.run === undefined ? ", shape=ellipse, style=dashed" : ""}];`;
 }
 

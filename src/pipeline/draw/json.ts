@@ -3,6 +3,7 @@
  * Must not know who reads it.
  * Invariant: every name in an edge or a loop is the name of a task.
  */
+import { conditionText } from "../plan/condition.ts";
 import type { Plan } from "../plan/plan.ts";
 
 /** Draws a plan as `{name, onFailure, tasks, needs, loops}`. */
@@ -15,6 +16,7 @@ export function drawJson(plan: Plan): string {
       name: task.name,
       kind: task.run === undefined ? "sync" : "task",
       join: task.join,
+      ...(task.when === undefined ? {} : { when: conditionText(plan, task.when) }),
       rank: task.rank,
       ...(task.estimateMs === undefined ? {} : { estimateMs: task.estimateMs }),
     })),

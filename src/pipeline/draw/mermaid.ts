@@ -18,7 +18,7 @@ export function drawMermaid(plan: Plan): string {
     })
   );
   const loops = waysOf(plan).map((loop) => `  t${loop.from} -. "${loopLabel(loop)}" .-> t${loop.to}`);
-  const lines = [...plan.tasks.map(node), ...needs, ...loops];
+  const lines = [...plan.tasks.map((task) => node(task, plan)), ...needs, ...loops];
   const head = `---\ntitle: ${JSON.stringify(plan.name)}\n---\nflowchart TD\n`;
   const text = `${head}${lines.join("\n")}\n`;
   const edges = needs.length + loops.length;
@@ -27,9 +27,9 @@ export function drawMermaid(plan: Plan): string {
     "maxEdges and maxTextSize are raised. Use another format for a pipeline of this size.\n";
 }
 
-function node(task: PlanTask): string {
-  const note = taskNote(task);
-  const label = `"${escape(task.name)}${note === undefined ? "" : `<br><i>${note}</i>`}"`;
+function node(task: PlanTask, plan: Plan): string {
+  const note = taskNote(task, plan);
+  const label = `"${escape(task.name)}${note === undefined ? "" : `<br><i>${escape(note)}</i>`}"`;
   return `  t${task.index}${task.run === undefined ? `([${label}])` : `[${label}]`}`;
 }
 

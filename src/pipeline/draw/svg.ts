@@ -47,7 +47,7 @@ export function drawSvg(plan: Plan): string {
     const own = edge.v === edge.w ? placed.node(edge.v) as Box : undefined;
     return line(edge.name!, placed.edge(edge) as Line, own);
   });
-  const nodes = plan.tasks.map((task) => node(task, placed.node(String(task.index)) as Box));
+  const nodes = plan.tasks.map((task) => node(task, { plan, box: placed.node(String(task.index)) as Box }));
   const size = `${Math.ceil(width)} ${Math.ceil(height)}`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size}" width="${Math.ceil(width)}" height="${
     Math.ceil(height)
@@ -67,7 +67,7 @@ function place(plan: Plan): Graph {
   const graph = new Graph({ multigraph: true });
   const ranker = plan.tasks.length > 150 ? "tight-tree" : "network-simplex";
   graph.setGraph({ ranker, rankdir: "TB", nodesep: 28, ranksep: 44, edgesep: 16, marginx: 24, marginy: 24 });
-  for (const task of plan.tasks) graph.setNode(String(task.index), size(task));
+  for (const task of plan.tasks) graph.setNode(String(task.index), size(task, plan));
   for (const task of plan.tasks) {
     for (const need of task.needs) {
       const label = needLabel(need) ?? "";
@@ -83,8 +83,8 @@ function place(plan: Plan): Graph {
   return graph;
 }
 
-function size(task: PlanTask): { width: number; height: number } {
-  const note = taskNote(task);
+function size(task: PlanTask, plan: Plan): { width: number; height: number } {
+  const note = taskNote(task, plan);
   const width = Math.max(textWidth(shorten(task.name)), note === undefined ? 0 : textWidth(note) * 0.85);
   return { width: Math.max(56, width + 2 * PADDING), height: note === undefined ? 34 : 46 };
 }
@@ -108,8 +108,9 @@ function shorten(name: string): string {
   return letters.length > LONGEST ? `${letters.slice(0, LONGEST - 1).join("")}…` : name;
 }
 
-function node(task: PlanTask, { x, y, width, height }: Box): string {
-  const note = taskNote(task);
+function node(task: PlanTask, { plan, box: at }: { readonly plan: Plan; readonly box: Box }): string {
+  const { x, y, width, height } = at;
+  const note = taskNote(task, plan);
   const kind = task.run === undefined ? "sync" : "task";
   const box = `<rect x="${round(x - width / 2)}" y="${round(y - height / 2)}" width="${
     round(width)
@@ -119,7 +120,7 @@ function node(task: PlanTask, { x, y, width, height }: Box): string {
   }</text>`;
   const below = note === undefined
     ? ""
-    : `<text class="note" x="${round(x)}" y="${round(y + 14)}">${note}</text>`;
+    : `<text class="note" x="${round(x)}" y="${round(y + 14)}">${escape(note)}</text>`;
   return `<g class="${kind}"><title>${escape(task.name)}</title>${box}${text}${below}</g>`;
 }
 

@@ -4,6 +4,7 @@
  * Invariant: nothing is said of what is the default.
  */
 import type { On } from "../../model/outcome.ts";
+import { conditionText } from "../plan/condition.ts";
 import type { Plan, PlanNeed, PlanTask } from "../plan/plan.ts";
 
 /** What is written at a need. */
@@ -31,7 +32,11 @@ export function loopLabel({ times, on }: DrawnLoop): string {
   return on === "success" ? often : `${often}, on ${on}`;
 }
 
-/** What is written below a task's name. */
-export function taskNote({ join, needs }: PlanTask): string | undefined {
-  return join === "any" && needs.length > 1 ? "any of its needs" : undefined;
+/** What is written below a task's name. It may hold any text. */
+export function taskNote({ join, needs, when }: PlanTask, plan: Plan): string | undefined {
+  const notes = [
+    ...(join === "any" && needs.length > 1 ? ["any of its needs"] : []),
+    ...(when === undefined ? [] : [`when ${conditionText(plan, when)}`]),
+  ];
+  return notes.length === 0 ? undefined : notes.join(", ");
 }

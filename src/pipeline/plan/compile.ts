@@ -24,6 +24,7 @@ import type { Plan, PlanEdge, PlanLoop, PlanNeed, PlanRequires, PlanRetry, PlanT
 import { isolationProblems } from "./isolation.ts";
 import { endlessSyncs } from "./sync_cycles.ts";
 import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
+import { plannedCondition } from "./condition.ts";
 import { rank } from "./rank.ts";
 import { checkRuns, type ExportUse, type FileUse, whereabouts } from "./runs.ts";
 
@@ -112,9 +113,11 @@ function tellCycle(
     const { at } = edges.find((edge) => edge.from === from && edge.to === task)!;
     return { place: `edges[${at}]`, message: `${cycle}: make the edge that leads back weak` };
   }
-  const written = (tasks[task] as { readonly needs: readonly (string | { readonly task: string })[] }).needs;
+  const { needs: written = [] } = tasks[task] as ManifestTask;
   const at = written.findIndex((each) => (typeof each === "string" ? each : each?.task) === names[from]);
-  const place = placeOf(placeOf(placeOf("tasks", names[task]!), "needs"), at);
+  const own = placeOf("tasks", names[task]!);
+  if (at < 0) return { place: `${own}.when`, message: `${cycle}: ask the value of another task` };
+  const place = placeOf(placeOf(own, "needs"), at);
   return { place, message: `${cycle}: remove one of these needs` };
 }
 
@@ -141,6 +144,8 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
       needs: needs[index]!,
       dependents: dependents[index]!,
       join: task.join ?? "all",
+      ...(task.when !== undefined &&
+        { when: plannedCondition(task.when, (name) => place[list.indexOf.get(name)!]!) }),
       retry: retryOf(task.retry),
       timeoutMs: task.timeout === undefined ? undefined : parseDuration(task.timeout),
       ...(task.idle !== undefined && { idleMs: parseDuration(task.idle) }),

@@ -5,7 +5,10 @@
  */
 import type { PlanTask } from "./plan.ts";
 
-/** Whether a task is never released ahead of its needs: it takes resources, which must be free by then. */
-export function isHeld({ uses }: PlanTask): boolean {
-  return uses !== undefined;
+/**
+ * Whether a task is never released ahead of its needs: it takes resources, which must be free by then, or a condition is
+ * decided from their values.
+ */
+export function isHeld({ uses, when }: PlanTask): boolean {
+  return uses !== undefined || when !== undefined;
 }

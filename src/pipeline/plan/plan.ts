@@ -4,7 +4,7 @@
  * Invariant: tasks are in an order in which every need comes before the task that has it (loops are not edges).
  */
 import type { On } from "../../model/outcome.ts";
-import type { ManifestFailure, Requires } from "../document/manifest.ts";
+import type { ManifestFailure, ManifestTests, Requires } from "../document/manifest.ts";
 
 /** An edge of the plan. */
 export interface PlanNeed {
@@ -46,6 +46,20 @@ export interface PlanResource {
   readonly scope: "run" | "device";
 }
 
+/** What is asked of the value of a task. */
+export interface PlanTest extends ManifestTests {
+  readonly task: number;
+  /** A JSON pointer. */
+  readonly path: string;
+}
+
+/** When a task runs whose needs are satisfied. */
+export type PlanCondition =
+  | PlanTest
+  | { readonly all: readonly PlanCondition[] }
+  | { readonly any: readonly PlanCondition[] }
+  | { readonly not: PlanCondition };
+
 /** One task of a plan. */
 export interface PlanTask {
   readonly index: number;
@@ -56,6 +70,8 @@ export interface PlanTask {
   /** Indexes of the tasks that need this one, each once for each need, ascending. */
   readonly dependents: readonly number[];
   readonly join: "all" | "any";
+  /** Where it is not so, the task is skipped when its needs have settled. All tasks that it asks are needs. */
+  readonly when?: PlanCondition;
   readonly retry: PlanRetry;
   /** Limit for one attempt, in milliseconds. */
   readonly timeoutMs: number | undefined;

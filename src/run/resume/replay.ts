@@ -6,8 +6,8 @@
 import { sha256 } from "../../base/bytes.ts";
 import type { Journal } from "../../journal/journal.ts";
 import { type Past, pastOf } from "../../model/past.ts";
-import type { StateRecord } from "../../model/record.ts";
-import { isFailure, type Outcome } from "../../model/outcome.ts";
+import type { Settled, StateRecord } from "../../model/record.ts";
+import { isFailure } from "../../model/outcome.ts";
 import { plannedKindOf, runsOnWorkers } from "../../pipeline/kinds/list.ts";
 import type { Plan } from "../../pipeline/plan/plan.ts";
 import type { Replayed } from "../../schedule/command.ts";
@@ -53,6 +53,7 @@ export function historyOf({ records }: RecordedPast, plan: Plan, again: Readonly
     if (task === undefined) continue;
     const how = record.type === "attempt.dispatched" ? {} : {
       outcome: record.outcome,
+      ...(record.because !== undefined && { because: record.because }),
       rerun: record.rerun === true,
       worth: isWorthTrying(plan.tasks[task]!.retry, record),
     };
@@ -73,14 +74,16 @@ export function anew(plan: Plan, { records }: RecordedPast, from: string): Set<s
       `There is no task ${JSON.stringify(from)} to repeat in ${plan.name}: name one of its tasks`,
     );
   }
-  const last = new Map<string, Outcome>();
-  for (const record of records) if (record.type === "attempt.settled") last.set(record.task, record.outcome);
+  const last = new Map<string, Settled>();
+  for (const record of records) if (record.type === "attempt.settled") last.set(record.task, record);
   const { fatal } = edgesOf(plan);
   const open = [
     start.index,
     ...plan.tasks.filter(({ name, index }) => {
-      const outcome = last.get(name);
-      return outcome === "skipped" || (outcome !== undefined && isFailure(outcome) && fatal[index] === 1);
+      const { outcome, attempt } = last.get(name) ?? {};
+      // What ran and skipped itself has run.
+      if (outcome === "skipped") return attempt === 0;
+      return outcome !== undefined && isFailure(outcome) && fatal[index] === 1;
     }).map(({ index }) => index),
   ];
   const found = new Set<number>();
