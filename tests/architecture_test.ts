@@ -49,6 +49,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   // The lock between processes is the journal's.
   "environment": ["run", "pipeline", "runtime", "trust", "src/journal/disk/lock.ts", ...FLOOR],
+  // What a fleet's servers are asked fails as all of the uplink does.
+  "fleet": ["protocol", "src/uplink/errors.ts", ...FLOOR],
   "gateway": ["protocol", PORT, ...FLOOR],
   "http": ["pipeline", PORT, ...FLOOR],
   "journal": [PORT, ...FLOOR],
@@ -77,7 +79,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A test's `ctx` is the one that tasks have in a worker, over services of its own.
   "testing": ["workers", "pool", "run", "store", "pipeline", "src/runtime/console.ts", ...FLOOR],
   "trust": ["pipeline", ...FLOOR],
-  "uplink": ["protocol", PORT, ...FLOOR],
+  "uplink": ["protocol", "fleet", PORT, ...FLOOR],
   "workers": ["pipeline", "pool", "store", "runtime", ...FLOOR],
 };
 
@@ -85,7 +87,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const CONFINED: Readonly<Record<string, RegExp>> = {
   // Schemas, configuration, what reads messages of others, and descriptions of routes, which name schemas.
   "valibot":
-    /^src\/(protocol|config|environment|gateway|uplink)\/|^src\/base\/web\/|^src\/pipeline\/(document|import|kinds)\/|schema\.ts$/,
+    /^src\/(protocol|config|environment|fleet|gateway|uplink)\/|^src\/base\/web\/|^src\/pipeline\/(document|import|kinds)\/|schema\.ts$/,
   "comlink": /^(src\/pool|src\/runtime|workers)\//,
   "hono": /^src\/(http|gateway)\//,
   "esbuild": /^src\/environment\//,
@@ -94,6 +96,8 @@ const CONFINED: Readonly<Record<string, RegExp>> = {
   "modern-tar": /^src\/environment\//,
   "xz-decompress": /^src\/environment\//,
   "@noble/hashes": /^src\/trust\//,
+  "@nats-io/nats-core": /^src\/fleet\/client\.ts$/,
+  "@nats-io/transport-node": /^src\/fleet\/client\.ts$/,
 };
 
 /** Where Deno, Node and Bun may be touched. */

@@ -38,7 +38,7 @@ export function testWithPackages(
 const known = new Map<string, string | undefined>();
 
 /** Path of a Python with these packages; nothing if there is none to be had. */
-function pythonWith(packages: readonly string[]): string | undefined {
+export function pythonWith(packages: readonly string[]): string | undefined {
   const key = packages.join(" ");
   if (!known.has(key)) known.set(key, made(packages));
   return known.get(key);

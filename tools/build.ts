@@ -58,6 +58,7 @@ export async function build(
     target: "node22.18",
     legalComments: "none",
     alias: PROGRAM_OPTIONS.alias,
+    banner: PROGRAM_OPTIONS.banner,
     metafile: true,
     write: false,
     logLevel: "warning",

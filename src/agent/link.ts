@@ -43,6 +43,30 @@ export interface LinkOptions {
   readonly onReach: (reached: boolean) => void;
 }
 
+/** What is heard: instructions, and the gateway's bell, which is answered with a heartbeat whose reply brings what there is. */
+class Ears {
+  readonly #unlisten: () => void;
+  readonly #bell: { readonly gateway: Gateway; readonly rung: () => void };
+  #deaf: (() => void) | undefined;
+
+  constructor(unlisten: () => void, bell: { readonly gateway: Gateway; readonly rung: () => void }) {
+    this.#unlisten = unlisten;
+    this.#bell = bell;
+  }
+
+  /** Whether the bell is heard: what keeps silent holds no line open for it. */
+  open(on: boolean): void {
+    if (on === (this.#deaf !== undefined)) return;
+    this.#deaf?.();
+    this.#deaf = on ? this.#bell.gateway.listen?.(this.#bell.rung) : undefined;
+  }
+
+  close(): void {
+    this.open(false);
+    this.#unlisten();
+  }
+}
+
 /** The line to one gateway. */
 export class GatewayLink {
   readonly #options: LinkOptions;
@@ -50,7 +74,7 @@ export class GatewayLink {
   readonly #inbox: CommandInbox = new CommandInbox();
   readonly #heartbeat: HeartbeatLoop;
   readonly #reports: Map<Report, RecordSource> = new Map();
-  readonly #unlisten: () => void;
+  readonly #ears: Ears;
   /** Whether it is to keep silent, which has to wait while the executor is paused. */
   #silent: boolean;
   #paused = false;
@@ -64,7 +88,10 @@ export class GatewayLink {
     this.#options = options;
     this.#reach = new Reach({ clock, note, url: gateway.url, changed: onReach });
     this.#silent = quiet;
-    this.#unlisten = this.#inbox.listen(options.onCommand);
+    this.#ears = new Ears(this.#inbox.listen(options.onCommand), {
+      gateway,
+      rung: () => this.#heartbeat.beat(),
+    });
     this.#heartbeat = startHeartbeat({
       gateway,
       clock,
@@ -89,6 +116,7 @@ export class GatewayLink {
       },
       onError: (error) => this.#reach.failed("heartbeat", error),
     });
+    this.#ears.open(!quiet);
   }
 
   get gateway(): Gateway {
@@ -167,6 +195,7 @@ export class GatewayLink {
   quiet(on: boolean): void {
     this.#silent = on;
     this.#heartbeat.quiet(on && !this.#paused);
+    this.#ears.open(!(on && !this.#paused));
   }
 
   /** Who keeps silent hears nothing, and would never be told to go on: a pause breaks the silence. */
@@ -261,11 +290,12 @@ export class GatewayLink {
   }
 
   async stop(): Promise<void> {
-    this.#unlisten();
+    this.#ears.close();
     await Promise.all([
       this.#heartbeat.stop(),
       ...[...this.#reports.keys()].map((report) => this.drop(report)),
     ]);
+    await this.gateway.close?.();
   }
 
   /** Tells of it, and at once tells it back: only who lives now can. */

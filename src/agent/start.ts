@@ -29,6 +29,9 @@ export interface AgentSurroundings
   readonly page?: ((url: string) => void) | undefined;
 }
 
+/** Shorter words of a file of secrets are none themselves, characters. */
+const SECRET_WORD = 20;
+
 /** How often it is looked whether the state directory is free, milliseconds. */
 const FREE_MS = 500;
 
@@ -59,6 +62,11 @@ export async function startAgentHere(config: Config, surroundings: AgentSurround
     newId: () => crypto.randomUUID(),
     gateway: connected(config, {
       environment: runtime,
+      readSecret: async (path) => {
+        const text = await runtime.readText(path);
+        redactor.add(text.split(/\s+/).filter((word) => word.length >= SECRET_WORD));
+        return text;
+      },
       readToken: async (path) => {
         const renewed = tokenIn(await runtime.readText(path));
         redactor.add([renewed]);
@@ -95,8 +103,7 @@ async function whenFree(state: StateDir, told: () => void): Promise<void> {
 /** The gateway that is configured, whatever it speaks. */
 function connected(
   { gateway, executor, experiment, groups }: Config,
-  { environment, readToken }: {
-    readonly environment: ConnectOptions["environment"];
+  { environment, readSecret, readToken }: Pick<ConnectOptions, "environment" | "readSecret"> & {
     readonly readToken: (path: string) => Promise<string>;
   },
 ): Gateway | undefined {
@@ -110,6 +117,7 @@ function connected(
     token,
     renewToken: tokenFile === undefined ? undefined : () => readToken(tokenFile),
     settings,
+    readSecret,
     clock: systemClock,
     random: Math.random,
     environment,

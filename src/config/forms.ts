@@ -48,8 +48,13 @@ export function addressForm(
   const examples = recommended.map((scheme) => `${scheme}//HOST:PORT`).join(" or ");
   return v.pipe(
     v.string(),
-    v.check((value) => schemes.includes(URL.parse(value)?.protocol ?? ""), `Write it as ${examples}`),
+    v.check((value) => schemes.includes(schemeOf(value)), `Write it as ${examples}`),
   );
+}
+
+/** The scheme of an address, or of the first of several with commas between, such as `https:`; empty if it is none. */
+export function schemeOf(address: string): string {
+  return (URL.parse(address) ?? URL.parse(address.split(",", 1)[0]!))?.protocol ?? "";
 }
 
 /** Least level of log records. */

@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import type { Dialect, DialectVariable } from "../uplink/dialects/dialect.ts";
 import { DIALECTS } from "../uplink/dialects/list.ts";
-import { addressForm, type VariableForm } from "./forms.ts";
+import { addressForm, schemeOf, type VariableForm } from "./forms.ts";
 import type { ReadVariable } from "./serving.ts";
 import { type About, type Settings, type Variable, VARIABLES } from "./variables.ts";
 
@@ -69,7 +69,7 @@ function chosenIn(set: ReadVariable): { readonly dialect: Dialect; readonly by: 
 
 /** The dialect that an address chooses by its scheme. */
 function dialectAt(address: string | undefined): Dialect | undefined {
-  const scheme = URL.parse(address ?? "")?.protocol ?? "";
+  const scheme = schemeOf(address ?? "");
   return DIALECTS.find(({ schemes, variables }) =>
     schemes.includes(scheme) && !variables.some(({ standsFor }) => standsFor === VARIABLES.address.name)
   );

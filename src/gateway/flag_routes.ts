@@ -8,6 +8,7 @@ import { Refuse } from "../base/web/refuse.ts";
 import { type Route, route } from "../base/web/route.ts";
 import { MAX_FLAG_BYTES } from "../base/limits.ts";
 import { FlagOperation, FlagReply, FlagValue, SharedFlag } from "../protocol/messages.ts";
+import { applied } from "../protocol/flag_change.ts";
 import { MAX_FLAG_WAIT_MS } from "../protocol/words.ts";
 import { json } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
@@ -120,6 +121,7 @@ function change({ store, clock, bells }: GatewayParts, named: Named, operation: 
     if (answered) return withValue(answered, operation);
     const before = store.flag(experiment, name);
     const made = applied(name, { flag: before, operation });
+    if ("refused" in made) throw new Refuse(409, made.refused.code, { message: made.refused.message });
     // What changed nothing may be asked again, and is answered by what holds then.
     if (!made.done || !made.flag) return made;
     keep(made.flag, { before, store, experiment });
@@ -166,62 +168,4 @@ function withoutValue(answer: FlagAnswer, operation: FlagOperation): FlagAnswer 
 function withValue(answer: FlagAnswer, operation: FlagOperation): FlagAnswer {
   if (!("value" in operation) || answer.flag === undefined || "value" in answer.flag) return answer;
   return { ...answer, flag: { ...answer.flag, value: operation.value } };
-}
-
-interface Applied {
-  readonly flag: SharedFlag | undefined;
-  readonly done: boolean;
-}
-
-interface Apply {
-  readonly flag: SharedFlag | undefined;
-  readonly operation: FlagOperation;
-}
-
-/** What an operation makes of a flag. */
-function applied(name: string, { flag, operation }: Apply): Applied {
-  const version = flag?.version ?? 0;
-  const next = (value: unknown): Applied => ({ flag: { name, value, version: version + 1 }, done: true });
-  switch (operation.op) {
-    case "set":
-      return operation.ifVersion === undefined || operation.ifVersion === version
-        ? next(operation.value)
-        : { flag, done: false };
-    case "compare": {
-      const same = "expected" in operation
-        ? flag !== undefined && sameJson(flag.value, operation.expected)
-        : flag === undefined;
-      return same ? next(operation.value) : { flag, done: false };
-    }
-    default: {
-      const before = flag?.value ?? 0;
-      if (typeof before !== "number") {
-        throw new Refuse(409, "FLAG_TYPE", {
-          message: `Flag ${name} is ${
-            JSON.stringify(before).slice(0, 100)
-          }, which is no number to count: set it first`,
-        });
-      }
-      const after = operation.op === "increment" ? before + operation.by : before - operation.by;
-      // Beyond 2^53 a count of one would change nothing and be told as done.
-      const whole = Number.isInteger(before) && Number.isInteger(operation.by);
-      if (whole ? Number.isSafeInteger(after) : Number.isFinite(after)) return next(after);
-      throw new Refuse(409, "FLAG_RANGE", {
-        message: `Flag ${name} is ${before}, and no number holds what comes after it`,
-      });
-    }
-  }
-}
-
-/** Whether two JSON values are the same; the order of keys does not count. */
-export function sameJson(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  const keys = Object.keys(a);
-  if (keys.length !== Object.keys(b).length) return false;
-  return keys.every((key) =>
-    Object.hasOwn(b, key) &&
-    sameJson((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key])
-  );
 }

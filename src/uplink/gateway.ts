@@ -79,4 +79,8 @@ export interface Gateway {
     | { readonly kind: "records"; send(batch: RecordBatch, options: CallOptions): Promise<BatchReply> }
     | { readonly kind: "whole"; send(whole: Whole, options: CallOptions): Promise<void> };
   readonly flags: FlagLine;
+  /** Rings when there may be something to be told or pulled, until the returned function is called. Absent where nothing of the kind is heard. */
+  listen?(bell: () => void): () => void;
+  /** Ends what connections there are; nothing is asked afterwards. Absent where nothing stays open. */
+  close?(): Promise<void>;
 }

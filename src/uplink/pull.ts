@@ -8,7 +8,7 @@ import type { Gateway, Pulled } from "./gateway.ts";
 import { UplinkError } from "./errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
-import { sleep } from "../base/wait.ts";
+import { Bell } from "../base/wait.ts";
 
 /** Highest ceiling of the delay while the gateway answers and has nothing yet, milliseconds. */
 export const NONE_YET_MAX_MS = 10_000;
@@ -38,22 +38,28 @@ export async function pullPipeline(options: PullOptions): Promise<Pulled | undef
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const none = new Backoff({ random, maxMs: NONE_YET_MAX_MS });
   const failed = new Backoff({ random });
-  while (!signal.aborted) {
-    let delayMs: number;
-    try {
-      const pulled = await gateway.pull(known, { timeoutMs, signal });
-      if (pulled && !await options.isDone?.(pulled)) return pulled;
-      if (pulled) known = pulled.tag;
-      else options.onNone?.();
-      failed.reset();
-      delayMs = none.next();
-    } catch (error) {
-      if (!(error instanceof UplinkError)) throw error;
-      if (signal.aborted) return undefined;
-      options.onError?.(error);
-      delayMs = failed.next(error.retryAfterMs);
+  const bell = new Bell({ keeps: true });
+  const deaf = gateway.listen?.(() => bell.ring());
+  try {
+    while (!signal.aborted) {
+      let delayMs: number;
+      try {
+        const pulled = await gateway.pull(known, { timeoutMs, signal });
+        if (pulled && !await options.isDone?.(pulled)) return pulled;
+        if (pulled) known = pulled.tag;
+        else options.onNone?.();
+        failed.reset();
+        delayMs = none.next();
+      } catch (error) {
+        if (!(error instanceof UplinkError)) throw error;
+        if (signal.aborted) return undefined;
+        options.onError?.(error);
+        delayMs = failed.next(error.retryAfterMs);
+      }
+      await bell.wait(signal, { clock, ms: delayMs });
     }
-    await sleep(clock, delayMs, signal);
+    return undefined;
+  } finally {
+    deaf?.();
   }
-  return undefined;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { executorName, Heard, rivalName, runName } from "../../src/gateway/heard.ts";
-import { sameJson } from "../../src/gateway/flag_routes.ts";
+import { sameJson } from "../../src/protocol/flag_change.ts";
 import { newRun } from "../../src/gateway/ingest.ts";
 import { resultJson } from "../../src/gateway/result.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";

@@ -541,7 +541,7 @@ test("uplink: a dialect connects with all that it is given, and with nothing tha
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as AddressInfo;
   try {
-    for (const dialect of DIALECTS) {
+    for (const dialect of DIALECTS.filter(({ schemes }) => schemes.includes("http:"))) {
       for (const [experiment, token] of [["x", "t"], [undefined, undefined]]) {
         const { flags } = dialect.connect({
           url: `http://127.0.0.1:${port}`,
@@ -554,6 +554,7 @@ test("uplink: a dialect connects with all that it is given, and with nothing tha
           clock: new HandClock(),
           random: () => 0,
           environment: { env: () => undefined, setEnv: () => {} },
+          readSecret: () => Promise.reject(new Error("Nothing is to be read")),
         });
         await flags.read("n", { timeoutMs: 1_000 }).catch(() => {});
       }

@@ -25,6 +25,8 @@ export const PROGRAM_OPTIONS = {
     // fflate leaves the prefix away, without which Deno knows no such module.
     module: "node:module",
   },
+  // What is written in CommonJS asks for what the runtime has built in by a function that a module of ES lacks.
+  banner: { js: "const require=(name)=>globalThis.process.getBuiltinModule(name);" },
   logLevel: "silent",
 } as const satisfies BuildOptions;
 

@@ -50,6 +50,8 @@ export interface ConnectOptions {
   readonly token: string | undefined;
   /** Reads the token where it may be replaced. */
   readonly renewToken: (() => Promise<string | undefined>) | undefined;
+  /** Reads a file that nothing of is to be shown: what is in it is hidden from then on. */
+  readonly readSecret: (path: string) => Promise<string>;
   /** The variables that it adds, those that are set, as their schemas read them. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly clock: Clock;

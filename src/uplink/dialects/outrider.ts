@@ -5,19 +5,17 @@
  */
 import * as v from "valibot";
 import type { CallOptions, FlagLine, Gateway, Pulled } from "../gateway.ts";
-import { BundleHashError, GatewayAnswerError, IdError } from "../errors.ts";
+import { BundleHashError, GatewayAnswerError } from "../errors.ts";
 import type { BatchReply, Heartbeat, HeartbeatReply, RecordBatch } from "../../protocol/messages.ts";
 import * as protocol from "../../protocol/messages.ts";
-import { HANDOUT_HEADER, HASH_HEADER, Id } from "../../protocol/words.ts";
+import { HANDOUT_HEADER, HASH_HEADER } from "../../protocol/words.ts";
 import type { Bytes } from "../../base/bytes.ts";
 import { gzip, sha256, WORTH_GZIP } from "../../base/bytes.ts";
 import { fetchFor, HTTP_SCHEMES } from "../http/address.ts";
 import { isPage, jsonIn, page, refused, type WireAnswer } from "../http/answer.ts";
 import { type Call, Wire, type WireOptions } from "../http/wire.ts";
+import { checkIds, MAX_BUNDLE_BYTES } from "./bounds.ts";
 import type { Dialect } from "./dialect.ts";
-
-/** Largest bundle that is taken, bytes. */
-export const MAX_BUNDLE_BYTES: number = 64 * 1024 * 1024;
 
 /** Any object would do for a reply without commands, also one of a login page: only an empty one is taken for it. */
 const BeatReply: v.GenericSchema<unknown, HeartbeatReply> = v.pipe(
@@ -84,22 +82,6 @@ export function outriderGateway(options: OutriderOptions): Gateway {
     },
     flags: flagLine(ask, options.experiment ?? "default"),
   };
-}
-
-function checkIds({ executor, experiment, groups }: OutriderOptions): void {
-  const named: [string, string | undefined][] = [
-    ["OUTRIDER_EXECUTOR_ID", executor],
-    ["OUTRIDER_EXPERIMENT_ID", experiment],
-    ...(groups ?? []).map((group): [string, string] => ["A group", group]),
-  ];
-  for (const [what, id] of named) {
-    if (id === undefined || v.safeParse(Id, id).success) continue;
-    throw new IdError(
-      `${what} is ${
-        JSON.stringify(id.slice(0, 200))
-      }: write 1 to 128 characters out of A-Z a-z 0-9 _ . : @ -`,
-    );
-  }
 }
 
 interface Ask<T> extends CallOptions {

@@ -22,7 +22,7 @@ import type { Heartbeat, HeartbeatReply } from "../../../protocol/messages.ts";
 import { netunicornFlags } from "./flags.ts";
 import { NetunicornLine } from "./client.ts";
 import { heartbeatBytes, resultBytes } from "./result.ts";
-import { MAX_BUNDLE_BYTES } from "../outrider.ts";
+import { MAX_BUNDLE_BYTES } from "../bounds.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Bytes } from "../../../base/bytes.ts";
 import { sleep } from "../../../base/wait.ts";

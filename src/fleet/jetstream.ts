@@ -1,0 +1,203 @@
+/**
+ * Owns the two things that are asked of JetStream by everyone: what is stored last on a subject, and storing one message
+ * more if nobody else did meanwhile.
+ * Must not know what is stored.
+ * Invariant: what was answered is checked before it is believed; who can't know whether something was stored is told by an
+ * error, and looks.
+ */
+import * as v from "valibot";
+import { type Bytes, gzip, joined } from "../base/bytes.ts";
+import { jsonValue } from "../model/json_text.ts";
+import { utf8Text } from "../base/utf8.ts";
+import { GatewayAnswerError, GatewayRefusedError } from "../uplink/errors.ts";
+import type { NatsMessage } from "./connection.ts";
+import type { NatsWire, RequestLimits } from "./wire.ts";
+
+/** A message as a stream holds it. */
+export interface Stored {
+  readonly seq: number;
+  /** When the server took it, milliseconds since the epoch. */
+  readonly at: number;
+  readonly data: Bytes;
+  header(name: string): string | undefined;
+}
+
+/** What became of a message that was to be stored. */
+export interface Kept {
+  readonly seq: number;
+  /** It was there already, by its `Nats-Msg-Id`. */
+  readonly again: boolean;
+}
+
+/** How a message is stored. */
+export interface StoringOptions extends RequestLimits {
+  /** Sequence of the last message on the subject, 0 for none: if it is another by now, nothing is stored. Default: whatever it is. */
+  readonly after?: number;
+}
+
+const Ack = v.looseObject({
+  stream: v.string(),
+  seq: v.optional(v.number(), 0),
+  domain: v.optional(v.string()),
+  duplicate: v.optional(v.boolean(), false),
+  error: v.optional(
+    v.looseObject({
+      code: v.number(),
+      err_code: v.optional(v.number(), 0),
+      description: v.optional(v.string(), ""),
+    }),
+  ),
+});
+
+/** "Wrong last sequence", as one server says it, and as a cluster does. */
+const MEANWHILE: ReadonlySet<number> = new Set([10071, 10164]);
+/** A stream is full, by its own limits or those of the account or the server. */
+const FULL: ReadonlySet<number> = new Set([10002, 10023, 10028, 10047, 10077]);
+/** What nobody is there to answer. */
+const NOBODY = 503;
+const NOTHING = 404;
+/** Longest that a packed message may be once it is unpacked, bytes. */
+const MAX_UNPACKED: number = 64 * 1024 * 1024;
+
+/** Streams over a line. */
+export class JetStream {
+  readonly wire: NatsWire;
+  /** Where the streams are, if not where the line ends: a leaf without JetStream passes on only what names it. */
+  #domain: string | undefined;
+  #api = "$JS.API";
+  readonly #where: string | undefined;
+
+  /** @param where A subject of one's own, to find out where the streams are if they are not where the line ends. */
+  constructor(wire: NatsWire, { where }: { readonly where?: string } = {}) {
+    this.wire = wire;
+    this.#where = where;
+  }
+
+  /** The last message on a subject. */
+  async last(stream: string, subject: string, limits: RequestLimits): Promise<Stored | undefined> {
+    return await this.#get(`DIRECT.GET.${stream}.${subject}`, new Uint8Array(0), limits);
+  }
+
+  /** The first message on a subject that has this sequence or a higher one. */
+  async next(
+    stream: string,
+    { subject, seq, ...limits }: RequestLimits & { readonly subject: string; readonly seq: number },
+  ): Promise<Stored | undefined> {
+    const body = new TextEncoder().encode(JSON.stringify({ seq, next_by_subj: subject }));
+    return await this.#get(`DIRECT.GET.${stream}`, body, limits);
+  }
+
+  /**
+   * Stores a message; `undefined` if another was stored on the subject since `after`.
+   *
+   * @throws {GatewayRefusedError} If no stream takes it, or the stream is full: the same may be taken later.
+   */
+  async store(subject: string, data: Bytes, { after, headers, ...limits }: StoringOptions): Promise<
+    Kept | undefined
+  > {
+    const expected = after === undefined ? {} : { "Nats-Expected-Last-Subject-Sequence": `${after}` };
+    const all = { ...headers, ...expected };
+    const answer = await this.wire.request(subject, data, { ...limits, headers: all });
+    if (answer.status !== 0) throw this.#nobody(subject);
+    const ack = checked(Ack, answer, `the message to ${subject}`);
+    if (ack.error === undefined) {
+      this.#domain = ack.domain;
+      return { seq: ack.seq, again: ack.duplicate };
+    }
+    const { code, err_code, description } = ack.error;
+    if (MEANWHILE.has(err_code)) return undefined;
+    const hint = FULL.has(err_code)
+      ? ": it is full; what is not stored stays where it is, and is sent again: give the stream more room (outrider fleet status)"
+      : "";
+    const reason = `${description || `error ${err_code}`}`;
+    throw new GatewayRefusedError(
+      `Stream ${ack.stream} at ${this.wire.url} does not take the message to ${subject}: ${reason}${hint}`,
+      {
+        status: code === NOBODY || FULL.has(err_code) ? 503 : code,
+        reason,
+        own: true,
+        retryAfterMs: undefined,
+      },
+    );
+  }
+
+  /** What the API answers to a request, as it is. @throws {GatewayRefusedError} If nobody answers. */
+  async api(what: string, body: unknown, limits: RequestLimits): Promise<unknown> {
+    const bytes = new TextEncoder().encode(body === undefined ? "" : JSON.stringify(body));
+    const answer = await this.wire.request(`${this.#api}.${what}`, bytes, limits);
+    if (answer.status !== 0) throw this.#nobody(`${this.#api}.${what}`);
+    return checked(v.looseObject({}), answer, what);
+  }
+
+  async #get(what: string, body: Bytes, limits: RequestLimits): Promise<Stored | undefined> {
+    const message = await this.wire.request(`${this.#api}.${what}`, body, limits);
+    if (message.status === NOTHING) return undefined;
+    if (message.status === NOBODY) {
+      if (this.#domain === undefined && this.#where !== undefined) {
+        await this.store(this.#where, new Uint8Array(0), limits);
+      }
+      const elsewhere = this.#domain === undefined ? "$JS.API" : `$JS.${this.#domain}.API`;
+      if (elsewhere === this.#api) throw this.#nobody(`${this.#api}.${what}`);
+      this.#api = elsewhere;
+      return await this.#get(what, body, limits);
+    }
+    const seq = Number(message.header("Nats-Sequence"));
+    const at = Date.parse(message.header("Nats-Time-Stamp") ?? "");
+    if (!Number.isSafeInteger(seq) || seq < 1 || Number.isNaN(at)) {
+      throw new GatewayAnswerError(
+        `${what} at ${this.wire.url} was answered with no stored message: check that OUTRIDER_GATEWAY is the address of a NATS server with JetStream`,
+      );
+    }
+    return { seq, at, data: new Uint8Array(message.data), header: (name) => message.header(name) };
+  }
+
+  #nobody(subject: string): GatewayRefusedError {
+    const reason = `nobody answers to ${subject}`;
+    return new GatewayRefusedError(
+      `At ${this.wire.url} ${reason}: the stream is not there, or JetStream is not: run outrider fleet init, or look with outrider fleet status`,
+      { status: 503, reason, own: true, retryAfterMs: undefined },
+    );
+  }
+}
+
+function checked<T>(
+  schema: v.GenericSchema<unknown, T>,
+  { data }: Pick<NatsMessage, "data">,
+  what: string,
+): T {
+  const read = v.safeParse(schema, jsonIn(data));
+  if (read.success) return read.output;
+  throw new GatewayAnswerError(
+    `What was answered to ${what} is not as a NATS server answers: check OUTRIDER_GATEWAY`,
+  );
+}
+
+function jsonIn(bytes: Uint8Array): unknown {
+  try {
+    return jsonValue(utf8Text(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A value as messages hold it: JSON in gzip's format. */
+export function packedValue(value: unknown, pack: (bytes: Bytes) => Promise<Bytes> = gzip): Promise<Bytes> {
+  return pack(new TextEncoder().encode(JSON.stringify(value)));
+}
+
+/** What a message holds, packed or not; `undefined` if it is no JSON, or too large. */
+export async function unpackedValue(data: Bytes): Promise<unknown> {
+  if (data[0] !== 0x1f || data[1] !== 0x8b) return jsonIn(data);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"))) {
+      length += chunk.length;
+      if (length > MAX_UNPACKED) return undefined;
+      chunks.push(chunk);
+    }
+  } catch {
+    return undefined;
+  }
+  return jsonIn(joined(chunks, length));
+}

@@ -1,0 +1,60 @@
+/**
+ * Owns what things are called on the servers of a fleet: streams, subjects, headers.
+ * Must not know who reads or writes them.
+ * Invariant: a subject has as many parts for every id, and no two ids have the same: `.` in an id is written `~`, which no
+ * id holds.
+ */
+
+/** The streams of a fleet. */
+export const FLEET_STREAMS = {
+  records: "O_REC",
+  heartbeats: "O_HB",
+  instructions: "O_CMD",
+  assignments: "O_ASSIGN",
+  bundles: "O_BUNDLE",
+  flags: "O_FLAG",
+} as const;
+
+/** An id as a part of a subject. */
+export function part(id: string): string {
+  return id.replaceAll(".", "~");
+}
+
+/** The id that a part of a subject stands for. */
+export function idOf(text: string): string {
+  return text.replaceAll("~", ".");
+}
+
+/** Who an instruction or a pipeline is for. */
+export type Addressee = { readonly executor: string } | { readonly group: string };
+
+function forWhom(whom: Addressee): string {
+  return "executor" in whom ? `x.${part(whom.executor)}` : `g.${part(whom.group)}`;
+}
+
+/** The subjects. */
+export const SUBJECTS = {
+  records: (executor: string, run: string, lane: string): string =>
+    `o.rec.${part(executor)}.${part(run)}.${lane}`,
+  heartbeat: (executor: string): string => `o.hb.${part(executor)}`,
+  /** Where an executor behind a leaf leaves an empty message, whose answer tells where the streams are. */
+  where: (executor: string): string => `o.hb.${part(executor)}.where`,
+  instructions: (whom: Addressee): string => `o.cmd.${forWhom(whom)}`,
+  assignment: (whom: Addressee): string => `o.assign.${forWhom(whom)}`,
+  bundle: (hash: string, chunk: number): string => `o.bundle.${hash}.${chunk}`,
+  flag: (experiment: string, name: string): string => `o.flag.${part(experiment)}.${part(name)}`,
+  /** Where a gateway that is running changes flags for all who ask. */
+  flagService: (experiment: string, name: string): string => `o.do.flag.${part(experiment)}.${part(name)}`,
+} as const;
+
+/** On each batch of records: the number that all up to are stored with it. */
+export const LAST_HEADER = "O-Last";
+/** On the batch that brought the end of a run, and those after it: how it ended. */
+export const FINAL_HEADER = "O-Final";
+/** On each batch of records: which of the run's histories it is of. */
+export const LIFE_HEADER = "O-Life";
+
+/** Bytes of a bundle in one message. */
+export const CHUNK_BYTES: number = 512 * 1024;
+/** The group that every executor is in. */
+export const EVERYONE = "all";
