@@ -7,20 +7,21 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import process from "node:process";
-import { build as bundle, type BuildOptions, type Plugin } from "esbuild";
+import { build as bundle, type BuildOptions, type Metafile, type Plugin } from "esbuild";
 import { PROGRAM_FILE, PROGRAM_OPTIONS } from "../src/environment/executable/program.ts";
 import { workerCode } from "../src/pool/worker_code.ts";
 import { bundlePage } from "./build_page.ts";
 import { bundleWorker } from "./build_worker.ts";
 import { withoutFacades } from "./builtins.ts";
+import { reachable, withHiddenImports } from "./hidden.ts";
 import { parts } from "./parts.ts";
 import { root } from "./program.ts";
 
 const SHEBANG = "#!/usr/bin/env node\n";
 
-const ENTRIES = { mod: "mod.ts", testing: "testing.ts", cli: "src/cli/main.ts" };
+const LIBRARY = { mod: "mod.ts", testing: "testing.ts" };
 
 /** The file with the worker's program, beside the command line. */
 const WORKER_FILE = "outrider-worker.js";
@@ -35,20 +36,25 @@ const workerFile: Plugin = {
   },
 };
 
-/**
- * Makes the package's files in a folder, which is emptied first.
- *
- * @param worker Whether the worker's program is to be a file too, from which the command line starts threads.
- */
-export async function build(
-  folder: string,
-  { worker = true }: { readonly worker?: boolean } = {},
-): Promise<void> {
-  rmSync(folder, { recursive: true, force: true });
+/** How the package's files are made. */
+interface BuildHow {
+  /**
+   * Whether an executable is to be made of them: it has no file beside it that a worker could start from or where something
+   * could be kept, and all that it may load has to be seen by who makes it.
+   */
+  readonly embedded?: boolean;
+}
+
+/** The package's files with code, by their paths relative to dist/, and what is in them. */
+export async function packaged(
+  { embedded = false }: BuildHow = {},
+): Promise<{ readonly files: ReadonlyMap<string, string>; readonly metafile: Metafile }> {
+  const main = "src/cli/main.ts";
+  const entryPoints = { ...LIBRARY, ...embedded ? { cli: main } : { cli: "src/cli/built.ts", main } };
   const options = {
     absWorkingDir: root,
-    entryPoints: ENTRIES,
-    outdir: folder,
+    entryPoints,
+    outdir: "dist",
     bundle: true,
     // What a command loads only when it is called becomes a file of its own.
     splitting: true,
@@ -65,23 +71,43 @@ export async function build(
     // A part imports modules for their place alone.
     logOverride: { "ignored-bare-import": "silent" },
   } as const satisfies BuildOptions;
-  const { metafile } = await bundle(options);
-  const plugins = [parts(metafile, { root, entries: Object.values(ENTRIES) }), ...worker ? [workerFile] : []];
-  const { outputFiles, warnings } = await bundle({ ...options, plugins });
+  const { metafile: before } = await bundle(options);
+  const plugins = [
+    parts(before, { root, entries: Object.values(entryPoints) }),
+    ...embedded ? [] : [workerFile],
+  ];
+  const { outputFiles, metafile, warnings } = await bundle({ ...options, plugins });
+  if (warnings.length > 0) throw warned();
+  const seen = { outputs: metafile.outputs, library: reachable(before, Object.values(LIBRARY)) };
+  const files = outputFiles.map(({ path, text }) => {
+    const name = relative(root, path).replaceAll("\\", "/");
+    const code = withoutFacades(embedded ? text : withHiddenImports(text, name, seen));
+    return [name.replace("dist/", ""), code] as const;
+  });
+  return { files: new Map(files), metafile };
+}
+
+function warned(): Error {
+  return new Error("esbuild warns of the above: mend it, or say in tools/build.ts why not");
+}
+
+/** Makes the package's files in a folder, which is emptied first. */
+export async function build(folder: string, how: BuildHow = {}): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
+  const { files, metafile } = await packaged(how);
   const program = await bundle({
     ...PROGRAM_OPTIONS,
     absWorkingDir: root,
     entryPoints: ["src/cli/main.ts"],
     outfile: join(folder, PROGRAM_FILE),
   });
-  if (warnings.length + program.warnings.length > 0) {
-    throw new Error("esbuild warns of the above: mend it, or say in tools/build.ts why not");
-  }
-  for (const { path, text } of outputFiles) {
+  if (program.warnings.length > 0) throw warned();
+  for (const [name, code] of files) {
+    const path = join(folder, name);
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, withoutFacades(text));
+    writeFileSync(path, code);
   }
-  if (worker) writeFileSync(join(folder, WORKER_FILE), workerCode);
+  if (how.embedded !== true) writeFileSync(join(folder, WORKER_FILE), workerCode);
   const cli = join(folder, "cli.js");
   writeFileSync(cli, SHEBANG + readFileSync(cli, "utf8").replace(/^#!.*\n/, ""));
   chmodSync(cli, 0o755);

@@ -46,7 +46,7 @@ async function compileByBun(work: string, file: string): Promise<string> {
 
 async function compileByDeno(folder: string, file: string): Promise<string> {
   // An executable has no file beside it.
-  await build(folder, { worker: false });
+  await build(folder, { embedded: true });
   // From executables others are made: with the text of the program beside it.
   mkdirSync(join(folder, "inside"));
   renameSync(join(folder, PROGRAM_FILE), join(folder, "inside/program.txt"));

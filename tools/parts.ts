@@ -13,8 +13,16 @@ import type { Metafile, Plugin } from "esbuild";
  * a part gets all of it.
  */
 const PARTS: Readonly<Record<string, readonly string[]>> = {
-  // All that is needed to start a worker, which takes as long as all else does.
-  start: ["src/cli/line/start.ts", "src/base/no_proxy.ts", "src/runtime/runtime.ts", "src/run/prewarm.ts"],
+  // All that is needed to start a worker, which takes as long as all else does. The last two are needed by what it may load
+  // later, which would lead to the engine else: Deno reads what is written out before it is asked for.
+  start: [
+    "src/cli/line/start.ts",
+    "src/base/no_proxy.ts",
+    "src/runtime/runtime.ts",
+    "src/run/prewarm.ts",
+    "src/base/bytes.ts",
+    "src/defaults.ts",
+  ],
   engine: ["src/run/run.ts"],
   line: ["src/cli/line/command_line.ts"],
   run: ["src/cli/commands/run.ts", "src/cli/run/session.ts", "src/config/serving.ts"],
@@ -66,12 +74,12 @@ export function parts({ inputs }: Metafile, { root, entries }: Place): Plugin {
           .join(""),
         resolveDir: root,
       }));
-      // What is loaded later is led to by a module of its own: it may be in a part itself, which it can't lead to.
+      // What is loaded later is led to by a module of its own: it may be in a part itself, which it can't lead to. No entry is.
       build.onResolve({ filter: /^\./ }, async ({ path, kind, importer, resolveDir }) => {
         if (kind !== "dynamic-import") return undefined;
         const found = await build.resolve(path, { kind: "import-statement", importer, resolveDir });
         const module = relative(root, found.path).replaceAll("\\", "/");
-        return lead(module) === "" ? found : { path: module, namespace: "later" };
+        return lead(module) === "" || entries.includes(module) ? found : { path: module, namespace: "later" };
       });
       build.onLoad({ filter: /.*/, namespace: "later" }, ({ path }) => ({
         contents: `${lead(path)}export * from ${JSON.stringify(join(root, path))};`,

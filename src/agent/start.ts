@@ -59,7 +59,7 @@ export async function startAgentHere(config: Config, surroundings: AgentSurround
     serve: (view) => serveAgent(config, view, { runtime, version, redactor, clock: systemClock, note, page }),
     clock: systemClock,
     random: Math.random,
-    newId: () => crypto.randomUUID(),
+    newId: () => runtime.newId(),
     gateway: connected(config, {
       environment: runtime,
       readSecret: async (path) => {

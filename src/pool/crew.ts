@@ -182,6 +182,9 @@ export class Crew {
 
   /** Ends all; resolves when they are proven gone. */
   async close(): Promise<void> {
+    // Nobody has heard of it: there is nothing to wait for.
+    this.#early?.thread.terminate().catch(() => {});
+    this.#early = undefined;
     const all = [...this.lanes, ...(this.#reserve === undefined ? [] : [this.#reserve])];
     await Promise.all(all.map((lane) => lane.end()));
   }

@@ -20,6 +20,7 @@ import { workerCode } from "../pool/worker_code.ts";
 import type { Lane } from "../pool/lane.ts";
 import { RunStoppedError } from "../model/stopped.ts";
 import { capacityOf } from "./capacity.ts";
+import { takeEarly } from "./prewarm.ts";
 import { runnerPort } from "./programs.ts";
 import { realWorld, type World } from "./world.ts";
 
@@ -143,6 +144,7 @@ export async function loadDocument(
     killGraceMs: 0,
     clock: world.clock,
     capacity: capacityOf(world.runtime, world.clock),
+    early: takeEarly(world === realWorld),
     start: (data) => world.runtime.startThread({ code: workerCode, data }),
     own: runnerPort({ run: "", runtime: world.runtime, clock: world.clock, note() {} }),
     services: () => ({}),

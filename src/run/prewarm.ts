@@ -5,7 +5,7 @@
  * Invariant: there is at most one, and one run at most gets it.
  */
 import { newSeat, newShared, type Seat } from "../pool/seat.ts";
-import { workerCode } from "../pool/worker_code.ts";
+import type { ThreadProgram } from "../runtime/port.ts";
 import { realWorld } from "./world.ts";
 
 let early: Seat | undefined;
@@ -13,16 +13,14 @@ let early: Seat | undefined;
 /**
  * Starts a worker for the run that comes. It does not keep the process alive before that run has it.
  *
- * @param file Where the worker's program lies as a file, which a runtime starts sooner. For this worker alone: by the time others
- * start, another version may lie there.
+ * @param program The worker's. It may be a file for this worker alone: by the time others start, another version may lie there.
  */
-export function startEarly(file: string | undefined): void {
+export function startEarly(program: ThreadProgram): void {
   early = newSeat(1, {
     shared: newShared(),
     seat: 1,
     clock: realWorld.clock,
-    start: (data) =>
-      realWorld.runtime.startThread({ code: workerCode, ...(file !== undefined && { file }), data }),
+    start: (data) => realWorld.runtime.startThread({ ...program, data }),
   });
   early.thread.ref(false);
 }

@@ -23,5 +23,5 @@ export const realWorld: World = {
   clock: systemClock,
   random: Math.random,
   runtime,
-  newId: () => crypto.randomUUID(),
+  newId: () => runtime.newId(),
 };

@@ -39,7 +39,9 @@ export async function readText(
 }
 
 /** What a call of `node:fs` tells. Its promises take longer to load than most files to read (builtin.ts). */
-function told<T>(ask: (done: (error: Error | null | undefined, value: T) => void) => void): Promise<T> {
+export function told<T>(
+  ask: (done: (error: Error | null | undefined, value: T) => void) => void,
+): Promise<T> {
   return new Promise((resolve, reject) => ask((error, value) => error ? reject(error) : resolve(value)));
 }
 

@@ -56,6 +56,10 @@ export interface Differences {
   readonly asBun?: Runtime["asBun"];
   /** How a module is loaded by its URL. Default: by `import`. */
   readonly importUrl?: (url: string) => Promise<unknown>;
+  /** Whether a thread may start from a file. Default: it may. */
+  readonly startsFrom?: (file: string) => boolean;
+  /** How an id is made. Default: by Web Crypto. */
+  readonly newId?: () => string;
 }
 
 /** The argument with which this program is started to run tasks. */
@@ -72,6 +76,8 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     asBun: () => undefined,
     machine: `${platform().replace("win32", "windows")}-${arch()}`,
     importUrl: (url) => import(url) as Promise<unknown>,
+    newId: () => crypto.randomUUID(),
+    startsFrom: () => true,
     ...differences,
     get cores() {
       return cores ??= coresAllowed();

@@ -3,10 +3,11 @@
  * Must not know what is in them.
  * Invariant: only regular files are opened; what `sync` has told is on the disk, name and all, after `syncFolder`.
  */
-import { constants } from "node:fs";
+import { constants, stat, type Stats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import type { Bytes } from "../base/bytes.ts";
 import { promises } from "./builtin.ts";
+import { told } from "./files.ts";
 import type { FileAbout, OpenFile, OpenHow } from "./port.ts";
 
 const FLAGS: Readonly<Record<OpenHow, number>> = {
@@ -50,7 +51,7 @@ function opened(file: FileHandle): OpenFile {
 /** What is told of a file or folder; nothing if there is none. */
 export async function aboutFile(path: string): Promise<FileAbout | undefined> {
   try {
-    const about = await promises().stat(path);
+    const about = await told<Stats>((done) => stat(path, done));
     return { size: about.size, isFile: about.isFile(), isFolder: about.isDirectory() };
   } catch (error) {
     const { code } = error as { readonly code?: unknown };

@@ -51,12 +51,14 @@ export interface ThreadEnd {
   readonly error?: unknown;
 }
 
+/** The program of a thread: JavaScript source of a module, or the URL of a file with it, from which a thread starts sooner. */
+export type ThreadProgram = { readonly code: string } | { readonly file: string };
+
 /** What a thread is started with. */
-export interface ThreadOptions {
-  /** The program, JavaScript source of a module. */
-  readonly code: string;
-  /** The URL of a file with the same program. */
-  readonly file?: string;
+export type ThreadOptions = ThreadProgram & ThreadSetup;
+
+/** What a thread is started with beside its program. */
+interface ThreadSetup {
   /** Given to the program; cloned. */
   readonly data: unknown;
   /** Heap cap in MiB, where the runtime enforces one. */
@@ -267,6 +269,8 @@ export interface Runtime {
   /** Names of all variables of the environment. */
   envNames(): readonly string[];
   cwd(): string;
+  /** An id that nothing else has, anywhere: a UUID of chance alone. */
+  newId(): string;
   /** Absolute `file:` URL of a path, which is relative to the working directory or to `base`, a `file:` URL. */
   fileUrl(path: string, base?: string): string;
   /** Path of a `file:` URL. */
@@ -274,6 +278,8 @@ export interface Runtime {
   /** The `file:` URL of what a `file:` URL leads to, by whatever symbolic links; the same where there is nothing. */
   realUrl(url: string): string;
   startThread(options: ThreadOptions): Thread;
+  /** Whether a thread may start from a file, by its URL. */
+  startsFrom(file: string): boolean;
   /** Serves an app over HTTP. @throws {ServeError} If the port is taken or may not be used. */
   serve(options: ServeOptions): Promise<Served>;
   /** Asks over HTTP at a Unix socket, as `fetch` does elsewhere. @throws {Error} If nobody answers there. */

@@ -122,7 +122,7 @@ function spawned(options: ThreadOptions): Spawned {
   // The port that every module of a thread can reach is not the one that its program listens to.
   const { port1: port, port2 } = new MessageChannel();
   makeRoom(1);
-  const worker = new Worker(new URL(options.file ?? encoded(options.code)), {
+  const worker = new Worker(new URL("file" in options ? options.file : encoded(options.code)), {
     workerData: {
       lock,
       data: options.data,
@@ -140,11 +140,21 @@ function spawned(options: ThreadOptions): Spawned {
   return { worker, port, lock, mark, children };
 }
 
-/** Node leads what threads print past us to its own outputs, and warns of a leak when there are more of them than ten. */
-function makeRoom(threads: number): void {
+/** Threads that the outputs have room for as they are. */
+const ROOM = 5;
+
+let threads = 0;
+
+/**
+ * Node leads what threads print past us to its own outputs, and warns of a leak when there are more of them than ten. The first
+ * few need no room, and to open the outputs before there is a thread would hold up the start, on Bun and Deno for 10 ms.
+ */
+function makeRoom(more: 1 | -1): void {
+  threads += more;
+  if (Math.max(threads, threads - more) <= ROOM) return;
   for (const stream of [process.stdout, process.stderr]) {
     const most = stream.getMaxListeners?.() ?? 0;
-    if (most > 0) stream.setMaxListeners(most + threads);
+    if (most > 0) stream.setMaxListeners(most + more);
   }
 }
 

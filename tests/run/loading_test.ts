@@ -6,6 +6,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { InnerOptions, InspectedExecution } from "../../src/run/inspection.ts";
 import { loadPlan } from "../../src/run/loading.ts";
+import { startEarly } from "../../src/run/prewarm.ts";
+import { workerCode } from "../../src/pool/worker_code.ts";
+import { runtime } from "../../src/runtime/runtime.ts";
 import { inspectedRun } from "../../src/run/run.ts";
 import { PipelineError } from "../../src/model/problem.ts";
 import { RunStoppedError } from "../../src/model/stopped.ts";
@@ -16,6 +19,7 @@ import { BEGIN, stillWorld } from "./work_rig.ts";
 
 /** A pipeline whose module a worker has to be asked about. */
 const ASKS = { outrider: 1, name: "asks", tasks: { a: { run: { module: "file:///x/y.ts", export: "a" } } } };
+const MODULE = `data:text/javascript,${encodeURIComponent("export const a = () => 1;")}`;
 /** A pipeline that needs no worker. */
 const SYNC = { outrider: 1, name: "sync", tasks: { a: {}, b: { needs: ["a"] } } };
 
@@ -41,6 +45,26 @@ function messageOf(error: unknown): string {
   assert.ok(error instanceof PipelineError, String(error));
   return error.message;
 }
+
+test("loading: a worker that was started early is asked about modules, and ended where there are none", async () => {
+  const { startThread } = runtime;
+  const ended: Promise<unknown>[] = [];
+  runtime.startThread = (options) => {
+    const thread = startThread(options);
+    ended.push(new Promise((resolve) => thread.onEnd(resolve)));
+    return thread;
+  };
+  try {
+    for (const source of [SYNC, { ...ASKS, tasks: { a: { run: { module: MODULE, export: "a" } } } }]) {
+      startEarly({ code: workerCode });
+      await loadPlan(source);
+      assert.equal(ended.length, 1, "another worker was started");
+      await ended.pop();
+    }
+  } finally {
+    runtime.startThread = startThread;
+  }
+});
 
 test("loading: a stop while a module is looked at gives it as long as a task, then ends the run", async () => {
   const { clock, world, run, failed } = begin(ASKS, { stopGraceMs: 3_000 });

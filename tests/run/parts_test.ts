@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Inbox } from "../../src/run/inbox.ts";
+import { workerCode } from "../../src/pool/worker_code.ts";
 import { startEarly, takeEarly } from "../../src/run/prewarm.ts";
 import { Stopwatch } from "../../src/run/stopwatch.ts";
 import { retryWait, Timers } from "../../src/run/timers.ts";
@@ -39,7 +40,7 @@ test("inbox: after a defect it goes on with what is new", () => {
 
 test("pre-warm: the worker that was started early is given once; one that does not do is ended", async () => {
   for (const fits of [true, false]) {
-    startEarly(undefined);
+    startEarly({ code: workerCode });
     const seat = takeEarly(fits);
     assert.equal(seat === undefined, !fits);
     assert.equal(takeEarly(true), undefined);

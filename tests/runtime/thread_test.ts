@@ -3,12 +3,13 @@ import process from "node:process";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
 import { join } from "node:path";
+import type { ThreadProgram } from "../../src/runtime/port.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { withFiles } from "../rig.ts";
 
 /** What a thread tells first. */
-async function told(options: { readonly code: string; readonly file?: string }): Promise<unknown> {
-  const thread = runtime.startThread({ ...options, data: {} });
+async function told(program: ThreadProgram): Promise<unknown> {
+  const thread = runtime.startThread({ ...program, data: {} });
   try {
     return await new Promise((resolve) => thread.onMessage(resolve));
   } finally {
@@ -24,12 +25,46 @@ setInterval(() => {}, 1000);
 `;
 }
 
-test("a thread starts from the file with its program where there is one, and from its text otherwise", async () => {
+test("a thread starts from the file with its program, or from its text", async () => {
   await withFiles({ "program.mjs": saying("the file") }, async (folder) => {
     const file = pathToFileURL(join(folder, "program.mjs")).href;
-    assert.equal(await told({ code: saying("ünï ✓ .text"), file }), "the file");
+    assert.equal(runtime.startsFrom(file), true);
+    assert.equal(await told({ file }), "the file");
     assert.equal(await told({ code: saying("ünï ✓ .text") }), "ünï ✓ .text");
   });
+});
+
+test("the first threads start without the outputs being opened, which takes as long as a thread on some runtimes", async () => {
+  const opened: string[] = [];
+  const outputs = ["stdout", "stderr"] as const;
+  const before = outputs.map((name) => Object.getOwnPropertyDescriptor(process, name)!);
+  for (const name of outputs) {
+    const stream = process[name];
+    const get = () => {
+      // The runner of tests, and Node itself, open them too.
+      if (/makeRoom/.test(new Error().stack!)) opened.push(name);
+      return stream;
+    };
+    Object.defineProperty(process, name, { configurable: true, enumerable: true, get });
+  }
+  try {
+    assert.deepEqual(await Promise.all([1, 2, 3].map((each) => told({ code: saying(`${each}`) }))), [
+      "1",
+      "2",
+      "3",
+    ]);
+    assert.deepEqual(opened, []);
+  } finally {
+    outputs.forEach((name, at) => Object.defineProperty(process, name, before[at]!));
+  }
+});
+
+test("ids are UUIDs of chance alone, and no two are the same", () => {
+  const ids = Array.from({ length: 100 }, () => runtime.newId());
+  for (const id of ids) {
+    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  }
+  assert.equal(new Set(ids.flatMap((id) => [id.slice(0, 8), id.slice(-12)])).size, 200);
 });
 
 test("with many threads, and whatever a runtime warns of, nothing of its own is printed", async () => {

@@ -4,9 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import process from "node:process";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
@@ -118,34 +127,92 @@ test("the package holds what it is to hold, and depends on nothing", () => {
   assert.equal(run(["npx", "--no-install", "outrider", "--version"], folder).trim(), version);
 });
 
-test("a run reads a handful of files of the package, and the worker's program is one of them", () => {
+/** Files of the package that these lead to, relative to dist/. @param pattern What leads on, with the path. */
+function ledTo(from: readonly string[], pattern: RegExp): readonly string[] {
   const dist = join(install().folder, "node_modules/outrider/dist");
-  const later = ["command_line", "run", "session"].map((name) => new RegExp(`^${name}-\\w+\\.js$`));
-  const next = [
-    join(dist, "cli.js"),
-    ...readdirSync(join(dist, "chunks")).filter((file) => later.some((name) => name.test(file)))
-      .map((file) => join(dist, "chunks", file)),
-  ];
-  const read = new Set<string>();
+  const next = from.map((file) => join(dist, file));
+  const found = new Set<string>();
   for (let file = next.pop(); file !== undefined; file = next.pop()) {
-    if (read.has(file)) continue;
-    read.add(file);
-    for (const [, path] of readFileSync(file, "utf8").matchAll(/^(?:import|\} from) "(\.[^"]+)";$/gm)) {
-      next.push(join(file, "..", path!));
-    }
+    if (found.has(file)) continue;
+    found.add(file);
+    for (const [, path] of readFileSync(file, "utf8").matchAll(pattern)) next.push(join(file, "..", path!));
   }
-  assert.ok(read.size > 5 && read.size <= 20, [...read].join("\n"));
-  for (const file of read) {
-    const taken = readFileSync(file, "utf8").match(
+  return [...found].map((file) => relative(dist, file));
+}
+
+/** What is loaded with a file. */
+const AT_ONCE = /^(?:import|\} from) "(\.[^"]+)";$/gm;
+/** What is written out, whether it is loaded at once or later. */
+const WRITTEN = /(?:\bfrom |\bimport |\bimport\()"(\.[^"]+)"/g;
+
+/** Files in dist/chunks/ of modules that are loaded later, by the modules' names. */
+function chunks(...names: readonly string[]): readonly string[] {
+  const all = readdirSync(join(install().folder, "node_modules/outrider/dist/chunks"));
+  return names.flatMap((name) => all.filter((file) => new RegExp(`^${name}-\\w+\\.js$`).test(file)))
+    .map((file) => `chunks/${file}`);
+}
+
+function kilobytes(files: readonly string[]): number {
+  const dist = join(install().folder, "node_modules/outrider/dist");
+  return files.reduce((sum, file) => sum + statSync(join(dist, file)).size, 0) / 1000;
+}
+
+test("the start reads a handful of files of the package, no larger than they have to be", () => {
+  // Before a worker can start. Each 10 kB more are 1 ms on a device. What a command needs is not needed for that.
+  const start = ledTo(["cli.js", "main.js"], AT_ONCE);
+  const line = ledTo(["cli.js", "main.js", ...chunks("command_line")], AT_ONCE);
+  const run = ledTo(["cli.js", "main.js", ...chunks("command_line", "run", "session")], AT_ONCE);
+  const bounds = { start: 100, line: 220, run: 820 };
+  for (const [step, files] of Object.entries({ start, line, run })) {
+    const size = kilobytes(files);
+    const bound = bounds[step as keyof typeof bounds];
+    const found = `${step}: ${size.toFixed()} kB in ${files.join(", ")}`;
+    assert.ok(size > bound / 2 && size <= bound, `${found}: load later what few need, or say why not`);
+  }
+  assert.ok(run.length > 5 && run.length <= 20, run.join("\n"));
+  const dist = join(install().folder, "node_modules/outrider/dist");
+  for (const file of run) {
+    const taken = readFileSync(join(dist, file), "utf8").match(
       /getBuiltinModule\("node:(?:net|http|crypto|vm|child_process|fs\/promises)"\)/,
     );
     assert.equal(taken, null, `${file} has what no run of functions needs`);
   }
   assert.match(
-    readFileSync(join(dist, "cli.js"), "utf8"),
+    readFileSync(join(dist, "main.js"), "utf8"),
     /new URL\("\.\/outrider-worker\.js", import\.meta\.url\)/,
   );
   assert.equal(readFileSync(join(dist, "outrider-worker.js"), "utf8"), workerCode);
+});
+
+test("the start does not show what other commands need; the library shows all that it may load", () => {
+  // Deno reads all of it before the first statement.
+  const seen = ledTo(["cli.js", "main.js"], WRITTEN);
+  assert.ok(kilobytes(seen) < 250, `${kilobytes(seen).toFixed()} kB: ${seen.join(", ")}`);
+  const shown = ledTo(["mod.js", "testing.js"], WRITTEN);
+  const needed = chunks("requires", "python_code", "process_code", "serve", "socket", "stream", "digest");
+  assert.deepEqual(needed.filter((file) => !shown.includes(file)), []);
+});
+
+test("Node and Bun keep beside the program what they have compiled of it, and not without end", () => {
+  const { folder } = install();
+  const cache = join(folder, "node_modules/outrider/dist/.cache");
+  for (const { command } of [RUNTIMES.node, RUNTIMES.bun]) {
+    rmSync(cache, { recursive: true, force: true });
+    run([...command, "agent", "--help"], folder);
+    assert.equal(existsSync(cache), false, "what goes on for long keeps nothing");
+    for (const _ of ["it is kept", "it is used"]) run([...command, "check", "sums.ts"], folder);
+    const kept = readdirSync(cache, { recursive: true }).length;
+    assert.ok(kept > 5 && kept < 40, `${kept} are kept`);
+    for (let count = 0; count < 600; count++) writeFileSync(join(cache, `${count}`), "");
+    run([...command, "check", "sums.ts"], folder);
+    const left = readdirSync(cache, { recursive: true }).length;
+    assert.ok(left < 40, `${left} are kept of 600 more`);
+    // Where nothing can be kept.
+    rmSync(cache, { recursive: true });
+    writeFileSync(cache, "");
+    run([...command, "check", "sums.ts"], folder);
+    rmSync(cache);
+  }
 });
 
 for (const [runtime, { command, program }] of Object.entries(RUNTIMES)) {

@@ -41,8 +41,9 @@ export function deno(): Runtime {
         throw error;
       }
     },
-    startThread: ({ file, ...options }) =>
-      startWorkerThread(file !== undefined && mayRead(file) ? { ...options, file } : options, {
+    startsFrom: mayRead,
+    startThread: (options) =>
+      startWorkerThread(options, {
         gone: (lock) => navigator.locks.request(lock, () => {}).then(() => {}),
         // A thread that is terminated makes Deno print an error of its own, more often than not; one that ends itself doesn't.
         // While it loads its program, all of Deno may panic over it (seen in 2.9.5), so it gets what a busy device needs to start one.
@@ -51,7 +52,7 @@ export function deno(): Runtime {
   });
 }
 
-/** Whether a file may be read, by its URL: only then can a thread start from it. */
+/** Whether a file may be read, by its URL. */
 function mayRead(file: string): boolean {
   return Deno.permissions.querySync({ name: "read", path: new URL(file) }).state === "granted";
 }
