@@ -106,6 +106,12 @@ export function planJson(plan: Plan): string {
       ...(task.when !== undefined && { when: conditionText(plan, task.when) }),
       attempts: task.retry.attempts,
       allowFailure: task.allowFailure,
+      ...(task.uses !== undefined && {
+        uses: task.uses.map(({ resource, amount }) => ({
+          resource: plan.resources![resource]!.name,
+          amount,
+        })),
+      }),
       ...(task.timeoutMs !== undefined && { timeoutMs: task.timeoutMs }),
       ...(task.estimateMs !== undefined && { estimateMs: task.estimateMs }),
     })),
@@ -116,6 +122,7 @@ export function planJson(plan: Plan): string {
       on,
       body: body.map(name),
     })),
+    ...(plan.resources !== undefined && { resources: plan.resources }),
     ...(plan.edges !== undefined && {
       edges: plan.edges.map(({ from, to, times, ...edge }) => ({
         ...edge,

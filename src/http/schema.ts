@@ -57,6 +57,19 @@ const runningAttempt = v.object({
 
 const need = v.object({ task: v.string(), on });
 
+const lacks = v.array(v.object({
+  resource: v.string(),
+  amount: about(count, "How much of it the task takes."),
+  capacity: about(count, "How much of it there is."),
+  heldBy: about(
+    v.array(
+      v.object({ task: v.string(), run: v.exactOptional(v.string()), process: v.exactOptional(count) }),
+    ),
+    "Who has some of it, at most 10; run and process where that is another run on the device.",
+  ),
+  after: v.exactOptional(about(v.string(), "A task of the run that waits for it too, and comes first.")),
+}));
+
 const statusOfRun = v.object({
   id: v.string(),
   pipeline: v.string(),
@@ -71,8 +84,10 @@ const statusOfRun = v.object({
   running: about(v.array(runningAttempt), "At most 50."),
   next: about(v.array(v.string()), "Tasks that start next, at most 50."),
   waiting: about(
-    v.array(v.object({ task: v.string(), waitsFor: v.array(need), more: count })),
-    "What the first 50 waiting tasks wait for; more: how many needs are not listed.",
+    v.array(
+      v.object({ task: v.string(), waitsFor: v.array(need), more: count, lacks: v.exactOptional(lacks) }),
+    ),
+    "What the first 50 waiting tasks wait for: needs, or resources once those are met; more: how many needs are not listed.",
   ),
   skipped: about(v.array(v.object({ task: v.string(), because: v.string() })), "The first 50."),
   workers: v.object({
@@ -127,10 +142,16 @@ const plan = v.object({
     when: v.exactOptional(v.pipe(v.string(), v.description("Its condition, in few words."))),
     attempts: count,
     allowFailure: v.boolean(),
+    uses: v.exactOptional(
+      about(v.array(v.object({ resource: v.string(), amount: count })), "What it takes while it runs."),
+    ),
     timeoutMs: v.exactOptional(ms),
     estimateMs: v.exactOptional(ms),
   })),
   loops: v.array(v.object({ from: v.string(), to: v.string(), times: count, on, body: v.array(v.string()) })),
+  resources: v.exactOptional(
+    v.array(v.object({ name: v.string(), capacity: count, scope: v.picklist(["run", "device"]) })),
+  ),
   edges: v.optional(
     v.array(
       v.object({ from: v.string(), to: v.string(), on, weak: v.boolean(), times: v.optional(count) }),
@@ -145,13 +166,14 @@ const tasks = v.object({
     task: v.string(),
     standing: about(
       v.picklist(["waiting", "ready", "dispatched", "retrying", "settled"]),
-      "Waiting for needs, ready to start, dispatched to a worker that has begun it, retrying after a delay, or settled.",
+      "Waiting for needs or resources, ready to start, dispatched to a worker that has begun it, retrying after a delay, or settled.",
     ),
     iteration: count,
     attempt: count,
     outcome: v.exactOptional(outcome),
     because: v.exactOptional(v.string()),
     waitsFor: v.array(need),
+    lacks: v.exactOptional(about(lacks, "Resources that it waits for, now that its needs are met.")),
   })),
 });
 

@@ -134,11 +134,16 @@ function first(count: number): number {
 }
 
 function sort(
-  { task, standing, outcome, because, waitsFor }: TaskStanding,
+  { task, standing, outcome, because, waitsFor, lacks }: TaskStanding,
   { waiting, skipped }: Listed,
 ): void {
   if (standing === "waiting" && waiting.length < LISTED) {
-    waiting.push({ task, waitsFor: waitsFor.slice(0, LISTED), more: Math.max(0, waitsFor.length - LISTED) });
+    waiting.push({
+      task,
+      waitsFor: waitsFor.slice(0, LISTED),
+      more: Math.max(0, waitsFor.length - LISTED),
+      ...(lacks !== undefined && { lacks }),
+    });
   } else if (standing === "settled" && outcome === "skipped" && skipped.length < LISTED) {
     skipped.push({ task, because: because ?? "" });
   }

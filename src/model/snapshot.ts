@@ -2,6 +2,7 @@
  * Owns what a picture of a run shows. Types only.
  * Must not know who takes it, nor who looks at it.
  */
+import type { Lack } from "./lack.ts";
 import type { On, Outcome, RunState } from "./outcome.ts";
 
 /** An attempt that is running now. */
@@ -38,7 +39,7 @@ export interface RunSnapshot {
   readonly sinceResumeMs?: number;
   /** Tasks in the pipeline. */
   readonly tasks: number;
-  /** Tasks by where they stand: `waiting` for needs, `ready` to start, `running`, `retrying` after a delay, or their outcome. */
+  /** Tasks by where they stand: `waiting` for needs or resources, `ready` to start, `running`, `retrying` after a delay, or their outcome. */
   readonly counts: Readonly<
     Record<
       | "waiting"
@@ -58,6 +59,8 @@ export interface RunSnapshot {
   readonly running: readonly RunningAttempt[];
   /** Names of tasks that will start next, at most `limit` of them, in order. */
   readonly next: readonly string[];
+  /** Tasks whose needs are met and that lack resources, at most `limit` of them, in order; absent where none does. */
+  readonly lacking?: readonly { readonly task: string; readonly lacks: readonly Lack[] }[];
   /**
    * Workers that run something, that have nothing to do, and that are not ready yet. `held`: why there are not more though
    * tasks wait: the cores are busy, memory is short, or there are as many as there may be.
@@ -75,7 +78,7 @@ export interface TaskStanding {
   /** Its name. */
   readonly task: string;
   /**
-   * `waiting` for needs, `ready` to start, `dispatched` to a worker that has begun it, `retrying` after a delay, or `settled`.
+   * `waiting` for needs or resources, `ready` to start, `dispatched` to a worker that has begun it, `retrying` after a delay, or `settled`.
    * A task that was handed out before its needs have settled waits for them.
    */
   readonly standing: "waiting" | "ready" | "dispatched" | "retrying" | "settled";
@@ -89,4 +92,6 @@ export interface TaskStanding {
   readonly because?: string;
   /** Needs that have not settled yet; one in a loop has not until the loop has ended. */
   readonly waitsFor: readonly { readonly task: string; readonly on: On }[];
+  /** Resources that it waits for, now that its needs are met. */
+  readonly lacks?: readonly Lack[];
 }

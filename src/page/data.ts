@@ -4,6 +4,7 @@
  * Invariant: types only; the same page draws from every feed.
  */
 import type { LogRecord, StateRecord } from "../model/record.ts";
+import type { Lack } from "../model/lack.ts";
 import type { On } from "../model/outcome.ts";
 
 /** One task, as `GET /pipeline` has it. */
@@ -17,6 +18,7 @@ export interface PageTask {
   readonly when?: string;
   readonly attempts: number;
   readonly allowFailure: boolean;
+  readonly uses?: readonly { readonly resource: string; readonly amount: number }[];
   /** Milliseconds. */
   readonly timeoutMs?: number;
 }
@@ -63,6 +65,8 @@ export interface PageStatus {
     /** Tasks by where they stand. */
     readonly counts: Readonly<Record<string, number>>;
     readonly running: readonly PageRunning[];
+    /** Tasks that wait, of which some lack resources. */
+    readonly waiting?: readonly { readonly task: string; readonly lacks?: readonly Lack[] }[];
     readonly workers: { readonly busy: number; readonly idle: number; readonly starting: number };
   };
 }

@@ -170,6 +170,12 @@ export class Detail {
           "kind",
           task.kind === "task" ? undefined : task.kind === "sync" ? "sync point, runs nothing" : task.kind,
         ],
+        [
+          "uses",
+          task.uses?.map(({ resource, amount }) => amount === 1 ? resource : `${amount} of ${resource}`).join(
+            ", ",
+          ),
+        ],
         ["may fail", task.allowFailure ? "yes, without failing the run" : undefined],
         ["timeout", task.timeoutMs === undefined ? undefined : span(task.timeoutMs)],
         ["tries", task.tries > 1 ? `at most ${task.tries}` : undefined],

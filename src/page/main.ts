@@ -144,6 +144,7 @@ class Page {
     this.#model?.course.setTime(Date.parse(status.at));
     if (status.run !== undefined) this.#model?.course.setRan(status.run.ranMs);
     this.#model?.progress(status.run?.running ?? []);
+    this.#model?.lack(status.run?.waiting ?? []);
     if (status.run !== undefined) this.#open(BAD.some((name) => status.run!.counts[name]! > 0));
     this.#drawSoon();
   }

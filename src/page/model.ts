@@ -4,6 +4,7 @@
  * Invariant: a record costs the same, however many tasks there are that its own has nothing to do with; after each, the
  * counts add up to the number of tasks, and no task runs or is next whose needs have not ended.
  */
+import type { Lack } from "../model/lack.ts";
 import type { Settled, StateRecord } from "../model/record.ts";
 import { Course } from "./course.ts";
 import type { PagePipeline, PageRunning, PageTask } from "./data.ts";
@@ -24,6 +25,8 @@ export interface TaskView extends Omit<PageTask, "attempts"> {
   /** When the next attempt is due, milliseconds since the epoch. */
   dueAt?: number;
   progress?: { readonly fraction: number; readonly text?: string };
+  /** Resources that it waits for. */
+  lacks?: readonly Lack[];
 }
 
 /** The model. */
@@ -93,6 +96,20 @@ export class Model {
       if (progress === undefined) continue;
       if (task.progress?.fraction === progress.fraction && task.progress.text === progress.text) continue;
       task.progress = progress;
+      this.changed.add(task.index);
+      this.version++;
+    }
+  }
+
+  /** Takes what tasks lack right now; what was said of others before holds no more. */
+  lack(waiting: readonly { readonly task: string; readonly lacks?: readonly Lack[] }[]): void {
+    const told = new Map(waiting.map(({ task, lacks }) => [task, lacks]));
+    for (const task of this.tasks) {
+      if (task.uses === undefined) continue;
+      const lacks = told.get(task.name);
+      if (JSON.stringify(task.lacks) === JSON.stringify(lacks)) continue;
+      if (lacks === undefined) delete task.lacks;
+      else task.lacks = lacks;
       this.changed.add(task.index);
       this.version++;
     }

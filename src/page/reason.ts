@@ -3,6 +3,7 @@
  * Must not know where they are shown.
  */
 import { span } from "../base/shown.ts";
+import { lackWords } from "../model/lack.ts";
 import type { Model, TaskView } from "./model.ts";
 
 /** Why, in words; empty where there is nothing to say. */
@@ -31,7 +32,7 @@ export function whyOf(task: TaskView, model: Model): string {
 
 function waitsFor(task: TaskView, model: Model): string {
   const open = model.openNeeds(task);
-  if (open.length === 0) return "";
+  if (open.length === 0) return task.standing === "waiting" ? lackWords(task.lacks ?? []) : "";
   const names = open.slice(0, 3).map(({ task: name, on }) => on === "success" ? name : `${name} (${on})`)
     .join(", ");
   return `for ${names}${open.length > 3 ? ` and ${open.length - 3} more` : ""}`;

@@ -122,6 +122,11 @@ export class Pool implements LaneListener {
     this.#takeBack();
   }
 
+  /** Whether nothing new starts until it is told to. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
   /** Starts nothing new, or starts again. What runs goes on. */
   pause(on: boolean): void {
     this.#paused = on;

@@ -104,6 +104,11 @@ export class AtWork {
     this.#pool.feed();
   }
 
+  /** While it is on, no task is given what it uses, and none keeps what it does not yet use. */
+  pause(on: boolean): void {
+    this.obey(this.schedule.pause(on));
+  }
+
   #obey(command: Command): void {
     switch (command.type) {
       case "record":
@@ -119,6 +124,9 @@ export class AtWork {
         break;
       case "revoke":
         this.#pool.haltAll();
+        break;
+      case "borrow":
+        this.obey(this.schedule.lent(command.task));
         break;
       case "end":
         this.#ended.resolve(command.state);

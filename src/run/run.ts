@@ -159,11 +159,11 @@ class Run implements InspectedExecution {
   }
 
   pause(): void {
-    this.#pool.pause(true);
+    this.#pause(true);
   }
 
   resume(): void {
-    this.#pool.pause(false);
+    this.#pause(false);
   }
 
   snapshot(limit = 5): RunSnapshot {
@@ -180,6 +180,11 @@ class Run implements InspectedExecution {
 
   note(level: Level, text: string, stream: LogRecord["stream"] = "log"): void {
     this.journal.log({ at: this.#now(), level, from: "executor", stream, text });
+  }
+
+  #pause(on: boolean): void {
+    this.#work?.pause(on);
+    this.#pool.pause(on);
   }
 
   #pictured(): Pictured {
@@ -303,6 +308,7 @@ class Run implements InspectedExecution {
     const work = new AtWork({ plan, schedule, values, recorder, timers, pool: this.#pool });
     this.#work = work;
     work.obey(commands);
+    if (this.#pool.paused) work.pause(true);
     const { sources, sourceOf } = sourcesOf(plan);
     const supply = work.supply(sourceOf);
     if (this.#loading.stopped !== undefined) this.stop(this.#loading.stopped);

@@ -2,7 +2,7 @@
  * Owns the pictures of a run that others look at: counts, running attempts, where each task stands.
  * Must not change anything.
  * Invariant: a snapshot costs one step for each task, and never waits. What is shown is the truth of the graph: a task is
- * ready when its needs have settled, and at work when a worker has begun it, however early it was handed out.
+ * ready when its needs have settled and it has what it uses, and at work when a worker has begun it, however early it was handed out.
  */
 import type { Clock } from "../base/clock.ts";
 import type { RunningAttempt, RunSnapshot, TaskStanding } from "../model/snapshot.ts";
@@ -11,6 +11,7 @@ import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import type { Lane } from "../pool/lane.ts";
 import type { Pool } from "../pool/pool.ts";
 import { Standing } from "../schedule/command.ts";
+import { Lacks } from "./lacks.ts";
 import type { Scheduler } from "../schedule/schedule.ts";
 import type { Progress } from "./watching.ts";
 
@@ -56,6 +57,7 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
     counts: countsOf(pictured, running),
     running,
     next: nextOf(pictured, running, limit),
+    ...lackingOf(pictured, limit),
     workers: {
       busy: lanes.filter(isBusy).length + (pool.own?.views.length ?? 0),
       idle: lanes.filter((lane) => lane.warm && !isBusy(lane)).length + (pool.own?.kept.idle ?? 0),
@@ -95,6 +97,15 @@ function nextOf({ plan, schedule }: Pictured, running: readonly RunningAttempt[]
   return [...those("ready"), ...those("waiting")].slice(0, limit).map(({ name }) => name);
 }
 
+/** Those that lack resources, in the order in which they get them. */
+function lackingOf({ plan, schedule }: Pictured, limit: number): Pick<RunSnapshot, "lacking"> {
+  if (plan?.resources === undefined || schedule === undefined) return {};
+  const those = plan.tasks.filter(({ index }) => schedule.lacks(index)).sort((a, b) => a.rank - b.rank);
+  if (those.length === 0) return {};
+  const lacks = new Lacks(plan, schedule);
+  return { lacking: those.slice(0, limit).map((task) => ({ task: task.name, lacks: lacks.of(task)! })) };
+}
+
 type Shown = TaskStanding["standing"];
 
 /** Where tasks stand by what has settled and what has begun. */
@@ -124,7 +135,7 @@ class Look {
       case Standing.retrying:
         return "retrying";
       case Standing.ready:
-        return "ready";
+        return this.#schedule.lacks(task.index) ? "waiting" : "ready";
       case Standing.waiting:
         return "waiting";
       default:
@@ -190,11 +201,13 @@ export function standingsOf(
   const { plan, schedule, because } = pictured;
   if (plan === undefined || schedule === undefined) return [];
   const look = new Look(plan, schedule, runningOf(pictured));
+  const lacking = new Lacks(plan, schedule);
   return plan.tasks.slice(offset, offset + limit).map((task) => {
     const { index, name } = task;
     const standing = look.at(task);
     const outcome = schedule.outcome(index);
     const why = because.get(index);
+    const lacks = lacking.of(task);
     return {
       task: name,
       standing,
@@ -203,6 +216,7 @@ export function standingsOf(
       ...(outcome === undefined ? {} : { outcome }),
       ...(why === undefined || outcome !== "skipped" ? {} : { because: why }),
       waitsFor: standing === "waiting" ? look.waitsFor(task) : [],
+      ...(lacks === undefined ? {} : { lacks }),
     };
   });
 }

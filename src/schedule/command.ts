@@ -25,6 +25,10 @@ export type Command =
   | { readonly type: "delay"; readonly task: number; readonly iteration: number; readonly attempt: number }
   /** Take back, with `giveBack`, everything dispatched that has not begun: nothing new may start. */
   | { readonly type: "revoke"; readonly because: string }
+  /** Call `lent` when the device has lent this task all that it uses of the device's resources. */
+  | { readonly type: "borrow"; readonly task: number }
+  /** What was borrowed for a task goes back to the device, or is wanted no more. */
+  | { readonly type: "return"; readonly task: number }
   /** The run is over. */
   | { readonly type: "end"; readonly state: RunState };
 

@@ -112,6 +112,8 @@ export class Consequences {
       this.#settleForGood(task, outcome);
     }
     if (this.#settling.length > 0) this.#settling = [];
+    const asked = this.#ready.grant();
+    if (asked.length > 0) this.#commands.push(...asked);
     if (!this.#ended && this.#settled === this.#plan.tasks.length) {
       this.#ended = true;
       this.#commands.push({ type: "end", state: this.#endState() });

@@ -13,6 +13,7 @@ import type { Plan, PlanEdge, PlanTask } from "../pipeline/plan/plan.ts";
 import { type Command, type Dispatch, type ReleaseOptions, Standing } from "./command.ts";
 import { Aloneness, alonenessOf, type KeptReady, type Place, ReadyTasks } from "./ready_tasks.ts";
 import { whyStopped } from "./reasons.ts";
+import type { Holding } from "./resources.ts";
 import type { Scheduler } from "./schedule.ts";
 
 /** Why nothing new starts, and what the run is for it; without `state` its tasks' outcomes decide. */
@@ -98,6 +99,14 @@ export class FlowSchedule implements Scheduler {
     return this.#ready.kept;
   }
 
+  holdings(): readonly Holding[] {
+    return this.#ready.holdings();
+  }
+
+  lacks(task: number): boolean {
+    return this.#ready.lacks(task);
+  }
+
   standing(task: number): number {
     return this.#states[task]!.standing;
   }
@@ -158,6 +167,7 @@ export class FlowSchedule implements Scheduler {
 
   giveBack(task: number): Command[] {
     const state = this.#states[task]!;
+    this.#ready.over(task);
     state.attempt--;
     if (this.#stop === undefined) this.#makeReady(task);
     else this.#leave(task, this.#stop.because);
@@ -175,6 +185,7 @@ export class FlowSchedule implements Scheduler {
 
   settle(task: number, outcome: Outcome, worth = true): Command[] {
     const state = this.#states[task]!;
+    this.#ready.over(task);
     const { iteration, attempt } = state;
     const tries = attempt - state.lost;
     if (
@@ -184,7 +195,7 @@ export class FlowSchedule implements Scheduler {
       state.outcome = outcome;
       state.standing = Standing.retrying;
       this.#ready.delay(task);
-      return [{ type: "delay", task, iteration, attempt }];
+      return [{ type: "delay", task, iteration, attempt }, ...this.#finish()];
     }
     this.#settling.push({ task, outcome });
     return this.#finish();
@@ -192,6 +203,7 @@ export class FlowSchedule implements Scheduler {
 
   rerun(task: number): Command[] {
     const state = this.#states[task]!;
+    this.#ready.over(task);
     state.outcome = "crashed";
     state.lost++;
     if (this.#stop === undefined) this.#makeReady(task);
@@ -201,6 +213,16 @@ export class FlowSchedule implements Scheduler {
 
   due(task: number): Command[] {
     if (this.#ready.undelay(task)) this.#makeReady(task);
+    return this.#finish();
+  }
+
+  lent(task: number): Command[] {
+    this.#ready.lent(task);
+    return this.#finish();
+  }
+
+  pause(on: boolean): Command[] {
+    this.#ready.pause(on);
     return this.#finish();
   }
 
@@ -232,6 +254,7 @@ export class FlowSchedule implements Scheduler {
   #dispatch(task: number, _lane: number): Dispatch {
     const state = this.#states[task]!;
     state.standing = Standing.dispatched;
+    this.#ready.dispatched(task);
     state.attempt++;
     const { iteration, attempt } = state;
     return { task, iteration, attempt, behind: [], few: false, awaited: 0, urgent: true, fatal: false };
@@ -272,6 +295,7 @@ export class FlowSchedule implements Scheduler {
   #finish(): Command[] {
     for (let at = 0; at < this.#settling.length; at++) this.#settleForGood(this.#settling[at]!);
     this.#settling = [];
+    this.#commands.push(...this.#ready.grant());
     if (!this.#ended && this.#open === 0) this.#over();
     const commands = this.#commands;
     this.#commands = [];

@@ -49,6 +49,13 @@ export class ReadyQueue {
     return this.#heap.slice(0, limit * 4).sort((a, b) => this.#rank[a]! - this.#rank[b]!).slice(0, limit);
   }
 
+  /** Takes these out. */
+  remove(tasks: ReadonlySet<number>): void {
+    const left = this.#heap.filter((task) => !tasks.has(task));
+    this.clear();
+    for (const task of left) this.push(task);
+  }
+
   clear(): void {
     this.#heap.length = 0;
   }

@@ -1,11 +1,13 @@
 /**
  * Owns which tasks may start now, by where they run, and which may start again after a delay.
- * Must not know why a task is ready.
- * Invariant: a task is in one queue at most, and there only while it is ready.
+ * Must not know why a task is ready, nor how resources are handed out (resources.ts).
+ * Invariant: a task is in one queue at most, and there only while it is ready and has what it uses.
  */
 import { plannedKindOf, processKeyOf } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
+import type { Command } from "./command.ts";
 import { ReadyQueue } from "./ready_queue.ts";
+import { type Holding, Resources } from "./resources.ts";
 
 /** Where a task runs: in a line with others, alone on its lane, in no worker but in a process of its own, or in one that is kept. */
 export const Aloneness = { none: 0, lane: 1, own: 2, kept: 3 } as const;
@@ -41,11 +43,16 @@ export class ReadyTasks {
   /** By queue of those. */
   readonly #keys: string[] = [];
   readonly #delayed: Set<number> = new Set();
+  readonly #tasks: readonly PlanTask[];
+  /** There where the plan has some. */
+  readonly #resources: Resources | undefined;
 
   /** @param alone By task, as `Edges` has it. */
-  constructor({ tasks }: Plan, alone: Uint8Array) {
+  constructor(plan: Plan, alone: Uint8Array) {
+    const tasks = this.#tasks = plan.tasks;
     const rank = this.#rank = new Int32Array(tasks.length);
     for (const task of tasks) rank[task.index] = task.rank;
+    this.#resources = plan.resources === undefined ? undefined : new Resources(plan, rank);
     const queue = () => new ReadyQueue(rank);
     this.#queues = [queue(), queue(), queue()];
     const known = new Map<string, number>();
@@ -89,8 +96,10 @@ export class ReadyTasks {
     return [...lane!, ...own!, ...inOrder, ...plain!].slice(0, limit);
   }
 
+  /** A task may start, as soon as it has what it uses. */
   put(task: number): void {
-    this.#queues[this.#queueOf[task]!]!.push(task);
+    if (this.#tasks[task]!.uses === undefined) this.#queues[this.#queueOf[task]!]!.push(task);
+    else this.#resources!.wait(task);
   }
 
   take(kind: Place): number | undefined {
@@ -100,6 +109,45 @@ export class ReadyTasks {
   /** Takes the head of those that may run in the same process as this one. */
   takeKept(of: number): number | undefined {
     return this.#queues[this.#queueOf[of]!]!.pop();
+  }
+
+  /** A task is dispatched, with what it uses. */
+  dispatched(task: number): void {
+    if (this.#tasks[task]!.uses !== undefined) this.#resources!.taken(task);
+  }
+
+  /** An attempt of a task is over, or was taken back: what it used is free. */
+  over(task: number): void {
+    if (this.#tasks[task]!.uses !== undefined) this.#resources!.free(task);
+  }
+
+  /** The device has lent what it was asked for. */
+  lent(task: number): void {
+    this.#resources?.lent(task);
+  }
+
+  /** Lets those start that have what they use by now. @returns What is to be asked of the device for others. */
+  grant(): readonly Command[] {
+    if (this.#resources === undefined) return NO_COMMANDS;
+    for (const task of this.#resources.grant()) this.#queues[this.#queueOf[task]!]!.push(task);
+    return this.#resources.takeCommands();
+  }
+
+  /** While it is on, no task gets what it uses, and those that have not begun to use it have it no more. */
+  pause(on: boolean): void {
+    if (this.#resources === undefined) return;
+    const back = this.#resources.pause(on);
+    if (back.size > 0) { for (const queue of this.#queues) queue.remove(back); }
+  }
+
+  /** Who has what, by resource; nothing where there are none. */
+  holdings(): readonly Holding[] {
+    return this.#resources?.holdings() ?? [];
+  }
+
+  /** Whether a task would start if it had what it uses. */
+  lacks(task: number): boolean {
+    return this.#resources?.waits(task) === true;
   }
 
   /** A task that may start again later. */
@@ -115,6 +163,7 @@ export class ReadyTasks {
   /** Nothing may start now. */
   clear(): void {
     for (const queue of this.#queues) queue.clear();
+    this.#resources?.clear();
   }
 
   /** Nothing may start, now or later. */
@@ -123,3 +172,5 @@ export class ReadyTasks {
     this.#delayed.clear();
   }
 }
+
+const NO_COMMANDS: readonly Command[] = [];

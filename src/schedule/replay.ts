@@ -67,6 +67,8 @@ class Fold {
   constructor(plan: Plan, schedule: Scheduler) {
     this.#plan = plan;
     this.#schedule = schedule;
+    // Who has what is what the journal says; what is free is handed out when that is known.
+    schedule.pause(true);
     this.#expect(schedule.start());
   }
 
@@ -101,6 +103,7 @@ class Fold {
         ...undecided,
         ...delays.map(([, delay]) => delay),
         ...(this.#end === undefined ? [] : [this.#end]),
+        ...this.#schedule.pause(false),
       ],
     };
   }

@@ -17,6 +17,7 @@ import { Consequences } from "./consequences.ts";
 import { type Edges, edgesOf } from "./edges.ts";
 import { Lanes } from "./lanes.ts";
 import { Aloneness, type KeptReady, type Place, ReadyTasks } from "./ready_tasks.ts";
+import type { Holding } from "./resources.ts";
 import { TaskStates } from "./states.ts";
 
 /** What a run asks of its rules, whichever they are; each is told at {@linkcode Schedule}. */
@@ -105,6 +106,16 @@ export class Schedule {
     return this.#ready.kept;
   }
 
+  /** Who has what there is only so much of, by resource of the plan. */
+  holdings(): readonly Holding[] {
+    return this.#ready.holdings();
+  }
+
+  /** Whether a task is ready but for what it uses. */
+  lacks(task: number): boolean {
+    return this.#ready.lacks(task);
+  }
+
   /** Tasks that will be taken next, at most `limit`. */
   next(limit: number): number[] {
     return this.#ready.next(limit);
@@ -161,6 +172,7 @@ export class Schedule {
   /** Takes a task off its lane again; the attempt has not begun and leaves no trace. What stands behind it comes first. */
   giveBack(task: number): Command[] {
     this.#lanes.takeOff(task);
+    this.#ready.over(task);
     this.#states.attempt[task]!--;
     this.#states.standing[task] = Standing.waiting;
     const { stopped } = this;
@@ -181,12 +193,16 @@ export class Schedule {
   /** Folds in the outcome of a dispatched attempt. @param worth Whether such a failure is tried again, as often as there is left. */
   settle(task: number, outcome: Outcome, worth = true): Command[] {
     this.#lanes.takeOff(task);
+    this.#ready.over(task);
     const attempt = this.#states.attempt[task]!;
     if (worth && isFailure(outcome) && this.#triesLeft(task) > 0 && this.stopped === undefined) {
       this.#states.outcome[task] = outcome;
       this.#states.standing[task] = Standing.retrying;
       this.#ready.delay(task);
-      return [{ type: "delay", task, iteration: this.#states.iteration[task]!, attempt }];
+      return [
+        { type: "delay", task, iteration: this.#states.iteration[task]!, attempt },
+        ...this.#consequences.finish(),
+      ];
     }
     this.#consequences.settle(task, outcome);
     return this.#consequences.finish();
@@ -195,6 +211,7 @@ export class Schedule {
   /** Counts a dispatched attempt as crashed with its process, and tries again at once, whatever the retry rule says. */
   rerun(task: number): Command[] {
     this.#lanes.takeOff(task);
+    this.#ready.over(task);
     this.#states.outcome[task] = "crashed";
     this.#states.lost[task]!++;
     const { stopped } = this;
@@ -206,6 +223,18 @@ export class Schedule {
   /** The delay before another attempt is over. */
   due(task: number): Command[] {
     if (this.#ready.undelay(task)) this.#consequences.makeReady(task);
+    return this.#consequences.finish();
+  }
+
+  /** The device has lent a task what was to be borrowed for it. */
+  lent(task: number): Command[] {
+    this.#ready.lent(task);
+    return this.#consequences.finish();
+  }
+
+  /** While it is on, no task gets what it uses, and what is not in use is free. */
+  pause(on: boolean): Command[] {
+    this.#ready.pause(on);
     return this.#consequences.finish();
   }
 
@@ -271,6 +300,7 @@ export class Schedule {
   #dispatch(task: number, lane: number): void {
     this.#states.standing[task] = Standing.dispatched;
     this.#states.attempt[task]!++;
+    this.#ready.dispatched(task);
     this.#lanes.put(task, lane);
   }
 }

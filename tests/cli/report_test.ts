@@ -181,6 +181,27 @@ test("the live view of a run that went on shows the time since then first", () =
   assert.match(head!, / · 4\.2 s \(1 h 00 min in all\)$/);
 });
 
+test("frame: at most three of the tasks that lack a resource, below those that run, however few lines there are", () => {
+  const lacks = [{
+    resource: "radio",
+    amount: 1,
+    capacity: 1,
+    heldBy: [{ task: "scan", run: "r2", process: 77 }],
+  }];
+  const lacking = ["a", "b", "c", "d"].map((task) => ({ task, lacks }));
+  const running = Array.from({ length: 9 }, (_, at) => runningSince(at, `t${at}`));
+  const lines = frame(snapshotOf({ lacking, running, next: ["e"] }), {
+    columns: 99,
+    rows: 12,
+    paint: plainPaint,
+  });
+  assert.equal(lines.length, 9);
+  assert.deepEqual(lines.slice(-4), [
+    ...["a", "b", "c"].map((name) => `  ${name} waits for radio, which scan of run r2 (process 77) has`),
+    "  next: e",
+  ]);
+});
+
 test("the live view fits the terminal, however much runs", () => {
   const running = Array.from({ length: 64 }, (_, at) => runningSince(at, `task ${at} ${"x".repeat(40)}`));
   const snapshot = snapshotOf({

@@ -130,6 +130,18 @@ test("plain: after ten seconds of silence it says how far the run is; lines brea
   assert.equal(execution.watchers, 0);
 });
 
+test("plain: of a silent run it is told which task waits for which resource, and who has it", () => {
+  const { execution, clock, err, options } = fakes();
+  const view = new PlainView(execution, options);
+  const heldBy = ["a", "b", "c", "d"].map((task) => ({ task }));
+  execution.picture = snapshotOf({
+    lacking: [{ task: "pi\ning", lacks: [{ resource: "uplink", amount: 2, capacity: 4, heldBy }] }],
+  });
+  clock.pass(10_000);
+  assert.match(err.take(), / · 0 of 3 · pi␊ing waits for 2 of uplink, which a, b, c and 1 more have\n$/);
+  view.end();
+});
+
 test("plain: a large pipeline tells failures up to twenty, and nothing of what went well", () => {
   const { execution, clock, out, err, options } = fakes();
   const view = new PlainView(execution, options);

@@ -99,6 +99,25 @@ test("a task without needs behind another one is next on its worker, and runs wh
   assert.equal(model.counts.running, 2);
 });
 
+test("a task that lacks a resource says for what it waits and who has it, until it is told that it lacks none", () => {
+  const uses = [{ resource: "radio", amount: 1 }];
+  const pipeline = {
+    ...pipelineOf(),
+    tasks: pipelineOf("a", "b").tasks.map((task) => ({ ...task, needs: [], uses })),
+  };
+  const model = told(new Model({ id: "r", runtime: "x" }, pipeline), dispatched("a"));
+  const b = model.tasks[1]!;
+  const lacks = [{ resource: "radio", amount: 1, capacity: 1, heldBy: [{ task: "a" }] }];
+  model.changed.clear();
+  model.lack([{ task: "b", lacks }, { task: "no such task", lacks }]);
+  assert.deepEqual([whyOf(b, model), [...model.changed]], ["for radio, which a has", [1]]);
+  model.changed.clear();
+  model.lack([{ task: "b", lacks: [...lacks] }]);
+  assert.equal(model.changed.size, 0);
+  model.lack([]);
+  assert.deepEqual([whyOf(b, model), [...model.changed]], ["", [1]]);
+});
+
 test("who needs a task of a loop waits for it until the loop has ended", () => {
   const [a, b, out] = pipelineOf("a", "b", "out").tasks;
   const pipeline: PagePipeline = {

@@ -74,6 +74,26 @@ lenient.task("two", { one, sure: one.on("success") }, ({ inputs }) => {
   same<typeof inputs.sure, number>(true);
 });
 
+const shared = pipeline("shared", { resources: { radio: 1, uplink: { capacity: 2, scope: "device" } } });
+shared.task("list", () => 1, { uses: ["radio", "uplink"] });
+shared.task("amounts", { cpu: shared.task("cpu", () => 1) }, () => 1, { uses: { uplink: 2 } });
+shared.command("program", ["iperf3"], { uses: ["uplink"] });
+shared.python("python", "a.py", { function: "a", uses: { radio: 1 } });
+// @ts-expect-error: no such resource
+shared.task("misspelt", () => 1, { uses: ["radoi"] });
+// @ts-expect-error: no such resource
+shared.task("amount", () => 1, { uses: { radoi: 1 } });
+// @ts-expect-error: no such resource
+shared.command("misspelt", ["x"], { uses: ["radoi"] });
+// @ts-expect-error: no such resource
+shared.python("misspelt", "a.py", { function: "a", uses: ["radoi"] });
+// @ts-expect-error: a sync point runs nothing that could use it
+shared.task("gate", {}, undefined, { uses: ["radio"] });
+// @ts-expect-error: the pipeline has no resources
+p.task("none", () => 1, { uses: ["radio"] });
+// @ts-expect-error: a wrong word
+pipeline("x", { resources: { radio: { scope: "world" } } });
+
 interface Probed {
   readonly ms: number;
 }

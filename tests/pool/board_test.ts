@@ -342,7 +342,8 @@ class Bench {
       this.#halted = true;
       this.#delays.clear();
       this.#giveBack(this.#board.takeAll());
-    } else this.#state = command.state;
+    } else if (command.type === "borrow") this.#obey(this.#schedule.lent(command.task));
+    else if (command.type === "end") this.#state = command.state;
   }
 
   #record({ type: _, ...record }: Extract<Command, { type: "record" }>): void {

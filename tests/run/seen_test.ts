@@ -5,6 +5,7 @@ import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import type { ExecutionEvent } from "../../src/run/execution.ts";
 import { entryOf } from "../../src/run/feed.ts";
+import { lackWords } from "../../src/model/lack.ts";
 import { type Pictured, snapshotOf, standingsOf } from "../../src/run/standings.ts";
 import { type Progress, RunningTold, Watching } from "../../src/run/watching.ts";
 import { planOf } from "../schedule/example.ts";
@@ -176,6 +177,37 @@ test("standings: each task with where it stands, what it waits for, and why it w
     { ...base, task: "d", standing: "waiting", waitsFor: [{ task: "c", on: "success" }] },
   ]);
   assert.deepEqual(standingsOf(picture(rig), { offset: 1, limit: 2 }).map(({ task }) => task), ["b", "c"]);
+});
+
+test("standings: who lacks a resource waits for it, and is told who has it and who comes first", () => {
+  const uses = ["radio"];
+  const rig = new WorkRig({
+    a: { uses, estimate: "9s" },
+    b: { uses: { radio: 1, uplink: 2 }, estimate: "8s" },
+    c: { uses: { uplink: 1 }, estimate: "7s" },
+    d: { uses: { uplink: 1 }, estimate: "6s" },
+  }, { resources: { radio: 1, uplink: 3 } });
+  const lacks = () =>
+    standingsOf(picture(rig), { offset: 0, limit: 9 }).map(({ task, standing, lacks }) =>
+      `${task} ${standing}${lacks === undefined ? "" : ` ${lackWords(lacks)}`}`
+    );
+  assert.deepEqual([...rig.pool.taken.keys()], ["a", "c"]);
+  assert.deepEqual(lacks(), [
+    "a ready",
+    "b waiting for radio, which a has",
+    "c ready",
+    "d waiting for uplink, which c has",
+  ]);
+  const { counts, lacking, next } = snapshotOf(picture(rig), 1);
+  assert.deepEqual([counts.ready, counts.waiting, next], [2, 2, ["a"]]);
+  assert.deepEqual(lacking, [{
+    task: "b",
+    lacks: [{ resource: "radio", amount: 1, capacity: 1, heldBy: [{ task: "a" }] }],
+  }]);
+  rig.settles("c");
+  rig.settles("a");
+  assert.deepEqual(lacks().slice(1), ["b ready", "c settled", "d ready"]);
+  assert.equal(snapshotOf(picture(rig), 9).lacking, undefined);
 });
 
 /** A picture of a rig in which these tasks run. */

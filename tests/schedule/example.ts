@@ -24,7 +24,7 @@ export function planOf(
 export class Example {
   readonly plan: Plan;
   readonly schedule: Scheduler;
-  /** What was asked for, in words: `b skipped: a failed`, `retry a after 1`, `revoke`, `end failed`. */
+  /** What was asked for, in words: `b skipped: a failed`, `retry a after 1`, `borrow for a`, `revoke`, `end failed`. */
   readonly told: string[] = [];
 
   constructor(plan: Plan, schedule?: Scheduler) {
@@ -78,7 +78,9 @@ export class Example {
     for (const command of commands) {
       if (command.type === "revoke") this.told.push("revoke");
       else if (command.type === "end") this.told.push(`end ${command.state}`);
-      else {
+      else if (command.type === "borrow" || command.type === "return") {
+        this.told.push(`${command.type} for ${this.plan.tasks[command.task]!.name}`);
+      } else {
         const name = this.plan.tasks[command.task]!.name +
           (command.iteration > 0 ? ` iteration ${command.iteration}` : "");
         if (command.type === "delay") this.told.push(`retry ${name} after ${command.attempt}`);

@@ -20,7 +20,17 @@ interface Drawn {
   readonly onLost: "rerun" | "fail";
   /** Whether it has a condition, where a need can have a value. */
   readonly asks: boolean;
+  readonly uses: Uses;
 }
+
+type Uses = Readonly<Partial<Record<keyof typeof RESOURCES, number>>>;
+
+/** What the tasks of random plans share. */
+const RESOURCES = { one: 1, two: 2, device: { capacity: 2, scope: "device" } } as const;
+const USES: readonly Uses[] = [
+  ...Array<Uses>(9).fill({}),
+  ...[{ one: 1 }, { one: 1, two: 1 }, { two: 2 }, { two: 1 }, { two: 1, device: 1 }, { device: 2 }],
+];
 
 const task: fc.Arbitrary<Drawn> = fc.record({
   needs: fc.array(
@@ -37,6 +47,7 @@ const task: fc.Arbitrary<Drawn> = fc.record({
   fresh: fc.integer({ min: 0, max: 7 }).map((n) => n === 7),
   onLost: fc.constantFrom("rerun", "rerun", "rerun", "fail"),
   asks: fc.integer({ min: 0, max: 3 }).map((n) => n === 3),
+  uses: fc.constantFrom(...USES),
 });
 
 const loop = fc.record({
@@ -57,6 +68,7 @@ export function plans(onFailure?: "stop" | "continue"): fc.Arbitrary<Plan> {
       outrider: 1,
       name: "p",
       onFailure,
+      resources: RESOURCES,
       tasks: Object.fromEntries(tasks.map((drawn, at) => [NAMES[at], manifestTask(drawn, at)])),
     };
     const kept: unknown[] = [];
@@ -88,12 +100,14 @@ export function drawnPlan(roll: (sides: number) => number): Plan {
       fresh: roll(8) === 0,
       onLost: some("rerun", "rerun", "rerun", "fail"),
       asks: roll(4) === 0,
+      uses: some(...USES),
     }, at),
   ]);
   const manifest = {
     outrider: 1,
     name: "p",
     onFailure: some("stop", "continue"),
+    resources: RESOURCES,
     tasks: Object.fromEntries(tasks),
   };
   if (roll(4) > 0) return compile(manifest, "file:///x/");
@@ -107,7 +121,7 @@ export function drawnPlan(roll: (sides: number) => number): Plan {
   return planOf({ ...manifest, loops: [loop] }) ?? compile(manifest, "file:///x/");
 }
 
-function manifestTask({ needs, attempts, runs, asks, ...options }: Drawn, at: number): unknown {
+function manifestTask({ needs, attempts, runs, asks, uses, ...options }: Drawn, at: number): unknown {
   const named = new Map(
     at === 0 ? [] : needs.map(({ back, on }) => [NAMES[Math.max(0, at - 1 - back)]!, on] as const),
   );
@@ -115,7 +129,7 @@ function manifestTask({ needs, attempts, runs, asks, ...options }: Drawn, at: nu
   return {
     ...options,
     ...(asks && asked !== undefined ? { when: { task: asked, exists: true } } : {}),
-    ...(runs ? { run: { module: "data:text/javascript,", export: "x" } } : {}),
+    ...(runs ? { uses, run: { module: "data:text/javascript,", export: "x" } } : {}),
     retry: { attempts },
     needs: [...named].map(([task, on]) => on === undefined ? task : { task, on }),
   };

@@ -110,6 +110,9 @@ class Rig {
   #board: RigItem[] = [];
   readonly #delays: Set<number> = new Set();
   readonly #inbox: Inbox<Command> = new Inbox((command) => this.#do(command));
+  /** What is to be borrowed of the device for which tasks, and whether it was lent. */
+  readonly #loans: Map<number, boolean> = new Map();
+  #paused = false;
   /** The workers' own flag: set by a fatal failure before anybody is told. */
   #halted = false;
   #idleActs = 0;
@@ -156,6 +159,9 @@ class Rig {
       if (unbegun.length > 0) acts.push(() => this.#giveBackSome(unbegun));
     }
     for (const task of this.#delays) acts.push(() => this.#due(task));
+    for (const [task, lent] of this.#loans) if (!lent) acts.push(() => this.#lend(task));
+    if (this.#paused) acts.push(() => this.#pause(false));
+    else if (this.#idleActs <= MOST_IDLE_ACTS && this.#roll(9) === 0) acts.push(() => this.#pause(true));
     if (this.#perils.stops && this.stoppedAt === undefined && this.#roll(12) === 0) {
       acts.push(() => this.#stop());
     }
@@ -360,6 +366,23 @@ class Rig {
     this.#giveBack(behind);
   }
 
+  #lend(task: number): void {
+    this.#loans.set(task, true);
+    this.#obey(this.#schedule.lent(task));
+  }
+
+  /** As a run does it: what has not begun is taken back. */
+  #pause(on: boolean): void {
+    this.#idleActs++;
+    this.#paused = on;
+    this.#obey(this.#schedule.pause(on));
+    if (on) this.#giveBackAll();
+    assert.ok(
+      !on || [...this.#loans.keys()].every((task) => this.#hasBegun(task)),
+      "kept while it is paused",
+    );
+  }
+
   #due(task: number): void {
     this.#delays.delete(task);
     this.#obey(this.#schedule.due(task));
@@ -379,6 +402,8 @@ class Rig {
     this.#workers = freshWorkers();
     this.#board = [];
     this.#delays.clear();
+    this.#loans.clear();
+    this.#paused = false;
     this.#halted = false;
     this.state = undefined;
     const { schedule, commands, inFlight } = replay(this.#plan, this.journal);
@@ -419,7 +444,11 @@ class Rig {
       this.#halted = true;
       this.#delays.clear();
       this.#giveBackAll();
-    } else this.state = command.state;
+    } else if (command.type === "borrow") {
+      assert.ok(!this.#loans.has(command.task) && !this.#paused, "borrowed twice, or while it is paused");
+      this.#loans.set(command.task, false);
+    } else if (command.type === "return") this.#loans.delete(command.task);
+    else this.state = command.state;
   }
 
   /** A condition is asked for once; not any more where the run has stopped meanwhile. */
@@ -430,6 +459,27 @@ class Rig {
     const outcome = this.#perils.outcomeOf?.(task, iteration, 0) ??
       (this.#roll(3) === 0 ? "skipped" : undefined);
     this.#obey(this.#schedule.decided(task, outcome === "skipped" ? NOT_SO : undefined));
+  }
+
+  /** Of nothing more is in use than there is, and of the device's only what was lent. */
+  #checkUse(): void {
+    if (this.state !== undefined) assert.equal(this.#loans.size, 0, "kept what was borrowed");
+    const used = (this.#plan.resources ?? []).map(() => 0);
+    for (const { index, uses = [] } of this.#plan.tasks) {
+      if (this.#schedule.standing(index) !== Standing.dispatched) continue;
+      for (const { resource, amount } of uses) {
+        used[resource]! += amount;
+        if (this.#plan.resources![resource]!.scope === "device") assert.equal(this.#loans.get(index), true);
+      }
+    }
+    used.forEach((amount, at) => assert.ok(amount <= this.#plan.resources![at]!.capacity, "over capacity"));
+  }
+
+  #hasBegun(task: number): boolean {
+    return this.#board.some((item) => item.task === task && item.begun) ||
+      this.#workers.some(({ running, outbox }) =>
+        running?.task === task || outbox.some((item) => item.task === task)
+      );
   }
 
   #record({ task, iteration, attempt, outcome, because }: Extract<Command, { type: "record" }>): void {
@@ -471,6 +521,7 @@ class Rig {
   }
 
   #takePicture(): void {
+    this.#checkUse();
     this.#pictures.set(this.journal.length, this.#picture());
   }
 

@@ -3,6 +3,7 @@
  * Must not know how the executor finds that out.
  */
 import { localTimeOf, span, tookText } from "../../base/shown.ts";
+import { lackWords } from "../../model/lack.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import { columns } from "../view/columns.ts";
@@ -62,9 +63,11 @@ function runRows(
       `${task} on worker ${worker} for ${span(ranMs)}` +
       (progress === undefined ? "" : `, ${Math.floor(progress.fraction * 100)} % ${progress.text ?? ""}`),
     ]),
-    ...waiting.slice(0, 10).map(({ task, waitsFor }) => [
+    ...waiting.slice(0, 10).map(({ task, waitsFor, lacks }) => [
       "waiting",
-      `${task} for ${waitsFor.slice(0, 5).map((need) => need.task).join(", ")}`,
+      lacks === undefined
+        ? `${task} for ${waitsFor.slice(0, 5).map((need) => need.task).join(", ")}`
+        : `${task} ${lackWords(lacks)}`,
     ]),
     ...skipped.slice(0, 10).map(({ task, because }) => ["skipped", `${task}: ${because}`]),
   ];

@@ -4,6 +4,7 @@
  * Invariant: no line is wider than the terminal, and there are never more than fit above its last row.
  */
 import type { RunningAttempt, RunSnapshot } from "../../model/snapshot.ts";
+import { lackWords } from "../../model/lack.ts";
 import { harmless } from "../../base/harmless.ts";
 import { labelOf } from "./text_line.ts";
 import { count, growing } from "../../base/shown.ts";
@@ -12,6 +13,9 @@ import type { Paint } from "./paint.ts";
 
 /** Most lines of running tasks, however high the terminal is. */
 const MAX_RUNNING = 12;
+
+/** Lines of tasks that lack a resource. */
+const MAX_LACKING = 3;
 
 /** Most and least columns of a name, and what a line has beside it: mark, time, bar and share. */
 const MAX_NAME = 24, MIN_NAME = 8, BESIDE_NAME = 29;
@@ -32,7 +36,8 @@ export interface FrameOptions {
 /** The lines of the live view for a snapshot. */
 export function frame(snapshot: RunSnapshot, options: FrameOptions): readonly string[] {
   const { columns, rows, paint, notice } = options;
-  const room = Math.max(0, Math.min(MAX_RUNNING, rows - 5));
+  const lacking = Math.min(MAX_LACKING, snapshot.lacking?.length ?? 0);
+  const room = Math.max(0, Math.min(MAX_RUNNING, rows - 5 - lacking));
   const running = [...snapshot.running].sort((a, b) => b.ranMs - a.ranMs);
   const shown = running.slice(0, running.length > room ? Math.max(0, room - 1) : room);
   const lines = [
@@ -41,6 +46,9 @@ export function frame(snapshot: RunSnapshot, options: FrameOptions): readonly st
   ];
   const more = Math.max(running.length, snapshot.counts.running) - shown.length;
   if (more > 0) lines.push(paint.dim(`  … ${count(more)} more running`));
+  for (const { task, lacks } of (snapshot.lacking ?? []).slice(0, lacking)) {
+    lines.push(paint.dim(harmless(`  ${task} waits ${lackWords(lacks)}`)));
+  }
   const next = nextLine(snapshot);
   if (next !== undefined) lines.push(paint.dim(next));
   if (notice !== undefined) lines.push(paint.warn(notice));

@@ -3,6 +3,7 @@
  * Must not know of terminals.
  * Invariant: every line is whole, and written when it happens.
  */
+import { lackWords } from "../../model/lack.ts";
 import { growing } from "../../base/shown.ts";
 import { every } from "../../base/clock.ts";
 import { progressText } from "./frame.ts";
@@ -61,14 +62,16 @@ export class PlainView implements View {
   }
 }
 
-/** `3 of 7 · running: cpu (12.0 s), disk (3.1 s)`. */
+/** `3 of 7 · running: cpu (12.0 s), disk (3.1 s) · ping waits for radio, which cpu has`. */
 function stillText(execution: Viewed, paint: Paint): string {
-  const snapshot = execution.snapshot(0);
+  const snapshot = execution.snapshot(1);
   const running = [...snapshot.running].sort((a, b) => b.ranMs - a.ranMs);
   const named = running.slice(0, MAX_NAMED).map(({ task, ranMs }) => `${harmless(task)} (${growing(ranMs)})`);
   const more = running.length - named.length;
   const list = named.length === 0
     ? ""
     : ` · running: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
-  return `${progressText(snapshot, paint)}${list}`;
+  const lacking = (snapshot.lacking ?? []).slice(0, 1)
+    .map(({ task, lacks }) => harmless(` · ${task} waits ${lackWords(lacks)}`));
+  return `${progressText(snapshot, paint)}${list}${lacking.join("")}`;
 }

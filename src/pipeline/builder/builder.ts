@@ -80,18 +80,18 @@ class TaskHandle<T> implements Task<T> {
 }
 
 /** A pipeline in the making. Made by {@linkcode pipeline}. */
-export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
+export class Pipeline<F extends OnFailure = OnFailure, R extends string = string> implements PipelineLike {
   /** The pipeline's name, unique in its module. */
   readonly name: string;
   /** URL of the module that makes the pipeline; `undefined` if the call stack does not tell. */
   readonly module: string | undefined;
-  readonly #options: PipelineOptions<F>;
+  readonly #options: PipelineOptions<F, R>;
   readonly #tasks: Map<string, Entry> = new Map();
   readonly #handles: WeakSet<object> = new WeakSet();
   readonly #loops: ManifestLoop[] = [];
 
   /** Use {@linkcode pipeline}, which finds out the module. */
-  constructor(name: string, options: PipelineOptions<F> = {}) {
+  constructor(name: string, options: PipelineOptions<F, R> = {}) {
     const problem = nameProblem(name);
     if (problem !== undefined) throw new PipelineError([{ place: "name", message: problem }]);
     this.name = name;
@@ -107,36 +107,36 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
    * @returns A handle, for the needs of other tasks.
    * @throws {PipelineError} If the name is taken or can't be used, or `params` are no JSON.
    */
-  task<R, P extends Params = DefaultParams>(
+  task<T, P extends Params = DefaultParams>(
     name: string,
-    fn: TaskFunction<NoInputs, P, R>,
-    options?: TaskOptions<P>,
-  ): Task<Awaited<R>>;
+    fn: TaskFunction<NoInputs, P, T>,
+    options?: TaskOptions<P, Join, R>,
+  ): Task<Awaited<T>>;
   /**
    * Adds a task with needs.
    *
    * @param needs Handles of tasks by the key that their value has in `ctx.inputs`; `cpu.on("failure")` for another outcome than
    * success. An array of handles only says what comes before.
    */
-  task<N extends Needs, R, P extends Params = DefaultParams, J extends Join = "all">(
+  task<N extends Needs, T, P extends Params = DefaultParams, J extends Join = "all">(
     name: string,
     needs: N,
-    fn: TaskFunction<InputsOf<N, F, J>, P, R>,
-    options?: TaskOptions<P, J>,
-  ): Task<Awaited<R>>;
+    fn: TaskFunction<InputsOf<N, F, J>, P, T>,
+    options?: TaskOptions<P, J, R>,
+  ): Task<Awaited<T>>;
   /** Adds a task that comes after others, whose values it does not get. */
-  task<R, P extends Params = DefaultParams>(
+  task<T, P extends Params = DefaultParams>(
     name: string,
     needs: readonly (Task | Need)[],
-    fn: TaskFunction<NoInputs, P, R>,
-    options?: TaskOptions<P>,
-  ): Task<Awaited<R>>;
+    fn: TaskFunction<NoInputs, P, T>,
+    options?: TaskOptions<P, Join, R>,
+  ): Task<Awaited<T>>;
   /** Adds a sync point: a task that runs nothing, and succeeds once its needs are satisfied. */
   task(
     name: string,
     needs?: Needs | readonly (Task | Need)[],
     fn?: undefined,
-    options?: TaskOptions,
+    options?: TaskOptions<DefaultParams, Join, never>,
   ): Task<undefined>;
   task(name: string, ...rest: readonly unknown[]): Task<unknown> {
     const [needs, fn, options] = typeof rest[0] === "function" ? [undefined, rest[0], rest[1]] : rest;
@@ -165,14 +165,14 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
   command<T extends Value | undefined = Value | undefined>(
     name: string,
     command: readonly string[],
-    options?: CommandTaskOptions,
+    options?: CommandTaskOptions<R>,
   ): Task<T>;
   /** Adds a task that runs a program, after others. The program finds their values in the file that `OUTRIDER_INPUTS` names. */
   command<T extends Value | undefined = Value | undefined>(
     name: string,
     needs: Needs | readonly (Task | Need)[],
     command: readonly string[],
-    options?: CommandTaskOptions,
+    options?: CommandTaskOptions<R>,
   ): Task<T>;
   command(name: string, ...rest: readonly unknown[]): Task<unknown> {
     const [needs, command, options] = Array.isArray(rest[1]) ? rest : [undefined, ...rest];
@@ -205,14 +205,14 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
   python<T = Value | undefined>(
     name: string,
     file: string,
-    options: PythonTaskOptions,
+    options: PythonTaskOptions<R>,
   ): Task<T>;
   /** Adds a task that runs a function of a Python module, after others, whose values are in its `ctx.inputs`. */
   python<T = Value | undefined>(
     name: string,
     needs: Needs | readonly (Task | Need)[],
     file: string,
-    options: PythonTaskOptions,
+    options: PythonTaskOptions<R>,
   ): Task<T>;
   python(name: string, ...rest: readonly unknown[]): Task<unknown> {
     const [needs, file, options] = typeof rest[0] === "string" ? [undefined, ...rest] : rest;
@@ -257,7 +257,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
    * @throws {PipelineError} If neither is known.
    */
   manifest(module: string | undefined = this.module): Manifest {
-    const { onFailure, report, description } = this.#options;
+    const { onFailure, report, description, resources } = this.#options;
     const tasks: Record<string, ManifestTask> = {};
     for (const [name, entry] of this.#tasks) tasks[name] = this.#manifestTask(name, entry, module);
     return withoutUndefined({
@@ -266,6 +266,7 @@ export class Pipeline<F extends OnFailure = OnFailure> implements PipelineLike {
       description,
       onFailure,
       report,
+      resources,
       ...orderOf([...this.#tasks.keys()]),
       tasks,
       loops: this.#loops.length === 0 ? undefined : [...this.#loops],
@@ -385,6 +386,7 @@ const OPTIONS: Readonly<Record<keyof (TaskOptions & CommandTaskOptions & PythonT
   onLost: true,
   estimate: true,
   requires: true,
+  uses: true,
   cwd: true,
   env: true,
   stdin: true,
@@ -435,12 +437,12 @@ function withoutUndefined<T extends object>(value: T): T {
  * @param name Unique in its module, at most 200 characters.
  * @throws {PipelineError} If the name can't be used.
  */
-export function pipeline<F extends OnFailure = "stop">(
+export function pipeline<F extends OnFailure = "stop", R extends string = never>(
   name: string,
-  options: PipelineOptions<F> = {},
-): Pipeline<F> {
+  options: PipelineOptions<F, R> = {},
+): Pipeline<F, R> {
   const module = options.module ?? callerModule(pipeline);
-  const made = new Pipeline<F>(name, { ...options, module });
+  const made = new Pipeline<F, R>(name, { ...options, module });
   register(made as PipelineLike);
   return made;
 }

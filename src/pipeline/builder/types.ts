@@ -8,8 +8,10 @@ import type {
   Duration,
   ManifestCommandOptions,
   ManifestPythonOptions,
+  ManifestResource,
   ManifestTaskOptions,
   ManifestTest,
+  ManifestUses,
   Scalar,
 } from "../document/manifest.ts";
 import type { On } from "../../model/outcome.ts";
@@ -123,27 +125,32 @@ export type TaskFunction<
   ctx: TaskContext<Inputs, P>,
 ) => R;
 
-/** Options of a task. */
-export interface TaskOptions<P extends Params = Readonly<Record<string, Value>>, J extends Join = Join>
-  extends ManifestTaskOptions {
+/** Options of a task. `R`: the names of the pipeline's resources. */
+export interface TaskOptions<
+  P extends Params = Readonly<Record<string, Value>>,
+  J extends Join = Join,
+  R extends string = string,
+> extends ManifestTaskOptions {
   /** `"all"` (default): every need must be satisfied. `"any"`: at least one, once all are settled. */
   readonly join?: J | undefined;
   /** JSON values, given to the task as `ctx.params`. */
   readonly params?: P | undefined;
   /** Limit for one attempt: milliseconds, or a duration such as `"30s"`. Default: none. */
   readonly timeout?: Duration | undefined;
+  /** Resources of the pipeline that it takes while it runs: it waits until all of them are free. Default: none. */
+  readonly uses?: ManifestUses<R> | undefined;
 }
 
 /** Options of a task that runs a program. */
-export interface CommandTaskOptions
-  extends Omit<TaskOptions<Params>, "isolation" | "memory">, ManifestCommandOptions {}
+export interface CommandTaskOptions<R extends string = string>
+  extends Omit<TaskOptions<Params, Join, R>, "isolation" | "memory">, ManifestCommandOptions {}
 
 /** Options of a task that runs a function of a Python module. */
-export interface PythonTaskOptions
-  extends Omit<TaskOptions<Params>, "isolation" | "memory">, ManifestPythonOptions {}
+export interface PythonTaskOptions<R extends string = string>
+  extends Omit<TaskOptions<Params, Join, R>, "isolation" | "memory">, ManifestPythonOptions {}
 
 /** Options of a pipeline. */
-export interface PipelineOptions<F extends OnFailure = OnFailure> {
+export interface PipelineOptions<F extends OnFailure = OnFailure, R extends string = string> {
   /**
    * `"stop"` (default): after a failure that leads nowhere, nothing new starts. `"continue"`: everything that can still run,
    * runs, and a need without `on` is satisfied by any outcome.
@@ -153,6 +160,8 @@ export interface PipelineOptions<F extends OnFailure = OnFailure> {
   readonly report?: boolean | undefined;
   /** For people. */
   readonly description?: string | undefined;
+  /** What tasks may use, and how much there is of it, by names; at most 1,000. */
+  readonly resources?: Readonly<Record<R, ManifestResource>> | undefined;
   /** URL of the module that makes the pipeline, `import.meta.url`. Default: the module that calls `pipeline`. */
   readonly module?: string | undefined;
 }

@@ -7,6 +7,7 @@ import { durationProblem } from "../../model/duration.ts";
 import { isRecord, type Manifest } from "./manifest.ts";
 import { type Issue, type IssueWords, type Key, shapeProblems } from "./issues.ts";
 import { PlainTasks } from "./plain.ts";
+import { resourceWords } from "./resources.ts";
 import { manifestSchema, taskSchema } from "./schema.ts";
 import { type TaskList, tasksOf } from "./task_list.ts";
 import { KINDS } from "../kinds/list.ts";
@@ -51,7 +52,8 @@ const WORDS: IssueWords = {
     }
     if (DURATION_KEYS.has(key)) return durationProblem(input) ?? `Must be above 0; received ${show(input)}`;
     if (path.includes("when")) return conditionMessage(issue, path);
-    return path.at(-2) === "needs" && typeof input !== "string" ? noNeed(issue) : undefined;
+    if (path.at(-2) === "needs" && typeof input !== "string") return noNeed(issue);
+    return resourceWords(path, input);
   },
 };
 

@@ -28,6 +28,8 @@ export const LIMITS: {
   readonly stdin: 8_000_000;
   readonly depth: typeof MAX_TEXT_DEPTH;
   readonly required: 1_000;
+  readonly resources: 1_000;
+  readonly capacity: 10_000;
 } = {
   tasks: 1_000_000,
   needsOfTask: 100_000,
@@ -48,6 +50,8 @@ export const LIMITS: {
   stdin: 8_000_000,
   depth: MAX_TEXT_DEPTH,
   required: 1_000,
+  resources: 1_000,
+  capacity: 10_000,
 };
 
 /** `"250ms"`, `"30s"`, `"5m"`, `"1h"`, or a number of milliseconds. */
@@ -212,6 +216,20 @@ export interface RequiredPackages {
   readonly debian?: readonly string[] | undefined;
 }
 
+/** Something of which there is only so much at a time, such as a radio: its capacity, or that and more. */
+export type ManifestResource = number | {
+  /** How much there is of it, 1 to 10,000. Default 1. */
+  readonly capacity?: number | undefined;
+  /** Among whom it is shared: the tasks of a run, or those of all executors of the device. Default `"run"`. */
+  readonly scope?: "run" | "device" | undefined;
+};
+
+/** What a task takes of resources while it runs: names, of each of which it takes 1, or how much by their names. */
+export type ManifestUses<R extends string = string> =
+  | readonly R[]
+  // An object without any key would be whatever there is.
+  | ([R] extends [never] ? never : { readonly [Name in R]?: number });
+
 /** Options that a task has in both forms of a pipeline. */
 export interface ManifestTaskOptions {
   /** For people, at most 10,000 characters. */
@@ -240,6 +258,8 @@ export interface ManifestTaskOptions {
   readonly estimate?: Duration | undefined;
   /** What must be there for it, before anything of the pipeline runs. Default: nothing is looked for. */
   readonly requires?: Requires | undefined;
+  /** Resources of the pipeline that it takes while it runs: it waits until all of them are free. Default: none. */
+  readonly uses?: ManifestUses | undefined;
 }
 
 /** One task. Without `run` it is a sync point. */
@@ -292,6 +312,8 @@ export interface Manifest {
   readonly onFailure?: "stop" | "continue" | undefined;
   /** Whether records go to the gateway while the run goes on. Default true. */
   readonly report?: boolean | undefined;
+  /** What tasks may use, and how much there is of it, by names; at most 1,000. */
+  readonly resources?: Readonly<Record<string, ManifestResource>> | undefined;
   /**
    * The names of all tasks in the order in which they are written. Only where names are whole numbers: objects of JavaScript put
    * those first. Default: the order of the keys.

@@ -21,6 +21,7 @@ import type {
 import { about, type Choice, closed, maybe, name, record, type Schema } from "./shapes.ts";
 import { CONDITION_CHOICES, conditionSchema } from "./condition.ts";
 import { requiresSchema } from "./requires.ts";
+import { RESOURCE_CHOICES, resourcesSchema, usesSchema } from "./resources.ts";
 import { kindOf, KINDS } from "../kinds/list.ts";
 import { FAILURES, type On, ONS } from "../../model/outcome.ts";
 
@@ -93,6 +94,7 @@ export const CHOICES: ReadonlyMap<v.GenericSchema, Choice> = new Map([
   [need as v.GenericSchema, { name: "need", options: [name, needObject] as v.GenericSchema[] }],
   ...CONDITION_CHOICES,
   [run as v.GenericSchema, { name: "run", options: KINDS.map(({ schema }) => schema).reverse() }],
+  ...RESOURCE_CHOICES,
 ]);
 
 const retry = closed({
@@ -147,6 +149,10 @@ export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
     requiresSchema,
     "What must be there for it before anything runs. Default: nothing is looked for.",
   ),
+  uses: maybe(
+    usesSchema,
+    "Resources that it takes while it runs: it waits until all are free. Default: none.",
+  ),
 }) as Schema<ManifestTask>;
 
 const loop = closed({
@@ -178,6 +184,7 @@ export const manifestSchema: v.GenericSchema<unknown, Manifest> = closed({
     "stop (default): after a failure that leads nowhere, nothing new starts. continue: everything that can still run, runs.",
   ),
   report: maybe(flag, "Whether records go to the gateway while the run goes on. Default true."),
+  resources: maybe(resourcesSchema, "What tasks may use, and how much there is of it, by names."),
   order: maybe(
     v.pipe(v.array(name), v.maxLength(LIMITS.tasks)) as Schema<string[]>,
     "The names of all tasks in their order, where names are whole numbers. Default: the order of the keys.",

@@ -19,7 +19,14 @@ export function drawJson(plan: Plan): string {
       ...(task.when === undefined ? {} : { when: conditionText(plan, task.when) }),
       rank: task.rank,
       ...(task.estimateMs === undefined ? {} : { estimateMs: task.estimateMs }),
+      ...(task.uses === undefined ? {} : {
+        uses: task.uses.map(({ resource, amount }) => ({
+          resource: plan.resources![resource]!.name,
+          amount,
+        })),
+      }),
     })),
+    ...(plan.resources === undefined ? {} : { resources: plan.resources }),
     needs: plan.tasks.flatMap((task) =>
       task.needs.map((need) => ({ from: name(need.task), to: task.name, on: need.on, as: need.as }))
     ),

@@ -85,7 +85,10 @@ function place(plan: Plan): Graph {
 
 function size(task: PlanTask, plan: Plan): { width: number; height: number } {
   const note = taskNote(task, plan);
-  const width = Math.max(textWidth(shorten(task.name)), note === undefined ? 0 : textWidth(note) * 0.85);
+  const width = Math.max(
+    textWidth(shorten(task.name)),
+    note === undefined ? 0 : textWidth(shorten(note)) * 0.85,
+  );
   return { width: Math.max(56, width + 2 * PADDING), height: note === undefined ? 34 : 46 };
 }
 
@@ -120,7 +123,7 @@ function node(task: PlanTask, { plan, box: at }: { readonly plan: Plan; readonly
   }</text>`;
   const below = note === undefined
     ? ""
-    : `<text class="note" x="${round(x)}" y="${round(y + 14)}">${escape(note)}</text>`;
+    : `<text class="note" x="${round(x)}" y="${round(y + 14)}">${escape(shorten(note))}</text>`;
   return `<g class="${kind}"><title>${escape(task.name)}</title>${box}${text}${below}</g>`;
 }
 

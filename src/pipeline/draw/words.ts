@@ -5,7 +5,7 @@
  */
 import type { On } from "../../model/outcome.ts";
 import { conditionText } from "../plan/condition.ts";
-import type { Plan, PlanNeed, PlanTask } from "../plan/plan.ts";
+import type { Plan, PlanNeed, PlanResource, PlanTask, PlanUse } from "../plan/plan.ts";
 
 /** What is written at a need. */
 export function needLabel(need: PlanNeed): string | undefined {
@@ -33,10 +33,16 @@ export function loopLabel({ times, on }: DrawnLoop): string {
 }
 
 /** What is written below a task's name. It may hold any text. */
-export function taskNote({ join, needs, when }: PlanTask, plan: Plan): string | undefined {
+export function taskNote({ join, needs, when, uses }: PlanTask, plan: Plan): string | undefined {
   const notes = [
     ...(join === "any" && needs.length > 1 ? ["any of its needs"] : []),
     ...(when === undefined ? [] : [`when ${conditionText(plan, when)}`]),
+    ...(uses === undefined ? [] : [`uses ${uses.map((use) => useWords(use, plan.resources!)).join(", ")}`]),
   ];
   return notes.length === 0 ? undefined : notes.join(", ");
+}
+
+function useWords({ resource, amount }: PlanUse, resources: readonly PlanResource[]): string {
+  const { name } = resources[resource]!;
+  return amount === 1 ? name : `${amount} of ${name}`;
 }

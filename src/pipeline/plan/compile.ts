@@ -20,6 +20,7 @@ import { kindOf, runsOnWorkers } from "../kinds/list.ts";
 import type { Whereabouts } from "../kinds/kind.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "../document/params.ts";
+import { declaredIn, resourceProblems } from "../document/resources.ts";
 import type { Plan, PlanEdge, PlanLoop, PlanNeed, PlanRequires, PlanRetry, PlanTask } from "./plan.ts";
 import { isolationProblems } from "./isolation.ts";
 import { endlessSyncs } from "./sync_cycles.ts";
@@ -27,6 +28,7 @@ import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
 import { plannedCondition } from "./condition.ts";
 import { rank } from "./rank.ts";
 import { checkRuns, type ExportUse, type FileUse, whereabouts } from "./runs.ts";
+import { PlannedUses } from "./uses.ts";
 
 /** What an examination of a manifest finds. */
 export interface Examination {
@@ -81,6 +83,7 @@ export function examine(
     ...runs.problems,
     ...isolationProblems(list),
     ...checkParams(list),
+    ...resourceProblems(document, list),
   ];
   const { uses, files } = runs;
   if (problems.length > 0 || shape.manifest === undefined) return { problems, uses, files };
@@ -135,6 +138,8 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
   const needs = needsOf(draft, sequence, place);
   const dependents = dependentsOf(needs);
   const runs = new PlannedRuns(around);
+  const resources = declaredIn(manifest);
+  const uses = new PlannedUses(resources);
   const tasks = sequence.map((written, index): PlanTask & { rank: number } => {
     const task = list.tasks[written] as ManifestTask;
     return {
@@ -154,6 +159,7 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
       onLost: task.onLost ?? "rerun",
       params: task.params ?? NO_PARAMS,
       estimateMs: task.estimate === undefined ? undefined : parseDuration(task.estimate),
+      ...uses.of(task),
       rank: 0,
     };
   });
@@ -166,6 +172,7 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
     report: manifest.report ?? true,
     tasks,
     ...(requires.length > 0 && { requires }),
+    ...(resources.length > 0 && { resources }),
     loops: loops.map(({ loop, body }): PlanLoop => ({
       from: place[loop.from]!,
       to: place[loop.to]!,

@@ -125,7 +125,11 @@ export function planHash(plan: Plan): Promise<string> {
     const numbered = files.map(([key, value]) => [key, numberOf(value as string)]);
     return { ...task, run: { ...run, ...Object.fromEntries(numbered) } };
   });
-  const { name, onFailure, loops, edges } = plan;
-  const parts = [name, onFailure, [...numbers.keys()], tasks, loops, ...(edges === undefined ? [] : [edges])];
+  const { name, onFailure, loops, edges, resources } = plan;
+  const parts = [
+    ...[name, onFailure, [...numbers.keys()], tasks, loops],
+    ...(edges === undefined ? [] : [edges]),
+    ...(resources === undefined ? [] : [{ resources }]),
+  ];
   return sha256(JSON.stringify(parts));
 }
