@@ -31,6 +31,7 @@ function picture(
     run: "r",
     state: "running",
     startedAt: BEGIN,
+    sinceResumeMs: undefined,
     ranMs: 77,
     plan: rig.plan,
     schedule: rig.work.schedule,
