@@ -125,11 +125,11 @@ export class Room {
    * @returns What was made, and what is to be called when it has been read; nothing where the signal was aborted.
    */
   async hold<T extends { readonly text: string }>(
-    make: () => T,
+    make: () => T | Promise<T>,
     signal: AbortSignal,
   ): Promise<{ readonly made: T; readonly leave: () => void } | undefined> {
     while (!signal.aborted) {
-      const made = make();
+      const made = await make();
       const size = made.text.length;
       if (size <= 2 * PAGE_SIZE) return { made, leave: () => {} };
       if (this.#held === 0 || this.#held + size <= this.#size) {

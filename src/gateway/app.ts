@@ -46,7 +46,7 @@ export interface GatewayDefects {
  * @throws {GatewayOpenError} If the store holds tokens, and none are asked for.
  */
 export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
-  if (!options.tokens && options.store.tokens().length > 0) {
+  if (!options.tokens && options.store.holdsTokens) {
     throw new GatewayOpenError(
       "The gateway's database holds tokens, and without one at its start the gateway would let everybody in: set OUTRIDER_GATEWAY_TOKEN, give --token-file, or take another --db",
     );

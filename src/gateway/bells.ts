@@ -1,27 +1,33 @@
 /**
  * Owns who waits for which thing of the gateway to change.
  * Must not know what changed.
- * Invariant: a name that nobody waits for is not kept.
+ * Invariant: a name that nobody listens for is not kept; who listens before it looks misses no ring.
  */
-import type { Clock } from "../base/clock.ts";
 import { Bell } from "../base/wait.ts";
+
+/** Hears the bell of one name: a ring while it looks elsewhere is kept for its next wait. */
+export interface Listener extends Pick<Bell, "wait"> {
+  /** It hears no more. */
+  leave(): void;
+}
 
 /** Bells by name. */
 export class Bells {
-  readonly #bells = new Map<string, Bell>();
+  readonly #listeners = new Map<string, Set<Bell>>();
 
   ring(name: string): void {
-    this.#bells.get(name)?.ring();
+    for (const bell of this.#listeners.get(name) ?? []) bell.ring();
   }
 
-  /** Resolves at the next ring, after `ms`, or when the signal is aborted. */
-  async wait(
-    name: string,
-    { clock, ms, signal }: { readonly clock: Clock; readonly ms: number; readonly signal: AbortSignal },
-  ): Promise<void> {
-    let bell = this.#bells.get(name);
-    if (!bell) this.#bells.set(name, bell = new Bell());
-    await bell.wait(signal, { clock, ms });
-    if (bell.size === 0 && this.#bells.get(name) === bell) this.#bells.delete(name);
+  listen(name: string): Listener {
+    const bell = new Bell({ keeps: true });
+    const all = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, all.add(bell));
+    return {
+      wait: (signal, limit) => bell.wait(signal, limit),
+      leave: () => {
+        if (all.delete(bell) && all.size === 0) this.#listeners.delete(name);
+      },
+    };
   }
 }

@@ -13,7 +13,7 @@ import { executorName, rivalName, runName } from "./heard.ts";
 import { ingest, newRun } from "./ingest.ts";
 import { EXECUTOR, GROUPS } from "./param.ts";
 import { linked, next } from "./queue.ts";
-import type { ExecutorRow, GatewayStore, RunRow } from "./store.ts";
+import type { ExecutorRow, GatewayStore, RunRow, Within } from "./store.ts";
 import { hasRival, type Lease, leaseOf } from "./views.ts";
 
 /** Largest heartbeat, bytes: they are small and of constant size, and the last one of each executor is kept. */
@@ -71,16 +71,16 @@ export function executorRoutes(parts: GatewayParts): Route[] {
   ];
 }
 
-function pipeline(
+async function pipeline(
   { store, heard, clock }: GatewayParts,
   { executor, groups, known }: {
     readonly executor: string;
     readonly groups: readonly string[];
     readonly known: string | undefined;
   },
-): Response {
-  seen(executor, { store, heard, now: clock.now() });
-  const handed = next(store, { executor, groups, known, at: clock.now() });
+): Promise<Response> {
+  await store.atomically((store) => seen(executor, { store, heard, now: clock.now() }), { durably: false });
+  const handed = await next(store, { executor, groups, known, at: clock.now() });
   if (!handed) {
     return known === undefined
       ? new Response(null, { status: 204 })
@@ -96,17 +96,17 @@ function pipeline(
   });
 }
 
-function heartbeat(parts: GatewayParts, executor: string, body: Heartbeat): Response {
+async function heartbeat(parts: GatewayParts, executor: string, body: Heartbeat): Promise<Response> {
   const { store, heard, clock } = parts;
   const now = clock.now();
-  const row = store.atomically(() => {
-    const row = withHeartbeat(seen(executor, { store, heard, now }), { heartbeat: body, now, heard });
-    store.putExecutor(row);
-    if (row.heartbeat === body) seenRun(body, { store, heard, executor, now });
+  const row = await store.atomically(async (store) => {
+    const row = withHeartbeat(await seen(executor, { store, heard, now }), { heartbeat: body, now, heard });
+    await store.putExecutor(row);
+    if (row.heartbeat === body) await seenRun(body, { store, heard, executor, now });
     return row;
   }, { durably: false });
   const rival = rivalOf(row, body, leaseOf(parts));
-  const commands = row.heartbeat === body ? store.commands(executor, seenHere(body, store)) : [];
+  const commands = row.heartbeat === body ? await store.commands(executor, seenHere(body, store)) : [];
   const reply: HeartbeatReply = { commands, storage: store.id, ...(rival === undefined ? {} : { rival }) };
   return json(reply);
 }
@@ -122,16 +122,16 @@ function rivalOf(row: ExecutorRow, { session }: Heartbeat, lease: Lease): string
   return hasRival(row, lease) ? row.rival.session : undefined;
 }
 
-type Seen = Pick<GatewayParts, "store" | "heard"> & { readonly now: number };
+type Seen = Pick<GatewayParts, "heard"> & { readonly store: Within; readonly now: number };
 
 /** Notes that something was heard of an executor. */
-function seen(id: string, { store, heard, now }: Seen): ExecutorRow {
+async function seen(id: string, { store, heard, now }: Seen): Promise<ExecutorRow> {
   heard.hear(executorName(id));
-  const known = store.executor(id);
+  const known = await store.executor(id);
   const row: ExecutorRow = known
     ? { ...known, lastSeenAt: now }
     : { id, firstSeenAt: now, lastSeenAt: now, heartbeat: undefined, over: [], rival: undefined };
-  store.putExecutor(row);
+  await store.putExecutor(row);
   return row;
 }
 
@@ -156,28 +156,28 @@ function withHeartbeat(
 }
 
 /** A heartbeat names the run that is going on; its state is told by records alone. */
-function seenRun(
+async function seenRun(
   heartbeat: Heartbeat,
   { store, heard, executor, now }: Seen & { readonly executor: string },
-): void {
+): Promise<void> {
   const { run, quiet = false } = heartbeat;
   if (!run) return;
-  const known = store.run(run.id);
+  const known = await store.run(run.id);
   if (known && known.executor !== executor) return;
   const row = known ?? newRun(run.id, { executor, now });
   const pipeline = row.pipeline ?? run.pipeline;
   const runtime = row.runtime ?? heartbeat.runtime;
-  const next = linked(store, { ...row, pipeline, runtime, quiet, lastSeenAt: now }, run.handout);
+  const next = await linked(store, { ...row, pipeline, runtime, quiet, lastSeenAt: now }, run.handout);
   heard.hear(runName(run.id));
-  store.putRun(next);
+  await store.putRun(next);
 }
 
-function records(parts: GatewayParts, executor: string, batch: RecordBatch): Response {
+async function records(parts: GatewayParts, executor: string, batch: RecordBatch): Promise<Response> {
   const { store, heard, clock, bells } = parts;
   const now = clock.now();
-  const { row, rejected, changed } = store.atomically(() => {
-    seen(executor, { store, heard, now });
-    const before: RunRow = store.run(batch.run) ?? newRun(batch.run, { executor, now });
+  const { row, rejected, changed } = await store.atomically(async (store) => {
+    await seen(executor, { store, heard, now });
+    const before: RunRow = await store.run(batch.run) ?? newRun(batch.run, { executor, now });
     if (before.executor !== executor) {
       throw new Refuse(403, "RUN_EXECUTOR", {
         message:
@@ -186,7 +186,7 @@ function records(parts: GatewayParts, executor: string, batch: RecordBatch): Res
     }
     heard.hear(runName(batch.run));
     const result = ingest(before, { batch, now });
-    store.ingest(linked(store, result.row, batch.handout), result.ingested);
+    await store.ingest(await linked(store, result.row, batch.handout), result.ingested);
     return result;
   });
   if (changed) bells.ring(`run:${batch.run}`);
@@ -194,7 +194,7 @@ function records(parts: GatewayParts, executor: string, batch: RecordBatch): Res
     acknowledged: row.acknowledged,
     rejected,
     final: row.final !== undefined,
-    commands: store.commands(executor, 0),
+    commands: await store.commands(executor, 0),
     storage: store.id,
   };
   return json(reply);

@@ -13,7 +13,7 @@ import { MAX_FLAG_WAIT_MS } from "../protocol/words.ts";
 import { json } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
 import { EXPERIMENT, FLAG, numberOf } from "./param.ts";
-import type { FlagAnswer, GatewayStore } from "./store.ts";
+import type { FlagAnswer, Within } from "./store.ts";
 
 /** What the flags of one experiment may come to, all together. */
 const MAX_FLAGS = { count: 10_000, bytes: 16 * 1024 * 1024 };
@@ -39,7 +39,7 @@ export function flagRoutes(parts: GatewayParts): Route[] {
           bodies: { "application/json": v.object({ flags: v.array(SharedFlag) }) },
         },
       },
-      handle: ({ params: { experiment } }) => json({ flags: parts.store.flags(experiment) }),
+      handle: async ({ params: { experiment } }) => json({ flags: await parts.store.flags(experiment) }),
     }),
     route({
       ...OF_FLAG,
@@ -89,22 +89,27 @@ async function read(
   { after = -1, wait = 0, ...named }: Named & { readonly after?: number; readonly wait?: number },
 ): Promise<Response> {
   const until = clock.monotonic() + Math.min(wait, MAX_FLAG_WAIT_MS);
-  for (;;) {
-    const flag = store.flag(named.experiment, named.name);
-    const left = until - clock.monotonic();
-    // A lower one is that of a storage which took the place of the one that the asker knows.
-    if ((flag && flag.version !== after) || left <= 0 || after < 0 || signal.aborted) {
-      return flag ? json(flag) : new Response(null, { status: 204 });
+  const news = bells.listen(bellOf(named));
+  try {
+    for (;;) {
+      const flag = await store.flag(named.experiment, named.name);
+      const left = until - clock.monotonic();
+      // A lower one is that of a storage which took the place of the one that the asker knows.
+      if ((flag && flag.version !== after) || left <= 0 || after < 0 || signal.aborted) {
+        return flag ? json(flag) : new Response(null, { status: 204 });
+      }
+      await news.wait(signal, { clock, ms: Math.min(left, MAX_FLAG_WAIT_MS) });
     }
-    await bells.wait(bellOf(named), { clock, ms: Math.min(left, MAX_FLAG_WAIT_MS), signal });
+  } finally {
+    news.leave();
   }
 }
 
-function put({ store, bells }: GatewayParts, named: Named, value: unknown): Response {
-  const flag = store.atomically(() => {
-    const before = store.flag(named.experiment, named.name);
+async function put({ store, bells }: GatewayParts, named: Named, value: unknown): Promise<Response> {
+  const flag = await store.atomically(async (store) => {
+    const before = await store.flag(named.experiment, named.name);
     const next = { name: named.name, value, version: (before?.version ?? 0) + 1 };
-    keep(next, { before, store, experiment: named.experiment });
+    await keep(next, { before, store, experiment: named.experiment });
     return next;
   });
   bells.ring(bellOf(named));
@@ -112,20 +117,24 @@ function put({ store, bells }: GatewayParts, named: Named, value: unknown): Resp
   return json(reply);
 }
 
-function change({ store, clock, bells }: GatewayParts, named: Named, operation: FlagOperation): Response {
+async function change(
+  { store, clock, bells }: GatewayParts,
+  named: Named,
+  operation: FlagOperation,
+): Promise<Response> {
   const { experiment, name } = named;
   // Ids of operations on different flags do not meet.
   const id = `${name}/${operation.id}`;
-  const answer = store.atomically(() => {
-    const answered = store.flagAnswer(experiment, id);
+  const answer = await store.atomically(async (store) => {
+    const answered = await store.flagAnswer(experiment, id);
     if (answered) return withValue(answered, operation);
-    const before = store.flag(experiment, name);
+    const before = await store.flag(experiment, name);
     const made = applied(name, { flag: before, operation });
     if ("refused" in made) throw new Refuse(409, made.refused.code, { message: made.refused.message });
     // What changed nothing may be asked again, and is answered by what holds then.
     if (!made.done || !made.flag) return made;
-    keep(made.flag, { before, store, experiment });
-    store.putFlagAnswer(experiment, {
+    await keep(made.flag, { before, store, experiment });
+    await store.putFlagAnswer(experiment, {
       ...withoutValue(made, operation),
       operation: id,
       at: clock.monotonic(),
@@ -138,15 +147,15 @@ function change({ store, clock, bells }: GatewayParts, named: Named, operation: 
 
 interface Keep {
   readonly before: SharedFlag | undefined;
-  readonly store: GatewayStore;
+  readonly store: Within;
   readonly experiment: string;
 }
 
 /** @throws {Refuse} 413 if the flags of the experiment came to more than they may. */
-function keep(flag: SharedFlag, { before, store, experiment }: Keep): void {
-  store.putFlag(experiment, flag);
+async function keep(flag: SharedFlag, { before, store, experiment }: Keep): Promise<void> {
+  await store.putFlag(experiment, flag);
   if (before !== undefined && bytesOf(flag) <= bytesOf(before)) return;
-  const { count, bytes } = store.flagsSize(experiment);
+  const { count, bytes } = await store.flagsSize(experiment);
   if (count <= MAX_FLAGS.count && bytes <= MAX_FLAGS.bytes) return;
   throw new Refuse(413, "FLAGS_FULL", {
     message:

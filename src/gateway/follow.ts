@@ -58,22 +58,28 @@ async function* linesOf(
   { since, follow, gone }: { readonly since: number; readonly follow: boolean; readonly gone: AbortSignal },
 ): AsyncGenerator<string, void, undefined> {
   const { store, bells, clock, opened } = parts;
-  for (let after = since;;) {
-    const read = () => pageOf(store.records(run, { lane, after, limit: READ, size: PAGE_SIZE }), after);
-    const held = await opened.room.hold(read, gone);
-    if (held === undefined) return;
-    const { made: { text, upTo }, leave } = held;
-    after = upTo;
-    try {
-      if (text !== "") yield text;
-    } finally {
-      leave();
+  const news = bells.listen(`run:${run}`);
+  try {
+    for (let after = since;;) {
+      const read = async () =>
+        pageOf(await store.records(run, { lane, after, limit: READ, size: PAGE_SIZE }), after);
+      const held = await opened.room.hold(read, gone);
+      if (held === undefined) return;
+      const { made: { text, upTo }, leave } = held;
+      after = upTo;
+      try {
+        if (text !== "") yield text;
+      } finally {
+        leave();
+      }
+      if (text !== "") continue;
+      const row = await store.run(run);
+      if (!follow || !row || isComplete(row)) return;
+      await news.wait(gone, { clock, ms: ALIVE_MS });
+      yield "\n";
     }
-    if (text !== "") continue;
-    const row = store.run(run);
-    if (!follow || !row || isComplete(row)) return;
-    await bells.wait(`run:${run}`, { clock, ms: ALIVE_MS, signal: gone });
-    yield "\n";
+  } finally {
+    news.leave();
   }
 }
 

@@ -14,7 +14,15 @@ import type { NewInstruction, Withdrawn } from "../protocol/messages.ts";
 import { GROUP } from "../protocol/words.ts";
 import type { Bytes } from "../base/bytes.ts";
 import { Refuse } from "../base/web/refuse.ts";
-import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, NewHandout, RunRow } from "./store.ts";
+import type {
+  DeliveryRow,
+  ExecutorRow,
+  GatewayStore,
+  HandoutRow,
+  NewHandout,
+  RunRow,
+  Within,
+} from "./store.ts";
 
 /** Most hand-outs that wait for one executor, or that one group keeps. */
 export const MAX_QUEUE = 100;
@@ -55,10 +63,13 @@ export function tagOf({ version, hash, id }: HandoutRow): string {
 }
 
 /** The hand-out that a tag names. One of before there was a queue has no id; another storage may have had such a number. */
-export function handoutOf(store: GatewayStore, tag: string | undefined): HandoutRow | undefined {
+export async function handoutOf(
+  store: Within,
+  tag: string | undefined,
+): Promise<HandoutRow | undefined> {
   const [, version, hash, id] = /^(?:W\/)?"(\d{1,15})-([^-"]*)(?:-(q-\w+))?"$/.exec(tag ?? "") ?? [];
   if (version === undefined) return undefined;
-  const row = store.handout(id ?? Number(version));
+  const row = await store.handout(id ?? Number(version));
   return row !== undefined && row.hash === hash && row.version === Number(version) ? row : undefined;
 }
 
@@ -68,72 +79,83 @@ export function handoutOf(store: GatewayStore, tag: string | undefined): Handout
  * @param replace Those that wait in the same queue, and that nobody has begun, leave it.
  * @throws {Refuse} 409 if the queue is full.
  */
-export function submit(store: GatewayStore, handout: NewHandout, replace: boolean): Queued {
-  return store.atomically(() => {
+export function submit(store: GatewayStore, handout: NewHandout, replace: boolean): Promise<Queued> {
+  return store.atomically(async (store) => {
     const { target, at } = handout;
-    const members = membersOf(target, store.executors());
-    const replaced = replace ? replaceAll(store, { target, at }) : [];
-    makeRoom(store, { target, members, at });
-    const row = store.addHandout(handout);
+    const members = membersOf(target, await store.executors());
+    const replaced = replace ? await replaceAll(store, { target, at }) : [];
+    await makeRoom(store, { target, members, at });
+    const row = await store.addHandout(handout);
     const [only] = members;
     const queue = target.startsWith(GROUP)
-      ? store.openHandouts([target])
-      : store.openHandouts(targetsOf(target, only?.heartbeat?.groups ?? []), { executor: target });
+      ? await store.openHandouts([target])
+      : await store.openHandouts(targetsOf(target, only?.heartbeat?.groups ?? []), { executor: target });
     const before = queue.filter(({ version }) => version < row.version).length;
     return { row, before, executors: members.length, replaced };
   });
 }
 
 /** What runs goes on; what an executor has and has not begun, as far as is known here, is taken from it. */
-function replaceAll(
-  store: GatewayStore,
+async function replaceAll(
+  store: Within,
   { target, at }: { readonly target: string; readonly at: number },
-): string[] {
-  const waiting = store.openHandouts([target]).filter(({ version }) =>
-    target.startsWith(GROUP) || store.delivery(target, version)?.run === undefined
-  );
+): Promise<string[]> {
+  const waiting: HandoutRow[] = [];
+  for (const row of await store.openHandouts([target])) {
+    const began = !target.startsWith(GROUP) && (await store.delivery(target, row.version))?.run !== undefined;
+    if (!began) waiting.push(row);
+  }
   for (const row of waiting) {
-    for (const { executor } of notBegun(store, row)) {
-      store.addCommand(
+    for (const { executor } of await notBegun(store, row)) {
+      await store.addCommand(
         executor,
         { type: "withdraw", handout: tagOf(row), because: "Replaced by another" },
         at,
       );
     }
-    store.endHandout(row.version, { how: "replaced", at });
+    await store.endHandout(row.version, { how: "replaced", at });
   }
   return waiting.map(({ id }) => id);
 }
 
 /** Who has been given a hand-out, and of whose run nothing is heard yet. */
-function notBegun(store: GatewayStore, { version }: HandoutRow): DeliveryRow[] {
-  return store.deliveries(version).filter(({ run, closed }) => run === undefined && !closed);
+async function notBegun(store: Within, { version }: HandoutRow): Promise<DeliveryRow[]> {
+  return (await store.deliveries(version)).filter(({ run, closed }) => run === undefined && !closed);
 }
 
 /** A group keeps what it was handed for devices that come later; what all that are known have done gives way. */
-function makeRoom(
-  store: GatewayStore,
+async function makeRoom(
+  store: Within,
   { target, members, at }: {
     readonly target: string;
     readonly members: readonly ExecutorRow[];
     readonly at: number;
   },
-): void {
-  const open = store.openHandouts([target]);
+): Promise<void> {
+  const open = await store.openHandouts([target]);
   if (open.length < MAX_QUEUE) return;
-  const done = members.length === 0 ? undefined : open.find(({ version }) => {
-    const closed = new Set(
-      store.deliveries(version).filter((each) => each.closed).map((each) => each.executor),
-    );
-    return members.every(({ id }) => closed.has(id));
-  });
+  const done = members.length === 0 ? undefined : await firstDone(store, open, members);
   if (done === undefined || !target.startsWith(GROUP)) {
     throw new Refuse(409, "QUEUE_FULL", {
       message:
         `${MAX_QUEUE} pipelines wait for ${target}, and no more may: wait, withdraw some with outrider cancel, or replace them with --replace`,
     });
   }
-  store.endHandout(done.version, { how: "done", at });
+  await store.endHandout(done.version, { how: "done", at });
+}
+
+/** The first that all members have done with. */
+async function firstDone(
+  store: Within,
+  open: readonly HandoutRow[],
+  members: readonly ExecutorRow[],
+): Promise<HandoutRow | undefined> {
+  for (const row of open) {
+    const deliveries = await store.deliveries(row.version);
+    const closed = new Set(deliveries.filter((each) => each.closed).map((each) => each.executor));
+    if (members.every(({ id }) => closed.has(id))) return row;
+  }
+  return undefined;
 }
 
 /**
@@ -149,20 +171,28 @@ export function next(
     readonly known: string | undefined;
     readonly at: number;
   },
-): Handed | undefined {
-  return store.atomically(() => {
-    const last = handoutOf(store, known);
-    if (last !== undefined) close(store, last, { ...deliveryOf(store, last, executor), at });
+): Promise<Handed | undefined> {
+  return store.atomically(async (store) => {
+    const last = await handoutOf(store, known);
+    if (last !== undefined) await close(store, last, { ...await deliveryOf(store, last, executor), at });
     const targets = targetsOf(executor, groups);
     for (
-      const row of store.openHandouts(targets, { executor, known: last?.version ?? 0, limit: MAX_QUEUE })
+      const row of await store.openHandouts(targets, {
+        executor,
+        known: last?.version ?? 0,
+        limit: MAX_QUEUE,
+      })
     ) {
-      const bytes = store.bundle(row.hash);
+      const bytes = await store.bundle(row.hash);
       if (bytes === undefined) {
-        store.endHandout(row.version, { how: "withdrawn", at, because: "The gateway has lost its bundle" });
+        await store.endHandout(row.version, {
+          how: "withdrawn",
+          at,
+          because: "The gateway has lost its bundle",
+        });
         continue;
       }
-      store.putDelivery(deliveryOf(store, row, executor));
+      await store.putDelivery(await deliveryOf(store, row, executor));
       return { bytes, hash: row.hash, id: row.id, tag: tagOf(row) };
     }
     return undefined;
@@ -170,31 +200,35 @@ export function next(
 }
 
 /** Notes which hand-out a run carries out, as its executor tells; once the run has ended, the hand-out is closed. */
-export function linked(store: GatewayStore, run: RunRow, tag: string | undefined): RunRow {
+export async function linked(store: Within, run: RunRow, tag: string | undefined): Promise<RunRow> {
   const { executor, handout, lastSeenAt: at } = run;
   const ended = run.state !== "running";
   if (handout !== undefined && !ended) return run;
-  const row = handout === undefined ? handoutOf(store, tag) : store.handout(handout);
+  const row = handout === undefined ? await handoutOf(store, tag) : await store.handout(handout);
   if (row === undefined || (row.target !== executor && !row.target.startsWith(GROUP))) return run;
-  const before = deliveryOf(store, row, executor);
+  const before = await deliveryOf(store, row, executor);
   // An executor that has lost its run begins another: the result is that of the last one begun, or the first that ends.
   const delivery = before.run === undefined || !before.closed ? { ...before, run: run.run } : before;
-  if (ended) close(store, row, { ...delivery, at });
-  else if (delivery !== before) store.putDelivery(delivery);
+  if (ended) await close(store, row, { ...delivery, at });
+  else if (delivery !== before) await store.putDelivery(delivery);
   return { ...run, handout: row.id };
 }
 
-function deliveryOf(store: GatewayStore, { version }: HandoutRow, executor: string): DeliveryRow {
-  return store.delivery(executor, version) ?? { executor, version, run: undefined, closed: false };
+async function deliveryOf(
+  store: Within,
+  { version }: HandoutRow,
+  executor: string,
+): Promise<DeliveryRow> {
+  return await store.delivery(executor, version) ?? { executor, version, run: undefined, closed: false };
 }
 
-function close(
-  store: GatewayStore,
+async function close(
+  store: Within,
   row: HandoutRow,
   { at, ...delivery }: DeliveryRow & { readonly at: number },
-): void {
-  store.putDelivery({ ...delivery, closed: true });
-  if (row.target === delivery.executor) store.endHandout(row.version, { how: "done", at });
+): Promise<void> {
+  await store.putDelivery({ ...delivery, closed: true });
+  if (row.target === delivery.executor) await store.endHandout(row.version, { how: "done", at });
 }
 
 /**
@@ -206,9 +240,9 @@ export function withdraw(
   store: GatewayStore,
   id: string,
   { because, at }: { readonly because: string; readonly at: number },
-): Withdrawn {
-  return store.atomically(() => {
-    const row = store.handout(id);
+): Promise<Withdrawn> {
+  return store.atomically(async (store) => {
+    const row = await store.handout(id);
     if (!row) {
       throw new Refuse(404, "NO_HANDOUT", {
         message: `There is no ${id} in any queue: outrider results lists what there is`,
@@ -218,16 +252,16 @@ export function withdraw(
       throw new Refuse(409, "HANDOUT_OVER", { message: `${id} is over: it is ${row.ended.how}` });
     }
     const [runs, taken]: [string[], string[]] = [[], []];
-    for (const { executor, run, closed } of store.deliveries(row.version)) {
+    for (const { executor, run, closed } of await store.deliveries(row.version)) {
       if (closed) continue;
       if (run === undefined) taken.push(executor);
       else runs.push(run);
       const command: NewInstruction = run === undefined
         ? { type: "withdraw", handout: tagOf(row), because }
         : { type: "cancel", run, because };
-      store.addCommand(executor, command, at);
+      await store.addCommand(executor, command, at);
     }
-    store.endHandout(row.version, { how: "withdrawn", at, because });
+    await store.endHandout(row.version, { how: "withdrawn", at, because });
     return { id, runs, taken };
   });
 }

@@ -90,8 +90,8 @@ export function queueRoutes(parts: GatewayParts): Route[] {
         },
         409: { what: "It is over", bodies: { "application/json": ErrorReply } },
       },
-      handle: ({ params, query: { because = "Withdrawn by the user at the gateway" } }) =>
-        json(withdraw(parts.store, params.handout, { because, at: parts.clock.now() }), 202),
+      handle: async ({ params, query: { because = "Withdrawn by the user at the gateway" } }) =>
+        json(await withdraw(parts.store, params.handout, { because, at: parts.clock.now() }), 202),
     }),
   ];
 }
@@ -110,7 +110,11 @@ async function bundle(
     throw new Refuse(422, "BUNDLE", { message: "The bundle is empty: make one with outrider bundle" });
   }
   const hash = await sha256(bytes);
-  const { row, ...queued } = submit(store, { target: to, bytes, hash, pipeline, at: clock.now() }, replace);
+  const { row, ...queued } = await submit(
+    store,
+    { target: to, bytes, hash, pipeline, at: clock.now() },
+    replace,
+  );
   const submitted: Submitted = {
     hash,
     bytes: bytes.length,
@@ -122,10 +126,11 @@ async function bundle(
   return json(submitted, 201);
 }
 
-function executor(parts: GatewayParts, id: string): Response {
+async function executor(parts: GatewayParts, id: string): Promise<Response> {
   const { store } = parts;
-  const row = store.executor(id);
-  const rows = store.handouts(targetsOf(id, row?.heartbeat?.groups ?? []), MAX_OF_ONE).reverse();
+  const row = await store.executor(id);
+  const targets = targetsOf(id, row?.heartbeat?.groups ?? []);
+  const rows = (await store.handouts(targets, MAX_OF_ONE)).reverse();
   if (!row && !rows.some(({ target }) => target === id)) {
     throw new Refuse(404, "NO_EXECUTOR", {
       message: `Executor ${id} was never seen, and nothing waits for it`,
@@ -133,19 +138,19 @@ function executor(parts: GatewayParts, id: string): Response {
   }
   const lease = leaseOf(parts);
   const executors = row ? [row] : [];
-  const views = handoutViews(rows, { store, lease, executors, limit: MAX_OF_ONE });
+  const views = await handoutViews(rows, { store, lease, executors, limit: MAX_OF_ONE });
   const queue: ExecutorQueue = { ...(row ? { executor: executorView(row, lease) } : {}), handouts: views };
   return json(queue);
 }
 
-function handouts(parts: GatewayParts, executor: string | undefined): Response {
+async function handouts(parts: GatewayParts, executor: string | undefined): Promise<Response> {
   const { store } = parts;
-  const only = executor === undefined ? undefined : store.executor(executor);
+  const only = executor === undefined ? undefined : await store.executor(executor);
   const targets = executor === undefined ? undefined : targetsOf(executor, only?.heartbeat?.groups ?? []);
-  const views = handoutViews(store.handouts(targets, MAX_OF_ALL), {
+  const views = await handoutViews(await store.handouts(targets, MAX_OF_ALL), {
     store,
     lease: leaseOf(parts),
-    executors: executor === undefined ? store.executors() : only === undefined ? [] : [only],
+    executors: executor === undefined ? await store.executors() : only === undefined ? [] : [only],
     limit: MAX_OF_ALL,
   });
   return json({ handouts: views.filter((view) => executor === undefined || view.executor === executor) });

@@ -28,7 +28,7 @@ export async function* resultJson(
   const fold = new ResultFold();
   let tookMs: number | undefined;
   for (let after = 0;;) {
-    const records = store.records(row.run, { lane: "state", after, limit: READ });
+    const records = await store.records(row.run, { lane: "state", after, limit: READ });
     if (records.length === 0) break;
     if (after > 0) await new Promise<void>((next) => clock.after(0, next));
     if (gone.aborted) return;

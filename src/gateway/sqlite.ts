@@ -19,6 +19,8 @@ import {
 } from "./rows.ts";
 import { SqliteCatalog } from "./sqlite_registry.ts";
 import { type GatewayDatabase, openDatabase } from "./sqlite_database.ts";
+import { type AtOnce, awaited, Connection } from "./sqlite_port.ts";
+import type { Catalog } from "./registry/catalog.ts";
 import type {
   DeliveryRow,
   ExecutorRow,
@@ -26,11 +28,13 @@ import type {
   GatewayStore,
   HandoutEnd,
   HandoutRow,
+  Ingested,
   NewHandout,
   OpenOptions,
   RecordRow,
   RunRow,
   TokenRow,
+  Within,
 } from "./store.ts";
 
 /** How long the answer to an operation on a flag is kept, milliseconds: longer than anyone tries again. */
@@ -52,11 +56,39 @@ const READ_TEXT = 8 * 1024 * 1024;
  * @param path Path of the file; `:memory:` keeps nothing.
  * @throws {GatewayStoreError} If it can't be opened or is of a newer version.
  */
-export function sqliteGatewayStore(path: string): GatewayStore {
-  return new SqliteStore(openDatabase(path));
+export function sqliteGatewayStore(path: string): SqliteGatewayStore {
+  const db = openDatabase(path);
+  const rows = new SqliteRows(db);
+  const connection = new Connection();
+  const seenBy = (call: <R>(work: () => R) => Promise<R>): Within => {
+    const methods = {
+      ...awaited(rows, call),
+      id: rows.id,
+      catalog: awaited(rows.catalog, call) as unknown as Catalog,
+      get holdsTokens() {
+        return rows.holdsTokens;
+      },
+    };
+    return methods as unknown as Within;
+  };
+  // Whoever has the connection alone does not wait for it.
+  const within = seenBy(async (work) => work());
+  return Object.assign(seenBy((work) => connection.call(work)), {
+    rows,
+    atomically: <T>(work: (store: Within) => Promise<T>, options?: { readonly durably?: boolean }) =>
+      connection.alone(() => db.transaction(() => work(within), options)),
+    close: () => db.close(),
+  });
 }
 
-class SqliteStore implements GatewayStore {
+/** A gateway's store in SQLite. */
+export interface SqliteGatewayStore extends GatewayStore {
+  /** The same calls, each of which returns at once. */
+  readonly rows: SqliteRows;
+}
+
+/** What is kept, read and written at once. */
+export class SqliteRows implements AtOnce<Omit<Within, "catalog">> {
   readonly catalog: SqliteCatalog;
   readonly #db: GatewayDatabase;
   #id: string | undefined;
@@ -70,6 +102,10 @@ class SqliteStore implements GatewayStore {
   constructor(db: GatewayDatabase) {
     this.#db = db;
     this.catalog = new SqliteCatalog(db);
+  }
+
+  get holdsTokens(): boolean {
+    return this.#db.get("SELECT 1 FROM tokens LIMIT 1") !== undefined;
   }
 
   get id(): string {
@@ -215,7 +251,7 @@ class SqliteStore implements GatewayStore {
     this.#lazily(() => this.#writeRun(row));
   }
 
-  ingest(row: RunRow, { lane, records, missing, since }: Parameters<GatewayStore["ingest"]>[1]): void {
+  ingest(row: RunRow, { lane, records, missing, since }: Ingested): void {
     this.atomically(() => {
       if (since !== undefined) {
         for (const each of ["state", "log"] as const) {
@@ -368,12 +404,9 @@ class SqliteStore implements GatewayStore {
     return this.#db.run("DELETE FROM tokens WHERE name = ?", name) > 0;
   }
 
+  /** Does what `work` does as a whole. */
   atomically<T>(work: () => T, options?: { readonly durably?: boolean }): T {
     return this.#db.atomically(work, options);
-  }
-
-  close(): void {
-    this.#db.close();
   }
 
   /** A write that may be lost with the power. */

@@ -81,6 +81,25 @@ export class GatewayDatabase {
     return this.#transaction(work);
   }
 
+  /** The same for work that is awaited; nobody else may use the database meanwhile. */
+  async transaction<T>(
+    work: () => Promise<T>,
+    { durably = true }: { readonly durably?: boolean } = {},
+  ): Promise<T> {
+    this.#sync(durably);
+    this.#depth++;
+    try {
+      this.#db.exec("BEGIN IMMEDIATE");
+      const result = await work();
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      throw this.#rolledBack(error);
+    } finally {
+      this.#depth--;
+    }
+  }
+
   close(): void {
     this.#db.close();
   }
@@ -112,11 +131,15 @@ export class GatewayDatabase {
       this.#db.exec("COMMIT");
       return result;
     } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      throw error;
+      throw this.#rolledBack(error);
     } finally {
       this.#depth--;
     }
+  }
+
+  #rolledBack(error: unknown): unknown {
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+    return error;
   }
 
   #sync(durable: boolean): void {

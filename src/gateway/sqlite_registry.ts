@@ -8,12 +8,13 @@ import { artifactTypeOf } from "../model/oci.ts";
 import type { Catalog, ManifestRow, NewManifest, Page, ReferrerRow } from "./registry/catalog.ts";
 import type { Row } from "./rows.ts";
 import type { GatewayDatabase } from "./sqlite_database.ts";
+import type { AtOnce } from "./sqlite_port.ts";
 
 /** What is behind the last of no page. */
 const FIRST = "";
 
 /** What a registry knows, in a gateway's database. */
-export class SqliteCatalog implements Catalog {
+export class SqliteCatalog implements AtOnce<Catalog> {
   readonly #db: GatewayDatabase;
   /** What the age of blobs is ahead of the monotonic clock: it goes on where it stood when the gateway ended. */
   #ageAhead: number | undefined;

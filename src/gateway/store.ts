@@ -1,7 +1,7 @@
 /**
  * Owns the port to what a gateway keeps. Types only.
  * Must not know what is behind it, nor who asks.
- * Invariant: every call is whole: it is kept, all of it, when it returns, or it throws and nothing was.
+ * Invariant: every call is whole: it is kept, all of it, when its promise is fulfilled, or it is rejected and nothing was.
  */
 import type { RunState } from "../model/outcome.ts";
 import type {
@@ -137,36 +137,38 @@ export interface GatewayStore {
   readonly id: string;
   /** What was pushed. */
   readonly catalog: Catalog;
+  /** Whether anybody has to show a token: there were some when it was opened, or some were put since. */
+  readonly holdsTokens: boolean;
 
   /** Puts a bundle at the end of a queue. */
-  addHandout(handout: NewHandout): HandoutRow;
+  addHandout(handout: NewHandout): Promise<HandoutRow>;
   /** The hand-out with this id, or of this version. */
-  handout(name: string | number): HandoutRow | undefined;
+  handout(name: string | number): Promise<HandoutRow | undefined>;
   /**
    * Those for any of the targets that are not over and that the executor, if one is named, has not done with, the oldest
    * first. `known`: version of one that it has done with; of those from before there was a queue, older ones are over too.
    */
-  openHandouts(targets: readonly string[], options?: OpenOptions): HandoutRow[];
+  openHandouts(targets: readonly string[], options?: OpenOptions): Promise<HandoutRow[]>;
   /** Those for any of the targets, or all, the newest first, over or not. */
-  handouts(targets: readonly string[] | undefined, limit: number): HandoutRow[];
+  handouts(targets: readonly string[] | undefined, limit: number): Promise<HandoutRow[]>;
   /** It is over for all; its bundle goes when nobody else is to have it. Of those that are over the newest 1,000 are kept. */
-  endHandout(version: number, end: HandoutEnd): void;
-  bundle(hash: string): Bytes | undefined;
-  delivery(executor: string, version: number): DeliveryRow | undefined;
-  deliveries(version: number): DeliveryRow[];
-  putDelivery(row: DeliveryRow): void;
+  endHandout(version: number, end: HandoutEnd): Promise<void>;
+  bundle(hash: string): Promise<Bytes | undefined>;
+  delivery(executor: string, version: number): Promise<DeliveryRow | undefined>;
+  deliveries(version: number): Promise<DeliveryRow[]>;
+  putDelivery(row: DeliveryRow): Promise<void>;
 
-  executor(id: string): ExecutorRow | undefined;
-  executors(): ExecutorRow[];
+  executor(id: string): Promise<ExecutorRow | undefined>;
+  executors(): Promise<ExecutorRow[]>;
   /** About 10,000 are kept, those that were heard last. */
-  putExecutor(row: ExecutorRow): void;
+  putExecutor(row: ExecutorRow): Promise<void>;
 
-  run(run: string): RunRow | undefined;
+  run(run: string): Promise<RunRow | undefined>;
   /** Newest first; of all, or of one executor. */
-  runs(limit: number, executor?: string): RunRow[];
-  putRun(row: RunRow): void;
+  runs(limit: number, executor?: string): Promise<RunRow[]>;
+  putRun(row: RunRow): Promise<void>;
   /** Keeps what came for a run, all at once and durably. */
-  ingest(row: RunRow, ingested: Ingested): void;
+  ingest(row: RunRow, ingested: Ingested): Promise<void>;
   /** At most `limit`, and few enough not to fill the memory, but one at least if there is one. */
   records(
     run: string,
@@ -177,37 +179,46 @@ export interface GatewayStore {
       /** Characters after which no further record is read; one is always read. Default: 8 Mi. */
       readonly size?: number;
     },
-  ): RecordRow[];
+  ): Promise<RecordRow[]>;
   /** The first of them, at most `limit`. */
-  missing(run: string, limit: number): (Parked & { readonly lane: Stream })[];
+  missing(run: string, limit: number): Promise<(Parked & { readonly lane: Stream })[]>;
 
   /**
    * Returns the command's number: the time in milliseconds, or the next one. So it is higher than any that was given out
    * before, be it by another storage, or by this one before it was put back from a copy.
    */
-  addCommand(executor: string, command: NewInstruction, at: number): number;
+  addCommand(executor: string, command: NewInstruction, at: number): Promise<number>;
   /** Commands with a number above `seen`, oldest first; those up to it are forgotten. */
-  commands(executor: string, seen: number): Instruction[];
+  commands(executor: string, seen: number): Promise<Instruction[]>;
 
-  flag(experiment: string, name: string): SharedFlag | undefined;
-  flags(experiment: string): SharedFlag[];
+  flag(experiment: string, name: string): Promise<SharedFlag | undefined>;
+  flags(experiment: string): Promise<SharedFlag[]>;
   /** How many flags an experiment has, and the bytes of all their values. */
-  flagsSize(experiment: string): { readonly count: number; readonly bytes: number };
-  putFlag(experiment: string, flag: SharedFlag): void;
+  flagsSize(experiment: string): Promise<{ readonly count: number; readonly bytes: number }>;
+  putFlag(experiment: string, flag: SharedFlag): Promise<void>;
   /** The answer that the operation was given before. */
-  flagAnswer(experiment: string, operation: string): FlagAnswer | undefined;
+  flagAnswer(experiment: string, operation: string): Promise<FlagAnswer | undefined>;
   /** `at`: by the monotonic clock. Kept for an hour that the gateway runs, whatever the time of day. */
   putFlagAnswer(
     experiment: string,
     answer: FlagAnswer & { readonly operation: string; readonly at: number },
-  ): void;
+  ): Promise<void>;
 
-  tokens(): TokenRow[];
-  putToken(row: TokenRow): void;
+  tokens(): Promise<TokenRow[]>;
+  putToken(row: TokenRow): Promise<void>;
   /** Whether there was one. */
-  dropToken(name: string): boolean;
+  dropToken(name: string): Promise<boolean>;
 
-  /** Does what `work` does as a whole; unless `durably` is false, it is on the disk then. Default true. */
-  atomically<T>(work: () => T, options?: { readonly durably?: boolean }): T;
+  /**
+   * Does what `work` does with the store that it is given as a whole, and nobody else's calls in between; unless `durably` is
+   * false, it is on the disk then. Default true. `work` awaits nothing but that store: everybody waits for it.
+   */
+  atomically<T>(
+    work: (store: Within) => Promise<T>,
+    options?: { readonly durably?: boolean },
+  ): Promise<T>;
   close(): void;
 }
+
+/** A store in the midst of what is done as a whole. */
+export type Within = Omit<GatewayStore, "atomically" | "close">;

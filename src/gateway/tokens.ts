@@ -26,7 +26,7 @@ export interface TokenOptions {
 export class Tokens {
   readonly #store: GatewayStore;
   /** Read once: every request asks. */
-  #rows: readonly TokenRow[] | undefined;
+  #rows: Promise<readonly TokenRow[]> | undefined;
 
   constructor(store: GatewayStore) {
     this.#store = store;
@@ -41,25 +41,40 @@ export class Tokens {
 
   /** Lets a token in whose text is given. One of the same name is replaced. */
   async put({ name, kind, executor, experiment, groups = [] }: TokenOptions, text: string): Promise<void> {
-    this.#store.putToken({ name, kind, executor, experiment, groups, hash: await hashOf(text) });
-    this.#rows = undefined;
+    await this.#change(async () =>
+      this.#store.putToken({ name, kind, executor, experiment, groups, hash: await hashOf(text) })
+    );
   }
 
   /** Withdraws a token; whether there was one. */
-  drop(name: string): boolean {
-    this.#rows = undefined;
-    return this.#store.dropToken(name);
+  drop(name: string): Promise<boolean> {
+    return this.#change(() => this.#store.dropToken(name));
   }
 
   /** The token with this text. */
   async find(text: string): Promise<TokenRow | undefined> {
     const hash = await hashOf(text);
     let found: TokenRow | undefined;
-    this.#rows ??= this.#store.tokens();
-    for (const row of this.#rows) {
+    for (const row of await this.#all()) {
       if (sameText(row.hash, hash)) found = row;
     }
     return found;
+  }
+
+  #all(): Promise<readonly TokenRow[]> {
+    return this.#rows ??= this.#store.tokens().catch((error) => {
+      this.#rows = undefined;
+      throw error;
+    });
+  }
+
+  /** What was read before or meanwhile holds no more. */
+  async #change<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } finally {
+      this.#rows = undefined;
+    }
   }
 }
 

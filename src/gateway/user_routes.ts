@@ -58,9 +58,9 @@ function ofExecutors(parts: GatewayParts): Route[] {
           bodies: { "application/json": v.object({ executors: v.array(ExecutorView) }) },
         },
       },
-      handle: () => {
+      handle: async () => {
         const lease = leaseOf(parts);
-        return json({ executors: store.executors().map((row) => listed(executorView(row, lease))) });
+        return json({ executors: (await store.executors()).map((row) => listed(executorView(row, lease))) });
       },
     }),
     route({
@@ -71,8 +71,8 @@ function ofExecutors(parts: GatewayParts): Route[] {
       params: EXECUTOR,
       body: { required: true, schema: NewInstruction },
       answers: { 202: COMMAND },
-      handle: ({ params: { executor }, body }) =>
-        json({ id: store.addCommand(executor, body, clock.now()) }, 202),
+      handle: async ({ params: { executor }, body }) =>
+        json({ id: await store.addCommand(executor, body, clock.now()) }, 202),
     }),
   ];
 }
@@ -88,9 +88,10 @@ function ofRuns(parts: GatewayParts): Route[] {
       answers: {
         200: { what: "Runs", bodies: { "application/json": v.object({ runs: v.array(ReportedRun) }) } },
       },
-      handle: ({ query: { executor } }) => {
+      handle: async ({ query: { executor } }) => {
         const sight = { store, lease: leaseOf(parts), maxMissing: LISTED_MISSING };
-        return json({ runs: store.runs(MAX_RUNS, executor).map((row) => runView(row, sight)) });
+        const rows = await store.runs(MAX_RUNS, executor);
+        return json({ runs: await Promise.all(rows.map((row) => runView(row, sight))) });
       },
     }),
     route({
@@ -99,7 +100,8 @@ function ofRuns(parts: GatewayParts): Route[] {
       path: "/v1/runs/{run}",
       summary: "Tells how a run stands",
       answers: { 200: { what: "The run", bodies: { "application/json": ReportedRun } } },
-      handle: ({ params: { run } }) => json(runView(runOf(run, parts), { store, lease: leaseOf(parts) })),
+      handle: async ({ params: { run } }) =>
+        json(await runView(await runOf(run, parts), { store, lease: leaseOf(parts) })),
     }),
     route({
       ...OF_RUN,
@@ -107,8 +109,8 @@ function ofRuns(parts: GatewayParts): Route[] {
       path: "/v1/runs/{run}/result",
       summary: "The result document of a run, or what there is of it so far",
       answers: { 200: { what: "The document that outrider run --json prints", bodies: ANY_JSON } },
-      handle: ({ request, params: { run } }) => {
-        const row = runOf(run, parts);
+      handle: async ({ request, params: { run } }) => {
+        const row = await runOf(run, parts);
         return toldInPieces(request, parts, {
           type: "application/json",
           texts: (gone) => resultJson(row, { store, clock, gone }),
@@ -125,13 +127,13 @@ function ofRuns(parts: GatewayParts): Route[] {
         202: COMMAND,
         409: { what: "The run is over", bodies: { "application/json": ErrorReply } },
       },
-      handle: ({ params, query: { because = "Cancelled by the user at the gateway" } }) => {
-        const { run, executor, state } = runOf(params.run, parts);
+      handle: async ({ params, query: { because = "Cancelled by the user at the gateway" } }) => {
+        const { run, executor, state } = await runOf(params.run, parts);
         if (state !== "running") {
           throw new Refuse(409, "RUN_OVER", { message: `Run ${run} is over: it ${state}` });
         }
         const command: NewInstruction = { type: "cancel", run, because };
-        return json({ id: store.addCommand(executor, command, clock.now()) }, 202);
+        return json({ id: await store.addCommand(executor, command, clock.now()) }, 202);
       },
     }),
   ];
@@ -147,8 +149,8 @@ function ofRecords(parts: GatewayParts): Route[] {
       summary: "The combined log of a run, one record a line; empty lines only keep the connection alive",
       query: FOLLOWED,
       answers: { 200: { what: "Log records", bodies: NDJSON } },
-      handle: ({ request, params, query }) =>
-        ndjsonOf(request, { parts, run: runOf(params.run, parts).run, lane: "log" }, query),
+      handle: async ({ request, params, query }) =>
+        ndjsonOf(request, { parts, run: (await runOf(params.run, parts)).run, lane: "log" }, query),
     }),
     route({
       ...OF_RUN,
@@ -157,8 +159,8 @@ function ofRecords(parts: GatewayParts): Route[] {
       summary: "The state records of a run, one a line",
       query: FOLLOWED,
       answers: { 200: { what: "State records", bodies: NDJSON } },
-      handle: ({ request, params, query }) =>
-        ndjsonOf(request, { parts, run: runOf(params.run, parts).run, lane: "state" }, query),
+      handle: async ({ request, params, query }) =>
+        ndjsonOf(request, { parts, run: (await runOf(params.run, parts)).run, lane: "state" }, query),
     }),
   ];
 }
@@ -189,8 +191,8 @@ function ofTokens({ tokens }: GatewayParts): Route[] {
       access: "user",
       params: TOKEN,
       answers: { 204: { what: "It is withdrawn" } },
-      handle: ({ params: { name } }) => {
-        if (tokens?.drop(name)) return new Response(null, { status: 204 });
+      handle: async ({ params: { name } }) => {
+        if (await tokens?.drop(name)) return new Response(null, { status: 204 });
         throw new Refuse(404, "NO_TOKEN", { message: `There is no token ${name}` });
       },
     }),
@@ -202,8 +204,8 @@ function listed({ heartbeat, ...view }: ExecutorView): ExecutorView {
   return heartbeat && JSON.stringify(heartbeat).length <= LISTED_HEARTBEAT ? { ...view, heartbeat } : view;
 }
 
-function runOf(run: string, { store }: GatewayParts): RunRow {
-  const row = store.run(run);
+async function runOf(run: string, { store }: GatewayParts): Promise<RunRow> {
+  const row = await store.run(run);
   if (!row) throw new Refuse(404, "NO_RUN", { message: `There is no run ${run}: GET /v1/runs lists them` });
   return row;
 }

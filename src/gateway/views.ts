@@ -55,8 +55,11 @@ export interface RunSight {
 }
 
 /** A run as users see it. */
-export function runView(row: RunRow, { store, lease, maxMissing = 1000 }: RunSight): ReportedRun {
-  const limit = silenceOf(store.executor(row.executor), lease);
+export async function runView(
+  row: RunRow,
+  { store, lease, maxMissing = 1000 }: RunSight,
+): Promise<ReportedRun> {
+  const limit = silenceOf(await store.executor(row.executor), lease);
   const lost = row.state === "running" && !row.quiet && lease.heard.silentMs(runName(row.run)) > limit;
   return {
     run: row.run,
@@ -71,12 +74,12 @@ export function runView(row: RunRow, { store, lease, maxMissing = 1000 }: RunSig
     lastSeenAt: isoTime(row.lastSeenAt),
     acknowledged: row.acknowledged,
     complete: isComplete(row),
-    missing: store.missing(row.run, maxMissing),
+    missing: await store.missing(row.run, maxMissing),
   };
 }
 
 /** What hand-outs are with each executor that they are for, in their order; at most `limit` of them. */
-export function handoutViews(
+export async function handoutViews(
   rows: readonly HandoutRow[],
   { store, lease, executors, limit }: {
     readonly store: GatewayStore;
@@ -84,18 +87,18 @@ export function handoutViews(
     readonly executors: readonly ExecutorRow[];
     readonly limit: number;
   },
-): HandoutView[] {
+): Promise<HandoutView[]> {
   const views: HandoutView[] = [];
   for (const row of rows) {
     if (views.length >= limit) break;
     const members = membersOf(row.target, executors);
     if (members.length === 0) views.push(viewOf(row, stateOf(row, undefined)));
     for (const { id, firstSeenAt } of members) {
-      const delivery = store.delivery(id, row.version);
+      const delivery = await store.delivery(id, row.version);
       // It came too late, or gave way before it was given to this one.
       if (!delivery && row.ended && (firstSeenAt > row.ended.at || row.ended.how === "done")) continue;
-      const run = delivery?.run === undefined ? undefined : store.run(delivery.run);
-      const state = run === undefined ? stateOf(row, delivery) : runView(run, { store, lease }).state;
+      const run = delivery?.run === undefined ? undefined : await store.run(delivery.run);
+      const state = run === undefined ? stateOf(row, delivery) : (await runView(run, { store, lease })).state;
       views.push({ ...viewOf(row, state), executor: id, ...(run === undefined ? {} : { run: run.run }) });
     }
   }

@@ -65,7 +65,7 @@ class StallingGateway {
   async fetch(request: Request): Promise<Response> {
     if (request.url.endsWith("/records")) await this.#hang(request);
     const response = await this.#app.fetch(request);
-    const told = this.#store.executor("pi")?.heartbeat;
+    const told = this.#store.rows.executor("pi")?.heartbeat;
     if (request.url.endsWith("/heartbeat") && told?.run !== undefined) this.#heard(told);
     this.#look();
     return response;

@@ -75,7 +75,7 @@ test("queue: a storage that was put back from a copy repeats nothing to who has 
     const agent = world.agent({ stateDir }, { follow: true, free: true });
     await world.when(async () => (await done(world)).length === 2);
     await world.user.command("pi", { type: "resume" });
-    await world.when(() => world.store.commands("pi", 0).length === 0);
+    await world.when(() => world.store.rows.commands("pi", 0).length === 0);
     world.store.close();
     world.replaceStore(sqliteGatewayStore(copy));
     await submit(world, "c");
@@ -179,11 +179,13 @@ function withoutQueue(world: AgentWorld): void {
     if (!path.startsWith("/v1/executors/pi/")) return await passed(request);
     if (path.endsWith("/commands")) return await passed(request);
     if (path.endsWith("/pipeline")) {
-      const row = store.handouts(["pi"], 1)[0];
+      const row = store.rows.handouts(["pi"], 1)[0];
       if (row === undefined) return new Response(null, { status: 204 });
       const etag = `"${row.version}-${row.hash}"`;
       if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304 });
-      return new Response(store.bundle(row.hash)!, { headers: { etag, "outrider-bundle-hash": row.hash } });
+      return new Response(store.rows.bundle(row.hash)!, {
+        headers: { etag, "outrider-bundle-hash": row.hash },
+      });
     }
     const packed = request.headers.get("content-encoding") === "gzip";
     const sent = packed ? request.body!.pipeThrough(new DecompressionStream("gzip")) : request.body;

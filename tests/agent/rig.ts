@@ -12,7 +12,7 @@ import type { Config } from "../../src/config/config.ts";
 import { inspectedRun } from "../../src/run/run.ts";
 import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import type { GatewayStore } from "../../src/gateway/store.ts";
+import type { SqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { bundleText, makeBundle } from "../../src/pipeline/document/bundle.ts";
 import type { ManifestTask } from "../../src/pipeline/document/manifest.ts";
 import type { PlanRequires } from "../../src/pipeline/plan/plan.ts";
@@ -58,7 +58,7 @@ export const CONFIG: Config = {
 export class AgentWorld {
   readonly clock: HandClock = new HandClock();
   readonly activity: Activity = new Activity();
-  store: GatewayStore = sqliteGatewayStore(":memory:");
+  store: SqliteGatewayStore = sqliteGatewayStore(":memory:");
   readonly network: Chaos;
   /** The network that users have: nothing happens to it. */
   readonly user: UserGateway;
@@ -86,7 +86,7 @@ export class AgentWorld {
   }
 
   /** The gateway ends, and one with another storage takes its place. */
-  replaceStore(store: GatewayStore = sqliteGatewayStore(":memory:")): void {
+  replaceStore(store: SqliteGatewayStore = sqliteGatewayStore(":memory:")): void {
     this.store = store;
     this.app = gatewayApp({ store, clock: this.clock });
   }

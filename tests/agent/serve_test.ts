@@ -12,7 +12,7 @@ import { serveAgent } from "../../src/agent/serving.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import type { GatewayStore } from "../../src/gateway/store.ts";
+import type { SqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import { bundleText, makeBundle } from "../../src/pipeline/document/bundle.ts";
 import type { ManifestTask } from "../../src/pipeline/document/manifest.ts";
@@ -64,7 +64,7 @@ interface Place {
   readonly cwd: string;
   readonly url: string;
   readonly user: UserGateway;
-  readonly store: GatewayStore;
+  readonly store: SqliteGatewayStore;
   readonly state: string;
   submit(name: string, tasks: Readonly<Record<string, ManifestTask>>): Promise<void>;
   agent(env?: Readonly<Record<string, string>>, ...args: readonly string[]): CliProcess;

@@ -274,7 +274,7 @@ test("gateway: tokens: of a user, of any executor, of one; hashed, withdrawn, ne
     }),
   });
   const { token: device } = await made.json() as { token: string };
-  assert.doesNotMatch(JSON.stringify(store.tokens()), new RegExp(`${device}|${user}`));
+  assert.doesNotMatch(JSON.stringify(store.rows.tokens()), new RegExp(`${device}|${user}`));
   const statuses = async (token: string) => [
     (await as(token, "/v1/executors")).status,
     (await as(token, "/v1/executors/e/pipeline")).status,
@@ -323,7 +323,7 @@ test("gateway: a token opens what it was made for: no flags and no groups unless
       assert.match(await answer.text(), /TOKEN_EXPERIMENT.*make one that names it/);
     }
   }
-  assert.deepEqual(store.flags("x"), []);
+  assert.deepEqual(store.rows.flags("x"), []);
   assert.equal((await as(plain, "/v1/executors/e/pipeline?group=lab")).status, 403);
   assert.equal((await as(fleet, "/v1/executors/any/pipeline?group=lab")).status, 204);
   // What can't be kept is not promised.
@@ -332,7 +332,7 @@ test("gateway: a token opens what it was made for: no flags and no groups unless
   assert.match(await wide.text(), /opens everything/);
   // They are the same after a restart.
   assert.deepEqual(
-    store.tokens().map(({ name, executor, experiment, groups }) => [name, executor, experiment, groups]),
+    store.rows.tokens().map(({ name, executor, experiment, groups }) => [name, executor, experiment, groups]),
     [["ann", undefined, undefined, []], ["fleet", undefined, undefined, ["lab"]], [
       "plain",
       "e",
@@ -354,7 +354,7 @@ test("gateway: no executor is called what a group is, no id can't stand in a pat
   const pulled = await as(device, "/v1/executors/group:lab/pipeline");
   assert.equal(pulled.status, 422);
   assert.match(await pulled.text(), /which names groups/);
-  assert.deepEqual(store.executors(), []);
+  assert.deepEqual(store.rows.executors(), []);
   const make = (body: unknown) => as(user, "/v1/tokens", { method: "POST", body: JSON.stringify(body) });
   assert.equal((await make({ kind: "executor", name: "g", executor: "group:lab" })).status, 422);
   assert.equal((await make({ kind: "user", name: ".." })).status, 422);
@@ -364,7 +364,7 @@ test("gateway: no executor is called what a group is, no id can't stand in a pat
 
 test("gateway: a database that holds tokens is not opened to everybody", () => {
   const store = sqliteGatewayStore(":memory:");
-  store.putToken({
+  store.rows.putToken({
     name: "n",
     kind: "user",
     executor: undefined,
@@ -373,7 +373,7 @@ test("gateway: a database that holds tokens is not opened to everybody", () => {
     hash: "h",
   });
   assert.throws(() => gatewayApp({ store, clock: new HandClock() }), { code: "OUTRIDER_GATEWAY_OPEN" });
-  store.dropToken("n");
+  store.rows.dropToken("n");
   gatewayApp({ store, clock: new HandClock() });
   store.close();
 });

@@ -54,7 +54,7 @@ test("gateway: a bomb of many values or of many brackets is refused before anybo
     assert.deepEqual([status, error.code], [400, "JSON"]);
     assert.match(error.message, /nested more than 512 deep/);
   }
-  assert.deepEqual(w.store.runs(9), []);
+  assert.deepEqual(w.store.rows.runs(9), []);
 });
 
 test("gateway: a body of many different keys, which would hold up all others for seconds, is refused unparsed", async () => {
@@ -95,13 +95,13 @@ test("gateway: executors that one token makes up by the thousand leave a list th
     ["e", true],
     ["long", false],
   ]);
-  w.store.atomically(() => {
+  w.store.rows.atomically(() => {
     for (let at = 0; at < 10_200; at++) {
       const seen = { firstSeenAt: at, lastSeenAt: at, heartbeat: undefined, over: [], rival: undefined };
-      w.store.putExecutor({ id: `made-up-${at}`, ...seen });
+      w.store.rows.putExecutor({ id: `made-up-${at}`, ...seen });
     }
   });
-  const left = w.store.executors().map(({ id }) => id);
+  const left = w.store.rows.executors().map(({ id }) => id);
   assert.ok(left.length < 10_200);
   assert.ok(left.includes("e"), "who was heard last is kept");
   assert.ok(!left.includes("made-up-0"));
@@ -152,15 +152,17 @@ test("gateway: what is told of a gap is never longer than users take, and no run
   await w.send([left]);
   const { runs } = await (await w.ask("/v1/runs")).json() as { runs: unknown[] };
   assert.ok(v.is(v.array(ReportedRun), runs));
-  w.store.atomically(() => {
-    for (let at = 0; at < 1_001; at++) w.store.putRun(newRun(`n${at}`, { executor: "loud", now: 1e6 + at }));
+  w.store.rows.atomically(() => {
+    for (let at = 0; at < 1_001; at++) {
+      w.store.rows.putRun(newRun(`n${at}`, { executor: "loud", now: 1e6 + at }));
+    }
   });
   const mine = await (await w.ask("/v1/runs?executor=e")).json() as { runs: { run: string }[] };
   assert.deepEqual(mine.runs.map(({ run }) => run), ["r"]);
   const handout = { bytes: new Uint8Array(1), hash: "h", pipeline: undefined, at: 1 };
-  w.store.atomically(() => {
-    w.store.addHandout({ ...handout, target: "e" });
-    for (let at = 0; at < 1_000; at++) w.store.addHandout({ ...handout, target: "loud" });
+  w.store.rows.atomically(() => {
+    w.store.rows.addHandout({ ...handout, target: "e" });
+    for (let at = 0; at < 1_000; at++) w.store.rows.addHandout({ ...handout, target: "loud" });
   });
   const list = await (await w.ask("/v1/handouts?executor=e")).json() as { handouts: { to: string }[] };
   assert.deepEqual(list.handouts.map(({ to }) => to), ["e"]);
@@ -460,15 +462,15 @@ test("gateway: flags are bounded in number and size, and counting past all numbe
   const path = "/v1/experiments/x/flags";
   const put = (name: string, value: unknown) =>
     w.ask(`${path}/${name}`, { method: "PUT", body: JSON.stringify({ value }) });
-  w.store.atomically(() => {
-    for (let at = 0; at < 9_999; at++) w.store.putFlag("x", { name: `f${at}`, value: at, version: 1 });
+  w.store.rows.atomically(() => {
+    for (let at = 0; at < 9_999; at++) w.store.rows.putFlag("x", { name: `f${at}`, value: at, version: 1 });
   });
   assert.equal((await put("last", 1)).status, 200);
   const more = await put("more", 1);
   assert.equal(more.status, 413);
   assert.match(await more.text(), /FLAGS_FULL.*10000 and 16777216 are allowed/);
   assert.equal((await w.post(`${path}/new`, { op: "increment", id: "1", by: 1 })).status, 413);
-  assert.equal(w.store.flag("x", "more"), undefined);
+  assert.equal(w.store.rows.flag("x", "more"), undefined);
   assert.equal((await put("last", "of another size")).status, 200);
   const large = "x".repeat(250_000);
   for (let at = 0; at < 66; at++) assert.equal((await put(`f${at}`, large)).status, 200);
@@ -481,11 +483,11 @@ test("gateway: flags are bounded in number and size, and counting past all numbe
   );
   const over = await w.post("/v1/experiments/y/flags/n", { op: "increment", id: "1", by: 1e308 });
   assert.equal(over.status, 409);
-  assert.equal(w.store.flag("y", "n")?.value, 1e308);
+  assert.equal(w.store.rows.flag("y", "n")?.value, 1e308);
   const count = { op: "increment", id: "2", by: 1 };
   await w.ask("/v1/experiments/y/flags/m", { method: "PUT", body: '{"value":9007199254740991}' });
   assert.equal((await w.post("/v1/experiments/y/flags/m", count)).status, 409);
-  assert.equal(w.store.flag("y", "m")?.version, 1);
+  assert.equal(w.store.rows.flag("y", "m")?.version, 1);
   await put("f2", large);
   const typed = await w.post(`${path}/f2`, { op: "increment", id: "2", by: 1 });
   assert.equal(typed.status, 409);
@@ -504,13 +506,16 @@ test("gateway: an operation that is refused stores nothing; one that is done is 
   const refused = await change({ op: "compare", id: "2", expected: 9, value });
   assert.deepEqual(refused, { flag: { name: "n", value: 1, version: 1 }, done: false });
   await change({ op: "set", id: "3", ifVersion: 7, value });
-  assert.deepEqual([w.store.flagAnswer("x", "n/2"), w.store.flagAnswer("x", "n/3")], [undefined, undefined]);
+  assert.deepEqual([w.store.rows.flagAnswer("x", "n/2"), w.store.rows.flagAnswer("x", "n/3")], [
+    undefined,
+    undefined,
+  ]);
   const set = await change({ op: "compare", id: "4", expected: 1, value });
   assert.equal((await change({ op: "set", id: "5", value: 5 }))["done"], true);
-  assert.ok(JSON.stringify(w.store.flagAnswer("x", "n/4")).length < 200);
+  assert.ok(JSON.stringify(w.store.rows.flagAnswer("x", "n/4")).length < 200);
   // It came a second time: it is not done again, and its answer is the same.
   assert.deepEqual(await change({ op: "compare", id: "4", expected: 1, value }), set);
   const counted = await change({ op: "increment", id: "6", by: 2 });
   assert.deepEqual(await change({ op: "increment", id: "6", by: 2 }), counted);
-  assert.equal(w.store.flag("x", "n")?.value, 7);
+  assert.equal(w.store.rows.flag("x", "n")?.value, 7);
 });

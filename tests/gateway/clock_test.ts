@@ -2,14 +2,17 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import type { GatewayStore } from "../../src/gateway/store.ts";
+import type { SqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { Heartbeat } from "../../src/protocol/messages.ts";
 import { HandClock, pass } from "../uplink/rig.ts";
 import { BEAT, world as gateway } from "./rig.ts";
 
 const STEPS = [56 * 365 * 86_400_000, -3_600_000];
 
-function world(store: GatewayStore = sqliteGatewayStore(":memory:"), clock: HandClock = new HandClock()) {
+function world(
+  store: SqliteGatewayStore = sqliteGatewayStore(":memory:"),
+  clock: HandClock = new HandClock(),
+) {
   const w = gateway({ store, clock });
   const states = async () => {
     const { executors } = await w.json<{ executors: { state: string }[] }>("/v1/executors");

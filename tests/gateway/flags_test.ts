@@ -162,18 +162,18 @@ test("flags: 16 MiB of values in UTF-8 are room for an experiment, and what take
   const most = 16 * 1024 * 1024;
   const status = async (name: string, value: unknown) =>
     (await w.ask(`${PATH}/${name}`, { method: "PUT", body: JSON.stringify({ value }) })).status;
-  w.store.putFlag("x", { name: "large", value: "x".repeat(most - 2 - 4 - 4), version: 1 });
-  w.store.putFlag("x", { name: "n", value: "ab", version: 1 });
+  w.store.rows.putFlag("x", { name: "large", value: "x".repeat(most - 2 - 4 - 4), version: 1 });
+  w.store.rows.putFlag("x", { name: "n", value: "ab", version: 1 });
   assert.equal(await status("m", "abc"), 413, "one byte more than there is");
   assert.equal(await status("m", "ü"), 200);
   assert.equal(await status("m", "üa"), 413);
   assert.equal(await status("m", "uv"), 200);
-  w.store.putFlag("x", { name: "more", value: "x".repeat(100), version: 1 });
+  w.store.rows.putFlag("x", { name: "more", value: "x".repeat(100), version: 1 });
   assert.deepEqual([await status("n", "cd"), await status("n", "cde"), await status("n", "c")], [
     200,
     413,
     200,
   ]);
   assert.equal(await status("n", "cd"), 413);
-  assert.equal(w.store.flag("x", "n")?.value, "c");
+  assert.equal(w.store.rows.flag("x", "n")?.value, "c");
 });

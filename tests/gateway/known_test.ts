@@ -89,9 +89,9 @@ test("gateway: of one session the newest heartbeat counts, and commands are for 
 test("gateway: lists tell so much of each: gaps, heartbeats, runs, hand-outs; who asks for one is told all", async () => {
   const w = world();
   const missing = Array.from({ length: 12 }, (_, at) => ({ from: at + 1, to: at + 1, reason: "x" }));
-  w.store.ingest(newRun("r", { executor: "e", now: 1 }), { lane: "log", records: [], missing });
-  w.store.atomically(() => {
-    for (let at = 1; at <= 1_000; at++) w.store.putRun(newRun(`r${at}`, { executor: "f", now: 1 + at }));
+  w.store.rows.ingest(newRun("r", { executor: "e", now: 1 }), { lane: "log", records: [], missing });
+  w.store.rows.atomically(() => {
+    for (let at = 1; at <= 1_000; at++) w.store.rows.putRun(newRun(`r${at}`, { executor: "f", now: 1 + at }));
   });
   const runs = async (query: string) => (await w.json<{ runs: ReportedRun[] }>(`/v1/runs${query}`)).runs;
   assert.deepEqual([(await runs("")).length, (await runs("?executor=f")).length], [1_000, 1_000]);
@@ -104,7 +104,7 @@ test("gateway: lists tell so much of each: gaps, heartbeats, runs, hand-outs; wh
   };
   for (const [length, there] of [[4_096, true], [4_097, false]] as const) {
     const executor = `long-${length}`;
-    w.store.putExecutor({
+    w.store.rows.putExecutor({
       ...{ id: executor, firstSeenAt: 1, lastSeenAt: 2, over: [], rival: undefined },
       heartbeat: padded(length),
     });
@@ -115,8 +115,8 @@ test("gateway: lists tell so much of each: gaps, heartbeats, runs, hand-outs; wh
   }
 
   const handout = { bytes: new Uint8Array(1), hash: "h", pipeline: undefined, at: 1 };
-  w.store.atomically(() => {
-    for (let at = 0; at < 1_001; at++) w.store.addHandout({ ...handout, target: at < 201 ? "e" : "f" });
+  w.store.rows.atomically(() => {
+    for (let at = 0; at < 1_001; at++) w.store.rows.addHandout({ ...handout, target: at < 201 ? "e" : "f" });
   });
   const { handouts } = await w.json<{ handouts: HandoutView[] }>("/v1/handouts");
   assert.deepEqual([handouts.length, handouts[0]!.version, handouts.at(-1)!.version], [1_000, 1_001, 2]);
@@ -172,7 +172,7 @@ test("gateway: who follows a log hears after 5 s that the line is alive, and at 
 test("gateway: a log of more records than a page has is told whole and in order", async () => {
   const w = world();
   const records = Array.from({ length: 1_201 }, (_, at) => ({ seq: at + 1, text: `{"seq":${at + 1}}` }));
-  w.store.ingest(newRun("r", { executor: "e", now: 1 }), { lane: "log", records, missing: [] });
+  w.store.rows.ingest(newRun("r", { executor: "e", now: 1 }), { lane: "log", records, missing: [] });
   const seqs = async (query: string) =>
     (await (await w.ask(`/v1/runs/r/logs${query}`)).text()).trim().split("\n").map((line) =>
       JSON.parse(line).seq

@@ -9,7 +9,7 @@ import { gatewayApp } from "../../src/gateway/app.ts";
 import { MAX_QUEUE } from "../../src/gateway/queue.ts";
 import { STEPS } from "../../src/gateway/schema.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import type { GatewayStore } from "../../src/gateway/store.ts";
+import type { SqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type {
   ExecutorQueue,
   ExecutorView,
@@ -95,11 +95,11 @@ class Device {
 
 class World {
   readonly clock = new HandClock();
-  store: GatewayStore;
+  store: SqliteGatewayStore;
   /** The gateway of each storage. */
-  readonly #apps: Map<GatewayStore, ReturnType<typeof gatewayApp>> = new Map();
+  readonly #apps: Map<SqliteGatewayStore, ReturnType<typeof gatewayApp>> = new Map();
 
-  constructor(store: GatewayStore = sqliteGatewayStore(":memory:")) {
+  constructor(store: SqliteGatewayStore = sqliteGatewayStore(":memory:")) {
     this.store = store;
   }
 
@@ -136,9 +136,9 @@ test("queue: a hand-out whose bundle is gone leaves the queue, told, and does no
   const w = new World();
   const { hash } = await w.submit("lost");
   await w.submit("next");
-  const { store } = w;
-  const bundle = store.bundle.bind(store);
-  Object.defineProperty(store, "bundle", { value: (of: string) => of === hash ? undefined : bundle(of) });
+  const { rows } = w.store;
+  const bundle = rows.bundle.bind(rows);
+  Object.defineProperty(rows, "bundle", { value: (of: string) => of === hash ? undefined : bundle(of) });
   assert.deepEqual(await new Device(w, "pi").doAll(), ["next"]);
   assert.deepEqual(await w.queue(), ["lost withdrawn", "next done"]);
 });

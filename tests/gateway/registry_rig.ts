@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import type { GatewayStore } from "../../src/gateway/store.ts";
+import type { SqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { BlobsOptions, RegistryFiles } from "../../src/gateway/registry/blobs.ts";
 import { EMPTY, IMAGE } from "../../src/model/oci.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
@@ -55,7 +55,7 @@ export function artifact(layers: readonly (string | Uint8Array)[], more: object 
 }
 
 interface Kept {
-  readonly store: GatewayStore;
+  readonly store: SqliteGatewayStore;
   readonly clock: HandClock;
   readonly folder: string;
 }

@@ -4,7 +4,7 @@
  */
 import { gatewayApp, type GatewayOptions } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import type { GatewayStore } from "../../src/gateway/store.ts";
+import type { SqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { BatchReply, Heartbeat, RecordBatch } from "../../src/protocol/messages.ts";
 import { Activity, HandClock } from "../uplink/rig.ts";
 
@@ -35,7 +35,7 @@ export const STARTED = {
 /** A gateway with what it is made of. */
 export interface World {
   readonly clock: HandClock;
-  readonly store: GatewayStore;
+  readonly store: SqliteGatewayStore;
   readonly app: ReturnType<typeof gatewayApp>;
   readonly activity: Activity;
   ask(path: string, init?: RequestInit): Promise<Response>;
@@ -48,8 +48,9 @@ export interface World {
 
 /** Makes a gateway. */
 export function world(
-  { clock = new HandClock(), ...more }: Partial<Omit<GatewayOptions, "clock">> & {
+  { clock = new HandClock(), ...more }: Partial<Omit<GatewayOptions, "clock" | "store">> & {
     readonly clock?: HandClock;
+    readonly store?: SqliteGatewayStore;
   } = {},
 ): World {
   const store = more.store ?? sqliteGatewayStore(":memory:");

@@ -172,25 +172,25 @@ test("store: where a run is taken up anew, what lies behind that is gone, of tha
   const store = sqliteGatewayStore(":memory:");
   const seqs = (run: string) =>
     (["state", "log"] as const).map((lane) =>
-      store.records(run, { lane, after: 0, limit: 9 }).map(({ seq }) => seq)
+      store.rows.records(run, { lane, after: 0, limit: 9 }).map(({ seq }) => seq)
     );
-  const gaps = (run: string) => store.missing(run, 9).map(({ lane, to }) => `${lane} ${to}`);
+  const gaps = (run: string) => store.rows.missing(run, 9).map(({ lane, to }) => `${lane} ${to}`);
   const records = [1, 2, 3, 4].map((seq) => ({ seq, text: `old ${seq}` }));
   const missing = [5, 6, 7].map((at) => ({ from: at, to: at, reason: "no" }));
   for (const run of ["r", "other"]) {
     for (const lane of ["state", "log"] as const) {
-      store.ingest(newRun(run, { executor: "e", now: 1 }), { lane, records, missing });
+      store.rows.ingest(newRun(run, { executor: "e", now: 1 }), { lane, records, missing });
     }
   }
   const since = { state: 2, log: 6 };
-  store.ingest(newRun("r", { executor: "e", now: 1 }), {
+  store.rows.ingest(newRun("r", { executor: "e", now: 1 }), {
     ...{ lane: "state", missing: [], since },
     records: [{ seq: 2, text: "new 2" }, { seq: 3, text: "new 3" }],
   });
   assert.deepEqual(seqs("r"), [[1, 2, 3], [1, 2, 3, 4]]);
   assert.deepEqual(gaps("r"), ["log 5", "log 6"]);
   assert.deepEqual([seqs("other"), gaps("other").length], [[[1, 2, 3, 4], [1, 2, 3, 4]], 6]);
-  const texts = store.records("r", { lane: "state", after: 1, limit: 1 }).map(({ text }) => text);
+  const texts = store.rows.records("r", { lane: "state", after: 1, limit: 1 }).map(({ text }) => text);
   assert.deepEqual(texts, ["old 2"], "what is here stays as it is");
   store.close();
 });
@@ -199,13 +199,13 @@ test("store: as much of records is read at once as was asked for, 8 MiB else, an
   const store = sqliteGatewayStore(":memory:");
   const MiB = 1024 ** 2;
   const put = (run: string, lengths: readonly number[]) =>
-    store.ingest(newRun(run, { executor: "e", now: 1 }), {
+    store.rows.ingest(newRun(run, { executor: "e", now: 1 }), {
       ...{ lane: "log", missing: [] },
       records: lengths.map((length, at) => ({ seq: at + 1, text: "x".repeat(length) })),
     });
   put("small", [5, 4, 1, 9]);
   const count = (run: string, more: { limit?: number; size?: number }) =>
-    store.records(run, { lane: "log", after: 0, limit: 9, ...more }).length;
+    store.rows.records(run, { lane: "log", after: 0, limit: 9, ...more }).length;
   assert.deepEqual([1, 5, 6, 9, 10, 11].map((size) => count("small", { size })), [1, 1, 2, 2, 3, 4]);
   assert.equal(count("small", { limit: 2 }), 2);
   put("large", [4 * MiB, 4 * MiB - 1, 1, 1]);
@@ -215,9 +215,9 @@ test("store: as much of records is read at once as was asked for, 8 MiB else, an
 
 test("store: commands that were seen are gone, those of others and those to come are not, a hundred at a time", () => {
   const store = sqliteGatewayStore(":memory:");
-  const ids = (executor: string, seen: number) => store.commands(executor, seen).map(({ id }) => id);
-  for (let at = 0; at < 150; at++) store.addCommand("e", { type: "pause" }, 1);
-  store.addCommand("f", { type: "pause" }, 1.9);
+  const ids = (executor: string, seen: number) => store.rows.commands(executor, seen).map(({ id }) => id);
+  for (let at = 0; at < 150; at++) store.rows.addCommand("e", { type: "pause" }, 1);
+  store.rows.addCommand("f", { type: "pause" }, 1.9);
   assert.deepEqual([ids("e", 0).length, ids("e", 0)[0], ids("f", 0)], [100, 1, [151]]);
   assert.deepEqual([ids("e", 1)[0], ids("e", 0)[0]], [2, 2]);
   assert.equal(ids("e", 90).length, 11);
@@ -237,7 +237,7 @@ test("store: of executors the ten thousand heard last are kept, counted after ea
     const store = sqliteGatewayStore(file);
     const count = () => Number(db.prepare("SELECT count(*) AS n FROM executors").get()!["n"]);
     const put = (at: number, firstSeenAt = at) =>
-      store.putExecutor({
+      store.rows.putExecutor({
         ...{
           id: `e${firstSeenAt}`,
           firstSeenAt,
@@ -248,18 +248,18 @@ test("store: of executors the ten thousand heard last are kept, counted after ea
         },
       });
     put(20_000);
-    assert.deepEqual([count(), store.executor("e51"), store.executor("e52")?.firstSeenAt], [
+    assert.deepEqual([count(), store.rows.executor("e51"), store.rows.executor("e52")?.firstSeenAt], [
       10_000,
       undefined,
       52,
     ]);
-    store.atomically(() => {
+    store.rows.atomically(() => {
       for (let at = 1; at < 100; at++) put(20_000 + at);
     });
     put(20_100, 60);
     assert.equal(count(), 10_099, "one that is known is no new one");
     put(20_101);
-    assert.deepEqual([count(), store.executor("e60")?.lastSeenAt], [10_000, 20_100]);
+    assert.deepEqual([count(), store.rows.executor("e60")?.lastSeenAt], [10_000, 20_100]);
     store.close();
     db.close();
   });
@@ -279,10 +279,10 @@ test("store: of answers about flags so many are kept for an experiment, counted 
     const count = (experiment: string) =>
       Number(db.prepare("SELECT count(*) AS n FROM flag_answers WHERE experiment = ?").get(experiment)!["n"]);
     const put = (id: number) =>
-      store.putFlagAnswer("x", { operation: `new-${id}`, at: 7 + id, done: true, flag: undefined });
+      store.rows.putFlagAnswer("x", { operation: `new-${id}`, at: 7 + id, done: true, flag: undefined });
     put(1);
     assert.deepEqual([count("x"), count("y")], [100_001, 10]);
-    store.atomically(() => {
+    store.rows.atomically(() => {
       for (let id = 2; id <= 1000; id++) put(id);
     });
     assert.equal(count("x"), 101_000);
@@ -296,10 +296,10 @@ test("store: of answers about flags so many are kept for an experiment, counted 
 test("store: runs are in the order in which they were heard, at most as many as were asked for", () => {
   const store = sqliteGatewayStore(":memory:");
   for (const [run, now] of [["a", 500.5], ["b", 100], ["c", 100], ["d", 900]] as const) {
-    store.putRun(newRun(run, { executor: run === "c" ? "other" : "e", now }));
+    store.rows.putRun(newRun(run, { executor: run === "c" ? "other" : "e", now }));
   }
   const names = (limit: number, executor?: string) =>
-    store.runs(limit, executor).map(({ run }) => run).join("");
+    store.rows.runs(limit, executor).map(({ run }) => run).join("");
   assert.deepEqual([names(9), names(2), names(9, "e"), names(1, "other")], ["dcba", "dc", "dba", "c"]);
   store.close();
 });
@@ -311,9 +311,13 @@ test("store: a database of the first version is brought up step by step, and wha
     db.exec("INSERT INTO assignments (version, target, hash, at) VALUES (1, 'e', 'h', 1), (2, 'e2', 'h', 1)");
     const store = sqliteGatewayStore(file);
     assert.equal(db.prepare("PRAGMA user_version").get()!["user_version"], STEPS.length);
-    assert.deepEqual(store.openHandouts(["e"]).map(({ version }) => version), [1]);
-    assert.deepEqual(store.openHandouts(["e"], { known: 1 }), [], "what is of before the queue was given");
-    assert.deepEqual(store.openHandouts(["e", "e2"], { limit: 1 }).map(({ version }) => version), [1]);
+    assert.deepEqual(store.rows.openHandouts(["e"]).map(({ version }) => version), [1]);
+    assert.deepEqual(
+      store.rows.openHandouts(["e"], { known: 1 }),
+      [],
+      "what is of before the queue was given",
+    );
+    assert.deepEqual(store.rows.openHandouts(["e", "e2"], { limit: 1 }).map(({ version }) => version), [1]);
     store.close();
     sqliteGatewayStore(file).close();
     db.exec(`PRAGMA user_version = ${STEPS.length + 1}`);

@@ -22,27 +22,30 @@ test("gateway: what was kept is there after a restart", () => {
   inFolder((file) => {
     const before = sqliteGatewayStore(file);
     const row = { ...newRun("r", { executor: "e", now: 5 }), acknowledged: { state: 1, log: 0 } };
-    before.ingest(row, { lane: "state", records: [{ seq: 1, text: "{}" }], missing: [] });
-    before.putFlag("x", { name: "n", value: [1], version: 3 });
+    before.rows.ingest(row, { lane: "state", records: [{ seq: 1, text: "{}" }], missing: [] });
+    before.rows.putFlag("x", { name: "n", value: [1], version: 3 });
     const handout = { target: "e", pipeline: "p", at: 1 };
-    const { version } = before.addHandout({ ...handout, bytes: new Uint8Array([1, 2]), hash: "h" });
-    before.putDelivery({ executor: "e", version, run: "r", closed: false });
+    const { version } = before.rows.addHandout({ ...handout, bytes: new Uint8Array([1, 2]), hash: "h" });
+    before.rows.putDelivery({ executor: "e", version, run: "r", closed: false });
     const { id } = before;
-    assert.equal(before.addCommand("e", { type: "pause" }, 1), 1);
+    assert.equal(before.rows.addCommand("e", { type: "pause" }, 1), 1);
     before.close();
     const after = sqliteGatewayStore(file);
-    assert.deepEqual(after.run("r")?.acknowledged, { state: 1, log: 0 });
-    assert.deepEqual(after.records("r", { lane: "state", after: 0, limit: 9 }), [{ seq: 1, text: "{}" }]);
-    assert.deepEqual(after.flag("x", "n"), { name: "n", value: [1], version: 3 });
-    const [open] = after.openHandouts(["e"], { executor: "e" });
+    assert.deepEqual(after.rows.run("r")?.acknowledged, { state: 1, log: 0 });
+    assert.deepEqual(after.rows.records("r", { lane: "state", after: 0, limit: 9 }), [{
+      seq: 1,
+      text: "{}",
+    }]);
+    assert.deepEqual(after.rows.flag("x", "n"), { name: "n", value: [1], version: 3 });
+    const [open] = after.rows.openHandouts(["e"], { executor: "e" });
     assert.deepEqual({ ...open, id: "" }, { ...handout, hash: "h", id: "", version, ended: undefined });
-    assert.deepEqual([...after.bundle("h")!], [1, 2]);
-    assert.deepEqual(after.deliveries(version), [{ executor: "e", version, run: "r", closed: false }]);
+    assert.deepEqual([...after.rows.bundle("h")!], [1, 2]);
+    assert.deepEqual(after.rows.deliveries(version), [{ executor: "e", version, run: "r", closed: false }]);
     assert.equal(after.id, id);
-    assert.deepEqual(after.commands("e", 0), [{ id: 1, type: "pause" }]);
-    assert.deepEqual(after.commands("e", 1), []);
-    assert.equal(after.addCommand("e", { type: "resume" }, 1), 2);
-    assert.equal(after.addCommand("e", { type: "resume" }, 50), 50);
+    assert.deepEqual(after.rows.commands("e", 0), [{ id: 1, type: "pause" }]);
+    assert.deepEqual(after.rows.commands("e", 1), []);
+    assert.equal(after.rows.addCommand("e", { type: "resume" }, 1), 2);
+    assert.equal(after.rows.addCommand("e", { type: "resume" }, 50), 50);
     after.close();
   });
 });
@@ -53,7 +56,7 @@ test("gateway: the database and what lies beside it are for this user alone, als
     const mask = process.umask(0);
     try {
       const store = sqliteGatewayStore(file);
-      store.putFlag("x", { name: "n", value: 1, version: 1 });
+      store.rows.putFlag("x", { name: "n", value: 1, version: 1 });
       assert.deepEqual(modes(), [0o600, 0o600, 0o600]);
       const beside = sqliteGatewayStore(file);
       for (const suffix of ["", "-wal", "-shm"]) chmodSync(file + suffix, 0o644);
@@ -75,26 +78,26 @@ test("gateway: one in memory leaves no file", () => {
 test("gateway: what fails half way is not kept at all", () => {
   const store = sqliteGatewayStore(":memory:");
   assert.throws(() =>
-    store.atomically(() => {
-      store.putFlag("x", { name: "n", value: 1, version: 1 });
+    store.rows.atomically(() => {
+      store.rows.putFlag("x", { name: "n", value: 1, version: 1 });
       throw new Error("half way");
     }), /half way/);
-  assert.equal(store.flag("x", "n"), undefined);
-  store.putFlag("x", { name: "n", value: 2, version: 1 });
-  assert.equal(store.flag("x", "n")?.value, 2);
+  assert.equal(store.rows.flag("x", "n"), undefined);
+  store.rows.putFlag("x", { name: "n", value: 2, version: 1 });
+  assert.equal(store.rows.flag("x", "n")?.value, 2);
   store.close();
 });
 
 test("gateway: an answer about a flag is kept for an hour, also over a restart by which the clock begins anew", () => {
   inFolder((file) => {
     const put = (store: ReturnType<typeof sqliteGatewayStore>, operation: string, at: number) =>
-      store.putFlagAnswer("x", { operation, at, done: true, flag: { name: "n", version: 1 } });
+      store.rows.putFlagAnswer("x", { operation, at, done: true, flag: { name: "n", version: 1 } });
     const before = sqliteGatewayStore(file);
     put(before, "one", 1_000_000);
     put(before, "two", 1_500_000);
     before.close();
     const after = sqliteGatewayStore(file);
-    const kept = () => ["one", "two", "three"].filter((id) => after.flagAnswer("x", id) !== undefined);
+    const kept = () => ["one", "two", "three"].filter((id) => after.rows.flagAnswer("x", id) !== undefined);
     put(after, "three", 5);
     put(after, "four", 5 + 3_600_000 - 500_000);
     assert.deepEqual(kept(), ["one", "two", "three"]);
@@ -110,11 +113,11 @@ test("gateway: a bundle that nobody is given any more is forgotten", () => {
   inFolder((file) => {
     const store = sqliteGatewayStore(file);
     const put = (target: string, hash: string) =>
-      store.addHandout({ target, bytes: new Uint8Array([1]), hash, pipeline: undefined, at: 1 }).version;
+      store.rows.addHandout({ target, bytes: new Uint8Array([1]), hash, pipeline: undefined, at: 1 }).version;
     const versions = [put("e", "one"), put("e", "one"), put("e", "two")];
-    store.endHandout(versions[0]!, { how: "done", at: 2 });
-    assert.ok(store.bundle("one"), "somebody is still to have it");
-    store.endHandout(versions[1]!, { how: "withdrawn", at: 2 });
+    store.rows.endHandout(versions[0]!, { how: "done", at: 2 });
+    assert.ok(store.rows.bundle("one"), "somebody is still to have it");
+    store.rows.endHandout(versions[1]!, { how: "withdrawn", at: 2 });
     store.close();
     const db = new DatabaseSync(file);
     assert.deepEqual(db.prepare("SELECT hash FROM bundles").all().map((row) => row["hash"]), ["two"]);
@@ -124,17 +127,17 @@ test("gateway: a bundle that nobody is given any more is forgotten", () => {
 
 test("gateway: of hand-outs that are over the newest thousand are listed", () => {
   const store = sqliteGatewayStore(":memory:");
-  store.atomically(() => {
+  store.rows.atomically(() => {
     for (let at = 0; at < 1005; at++) {
       const bytes = new Uint8Array([1]);
-      const { version } = store.addHandout({ target: "e", bytes, hash: "h", pipeline: undefined, at });
-      store.putDelivery({ executor: "e", version, run: undefined, closed: true });
-      if (at > 0) store.endHandout(version, { how: "done", at });
+      const { version } = store.rows.addHandout({ target: "e", bytes, hash: "h", pipeline: undefined, at });
+      store.rows.putDelivery({ executor: "e", version, run: undefined, closed: true });
+      if (at > 0) store.rows.endHandout(version, { how: "done", at });
     }
   });
-  const kept = store.handouts(undefined, 2000).map(({ version }) => version);
+  const kept = store.rows.handouts(undefined, 2000).map(({ version }) => version);
   assert.deepEqual([kept.length, kept.at(-1), kept.at(-2)], [1001, 1, 6], "what is open stays");
-  assert.deepEqual(store.deliveries(5), []);
+  assert.deepEqual(store.rows.deliveries(5), []);
   store.close();
 });
 

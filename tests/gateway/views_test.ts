@@ -7,7 +7,8 @@ import { newRun } from "../../src/gateway/ingest.ts";
 import { resultJson } from "../../src/gateway/result.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { openDatabase } from "../../src/gateway/sqlite_database.ts";
-import type { ExecutorRow, GatewayStore, RunRow } from "../../src/gateway/store.ts";
+import type { SqliteGatewayStore } from "../../src/gateway/sqlite.ts";
+import type { ExecutorRow, RunRow } from "../../src/gateway/store.ts";
 import { executorView, handoutViews, hasRival, runView } from "../../src/gateway/views.ts";
 import { HandClock, settled } from "../uplink/rig.ts";
 import { BEAT, STARTED, world } from "./rig.ts";
@@ -28,7 +29,7 @@ function sight(executor: Partial<ExecutorRow> = {}) {
     rival: undefined,
     ...executor,
   };
-  store.putExecutor(row);
+  store.rows.putExecutor(row);
   return { clock, heard, store, row, lease: { heard, leaseMs: LEASE } };
 }
 
@@ -36,7 +37,7 @@ function after(clock: HandClock, ms: number): void {
   clock.reach(clock.now() + ms);
 }
 
-test("gateway: a run is shown with what is known of it, and without what isn't", () => {
+test("gateway: a run is shown with what is known of it, and without what isn't", async () => {
   const { store, lease } = sight();
   const none = newRun("r", { executor: "e", now: 1 });
   const bare = {
@@ -49,7 +50,7 @@ test("gateway: a run is shown with what is known of it, and without what isn't",
     complete: false,
     missing: [],
   };
-  assert.deepEqual(runView(none, { store, lease }), bare);
+  assert.deepEqual(await runView(none, { store, lease }), bare);
   const known: [keyof RunRow, unknown, unknown][] = [
     ["pipeline", "p", "p"],
     ["runtime", "test 1", "test 1"],
@@ -60,53 +61,61 @@ test("gateway: a run is shown with what is known of it, and without what isn't",
     ["endedAt", 0, "1970-01-01T00:00:00.000Z"],
   ];
   for (const [name, kept, shown] of known) {
-    assert.deepEqual(runView({ ...none, [name]: kept }, { store, lease }), { ...bare, [name]: shown }, name);
+    assert.deepEqual(
+      await runView({ ...none, [name]: kept }, { store, lease }),
+      { ...bare, [name]: shown },
+      name,
+    );
   }
 });
 
-test("gateway: of a run's gaps as many are told as were asked for, a thousand otherwise", () => {
+test("gateway: of a run's gaps as many are told as were asked for, a thousand otherwise", async () => {
   const { store, lease } = sight();
   const row = newRun("r", { executor: "e", now: 1 });
   const missing = Array.from({ length: 1_001 }, (_, at) => ({ from: at + 1, to: at + 1, reason: "x" }));
-  store.ingest(row, { lane: "state", records: [], missing });
-  assert.equal(runView(row, { store, lease }).missing.length, 1_000);
-  assert.equal(runView(row, { store, lease, maxMissing: 2 }).missing.length, 2);
+  store.rows.ingest(row, { lane: "state", records: [], missing });
+  assert.equal((await runView(row, { store, lease })).missing.length, 1_000);
+  assert.equal((await runView(row, { store, lease, maxMissing: 2 })).missing.length, 2);
 });
 
-test("gateway: an executor and its run are lost a millisecond after the lease, unless silence was announced", () => {
+test("gateway: an executor and its run are lost a millisecond after the lease, unless silence was announced", async () => {
   const { store, lease, clock, heard, row } = sight({ heartbeat: BEAT });
   const run = newRun("r", { executor: "e", now: 1 });
-  const states = (quiet = false) => [
+  const states = async (quiet = false) => [
     executorView({ ...row, heartbeat: { ...BEAT, quiet } }, lease).state,
-    runView({ ...run, quiet }, { store, lease }).state,
+    (await runView({ ...run, quiet }, { store, lease })).state,
   ];
   heard.hear(executorName("e"));
   heard.hear(runName("r"));
   after(clock, LEASE);
-  assert.deepEqual(states(), ["running", "running"]);
+  assert.deepEqual(await states(), ["running", "running"]);
   after(clock, 1);
-  assert.deepEqual(states(), ["lost", "lost"]);
-  assert.deepEqual(states(true), ["running", "running"]);
-  assert.equal(runView({ ...run, state: "failed" }, { store, lease }).state, "failed", "what is over stays");
+  assert.deepEqual(await states(), ["lost", "lost"]);
+  assert.deepEqual(await states(true), ["running", "running"]);
+  assert.equal(
+    (await runView({ ...run, state: "failed" }, { store, lease })).state,
+    "failed",
+    "what is over stays",
+  );
   heard.hear(executorName("e"));
-  assert.deepEqual(states(), ["running", "lost"]);
+  assert.deepEqual(await states(), ["running", "lost"]);
 });
 
-test("gateway: who speaks rarely is borne four of its intervals; who never spoke, the lease", () => {
+test("gateway: who speaks rarely is borne four of its intervals; who never spoke, the lease", async () => {
   const heartbeat = { ...BEAT, intervalMs: 20_000 };
   const { store, lease, clock, row } = sight({ heartbeat });
   const run = newRun("r", { executor: "e", now: 1 });
   const other = newRun("s", { executor: "nobody", now: 1 });
-  const states = () => [executorView(row, lease).state, runView(run, { store, lease }).state];
+  const states = async () => [executorView(row, lease).state, (await runView(run, { store, lease })).state];
   after(clock, LEASE + 1);
-  assert.equal(runView(other, { store, lease }).state, "lost");
+  assert.equal((await runView(other, { store, lease })).state, "lost");
   after(clock, 80_000 - LEASE - 1);
-  assert.deepEqual(states(), ["running", "running"]);
+  assert.deepEqual(await states(), ["running", "running"]);
   after(clock, 1);
-  assert.deepEqual(states(), ["lost", "lost"]);
+  assert.deepEqual(await states(), ["lost", "lost"]);
 });
 
-test("gateway: of who never spoke nothing but the lease is borne, however short it is", () => {
+test("gateway: of who never spoke nothing but the lease is borne, however short it is", async () => {
   const { clock, heard, row } = sight();
   const state = (leaseMs: number) => executorView(row, { heard, leaseMs }).state;
   assert.equal(state(0), "idle");
@@ -114,7 +123,7 @@ test("gateway: of who never spoke nothing but the lease is borne, however short 
   assert.deepEqual([state(0), state(1)], ["lost", "idle"]);
 });
 
-test("gateway: an executor is shown with its heartbeat and its rival where there are any", () => {
+test("gateway: an executor is shown with its heartbeat and its rival where there are any", async () => {
   const { lease, clock, heard, row } = sight();
   const bare = { id: "e", state: "idle", firstSeenAt: FIRST, lastSeenAt: "1970-01-01T00:00:00.002Z" };
   assert.deepEqual(executorView(row, lease), bare);
@@ -133,17 +142,19 @@ test("gateway: an executor is shown with its heartbeat and its rival where there
   assert.equal(hasRival(beside, lease), false);
 });
 
-function handout(store: GatewayStore, target: string, pipeline?: string) {
-  return store.addHandout({ target, bytes: new Uint8Array([1]), hash: "h", pipeline, at: 1 });
+function handout(store: SqliteGatewayStore, target: string, pipeline?: string) {
+  return store.rows.addHandout({ target, bytes: new Uint8Array([1]), hash: "h", pipeline, at: 1 });
 }
 
-test("gateway: a hand-out is listed once for each that it is for, as far as each is with it", () => {
+test("gateway: a hand-out is listed once for each that it is for, as far as each is with it", async () => {
   const { store, lease, row } = sight();
   const late = { ...row, id: "late", firstSeenAt: 9 };
   const executors = [row, late];
-  const views = (limit = 9) => handoutViews(store.handouts(undefined, 9), { store, lease, executors, limit });
+  const views = async (
+    limit = 9,
+  ) => (await handoutViews(store.rows.handouts(undefined, 9), { store, lease, executors, limit }));
   const own = handout(store, "e", "p");
-  assert.deepEqual(views(), [{
+  assert.deepEqual(await views(), [{
     id: own.id,
     to: "e",
     executor: "e",
@@ -153,47 +164,47 @@ test("gateway: a hand-out is listed once for each that it is for, as far as each
     at: FIRST,
     state: "waiting",
   }]);
-  store.putDelivery({ executor: "e", version: own.version, run: undefined, closed: false });
-  assert.equal(views()[0]!.state, "taken");
-  store.putRun({ ...newRun("r", { executor: "e", now: 1 }), state: "failed" });
-  store.putDelivery({ executor: "e", version: own.version, run: "r", closed: true });
-  assert.deepEqual([views()[0]!.state, views()[0]!.run], ["failed", "r"]);
-  store.putDelivery({ executor: "e", version: own.version, run: undefined, closed: true });
-  assert.deepEqual([views()[0]!.state, views()[0]!.run], ["done", undefined]);
+  store.rows.putDelivery({ executor: "e", version: own.version, run: undefined, closed: false });
+  assert.equal((await views())[0]!.state, "taken");
+  store.rows.putRun({ ...newRun("r", { executor: "e", now: 1 }), state: "failed" });
+  store.rows.putDelivery({ executor: "e", version: own.version, run: "r", closed: true });
+  assert.deepEqual([(await views())[0]!.state, (await views())[0]!.run], ["failed", "r"]);
+  store.rows.putDelivery({ executor: "e", version: own.version, run: undefined, closed: true });
+  assert.deepEqual([(await views())[0]!.state, (await views())[0]!.run], ["done", undefined]);
 
   const all = handout(store, "group:all");
-  assert.deepEqual(views().map(({ executor, to }) => [executor, to]), [
+  assert.deepEqual((await views()).map(({ executor, to }) => [executor, to]), [
     ["e", "group:all"],
     ["late", "group:all"],
     ["e", "e"],
   ]);
-  assert.ok(!("pipeline" in views()[0]!) && !("because" in views()[0]!));
-  assert.deepEqual(views(1).map(({ executor }) => executor), ["e"]);
-  assert.deepEqual(views(2).length, 2);
-  store.endHandout(all.version, { how: "withdrawn", at: 5, because: "why" });
-  const [first, ...others] = views();
+  assert.ok(!("pipeline" in (await views())[0]!) && !("because" in (await views())[0]!));
+  assert.deepEqual((await views(1)).map(({ executor }) => executor), ["e"]);
+  assert.deepEqual((await views(2)).length, 2);
+  store.rows.endHandout(all.version, { how: "withdrawn", at: 5, because: "why" });
+  const [first, ...others] = await views();
   assert.deepEqual([first!.executor, first!.state, first!.because], ["e", "withdrawn", "why"]);
   assert.deepEqual(others.map(({ to }) => to), ["e"], "who came later had it never to come");
 });
 
-test("gateway: who was there when a hand-out ended is listed with it, but for one that all were done with", () => {
+test("gateway: who was there when a hand-out ended is listed with it, but for one that all were done with", async () => {
   const { store, lease, row } = sight();
-  const view = (how: "done" | "replaced", at: number) => {
+  const view = async (how: "done" | "replaced", at: number) => {
     const { version } = handout(store, "group:all");
-    store.endHandout(version, { how, at });
-    const rows = [store.handout(version)!];
-    return handoutViews(rows, { store, lease, executors: [row], limit: 9 }).map(({ state }) => state);
+    store.rows.endHandout(version, { how, at });
+    const rows = [store.rows.handout(version)!];
+    return (await handoutViews(rows, { store, lease, executors: [row], limit: 9 })).map(({ state }) => state);
   };
-  assert.deepEqual(view("replaced", 1), ["replaced"]);
-  assert.deepEqual(view("replaced", 0), []);
-  assert.deepEqual(view("done", 1), []);
+  assert.deepEqual(await view("replaced", 1), ["replaced"]);
+  assert.deepEqual(await view("replaced", 0), []);
+  assert.deepEqual(await view("done", 1), []);
   for (const [to, executor] of [["group:none", undefined], ["x-group:none", "x-group:none"]] as const) {
-    const [view] = handoutViews([handout(store, to)], { store, lease, executors: [], limit: 9 });
+    const [view] = await handoutViews([handout(store, to)], { store, lease, executors: [], limit: 9 });
     assert.deepEqual([view!.to, view!.executor, view!.state], [to, executor, "waiting"]);
   }
   const nobody = handout(store, "nobody");
   assert.deepEqual(
-    handoutViews([nobody], { store, lease, executors: [row], limit: 9 }).map(({ state }) => state),
+    (await handoutViews([nobody], { store, lease, executors: [row], limit: 9 })).map(({ state }) => state),
     ["waiting"],
   );
 });
@@ -207,7 +218,7 @@ test("gateway: between two pages of a result others have one turn, and who has g
     seq: each.seq + 1,
     text: JSON.stringify({ ...each, seq: each.seq + 1 }),
   }));
-  store.ingest(run, { lane: "state", records, missing: [] });
+  store.rows.ingest(run, { lane: "state", records, missing: [] });
   const told = async (turnsUntilGone: number) => {
     const gone = new AbortController();
     let turns = 0;
@@ -231,7 +242,7 @@ test("gateway: between two pages of a result others have one turn, and who has g
   assert.deepEqual(await told(1), { turns: 1, text: "" });
 });
 
-test("gateway: values are the same whatever the order of their keys, and in nothing else", () => {
+test("gateway: values are the same whatever the order of their keys, and in nothing else", async () => {
   const same = [1, "1", 0, true, null, [], {}, [1], { a: 1 }, { a: { b: [1] } }, { b: 1 }, { 0: 1 }, [null]];
   for (const [at, a] of same.entries()) {
     for (const [other, b] of same.entries()) {
@@ -287,7 +298,7 @@ test("gateway: eight sessions that are over are remembered: what comes late of t
   for (let at = 0; at < 10; at++) assert.equal(await beat(`s${at}`), undefined);
   for (let at = 1; at < 9; at++) assert.equal(await beat(`s${at}`, 9), "s9", `s${at}`);
   assert.equal(await beat("s0", 9), undefined);
-  assert.equal(w.store.executor("e")?.heartbeat?.session, "s0");
+  assert.equal(w.store.rows.executor("e")?.heartbeat?.session, "s0");
 });
 
 test("gateway: who knows that there is no flag waits for the first, and who asks for no wait gets none", async () => {

@@ -75,7 +75,7 @@ function outriderWorld(): World {
     ...there,
     gateway: outriderGateway({ ...there.options, gzip: there.activity.gzip }),
     handOut: (bytes) => ask("/v1/bundles?to=e", bytes),
-    ended: () => store.run("r")?.state === "succeeded",
+    ended: () => store.rows.run("r")?.state === "succeeded",
     cancel: (run) => ask(`/v1/executors/e/commands`, JSON.stringify({ type: "cancel", run })),
     close: () => store.close(),
   };

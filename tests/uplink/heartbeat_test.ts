@@ -82,7 +82,7 @@ test("uplink: a pipeline with long names and many tasks makes no longer a heartb
   await pass(100, w);
   await heartbeat.stop();
   assert.equal(heartbeat.failures, 0);
-  const kept = w.store.executor("e")?.heartbeat?.run;
+  const kept = w.store.rows.executor("e")?.heartbeat?.run;
   assert.equal(kept?.names.length, 8);
   assert.equal(kept?.names[0]?.length, 128);
 });

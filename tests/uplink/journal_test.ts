@@ -113,9 +113,9 @@ test("uplink: offline with a bounded journal: results whole, the log with its ga
   report.end({ state: "failed" });
   await drive(report.drained, w);
   await report.stop();
-  const row = w.store.run("r");
+  const row = w.store.rows.run("r");
   assert.deepEqual(row?.acknowledged, { state: EVENTS.length, log: 3000 });
-  const log = w.store.records("r", { lane: "log", after: 0, limit: 9999 }).map(({ text }) =>
+  const log = w.store.rows.records("r", { lane: "log", after: 0, limit: 9999 }).map(({ text }) =>
     JSON.parse(text)
   );
   const told = log.reduce((sum: number, { dropped }) => sum + 1 + (dropped?.count ?? 0), 0);

@@ -4,7 +4,7 @@ import test from "node:test";
 import fc from "fast-check";
 import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import type { GatewayStore } from "../../src/gateway/store.ts";
+import type { SqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { Gateway } from "../../src/uplink/gateway.ts";
 import { JournalError } from "../../src/journal/errors.ts";
 import type { UplinkError } from "../../src/uplink/errors.ts";
@@ -16,7 +16,7 @@ import { Activity, Chaos, drive, FakeJournal, HandClock, type Harm, pass, seeded
 interface World {
   readonly clock: HandClock;
   readonly activity: Activity;
-  readonly store: GatewayStore;
+  readonly store: SqliteGatewayStore;
   readonly chaos: Chaos;
   readonly gateway: Gateway;
   readonly journal: FakeJournal;
@@ -54,8 +54,8 @@ function world(seed = 1, harm: Harm = {}): World {
   return { clock, activity, store, chaos, gateway, journal, errors, report };
 }
 
-function kept(store: GatewayStore, lane: Stream): string[] {
-  return store.records("r", { lane, after: 0, limit: 100_000 }).map(({ text }) => text);
+function kept(store: SqliteGatewayStore, lane: Stream): string[] {
+  return store.rows.records("r", { lane, after: 0, limit: 100_000 }).map(({ text }) => text);
 }
 
 function assertAllKept({ store, journal }: World): void {
@@ -74,7 +74,7 @@ test("uplink: a run is reported whole, state and log, and the result is the fold
   assertAllKept(w);
   assert.equal(w.clock.timers, 0);
   assert.equal(w.journal.watchers, 0);
-  assert.equal(w.store.run("r")?.state, "succeeded");
+  assert.equal(w.store.rows.run("r")?.state, "succeeded");
 });
 
 test("uplink: whatever the network does, all records come once and in order, and the end comes", async () => {
@@ -101,7 +101,7 @@ test("uplink: whatever the network does, all records come once and in order, and
         assert.equal(await drive(report.drained, w), true);
         await report.stop();
         assertAllKept(w);
-        assert.equal(w.store.run("r")?.state, "succeeded");
+        assert.equal(w.store.rows.run("r")?.state, "succeeded");
         assert.ok(w.journal.mostRead <= 20, `read ${w.journal.mostRead} at once`);
         w.store.close();
       },
@@ -131,7 +131,7 @@ test("uplink: over any restarts in the midst of anything, all records come once 
       assert.equal(await drive(last.drained, w), true);
       await last.stop();
       assertAllKept(w);
-      assert.equal(w.store.run("r")?.state, "failed");
+      assert.equal(w.store.rows.run("r")?.state, "failed");
       w.store.close();
     }),
     { numRuns: 15 },
@@ -225,7 +225,7 @@ test("uplink: a refused record is found, parked and told; all others pass", asyn
   await report.stop();
   const reason = "Refused by the gateway: I do not like this one";
   assert.deepEqual(parked, [{ lane: "log", from: 38, to: 38, status: 422, reason }]);
-  assert.deepEqual(w.store.missing("r", 9), [{ lane: "log", from: 38, to: 38, status: 422, reason }]);
+  assert.deepEqual(w.store.rows.missing("r", 9), [{ lane: "log", from: 38, to: 38, status: 422, reason }]);
   assert.equal(kept(w.store, "log").length, 99);
   assert.equal(kept(w.store, "state").length, 12);
   assert.equal(report.status().parked, 1);
@@ -242,8 +242,8 @@ test("uplink: a gateway that refuses every record still gets the end, and no sto
   assert.equal(await drive(report.drained, w), true);
   await report.stop();
   assert.equal(kept(w.store, "state").length, 0);
-  assert.equal(w.store.run("r")?.state, "failed");
-  assert.equal(w.store.run("r")?.acknowledged.state, 22);
+  assert.equal(w.store.rows.run("r")?.state, "failed");
+  assert.equal(w.store.rows.run("r")?.acknowledged.state, 22);
   assert.ok(w.clock.now() - started >= refused.length * 100);
 });
 
@@ -316,7 +316,7 @@ test("uplink: a record too large for what stands between goes without its value,
   const report = w.report({ gateway, heard: () => heard, onLeftOut: (text) => told.push(text) });
   report.end({ state: "succeeded" });
   await pass(3_600_000, w);
-  assert.equal(w.store.run("r")?.acknowledged.state, 2);
+  assert.equal(w.store.rows.run("r")?.acknowledged.state, 2);
   assert.equal(report.status().leftOut, 0);
   heard += 2;
   await drive(report.drained, w);
@@ -334,7 +334,7 @@ test("uplink: a record too large for what stands between goes without its value,
     undefined,
     "2",
   ]);
-  assert.deepEqual(w.store.missing("r", 10).map(({ from, to }) => [from, to]), [[3, 3]]);
+  assert.deepEqual(w.store.rows.missing("r", 10).map(({ from, to }) => [from, to]), [[3, 3]]);
 });
 
 test("uplink: a wrong token parks nothing: it is told, and all comes once the token is right", async () => {

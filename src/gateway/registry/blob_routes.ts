@@ -72,7 +72,7 @@ function uploadRoutes({ intake }: GatewayParts, blobs: () => Blobs): Route[] {
         "Begins an upload; with digest the body is all of it; with mount nothing is sent, if it is there",
       answers: { 201: KEPT, 202: GOES_ON },
       handle: async ({ request, params: { name }, query: { digest, mount } }) => {
-        if (mount !== undefined && blobs().size(mount) !== undefined) return kept(name, mount);
+        if (mount !== undefined && await blobs().size(mount) !== undefined) return kept(name, mount);
         const id = await blobs().begin();
         if (digest === undefined) return goesOn(name, { id, size: 0 });
         await append(id, request, 0);
@@ -161,7 +161,7 @@ interface Serving {
 }
 
 async function blobOf(request: Request, digest: string, { parts, blobs }: Serving): Promise<Response> {
-  const size = blobs.size(digest);
+  const size = await blobs.size(digest);
   if (size === undefined) throw noBlob(digest);
   const type = "application/octet-stream";
   const head = { ...immutable(digest), "accept-ranges": "bytes", "content-type": type };

@@ -108,7 +108,7 @@ export class Blobs {
   append(id: string, at: number | undefined, pour: Pour): Promise<number> {
     return this.#having(id, async (upload, signal) => {
       if (at !== undefined && at !== upload.size) throw notThere(upload.size);
-      this.#kept = this.#catalog.bytes();
+      this.#kept = await this.#catalog.bytes();
       const file = await full(this.#options.files.openFile(this.#uploadPath(id), "write"));
       try {
         await pour(async (piece) => {
@@ -141,9 +141,9 @@ export class Blobs {
         await files.makeFolder(folder, FOLDER_MODE);
         await full(files.rename(path, this.#path(digest)));
         await files.syncFolder(folder);
-        this.#catalog.putBlob({ digest, size: upload.size, at: this.#clock.monotonic() });
+        await this.#catalog.putBlob({ digest, size: upload.size, at: this.#clock.monotonic() });
         this.#uploads.delete(id);
-        this.#kept = this.#catalog.bytes();
+        this.#kept = await this.#catalog.bytes();
       });
     });
   }
@@ -154,16 +154,16 @@ export class Blobs {
   }
 
   /** Size of a blob; somebody relies on it from now on. */
-  size(digest: string): number | undefined {
-    const size = this.#catalog.blobSize(digest);
-    if (size !== undefined) this.#catalog.touchBlob(digest, this.#clock.monotonic());
+  async size(digest: string): Promise<number | undefined> {
+    const size = await this.#catalog.blobSize(digest);
+    if (size !== undefined) await this.#catalog.touchBlob(digest, this.#clock.monotonic());
     return size;
   }
 
   /** Whether the file of a blob is here. If somebody took it away it is no blob any more, and can be pushed again. */
   async isHere(digest: string, size: number): Promise<boolean> {
     if ((await this.#options.files.about(this.#path(digest)))?.size === size) return true;
-    this.#catalog.dropBlob(digest);
+    await this.#catalog.dropBlob(digest);
     return false;
   }
 
@@ -183,8 +183,8 @@ export class Blobs {
   }
 
   /** @throws {Refuse} If so many bytes more are too many. */
-  requireRoom(bytes: number): void {
-    this.#kept = this.#catalog.bytes();
+  async requireRoom(bytes: number): Promise<void> {
+    this.#kept = await this.#catalog.bytes();
     this.#requireUnder(bytes);
   }
 
@@ -216,7 +216,7 @@ export class Blobs {
       const size = (await files.about(this.#uploadPath(id)))?.size ?? 0;
       this.#uploads.set(id, { size, usedAt: this.#clock.monotonic(), ...unused() });
     }
-    const known = new Set(this.#catalog.blobs());
+    const known = new Set(await this.#catalog.blobs());
     for (const part of await files.list(`${folder}/sha256`)) {
       for (const name of await files.list(`${folder}/sha256/${part}`)) {
         if (!known.has(`sha256:${name}`)) await files.remove(`${folder}/sha256/${part}/${name}`);
@@ -234,7 +234,7 @@ export class Blobs {
     }
     await this.#inTurn(async () => {
       // The row first: a file without one is found and removed at the next start.
-      for (const digest of this.#catalog.forget(FORGOTTEN_MS, now)) {
+      for (const digest of await this.#catalog.forget(FORGOTTEN_MS, now)) {
         await this.#options.files.remove(this.#path(digest));
       }
     });

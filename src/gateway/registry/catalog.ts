@@ -39,33 +39,33 @@ export interface Page {
 /** What a registry knows. */
 export interface Catalog {
   /** Size of a blob, bytes; nothing if there is none. */
-  blobSize(digest: string): number | undefined;
+  blobSize(digest: string): Promise<number | undefined>;
   /** @param at By the monotonic clock: what no manifest refers to is kept for a time from then on. */
-  putBlob(blob: { readonly digest: string; readonly size: number; readonly at: number }): void;
+  putBlob(blob: { readonly digest: string; readonly size: number; readonly at: number }): Promise<void>;
   /** Somebody relies on a blob: the time for which it is kept without a manifest begins anew. */
-  touchBlob(digest: string, at: number): void;
-  dropBlob(digest: string): void;
+  touchBlob(digest: string, at: number): Promise<void>;
+  dropBlob(digest: string): Promise<void>;
   /** Digests of all blobs. */
-  blobs(): string[];
+  blobs(): Promise<string[]>;
   /** Drops blobs that no manifest refers to and that nobody has relied on for `ms` of the gateway's running time; their digests. */
-  forget(ms: number, at: number): string[];
+  forget(ms: number, at: number): Promise<string[]>;
   /** Bytes of all blobs and manifests. */
-  bytes(): number;
+  bytes(): Promise<number>;
 
   /** By its digest or a tag. */
-  manifest(repository: string, reference: string): ManifestRow | undefined;
-  putManifest(manifest: NewManifest): void;
+  manifest(repository: string, reference: string): Promise<ManifestRow | undefined>;
+  putManifest(manifest: NewManifest): Promise<void>;
   /** With its tags. Whether there was one. */
-  dropManifest(repository: string, digest: string): boolean;
+  dropManifest(repository: string, digest: string): Promise<boolean>;
   /** Whether there was one. */
-  dropTag(repository: string, tag: string): boolean;
+  dropTag(repository: string, tag: string): Promise<boolean>;
   /** Whether anything was pushed there. */
-  hasRepository(repository: string): boolean;
-  tags(repository: string, page: Page): string[];
-  repositories(page: Page): string[];
+  hasRepository(repository: string): Promise<boolean>;
+  tags(repository: string, page: Page): Promise<string[]>;
+  repositories(page: Page): Promise<string[]>;
   referrers(
     repository: string,
     subject: string,
     page: Page & { readonly type?: string | undefined },
-  ): ReferrerRow[];
+  ): Promise<ReferrerRow[]>;
 }

@@ -85,11 +85,11 @@ export function manifestRoutes(parts: GatewayParts, blobs: () => Blobs): Route[]
       access: "user",
       summary: "Takes away a tag, or by its digest a manifest with all its tags",
       answers: { 202: { what: "It is away" } },
-      handle: ({ params: { name, reference } }) => {
+      handle: async ({ params: { name, reference } }) => {
         const gone = reference.includes(":")
-          ? catalog.dropManifest(name, reference)
-          : catalog.dropTag(name, reference);
-        if (!gone) throw noManifest(name, reference, catalog);
+          ? await catalog.dropManifest(name, reference)
+          : await catalog.dropTag(name, reference);
+        if (!gone) throw await noManifest(name, reference, catalog);
         return new Response(null, { status: 202 });
       },
     }),
@@ -117,8 +117,8 @@ function listRoutes(catalog: Catalog): Route[] {
       params: REPOSITORY,
       summary: "Lists the tags of a repository by name",
       answers: { 200: { what: "Tags; where there are more, Link", bodies: ANY_JSON } },
-      handle: ({ params: { name }, query: { n, last } }) => {
-        if (!catalog.hasRepository(name)) throw noRepository(name);
+      handle: async ({ params: { name }, query: { n, last } }) => {
+        if (!await catalog.hasRepository(name)) throw noRepository(name);
         return listed<string>(`/v2/${name}/tags/list`, { n }, {
           read: (limit) => catalog.tags(name, { last, limit }),
           nameOf: (tag) => tag,
@@ -159,9 +159,13 @@ interface Named {
   readonly reference: string;
 }
 
-function manifestOf(request: Request, { name, reference }: Named, catalog: Catalog): Response {
-  const found = catalog.manifest(name, reference);
-  if (!found) throw noManifest(name, reference, catalog);
+async function manifestOf(
+  request: Request,
+  { name, reference }: Named,
+  catalog: Catalog,
+): Promise<Response> {
+  const found = await catalog.manifest(name, reference);
+  if (!found) throw await noManifest(name, reference, catalog);
   const { digest, type, bytes } = found;
   const headers = {
     ...immutable(digest),
@@ -189,10 +193,10 @@ async function keep(
   }
   const type = (request.headers.get("content-type") ?? "").split(";")[0]!.trim();
   const manifest = checkedManifest(bytes, type);
-  blobs.requireRoom(bytes.length);
-  store.atomically(() => {
-    requireAll(name, manifest, store.catalog);
-    store.catalog.putManifest({ repository: name, digest, type, bytes, tag, manifest });
+  await blobs.requireRoom(bytes.length);
+  await store.atomically(async ({ catalog }) => {
+    await requireAll(name, manifest, catalog);
+    await catalog.putManifest({ repository: name, digest, type, bytes, tag, manifest });
   });
   const headers = {
     location: `/v2/${name}/manifests/${digest}`,
@@ -218,17 +222,33 @@ function checkedManifest(bytes: Uint8Array, type: string): OciManifest {
 }
 
 /** @throws {Refuse} If something that a manifest refers to is not here. */
-function requireAll(name: string, { config, layers, manifests }: OciManifest, catalog: Catalog): void {
-  const here = ({ digest, size, urls }: OciDescriptor) =>
-    urls !== undefined || catalog.blobSize(digest) === size;
-  const blob = [...(config ? [config] : []), ...layers].find((each) => !here(each));
-  const inner = manifests.find(({ digest, size }) => catalog.manifest(name, digest)?.bytes.length !== size);
+async function requireAll(
+  name: string,
+  { config, layers, manifests }: OciManifest,
+  catalog: Catalog,
+): Promise<void> {
+  const blob = await firstOf(
+    [...(config ? [config] : []), ...layers],
+    async ({ digest, size, urls }) => urls === undefined && await catalog.blobSize(digest) !== size,
+  );
+  const inner = await firstOf(
+    manifests,
+    async ({ digest, size }) => (await catalog.manifest(name, digest))?.bytes.length !== size,
+  );
   const lacking = blob ?? inner;
   if (lacking === undefined) return;
   throw new Refuse(400, blob ? "MANIFEST_BLOB_UNKNOWN" : "MANIFEST_UNKNOWN", {
     message:
       `The manifest refers to ${lacking.digest} of ${lacking.size} bytes, which is not here: push it first`,
   });
+}
+
+async function firstOf(
+  all: readonly OciDescriptor[],
+  holds: (each: OciDescriptor) => Promise<boolean>,
+): Promise<OciDescriptor | undefined> {
+  for (const each of all) if (await holds(each)) return each;
+  return undefined;
 }
 
 function descriptorOf({ digest, type, size, artifactType, annotations }: ReferrerRow): OciDescriptor {
@@ -241,8 +261,8 @@ function descriptorOf({ digest, type, size, artifactType, annotations }: Referre
   };
 }
 
-function noManifest(name: string, reference: string, catalog: Catalog): Refuse {
-  if (!catalog.hasRepository(name)) return noRepository(name);
+async function noManifest(name: string, reference: string, catalog: Catalog): Promise<Refuse> {
+  if (!await catalog.hasRepository(name)) return noRepository(name);
   return new Refuse(404, "MANIFEST_UNKNOWN", {
     message: `Repository ${name} has no ${reference}: GET /v2/${name}/tags/list tells what it has`,
   });

@@ -97,20 +97,20 @@ export const HOW_MANY: Parameter<number> = {
 };
 
 /** A page of a list, and where the next one is. */
-export function listed<T>(
+export async function listed<T>(
   path: string,
   { n = MAX_LISTED, query = {} }: {
     readonly n?: number | undefined;
     readonly query?: Readonly<Record<string, string>>;
   },
   { read, nameOf, body, headers = {} }: {
-    readonly read: (limit: number) => readonly T[];
+    readonly read: (limit: number) => Promise<readonly T[]>;
     readonly nameOf: (item: T) => string;
     readonly body: (items: readonly T[]) => unknown;
     readonly headers?: Readonly<Record<string, string>>;
   },
-): Response {
-  const found = read(n + 1);
+): Promise<Response> {
+  const found = await read(n + 1);
   const items = found.slice(0, n);
   const answer = json(body(items));
   const last = items.at(-1);
