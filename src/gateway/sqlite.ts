@@ -19,7 +19,7 @@ import {
 } from "./rows.ts";
 import { SqliteCatalog } from "./sqlite_registry.ts";
 import { type GatewayDatabase, openDatabase } from "./sqlite_database.ts";
-import { type AtOnce, awaited, Connection } from "./sqlite_port.ts";
+import { type AtOnce, awaited, SharedConnection } from "./sqlite_port.ts";
 import type { Catalog } from "./registry/catalog.ts";
 import type {
   DeliveryRow,
@@ -59,7 +59,7 @@ const READ_TEXT = 8 * 1024 * 1024;
 export function sqliteGatewayStore(path: string): SqliteGatewayStore {
   const db = openDatabase(path);
   const rows = new SqliteRows(db);
-  const connection = new Connection();
+  const connection = new SharedConnection();
   const seenBy = (call: <R>(work: () => R) => Promise<R>): Within => {
     const methods = {
       ...awaited(rows, call),

@@ -11,7 +11,7 @@ export type AtOnce<T> = {
 };
 
 /** Who has the connection: all, or one alone. */
-export class Connection {
+export class SharedConnection {
   #alone: Promise<void> | undefined;
 
   /** Does something as soon as nobody has the connection alone. */
