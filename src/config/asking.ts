@@ -21,6 +21,8 @@ export interface NamedGateway {
   readonly url: string | undefined;
   readonly token: string | undefined;
   readonly tokenFile: string | undefined;
+  /** Credentials for NATS servers. */
+  readonly credsFile: string | undefined;
 }
 
 /** Variable with the gateway's own token. */
@@ -53,6 +55,7 @@ export function gatewayIn(env: ReadVariable): NamedGateway {
     url: env("OUTRIDER_GATEWAY") || undefined,
     token: env("OUTRIDER_TOKEN") || undefined,
     tokenFile: env("OUTRIDER_TOKEN_FILE") || undefined,
+    credsFile: env("OUTRIDER_CREDS_FILE") || undefined,
   };
 }
 

@@ -1,10 +1,11 @@
 /**
- * Owns the client of NATS: the only file that names it, loaded when a connection is first wanted.
+ * Owns the client of NATS, and its keys: the only file that names it, loaded when a connection is first wanted.
  * Must not know what is sent, nor when to try again.
  * Invariant: it never reconnects by itself (it leaks when it does: nats.js#423, #433), and times nothing of ours.
  */
 import { credsAuthenticator, headers as newHeaders, wsconnect } from "@nats-io/nats-core";
 import type { ConnectionOptions, Msg, NatsConnection as Client } from "@nats-io/nats-core";
+export { nkeys } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import type { DialOptions, NatsConnection, NatsMessage, Outgoing } from "./connection.ts";
 
@@ -39,6 +40,11 @@ function connectionOf(client: Client, { denied }: DialOptions): NatsConnection {
   void tellDenied(client, denied);
   return {
     maxPayload: client.info?.max_payload ?? 0,
+    server: {
+      name: client.info?.server_name ?? "",
+      version: client.info?.version ?? "",
+      cluster: client.info?.cluster,
+    },
     others: client.info?.connect_urls ?? [],
     publish: (subject, data, outgoing) => client.publish(subject, data, sentWith(outgoing)),
     subscribe(subject, take, queue) {

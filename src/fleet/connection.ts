@@ -21,10 +21,20 @@ export interface Outgoing {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** A server. */
+export interface ServerAbout {
+  readonly name: string;
+  readonly version: string;
+  /** The name of its cluster, if it is in one. */
+  readonly cluster: string | undefined;
+}
+
 /** A connection to one server. */
 export interface NatsConnection {
   /** Largest message that the server takes, its headers included, bytes. */
   readonly maxPayload: number;
+  /** What the server says of itself. */
+  readonly server: ServerAbout;
   /** Other servers of the same cluster, as the server named them, `HOST:PORT`. */
   readonly others: readonly string[];
   publish(subject: string, data: Uint8Array, outgoing?: Outgoing): void;

@@ -15,6 +15,7 @@ import type { NatsWire, RequestLimits } from "./wire.ts";
 
 /** A message as a stream holds it. */
 export interface Stored {
+  readonly subject: string;
   readonly seq: number;
   /** When the server took it, milliseconds since the epoch. */
   readonly at: number;
@@ -56,6 +57,8 @@ const FULL: ReadonlySet<number> = new Set([10002, 10023, 10028, 10047, 10077]);
 /** What nobody is there to answer. */
 const NOBODY = 503;
 const NOTHING = 404;
+/** Messages that are asked for at a time. */
+const MAX_BATCH = 256;
 /** Longest that a packed message may be once it is unpacked, bytes. */
 const MAX_UNPACKED: number = 64 * 1024 * 1024;
 
@@ -85,6 +88,32 @@ export class JetStream {
   ): Promise<Stored | undefined> {
     const body = new TextEncoder().encode(JSON.stringify({ seq, next_by_subj: subject }));
     return await this.#get(`DIRECT.GET.${stream}`, body, limits);
+  }
+
+  /** Hands on each message from a sequence on, one after the other, up to the last that there is now. */
+  async each(
+    stream: string,
+    { subject, from, ...limits }: RequestLimits & { readonly subject: string; readonly from: number },
+    take: (stored: Stored) => Promise<void>,
+  ): Promise<void> {
+    for (let seq = from, left = Infinity; left > 0;) {
+      const found: Stored[] = [];
+      left = 0;
+      await this.wire.requestAll(`${this.#api}.DIRECT.GET.${stream}`, {
+        ...limits,
+        data: new TextEncoder().encode(JSON.stringify({ seq, next_by_subj: subject, batch: MAX_BATCH })),
+        take: (message) => {
+          if (message.status === NOBODY) throw this.#nobody(stream);
+          // 204 is the end of a batch, 404 that there is nothing.
+          if (message.status !== 0) left = Number(message.header("Nats-Num-Pending") ?? 0);
+          else found.push(this.#stored(message));
+          return message.status !== 0;
+        },
+      });
+      for (const stored of found) await take(stored);
+      seq = (found.at(-1)?.seq ?? seq) + 1;
+      if (found.length === 0) return;
+    }
   }
 
   /**
@@ -141,14 +170,19 @@ export class JetStream {
       this.#api = elsewhere;
       return await this.#get(what, body, limits);
     }
+    return this.#stored(message);
+  }
+
+  #stored(message: NatsMessage): Stored {
     const seq = Number(message.header("Nats-Sequence"));
     const at = Date.parse(message.header("Nats-Time-Stamp") ?? "");
-    if (!Number.isSafeInteger(seq) || seq < 1 || Number.isNaN(at)) {
+    const subject = message.header("Nats-Subject");
+    if (!Number.isSafeInteger(seq) || seq < 1 || Number.isNaN(at) || subject === undefined) {
       throw new GatewayAnswerError(
-        `${what} at ${this.wire.url} was answered with no stored message: check that OUTRIDER_GATEWAY is the address of a NATS server with JetStream`,
+        `What ${this.wire.url} answers is no stored message: check that it is a NATS server with JetStream`,
       );
     }
-    return { seq, at, data: new Uint8Array(message.data), header: (name) => message.header(name) };
+    return { subject, seq, at, data: new Uint8Array(message.data), header: (name) => message.header(name) };
   }
 
   #nobody(subject: string): GatewayRefusedError {

@@ -13,7 +13,7 @@ import {
   UnreachableError,
   type UplinkError,
 } from "../uplink/errors.ts";
-import type { NatsConnection, NatsMessage } from "./connection.ts";
+import type { NatsConnection, NatsMessage, ServerAbout } from "./connection.ts";
 import { Dialler, type NatsWireOptions, refusedAt } from "./dialler.ts";
 
 /** A connection on which nobody listens is closed when nothing was asked for so long, milliseconds. */
@@ -101,15 +101,54 @@ export class NatsWire {
       answer.catch(() => {});
       this.#waiting.set(reply, { subject, on, resolve, reject });
       over.push(() => this.#waiting.delete(reply));
-      try {
-        on.publish(subject, data, { reply, headers });
-      } catch (error) {
-        // The connection was lost and it is not heard of yet.
-        throw this.#broken(messageOf(error));
-      }
+      this.#publish(on, subject, { data, reply, headers });
       const message = await answer;
       this.#traffic.receivedBytes += message.data.length + message.subject.length;
       return message;
+    });
+  }
+
+  /**
+   * Asks, and hands on all that comes back until one says that it was the last, in the order of arrival.
+   *
+   * @param take Says whether that was the last one.
+   */
+  async requestAll(
+    subject: string,
+    { data, take, ...limits }: RequestLimits & {
+      readonly data: Bytes;
+      readonly take: (message: NatsMessage) => boolean;
+    },
+  ): Promise<void> {
+    await this.#limited(`the request to ${subject}`, limits, async (over) => {
+      const on = await this.#connected();
+      const { promise: done, resolve, reject } = Promise.withResolvers<NatsMessage>();
+      done.catch(() => {});
+      const reply = `${this.#inbox}.${++this.#traffic.asked}`;
+      this.#waiting.set(reply, {
+        subject,
+        on,
+        reject,
+        resolve: (message) => {
+          this.#traffic.receivedBytes += message.data.length + message.subject.length;
+          try {
+            if (take(message)) resolve(message);
+          } catch (error) {
+            reject(error as UplinkError);
+          }
+        },
+      });
+      over.push(() => this.#waiting.delete(reply));
+      this.#publish(on, subject, { data, reply });
+      return await done;
+    });
+  }
+
+  /** What the server says of itself, and the largest message that it takes, bytes. */
+  async about(limits: RequestLimits): Promise<ServerAbout & { readonly maxPayload: number }> {
+    return await this.#limited("a connection", limits, async () => {
+      const { server, maxPayload } = await this.#connected();
+      return { ...server, maxPayload };
     });
   }
 
@@ -176,6 +215,23 @@ export class NatsWire {
       for (const end of over) end();
       this.#settle();
     });
+  }
+
+  #publish(
+    on: NatsConnection,
+    subject: string,
+    { data, reply, headers = {} }: {
+      readonly data: Bytes;
+      readonly reply: string;
+      readonly headers?: Readonly<Record<string, string>>;
+    },
+  ): void {
+    try {
+      on.publish(subject, data, { reply, headers });
+    } catch (error) {
+      // The connection was lost and it is not heard of yet.
+      throw this.#broken(messageOf(error));
+    }
   }
 
   /** Nothing came in while a request ran out of time, and no other is under way that could be to blame: the connection is dead. */

@@ -58,3 +58,10 @@ export const LIFE_HEADER = "O-Life";
 export const CHUNK_BYTES: number = 512 * 1024;
 /** The group that every executor is in. */
 export const EVERYONE = "all";
+/** The experiment of an executor that names none. */
+export const DEFAULT_EXPERIMENT = "default";
+
+/** Whom an executor is told things as: itself, its groups, everyone. */
+export function addressees(executor: string, groups: readonly string[]): readonly Addressee[] {
+  return [{ executor }, ...[...new Set([...groups, EVERYONE])].map((group) => ({ group }))];
+}

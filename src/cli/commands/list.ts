@@ -63,6 +63,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     brief: "Serve a reference gateway: hand out pipelines, take results and logs",
     load: () => import("./gateway.ts"),
   },
+  fleet: {
+    brief: "Set up NATS servers for a fleet of devices, and look at it",
+    load: () => import("./fleet.ts"),
+  },
   submit: {
     brief: "Hand a pipeline to the gateway, for an executor or a group",
     load: () => import("./submit.ts"),

@@ -7,11 +7,10 @@
 import * as v from "valibot";
 import { joined, sha256 } from "../../../base/bytes.ts";
 import { type JetStream, type Stored, unpackedValue } from "../../../fleet/jetstream.ts";
-import { CHUNK_BYTES, FLEET_STREAMS, SUBJECTS } from "../../../fleet/words.ts";
+import { addressees, CHUNK_BYTES, FLEET_STREAMS, SUBJECTS } from "../../../fleet/words.ts";
 import { BundleHashError, GatewayAnswerError } from "../../errors.ts";
 import type { CallOptions, Pulled } from "../../gateway.ts";
 import { MAX_BUNDLE_BYTES } from "../bounds.ts";
-import { addressees } from "./instructions.ts";
 
 const Assignment = v.looseObject({
   hash: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),

@@ -8,7 +8,7 @@
  */
 import * as v from "valibot";
 import { type JetStream, type Stored, unpackedValue } from "../../../fleet/jetstream.ts";
-import { type Addressee, EVERYONE, FLEET_STREAMS, SUBJECTS } from "../../../fleet/words.ts";
+import { addressees, FLEET_STREAMS, SUBJECTS } from "../../../fleet/words.ts";
 import type { AnyInstruction, Heartbeat } from "../../../protocol/messages.ts";
 import { GatewayRefusedError } from "../../errors.ts";
 import type { CallOptions } from "../../gateway.ts";
@@ -22,11 +22,6 @@ const Written = v.looseObject({
   before: v.optional(v.pipe(v.array(Numbered), v.maxLength(1000))),
 });
 const Seen = v.looseObject({ seen: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) });
-
-/** Whom an executor hears beside itself. */
-export function addressees(executor: string, groups: readonly string[]): readonly Addressee[] {
-  return [{ executor }, ...[...new Set([...groups, EVERYONE])].map((group) => ({ group }))];
-}
 
 /** Reads what an executor was told. */
 export class Instructions {

@@ -9,7 +9,7 @@ import type { Dial } from "../../../fleet/connection.ts";
 import { JetStream, packedValue, unpackedValue } from "../../../fleet/jetstream.ts";
 import { NATS_SCHEMES, type NatsWireOptions } from "../../../fleet/dialler.ts";
 import { NatsWire } from "../../../fleet/wire.ts";
-import { FLEET_STREAMS, part, SUBJECTS } from "../../../fleet/words.ts";
+import { addressees, DEFAULT_EXPERIMENT, FLEET_STREAMS, part, SUBJECTS } from "../../../fleet/words.ts";
 import type { Heartbeat, HeartbeatReply } from "../../../protocol/messages.ts";
 import type { CallOptions, Gateway } from "../../gateway.ts";
 import type { Dialect } from "../dialect.ts";
@@ -17,7 +17,7 @@ import { checkIds } from "../bounds.ts";
 import { natsFlags } from "./flags.ts";
 import { Handouts } from "./handouts.ts";
 import { Reports } from "./reports.ts";
-import { addressees, Instructions } from "./instructions.ts";
+import { Instructions } from "./instructions.ts";
 
 const CREDS = "OUTRIDER_CREDS_FILE";
 
@@ -65,7 +65,7 @@ export interface NatsOptions extends Omit<NatsWireOptions, "name"> {
  */
 export function natsGateway(options: NatsOptions): Gateway {
   checkIds(options);
-  const { executor, experiment = "default", groups = [], gzip } = options;
+  const { executor, experiment = DEFAULT_EXPERIMENT, groups = [], gzip } = options;
   const wire = new NatsWire({ ...options, name: part(executor) });
   const jetstream = new JetStream(wire, { where: SUBJECTS.where(executor) });
   const reports = new Reports({ jetstream, executor, gzip });
