@@ -23,6 +23,8 @@ export class Attempt implements Author {
   ended = false;
   /** How the attempt is to end once its code has stopped, if it was aborted. */
   aborted: AbortOutcome | undefined = undefined;
+  /** Why it is to end as skipped, and what was thrown for it, once it has said so. */
+  skipped: { readonly because: string; readonly thrown: unknown } | undefined = undefined;
   #fetched: Map<number, string | undefined> | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #life: AbortController | undefined = undefined;

@@ -4,7 +4,8 @@
  * Invariant: its members work also when they are taken out of it (`({ log, progress }) => …`), and each is made when it
  * is first asked for.
  */
-import { slice } from "../src/base/primordials.ts";
+import { MAX_SKIP_REASON } from "../src/base/limits.ts";
+import { PlainError, slice } from "../src/base/primordials.ts";
 import { formatted } from "../src/runtime/console.ts";
 import type { Events, Flags, Logger, Store, TaskContext } from "../src/model/context.ts";
 import type { AttemptResult } from "../src/model/outcome.ts";
@@ -88,6 +89,24 @@ export class Context implements TaskContext {
         throw new TypeError(`The text of a progress is a string; received ${formatted([text])}`);
       }
       this.#around.progress(this.#attempt, fraction, text && slice(text, 0, MAX_PROGRESS_TEXT));
+    };
+  }
+
+  get skip(): TaskContext["skip"] {
+    return (reason) => {
+      if (typeof reason !== "string") {
+        throw new TypeError(`The reason of a skip is a string; received ${formatted([reason])}`);
+      }
+      const { length } = reason;
+      // Nothing is cut off: of a secret only a whole one is found.
+      if (length < 1 || length > MAX_SKIP_REASON) {
+        throw new RangeError(
+          `The reason of a skip has 1 to ${MAX_SKIP_REASON} characters; received ${length}`,
+        );
+      }
+      const thrown = new PlainError(`Task ${this.#attempt.task} is skipped: ${reason}`);
+      this.#attempt.skipped = { because: reason, thrown };
+      throw thrown;
     };
   }
 

@@ -39,9 +39,11 @@ const SOUND: readonly never[] = [];
 /** Said where a task ends and its processes do not. */
 const LEFT = "It ended and left processes behind: they are stopped";
 
+type ToldOutcome = "succeeded" | "failed" | "skipped" | AbortOutcome;
+
 /** How an attempt ended. */
 interface Told {
-  readonly outcome: "succeeded" | "failed" | AbortOutcome;
+  readonly outcome: ToldOutcome;
   readonly text?: string | undefined;
   readonly retire?: boolean;
   /** Default: now. */
@@ -137,7 +139,7 @@ export class Line implements Elsewhere {
 
   /** Ends the running attempt with an error that nothing caught; the thread is not to be trusted any more. */
   fail(attempt: Attempt, error: unknown): void {
-    this.#tell(attempt, { outcome: attempt.aborted ?? "failed", text: errorText(error), retire: true });
+    this.#tell(attempt, { ...failed(attempt, error), retire: true });
   }
 
   #alive(question: number): void {
@@ -350,6 +352,8 @@ export class Line implements Elsewhere {
 
   #succeed(attempt: Attempt, value: unknown): Progress {
     if (attempt.aborted === "timed_out") return this.#tell(attempt, { outcome: "timed_out" });
+    // Its code has caught what was thrown to end it.
+    if (attempt.skipped !== undefined) return this.#fail(attempt, attempt.skipped.thrown);
     let text: string | undefined;
     try {
       // The name is for errors, and takes longer to read than a small value to write.
@@ -362,7 +366,7 @@ export class Line implements Elsewhere {
   }
 
   #fail(attempt: Attempt, error: unknown): Progress {
-    return this.#tell(attempt, { outcome: attempt.aborted ?? "failed", text: errorText(error) });
+    return this.#tell(attempt, failed(attempt, error));
   }
 
   #tell(
@@ -385,7 +389,7 @@ export class Line implements Elsewhere {
     this.last = attempt;
     this.current = undefined;
     if (final !== "succeeded") {
-      if ((flags & Flag.fatal) !== 0 && final !== "cancelled") atoms.store(halt, 0, 1);
+      if ((flags & Flag.fatal) !== 0 && final !== "cancelled" && final !== "skipped") atoms.store(halt, 0, 1);
       inbox.hold();
     }
     // Whatever is said about that outcome: it is its last one.
@@ -396,8 +400,8 @@ export class Line implements Elsewhere {
       c: retire ? 1 : 0,
       x: attempt.startedAt,
       y: endedAt,
-      // The value of an attempt that succeeded too late is nobody's.
-      text: final !== outcome && outcome === "succeeded" ? undefined : text,
+      // What an attempt came to too late is nobody's, but for its error.
+      text: final !== outcome && outcome !== "failed" ? undefined : text,
     });
     const awaited = seq < 0 && final === "succeeded" && hand.finish(attempt.claimed, text);
     // With something in hand it takes nothing of what it has left to others, and is not to be counted for that.
@@ -439,11 +443,19 @@ export class Line implements Elsewhere {
   }
 }
 
+/** What an attempt comes to that ends with an error, or with what it was thrown out by. */
+function failed({ aborted, skipped }: Attempt, error: unknown): Told {
+  if (aborted === undefined && skipped !== undefined && skipped.thrown === error) {
+    return { outcome: "skipped", text: skipped.because };
+  }
+  return { outcome: aborted ?? "failed", text: errorText(error) };
+}
+
 function toPromise(value: PromiseLike<unknown>): Promise<unknown> {
   return new PlainPromise((resolve) => resolve(value));
 }
 
-function placeOf(outcome: "succeeded" | "failed" | AbortOutcome): number {
+function placeOf(outcome: ToldOutcome): number {
   for (let at = 0; at < TOLD_OUTCOMES.length; at++) if (TOLD_OUTCOMES[at] === outcome) return at;
   return -1;
 }

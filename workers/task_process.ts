@@ -125,7 +125,7 @@ function print(
 /** As on a worker: it fails the attempt whose code threw it as long as that runs; else it is logged. */
 function uncaught(error: unknown, scope: unknown, from: "exception" | "rejection"): void {
   const owner = scope as Attempt | undefined ?? (from === "exception" ? current : undefined);
-  if (owner !== undefined && !owner.ended) return tell(owner, { error: errorText(error), spent: true });
+  if (owner !== undefined && !owner.ended) return tell(owner, { ...failed(owner, error), spent: true });
   print(owner ?? author(), {
     stream: "stderr",
     level: "error",
@@ -193,6 +193,8 @@ function call(attempt: Attempt, task: AnyTask): void {
 }
 
 function succeed(attempt: Attempt, value: unknown): void {
+  // Its code has caught what was thrown to end it.
+  if (attempt.skipped !== undefined) return fail(attempt, attempt.skipped.thrown);
   let text: string | undefined;
   try {
     text = encode(value, attempt.task);
@@ -203,13 +205,21 @@ function succeed(attempt: Attempt, value: unknown): void {
 }
 
 function fail(attempt: Attempt, error: unknown): void {
-  tell(attempt, { error: errorText(error) });
+  tell(attempt, failed(attempt, error));
+}
+
+function failed({ skipped }: Attempt, error: unknown): Ending {
+  return skipped?.thrown === error && skipped !== undefined
+    ? { skipped: skipped.because }
+    : { error: errorText(error) };
 }
 
 /** How an attempt has ended: JSON texts. */
 interface Ending {
   readonly value?: string | undefined;
   readonly error?: string;
+  /** Why it skipped itself: a text. */
+  readonly skipped?: string;
   /** The process is to run nothing more. */
   readonly spent?: boolean;
 }
@@ -230,7 +240,7 @@ function tell(attempt: Attempt, ending: Ending): void {
   );
 }
 
-function end({ seq, aborted }: Attempt, { value, error, spent }: Ending): void {
+function end({ seq, aborted }: Attempt, { value, error, skipped, spent }: Ending): void {
   last = current;
   current = undefined;
   const mark = host.drawDigits(MARK_DIGITS);
@@ -238,7 +248,8 @@ function end({ seq, aborted }: Attempt, { value, error, spent }: Ending): void {
   // Whoever reads is woken by the marks, and waits for the rest.
   host.checkDescriptors();
   // Written by hand, as the error is JSON text already.
-  const told = jsonOf({ t: "done", seq, mark, value, spent, cancelled: aborted && error !== undefined });
+  const cancelled = aborted && (error ?? skipped) !== undefined;
+  const told = jsonOf({ t: "done", seq, mark, value, skipped, spent, cancelled });
   host.send(frameOf(error === undefined ? told : `${told.slice(0, -1)},"error":${error}}`));
 }
 

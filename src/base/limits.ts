@@ -21,6 +21,9 @@ export const MAX_BATCH_BYTES: number = 2 * MAX_VALUE_BYTES + 32 * 1024 * 1024;
 /** Largest change of a flag as JSON, bytes: flags are for agreeing on something, not for data. */
 export const MAX_FLAG_BYTES: number = 256 * 1024;
 
+/** Longest reason for which a task skips itself, in UTF-16 code units. */
+export const MAX_SKIP_REASON = 1_000;
+
 /** Longest line of the log in UTF-16 code units; a longer one is cut into several. */
 export const MAX_LINE: number = 64 * 1024;
 

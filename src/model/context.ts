@@ -132,6 +132,12 @@ export interface TaskContext<
   readonly signal: AbortSignal;
   /** Shows how far the task is. @param fraction 0 to 1. */
   progress(fraction: number, text?: string): void;
+  /**
+   * Ends the attempt as `skipped`, by throwing: there is nothing to do. It is no failure, and is not tried again.
+   *
+   * @param reason In words a person can act on, 1 to 1,000 characters.
+   */
+  skip(reason: string): never;
   /** The task's name. */
   readonly task: string;
   /** The run's id. */

@@ -5,7 +5,7 @@
 
 import type { Value } from "./value.ts";
 
-/** How an attempt ended. `skipped` is not a failure: the attempt never started. */
+/** How an attempt ended. `skipped` is not a failure: it never started, or has found itself that there is nothing to do. */
 export type Outcome =
   | "succeeded"
   | "failed"
@@ -79,7 +79,7 @@ export interface ErrorFrame {
 export interface AttemptResult {
   /** From 0; higher in a loop. */
   readonly iteration: number;
-  /** From 1; 0 when the task was skipped. */
+  /** From 1; 0 when the task was skipped before it began. */
   readonly attempt: number;
   /** How the attempt ended. */
   readonly outcome: Outcome;

@@ -58,7 +58,7 @@ export interface AttemptKey {
   readonly task: string;
   /** From 0; more only in a loop. */
   readonly iteration: number;
-  /** From 1; 0 for a task that was skipped. */
+  /** From 1; 0 for a task that was skipped before it began. */
   readonly attempt: number;
 }
 

@@ -7,6 +7,7 @@
  * Format: "Trace Event Format" (docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU).
  */
 import { between } from "../base/clock.ts";
+import { isFailure } from "./outcome.ts";
 import { type Settled, type StateRecord, type StateRecords, statesOf } from "./record.ts";
 
 /** The trace of a run that is over, in pieces. */
@@ -57,7 +58,7 @@ function barOf(settled: Settled, workers: Set<number>): object[] {
     tid: worker,
     ts: micros(startedAt),
     dur: micros(between(startedAt, endedAt)),
-    ...(outcome !== "succeeded" && { cname: outcome === "cancelled" ? "grey" : "terrible" }),
+    ...(outcome !== "succeeded" && { cname: isFailure(outcome) ? "terrible" : "grey" }),
     args: {
       outcome,
       iteration,

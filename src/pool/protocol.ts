@@ -93,7 +93,7 @@ export const WAKE = 0;
 export const BELL = 1;
 
 /** Outcomes as the outbox numbers them. */
-export const TOLD_OUTCOMES: readonly Outcome[] = ["succeeded", "failed", "timed_out", "cancelled"];
+export const TOLD_OUTCOMES: readonly Outcome[] = ["succeeded", "failed", "timed_out", "cancelled", "skipped"];
 
 /** One end of a thread's messages as comlink wants it; bare numbers are not passed on. */
 export function endpointOf(

@@ -10,7 +10,7 @@ import type { Fields } from "./ring/outbox.ts";
 import type { Aborted } from "./work_time.ts";
 import type { Span } from "./worker_clock.ts";
 import type { ErrorData, ErrorFrame } from "../model/outcome.ts";
-import { bytesBeyond, MAX_VALUE_BYTES } from "../base/limits.ts";
+import { bytesBeyond, MAX_SKIP_REASON, MAX_VALUE_BYTES } from "../base/limits.ts";
 import { MAX_DEPTH, type Value } from "../model/value.ts";
 
 /** How deep errors may lie behind errors. */
@@ -33,6 +33,10 @@ export function outcomeOf(
       ? { outcome, value: text, startedAt, endedAt }
       : "it has told a value that is no JSON";
   }
+  if (outcome === "skipped") {
+    if (!isReason(text)) return "it has told a skip without a reason that can be read";
+    return { outcome, because: text, startedAt, endedAt };
+  }
   const timed = outcome === "timed_out" && item.timeoutMs !== undefined;
   if (outcome === undefined || outcome !== "failed" && !timed && outcome !== aborted?.outcome) {
     return "it has told an outcome that there is not, or that nothing led to";
@@ -49,6 +53,11 @@ export function outcomeOf(
     startedAt,
     endedAt,
   };
+}
+
+/** Whether a task may have given it as the reason for which it skipped itself. */
+export function isReason(text: unknown): text is string {
+  return typeof text === "string" && text.length >= 1 && text.length <= MAX_SKIP_REASON;
 }
 
 /** The error of a text that the worker made of one. */

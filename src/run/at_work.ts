@@ -82,7 +82,12 @@ export class AtWork {
 
   /** An attempt has ended on a worker. */
   settled(worker: number, item: LaneItem, settled: LaneOutcome): void {
+    const { skipOn } = this.#plan.tasks[item.task]!;
+    if (skipOn !== undefined && settled.code !== undefined && skipOn.includes(settled.code)) {
+      return this.settled(worker, item, skippedBy(settled));
+    }
     const { outcome, value } = settled;
+    if (outcome === "skipped") this.because.set(item.task, settled.because!);
     const worth = isWorthTrying(this.#plan.tasks[item.task]!.retry, settled);
     this.#values.settle(item.task, value);
     this.#recorder.settled(worker, item, settled);
@@ -141,4 +146,9 @@ export class AtWork {
     });
     this.#recorder.planned(delay, waitMs);
   }
+}
+
+/** What becomes of an attempt whose program has ended with a code that means so. */
+function skippedBy({ error, startedAt, endedAt }: LaneOutcome): LaneOutcome {
+  return { outcome: "skipped", because: error!.message, startedAt, endedAt };
 }

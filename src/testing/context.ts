@@ -6,6 +6,7 @@
 import { Context } from "../../workers/context.ts";
 import { Attempt } from "../../workers/attempt.ts";
 import { flagsClient } from "../../workers/flags.ts";
+import { TextTold } from "../../workers/told.ts";
 import { systemClock } from "../base/clock.ts";
 import type { EventRecord, TaskContext } from "../model/context.ts";
 import type { AttemptResult } from "../model/outcome.ts";
@@ -51,6 +52,8 @@ export interface TestContext<
   readonly logged: readonly { readonly level: Level; readonly text: string }[];
   /** What was told by `ctx.progress`, in order. */
   readonly progressed: readonly { readonly fraction: number; readonly text?: string }[];
+  /** The reason that `ctx.skip` was given, once it was called; what it throws is the test's to catch. */
+  readonly skipped: string | undefined;
   /** The events that were emitted, the newest 10,000. */
   readonly emitted: readonly EventRecord[];
   /** Aborts `ctx.signal`, as at the task's timeout or at a cancel; what waits rejects. Default `"cancelled"`. */
@@ -110,6 +113,10 @@ class FakeContext extends Context implements TestContext {
     this.#events = events;
   }
 
+  get skipped(): string | undefined {
+    return this.#own.skipped?.because;
+  }
+
   get emitted(): readonly EventRecord[] {
     return this.#events.read("*", Math.max(0, this.#events.last - SHOWN), SHOWN)
       .events.map(({ id, type, detail, at, from }) => ({
@@ -134,7 +141,7 @@ class FakeContext extends Context implements TestContext {
 const SHOWN = 10_000;
 
 /** What a worker is offered an attempt with, and what no `ctx` has. */
-const UNREAD = { task: 0, flags: 0, timeoutMs: 0, seq: 0, payload: undefined };
+const UNREAD = { task: 0, flags: 0, timeoutMs: 0, seq: 0, locals: 0, payload: undefined };
 
 /** The attempt as a worker would claim it. */
 function attemptOf(
@@ -143,7 +150,7 @@ function attemptOf(
   const problem = paramsProblem(params);
   if (problem !== undefined) throw new PipelineError([{ place: "params", message: problem }]);
   const text = encode({ s: 0, t: task, p: params, i: present(inputs as object) }, "inputs")!;
-  return new Attempt({ ...UNREAD, iteration, attempt }, text, systemClock.monotonic());
+  return new Attempt({ ...UNREAD, iteration, attempt }, new TextTold(text), systemClock.monotonic());
 }
 
 /** Without those that have no value: a task does not find their names. */

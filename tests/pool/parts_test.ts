@@ -753,7 +753,11 @@ test("told: an outcome is what its record says, where something led to it", () =
     none,
     none,
   ]);
-  assert.deepEqual([of(4, error), of(-1, error)], [none, none]);
+  assert.deepEqual([of(5, error), of(-1, error)], [none, none]);
+  const longest = "x".repeat(1_000);
+  assert.deepEqual(of(4, longest), { outcome: "skipped", because: longest, ...times });
+  const unsaid = [of(4, undefined), of(4, ""), of(4, `${longest}x`)];
+  assert.deepEqual(unsaid, Array(3).fill("it has told a skip"));
   assert.deepEqual(
     [of(1, undefined), of(1, "[]"), of(2, "{", { timeoutMs: 5 })],
     Array(3).fill("it has told a failure"),

@@ -32,7 +32,7 @@ import threading  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
 from os import urandom  # noqa: E402
-from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union  # noqa: E402
+from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, NoReturn, Optional, Tuple, Union  # noqa: E402
 
 PROTOCOL = 1
 LINE = 3
@@ -68,6 +68,7 @@ FIELDS: Any = {
     UnicodeError: ("encoding", "start", "end", "reason"),
     StopIteration: ("value",),
 }
+MAX_SKIP_REASON = 1_000
 LEVELS = ("debug", "info", "warn", "error", "critical")
 
 Duration = Union[int, float, str]
@@ -75,6 +76,10 @@ Duration = Union[int, float, str]
 
 class Cancelled(BaseException):
     """The attempt is to end: its time is over, or the run is cancelled. No Exception, so that little catches it."""
+
+
+class Skipped(BaseException):
+    """The attempt has found that there is nothing to do. No Exception, so that little catches it."""
 
 
 class ValueRuleError(TypeError):
@@ -653,6 +658,7 @@ class Context:
         self._line = line
         self._seq: int = order["seq"]
         self._gone = False
+        self._skipped: Optional[str] = None
         #: Values of the tasks needed, by the key given to the need; absent where the need has no value.
         self.inputs: Dict[str, Any] = unescaped_each(given.get("i", {}))
         #: The task's params, with those given to the run laid over them.
@@ -671,10 +677,26 @@ class Context:
         """Whether the attempt is to end. The main thread gets a Cancelled; other threads look here."""
         return self._gone
 
+    @property
+    def skipped(self) -> Optional[str]:
+        """Why the attempt ends as skipped, once it has said so."""
+        return self._skipped
+
     def progress(self, fraction: float, text: Optional[str] = None) -> None:
         """Shows how far the task is, 0 to 1."""
         message = {"t": "progress", "seq": self._seq, "fraction": finite(float(fraction), "fraction")}
         self._line.send(message if text is None else {**message, "text": str(text)})
+
+    def skip(self, reason: str) -> NoReturn:
+        """Ends the attempt as skipped, by raising: it is no failure, and is not tried again."""
+        if not isinstance(reason, str):
+            raise TypeError("The reason of a skip is a str; received %s" % type(reason).__name__)
+        # Nothing is cut off: of a secret only a whole one is found.
+        length = len(reason.encode("utf-16-le", "surrogatepass")) // 2
+        if not 1 <= length <= MAX_SKIP_REASON:
+            raise ValueError("The reason of a skip has 1 to %d characters; received %d" % (MAX_SKIP_REASON, length))
+        self._skipped = reason
+        raise Skipped(reason)
 
     def previous(self) -> Dict[str, List[Dict[str, Any]]]:
         """All outcomes so far, by task."""
@@ -1004,9 +1026,15 @@ class Runner:
             context = self.context = Context(self.line, self.run_id, order)
             function = self.function(order["work"])
             value = self.called(function, context)
+            if context.skipped is not None:
+                # Its code has caught what was raised to end it.
+                return {"skipped": context.skipped}
             return {} if value is None else {"value": self.text_of(value, context.task)}
         except Cancelled:
             return {"cancelled": True}
+        except Skipped as error:
+            skipped = context.skipped
+            return {"error": error_of(error)} if skipped is None else {"skipped": skipped}
         except SystemExit as error:
             return {"exit": exit_code(error)}
         except MemoryError as error:

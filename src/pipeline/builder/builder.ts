@@ -390,6 +390,7 @@ const OPTIONS: Readonly<Record<keyof (TaskOptions & CommandTaskOptions & PythonT
   cwd: true,
   env: true,
   stdin: true,
+  skipOn: true,
   function: true,
   requirements: true,
   memory: true,

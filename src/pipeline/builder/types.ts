@@ -143,7 +143,10 @@ export interface TaskOptions<
 
 /** Options of a task that runs a program. */
 export interface CommandTaskOptions<R extends string = string>
-  extends Omit<TaskOptions<Params, Join, R>, "isolation" | "memory">, ManifestCommandOptions {}
+  extends Omit<TaskOptions<Params, Join, R>, "isolation" | "memory">, ManifestCommandOptions {
+  /** Exit codes of the program, 1 to 255, that mean `skipped`. Default: none. */
+  readonly skipOn?: readonly number[] | undefined;
+}
 
 /** Options of a task that runs a function of a Python module. */
 export interface PythonTaskOptions<R extends string = string>

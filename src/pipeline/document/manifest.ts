@@ -270,6 +270,8 @@ export interface ManifestTask extends ManifestTaskOptions {
   readonly needs?: readonly (string | ManifestNeed)[] | undefined;
   /** JSON values, given to the task as `ctx.params`. */
   readonly params?: Readonly<Record<string, unknown>> | undefined;
+  /** Exit codes of its program, 1 to 255, that mean `skipped`. Default: none. */
+  readonly skipOn?: readonly number[] | undefined;
 }
 
 /** A loop: the tasks on the paths from `to` to `from` run again while `from` ends as `on` says. */

@@ -124,6 +124,10 @@ export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
     "Where it is not so, the task is skipped. Default: it runs whenever its needs are satisfied.",
   ),
   retry: maybe(retry as Schema<ManifestRetry>, "When a failed attempt is tried again."),
+  skipOn: maybe(
+    v.pipe(v.array(integer(1, 255)), v.minLength(1), v.maxLength(255)) as Schema<number[]>,
+    "Exit codes of its program that mean skipped. Default: none.",
+  ),
   timeout: maybe(limit, "Limit for one attempt, such as 30s. Default: none."),
   idle: maybe(limit, "How long an attempt may give no output, progress or call. Default: for ever."),
   allowFailure: maybe(flag, "The task's failure does not make the run fail. Default false."),

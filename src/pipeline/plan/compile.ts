@@ -23,6 +23,7 @@ import { checkParams } from "../document/params.ts";
 import { declaredIn, resourceProblems } from "../document/resources.ts";
 import type { Plan, PlanEdge, PlanLoop, PlanNeed, PlanRequires, PlanRetry, PlanTask } from "./plan.ts";
 import { isolationProblems } from "./isolation.ts";
+import { skipOnProblems } from "./skips.ts";
 import { endlessSyncs } from "./sync_cycles.ts";
 import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
 import { plannedCondition } from "./condition.ts";
@@ -82,6 +83,7 @@ export function examine(
     ...loops.problems,
     ...runs.problems,
     ...isolationProblems(list),
+    ...skipOnProblems(list),
     ...checkParams(list),
     ...resourceProblems(document, list),
   ];
@@ -151,6 +153,7 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
       join: task.join ?? "all",
       ...(task.when !== undefined &&
         { when: plannedCondition(task.when, (name) => place[list.indexOf.get(name)!]!) }),
+      ...(task.skipOn !== undefined && { skipOn: task.skipOn }),
       retry: retryOf(task.retry),
       timeoutMs: task.timeout === undefined ? undefined : parseDuration(task.timeout),
       ...(task.idle !== undefined && { idleMs: parseDuration(task.idle) }),

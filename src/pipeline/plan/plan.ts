@@ -72,6 +72,8 @@ export interface PlanTask {
   readonly join: "all" | "any";
   /** Where it is not so, the task is skipped when its needs have settled. All tasks that it asks are needs. */
   readonly when?: PlanCondition;
+  /** Exit codes of its program that mean that it has skipped itself. */
+  readonly skipOn?: readonly number[];
   readonly retry: PlanRetry;
   /** Limit for one attempt, in milliseconds. */
   readonly timeoutMs: number | undefined;

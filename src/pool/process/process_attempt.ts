@@ -134,7 +134,7 @@ export class ProcessAttempt {
   }
 
   /** What it comes to by its own word. */
-  endingBy({ value, error, memory, cancelled }: Done): LaneEnd {
+  endingBy({ value, error, skipped, memory, cancelled }: Done): LaneEnd {
     const { abort } = this;
     if (abort !== undefined && (abort.outcome === "timed_out" || error !== undefined || cancelled)) {
       return abort;
@@ -152,6 +152,7 @@ export class ProcessAttempt {
       return { outcome: "crashed", reason: "lost", because };
     }
     if (error !== undefined) return { outcome: "failed", error, ...(value !== undefined && { value }) };
+    if (skipped !== undefined) return { outcome: "skipped", because: skipped };
     return { outcome: "succeeded", ...(value !== undefined && { value }) };
   }
 

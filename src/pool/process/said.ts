@@ -5,7 +5,7 @@
  */
 import { JsonMeter } from "../../base/json.ts";
 import type { ErrorData } from "../../model/outcome.ts";
-import { errorIn } from "../told.ts";
+import { errorIn, isReason } from "../told.ts";
 import { MARK_DIGITS } from "./marks.ts";
 
 /** A message of a process. docs/process-protocol.md has them for who writes a runner. */
@@ -39,6 +39,8 @@ export interface Done {
   /** JSON text. */
   readonly value?: string;
   readonly error?: ErrorData;
+  /** Why the attempt has skipped itself. */
+  readonly skipped?: string;
   /** The memory that it may have was used up. */
   readonly memory: boolean;
   /** It has ended because it was asked to. */
@@ -125,19 +127,21 @@ function readProgress({ fraction, text }: Parts, seq: number): Said | undefined 
 }
 
 function readDone(
-  { mark, value, error: told, memory, cancelled, left, spent }: Parts,
+  { mark, value, error: told, skipped, memory, cancelled, left, spent }: Parts,
   seq: number,
 ): Said | undefined {
   if (typeof mark !== "string" || mark.length !== MARK_DIGITS) return undefined;
   if (value !== undefined && typeof value !== "string") return undefined;
   const error = told === undefined ? undefined : errorIn(told);
   if (told !== undefined && error === undefined) return undefined;
+  if (skipped !== undefined && !isReason(skipped)) return undefined;
   return {
     t: "done",
     seq,
     mark,
     ...(value !== undefined && { value }),
     ...(error !== undefined && { error }),
+    ...(skipped !== undefined && { skipped }),
     memory: memory === true,
     cancelled: cancelled === true,
     left: left === true,

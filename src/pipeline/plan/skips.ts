@@ -1,0 +1,19 @@
+/**
+ * Owns what is wrong about the exit codes by which a program says that it has skipped itself.
+ * Must not know how programs run.
+ * Invariant: only what ends with an exit code of its own can say so by one.
+ */
+import { placeOf, type Problem } from "../../model/problem.ts";
+import { isRecord } from "../document/manifest.ts";
+import type { TaskList } from "../document/task_list.ts";
+import { kindOf } from "../kinds/list.ts";
+
+/** Problems of `skipOn` of a manifest's tasks. */
+export function skipOnProblems({ names, tasks }: TaskList): Problem[] {
+  const message = "Is for programs, whose exit code it names: a function calls ctx.skip(reason)";
+  return tasks.flatMap((task, index) => {
+    if (!isRecord(task) || task["skipOn"] === undefined) return [];
+    if (isRecord(task["run"]) && kindOf(task["run"]).place === "own") return [];
+    return [{ place: `${placeOf("tasks", names[index]!)}.skipOn`, message }];
+  });
+}
