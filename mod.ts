@@ -40,6 +40,7 @@ export type {
   ManifestResource,
   ManifestRetry,
   ManifestRun,
+  ManifestSchedule,
   ManifestTask,
   ManifestTaskOptions,
   ManifestTest,

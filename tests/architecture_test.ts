@@ -88,6 +88,8 @@ const CONFINED: Readonly<Record<string, RegExp>> = {
   // Schemas, configuration, what reads messages of others, and descriptions of routes, which name schemas.
   "valibot":
     /^src\/(protocol|config|environment|fleet|gateway|uplink)\/|^src\/base\/web\/|^src\/pipeline\/(document|import|kinds)\/|schema\.ts$/,
+  // Loaded where a pipeline has a timetable, and asked for the next due time alone.
+  "croner": /^src\/pipeline\/timetable\//,
   "comlink": /^(src\/pool|src\/runtime|workers)\//,
   "hono": /^src\/(http|gateway)\//,
   "esbuild": /^src\/environment\//,

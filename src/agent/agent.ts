@@ -11,8 +11,9 @@
  */
 import { messageOf } from "../base/message.ts";
 import type { Config } from "../config/config.ts";
-import type { ExecutorState, HeartbeatRun, Instruction } from "../protocol/messages.ts";
+import type { ExecutorState, HeartbeatRun, HeartbeatTimetable, Instruction } from "../protocol/messages.ts";
 import type { KeptRun } from "../run/kept/kept_run.ts";
+import type { HttpTimetable } from "../serving/serving.ts";
 import type { HeartbeatSnapshot } from "../uplink/heartbeat.ts";
 import { type Job, Jobs } from "./jobs.ts";
 import { GatewayLink } from "./link.ts";
@@ -69,6 +70,7 @@ class AgentAtWork implements Agent {
       environmentWaits: () => {
         if (this.#run === undefined) this.#makeWay();
       },
+      executor: config.executor,
       level: config.logLevel,
       run: () => this.#run,
       stop: (because) => this.stop(because),
@@ -87,8 +89,22 @@ class AgentAtWork implements Agent {
       onReach: (reached) => void port.state?.reached(reached),
     });
     const link = this.#link;
-    const reporting = this.#reporting = new Reporting({ port, link, stopping: this.#stopping });
-    this.#jobs = new Jobs({ config, port, link, reporting, signal: this.#stopping.signal });
+    const reporting = this.#reporting = new Reporting({
+      port,
+      link,
+      stopping: this.#stopping,
+      logBytes: config.spoolBytes,
+    });
+    const { follow } = setup;
+    this.#jobs = new Jobs({
+      config,
+      port,
+      link,
+      reporting,
+      keeper: this.#orders.keeper,
+      follow,
+      signal: this.#stopping.signal,
+    });
     this.ended = this.#work();
   }
 
@@ -104,7 +120,7 @@ class AgentAtWork implements Agent {
   }
 
   async #work(): Promise<number> {
-    const { port, config: { keepAlive }, follow } = this.#setup;
+    const { port, config: { keepAlive } } = this.#setup;
     const stopping = this.#stopping;
     const cancelLook = lookOut({
       port,
@@ -122,9 +138,9 @@ class AgentAtWork implements Agent {
       let code: number | undefined;
       for (let job = await this.#jobs.next(); job !== undefined; job = await this.#jobs.next()) {
         code = await this.#carryOut(job) ?? code;
-        if (follow && this.#orders.renewal.isWaiting) this.#makeWay();
-        if (code === undefined) continue;
-        if (!follow || stopping.asked || stopping.givenUp !== undefined) break;
+        if (this.#follows && this.#orders.renewal.isWaiting) this.#makeWay();
+        if (code === undefined || this.#goesOn) continue;
+        break;
       }
       await Promise.race([this.#reporting.settled(), stopping.over]);
       stopping.now();
@@ -136,6 +152,15 @@ class AgentAtWork implements Agent {
       this.#orders.renewal.stop();
       await this.#close();
     }
+  }
+
+  /** Whether there is more to do than one run. */
+  get #follows(): boolean {
+    return this.#setup.follow || this.#orders.keeper.kept !== undefined;
+  }
+
+  get #goesOn(): boolean {
+    return this.#follows && !this.#stopping.asked && this.#stopping.givenUp === undefined;
   }
 
   /** Ends for an environment that is to be tried, unless it ends for another reason already. */
@@ -159,29 +184,35 @@ class AgentAtWork implements Agent {
   /** Runs a job to its end, and reports it; returns the exit code, or nothing if it could not go on and the next is due. */
   async #carryOut(job: Job): Promise<number | undefined> {
     const { kept } = job;
-    const { port: { state }, config, follow } = this.#setup;
+    const { port: { state }, config } = this.#setup;
     const stopping = this.#stopping;
     if (kept !== undefined && await this.#jobs.isGivenUp(kept)) return 1;
     const run = await this.#start(job);
     if (run === undefined) return undefined;
     const ending = await run.ended;
     this.#run = undefined;
+    if (ending.held !== undefined) {
+      await this.#jobs.held(job, ending.held);
+      return undefined;
+    }
     if (ending.keep && kept !== undefined) return await this.#cannotGoOn(kept, ending);
     this.#jobs.done(job);
     if (stopping.givenUp !== undefined) stopping.now();
     if (stopping.asked) stopping.within(config.stopGraceMs);
     const reported = this.#reporting.whole(run, kept);
     // Who goes on asks for the next pipeline meanwhile; all others wait until the gateway has everything.
-    const goesOn = follow && !stopping.asked && stopping.givenUp === undefined;
+    const goesOn = this.#goesOn;
     if (goesOn) this.#reporting.inBackground(reported);
     else await reported;
     if (kept !== undefined) await state?.close(kept);
+    await this.#jobs.letGo();
     if (ending.error !== undefined && !goesOn) throw ending.error;
     return this.#codeOf(ending);
   }
 
   /** Begins a run; nothing if its journal makes no sense. */
-  async #start({ source, kept, tag }: Job): Promise<AgentRun | undefined> {
+  async #start(job: Job): Promise<AgentRun | undefined> {
+    const { source, kept, tag, scheduledFor } = job;
     const { config, port } = this.#setup;
     if (this.#runs++ > 0) await this.#endPoint!.renew();
     try {
@@ -192,6 +223,8 @@ class AgentAtWork implements Agent {
         endPoint: this.#endPoint!,
         kept,
         handout: tag,
+        scheduledFor,
+        begun: (plan) => this.#jobs.begun(job, plan),
         level: () => this.#orders.level,
       });
       this.#orders.apply(run);
@@ -225,6 +258,7 @@ class AgentAtWork implements Agent {
     const { port: { runtime, version }, config: { experiment, groups }, load } = this.#setup;
     const run = this.#run?.told();
     const environment = this.#orders.renewal.told;
+    const timetable = this.#orders.keeper.told();
     return {
       outrider: version,
       runtime,
@@ -233,6 +267,7 @@ class AgentAtWork implements Agent {
       state: this.#state(run),
       ...(run === undefined ? {} : { run }),
       ...(environment === undefined ? {} : { environment }),
+      ...(timetable === undefined ? {} : { timetable: heartbeatOf(timetable) }),
       load: load.read(),
     };
   }
@@ -249,9 +284,11 @@ class AgentAtWork implements Agent {
       conditions: () => [
         ...this.#link?.conditions ?? [],
         ...stateConditions(this.#setup.port.state),
+        ...this.#reporting.conditions,
         ...this.#run?.conditions ?? [],
       ],
       gateway: () => this.#link?.told(),
+      timetable: () => this.#orders.keeper.told(),
     };
   }
 
@@ -278,4 +315,14 @@ class AgentAtWork implements Agent {
     const { sentBytes, receivedBytes, requests } = gateway.traffic;
     note(`Sent ${sentBytes} bytes to ${gateway.url} in ${requests} requests, received ${receivedBytes}`);
   }
+}
+
+/** What a heartbeat says of the timetable: the rest is in the pipeline. */
+function heartbeatOf({ pipeline, handout, next, last }: HttpTimetable): HeartbeatTimetable {
+  return {
+    pipeline,
+    ...(handout !== undefined && { handout }),
+    ...(next !== undefined && { next }),
+    ...(last !== undefined && { last }),
+  };
 }

@@ -15,14 +15,17 @@ export interface FailedRun {
   /** Why, in words. */
   readonly because: string;
   readonly state: "failed" | "cancelled";
+  /** The due time that it was for, if it was for one. */
+  readonly scheduledFor?: number;
 }
 
 /** Ends a run in its journal, which may be empty. */
 export async function recordFailure(journal: Journal, failed: FailedRun): Promise<void> {
   if (finishedOf(journal) !== undefined) return;
-  const { run, runtime, at, because, state } = failed;
+  const { run, runtime, at, because, state, scheduledFor } = failed;
+  const due = scheduledFor === undefined ? {} : { scheduledFor };
   if (journal.last().states === 0) {
-    journal.append({ type: "run.started", run, pipeline: "unknown", runtime, plan: "" }, at);
+    journal.append({ type: "run.started", run, pipeline: "unknown", runtime, plan: "", ...due }, at);
   }
   journal.log({ at, level: "error", from: "executor", stream: "log", text: because });
   journal.append({ type: "run.ended", state }, at);

@@ -207,7 +207,10 @@ export class GatewayLink {
   /** Asks for the pipeline after `known` until there is one that is not done, or the signal is aborted. */
   async pull(
     known: string | undefined,
-    { isDone, signal }: Pick<PullOptions, "isDone" | "signal">,
+    { isDone, signal, answered }: Pick<PullOptions, "isDone" | "signal"> & {
+      /** Called as soon as the gateway has said anything, or that it can't be asked. Then a person is not told that it has nothing. */
+      readonly answered?: () => void;
+    },
   ): Promise<Pulled | undefined> {
     const { gateway, clock, random, note } = this.#options;
     let told = false;
@@ -220,10 +223,14 @@ export class GatewayLink {
       ...(known === undefined ? {} : { known }),
       onNone: () => {
         this.#reach.heard("pull");
+        if (answered !== undefined) return answered();
         if (!told) note(`The gateway ${gateway.url} has no pipeline yet: waiting for one`);
         told = true;
       },
-      onError: (error) => this.#reach.failed("pull", error),
+      onError: (error) => {
+        this.#reach.failed("pull", error);
+        answered?.();
+      },
     });
     if (pulled === undefined) this.#reach.forget("pull");
     else this.#reach.heard("pull");

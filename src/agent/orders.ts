@@ -1,6 +1,6 @@
 /**
  * Owns what the gateway has asked of the agent and holds from then on: a pause, a level of the log, hand-outs withdrawn,
- * another environment.
+ * another environment, a timetable.
  * Must not know how it came here.
  * Invariant: an instruction about one run never touches another; a pause outlives the process.
  */
@@ -9,6 +9,7 @@ import type { Instruction } from "../protocol/messages.ts";
 import type { AgentPort } from "./port.ts";
 import { Renewal } from "./renewal.ts";
 import type { AgentRun } from "./run.ts";
+import { Timekeeper } from "./timekeeper.ts";
 
 /** Hand-outs that were withdrawn and may yet arrive are remembered, the newest so many. */
 const MAX_WITHDRAWN = 100;
@@ -16,6 +17,8 @@ const MAX_WITHDRAWN = 100;
 /** Whom orders are about. */
 export interface OrdersOptions {
   readonly port: AgentPort;
+  /** Id of this executor, if it has one. */
+  readonly executor: string | undefined;
   readonly level: Level;
   /** The run that goes on. */
   readonly run: () => AgentRun | undefined;
@@ -33,6 +36,8 @@ export interface OrdersOptions {
 export class Orders {
   /** The environment that is asked for. */
   readonly renewal: Renewal;
+  /** The timetable that is kept to. */
+  readonly keeper: Timekeeper;
   readonly #options: OrdersOptions;
   #paused = false;
   #level: Level;
@@ -40,7 +45,8 @@ export class Orders {
   readonly #withdrawn: Map<string, string> = new Map();
 
   constructor(options: OrdersOptions) {
-    const { port, changed, environmentWaits } = this.#options = options;
+    const { port, executor, changed, environmentWaits } = this.#options = options;
+    this.keeper = new Timekeeper({ port, executor, paused: () => this.#paused, changed });
     const { environments, clock, random } = port;
     const note = (text: string) => port.note(text);
     this.renewal = new Renewal({ port: environments, clock, random, note, changed, waits: environmentWaits });
@@ -105,6 +111,7 @@ export class Orders {
   /** It may be running, or still on its way here. */
   #withdraw(handout: string, because: string): void {
     const run = this.#options.run();
+    if (this.keeper.kept?.tag === handout) void this.keeper.end("it was withdrawn");
     if (run?.handout === handout) return run.cancel(because);
     this.#withdrawn.set(handout, because);
     const [oldest] = this.#withdrawn.keys();
@@ -115,6 +122,7 @@ export class Orders {
   #pause(on: boolean): void {
     this.#paused = on;
     this.#options.paused(on);
+    this.keeper.look();
     void this.#options.port.state?.pause(on);
   }
 }

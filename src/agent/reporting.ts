@@ -6,6 +6,7 @@
  * one.
  */
 import { JournalError } from "../journal/errors.ts";
+import type { HttpCondition } from "../serving/serving.ts";
 import type { KeptRun } from "../run/kept/kept_run.ts";
 import { toldOf } from "../secrets/journal.ts";
 import type { Report } from "../uplink/report/report.ts";
@@ -15,11 +16,24 @@ import type { AgentPort } from "./port.ts";
 import type { AgentRun } from "./run.ts";
 import type { AgentStopping } from "./stopping.ts";
 
+/** Runs that wait for the gateway at most, and what they may take of the disk or the memory, in the largest log of one. */
+const MAX_WAITING = { kept: 200, inMemory: 20, logs: 4 } as const;
+
+/** A run that waits for the gateway. */
+interface Waiting {
+  readonly what: string;
+  readonly kept: KeptRun | undefined;
+  readonly bytes: number;
+  readonly letGo: PromiseWithResolvers<void>;
+}
+
 /** What reporting needs. */
 export interface ReportingOptions {
   readonly port: AgentPort;
   readonly link: GatewayLink | undefined;
   readonly stopping: AgentStopping;
+  /** The largest log of one run, bytes. */
+  readonly logBytes: number;
 }
 
 /** Reports the runs of an agent. */
@@ -28,9 +42,14 @@ export class Reporting {
   readonly #link: GatewayLink | undefined;
   readonly #stopping: AgentStopping;
   readonly #background: Set<Promise<void>> = new Set();
+  readonly #logBytes: number;
+  /** The oldest first. */
+  readonly #waiting: Set<Waiting> = new Set();
   #incomplete = false;
+  #letGo = 0;
 
-  constructor({ port, link, stopping }: ReportingOptions) {
+  constructor({ port, link, stopping, logBytes }: ReportingOptions) {
+    this.#logBytes = logBytes;
     this.#port = port;
     this.#link = link;
     this.#stopping = stopping;
@@ -73,8 +92,9 @@ export class Reporting {
       onMissing: () => state.keepRefused(kept),
     });
     report.end(left.end);
-    const drained = await this.#drained(report);
+    const { drained, isLetGo } = await this.#drained(report, kept.folder, kept);
     await link.drop(report);
+    if (isLetGo) return await state.remove(kept);
     this.#sayMissing(left.run, report, kept);
     const { unreadable } = report.status();
     if (unreadable !== undefined) this.#sayUnreadable(kept.folder, unreadable);
@@ -87,17 +107,69 @@ export class Reporting {
   async whole(run: AgentRun, kept: KeptRun | undefined): Promise<void> {
     const { report } = run;
     if (this.#link === undefined || report === undefined) return;
-    const drained = await this.#drained(report);
-    if (!drained) this.#sayLeft(report.status().pending, kept);
+    const { drained, isLetGo } = await this.#drained(report, `run ${run.id}`, kept);
+    if (!drained && !isLetGo) this.#sayLeft(report.status().pending, kept);
     await this.#link.drop(report);
+    if (isLetGo && kept !== undefined) return this.#port.state!.reported(kept);
     this.#sayMissing(run.id, report, kept);
     const unreadable = report.status().unreadable ?? run.unreadable;
     if (unreadable !== undefined) this.#sayUnreadable(kept?.folder ?? `run ${run.id}`, unreadable);
     if (drained && kept !== undefined) this.#port.state?.reported(kept);
   }
 
-  #drained(report: Report): Promise<boolean> {
-    return Promise.race([report.drained, this.#stopping.over.then(() => false)]);
+  async #drained(
+    report: Report,
+    what: string,
+    kept: KeptRun | undefined,
+  ): Promise<{ readonly drained: boolean; readonly isLetGo: boolean }> {
+    const letGo = Promise.withResolvers<void>();
+    const waiting = { what, kept, bytes: await this.#bytesOf(kept), letGo };
+    this.#waiting.add(waiting);
+    this.#makeRoom();
+    let isLetGo = false;
+    const over = letGo.promise.then(() => {
+      isLetGo = true;
+      return false;
+    });
+    try {
+      const drained = await Promise.race([report.drained, over, this.#stopping.over.then(() => false)]);
+      return { drained, isLetGo: isLetGo && !drained };
+    } finally {
+      this.#waiting.delete(waiting);
+    }
+  }
+
+  async #bytesOf(kept: KeptRun | undefined): Promise<number> {
+    return kept === undefined ? 0 : await this.#port.state!.size(kept);
+  }
+
+  /** A timetable goes on while the gateway is away: what waits for it may fill neither disk nor memory. */
+  #makeRoom(): void {
+    const all = [...this.#waiting];
+    const most = this.#port.state === undefined ? MAX_WAITING.inMemory : MAX_WAITING.kept;
+    let bytes = all.reduce((sum, waiting) => sum + waiting.bytes, 0);
+    for (let at = 0; at < all.length - 1; at++) {
+      if (all.length - at <= most && bytes <= MAX_WAITING.logs * this.#logBytes) return;
+      const oldest = all[at]!;
+      bytes -= oldest.bytes;
+      this.#waiting.delete(oldest);
+      this.#incomplete = true;
+      this.#letGo++;
+      this.#port.note(
+        `Of ${oldest.what} the gateway will not have all: it is let go of, since ${all.length} runs wait for the gateway, and more would fill the ${
+          this.#port.state === undefined ? "memory" : "disk"
+        }`,
+      );
+      oldest.letGo.resolve();
+    }
+  }
+
+  /** What is not as it should be with what waits. */
+  get conditions(): readonly HttpCondition[] {
+    if (this.#letGo === 0) return [];
+    const message =
+      `${this.#letGo} runs were let go of before the gateway had all of them: too many waited for it`;
+    return [{ code: "runs_let_go", message }];
   }
 
   /** The disk may give it back: the next start tries again. */

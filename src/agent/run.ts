@@ -20,9 +20,11 @@ import { type Journal, journalBefore } from "../journal/journal.ts";
 import { type Level, LEVELS } from "../model/record.ts";
 import { memoryJournal } from "../journal/memory/memory.ts";
 import type { RunState } from "../model/outcome.ts";
+import type { Plan } from "../pipeline/plan/plan.ts";
 import type { Source } from "../pipeline/load/load.ts";
 import { toldOf } from "../secrets/journal.ts";
 import type { Redactor } from "../secrets/redactor.ts";
+import { NotDue } from "../run/not_due.ts";
 import { type KeptRun, lossOf } from "../run/kept/kept_run.ts";
 import { createFlags } from "../uplink/flags.ts";
 import type { HeartbeatRun } from "../protocol/messages.ts";
@@ -35,6 +37,8 @@ export interface Ending {
   readonly error?: unknown;
   /** It can't go on in this process, but perhaps in another: it is left as it is. */
   readonly keep?: true;
+  /** It was not due, and nothing has run. */
+  readonly held?: NotDue;
 }
 
 /** What a run is made of. */
@@ -46,6 +50,10 @@ export interface AgentRunOptions {
   readonly kept: KeptRun | undefined;
   /** Tag of the gateway's hand-out that it carries out. */
   readonly handout: string | undefined;
+  /** The due time that it is for, if it is for one. */
+  readonly scheduledFor: number | undefined;
+  /** The pipeline is sound, and has begun; what it returns is waited for. */
+  readonly begun: (plan: Plan) => Promise<void>;
   /** Least level of log records that are kept. */
   readonly level: () => Level;
 }
@@ -76,6 +84,9 @@ export class AgentRun {
       environment: () => endPoint.environment(),
       stopGraceMs,
       killGraceMs,
+      ...(options.scheduledFor === undefined
+        ? { holds: isNew(kept) }
+        : { scheduledFor: options.scheduledFor }),
       ...(admit === undefined ? {} : { admit }),
       ...(port.requires === undefined ? {} : { requires: port.requires }),
       ...(workers === undefined ? {} : { workers }),
@@ -129,12 +140,13 @@ export class AgentRun {
   /** What a heartbeat says of it, once it has begun. */
   told(): HeartbeatRun | undefined {
     if (this.#execution.plan === undefined) return undefined;
-    const { run: id, pipeline, state, tasks, counts, running } = this.#execution.snapshot(0);
+    const { run: id, pipeline, scheduledFor, state, tasks, counts, running } = this.#execution.snapshot(0);
     const { handout } = this;
     return {
       id,
       pipeline,
       ...(handout === undefined ? {} : { handout }),
+      ...(scheduledFor === undefined ? {} : { scheduledFor }),
       state,
       tasks,
       counts,
@@ -172,9 +184,11 @@ export class AgentRun {
 
   async #carryOut(link: GatewayLink | undefined): Promise<Ending> {
     try {
-      const { report } = await this.#execution.begun;
+      const plan = await this.#execution.begun;
+      const { report } = plan;
       if (this.#options.kept !== undefined) this.#options.port.state?.begun(this.#options.kept);
       this.#sayLastEnd();
+      await this.#options.begun(plan);
       const quiet = this.#options.config.quiet || !report;
       link?.quiet(quiet);
       this.#report = link?.report(this.id, this.#told, {
@@ -229,7 +243,11 @@ export class AgentRun {
 
   /** A pipeline that can't be read, or another one than the journal's: the gateway is told as of a run that failed. */
   async #notBegun(error: unknown, link: GatewayLink | undefined): Promise<Ending> {
-    const { port, kept } = this.#options;
+    const { port, kept, scheduledFor } = this.#options;
+    if (error instanceof NotDue) {
+      link?.quiet(false);
+      return { state: "running", held: error };
+    }
     if (kept !== undefined) port.state?.begun(kept);
     link?.quiet(false);
     // It may have been cancelled as it was being loaded.
@@ -239,13 +257,19 @@ export class AgentRun {
     }
     const because = messageOf(error);
     const { runtime, clock } = port;
-    await recordFailure(this.#journal, { run: this.id, runtime, at: clock.now(), because, state });
+    const due = scheduledFor === undefined ? {} : { scheduledFor };
+    await recordFailure(this.#journal, { run: this.id, runtime, at: clock.now(), because, state, ...due });
     this.#report = link?.report(this.id, this.#told, this.#origin);
     const left = finishedOf(this.#told, link?.gateway.report.kind);
     if (left !== undefined) this.#report?.end(left.end);
-    if (kept?.origin.tag !== undefined) port.note(because);
+    if (kept?.origin.tag !== undefined || scheduledFor !== undefined) port.note(because);
     return { state, error };
   }
+}
+
+/** Whether nothing of a run was ever begun. */
+function isNew(kept: KeptRun | undefined): boolean {
+  return kept === undefined || kept.journal.states(0, 1).length === 0;
 }
 
 /** The journal, without log records below a level that may change. */

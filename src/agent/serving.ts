@@ -7,7 +7,7 @@
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/message.ts";
 import type { Config } from "../config/config.ts";
-import type { HttpCondition, HttpGateway, HttpState } from "../serving/serving.ts";
+import type { HttpCondition, HttpGateway, HttpState, HttpTimetable } from "../serving/serving.ts";
 import type { InspectedExecution } from "../run/inspection.ts";
 import type { Journal } from "../journal/journal.ts";
 import { redactingJournal } from "../secrets/journal.ts";
@@ -23,6 +23,7 @@ export interface AgentView {
   unable(): string | undefined;
   conditions(): readonly HttpCondition[];
   gateway(): HttpGateway | undefined;
+  timetable(): HttpTimetable | undefined;
 }
 
 /** What the agent asks of its end point. */
@@ -91,6 +92,7 @@ export async function serveAgent(
       unable: () => view.unable(),
       conditions: () => view.conditions(),
       gateway: () => view.gateway(),
+      timetable: () => view.timetable(),
     });
     note(`Serving status, store, events and logs at ${serving.url}`);
     return page === undefined ? serving : withPage(serving, page);

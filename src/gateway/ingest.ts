@@ -136,6 +136,7 @@ function after(row: RunRow, read: ReadState): RunRow {
         pipeline: read.record.pipeline,
         runtime: read.record.runtime,
         startedAt: read.record.at,
+        ...(read.record.scheduledFor !== undefined && { scheduledFor: read.record.scheduledFor }),
       };
     case "run.resumed":
       return { ...row, state: "running", endedAt: undefined, final: undefined };

@@ -9,6 +9,7 @@
  * | it asks, and names no later one              | the oldest open one is given to it, perhaps once more |
  * | a run that names it has begun                | that run is its result                                |
  * | that run has ended, or it is named as known  | it is closed: never given to this executor again      |
+ * | a heartbeat says that its timetable goes on  | it can be withdrawn still                             |
  */
 import type { NewInstruction, Withdrawn } from "../protocol/messages.ts";
 import { GROUP } from "../protocol/words.ts";
@@ -248,12 +249,17 @@ export function withdraw(
         message: `There is no ${id} in any queue: outrider results lists what there is`,
       });
     }
-    if (row.ended) {
+    const keepers = await keepersOf(store, row);
+    if (row.ended && keepers.length === 0) {
       throw new Refuse(409, "HANDOUT_OVER", { message: `${id} is over: it is ${row.ended.how}` });
     }
     const [runs, taken]: [string[], string[]] = [[], []];
+    for (const executor of keepers) {
+      taken.push(executor);
+      await store.addCommand(executor, { type: "withdraw", handout: tagOf(row), because }, at);
+    }
     for (const { executor, run, closed } of await store.deliveries(row.version)) {
-      if (closed) continue;
+      if (closed || keepers.includes(executor)) continue;
       if (run === undefined) taken.push(executor);
       else runs.push(run);
       const command: NewInstruction = run === undefined
@@ -264,4 +270,12 @@ export function withdraw(
     await store.endHandout(row.version, { how: "withdrawn", at, because });
     return { id, runs, taken };
   });
+}
+
+/** Who keeps to the timetable of a hand-out, by their last word: it goes on when the hand-out is long over. */
+async function keepersOf(store: GatewayStore, row: HandoutRow): Promise<string[]> {
+  const tag = tagOf(row);
+  return (await store.executors()).filter(({ heartbeat }) => heartbeat?.timetable?.handout === tag).map((
+    { id },
+  ) => id);
 }

@@ -25,8 +25,14 @@ export interface RunStarted {
   readonly at: number;
   readonly pipeline: string;
   readonly runtime: string;
+  readonly scheduledFor?: number;
 }
-const RunStarted: Schema<RunStarted> = v.looseObject({ ...Base, pipeline: Name, runtime: Runtime });
+const RunStarted: Schema<RunStarted> = v.looseObject({
+  ...Base,
+  pipeline: Name,
+  runtime: Runtime,
+  scheduledFor: v.exactOptional(Stamp),
+});
 
 /** The last record of a run. */
 export interface RunEnded {

@@ -42,13 +42,14 @@ export async function* resultJson(
       if (read.type === "run.ended") tookMs = read.record.tookMs;
     }
   }
-  const { run, pipeline, runtime, state, startedAt, endedAt } = row;
+  const { run, pipeline, runtime, state, startedAt, scheduledFor, endedAt } = row;
   const head = {
     run,
     pipeline,
     runtime,
     state,
     startedAt: isoOf(startedAt),
+    scheduledFor: isoOf(scheduledFor),
     endedAt: isoOf(endedAt),
     tookMs,
   };

@@ -38,6 +38,7 @@ const KeptRun = v.object({
   state: StateOfRun,
   version: Seq,
   startedAt: known(Stamp),
+  scheduledFor: v.exactOptional(Stamp),
   endedAt: known(Stamp),
   quiet: v.boolean(),
   acknowledged: LaneCounts,

@@ -74,6 +74,8 @@ export interface RunRow {
   readonly state: RunState;
   readonly version: number;
   readonly startedAt: number | undefined;
+  /** The due time of the timetable that it is for. */
+  readonly scheduledFor?: number;
   readonly endedAt: number | undefined;
   readonly lastSeenAt: number;
   /** Its executor has announced silence. */

@@ -70,6 +70,7 @@ export async function runView(
     state: lost ? "lost" : row.state,
     version: row.version,
     ...(row.startedAt === undefined ? {} : { startedAt: isoTime(row.startedAt) }),
+    ...(row.scheduledFor === undefined ? {} : { scheduledFor: isoTime(row.scheduledFor) }),
     ...(row.endedAt === undefined ? {} : { endedAt: isoTime(row.endedAt) }),
     lastSeenAt: isoTime(row.lastSeenAt),
     acknowledged: row.acknowledged,

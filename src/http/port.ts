@@ -124,6 +124,24 @@ export interface HttpGateway {
   readonly heartbeatFailures: number;
 }
 
+/** The timetable that an agent keeps to. Times are milliseconds since the epoch. */
+export interface HttpTimetable {
+  /** The name of the pipeline. */
+  readonly pipeline: string;
+  /** Names its hand-out; absent: it is a file's. */
+  readonly handout?: string;
+  readonly cron: string;
+  readonly timezone: string;
+  readonly overlap: "skip" | "queue";
+  readonly missed: "skip" | "once";
+  /** When the next run begins; absent if it is never due again. */
+  readonly next?: number;
+  /** The due time that it is for: the jitter of the device earlier. */
+  readonly nextDue?: number;
+  /** The last due time that was run. */
+  readonly last?: number;
+}
+
 /** A page, whole: it asks no other host for anything. */
 export interface HttpPage {
   readonly html: string;
@@ -159,6 +177,8 @@ export interface HttpOptions {
   readonly state?: () => HttpState;
   readonly conditions?: () => readonly HttpCondition[];
   readonly gateway?: () => HttpGateway | undefined;
+  /** The timetable that it keeps to, if there is one. */
+  readonly timetable?: () => HttpTimetable | undefined;
   readonly page?: HttpPage;
   /** Counts the answers that are held or go on; by it one can wait for them to end. Default: one of its own. */
   readonly opened?: Opened;

@@ -75,6 +75,7 @@ const statusOfRun = v.object({
   pipeline: v.string(),
   state: runState,
   startedAt: time,
+  scheduledFor: v.exactOptional(about(time, "The due time of the timetable that it is for.")),
   ranMs: about(ms, "How long it has been going on, or took; by a clock that never steps."),
   sinceResumeMs: v.exactOptional(
     about(ms, "How much of that was since the run went on after an interruption."),
@@ -103,6 +104,18 @@ const statusOfRun = v.object({
   events: about(count, "Number of the newest event."),
 });
 
+const timetable = v.object({
+  pipeline: v.string(),
+  handout: v.exactOptional(about(v.string(), "Names its hand-out; absent: it is a file's.")),
+  cron: v.string(),
+  timezone: v.string(),
+  overlap: v.picklist(["skip", "queue"]),
+  missed: v.picklist(["skip", "once"]),
+  next: v.exactOptional(about(time, "When the next run begins; absent if it is never due again.")),
+  nextDue: v.exactOptional(about(time, "The due time that it is for: the jitter of the device earlier.")),
+  last: v.exactOptional(about(time, "The last due time that was run.")),
+});
+
 const status = v.object({
   executor: v.string(),
   version: v.string(),
@@ -120,6 +133,7 @@ const status = v.object({
   ),
   conditions: v.array(v.object({ code: v.string(), message: v.string() })),
   run: v.exactOptional(statusOfRun),
+  timetable: v.exactOptional(about(timetable, "The timetable that an agent keeps to.")),
   gateway: v.exactOptional(v.object({
     url: v.string(),
     lastContactAt: v.exactOptional(time),
@@ -228,6 +242,7 @@ export const SCHEMAS = {
     runtime: v.string(),
     state: runState,
     startedAt: time,
+    scheduledFor: v.exactOptional(about(time, "The due time of the timetable that it was for.")),
     endedAt: v.exactOptional(time),
     tookMs: v.exactOptional(about(ms, "How long it took, by a clock that never steps.")),
     tasks: v.record(

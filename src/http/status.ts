@@ -7,7 +7,7 @@
 import type { TaskStanding } from "../model/snapshot.ts";
 import { type Clock, isoTime, systemClock } from "../base/clock.ts";
 import type { Parts } from "./parts.ts";
-import type { HttpOptions, HttpRun } from "./port.ts";
+import type { HttpOptions, HttpRun, HttpTimetable } from "./port.ts";
 import type { StatusView } from "./schema.ts";
 
 /** Most tasks in each list; the counts say how many there are. */
@@ -58,6 +58,7 @@ function statusOf(
   const { runtime, version, executor, startedAt } = options;
   const run = options.run();
   const gateway = options.gateway?.();
+  const timetable = options.timetable?.();
   return {
     executor,
     version,
@@ -70,6 +71,7 @@ function statusOf(
     ...(options.state !== undefined && { state: options.state() }),
     conditions: options.conditions?.() ?? [],
     ...(run !== undefined && { run: runOf(run) }),
+    ...(timetable !== undefined && { timetable: timetableOf(timetable) }),
     ...(gateway !== undefined && {
       gateway: {
         url: gateway.url,
@@ -82,10 +84,31 @@ function statusOf(
   };
 }
 
+function timetableOf({ next, nextDue, last, ...rest }: HttpTimetable): NonNullable<StatusView["timetable"]> {
+  return {
+    ...rest,
+    ...(next !== undefined && { next: isoTime(next) }),
+    ...(nextDue !== undefined && { nextDue: isoTime(nextDue) }),
+    ...(last !== undefined && { last: isoTime(last) }),
+  };
+}
+
 type RunStatus = NonNullable<StatusView["run"]>;
 
 function runOf(run: HttpRun): RunStatus {
-  const { state, pipeline, startedAt, ranMs, sinceResumeMs, tasks, counts, running, next, workers } = run
+  const {
+    state,
+    pipeline,
+    startedAt,
+    scheduledFor,
+    ranMs,
+    sinceResumeMs,
+    tasks,
+    counts,
+    running,
+    next,
+    workers,
+  } = run
     .snapshot(LISTED);
   const { waiting, skipped } = listed(run, { tasks, wanted: first(counts.waiting) + first(counts.skipped) });
   return {
@@ -93,6 +116,7 @@ function runOf(run: HttpRun): RunStatus {
     pipeline,
     state,
     startedAt: isoTime(startedAt),
+    ...(scheduledFor !== undefined && { scheduledFor: isoTime(scheduledFor) }),
     ranMs: Math.round(ranMs),
     ...(sinceResumeMs !== undefined && { sinceResumeMs: Math.round(sinceResumeMs) }),
     tasks,

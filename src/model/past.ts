@@ -12,6 +12,8 @@ export interface Past {
   /** Hash of its plan. */
   readonly plan: string;
   readonly startedAt: number;
+  /** The due time that it is for, if it is for one. */
+  readonly scheduledFor?: number;
   /** How it ended, if it did and nothing has begun it again since. */
   readonly ended: RunState | undefined;
   /** How many times in a row, up to now, its process has ended without one more outcome. */
@@ -32,5 +34,7 @@ export function pastOf(records: StateRecords, each: (record: StateRecord) => voi
       deaths++;
     } else if (record.type === "attempt.settled" && record.reason !== "lost") deaths = 1;
   }
-  return first && { run: first.run, plan: first.plan, startedAt: first.at, ended, deaths };
+  if (first === undefined) return undefined;
+  const { run, plan, at: startedAt, scheduledFor } = first;
+  return { run, plan, startedAt, ended, deaths, ...(scheduledFor !== undefined && { scheduledFor }) };
 }

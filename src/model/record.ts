@@ -101,6 +101,8 @@ export type StateEvent =
     readonly runtime: string;
     /** Content hash of the plan, so that a resume can tell whether it is the same pipeline. */
     readonly plan: string;
+    /** The due time of the pipeline's timetable that it is for, milliseconds since the epoch; absent of any other run. */
+    readonly scheduledFor?: number;
   }
   | {
     readonly type: "run.resumed";

@@ -27,6 +27,8 @@ export interface RunResult {
   readonly state: RunState;
   /** ISO 8601 in UTC. */
   readonly startedAt: string;
+  /** The due time of the pipeline's timetable that it was for, ISO 8601 in UTC; absent of any other run. */
+  readonly scheduledFor?: string;
   /** ISO 8601 in UTC; absent while the run goes on. */
   readonly endedAt?: string;
   /** How long it took, milliseconds, by a clock that never steps: not always the difference of the two. Absent while it goes on. */
@@ -70,8 +72,15 @@ export class ResultFold {
         else all.push(record);
       }
     } else if (record.type === "run.started") {
-      const { run, pipeline, runtime } = record;
-      this.#head = { run, pipeline, runtime, state: "running", startedAt: isoTime(record.at) };
+      const { run, pipeline, runtime, scheduledFor } = record;
+      this.#head = {
+        run,
+        pipeline,
+        runtime,
+        state: "running",
+        startedAt: isoTime(record.at),
+        ...(scheduledFor !== undefined && { scheduledFor: isoTime(scheduledFor) }),
+      };
     } else if (record.type === "run.resumed") {
       for (const task of record.again ?? []) {
         this.#first.delete(task);

@@ -33,6 +33,8 @@ export interface RunSnapshot {
   readonly state: RunState;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  /** The due time of the pipeline's timetable that it is for, milliseconds since the epoch; absent of any other run. */
+  readonly scheduledFor?: number;
   /** How long it has been going on, milliseconds: whatever the wall clock did meanwhile. After its end, how long it took. */
   readonly ranMs: number;
   /** How much of that was since the run went on after an interruption, milliseconds; absent where there was none. */

@@ -20,6 +20,7 @@ import {
   Name,
   PinnedReference,
   Seq,
+  Stamp,
   StateOfRun,
   Tag,
   Text,
@@ -94,6 +95,8 @@ const HeartbeatRun = v.looseObject({
   pipeline: Name,
   /** Tag of the hand-out that it carries out. */
   handout: v.exactOptional(Tag),
+  /** The due time of the timetable that it is for, milliseconds since the epoch. */
+  scheduledFor: v.exactOptional(Stamp),
   state: StateOfRun,
   /** Tasks in the pipeline. */
   tasks: Count,
@@ -121,6 +124,18 @@ const HeartbeatEnvironment = v.looseObject({
 });
 export type HeartbeatEnvironment = Told<typeof HeartbeatEnvironment>;
 
+/** The timetable that an executor keeps to. Times are milliseconds since the epoch, by its clock. */
+const HeartbeatTimetable = v.looseObject({
+  pipeline: Name,
+  /** Tag of the hand-out whose timetable it is. */
+  handout: v.exactOptional(Tag),
+  /** When the next run begins; absent if it is never due again. */
+  next: v.exactOptional(Stamp),
+  /** The last due time that was run. */
+  last: v.exactOptional(Stamp),
+});
+export type HeartbeatTimetable = Told<typeof HeartbeatTimetable>;
+
 /** Small and of constant size, whatever the run is like. */
 export const Heartbeat = v.looseObject({
   /** One life of the executor's process. */
@@ -140,6 +155,7 @@ export const Heartbeat = v.looseObject({
   quiet: v.exactOptional(v.boolean()),
   run: v.exactOptional(HeartbeatRun),
   environment: v.exactOptional(HeartbeatEnvironment),
+  timetable: v.exactOptional(HeartbeatTimetable),
   /** Records that wait to be sent. */
   spool: v.looseObject({ state: Count, log: Count, bytes: v.exactOptional(Count) }),
   load: v.exactOptional(
@@ -332,6 +348,8 @@ export const ReportedRun = v.object({
   /** Grows with every change. */
   version: Seq,
   startedAt: v.exactOptional(v.string()),
+  /** The due time of the timetable that it is for. */
+  scheduledFor: v.exactOptional(v.string()),
   endedAt: v.exactOptional(v.string()),
   lastSeenAt: v.string(),
   acknowledged: LaneCounts,

@@ -22,6 +22,10 @@ export interface InnerOptions extends RunOptions {
   readonly run?: string;
   /** Repeat this task and what depends on it, and keep the rest of the run that the journal holds. */
   readonly from?: string;
+  /** The due time that the run is for, milliseconds since the epoch. Default: it is for none. */
+  readonly scheduledFor?: number;
+  /** A pipeline with a timetable is only read: the run rejects with a `NotDue` (not_due.ts), and nothing has run. Default false. */
+  readonly holds?: boolean;
   /** Variables for workers and what tasks start, such as `OUTRIDER_URL`; asked for as each worker or program starts. */
   readonly environment?: () => Readonly<Record<string, string>>;
   /** What must be there before anything runs, beside what tasks require. Default: nothing. */

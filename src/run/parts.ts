@@ -25,6 +25,8 @@ export interface RunParts {
   /** What the journal told of the run when it was given. */
   readonly past: RecordedPast | undefined;
   readonly stopwatch: Stopwatch;
+  /** The due time that it is for, if it is for one. */
+  readonly scheduledFor: number | undefined;
 }
 
 /** Makes the parts of a run. */
@@ -42,5 +44,6 @@ export function partsOf(options: InnerOptions): RunParts {
     results: new ResultReader(journal),
     past,
     stopwatch: new Stopwatch(clock, past?.startedAt),
+    scheduledFor: past === undefined ? options.scheduledFor : past.scheduledFor,
   };
 }

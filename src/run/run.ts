@@ -4,6 +4,7 @@
  * Must not know what happens between the first task and the last (at_work.ts does).
  * Invariant: a run that has begun ends once, with its result; one that could not begin has run nothing.
  */
+import { isoTime } from "../base/clock.ts";
 import { KILL_GRACE_MS, STOP_GRACE_MS } from "../defaults.ts";
 import type { Execution, ExecutionEvent, RunOptions } from "./execution.ts";
 import type { RunSnapshot, TaskStanding } from "../model/snapshot.ts";
@@ -31,6 +32,7 @@ import type { SharedStore } from "../store/store.ts";
 import { AtWork } from "./at_work.ts";
 import { RunEnding } from "./ending.ts";
 import { entryOf, sourcesOf } from "./feed.ts";
+import { NotDue } from "./not_due.ts";
 import { Loading, loadPort } from "./loading.ts";
 import { partsOf, type RunParts } from "./parts.ts";
 import { runnerPort } from "./programs.ts";
@@ -188,10 +190,11 @@ class Run implements InspectedExecution {
   }
 
   #pictured(): Pictured {
-    const { run, stopwatch, world } = this.#parts;
+    const { run, stopwatch, world, scheduledFor } = this.#parts;
     return {
       clock: world.clock,
       run,
+      scheduledFor,
       state: this.#state,
       startedAt: stopwatch.startedAt,
       ranMs: stopwatch.ranMs,
@@ -238,6 +241,7 @@ class Run implements InspectedExecution {
       // The one in memory keeps its records in less room than the result would, and is read in no time.
       if (options.journal !== undefined) results.follow();
       const plan = await this.#load(source);
+      if (options.holds && plan.schedule !== undefined) throw new NotDue(plan, plan.schedule);
       const hash = options.journal === undefined ? "" : await planHash(plan);
       if (past?.ended !== undefined && options.from === undefined) {
         this.#plan = plan;
@@ -324,13 +328,27 @@ class Run implements InspectedExecution {
   }
 
   #start(plan: Plan, hash: string): Begun {
-    const { run, stopwatch, world } = this.#parts;
+    const { run, stopwatch, world, scheduledFor } = this.#parts;
     const { name, tasks } = plan;
     const runtime = `${world.runtime.name} ${world.runtime.version}`;
-    this.journal.append({ type: "run.started", run, pipeline: name, runtime, plan: hash }, stopwatch.start());
+    const due = scheduledFor === undefined ? {} : { scheduledFor };
+    this.journal.append(
+      { type: "run.started", run, pipeline: name, runtime, plan: hash, ...due },
+      stopwatch.start(),
+    );
     this.note("info", `Run ${run} of ${name} (${tasks.length} tasks) started on ${runtime}`);
+    this.#sayDue(plan);
     const schedule = schedulerOf(plan);
     return { schedule, commands: schedule.start() };
+  }
+
+  #sayDue({ schedule }: Plan): void {
+    const { scheduledFor } = this.#parts;
+    if (scheduledFor !== undefined) return this.note("info", `It was due at ${isoTime(scheduledFor)}`);
+    if (schedule === undefined) return;
+    const { cron, timezone } = schedule;
+    // Said where a person sees it, who may have expected it to stay.
+    this.note("warn", `Its timetable (${cron}, ${timezone}) is for outrider agent: here it is run once, now`);
   }
 
   #goOn(

@@ -21,6 +21,7 @@ export interface Pictured {
   readonly run: string;
   readonly state: RunState;
   readonly startedAt: number;
+  readonly scheduledFor: number | undefined;
   readonly ranMs: number;
   /** How much of that was since it went on, if it did. */
   readonly sinceResumeMs: number | undefined;
@@ -51,6 +52,7 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
     pipeline: plan?.name ?? "",
     state: pictured.state,
     startedAt: pictured.startedAt,
+    ...(pictured.scheduledFor !== undefined && { scheduledFor: pictured.scheduledFor }),
     ranMs: pictured.ranMs,
     ...(pictured.sinceResumeMs !== undefined && { sinceResumeMs: pictured.sinceResumeMs }),
     tasks: plan?.tasks.length ?? 0,

@@ -15,9 +15,11 @@ import {
   type HttpGateway,
   type HttpRun,
   type HttpState,
+  type HttpTimetable,
   ROOM_SIZE,
 } from "../http/port.ts";
 import { Opened } from "../base/web/opened.ts";
+import { NotDue } from "../run/not_due.ts";
 import type { InspectedExecution } from "../run/inspection.ts";
 import type { Journal } from "../journal/journal.ts";
 import { redactingJournal } from "../secrets/journal.ts";
@@ -30,7 +32,7 @@ import { endPointVariables } from "../config/asking.ts";
 import { type ServeAddress, serveAddress, ServingError } from "../config/serve_address.ts";
 import { exposure, isOperatorToken, type OperatorSettings, TOKEN_FORM } from "../config/serving.ts";
 
-export type { HttpCondition, HttpGateway, HttpState } from "../http/port.ts";
+export type { HttpCondition, HttpGateway, HttpState, HttpTimetable } from "../http/port.ts";
 
 /** Of a new token: 256 random bits. */
 const TOKEN_BYTES = 32;
@@ -66,6 +68,8 @@ export interface ServingOptions {
   readonly unable?: () => string | undefined;
   /** What the executor does, where it is more than one run. */
   readonly state?: () => HttpState;
+  /** The timetable that it keeps to. */
+  readonly timetable?: () => HttpTimetable | undefined;
   /** Knows what is secret beside the run's token. */
   readonly redactor: Redactor;
   /** Told, in words, of defects and of a state directory that takes no `http.json`. */
@@ -138,7 +142,8 @@ class ServingAtWork implements Serving {
   }
 
   async listen(): Promise<void> {
-    const { runtime, version, executor = "local", gateway, conditions, unable, state, note } = this.#options;
+    const { runtime, version, executor = "local", gateway, conditions, unable, state, timetable, note } =
+      this.#options;
     const { hosts = [], token: operator } = this.#options.operator ?? {};
     const address = this.#address;
     const reachable = !("path" in address) && !isLoopback(address.hostname);
@@ -161,6 +166,7 @@ class ServingAtWork implements Serving {
       ...(conditions !== undefined && { conditions }),
       ...(unable !== undefined && { unable }),
       ...(state !== undefined && { state }),
+      ...(timetable !== undefined && { timetable }),
     });
     const fetch = (request: Request) => app.fetch(request);
     this.#served = await runtime.serve({ fetch, ...address });
@@ -177,7 +183,12 @@ class ServingAtWork implements Serving {
 
   attach<E extends InspectedExecution>(execution: E): E {
     for (const listener of this.#beforeNext) listener();
-    this.#run = viewOf(execution);
+    const [before, view] = [this.#run, viewOf(execution)];
+    this.#run = view;
+    execution.begun.catch((error) => {
+      // It was read, and is run when it is due: until then there is no more to show than before.
+      if (error instanceof NotDue && this.#run === view) this.#run = before;
+    });
     execution.note("info", `Serving status, store, events and logs at ${this.url}`);
     return execution;
   }

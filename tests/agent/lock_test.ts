@@ -104,6 +104,7 @@ test("a state directory on a full disk has one holder too, and one that had no r
         ? Promise.reject(Object.assign(new Error("ENOSPC: no space left"), { code: "ENOSPC" }))
         : undefined;
     const onFull = {
+      about: (path: string) => runtime.about(path),
       list: (folder: string) => runtime.list(folder),
       remove: (path: string) => runtime.remove(path),
       rename: (from: string, to: string) => runtime.rename(from, to),

@@ -32,6 +32,7 @@ function ordered(kept: { readonly paused?: boolean } = {}) {
   const state = { paused: kept.paused === true, pause: (on: boolean) => void told.push(`kept ${on}`) };
   const orders = new Orders({
     port: { state, note: (text: string) => void told.push(text) } as unknown as AgentPort,
+    executor: "pi",
     level: "debug",
     run: () => present,
     stop: (because) => void told.push(`stop: ${because}`),

@@ -14,7 +14,7 @@ import { gatewayApp } from "../../src/gateway/app.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { SqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { bundleText, makeBundle } from "../../src/pipeline/document/bundle.ts";
-import type { ManifestTask } from "../../src/pipeline/document/manifest.ts";
+import type { ManifestSchedule, ManifestTask } from "../../src/pipeline/document/manifest.ts";
 import type { PlanRequires } from "../../src/pipeline/plan/plan.ts";
 import { Redactor } from "../../src/secrets/redactor.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
@@ -209,7 +209,7 @@ export const levels = ({ log }) => { log.debug("quiet word"); log.error("loud wo
 export async function bundleOf(
   name: string,
   tasks: Readonly<Record<string, ManifestTask & { readonly does?: string }>>,
-  more: { readonly report?: boolean } = {},
+  more: { readonly report?: boolean; readonly schedule?: ManifestSchedule } = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const entries = Object.entries(tasks).map(([task, { does = task, ...rest }]) =>
     [task, { run: { module: "bundle:", export: does }, ...rest }] as const

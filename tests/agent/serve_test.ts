@@ -342,6 +342,7 @@ const VIEW = {
   unable: () => undefined,
   conditions: () => [],
   gateway: () => undefined,
+  timetable: () => undefined,
 };
 
 test("agent: goes on without an end point where none can be had and none was named", async () => {

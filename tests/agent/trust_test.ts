@@ -241,3 +241,32 @@ test("what an earlier process has begun goes on only if its bundle is trusted st
     assert.equal(await begun("revoked", await signed("p", 2, { key: theirs })), 1);
     assert.match(readFileSync(join(folder, "good/versions.json"), "utf8"), /"pipeline p":\{"version":1,/);
   }));
+
+test("trust: each run of a timetable is verified anew, and what is not signed takes no timetable's place", () =>
+  inWorld(async (world, folder) => {
+    const keys = join(folder, "keys.pub");
+    writeFileSync(keys, ours.publicKey.text);
+    const manifest = JSON.parse(
+      new TextDecoder().decode(
+        await bundleOf("often", { one: {} }, { schedule: { cron: "*/3 * * * *" } }),
+      ),
+    ) as Bundle;
+    const bundle = await signedBundle(manifest, ours, { file: "p.outrider.json", version: 1 });
+    const submit = (document: unknown) =>
+      world.user.submit(new TextEncoder().encode(JSON.stringify(document)), "pi");
+    await submit(bundle);
+    const stateDir = join(folder, "state");
+    const agent = world.agent({ trust: keys, stateDir });
+    const states = async () =>
+      (await world.user.runs()).filter(({ complete }) => complete)
+        .map(({ state, scheduledFor }) => `${state} ${scheduledFor === undefined ? "at once" : "when due"}`)
+        .sort();
+    await world.when(async () => (await states()).length === 1);
+    await submit(await plain("intruder"));
+    await world.when(async () => (await states()).length === 3);
+    assert.deepEqual(await states(), ["failed at once", "succeeded when due", "succeeded when due"]);
+    writeFileSync(keys, theirs.publicKey.text);
+    await world.when(async () => (await states()).includes("failed when due"));
+    agent.stop("enough");
+    await world.until(agent.ended);
+  }));

@@ -44,6 +44,7 @@ async function inPlace(use: (place: Place) => Promise<void>): Promise<void> {
     calls,
     refuses: () => undefined,
     runtime: {
+      about: (path) => runtime.about(path),
       list: (folder) => asked("list", folder, () => runtime.list(folder)),
       makeFolder: (folder, mode) => asked("make", folder, () => runtime.makeFolder(folder, mode)),
       remove: (path) => asked("remove", path, () => runtime.remove(path)),

@@ -5,13 +5,17 @@
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import { waysOf } from "../../pipeline/draw/words.ts";
-import type { Plan } from "../../pipeline/plan/plan.ts";
+import type { Plan, PlanSchedule } from "../../pipeline/plan/plan.ts";
+import { isoTime, systemClock } from "../../base/clock.ts";
 import { EXIT } from "../line/context.ts";
 import type { CliContext } from "../line/context.ts";
 import { problemsOf, problemsText } from "../line/errors.ts";
-import { counted } from "../../base/shown.ts";
+import { counted, span } from "../../base/shown.ts";
 import { withPipeline } from "../run/pipeline_source.ts";
 import { pipelineFile } from "../line/positional.ts";
+
+/** Due times that are shown. */
+const SHOWN_TIMES = 3;
 
 interface Flags {
   readonly json?: boolean;
@@ -25,6 +29,7 @@ async function check(this: CliContext, { json }: Flags, file: string): Promise<v
     const { plan, warnings } = await withPipeline(file, this.runtime, (source) => loadDocument(source))
       .finally(unshield);
     const { tasks, needs, loops } = sizeOf(plan);
+    const due = await dueOf(plan);
     const told = warnings.length > 0 ? { warnings } : {};
     const size = [
       counted(tasks, "task"),
@@ -34,13 +39,24 @@ async function check(this: CliContext, { json }: Flags, file: string): Promise<v
     if (json) {
       stdout.json(
         `${
-          JSON.stringify({ file, ok: true, pipeline: plan.name, tasks, needs, loops, problems: [], ...told })
+          JSON.stringify({
+            file,
+            ok: true,
+            pipeline: plan.name,
+            tasks,
+            needs,
+            loops,
+            problems: [],
+            ...told,
+            ...(due.length > 0 && { next: due }),
+          })
         }\n`,
       );
       return;
     }
     for (const { place, message } of warnings) stderr.write(`${file}: ${place}: ${message}\n`);
     stdout.write(`${file}: ok, ${size.join(", ")}\n`);
+    if (plan.schedule !== undefined) stdout.write(`${file}: ${timetableText(plan.schedule, due)}\n`);
   } catch (error) {
     const problems = problemsOf(error);
     if (problems === undefined) throw error;
@@ -48,6 +64,18 @@ async function check(this: CliContext, { json }: Flags, file: string): Promise<v
     if (json) stdout.json(`${JSON.stringify({ file, ok: false, problems })}\n`);
     else stderr.write(problemsText(problems, file));
   }
+}
+
+/** The next due times of the pipeline's timetable; none where it has none. */
+async function dueOf({ schedule }: Plan): Promise<string[]> {
+  if (schedule === undefined) return [];
+  const { dueTimes, nextTimes } = await import("../../pipeline/timetable/cron.ts");
+  return nextTimes(dueTimes(schedule), systemClock.now(), SHOWN_TIMES).map(isoTime);
+}
+
+function timetableText({ cron, timezone, jitterMs }: PlanSchedule, due: readonly string[]): string {
+  const jitter = jitterMs === 0 ? "" : `, on each device up to ${span(jitterMs)} later`;
+  return `due by ${cron} (${timezone}), next ${due.join(", ") || "never"}${jitter}`;
 }
 
 function sizeOf(plan: Plan): { readonly tasks: number; readonly needs: number; readonly loops: number } {
@@ -71,7 +99,9 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
   },
   docs: {
     brief: "Check a pipeline and report every problem with its place",
-    fullDescription: `Checks a pipeline without running any task, and reports every problem with its place.
+    fullDescription:
+      `Checks a pipeline without running any task, and reports every problem with its place. Of one with a timetable it
+tells the next three due times.
 
 Exit codes: 0 it is sound, 2 it has problems.`,
     customUsage: [

@@ -28,7 +28,7 @@ async function status(this: CliContext, { json, ...where }: Flags): Promise<void
 }
 
 function textOf(
-  { executor, version, runtime, uptimeMs, unable, state, conditions, run, gateway }: StatusView,
+  { executor, version, runtime, uptimeMs, unable, state, conditions, run, timetable, gateway }: StatusView,
 ): string {
   const rows = [
     ["executor", `${executor}, Outrider ${version} on ${runtime}, up ${span(uptimeMs)}`],
@@ -36,6 +36,7 @@ function textOf(
     ...(unable === undefined ? [] : [["unable", unable]]),
     ...conditions.map(({ code, message }) => ["degraded", `${message} (${code})`]),
     ...(gateway === undefined ? [] : [["gateway", gatewayText(gateway)]]),
+    ...(timetable === undefined ? [] : [["timetable", timetableText(timetable)]]),
     ...(run === undefined ? [["run", "none yet"]] : runRows(run)),
   ];
   return columns(rows);
@@ -47,16 +48,31 @@ function gatewayText({ url, lastContactAt, spool }: NonNullable<StatusView["gate
   } records to send`;
 }
 
+function timetableText(
+  { pipeline, cron, timezone, next, last }: NonNullable<StatusView["timetable"]>,
+): string {
+  const nextText = next === undefined ? "never due again" : `next ${localTimeOf(next)}`;
+  return `${pipeline} by ${cron} (${timezone}), ${nextText}${
+    last === undefined ? "" : `, last ${localTimeOf(last)}`
+  }`;
+}
+
 function runRows(
-  { id, pipeline, state, ranMs, sinceResumeMs, tasks, counts, running, waiting, skipped }: NonNullable<
-    StatusView["run"]
-  >,
+  { id, pipeline, state, scheduledFor, ranMs, sinceResumeMs, tasks, counts, running, waiting, skipped }:
+    NonNullable<
+      StatusView["run"]
+    >,
 ) {
   const counted = Object.entries(counts).filter(([, count]) => count > 0).map(([name, count]) =>
     `${count} ${name}`
   );
   return [
-    ["run", `${id} of ${pipeline}: ${state}, ${tookText(ranMs, sinceResumeMs)}`],
+    [
+      "run",
+      `${id} of ${pipeline}: ${state}, ${tookText(ranMs, sinceResumeMs)}${
+        scheduledFor === undefined ? "" : `, due ${localTimeOf(scheduledFor)}`
+      }`,
+    ],
     ["tasks", `${tasks}: ${counted.join(", ")}`],
     ...running.map(({ task, worker, ranMs, progress }) => [
       "running",

@@ -257,7 +257,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
    * @throws {PipelineError} If neither is known.
    */
   manifest(module: string | undefined = this.module): Manifest {
-    const { onFailure, report, description, resources } = this.#options;
+    const { onFailure, report, description, resources, schedule } = this.#options;
     const tasks: Record<string, ManifestTask> = {};
     for (const [name, entry] of this.#tasks) tasks[name] = this.#manifestTask(name, entry, module);
     return withoutUndefined({
@@ -267,6 +267,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
       onFailure,
       report,
       resources,
+      schedule,
       ...orderOf([...this.#tasks.keys()]),
       tasks,
       loops: this.#loops.length === 0 ? undefined : [...this.#loops],

@@ -9,6 +9,7 @@ import type {
   ManifestCommandOptions,
   ManifestPythonOptions,
   ManifestResource,
+  ManifestSchedule,
   ManifestTaskOptions,
   ManifestTest,
   ManifestUses,
@@ -161,6 +162,8 @@ export interface PipelineOptions<F extends OnFailure = OnFailure, R extends stri
   readonly onFailure?: F | undefined;
   /** Whether records go to the gateway while the run goes on. Default true. */
   readonly report?: boolean | undefined;
+  /** When an agent runs it, again and again: `{ cron: "0 * * * *" }` is every hour. Default: once. */
+  readonly schedule?: ManifestSchedule | undefined;
   /** For people. */
   readonly description?: string | undefined;
   /** What tasks may use, and how much there is of it, by names; at most 1,000. */

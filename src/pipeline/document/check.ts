@@ -50,6 +50,9 @@ const WORDS: IssueWords = {
     if (path.length === 1 && key === "outrider") {
       return `Must be 1, the version of this form; received ${show(input)}`;
     }
+    if (key === "jitter" && path.at(-2) === "schedule") {
+      return durationProblem(input) ?? `Must be at most 24h; received ${show(input)}`;
+    }
     if (DURATION_KEYS.has(key)) return durationProblem(input) ?? `Must be above 0; received ${show(input)}`;
     if (path.includes("when")) return conditionMessage(issue, path);
     if (path.at(-2) === "needs" && typeof input !== "string") return noNeed(issue);
@@ -78,6 +81,8 @@ function missing(key: Key): string | undefined {
       return 'Missing: a pipeline in JSON starts with {"outrider": 1, "name": …';
     case "tasks":
       return 'Missing: a pipeline has tasks, such as {"cpu": {"run": {"module": "./tasks.ts", "export": "cpu"}}}';
+    case "cron":
+      return 'Missing: say when it is due, such as "0 * * * *" for every hour';
     case "times":
       return "Missing: say how many more times the loop may run";
     case "module":

@@ -26,6 +26,7 @@ export const LIMITS: {
   readonly arguments: 10_000;
   readonly argument: 100_000;
   readonly stdin: 8_000_000;
+  readonly cron: 1_000;
   readonly depth: typeof MAX_TEXT_DEPTH;
   readonly required: 1_000;
   readonly resources: 1_000;
@@ -48,6 +49,7 @@ export const LIMITS: {
   arguments: 10_000,
   argument: 100_000,
   stdin: 8_000_000,
+  cron: 1_000,
   depth: MAX_TEXT_DEPTH,
   required: 1_000,
   resources: 1_000,
@@ -300,6 +302,20 @@ export interface ManifestEdge {
   readonly times?: number | undefined;
 }
 
+/** When an agent runs the pipeline, again and again; docs/timetables.md says what happens when. */
+export interface ManifestSchedule {
+  /** Five fields (minute, hour, day of the month, month, day of the week), six with seconds first, or a word such as `"@hourly"`. */
+  readonly cron: string;
+  /** The time zone of its fields, such as `"Europe/Berlin"`. Default `"UTC"`. */
+  readonly timezone?: string | undefined;
+  /** Each device begins so much later than the due time, at most a day: by its id, always the same. Default 0. */
+  readonly jitter?: Duration | undefined;
+  /** What becomes of a due time that comes while a run goes on. `"queue"`: one waits. Default `"skip"`. */
+  readonly overlap?: "skip" | "queue" | undefined;
+  /** What becomes of due times at which no agent was awake. `"once"`: one run for all of them. Default `"skip"`. */
+  readonly missed?: "skip" | "once" | undefined;
+}
+
 /** The JSON form of a pipeline. */
 export interface Manifest {
   /** For editors; ignored. */
@@ -316,6 +332,8 @@ export interface Manifest {
   readonly report?: boolean | undefined;
   /** What tasks may use, and how much there is of it, by names; at most 1,000. */
   readonly resources?: Readonly<Record<string, ManifestResource>> | undefined;
+  /** When an agent runs it, again and again. Default: once. */
+  readonly schedule?: ManifestSchedule | undefined;
   /**
    * The names of all tasks in the order in which they are written. Only where names are whole numbers: objects of JavaScript put
    * those first. Default: the order of the keys.

@@ -16,6 +16,7 @@ import type {
   ManifestNeed,
   ManifestRetry,
   ManifestRun,
+  ManifestSchedule,
   ManifestTask,
 } from "./manifest.ts";
 import { about, type Choice, closed, maybe, name, record, type Schema } from "./shapes.ts";
@@ -49,6 +50,9 @@ function number(least: number, most: number): Schema<number> {
 function integer(least: number, most: number): Schema<number> {
   return v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most)) as Schema<number>;
 }
+
+/** Longest jitter, milliseconds. */
+const DAY_MS = 86_400_000;
 
 const needObject = closed({
   task: about(name, "The task that is needed."),
@@ -177,6 +181,32 @@ const edge = closed({
   times: maybe(integer(1, LIMITS.times), "How often it is followed at most. Default: no limit."),
 });
 
+/** How much later than a due time a device may begin. */
+const jitter = v.pipe(
+  duration,
+  v.check((value) => durationProblem(value) !== undefined || parseDuration(value) <= DAY_MS),
+) as Schema<Duration>;
+
+const schedule = closed({
+  cron: about(
+    v.pipe(v.string(), v.minLength(1), v.maxLength(LIMITS.cron)) as Schema<string>,
+    "Five fields (minute, hour, day of the month, month, day of the week), six with seconds first, or a word such as @hourly.",
+  ),
+  timezone: maybe(name, "The time zone of its fields, such as Europe/Berlin. Default UTC."),
+  jitter: maybe(
+    jitter,
+    "Each device begins so much later than the due time: by its id, always the same. Default 0.",
+  ),
+  overlap: maybe(
+    v.picklist(["skip", "queue"]) as Schema<"skip" | "queue">,
+    "A due time that comes while a run goes on: skip (default), or queue, where one waits.",
+  ),
+  missed: maybe(
+    v.picklist(["skip", "once"]) as Schema<"skip" | "once">,
+    "Due times at which no agent was awake: skip (default), or once, one run for all of them.",
+  ),
+});
+
 /** The schema of the JSON form. It knows shapes and ranges; what names refer to is for `compile`. */
 export const manifestSchema: v.GenericSchema<unknown, Manifest> = closed({
   $schema: maybe(v.string() as Schema<string>, "For editors; ignored."),
@@ -189,6 +219,10 @@ export const manifestSchema: v.GenericSchema<unknown, Manifest> = closed({
   ),
   report: maybe(flag, "Whether records go to the gateway while the run goes on. Default true."),
   resources: maybe(resourcesSchema, "What tasks may use, and how much there is of it, by names."),
+  schedule: maybe(
+    schedule as Schema<ManifestSchedule>,
+    "When an agent runs it, again and again. Default: once.",
+  ),
   order: maybe(
     v.pipe(v.array(name), v.maxLength(LIMITS.tasks)) as Schema<string[]>,
     "The names of all tasks in their order, where names are whole numbers. Default: the order of the keys.",

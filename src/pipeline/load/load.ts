@@ -14,7 +14,7 @@ import { resolveModule, unimportable } from "./modules.ts";
 import { NameFinder } from "../../model/nearest.ts";
 import { overlayParams, undeclared } from "../document/params.ts";
 import { type TaskList, withTasks } from "../document/task_list.ts";
-import type { Manifest } from "../document/manifest.ts";
+import { isRecord, type Manifest } from "../document/manifest.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type ExportUse, type FileUse, whereabouts } from "../plan/runs.ts";
 import { PipelineError, type Problem } from "../../model/problem.ts";
@@ -118,7 +118,13 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
     !missing.some((told) => told.place === `${place}.${keys.module}`)
   );
   const exports = await checkExports(seen, port);
-  const all = [...found.problems, ...problems, ...missing, ...exports.problems];
+  const all = [
+    ...found.problems,
+    ...problems,
+    ...await timetableProblems(found.document),
+    ...missing,
+    ...exports.problems,
+  ];
   if (plan === undefined || all.length > 0) {
     throw new PipelineError(
       all,
@@ -134,6 +140,12 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
     warnings: exports.warnings,
     unread: undeclared(plan, options.params ?? {}),
   };
+}
+
+/** Few pipelines have a timetable. */
+async function timetableProblems(document: unknown): Promise<Problem[]> {
+  if (!isRecord(document) || document["schedule"] === undefined) return [];
+  return (await import("../timetable/cron.ts")).scheduleProblems(document);
 }
 
 function wholeOf({ document, list }: Found): Manifest {

@@ -14,6 +14,7 @@ import {
   LIMITS,
   type Manifest,
   type ManifestRetry,
+  type ManifestSchedule,
   type ManifestTask,
 } from "../document/manifest.ts";
 import { kindOf, runsOnWorkers } from "../kinds/list.ts";
@@ -21,7 +22,16 @@ import type { Whereabouts } from "../kinds/kind.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "../document/params.ts";
 import { declaredIn, resourceProblems } from "../document/resources.ts";
-import type { Plan, PlanEdge, PlanLoop, PlanNeed, PlanRequires, PlanRetry, PlanTask } from "./plan.ts";
+import type {
+  Plan,
+  PlanEdge,
+  PlanLoop,
+  PlanNeed,
+  PlanRequires,
+  PlanRetry,
+  PlanSchedule,
+  PlanTask,
+} from "./plan.ts";
 import { isolationProblems } from "./isolation.ts";
 import { skipOnProblems } from "./skips.ts";
 import { endlessSyncs } from "./sync_cycles.ts";
@@ -173,6 +183,7 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
     name: manifest.name,
     onFailure: manifest.onFailure ?? "stop",
     report: manifest.report ?? true,
+    ...(manifest.schedule !== undefined && { schedule: scheduleOf(manifest.schedule) }),
     tasks,
     ...(requires.length > 0 && { requires }),
     ...(resources.length > 0 && { resources }),
@@ -267,6 +278,16 @@ function isSame(one: object, other: object | undefined): boolean {
   for (const key in fields) if (fields[key] !== others[key]) return false;
   for (const key in others) if (!(key in fields)) return false;
   return true;
+}
+
+function scheduleOf({ cron, timezone, jitter, overlap, missed }: ManifestSchedule): PlanSchedule {
+  return {
+    cron,
+    timezone: timezone ?? "UTC",
+    jitterMs: parseDuration(jitter ?? 0),
+    overlap: overlap ?? "skip",
+    missed: missed ?? "skip",
+  };
 }
 
 const NO_PARAMS: Readonly<Record<string, unknown>> = Object.freeze({});

@@ -122,12 +122,25 @@ export interface PlanRequires {
   readonly requires: Requires;
 }
 
+/** When an agent runs the pipeline, again and again. */
+export interface PlanSchedule {
+  readonly cron: string;
+  /** A name of the time zone database. */
+  readonly timezone: string;
+  /** A device begins up to so much later than the due time, milliseconds. */
+  readonly jitterMs: number;
+  readonly overlap: "skip" | "queue";
+  readonly missed: "skip" | "once";
+}
+
 /** A checked pipeline, ready to run. */
 export interface Plan {
   readonly name: string;
   readonly onFailure: "stop" | "continue";
   /** Whether records go to the gateway while the run goes on. */
   readonly report: boolean;
+  /** When an agent runs it; absent where it is run once. No part of what a run is: another one goes on with the same run. */
+  readonly schedule?: PlanSchedule;
   readonly tasks: readonly PlanTask[];
   /** Loops, an inner one before the loop around it. Two loops are disjoint or one holds the other. */
   readonly loops: readonly PlanLoop[];

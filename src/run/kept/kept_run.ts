@@ -11,6 +11,8 @@ export interface Origin {
   readonly tag?: string;
   /** Id of the executor that began it. */
   readonly executor?: string;
+  /** The due time that it is for, milliseconds since the epoch; absent of what is run once. */
+  readonly scheduledFor?: number;
 }
 
 /** A run as the state directory has it. */
@@ -44,10 +46,12 @@ export function lossOf({ folder, journal }: KeptRun): string | undefined {
 /** The origin that a file says; `undefined` if it says none. */
 export function originOf(found: Readonly<Record<string, unknown>> | undefined): Origin | undefined {
   if (found === undefined) return undefined;
-  const { tag, executor } = found;
-  const bad = [tag, executor].some((each) => each !== undefined && typeof each !== "string");
+  const { tag, executor, scheduledFor } = found;
+  const bad = [tag, executor].some((each) => each !== undefined && typeof each !== "string") ||
+    (scheduledFor !== undefined && typeof scheduledFor !== "number");
   return bad ? undefined : {
     ...(typeof tag === "string" && { tag }),
     ...(typeof executor === "string" && { executor }),
+    ...(typeof scheduledFor === "number" && { scheduledFor }),
   };
 }

@@ -3,6 +3,7 @@
  * Must not know what a run is.
  * Invariant: what the disk did not take is known all the same, and is written with what is written next.
  */
+import { type KeptTimetable, keptTimetableOf } from "./kept_timetable.ts";
 import type { StateDisk } from "./state_disk.ts";
 
 /** What is in the file. */
@@ -12,6 +13,8 @@ interface Facts {
   /** Tags of those closed, the newest last. */
   readonly done?: readonly string[];
   readonly paused?: boolean;
+  /** The timetable that is kept to. */
+  readonly timetable?: KeptTimetable | undefined;
 }
 
 /** Tags that are remembered: as many as a gateway keeps for an executor, so that an older copy of it repeats none. */
@@ -40,6 +43,11 @@ export class Memory {
     return this.#facts.paused === true;
   }
 
+  /** The timetable that is kept to, if there is one. */
+  get timetable(): KeptTimetable | undefined {
+    return this.#facts.timetable;
+  }
+
   /** Whether the pipeline with this tag was closed lately. */
   wasClosed(tag: string): boolean {
     return this.#facts.done?.includes(tag) === true;
@@ -52,6 +60,11 @@ export class Memory {
 
   pause(on: boolean): void {
     this.#note({ paused: on });
+  }
+
+  /** A timetable is kept to from now on, or none is. */
+  keepTo(timetable: KeptTimetable | undefined): void {
+    this.#note({ timetable });
   }
 
   /** A pipeline from a gateway is not to be run again. @param last It is the last that was handed out. */
@@ -82,9 +95,11 @@ export class Memory {
 
 function factsOf(found: Readonly<Record<string, unknown>> | undefined): Facts {
   const { known, done, paused } = found ?? {};
+  const timetable = keptTimetableOf(found?.["timetable"]);
   return {
     ...(typeof known === "string" && { known }),
     ...(Array.isArray(done) && { done: done.filter((tag) => typeof tag === "string").slice(-MAX_DONE) }),
     ...(typeof paused === "boolean" && { paused }),
+    ...(timetable !== undefined && { timetable }),
   };
 }

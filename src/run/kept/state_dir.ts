@@ -6,6 +6,7 @@
  *
  *   DIR/lock                         state_lock.ts
  *   DIR/agent.json                   memory.ts
+ *   DIR/timetable/HASH.json          what was handed out with the timetable that is kept to; the rest is in agent.json
  *   DIR/gateway.json                 contact.ts
  *   DIR/versions.json                which signed pipelines were taken (agent/admission.ts)
  *   DIR/runs/000001/origin.json      where the pipeline comes from; written last
@@ -13,8 +14,10 @@
  *                   journal.db …
  *   DIR/runs/000001.*                aside.ts
  */
+import { sha256 } from "../../base/bytes.ts";
 import { Aside } from "./aside.ts";
 import { Contact } from "./contact.ts";
+import type { KeptTimetable } from "./kept_timetable.ts";
 import { type KeptRun, type Origin, originOf, type Unread } from "./kept_run.ts";
 import { Memory } from "./memory.ts";
 import { StateDisk, StateError, type StateRuntime } from "./state_disk.ts";
@@ -35,6 +38,11 @@ const REFUSED = "refused";
 const STARTS = "starts";
 /** The same, as of the last process that came to read the whole pipeline. */
 const BEGUN = "begun";
+
+/** The name of the file with what was handed out by a tag. */
+async function fileOf(tag: string): Promise<string> {
+  return `${(await sha256(tag)).slice(0, 32)}.json`;
+}
 
 /** What a state directory stands on. */
 export interface StateDirOptions {
@@ -97,6 +105,11 @@ export class StateDir {
   /** Whether the agent was told to start nothing new. */
   get paused(): boolean {
     return this.#memory.paused;
+  }
+
+  /** The timetable that is kept to, if there is one. */
+  get timetable(): KeptTimetable | undefined {
+    return this.#memory.timetable;
   }
 
   /** Whether the pipeline with this tag was closed lately. */
@@ -173,6 +186,53 @@ export class StateDir {
     await this.makeGood();
   }
 
+  /**
+   * Keeps to a timetable from now on. One that was handed out is kept with what is run, and its hand-out is not asked for
+   * again: all of that or none.
+   *
+   * @param text What was handed out, unless it is kept already.
+   * @returns Whether it outlives this process; where it does not, `trouble` says why.
+   */
+  async keepTo(timetable: KeptTimetable, text?: string): Promise<boolean> {
+    const { tag } = timetable;
+    if (tag !== undefined && text !== undefined) {
+      const written = await this.#disk.tried(async () => {
+        await this.#disk.makeFolder(this.#timetables);
+        // Beside that of the timetable before, which is kept to until agent.json names this one.
+        await this.#disk.write(await this.timetableFile(tag), text);
+        return true;
+      });
+      if (written !== true) return false;
+      this.#memory.closed({ tag });
+    }
+    this.#memory.keepTo(timetable);
+    if (!await this.makeGood()) return false;
+    if (text !== undefined) await this.#sweepTimetables(tag);
+    return true;
+  }
+
+  /** Keeps to no timetable any more. */
+  async keepToNone(): Promise<void> {
+    if (this.timetable === undefined) return;
+    this.#memory.keepTo(undefined);
+    if (await this.makeGood()) await this.#sweepTimetables(undefined);
+  }
+
+  /** Path of what was handed out with a timetable. */
+  async timetableFile(tag: string): Promise<string> {
+    return `${this.#timetables}/${await fileOf(tag)}`;
+  }
+
+  /** Bytes that a run takes of the disk, about. */
+  size({ folder }: KeptRun): Promise<number> {
+    return this.#disk.size(folder);
+  }
+
+  /** The runs that are over and not let go of yet, the oldest first. */
+  get over(): readonly KeptRun[] {
+    return [...this.#open].filter((run) => this.isClosed(run));
+  }
+
   /** Keeps whether the gateway is in reach, for who starts the next process; once the directory is this one's. */
   async reached(on: boolean): Promise<void> {
     this.#contact.tell(on);
@@ -193,10 +253,12 @@ export class StateDir {
   }
 
   /** Nothing more is to be done for a run but to report it: the next start begins another one. */
-  async close({ origin, journal }: KeptRun): Promise<void> {
+  async close({ origin, journal, bundle }: KeptRun): Promise<void> {
     this.#memory.closed(origin);
     journal.setCursor(CLOSED, await this.makeGood() ? 1 : UNREMEMBERED);
     await journal.flush();
+    // Of one pipeline there may be hundreds of runs that wait for the gateway.
+    if (origin.scheduledFor !== undefined) await this.#disk.tried(() => this.#disk.remove(bundle));
   }
 
   /** Whether a run was closed. */
@@ -251,6 +313,20 @@ export class StateDir {
   async end(): Promise<void> {
     for (const run of [...this.#open]) await this.#release(run);
     this.#lock.release();
+  }
+
+  get #timetables(): string {
+    return `${this.#disk.path}/timetable`;
+  }
+
+  /** Removes what was handed out with other timetables. */
+  async #sweepTimetables(tag: string | undefined): Promise<void> {
+    const kept = tag === undefined ? undefined : await fileOf(tag);
+    await this.#disk.tried(async () => {
+      for (const name of await this.#disk.list(this.#timetables)) {
+        if (name !== kept) await this.#disk.remove(`${this.#timetables}/${name}`);
+      }
+    });
   }
 
   get #runs(): string {

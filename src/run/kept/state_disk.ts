@@ -27,7 +27,7 @@ export class StateError extends Error {
 /** The part of the runtime that is needed. */
 export type StateRuntime = Pick<
   Runtime,
-  "list" | "makeFolder" | "remove" | "rename" | "readText" | "writeText"
+  "about" | "list" | "makeFolder" | "remove" | "rename" | "readText" | "writeText"
 >;
 
 /** What is in a state directory is for its user alone. */
@@ -69,6 +69,16 @@ export class StateDisk {
 
   rename(from: string, to: string): Promise<void> {
     return this.told(() => this.#runtime.rename(from, to));
+  }
+
+  /** Bytes of all files in a folder, about: what can't be looked at counts for nothing. */
+  async size(folder: string): Promise<number> {
+    const names = await this.#runtime.list(folder).catch(() => []);
+    const sizes = names.map(async (name) => {
+      const about = await this.#runtime.about(`${folder}/${name}`).catch(() => undefined);
+      return about?.size ?? 0;
+    });
+    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
 
   /** The object in a file; `undefined` if there is no file, or something else in it. */

@@ -1,0 +1,274 @@
+/**
+ * Agents that keep to a timetable: with a gateway, without, with a state directory and without, by a clock moved by hand; and
+ * what a gateway may do between two runs.
+ */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import type { Agent } from "../../src/agent/port.ts";
+import type { ManifestSchedule } from "../../src/pipeline/document/manifest.ts";
+import type { ReportedRun } from "../../src/protocol/messages.ts";
+import { AgentWorld, bundleOf } from "./rig.ts";
+import { withFiles } from "../rig.ts";
+
+const MINUTE = 60_000;
+const OFTEN: ManifestSchedule = { cron: "*/3 * * * *" };
+const eight = (minutes: number, seconds: number = 0): number => Date.UTC(2026, 10, 21, 8, minutes, seconds);
+
+interface Scene {
+  readonly world: AgentWorld;
+  readonly folder: string;
+  readonly stateDir: string;
+}
+
+function inWorld(use: (scene: Scene) => Promise<void>): Promise<void> {
+  return withFiles({}, async (folder) => {
+    const world = new AgentWorld();
+    world.clock.reach(eight(0, 10));
+    try {
+      await use({ world, folder, stateDir: join(folder, "state") });
+    } finally {
+      world.close();
+    }
+  });
+}
+
+async function submit(world: AgentWorld, name: string, schedule?: ManifestSchedule): Promise<string> {
+  const more = schedule === undefined ? {} : { schedule };
+  return (await world.user.submit(await bundleOf(name, { one: {} }, more), "pi", { name })).id!;
+}
+
+/** The due times of runs that are over and here, the oldest first. */
+async function dueOf(world: AgentWorld): Promise<string[]> {
+  const runs = (await world.user.runs()).filter(({ complete }) => complete);
+  return runs.map(textOf).sort();
+}
+
+function textOf({ pipeline, state, scheduledFor }: ReportedRun): string {
+  return `${pipeline} ${scheduledFor?.slice(11, 16) ?? "now"} ${state}`;
+}
+
+async function stopped(world: AgentWorld, agent: Agent): Promise<number> {
+  agent.stop("enough");
+  return await world.until(agent.ended);
+}
+
+const timetableOf = async (world: AgentWorld) => (await world.user.executors())[0]?.heartbeat?.timetable;
+
+test("timetable: what was handed out is run when it is due, again and again, and each run is reported", () =>
+  inWorld(async ({ world }) => {
+    const id = await submit(world, "often", OFTEN);
+    const agent = world.agent();
+    await world.when(async () => (await timetableOf(world)) !== undefined);
+    assert.equal((await timetableOf(world))?.next, eight(3));
+    assert.deepEqual(world.view?.timetable()?.next, eight(3));
+    assert.deepEqual(await world.user.runs(), []);
+    await world.when(async () => (await dueOf(world)).length === 3);
+    assert.deepEqual(await dueOf(world), [
+      "often 08:03 succeeded",
+      "often 08:06 succeeded",
+      "often 08:09 succeeded",
+    ]);
+    const runs = await world.user.runs();
+    assert.deepEqual(new Set(runs.map(({ handout }) => handout)), new Set([id]));
+    const result = await world.user.result(runs[0]!.run) as { scheduledFor?: string };
+    assert.equal(result.scheduledFor, runs[0]!.scheduledFor);
+    assert.equal(await stopped(world, agent), 0);
+  }));
+
+test("timetable: a file's goes on without any gateway, and keeps the newest runs only", () =>
+  inWorld(async ({ world, folder, stateDir }) => {
+    const path = join(folder, "p.json");
+    const tasks = { one: { run: { command: ["true"] } } };
+    fs.writeFileSync(
+      path,
+      JSON.stringify({ outrider: 1, name: "filed", schedule: { cron: "* * * * *" }, tasks }),
+    );
+    let begun = 0;
+    const agent = world.agent({ gateway: undefined, pipeline: path, stateDir }, { onRun: () => begun++ });
+    await world.when(() => begun >= 25);
+    const kept = fs.readdirSync(join(stateDir, "runs"));
+    assert.ok(kept.length <= 22, `${kept.length} runs are kept`);
+    await stopped(world, agent);
+    const { timetable } = JSON.parse(fs.readFileSync(join(stateDir, "agent.json"), "utf8"));
+    assert.equal(timetable.pipeline, "filed");
+  }));
+
+test("timetable: an agent that is started anew goes on where it stood, gateway or none, and says what it missed", () =>
+  inWorld(async ({ world, stateDir }) => {
+    await submit(world, "often", { ...OFTEN, missed: "once" });
+    const first = world.agent({ stateDir });
+    await world.when(async () => (await dueOf(world)).length === 1);
+    await stopped(world, first);
+    world.clock.reach(eight(14));
+    const app = world.app;
+    world.app = { fetch: () => new Response("away", { status: 503 }) };
+    let begun = 0;
+    const second = world.agent({ stateDir }, { onRun: () => begun++ });
+    await world.when(() => begun >= 2);
+    world.app = app;
+    await world.when(async () => (await dueOf(world)).length === 3);
+    assert.deepEqual(await dueOf(world), [
+      "often 08:03 succeeded",
+      "often 08:12 succeeded",
+      "often 08:15 succeeded",
+    ]);
+    assert.ok(
+      world.notes.some((note) =>
+        note.includes("from 2026-11-21T08:06:00.000Z to 2026-11-21T08:09:00.000Z is not run")
+      ),
+    );
+    await stopped(world, second);
+  }));
+
+test("timetable: without a state directory the gateway hands it out anew, and the same due time is not run twice by one process", () =>
+  inWorld(async ({ world }) => {
+    await submit(world, "often", OFTEN);
+    const agent = world.agent();
+    await world.when(async () => (await dueOf(world)).length === 2);
+    world.clock.jump(-5 * MINUTE);
+    await world.when(() => world.clock.now() > eight(7));
+    assert.equal((await dueOf(world)).length, 2);
+    await world.when(async () => (await dueOf(world)).length === 3);
+    assert.deepEqual((await dueOf(world)).at(-1), "often 08:09 succeeded");
+    await stopped(world, agent);
+  }));
+
+test("timetable: a newer pipeline takes its place between two runs; one that is not sound does not", () =>
+  inWorld(async ({ world, stateDir }) => {
+    await submit(world, "often", OFTEN);
+    const agent = world.agent({ stateDir });
+    await world.when(async () => (await dueOf(world)).length === 1);
+    await world.user.submit(new TextEncoder().encode('{"outrider":1,"name":"bad","tasks":{}}'), "pi", {
+      name: "bad",
+    });
+    await world.when(async () => (await dueOf(world)).length === 3);
+    await submit(world, "daily", { cron: "20 8 * * *" });
+    await world.when(async () => (await timetableOf(world))?.pipeline === "daily");
+    await world.when(async () => (await dueOf(world)).some((text) => text.startsWith("daily")));
+    const all = await dueOf(world);
+    assert.deepEqual(all.filter((text) => text.includes("daily")), ["daily 08:20 succeeded"]);
+    assert.equal(all.filter((text) => text.includes("failed")).length, 1);
+    await submit(world, "last");
+    // One run that has no timetable, and who does not follow is done.
+    assert.equal(await world.until(agent.ended), 0);
+    assert.ok((await dueOf(world)).includes("last now succeeded"));
+    assert.deepEqual(fs.readdirSync(join(stateDir, "timetable")), []);
+  }));
+
+test("timetable: a pause holds the next run back, and what came due meanwhile was missed", () =>
+  inWorld(async ({ world }) => {
+    await submit(world, "often", OFTEN);
+    const agent = world.agent();
+    const state = async () => (await world.user.executors())[0]?.state;
+    await world.when(async () => (await dueOf(world)).length === 1);
+    await world.user.command("pi", { type: "pause" });
+    await world.when(async () => await state() === "paused");
+    await world.when(() => world.clock.now() > eight(10, 40));
+    await world.user.command("pi", { type: "resume" });
+    await world.when(async () => (await dueOf(world)).length === 2);
+    assert.deepEqual(await dueOf(world), ["often 08:03 succeeded", "often 08:12 succeeded"]);
+    await world.user.command("pi", { type: "stop" });
+    assert.equal(await world.until(agent.ended), 0);
+  }));
+
+test("timetable: it ends when its hand-out is withdrawn, also after its first run, and an agent that follows asks on", () =>
+  inWorld(async ({ world, stateDir }) => {
+    for (const follow of [false, true]) {
+      const before = (await dueOf(world)).length;
+      const id = await submit(world, `withdrawn ${follow}`, OFTEN);
+      const agent = world.agent({ stateDir: `${stateDir}-${follow}` }, { follow });
+      await world.when(async () => (await dueOf(world)).length === before + 1);
+      await world.when(async () => (await timetableOf(world))?.last !== undefined);
+      assert.deepEqual((await world.user.withdraw(id)).taken, ["pi"]);
+      if (follow) {
+        await world.when(async () => (await timetableOf(world)) === undefined);
+        await submit(world, "after");
+        await world.when(async () => (await dueOf(world)).includes("after now succeeded"));
+        agent.stop("enough");
+      }
+      assert.equal(await world.until(agent.ended), 0);
+    }
+  }));
+
+test("timetable: a cancelled run and one that fails end nothing but themselves", () =>
+  inWorld(async ({ world, stateDir }) => {
+    const bundle = await bundleOf("mixed", { wait: {} }, { schedule: OFTEN });
+    await world.user.submit(bundle, "pi", { name: "mixed" });
+    const agent = world.agent({ stateDir }, { free: true });
+    for (let count = 1; count <= 2; count++) {
+      const running = async () => (await world.user.runs()).find(({ state }) => state === "running");
+      await world.when(async () => (await running()) !== undefined);
+      await world.user.command("pi", { type: "cancel", run: (await running())!.run });
+      await world.when(async () => (await dueOf(world)).length === count);
+    }
+    assert.ok((await dueOf(world)).every((text) => text.endsWith("cancelled")));
+    await stopped(world, agent);
+  }));
+
+async function setOpen(world: AgentWorld, value: boolean): Promise<void> {
+  const { status } = await world.app.fetch(
+    new Request("http://127.0.0.1:8410/v1/experiments/e/flags/open", {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ value }),
+    }),
+  );
+  assert.equal(status, 200);
+}
+
+/** What a task waits for until a test has it: runs last as long as is wanted. */
+async function gated(world: AgentWorld, schedule: ManifestSchedule): Promise<void> {
+  await world.user.submit(await bundleOf("gated", { gate: {} }, { schedule }), "pi", { name: "gated" });
+}
+
+test("timetable: what comes due while a run goes on is passed over, or one waits", () =>
+  inWorld(async ({ world, stateDir }) => {
+    for (const overlap of ["skip", "queue"] as const) {
+      const before = (await dueOf(world)).length;
+      const start = Math.ceil((world.clock.now() + MINUTE) / (3 * MINUTE)) * 3 * MINUTE;
+      await setOpen(world, false);
+      await gated(world, { ...OFTEN, overlap });
+      const agent = world.agent({ stateDir: `${stateDir}-${overlap}` }, { free: true });
+      const running = async () => (await world.user.runs()).some(({ state }) => state === "running");
+      await world.when(running);
+      await world.when(() => world.clock.now() > start + 7 * MINUTE);
+      await setOpen(world, true);
+      await world.when(async () => (await dueOf(world)).length === before + 2);
+      const due = (await dueOf(world)).slice(before).map((text) => text.split(" ")[1]);
+      const at = (minutes: number) => new Date(start + minutes * MINUTE).toISOString().slice(11, 16);
+      assert.deepEqual(due, [at(0), at(overlap === "queue" ? 6 : 9)], overlap);
+      await stopped(world, agent);
+    }
+  }));
+
+test("timetable: runs that wait for a gateway that is away are bounded in number and bytes", () =>
+  inWorld(async ({ world, stateDir }) => {
+    const app = world.app;
+    for (const [config, most] of [[{}, 20], [{ stateDir, spoolBytes: 40_000 }, 6]] as const) {
+      world.app = app;
+      const bundle = await bundleOf("chatty", { chatter: { params: { lines: 200 } } }, {
+        schedule: { cron: "* * * * *" },
+      });
+      await world.user.submit(bundle, "pi", { name: "chatty" });
+      let begun = 0;
+      world.view = undefined;
+      const agent = world.agent({ ...config, heartbeatMs: 60_000 }, { onRun: () => begun++ });
+      await world.when(() => world.view?.timetable() !== undefined);
+      world.app = { fetch: () => new Response("away", { status: 503 }) };
+      await world.when(() => begun >= most + 4);
+      const conditions = world.view!.conditions().map(({ code }) => code);
+      assert.ok(conditions.includes("runs_let_go"), conditions.join());
+      if ("stateDir" in config) {
+        const kept = fs.readdirSync(join(stateDir, "runs"));
+        assert.ok(kept.length <= most + 2, `${kept.length} runs are kept`);
+        assert.ok(
+          kept.filter((name) => fs.existsSync(join(stateDir, "runs", name, "pipeline.json"))).length <= 1,
+        );
+      }
+      agent.stop("enough");
+      agent.stop("enough");
+      assert.equal(await world.until(agent.ended), 1);
+    }
+  }));
