@@ -12,7 +12,7 @@ import { SEED } from "../seed.ts";
 import { seeded } from "../uplink/rig.ts";
 
 /** Kills in all. More of them: `OUTRIDER_TEST_TIMETABLE_KILLS=100`. */
-const KILLS = Number(process.env["OUTRIDER_TEST_TIMETABLE_KILLS"] ?? 4);
+const KILLS = Number(process.env["OUTRIDER_TEST_TIMETABLE_KILLS"] ?? 2);
 
 const TASKS = `
 import { appendFileSync } from "node:fs";
