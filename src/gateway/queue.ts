@@ -273,9 +273,8 @@ export function withdraw(
 }
 
 /** Who keeps to the timetable of a hand-out, by their last word: it goes on when the hand-out is long over. */
-async function keepersOf(store: GatewayStore, row: HandoutRow): Promise<string[]> {
+async function keepersOf(store: Within, row: HandoutRow): Promise<string[]> {
   const tag = tagOf(row);
-  return (await store.executors()).filter(({ heartbeat }) => heartbeat?.timetable?.handout === tag).map((
-    { id },
-  ) => id);
+  const executors = await store.executors();
+  return executors.flatMap(({ id, heartbeat }) => heartbeat?.timetable?.handout === tag ? [id] : []);
 }
