@@ -17,8 +17,15 @@ export { Pipeline, pipeline } from "./src/pipeline/builder/builder.ts";
 export type * from "./src/pipeline/builder/types.ts";
 export type * from "./src/model/context.ts";
 export { CAPABILITIES, type Capability } from "./src/model/capability.ts";
-export type { JournalErrorCode, OutriderErrorCode, StoreErrorCode } from "./src/model/error_code.ts";
+export type {
+  FileErrorCode,
+  JournalErrorCode,
+  OutriderErrorCode,
+  StoreErrorCode,
+} from "./src/model/error_code.ts";
 export type { AttemptResult, ErrorData, ErrorFrame, On, Outcome, RunState } from "./src/model/outcome.ts";
+export { FileError } from "./src/model/file.ts";
+export type { FileReference, GivenFile, KeptFile, RefusedFile } from "./src/model/file.ts";
 export { PipelineError, type Problem } from "./src/model/problem.ts";
 export { RunStoppedError } from "./src/model/stopped.ts";
 export type { PipelineLike } from "./src/pipeline/builder/registry.ts";

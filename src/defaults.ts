@@ -13,6 +13,10 @@ export const MAX_WORKERS = 64;
 export const HEARTBEAT_MS = 10_000;
 /** Most log that is kept: in a journal, and for the gateway. */
 export const LOG_BYTES: number = 64 * 1024 ** 2;
+/** Largest file that a run keeps, bytes. */
+export const MAX_FILE_BYTES: number = 4 * 1024 ** 3;
+/** Most bytes of all files that a run keeps. */
+export const MAX_FILES_BYTES: number = 16 * 1024 ** 3;
 /** Least level of log records that are kept and sent. */
 export const LOG_LEVEL = "debug";
 /** How long a task's wait for the store, an event or a flag lasts. */
@@ -29,6 +33,11 @@ export const HOSTNAME = "127.0.0.1";
 /** A default of whole seconds as a person writes it: `10s`. */
 export function inSeconds(ms: number): string {
   return `${ms / 1_000}s`;
+}
+
+/** A default of whole gibibytes as a person writes it: `4GiB`. */
+export function inGibibytes(bytes: number): string {
+  return `${bytes / 1024 ** 3}GiB`;
 }
 
 /** A default of whole mebibytes as a person writes it: `64MiB`. */

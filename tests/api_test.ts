@@ -54,11 +54,16 @@ test("every class of errors has a stable code of the one union, and every code o
       used.push(code);
       return known.includes(code) ? [] : [`${name} has a code that OutriderErrorCode lacks: ${code}`];
     }
-    const ofUnion = /\bcode: (?:Store|Journal)ErrorCode;/.test(body);
+    const ofUnion = /\bcode: (?:Store|Journal|File)ErrorCode;/.test(body);
     return ofUnion || OF_ANSWERS.includes(name) ? [] : [`${name} extends ${above} and has no code`];
   });
   assert.deepEqual(wrong, []);
   assert.deepEqual(used.toSorted(), known.toSorted(), "each code has one class");
-  const all = [...known, ...codesOf("StoreErrorCode"), ...codesOf("JournalErrorCode")];
+  const all = [
+    ...known,
+    ...codesOf("StoreErrorCode"),
+    ...codesOf("JournalErrorCode"),
+    ...codesOf("FileErrorCode"),
+  ];
   assert.equal(new Set(all).size, all.length);
 });

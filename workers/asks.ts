@@ -70,6 +70,10 @@ export class Asks {
       flagSet: (name, value) => ask("flags.set", { name, value }),
       flagCount: (name, by) => ask("flags.count", { name, by }),
       flagChange: (name, known, timeoutMs) => ask("flags.change", { name, known, timeoutMs }),
+      // It is kept in the attempt's name, whatever is said.
+      fileKeep: (path, name) => ask("files.keep", { path, name }),
+      filesOf: (task) => ask("files.of", { task }),
+      filePath: (file) => ask("files.path", { file }),
       previous: async () =>
         decode(await ask<string>("previous", {})) as unknown as Readonly<
           Record<string, readonly AttemptResult[]>

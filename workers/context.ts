@@ -7,7 +7,7 @@
 import { MAX_SKIP_REASON } from "../src/base/limits.ts";
 import { PlainError, slice } from "../src/base/primordials.ts";
 import { formatted } from "../src/runtime/console.ts";
-import type { Events, Flags, Logger, Store, TaskContext } from "../src/model/context.ts";
+import type { Events, Flags, Logger, Store, TaskContext, TaskFiles } from "../src/model/context.ts";
 import type { AttemptResult } from "../src/model/outcome.ts";
 import type { Value } from "../src/model/value.ts";
 import type { Attempt } from "./attempt.ts";
@@ -18,6 +18,7 @@ export interface ContextParts {
   store(attempt: Attempt): Store;
   events(attempt: Attempt): Events;
   flags(attempt: Attempt): Flags;
+  files(attempt: Attempt): TaskFiles;
   previous(attempt: Attempt): Promise<Readonly<Record<string, readonly AttemptResult[]>>>;
   log(attempt: Attempt, line: { level: string; args: readonly unknown[] }): void;
   progress(attempt: Attempt, fraction: number, text: string | undefined): void;
@@ -33,6 +34,7 @@ interface Made {
   store?: Store;
   events?: Events;
   flags?: Flags;
+  files?: TaskFiles;
   log?: Logger;
 }
 
@@ -69,6 +71,10 @@ export class Context implements TaskContext {
 
   get flags(): Flags {
     return this.#made.flags ??= this.#around.flags(this.#attempt);
+  }
+
+  get files(): TaskFiles {
+    return this.#made.files ??= this.#around.files(this.#attempt);
   }
 
   get log(): Logger {

@@ -5,11 +5,11 @@
  * Invariant: it uses nothing of the globals that a task can change, and hands out nothing but the services.
  */
 import { hasOwn, PlainError, PlainPromise, put, SafeMap } from "../src/base/primordials.ts";
-import type { FlagCalls, LaneCalls } from "../src/pool/protocol.ts";
+import type { FileCalls, FlagCalls, LaneCalls } from "../src/pool/protocol.ts";
 import type { StoreService } from "../src/store/rpc.ts";
 
 /** What an executor can be asked. */
-export type Services = StoreService & LaneCalls & FlagCalls;
+export type Services = StoreService & LaneCalls & FlagCalls & FileCalls;
 
 interface Asked {
   readonly resolve: (value: unknown) => void;
@@ -40,6 +40,9 @@ export class Remote {
       flagSet: (name, value) => this.#call("flagSet", [name, value]),
       flagCount: (name, by) => this.#call("flagCount", [name, by]),
       flagChange: (name, known, timeoutMs) => this.#call("flagChange", [name, known, timeoutMs]),
+      fileKeep: (path, name, from) => this.#call("fileKeep", [path, name, from]),
+      filesOf: (task) => this.#call("filesOf", [task]),
+      filePath: (file) => this.#call("filePath", [file]),
       previous: () => this.#call("previous", []),
       value: (task, iteration) => this.#call("value", [task, iteration]),
     };

@@ -23,6 +23,7 @@ import { Asks, type AttemptCalls, type Reply } from "./asks.ts";
 import { Attempt } from "./attempt.ts";
 import { Context, type ContextParts } from "./context.ts";
 import { errorText, uncaughtText } from "./errors.ts";
+import { filesClient } from "./files.ts";
 import { flagsClient } from "./flags.ts";
 import { type AnyTask, Modules } from "./modules.ts";
 import { consoleTarget } from "./output.ts";
@@ -71,6 +72,16 @@ const around: ContextParts = {
     return eventsClient(of(attempt), { task, iteration, attempt: number }, signalOf(attempt));
   },
   flags: (attempt) => flagsClient(of(attempt), signalOf(attempt)),
+  files: (attempt) => {
+    const { task, iteration, attempt: number } = attempt;
+    return filesClient(of(attempt), {
+      from: { task, iteration, attempt: number },
+      get signal() {
+        return attempt.life;
+      },
+      whole: host.wholePath,
+    });
+  },
   previous: (attempt) => of(attempt).previous(),
   log: (attempt, { level, args }) => print(attempt, { stream: "log", level, text: host.formatted(args) }),
   progress: ({ seq }, fraction, text) => say({ t: "progress", seq, fraction, text }),

@@ -17,6 +17,7 @@ import { eventsClient, storeClient } from "../src/store/client.ts";
 import type { Attempt } from "./attempt.ts";
 import type { ContextParts } from "./context.ts";
 import { uncaughtText } from "./errors.ts";
+import { filesClient } from "./files.ts";
 import { flagsClient } from "./flags.ts";
 import { Line } from "./line.ts";
 import { Locals } from "./locals.ts";
@@ -52,6 +53,15 @@ const around: ContextParts = {
       signalOf(attempt),
     ),
   flags: (attempt) => flagsClient(lane, signalOf(attempt)),
+  files: (attempt) => {
+    const { task, iteration, attempt: number } = attempt;
+    return filesClient(lane, {
+      from: { task, iteration, attempt: number },
+      get signal() {
+        return attempt.life;
+      },
+    });
+  },
   previous: () => lane.previous(),
   log: (attempt, { level, args }) =>
     output.lines(attempt, { stream: "log", level, text: host.formatted(args) }),

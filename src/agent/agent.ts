@@ -199,7 +199,7 @@ class AgentAtWork implements Agent {
     this.#jobs.done(job);
     if (stopping.givenUp !== undefined) stopping.now();
     if (stopping.asked) stopping.within(config.stopGraceMs);
-    const reported = this.#reporting.whole(run, kept);
+    const reported = this.#reporting.whole(run, kept).finally(() => run.dropFiles());
     // Who goes on asks for the next pipeline meanwhile; all others wait until the gateway has everything.
     const goesOn = this.#goesOn;
     if (goesOn) this.#reporting.inBackground(reported);

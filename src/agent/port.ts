@@ -12,6 +12,7 @@ import type { PlanRequires } from "../pipeline/plan/plan.ts";
 import type { Redactor } from "../secrets/redactor.ts";
 import type { StateDir } from "../run/kept/state_dir.ts";
 import type { Gateway } from "../uplink/gateway.ts";
+import type { OpenFile } from "../runtime/port.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 
@@ -39,6 +40,8 @@ export interface AgentPort {
   /** Whether there is a file. */
   exists(path: string): Promise<boolean>;
   readText(path: string): Promise<string>;
+  /** Opens a file that a run has kept. */
+  openFile(path: string, how: "read"): Promise<OpenFile>;
   /** Resident memory, bytes. */
   memoryBytes(): number | undefined;
   /** Time that the processors have spent on this process, milliseconds. */

@@ -25,7 +25,7 @@ import type { Source } from "../pipeline/load/load.ts";
 import { toldOf } from "../secrets/journal.ts";
 import type { Redactor } from "../secrets/redactor.ts";
 import { NotDue } from "../run/not_due.ts";
-import { type KeptRun, lossOf } from "../run/kept/kept_run.ts";
+import { filesOf, type KeptRun, lossOf } from "../run/kept/kept_run.ts";
 import { createFlags } from "../uplink/flags.ts";
 import type { HeartbeatRun } from "../protocol/messages.ts";
 import type { Report } from "../uplink/report/report.ts";
@@ -82,6 +82,12 @@ export class AgentRun {
     this.#execution = endPoint.attach(port.startRun(wrong === undefined ? source as Source : {}, {
       journal: withLevel(this.#journal, options.level),
       environment: () => endPoint.environment(),
+      // Where nothing is kept, its files are there until they are reported.
+      files: {
+        ...(kept === undefined ? { stay: true } : { folder: () => Promise.resolve(filesOf(kept)) }),
+        maxFileBytes: config.maxFileBytes,
+        maxBytes: config.maxFilesBytes,
+      },
       stopGraceMs,
       killGraceMs,
       ...(options.scheduledFor === undefined
@@ -119,6 +125,11 @@ export class AgentRun {
   /** Why its result could not be read, in words: then the report ends without it. */
   get unreadable(): string | undefined {
     return this.#unreadable;
+  }
+
+  /** Nobody wants its files any more that has no folder to keep them in. */
+  dropFiles(): Promise<void> {
+    return this.#execution.files.drop();
   }
 
   stop(because: string): void {

@@ -78,6 +78,7 @@ export async function startAgentHere(config: Config, surroundings: AgentSurround
     cores: runtime.cores,
     startRun: inspectedRun,
     readText: (path) => runtime.readText(path),
+    openFile: (path, how) => runtime.openFile(path, how),
     exists: async (path) => {
       try {
         await runtime.readText(path);

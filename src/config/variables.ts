@@ -4,7 +4,14 @@
  * Invariant: a variable that is not in here, or in a dialect's list, is not read; what is read of one is in `Settings`.
  */
 import { HEARTBEAT_MS, HOSTNAME, inMebibytes, inSeconds, KILL_GRACE_MS, LOG_BYTES } from "../defaults.ts";
-import { LOG_LEVEL, MAX_WORKERS, STOP_GRACE_MS } from "../defaults.ts";
+import {
+  inGibibytes,
+  LOG_LEVEL,
+  MAX_FILE_BYTES,
+  MAX_FILES_BYTES,
+  MAX_WORKERS,
+  STOP_GRACE_MS,
+} from "../defaults.ts";
 import { ENVIRONMENT_FILE } from "./early.ts";
 import type { Level } from "../model/record.ts";
 import { DIALECTS } from "../uplink/dialects/list.ts";
@@ -46,6 +53,9 @@ export interface Settings {
   readonly heartbeatMs: number;
   readonly keepAlive: KeepAlive;
   readonly spoolBytes: number;
+  /** Largest file that a run keeps, and most of all its files. */
+  readonly maxFileBytes: number;
+  readonly maxFilesBytes: number;
   /** Sends nothing but what is unavoidable until the run is over. */
   readonly quiet: boolean;
   readonly logLevel: Level;
@@ -184,6 +194,21 @@ export const VARIABLES: Table = {
     about: "Most log that is kept for the gateway; the oldest goes first, results never",
     form: "bytes, `KiB`, `MiB`, `GiB`",
     fallback: inMebibytes(LOG_BYTES),
+  },
+  maxFileBytes: {
+    name: "OUTRIDER_FILE_SIZE",
+    schema: bytesForm,
+    about: "Largest file that a task may keep; a larger one is not kept, which the log and the result say",
+    form: "bytes, `KiB`, `MiB`, `GiB`",
+    fallback: inGibibytes(MAX_FILE_BYTES),
+  },
+  maxFilesBytes: {
+    name: "OUTRIDER_FILES_SIZE",
+    schema: bytesForm,
+    about:
+      "Most bytes of all files that the tasks of one run keep, the same bytes counted once; 10,000 files at the most",
+    form: "bytes, `KiB`, `MiB`, `GiB`",
+    fallback: inGibibytes(MAX_FILES_BYTES),
   },
   quiet: {
     name: "OUTRIDER_QUIET",

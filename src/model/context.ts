@@ -3,6 +3,7 @@
  * Must not know how any of it is carried out (workers/ and store/ do).
  * Invariant: it is the same on all runtimes.
  */
+import type { FileReference, GivenFile } from "./file.ts";
 import type { AttemptResult } from "./outcome.ts";
 import type { Value } from "./value.ts";
 
@@ -95,6 +96,32 @@ export interface Flags {
   waitFor<T = Value>(name: string, predicate?: (value: T) => boolean, options?: WaitOptions): Promise<T>;
 }
 
+/**
+ * Files that the run keeps: what is too large for a value, such as a capture. They are kept by the digest of their bytes,
+ * read as streams, in the result by name, digest and size, and reported to the gateway after everything else.
+ */
+export interface TaskFiles {
+  /**
+   * Keeps a copy of a regular file as it is now. Resolves when the copy is on the disk, to a value that stands for it.
+   *
+   * Rejects with a `FileError` whose `code` says why: `FILE_NAME`, `FILE_MISSING`, `FILE_KIND`, `FILE_EXISTS`,
+   * `FILE_TOO_LARGE`, `FILES_FULL`, `FILE_DISK_FULL`, `FILE_ENDED` or `FILE`. Then nothing is kept.
+   *
+   * @param path Relative to the working directory.
+   */
+  keep(path: string, options?: KeepOptions): Promise<FileReference>;
+  /** The files that a task's last attempt with any has kept so far, with paths to read them at. Empty: none. */
+  of(task: string): Promise<readonly GivenFile[]>;
+  /** Where a file of this run that another task has kept can be read. Rejects if the run keeps no such file. */
+  path(file: FileReference): Promise<string>;
+}
+
+/** How a file is kept. */
+export interface KeepOptions {
+  /** What it is called; no path, at most 200 bytes. Default: the last part of its path. */
+  readonly name?: string;
+}
+
 /** Writes to the combined log. Arguments are formatted as by `console.log`. */
 export interface Logger {
   /** For those who look for a mistake. */
@@ -126,6 +153,8 @@ export interface TaskContext<
   readonly events: Events;
   /** What all executors of the experiment share, through the gateway. */
   readonly flags: Flags;
+  /** Files that the run keeps. */
+  readonly files: TaskFiles;
   /** Writes to the combined log. */
   readonly log: Logger;
   /** Aborted at the timeout and when the run is cancelled; pass it to `fetch` and the like. */

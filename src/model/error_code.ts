@@ -19,6 +19,27 @@ export type StoreErrorCode =
   | "BAD_ARGUMENT"
   | "TOO_MANY_WAITS";
 
+/** Why a file is not kept, or not given. */
+export type FileErrorCode =
+  /** It can't be called so. */
+  | "FILE_NAME"
+  /** There is none. */
+  | "FILE_MISSING"
+  /** It is no regular file. */
+  | "FILE_KIND"
+  /** The attempt keeps another one of that name. */
+  | "FILE_EXISTS"
+  /** It is larger than a file may be. */
+  | "FILE_TOO_LARGE"
+  /** The run keeps as much, or as many, as it may. */
+  | "FILES_FULL"
+  /** The disk is full. */
+  | "FILE_DISK_FULL"
+  /** The attempt has ended. */
+  | "FILE_ENDED"
+  /** Anything else that the disk refuses. */
+  | "FILE";
+
 /** What can be wrong with a journal on disk. */
 export type JournalErrorCode =
   /** Another process has it open. */
@@ -38,6 +59,7 @@ export type JournalErrorCode =
 export type OutriderErrorCode =
   | StoreErrorCode
   | JournalErrorCode
+  | FileErrorCode
   | "OUTRIDER_BUNDLE_HASH"
   | "OUTRIDER_BUNDLING"
   | "OUTRIDER_END_POINT"

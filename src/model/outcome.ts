@@ -3,6 +3,7 @@
  * Invariant: an outcome is data; it is never thrown.
  */
 
+import type { KeptFile, RefusedFile } from "./file.ts";
 import type { Value } from "./value.ts";
 
 /** How an attempt ended. `skipped` is not a failure: it never started, or has found itself that there is nothing to do. */
@@ -99,6 +100,10 @@ export interface AttemptResult {
   readonly endedAt?: string;
   /** Number of the worker that ran it, from 1. */
   readonly worker?: number;
+  /** Files of it that are kept, in the order in which they were. */
+  readonly files?: readonly KeptFile[];
+  /** Files of it that were to be kept and are not, with why. */
+  readonly filesRefused?: readonly RefusedFile[];
 }
 
 /** Whether a need with the given `on` is satisfied by an outcome. */

@@ -3,6 +3,7 @@
  * Must not know where records are kept or sent.
  * Invariant: replaying the state records in order gives the state of the run.
  */
+import type { KeptFile, RefusedFile } from "./file.ts";
 import type { ErrorData, Outcome, RunState } from "./outcome.ts";
 
 /** Levels of the combined log, least severe first. */
@@ -132,6 +133,10 @@ export type StateEvent =
     readonly detail?: string;
     readonly from?: AttemptKey;
   }
+  /** A file of an attempt's is kept, by its digest; it may be told after the attempt has settled. */
+  | ({ readonly type: "file.kept" } & KeptFile & AttemptKey)
+  /** A file of an attempt's was to be kept, and is not. */
+  | ({ readonly type: "file.refused" } & RefusedFile & AttemptKey)
   | { readonly type: "run.stopping"; readonly because: string; readonly state: RunState }
   /** `tookMs`: how long the run took, by a clock that never steps. */
   | { readonly type: "run.ended"; readonly state: RunState; readonly tookMs?: number };

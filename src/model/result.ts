@@ -4,9 +4,11 @@
  * Invariant: it holds every attempt of every task, in the order in which they settled.
  */
 import { between, isoTime } from "../base/clock.ts";
+import type { KeptFile, RefusedFile } from "./file.ts";
 import type { AttemptResult, Outcome, RunState } from "./outcome.ts";
 import { decode } from "./value.ts";
 import {
+  type AttemptKey,
   type Mutable,
   type Settled,
   type StateEvent,
@@ -59,6 +61,8 @@ export class ResultFold {
   readonly #first: Map<string, Settled> = new Map();
   /** All attempts of those that have others. */
   readonly #all: Map<string, Settled[]> = new Map();
+  /** What is told of files, by task; most runs have none. */
+  readonly #files: Map<string, FileEvent[]> = new Map();
   #resumedAt: number | undefined;
 
   /** Takes the next record. Records that say nothing of the result are welcome. */
@@ -71,6 +75,10 @@ export class ResultFold {
         if (all === undefined) this.#all.set(record.task, [first, record]);
         else all.push(record);
       }
+    } else if (record.type === "file.kept" || record.type === "file.refused") {
+      const told = this.#files.get(record.task);
+      if (told === undefined) this.#files.set(record.task, [record]);
+      else told.push(record);
     } else if (record.type === "run.started") {
       const { run, pipeline, runtime, scheduledFor } = record;
       this.#head = {
@@ -85,6 +93,7 @@ export class ResultFold {
       for (const task of record.again ?? []) {
         this.#first.delete(task);
         this.#all.delete(task);
+        this.#files.delete(task);
       }
       this.#resumedAt = record.at;
       const { endedAt: _, tookMs: __, ...head } = this.#head;
@@ -122,7 +131,7 @@ export class ResultFold {
 
   /** The attempts of a task so far, values decoded; none if there are none. */
   attemptsOf(task: string): AttemptResult[] {
-    return this.#settled(task).map(attemptResult);
+    return this.#settled(task).map((settled) => this.#result(settled));
   }
 
   /** How long the last attempt of a task ran, milliseconds, as it was timed: its stamps in the result are cut to whole ones. */
@@ -136,12 +145,26 @@ export class ResultFold {
     const attempts: Record<string, AttemptResult[]> = {};
     for (const [task, first] of this.#first) {
       const all = this.#all.size === 0 ? undefined : this.#all.get(task);
-      const its = all === undefined ? [attemptResult(first)] : all.map(attemptResult);
+      const its = all === undefined ? [this.#result(first)] : all.map((each) => this.#result(each));
       // Such a key is set by way of the prototype.
       if (task === "__proto__") Object.defineProperty(attempts, task, { ...OWN, value: its });
       else attempts[task] = its;
     }
     return attempts;
+  }
+
+  /** What is told of an attempt's files, if anything. */
+  #filesOf({ task, iteration, attempt }: AttemptKey): AttemptFiles | undefined {
+    const told = this.#files.size === 0 ? undefined : this.#files.get(task);
+    if (told === undefined) return undefined;
+    const own = told.filter((each) => each.iteration === iteration && each.attempt === attempt);
+    if (own.length === 0) return undefined;
+    const files = own.flatMap((each) => each.type === "file.kept" ? [keptOf(each)] : []);
+    const refused = own.flatMap((each) => each.type === "file.refused" ? [refusedOf(each)] : []);
+    return {
+      ...(files.length > 0 && { files }),
+      ...(refused.length > 0 && { filesRefused: refused }),
+    };
   }
 
   #settled(task: string): readonly Settled[] {
@@ -160,9 +183,9 @@ export class ResultFold {
     let piece = `${JSON.stringify(head).slice(0, -1)},"tasks":{`;
     let separator = "\n";
     for (const [task, first] of this.#first) {
-      piece += `${separator}${PLAIN.test(task) ? `"${task}"` : JSON.stringify(task)}:[${attemptJson(first)}`;
+      piece += `${separator}${PLAIN.test(task) ? `"${task}"` : JSON.stringify(task)}:[${this.#json(first)}`;
       const all = this.#all.get(task);
-      if (all !== undefined) { for (let at = 1; at < all.length; at++) piece += `,${attemptJson(all[at]!)}`; }
+      if (all !== undefined) { for (let at = 1; at < all.length; at++) piece += `,${this.#json(all[at]!)}`; }
       piece += "]";
       separator = ",\n";
       if (piece.length < PIECE) continue;
@@ -171,6 +194,28 @@ export class ResultFold {
     }
     yield `${piece}}}`;
   }
+
+  #result(settled: Settled): AttemptResult {
+    const files = this.#filesOf(settled);
+    return files === undefined ? attemptResult(settled) : { ...attemptResult(settled), ...files };
+  }
+
+  #json(settled: Settled): string {
+    const files = this.#filesOf(settled);
+    const text = attemptJson(settled);
+    return files === undefined ? text : `${text.slice(0, -1)},${JSON.stringify(files).slice(1)}`;
+  }
+}
+
+type FileEvent = Extract<StateEvent, { readonly type: "file.kept" | "file.refused" }>;
+type AttemptFiles = Pick<AttemptResult, "files" | "filesRefused">;
+
+function keptOf({ name, sha256, bytes }: KeptFile): KeptFile {
+  return { name, sha256, bytes };
+}
+
+function refusedOf({ name, because }: RefusedFile): RefusedFile {
+  return { name, because };
 }
 
 /** A journal as the result is read from it. */
@@ -198,7 +243,7 @@ export class ResultReader {
   follow(): void {
     this.read();
     this.#unfollow = this.#journal.watch({
-      wants: ({ type }) => type === "attempt.settled" || type.startsWith("run."),
+      wants: ({ type }) => type === "attempt.settled" || type.startsWith("run.") || type.startsWith("file."),
       state: (record) => this.#fold.add(record),
     });
   }

@@ -6,6 +6,8 @@
  */
 import type { Endpoint } from "comlink";
 import type { AttemptResult, Outcome } from "../model/outcome.ts";
+import type { FileError, GivenFile, KeptFile } from "../model/file.ts";
+import type { AttemptKey } from "../model/record.ts";
 import type { FunctionSource } from "../pipeline/kinds/kind.ts";
 import type { BoardMemory } from "./board/memory.ts";
 import type { SheetMemory } from "./board/sheet.ts";
@@ -72,6 +74,21 @@ export interface FlagCalls {
   flagCount(name: string, by: number): Promise<number>;
   /** The value as soon as it is another than `known` (absent: none); `undefined` after `timeoutMs`. */
   flagChange(name: string, known: string | undefined, timeoutMs: number): Promise<string | undefined>;
+}
+
+/** What a worker calls for `ctx.files`, in the name of an attempt of its own. */
+export interface FileCalls {
+  /** The file that is kept, or why it is not. @param name Default: the last part of the path. */
+  fileKeep(path: string, name: string | undefined, from: AttemptKey): Promise<KeptFile | FileRefusal>;
+  filesOf(task: string): Promise<readonly GivenFile[]>;
+  /** Where a kept file can be read, or why it can't. */
+  filePath(file: KeptFile): Promise<string | FileRefusal>;
+}
+
+/** Only the name and the message of an error cross a thread; this is all of a `FileError`. */
+export interface FileRefusal {
+  readonly refused: FileError["code"];
+  readonly message: string;
 }
 
 /** How an attempt ends whose signal was aborted. */

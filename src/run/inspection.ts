@@ -12,6 +12,7 @@ import type { Plan, PlanRequires } from "../pipeline/plan/plan.ts";
 import type { Source } from "../pipeline/load/load.ts";
 import type { EventLog } from "../store/events.ts";
 import type { SharedStore } from "../store/store.ts";
+import type { FilesOptions, RunFiles } from "./files/run_files.ts";
 import type { World } from "./world.ts";
 
 /** Options of a run that are the agent's and the command line's, not a library user's. */
@@ -32,6 +33,8 @@ export interface InnerOptions extends RunOptions {
   readonly requires?: PlanRequires;
   /** Turns the source into what may be run, or rejects with why it may not be. Default: all may be. */
   readonly admit?: (source: Source) => Promise<Source>;
+  /** Where files are kept, and how much of them. Default: in a temporary folder, which goes with the run. */
+  readonly files?: FilesOptions;
   /** Time, chance and the runtime. Default: the real ones. */
   readonly world?: World;
   /** Calls of workers beside store and events, by name; see uplink's flags. */
@@ -46,6 +49,7 @@ export interface InspectedExecution extends Execution {
   readonly journal: Journal;
   readonly store: SharedStore;
   readonly events: EventLog;
+  readonly files: RunFiles;
   /** The plan, once it is loaded. */
   readonly plan: Plan | undefined;
   /** Settles when the plan is loaded and the run has begun; rejects with why it could not. */

@@ -10,6 +10,7 @@ import { EventLog } from "../store/events.ts";
 import { SharedStore } from "../store/store.ts";
 import type { InnerOptions } from "./inspection.ts";
 import { type RecordedPast, recordedPast } from "./resume/replay.ts";
+import { RunFiles } from "./files/run_files.ts";
 import { Stopwatch } from "./stopwatch.ts";
 import { realWorld, type World } from "./world.ts";
 
@@ -21,6 +22,7 @@ export interface RunParts {
   readonly journal: Journal;
   readonly store: SharedStore;
   readonly events: EventLog;
+  readonly files: RunFiles;
   readonly results: ResultReader;
   /** What the journal told of the run when it was given. */
   readonly past: RecordedPast | undefined;
@@ -33,13 +35,16 @@ export interface RunParts {
 export function partsOf(options: InnerOptions): RunParts {
   const { journal = memoryJournal(), world = realWorld } = options;
   const { clock } = world;
+  const files = new RunFiles({ runtime: world.runtime, clock, journal, options: options.files });
   const past = options.journal === undefined ? undefined : recordedPast(journal);
+  if (past !== undefined) files.restore(past.records);
   return {
     run: past?.run ?? options.run ?? world.newId(),
     options,
     world,
     journal,
     store: new SharedStore({ clock, onChange: (event) => void journal.append(event, clock.now()) }),
+    files,
     events: new EventLog({ clock, onChange: (event, at) => void journal.append(event, at) }),
     results: new ResultReader(journal),
     past,

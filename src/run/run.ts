@@ -32,6 +32,7 @@ import type { SharedStore } from "../store/store.ts";
 import { AtWork } from "./at_work.ts";
 import { RunEnding } from "./ending.ts";
 import { entryOf, sourcesOf } from "./feed.ts";
+import type { RunFiles } from "./files/run_files.ts";
 import { NotDue } from "./not_due.ts";
 import { Loading, loadPort } from "./loading.ts";
 import { partsOf, type RunParts } from "./parts.ts";
@@ -79,6 +80,7 @@ class Run implements InspectedExecution {
       note: (level, text, stream) => this.note(level, text, stream),
       listener: this.#listener(),
       nameOf: (task) => this.#name(task),
+      plan: () => this.#plan,
       calls: {
         previous: () => {
           this.#pool.drain();
@@ -112,6 +114,10 @@ class Run implements InspectedExecution {
 
   get events(): EventLog {
     return this.#parts.events;
+  }
+
+  get files(): RunFiles {
+    return this.#parts.files;
   }
 
   get begun(): Promise<Plan> {
@@ -235,7 +241,7 @@ class Run implements InspectedExecution {
   }
 
   async #carryOut(source: Source): Promise<ResultFold> {
-    const { options, past, results, store, events, world } = this.#parts;
+    const { options, past, results, store, events, files, world } = this.#parts;
     const timers = new Timers(world);
     try {
       // The one in memory keeps its records in less room than the result would, and is read in no time.
@@ -270,6 +276,7 @@ class Run implements InspectedExecution {
       timers.end();
       results.end();
       await this.#pool.close();
+      await files.close();
       store.close();
       events.close();
     }
@@ -355,12 +362,16 @@ class Run implements InspectedExecution {
     plan: Plan,
     { past, hash, values }: { readonly past: RecordedPast; readonly hash: string; readonly values: Values },
   ): Begun {
-    const { run, journal, store, events, options: { from } } = this.#parts;
-    const { schedule, commands, lost, givenUp } = goOn({ plan, journal, store, events, values }, past, {
-      hash,
-      from,
-      at: this.#now(),
-    });
+    const { run, journal, store, events, files, options: { from } } = this.#parts;
+    const { schedule, commands, lost, givenUp } = goOn(
+      { plan, journal, store, events, values, files },
+      past,
+      {
+        hash,
+        from,
+        at: this.#now(),
+      },
+    );
     this.note("info", `Run ${run} of ${plan.name} goes on; attempts that were lost: ${lost}`);
     if (givenUp !== undefined) this.note("critical", `Run ${run} is given up: ${givenUp}`);
     return { schedule, commands };

@@ -15,7 +15,9 @@ import type { Emitter } from "../store/events.ts";
 import { type StoreService, storeService } from "../store/rpc.ts";
 import { capacityOf } from "./capacity.ts";
 import { noFlagCalls } from "./flags.ts";
-import type { Level, LogRecord } from "../model/record.ts";
+import type { AttemptKey, Level, LogRecord } from "../model/record.ts";
+import type { Plan } from "../pipeline/plan/plan.ts";
+import { desksOf, fileCalls } from "./files/calls.ts";
 import type { RunParts } from "./parts.ts";
 import { takeEarly } from "./prewarm.ts";
 import { runnerPort } from "./programs.ts";
@@ -29,10 +31,11 @@ export interface WorkersOptions {
   readonly calls: { readonly [Call in keyof LaneCalls]: (...args: Parameters<LaneCalls[Call]>) => unknown };
   /** The name of a task, once the plan is known. */
   readonly nameOf: (task: number) => string;
+  readonly plan: () => Plan | undefined;
 }
 
 /** The pool of a run; it has no worker yet. */
-export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: WorkersOptions): Pool {
+export function poolOf(parts: RunParts, { note, listener, calls, nameOf, plan }: WorkersOptions): Pool {
   const { options, world: { clock, runtime } } = parts;
   const { maxWorkers = MAX_WORKERS, killGraceMs = KILL_GRACE_MS, workerMemoryMiB, environment } = options;
   const max = Math.max(maxWorkers, options.workers ?? 1, 1);
@@ -51,12 +54,16 @@ export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: Worke
         ...(workerMemoryMiB === undefined ? {} : { memoryMiB: workerMemoryMiB }),
         ...(environment === undefined ? {} : { environment: environment() }),
       }),
-    own: runnerPort({
-      ...{ run: parts.run, runtime, clock },
-      note: (text, shown) => note("info", text, shown ? "stdout" : "log"),
-    }, environment),
+    own: {
+      ...runnerPort({
+        ...{ run: parts.run, runtime, clock },
+        note: (text, shown) => note("info", text, shown ? "stdout" : "log"),
+      }, environment),
+      desk: desksOf({ files: parts.files, runtime, plan, warn: (text) => note("error", text) }),
+    },
     services: (lane) => ({
-      ...storeCalls(parts, lane, nameOf),
+      ...storeCalls(parts, ownedBy(lane, nameOf)),
+      ...fileCalls(parts.files, ownedBy(lane, nameOf)),
       ...noFlagCalls(),
       ...options.services,
       ...calls,
@@ -65,20 +72,21 @@ export function poolOf(parts: RunParts, { note, listener, calls, nameOf }: Worke
   });
 }
 
+/** Whether an attempt is one that a worker was given. */
+function ownedBy(lane: Given, nameOf: (task: number) => string): (from: AttemptKey) => boolean {
+  return (from) =>
+    lane.given((doer: Doer) =>
+      nameOf(doer.task) === from.task && doer.iteration === from.iteration && doer.attempt === from.attempt
+    );
+}
+
 /** The store and the events, for one worker. */
-function storeCalls(
-  { store, events }: RunParts,
-  lane: Given,
-  nameOf: (task: number) => string,
-): StoreService {
+function storeCalls({ store, events }: RunParts, isOwn: (from: Emitter) => boolean): StoreService {
   const service = storeService(store, events);
-  const of = (from: Emitter) => (doer: Doer) =>
-    nameOf(doer.task) === from.task && doer.iteration === from.iteration &&
-    doer.attempt === from.attempt;
   return {
     ...service,
     emit: (type, detail, from) =>
-      typeof from === "object" && from !== null && !lane.given(of(from))
+      typeof from === "object" && from !== null && !isOwn(from)
         ? Promise.reject(new StoreError("BAD_ARGUMENT", "from must be an attempt of this worker"))
         : service.emit(type, detail, from),
   };

@@ -106,6 +106,7 @@ export function nodeCompatible({ listen, self, libc, taskProgram, ...differences
     about: aboutFile,
     syncFolder,
     sha256: async () => (await import("./digest.ts")).sha256Digest(),
+    keeping: async () => (await import("./keeping.ts")).keeping,
     list,
     makeFolder,
     rename: (from, to) => promises().rename(from, to),

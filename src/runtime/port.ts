@@ -127,6 +127,41 @@ export interface Digest {
   hex(): string;
 }
 
+/** What lies in a folder. */
+export interface FolderEntry {
+  readonly name: string;
+  readonly kind: "file" | "folder" | "link" | "other";
+}
+/** How a file is kept. */
+export interface KeepingOptions {
+  /** It is moved rather than copied: nobody else writes to it any more. Default: copied. */
+  readonly moved?: boolean;
+  /** A symbolic link is followed. Default: it is an error (`ELOOP`). */
+  readonly linked?: boolean;
+  /** Told how many bytes the file has as it is opened; what it throws ends it. */
+  readonly begun: (bytes: number) => void;
+  /** Told of bytes before they are kept; what it throws ends it. */
+  readonly more: (bytes: number) => void;
+}
+/** Files that are kept by the digest of their bytes: read, hashed and copied piece by piece. */
+export interface Keeping {
+  /**
+   * Keeps a regular file under a new name, to be read by this user alone; it is on the disk then.
+   *
+   * @returns The SHA-256 of its bytes, lower-case hexadecimal, and how many they are.
+   * @throws {Error} As the system does, or with the code `ENOTREG`; then nothing is left under the new name.
+   */
+  keep(from: string, to: string, options: KeepingOptions): Promise<{ sha256: string; bytes: number }>;
+  /** Gives a kept file a second name, in folders that are made: by a link where the file system has such, else by a copy. */
+  link(from: string, to: string): Promise<void>;
+  /** What lies in a folder, in the order of names; at most so many. */
+  entries(folder: string, most: number): Promise<readonly FolderEntry[]>;
+  /** Makes a folder for this user alone, at once; those above it must be there. */
+  makeDesk(path: string): void;
+  /** Whether nothing lies in a folder, or it is not there. At once. */
+  isEmpty(path: string): boolean;
+}
+
 /** What answers requests; a Hono app's `fetch` is one. */
 export type AppFetch = (request: Request) => Response | Promise<Response>;
 
@@ -319,6 +354,8 @@ export interface Runtime {
   syncFolder(path: string): Promise<void>;
   /** A SHA-256 of what is still to come. */
   sha256(): Promise<Digest>;
+  /** What keeps files. */
+  keeping(): Promise<Keeping>;
   /** Names in a folder, sorted; none if it is not there. */
   list(folder: string): Promise<string[]>;
   /**

@@ -4,6 +4,7 @@
  * Invariant: installed once, before any module of a task is imported. Nothing that tasks have started outlives the process.
  */
 import fs from "node:fs";
+import { resolve } from "node:path";
 import process from "node:process";
 import { encodeText } from "../base/primordials.ts";
 import { type Host, type HostListener, inside, stepIn } from "./host.ts";
@@ -27,6 +28,11 @@ let host: Host | undefined;
 let line: OpenLine | undefined;
 /** What the runtime and we stand on, by descriptor: the line, the outputs, what an event loop waits for. */
 let held: readonly (readonly [descriptor: number, file: string | undefined])[] = [];
+
+/** The path that a path or `file:` URL stands for here: tasks may change the working directory of their process. */
+export function wholePath(path: string): string {
+  return path.startsWith("file:") ? path : resolve(path);
+}
 
 /** The executor is gone, or can't be told anything: nothing goes on, and nothing that was started is left. */
 export function give(): never {

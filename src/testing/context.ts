@@ -5,16 +5,21 @@
  */
 import { Context } from "../../workers/context.ts";
 import { Attempt } from "../../workers/attempt.ts";
-import { flagsClient } from "../../workers/flags.ts";
 import { TextTold } from "../../workers/told.ts";
+import { filesClient } from "../../workers/files.ts";
+import { flagsClient } from "../../workers/flags.ts";
 import { systemClock } from "../base/clock.ts";
 import type { EventRecord, TaskContext } from "../model/context.ts";
+import type { KeptFile } from "../model/file.ts";
 import type { AttemptResult } from "../model/outcome.ts";
 import { PipelineError } from "../model/problem.ts";
 import type { Level } from "../model/record.ts";
 import { decode, encode, type Value } from "../model/value.ts";
 import { paramsProblem } from "../pipeline/document/params.ts";
-import type { FlagCalls } from "../pool/protocol.ts";
+import type { FileCalls, FlagCalls } from "../pool/protocol.ts";
+import { fileCalls } from "../run/files/calls.ts";
+import { RunFiles } from "../run/files/run_files.ts";
+import { realWorld } from "../run/world.ts";
 import { formatted } from "../runtime/console.ts";
 import { eventsClient, storeClient } from "../store/client.ts";
 import { EventLog } from "../store/events.ts";
@@ -31,6 +36,8 @@ export interface TestContextOptions<Inputs, Params> {
   readonly store?: Readonly<Record<string, Value>>;
   /** Flags that are set at first, by name. */
   readonly flags?: Readonly<Record<string, Value>>;
+  /** Files that other tasks have kept, by task: paths of regular files, which are copied. */
+  readonly files?: Readonly<Record<string, readonly string[]>>;
   /** What `previous()` gives. */
   readonly previous?: Readonly<Record<string, readonly AttemptResult[]>>;
   /** Name of the task. Default `"task"`. */
@@ -56,6 +63,8 @@ export interface TestContext<
   readonly skipped: string | undefined;
   /** The events that were emitted, the newest 10,000. */
   readonly emitted: readonly EventRecord[];
+  /** The files that were kept, in order; their copies are there until `end()`. */
+  readonly kept: readonly KeptFile[];
   /** Aborts `ctx.signal`, as at the task's timeout or at a cancel; what waits rejects. Default `"cancelled"`. */
   abort(outcome?: "timed_out" | "cancelled"): void;
   /** Ends what still waits in the attempt's name, and drops its progress, as the end of the task's function does in a run. */
@@ -90,6 +99,7 @@ class FakeContext extends Context implements TestContext {
   readonly progressed: { readonly fraction: number; readonly text?: string }[] = [];
   readonly #own: Attempt;
   readonly #events: EventLog;
+  readonly #files: RunFiles;
 
   constructor(options: Options) {
     const attempt = attemptOf(options);
@@ -97,12 +107,18 @@ class FakeContext extends Context implements TestContext {
     const around = { signal: attempt.life };
     // What waits there ends with the attempt too, or its timer would keep the test's process.
     const service = storeService(store, events, around);
+    const files = new RunFiles({
+      ...{ runtime: realWorld.runtime, clock: systemClock, options: undefined },
+      journal: { append: () => 0, log: () => 0 },
+    });
     const flags = flagCalls(storeOf(options.flags, "flags"), around);
     super(attempt, {
       run: options.run ?? "test",
       store: () => storeClient(service, around),
       events: ({ task, iteration, attempt }) => eventsClient(service, { task, iteration, attempt }, around),
       flags: () => flagsClient(flags, around),
+      files: ({ task, iteration, attempt }) =>
+        filesClient(filesOf(files, options.files), { from: { task, iteration, attempt }, ...around }),
       previous: () => Promise.resolve(structuredClone(options.previous ?? {})),
       log: (_, { level, args }) => void this.logged.push({ level: level as Level, text: formatted(args) }),
       progress: (_, fraction, text) =>
@@ -110,6 +126,7 @@ class FakeContext extends Context implements TestContext {
       local: () => undefined,
     });
     this.#own = attempt;
+    this.#files = files;
     this.#events = events;
   }
 
@@ -132,13 +149,36 @@ class FakeContext extends Context implements TestContext {
     this.#own.abort(outcome);
   }
 
+  get kept(): readonly KeptFile[] {
+    const own = this.#files.list().filter(({ task }) => task === this.task);
+    return own.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
+  }
+
   end(): void {
     this.#own.end();
+    void this.#files.close();
   }
 }
 
 /** Events shown at most. */
 const SHOWN = 10_000;
+
+/** Files as a run has them. @param others What other tasks have kept before, copied when it is first asked for. */
+function filesOf(files: RunFiles, others: TestContextOptions<unknown, unknown>["files"] = {}): FileCalls {
+  let laid: Promise<unknown> | undefined;
+  const lay = () =>
+    laid ??= Promise.all(
+      Object.entries(others).flatMap(([task, paths]) =>
+        paths.map((path) => files.keep({ task, iteration: 0, attempt: 1 }, { path, linked: true }))
+      ),
+    );
+  const calls = fileCalls(files, () => true);
+  return {
+    fileKeep: calls.fileKeep,
+    filesOf: (task) => lay().then(() => calls.filesOf(task)),
+    filePath: (file) => lay().then(() => calls.filePath(file)),
+  };
+}
 
 /** What a worker is offered an attempt with, and what no `ctx` has. */
 const UNREAD = { task: 0, flags: 0, timeoutMs: 0, seq: 0, locals: 0, payload: undefined };

@@ -37,6 +37,8 @@ function settled(task: string, outcome: Outcome = "succeeded", more: object = {}
   };
 }
 
+const NO_FILES = { forget: () => {} };
+
 /** What follows from a journal with these records. */
 function resumed(tasks: Tasks, events: readonly StateEvent[], from?: string) {
   const journal: Journal = memoryJournal();
@@ -47,7 +49,11 @@ function resumed(tasks: Tasks, events: readonly StateEvent[], from?: string) {
   const [store, events_] = [new SharedStore(), new EventLog()];
   const values = new Values(plan.tasks.length);
   const before = journal.last().states;
-  const going = goOn({ plan, journal, store, events: events_, values }, past, { hash: "h", from, at: 99 });
+  const going = goOn({ plan, journal, store, events: events_, values, files: NO_FILES }, past, {
+    hash: "h",
+    from,
+    at: 99,
+  });
   const index = (name: string) => plan.tasks.find((task) => task.name === name)!.index;
   const written = journal.states(before, 100);
   return {
@@ -125,7 +131,14 @@ test("resume: another pipeline, or another version of it, is not gone on with", 
   const journal = memoryJournal();
   journal.append({ ...STARTED, plan: "other" }, 1);
   const plan = planOf({ a: {} });
-  const parts = { plan, journal, store: new SharedStore(), events: new EventLog(), values: new Values(1) };
+  const parts = {
+    plan,
+    journal,
+    store: new SharedStore(),
+    events: new EventLog(),
+    values: new Values(1),
+    files: NO_FILES,
+  };
   assert.throws(
     () => goOn(parts, recordedPast(journal)!, { hash: "h", from: undefined, at: 2 }),
     (error) => {

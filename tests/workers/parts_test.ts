@@ -387,6 +387,9 @@ test("remote: each call is a message with a number, and each answer settles its 
     flagSet: 2,
     flagCount: 2,
     flagChange: 3,
+    fileKeep: 3,
+    filesOf: 1,
+    filePath: 1,
     previous: 0,
     value: 2,
   };

@@ -96,6 +96,12 @@ class ConflictError(StoreError):
     """`if_version` is not the key's version."""
 
 
+class FileError(Exception):
+    """A file that is not kept, or not given. `code` says why."""
+
+    code = ""
+
+
 class WaitTimeoutError(TimeoutError):
     """A wait that has reached its limit."""
 
@@ -619,6 +625,29 @@ class Flags(Asks):
             text = text if changed is None else changed
 
 
+class Files(Asks):
+    """Files that the run keeps: what is too large for a value. No byte of them comes by here."""
+
+    def keep(self, path: "Union[str, os.PathLike[str]]", *, name: Optional[str] = None) -> Dict[str, Any]:
+        """Keeps a copy of a regular file as it is now, and gives a value that stands for it."""
+        return {"$file": self._told(self._call("files.keep", path=os.path.abspath(os.fspath(path)), name=name))}
+
+    def of(self, task: str) -> List[Dict[str, Any]]:
+        """The files that a task's last attempt with any has kept: name, sha256, bytes, and the path to read it at."""
+        return self._call("files.of", task=task)  # type: ignore[no-any-return]
+
+    def path(self, file: Dict[str, Any]) -> str:
+        """Where a file that another task has kept can be read."""
+        return self._told(self._call("files.path", file=file.get("$file")))  # type: ignore[no-any-return]
+
+    def _told(self, answer: Any) -> Any:
+        if not isinstance(answer, dict) or "refused" not in answer:
+            return answer
+        error = FileError(answer["message"])
+        error.code = answer["refused"]
+        raise error
+
+
 class Log:
     """Writes to the combined log: `ctx.log("text")`, or with a level, `ctx.log.warn("text")`."""
 
@@ -670,6 +699,7 @@ class Context:
         self.store = Store(line, self._seq)
         self.events = Events(line, self._seq)
         self.flags = Flags(line, self._seq)
+        self.files = Files(line, self._seq)
         self.log = Log(line, self._seq)
 
     @property

@@ -9,10 +9,11 @@ import { sleep, within } from "../../base/wait.ts";
 import type { ProgramRun } from "../../pipeline/kinds/program.ts";
 import { withRoom } from "../../base/room.ts";
 import type { ErrorData } from "../../model/outcome.ts";
+import type { AttemptKey } from "../../model/record.ts";
 import type { ChildEnd, ProcessGroup } from "../../runtime/port.ts";
 import { makeFiles, type ProgramFiles, type ProgramRuntime, readOutput } from "./program_files.ts";
 import { LineCutter } from "./program_lines.ts";
-import type { AttemptOptions, OwnAttempt } from "./runner.ts";
+import type { AttemptOptions, OwnAttempt, RunnerPort } from "./runner.ts";
 import { type LaneEnd, type LaneItem, stampsOf, tooLong } from "../attempt.ts";
 import { Quiet, tooQuiet } from "../quiet.ts";
 import type { AbortOutcome } from "../protocol.ts";
@@ -25,6 +26,7 @@ export interface ProgramOptions extends AttemptOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** The mark of the run's programs. */
   readonly mark: string;
+  readonly desk?: RunnerPort["desk"];
 }
 
 /** What an attempt's payload says; see run/feed.ts. */
@@ -94,18 +96,25 @@ export class Program implements OwnAttempt {
   async #carryOut(): Promise<void> {
     let files: ProgramFiles | undefined;
     let outcome: LaneEnd;
+    const desk = await this.#options.desk?.(this.item);
     try {
       files = await this.#withRoom(async () => makeFiles(this.#options.runtime, this.#payload));
-      outcome = await this.#run(files);
+      outcome = await this.#run(files, desk?.environment ?? {});
     } catch (error) {
       outcome = this.#abort ?? failure(error instanceof Error ? error.message : String(error));
     }
     await files?.remove();
+    if (desk?.isEmpty() === false) await desk.take(this.#key);
+    await desk?.remove();
     this.#options.settled({ ...outcome, ...stampsOf(this.#options.clock, this.since) });
     this.#over.resolve();
   }
 
-  async #run(files: ProgramFiles): Promise<LaneEnd> {
+  get #key(): AttemptKey {
+    return { task: this.#payload.t, iteration: this.item.iteration, attempt: this.item.attempt };
+  }
+
+  async #run(files: ProgramFiles, folders: Readonly<Record<string, string>>): Promise<LaneEnd> {
     if (this.#abort !== undefined) return this.#abort;
     const { timeoutMs = Infinity } = this.item;
     const { clock } = this.#options;
@@ -113,7 +122,9 @@ export class Program implements OwnAttempt {
     let unlimit = this.#limit(timeoutMs);
     this.#listen();
     try {
-      const group = this.#group = await this.#withRoom(() => this.#started(files));
+      const group = this.#group = await this.#withRoom(() =>
+        this.#started({ ...files.environment, ...folders })
+      );
       if (this.#abort !== undefined) this.#stop();
       const end = await group.ended;
       unlimit();
@@ -159,15 +170,15 @@ export class Program implements OwnAttempt {
   }
 
   /** Starts the program. @throws {Error} If that can't be. */
-  async #started(files: ProgramFiles): Promise<ProcessGroup> {
-    const group = this.#start(files);
+  async #started(variables: Readonly<Record<string, string>>): Promise<ProcessGroup> {
+    const group = this.#start(variables);
     if (group.pid !== 0) return group;
     const { error } = await group.ended;
     group.release();
     throw error ?? new Error("The program could not be started");
   }
 
-  #start(files: ProgramFiles): ProcessGroup {
+  #start(variables: Readonly<Record<string, string>>): ProcessGroup {
     const { runtime, environment, item, mark } = this.#options;
     const { command, cwd, env, stdin = "" } = this.#payload.r;
     return runtime.startGroup({
@@ -179,7 +190,7 @@ export class Program implements OwnAttempt {
         OUTRIDER_TASK: this.#payload.t,
         OUTRIDER_ITERATION: String(item.iteration),
         OUTRIDER_ATTEMPT: String(item.attempt),
-        ...files.environment,
+        ...variables,
       },
       stdin,
       mark,

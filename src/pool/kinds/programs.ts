@@ -9,10 +9,15 @@ import type { RunnerKind } from "./runner.ts";
 /** Programs. */
 export const programs: RunnerKind = {
   key: "command",
-  open({ runtime, clock, environment }) {
+  open({ runtime, clock, environment, desk }) {
     const mark = runtime.newMark();
     return {
-      start: (options) => new Program({ ...options, runtime, clock, mark, environment: environment() }),
+      start: (options) =>
+        new Program({
+          ...options,
+          ...{ runtime, clock, mark, environment: environment() },
+          ...(desk !== undefined && { desk }),
+        }),
       close: async () => void await runtime.stopMarked(mark),
     };
   },

@@ -7,9 +7,22 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import type { LaneItem, LaneOutcome } from "../attempt.ts";
+import type { AttemptKey } from "../../model/record.ts";
 import type { ModuleExports } from "../../pipeline/load/load.ts";
 import type { Launch } from "../process/life.ts";
 import type { AbortOutcome } from "../protocol.ts";
+
+/** The folders in which what runs tasks leaves files that are to be kept. */
+export interface Desk {
+  /** The variables that name them. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Whether nothing was left there. At once. */
+  isEmpty(): boolean;
+  /** Keeps what was left there, as files of an attempt; nothing lies there any more then. It never rejects. */
+  take(of: AttemptKey): Promise<void>;
+  /** Removes the folders. It never rejects. */
+  remove(): Promise<void>;
+}
 
 /** What kinds need of the outside. */
 export interface RunnerPort {
@@ -21,6 +34,13 @@ export interface RunnerPort {
   note(text: string, shown?: boolean): void;
   /** The environment that processes get, before what the task itself says. */
   environment(): Readonly<Record<string, string>>;
+  /**
+   * The folders for one attempt, or for a process that runs several. It never rejects: where the disk refuses them there are
+   * none, which the log says. Default: there are none.
+   *
+   * @param item The attempt, with the files that its needs have kept.
+   */
+  desk?(item?: LaneItem): Promise<Desk | undefined>;
   /** Aborted when the run is over: what only prepares for tasks is not waited for any more. */
   readonly over?: AbortSignal;
 }

@@ -40,6 +40,10 @@ const CALLS: Readonly<Record<string, Call>> = {
   "flags.set": passing("flagSet", "name", "value"),
   "flags.count": passing("flagCount", "name", "by"),
   "flags.change": passing("flagChange", "name", "known", "timeoutMs"),
+  "files.keep": ({ fileKeep }, { path, name }, { task, iteration, attempt }) =>
+    fileKeep!(path, name, { task, iteration, attempt }),
+  "files.of": passing("filesOf", "task"),
+  "files.path": passing("filePath", "file"),
   previous: async ({ previous }) => encode(await previous!(), "previous"),
 };
 

@@ -6,10 +6,11 @@
  * failed. What a process still needs before it can be started, such as an environment, holds up those that want the same.
  */
 import { KEPT } from "../kinds/list.ts";
-import type { KeptRunner, RunnerPort } from "../kinds/runner.ts";
+import type { Desk, KeptRunner, RunnerPort } from "../kinds/runner.ts";
 import { type LaneItem, type LaneOutcome, stampsOf } from "../attempt.ts";
 import type { Given } from "../lane.ts";
 import { NamedTimers } from "../named_timers.ts";
+import type { Launch } from "./life.ts";
 import { TaskProcess } from "./process.ts";
 
 /** A ready task that has waited this long makes the processes more than the base, milliseconds. */
@@ -274,13 +275,20 @@ export class KeptLanes {
     { key, launch }: Pick<ConstructorParameters<typeof TaskProcess>[0], "key" | "launch">,
   ): TaskProcess {
     const { run, runtime, clock, killGraceMs, services, listener } = this.#options;
+    let desk: Desk | undefined;
+    const launched = async (): Promise<Launch> => {
+      const { env, ...rest } = await launch;
+      desk = await this.#options.desk?.();
+      return { ...rest, env: { ...env, ...desk?.environment } };
+    };
     const process = new TaskProcess({
       id,
       key,
       run,
       runtime,
       clock,
-      launch,
+      launch: launched(),
+      desk: () => desk,
       killGraceMs,
       services,
       listener: {
@@ -296,6 +304,7 @@ export class KeptLanes {
         settled: (_, item, outcome) =>
           item === QUESTION ? this.#answered(process, outcome) : listener.settled(id, item, outcome),
         ended: (_, error) => {
+          void desk?.remove();
           this.#processes.delete(process);
           this.#leaving.delete(process);
           this.#asking.get(process)?.reject(error ?? new Error("It was stopped"));

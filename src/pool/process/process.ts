@@ -9,6 +9,7 @@ import { type LaneEnd, type LaneItem, type LaneOutcome, stampsOf, tooLong } from
 import { tooQuiet } from "../quiet.ts";
 import { LineCutter } from "../kinds/program_lines.ts";
 import type { Given } from "../lane.ts";
+import type { Desk } from "../kinds/runner.ts";
 import type { AbortOutcome } from "../protocol.ts";
 import { isValueText } from "../told.ts";
 import { answerTo } from "./calls.ts";
@@ -51,6 +52,8 @@ export interface ProcessOptions extends LifeOptions {
   readonly killGraceMs: number;
   readonly services: (given: Given) => object;
   readonly listener: ProcessListener;
+  /** Where it leaves files, once it is launched. Default: nowhere. */
+  readonly desk?: () => Desk | undefined;
 }
 
 /** One process that runs tasks, one at a time. */
@@ -82,7 +85,7 @@ export class TaskProcess {
       marked: (stream, digits) => this.#marked(stream, digits),
       exhausted: (because) => this.#attempt?.exhaust(because),
       gone: (end) => {
-        if (this.#attempt !== undefined) {
+        if (this.#attempt !== undefined && !this.#attempt.closed) {
           this.#settle(this.#attempt, this.#attempt.endingOf(end, this.#life.wrong));
         }
       },
@@ -295,8 +298,18 @@ export class TaskProcess {
     } else this.#settle(attempt, ending);
   }
 
+  /** An attempt has ended, which is told once what it has left in files is kept. */
   #settle(attempt: ProcessAttempt, ending: LaneEnd): void {
     attempt.close();
+    const desk = this.#options.desk?.();
+    const { task, item: { task: index, iteration, attempt: number } } = attempt;
+    // What is asked before there is a plan is no attempt.
+    if (desk === undefined || index < 0 || desk.isEmpty()) return this.#told(attempt, ending);
+    attempt.ending = ending;
+    void desk.take({ task, iteration, attempt: number }).then(() => this.#told(attempt, ending));
+  }
+
+  #told(attempt: ProcessAttempt, ending: LaneEnd): void {
     this.#attempt = undefined;
     this.#last = attempt;
     this.idleSince = this.#options.clock.monotonic();

@@ -50,11 +50,12 @@ export class ProcessAttempt {
   abort?: Aborted;
   /** What it has come to, which is told when the process is gone. */
   ending?: LaneEnd;
+  /** It has ended; what it has left in files may still be kept. */
+  closed = false;
   readonly #marks: { stdout?: string; stderr?: string } = {};
   /** What it has told as printed, in pieces. */
   readonly #pieces: Readonly<Record<OutputName, LineCutter>>;
-  readonly #cancels: (() => void)[] = [];
-  #quiet: Quiet | undefined;
+  readonly #waits: { readonly cancels: (() => void)[]; quiet?: Quiet } = { cancels: [] };
   /** Why it has had no more memory, if so, and whether its process has said that it has no more. */
   readonly #memory: { because?: string; said?: true } = {};
 
@@ -81,7 +82,7 @@ export class ProcessAttempt {
   /** Acts after so many milliseconds, unless it has ended by then. @returns What keeps it from that. */
   after(ms: number, act: () => void): () => void {
     const cancel = this.#options.clock.after(ms, act);
-    this.#cancels.push(cancel);
+    this.#waits.cancels.push(cancel);
     return cancel;
   }
 
@@ -89,13 +90,13 @@ export class ProcessAttempt {
   listen(act: () => void): void {
     const { clock, item: { idleMs } } = this.#options;
     if (idleMs === undefined) return;
-    const quiet = this.#quiet = new Quiet({ clock, ms: idleMs, act });
-    this.#cancels.push(() => quiet.close());
+    const quiet = this.#waits.quiet = new Quiet({ clock, ms: idleMs, act });
+    this.#waits.cancels.push(() => quiet.close());
   }
 
   /** Something was heard of it. */
   heard(): void {
-    this.#quiet?.heard();
+    this.#waits.quiet?.heard();
   }
 
   /** It has told a piece of what it prints. */
@@ -180,7 +181,8 @@ export class ProcessAttempt {
 
   /** It has ended: nothing is waited for any more, and its last line has its end. */
   close(): void {
-    for (const cancel of this.#cancels) cancel();
+    this.closed = true;
+    for (const cancel of this.#waits.cancels) cancel();
     for (const piece of Object.values(this.#pieces)) piece.end();
   }
 }

@@ -37,6 +37,11 @@ export interface Unread {
   readonly origin: Origin;
 }
 
+/** The folder of the files that a run keeps; it goes where the run's folder goes. */
+export function filesOf({ folder }: Pick<KeptRun, "folder">): string {
+  return `${folder}/files`;
+}
+
 /** What of a run was lost before its journal was opened, in words. */
 export function lossOf({ folder, journal }: KeptRun): string | undefined {
   const { lost } = journal.recovered;

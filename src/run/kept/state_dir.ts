@@ -12,6 +12,7 @@
  *   DIR/runs/000001/origin.json      where the pipeline comes from; written last
  *                   pipeline.json    the bundle, if it came from a gateway
  *                   journal.db …
+ *                   files/           run/files/run_files.ts
  *   DIR/runs/000001.*                aside.ts
  */
 import { sha256 } from "../../base/bytes.ts";

@@ -6,7 +6,7 @@
 import { LOG_BYTES } from "../../defaults.ts";
 import type { InnerOptions } from "../inspection.ts";
 import { realWorld, type World } from "../world.ts";
-import { type KeptRun, lossOf } from "./kept_run.ts";
+import { filesOf, type KeptRun, lossOf } from "./kept_run.ts";
 import { StateDir } from "./state_dir.ts";
 import { StateError } from "./state_disk.ts";
 
@@ -29,14 +29,18 @@ export interface KeptRunOptions {
  */
 export async function keptRun<T>(
   { folder, from, note, world: { clock, runtime, newId } = realWorld }: KeptRunOptions,
-  carryOut: (options: Pick<InnerOptions, "journal" | "from">) => Promise<T>,
+  carryOut: (options: Pick<InnerOptions, "journal" | "from" | "files">) => Promise<T>,
 ): Promise<T> {
   const state = new StateDir(folder, { runtime, logBytes: LOG_BYTES, newId });
   try {
     const kept = await choose(state, { folder, from, note });
     tellLoss(kept, { note, at: clock.now() });
     try {
-      const done = await carryOut({ journal: kept.journal, ...(from === undefined ? {} : { from }) });
+      const done = await carryOut({
+        journal: kept.journal,
+        files: { folder: () => Promise.resolve(filesOf(kept)) },
+        ...(from === undefined ? {} : { from }),
+      });
       await state.close(kept);
       return done;
     } catch (error) {

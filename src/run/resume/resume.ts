@@ -13,6 +13,7 @@ import { isWorthTrying } from "../../schedule/worth.ts";
 import type { Scheduler } from "../../schedule/schedule.ts";
 import type { EventLog } from "../../store/events.ts";
 import type { SharedStore } from "../../store/store.ts";
+import type { RunFiles } from "../files/run_files.ts";
 import type { Values } from "../values.ts";
 
 /** A run whose process has ended so many times in a row, without one more outcome, is given up. */
@@ -25,6 +26,7 @@ export interface Resumed {
   readonly store: SharedStore;
   readonly events: EventLog;
   readonly values: Values;
+  readonly files: Pick<RunFiles, "forget">;
 }
 
 /** Where a run goes on. */
@@ -59,6 +61,7 @@ export function goOn(
   }
   const again = from === undefined ? new Set<string>() : anew(plan, past, from);
   restore(parts, past, again);
+  parts.files.forget(again);
   const { schedule, commands: todo, inFlight } = replay(plan, historyOf(past, plan, again));
   journal.append({
     type: "run.resumed",
