@@ -9,21 +9,13 @@ import { arch, platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { printing } from "../base/harmless.ts";
 import { coresAllowed, freeMemory, idleMs, memoryAllowed } from "./allowance.ts";
-import type {
-  AppendFile,
-  InsideName,
-  Output,
-  Runtime,
-  TaskProgramOptions,
-  Thread,
-  ThreadOptions,
-} from "./port.ts";
+import type { AppendFile, InsideName, Runtime, TaskProgramOptions, Thread, ThreadOptions } from "./port.ts";
 import type { Listen } from "./serve.ts";
 import { promises } from "./builtin.ts";
 import { newMark } from "./marks.ts";
 import { stopOffspring } from "./offspring.ts";
+import { output, type WriteSome } from "./output.ts";
 import { cover, givenTo, valuesOf } from "./process_memory.ts";
 import { startProcess } from "./child.ts";
 import { readText } from "./files.ts";
@@ -58,6 +50,8 @@ export interface Differences {
   readonly importUrl?: (url: string) => Promise<unknown>;
   /** Whether a thread may start from a file. Default: it may. */
   readonly startsFrom?: (file: string) => boolean;
+  /** How stdout and stderr are written to where they are no terminals. Default: by the runtime's streams. */
+  readonly writeSome?: WriteSome;
   /** How an id is made. Default: by Web Crypto. */
   readonly newId?: () => string;
 }
@@ -66,11 +60,13 @@ export interface Differences {
 const FOR_TASKS = "--outrider-run-tasks";
 
 /** A runtime made of what all three share and what differs. */
-export function nodeCompatible({ listen, self, libc, taskProgram, ...differences }: Differences): Runtime {
+export function nodeCompatible(
+  { listen, self, libc, taskProgram, writeSome, ...differences }: Differences,
+): Runtime {
   let whole: { readonly argument: string } | undefined;
   let cores: number | undefined;
-  const stdout = output(() => process.stdout);
-  const stderr = output(() => process.stderr);
+  const stdout = output("stdout", writeSome);
+  const stderr = output("stderr", writeSome);
   return {
     inside: () => Promise.resolve(undefined),
     asBun: () => undefined,
@@ -222,101 +218,6 @@ function realUrl(url: string): string {
 
 function encodePath(path: string): string {
   return path.replaceAll("%", "%25").replaceAll("?", "%3F").replaceAll("#", "%23");
-}
-
-/** An output, and a promise of the moment at which all that was written to it has left. */
-interface Draining extends Output {
-  drained(): Promise<void>;
-  /** Why something could not be written, if that is so; a reader that has gone away is no reason. */
-  readonly lost: unknown;
-}
-
-/** Characters of pieces after which it is waited until they are read. */
-const PIECES = 262_144;
-
-/**
- * The stream is opened with the first use of it, since that costs time at the start. What is written in one turn leaves in
- * one piece at its end: that is cheaper, and what the turn put into a journal is on disk before anybody sees it told.
- */
-function output(stream: () => NodeJS.WriteStream): Draining {
-  let opened = false;
-  let closed = false;
-  let turn = "";
-  let pending = 0;
-  /** Who waits until nothing is on its way. */
-  let waiting: (() => void)[] = [];
-  const settle = () => {
-    const all = waiting;
-    waiting = [];
-    for (const done of all) done();
-  };
-  let lost: unknown;
-  const close = (error: unknown) => {
-    closed = true;
-    if ((error as { readonly code?: unknown }).code !== "EPIPE") lost ??= error;
-    settle();
-  };
-  const left = (error?: Error | null) => {
-    if (error) close(error);
-    else if (--pending === 0) settle();
-  };
-  const open = (): NodeJS.WriteStream => {
-    if (!opened) stream().on("error", close);
-    opened = true;
-    return stream();
-  };
-  const leave = () => {
-    const text = turn;
-    turn = "";
-    try {
-      open().write(text, left);
-    } catch (error) {
-      close(error);
-    }
-  };
-  const print = (text: string) => {
-    if (closed || text === "") return;
-    if (turn === "") {
-      pending++;
-      queueMicrotask(leave);
-    }
-    turn += text;
-  };
-  const drained = () =>
-    new Promise<void>((done) => pending === 0 || closed ? done() : void waiting.push(done));
-  const printer = printing(print);
-  return {
-    ...printer,
-    async jsonPieces(pieces) {
-      let length = 0;
-      for (const piece of pieces) {
-        printer.json(piece);
-        if ((length += piece.length) < PIECES) continue;
-        length = 0;
-        await drained();
-        if (closed) return;
-      }
-      await drained();
-    },
-    drained,
-    get lost() {
-      return lost;
-    },
-    get isTTY() {
-      return stream().isTTY === true;
-    },
-    get columns() {
-      return sizeOf(stream())[0] || 80;
-    },
-    get rows() {
-      return sizeOf(stream())[1] || 24;
-    },
-  };
-}
-
-/** Asked of the terminal itself: `columns` and `rows` are only as new as the last resize that was told. */
-function sizeOf(stream: NodeJS.WriteStream): readonly [columns: number, rows: number] {
-  return stream.isTTY ? stream.getWindowSize() : [stream.columns, stream.rows];
 }
 
 function writeText(path: string, text: string, mode = 0o666): Promise<void> {

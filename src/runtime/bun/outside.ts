@@ -2,8 +2,10 @@
  * Owns what is Bun's own: its name, and how it serves an app; `exit` is the end of the thread there. It enforces no heap cap.
  * Must not know the other adapters.
  */
+import { write } from "node:fs";
 import process from "node:process";
 import { promises } from "../builtin.ts";
+import { told } from "../files.ts";
 import { itself, nodeCompatible, passedOn } from "../node_compat.ts";
 import type { InsideName, Runtime } from "../port.ts";
 import type { Listen } from "../serve.ts";
@@ -18,6 +20,7 @@ export function bun(): Runtime {
     // Measured with a worker that has run a task.
     threadBytes: 6 * 2 ** 20,
     listen,
+    writeSome: (descriptor, bytes) => told((done) => write(descriptor, bytes, done)),
     // A single executable has its script in a file system of its own, which nothing else can read.
     self: () => {
       return [process.execPath, ...process.execArgv, ...(isCompiled() ? [] : [process.argv[1]!])];
