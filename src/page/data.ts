@@ -56,6 +56,8 @@ export interface PageStatus {
   readonly at: string;
   readonly unable?: string;
   readonly conditions?: readonly { readonly code: string; readonly message: string }[];
+  /** The timetable that an agent keeps to. */
+  readonly timetable?: { readonly cron: string; readonly timezone: string; readonly next?: string };
   readonly run?: {
     readonly id: string;
     readonly pipeline: string;

@@ -175,7 +175,10 @@ export class LiveFeed implements Feed {
     const status = await this.#status();
     this.#awaySince = 0;
     const { run } = status;
-    if (run === undefined) return sink.link({ state: "idle" });
+    if (run === undefined) {
+      sink.status(status);
+      return sink.link({ state: "idle" });
+    }
     if (run.id !== this.#run) await this.#begin(sink, status, run.id);
     sink.status(status);
     if (this.#over) return sink.link({ state: "over" });

@@ -3,7 +3,7 @@
  * Must not know the views below it.
  * Invariant: what it says of the run is said in words and is told to a screen reader when the run ends or is lost.
  */
-import { counted, localTime, tookText } from "../base/shown.ts";
+import { counted, localTime, localTimeOf, tookText } from "../base/shown.ts";
 import { Counts } from "./counts.ts";
 import type { Connection, PageStatus } from "./data.ts";
 import { h, setAttribute, setText } from "./dom.ts";
@@ -19,6 +19,7 @@ class Title {
   readonly #state: HTMLElement = h("span", "", { class: "badge", role: "status" });
   readonly #facts: HTMLElement = h("span", "", { class: "facts" });
   readonly #origin: HTMLElement = h("span", "", { class: "facts origin" });
+  readonly #next: HTMLElement = h("span", "", { class: "facts next" });
   readonly #cancel: HTMLButtonElement;
   readonly #mayCancel: boolean;
 
@@ -30,9 +31,17 @@ class Title {
       hidden: true,
       onclick: () => cancel?.(),
     });
-    this.element = h("div", [this.#name, this.#state, this.#facts, this.#origin, this.#cancel], {
+    this.element = h("div", [this.#name, this.#state, this.#facts, this.#next, this.#origin, this.#cancel], {
       class: "title",
     });
+  }
+
+  /** Says when the next run of a timetable begins. */
+  next(timetable: PageStatus["timetable"]): void {
+    if (timetable === undefined) return setText(this.#next, "");
+    const { cron, timezone, next } = timetable;
+    setText(this.#next, next === undefined ? "never due again" : `next ${localTimeOf(next)}`);
+    setAttribute(this.#next, "title", `By the timetable ${cron} (${timezone})`);
   }
 
   update(model: Model, live: boolean): void {
@@ -83,6 +92,7 @@ export class Head {
   /** Says what is not as it should be. */
   status(status: PageStatus): void {
     this.#notices.status(status);
+    this.#title.next(status.timetable);
   }
 
   /** Shows the run as it is now. */

@@ -524,6 +524,38 @@ testWith(["chromium"], "the next run of an executor takes the place of the one b
   }
 });
 
+testWith(
+  ["chromium"],
+  "when the next run of a timetable begins is said before there is one, and beside it",
+  async () => {
+    const browser = await browse();
+    const execution = inspectedRun(FAILING, { workers: 1 });
+    await execution;
+    let now: ReturnType<typeof httpRun> | undefined;
+    const server = await served(() => now, 0, {
+      timetable: () => ({
+        pipeline: "failing",
+        cron: "0 * * * *",
+        timezone: "UTC",
+        overlap: "skip",
+        missed: "skip",
+        next: Date.UTC(2026, 10, 21, 9),
+      }),
+    });
+    try {
+      const { page } = await watched(browser);
+      await page.goto(server.address);
+      await page.getByText(/^next 2026-11-2/).waitFor();
+      now = httpRun(execution);
+      await stands(page, "failed");
+      await page.getByText(/^next 2026-11-2/).waitFor();
+    } finally {
+      await browser.close();
+      await server.close();
+    }
+  },
+);
+
 testWith(["chromium"], "a report is one file that shows the run without a network", async () => {
   const browser = await browse();
   const execution = inspectedRun(FAILING, { workers: 1 });

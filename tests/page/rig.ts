@@ -9,7 +9,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { inspectedRun } from "../../src/run/run.ts";
 import { httpApp } from "../../src/http/app.ts";
 import { pageDocument as ownPage } from "../../src/page/page.ts";
-import type { HttpRun } from "../../src/http/port.ts";
+import type { HttpOptions, HttpRun } from "../../src/http/port.ts";
 import type { InspectedExecution } from "../../src/run/inspection.ts";
 import type { Source } from "../../src/pipeline/load/load.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
@@ -103,7 +103,11 @@ export interface Served {
 }
 
 /** Serves what `run` gives, with the page. @param port Default: any. */
-export async function served(run: () => HttpRun | undefined, port: number = 0): Promise<Served> {
+export async function served(
+  run: () => HttpRun | undefined,
+  port: number = 0,
+  more: Partial<HttpOptions> = {},
+): Promise<Served> {
   const app = httpApp({
     runtime: "test 1",
     version: "0.0.0",
@@ -112,6 +116,7 @@ export async function served(run: () => HttpRun | undefined, port: number = 0): 
     run,
     tokens: () => [TOKEN],
     page: ownPage,
+    ...more,
   });
   const server = await runtime.serve({ fetch: (request) => app.fetch(request), port });
   const { host } = new URL(server.url);
