@@ -510,6 +510,7 @@ const VARIABLE_READ_USED: Readonly<Record<string, string>> = {
   "src/agent/supervise.ts": "what a supervisor tells its child, written and read here alone",
   "src/environment/debian/mirror.ts":
     "what builds is no agent, and has no settings: where it fetches packages from",
+  "src/run/device/ledger.ts": "also a program that runs a pipeline by itself shares what is of the device",
 };
 
 /** Where kinds of tasks find the interpreters of the device: also a program that runs a pipeline by itself has them. */

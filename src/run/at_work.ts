@@ -15,6 +15,7 @@ import type { Scheduler } from "../schedule/schedule.ts";
 import { isWorthTrying } from "../schedule/worth.ts";
 import { whyNot } from "./conditions.ts";
 import { supplyOf } from "./feed.ts";
+import type { Lender } from "./device/lender.ts";
 import { Inbox } from "./inbox.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Timers } from "./timers.ts";
@@ -28,6 +29,7 @@ export interface WorkParts {
   readonly recorder: Recorder;
   readonly timers: Timers;
   readonly pool: Pick<Pool, "feed" | "haltAll" | "cancelAll">;
+  readonly lender: Pick<Lender, "borrow" | "giveBack">;
 }
 
 /** A run that is going on. */
@@ -41,16 +43,17 @@ export class AtWork {
   readonly #timers: Timers;
   readonly #pool: WorkParts["pool"];
   readonly #ended: PromiseWithResolvers<RunState> = Promise.withResolvers();
-  readonly #inbox: Inbox<Command> = new Inbox((command) => this.#obey(command));
+  readonly #inbox: Inbox<Command>;
   #stopping = false;
 
-  constructor({ plan, schedule, values, recorder, timers, pool }: WorkParts) {
+  constructor({ plan, schedule, values, recorder, timers, pool, lender }: WorkParts) {
     this.schedule = schedule;
     this.#plan = plan;
     this.#values = values;
     this.#recorder = recorder;
     this.#timers = timers;
     this.#pool = pool;
+    this.#inbox = new Inbox((command) => this.#obey(command, lender));
   }
 
   /** Whether it was asked to stop. */
@@ -114,7 +117,13 @@ export class AtWork {
     this.obey(this.schedule.pause(on));
   }
 
-  #obey(command: Command): void {
+  /** The device has lent a task all that it uses of it. */
+  lent(task: number): void {
+    this.obey(this.schedule.lent(task));
+    this.#pool.feed();
+  }
+
+  #obey(command: Command, lender: WorkParts["lender"]): void {
     switch (command.type) {
       case "record":
         this.#values.settle(command.task, undefined);
@@ -131,7 +140,10 @@ export class AtWork {
         this.#pool.haltAll();
         break;
       case "borrow":
-        this.obey(this.schedule.lent(command.task));
+        lender.borrow(command.task);
+        break;
+      case "return":
+        lender.giveBack(command.task);
         break;
       case "end":
         this.#ended.resolve(command.state);

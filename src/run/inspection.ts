@@ -37,6 +37,8 @@ export interface InnerOptions extends RunOptions {
   readonly files?: FilesOptions;
   /** Time, chance and the runtime. Default: the real ones. */
   readonly world?: World;
+  /** Whether resources of the device are shared with other runs on it. Default true. */
+  readonly sharesDevice?: boolean;
   /** Calls of workers beside store and events, by name; see uplink's flags. */
   readonly services?: Readonly<Record<string, (...args: never[]) => unknown>>;
 }

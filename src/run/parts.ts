@@ -8,6 +8,7 @@ import { memoryJournal } from "../journal/memory/memory.ts";
 import { ResultReader } from "../model/result.ts";
 import { EventLog } from "../store/events.ts";
 import { SharedStore } from "../store/store.ts";
+import { Lender } from "./device/lender.ts";
 import type { InnerOptions } from "./inspection.ts";
 import { type RecordedPast, recordedPast } from "./resume/replay.ts";
 import { RunFiles } from "./files/run_files.ts";
@@ -29,6 +30,8 @@ export interface RunParts {
   readonly stopwatch: Stopwatch;
   /** The due time that it is for, if it is for one. */
   readonly scheduledFor: number | undefined;
+  /** Of resources of the device. */
+  readonly lender: Lender;
 }
 
 /** Makes the parts of a run. */
@@ -38,8 +41,10 @@ export function partsOf(options: InnerOptions): RunParts {
   const files = new RunFiles({ runtime: world.runtime, clock, journal, options: options.files });
   const past = options.journal === undefined ? undefined : recordedPast(journal);
   if (past !== undefined) files.restore(past.records);
+  const run = past?.run ?? options.run ?? world.newId();
   return {
-    run: past?.run ?? options.run ?? world.newId(),
+    run,
+    lender: new Lender({ run, world, shares: options.sharesDevice ?? true }),
     options,
     world,
     journal,

@@ -6,6 +6,7 @@
  */
 import { isoTime } from "../base/clock.ts";
 import { KILL_GRACE_MS, STOP_GRACE_MS } from "../defaults.ts";
+import { messageOf } from "../base/message.ts";
 import type { Execution, ExecutionEvent, RunOptions } from "./execution.ts";
 import type { RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import type { FollowedEvent, InnerOptions, InspectedExecution } from "./inspection.ts";
@@ -210,6 +211,7 @@ class Run implements InspectedExecution {
       pool: this.#pool,
       progress: this.#runningTold.progress,
       because: this.#work?.because ?? NOTHING_SKIPPED,
+      lender: this.#parts.lender,
     };
   }
 
@@ -241,7 +243,7 @@ class Run implements InspectedExecution {
   }
 
   async #carryOut(source: Source): Promise<ResultFold> {
-    const { options, past, results, store, events, files, world } = this.#parts;
+    const { options, past, results, store, events, files, world, lender } = this.#parts;
     const timers = new Timers(world);
     try {
       // The one in memory keeps its records in less room than the result would, and is read in no time.
@@ -256,6 +258,7 @@ class Run implements InspectedExecution {
         return results.read();
       }
       await this.#look(plan);
+      await this.#loading.loaded(this.#openLender(plan));
       this.#plan = plan;
       const work = this.#begin(plan, { hash, timers });
       const state = await work.ended;
@@ -277,6 +280,7 @@ class Run implements InspectedExecution {
       results.end();
       await this.#pool.close();
       await files.close();
+      await lender.close();
       store.close();
       events.close();
     }
@@ -308,15 +312,32 @@ class Run implements InspectedExecution {
     for (const { place, message } of warnings) this.note("warn", `${place}: ${message}`);
   }
 
+  /** Makes sure that what the device lends can be had, before anything runs. */
+  async #openLender(plan: Plan): Promise<void> {
+    try {
+      await this.#parts.lender.open(plan, {
+        lent: (task) => this.#work!.lent(task),
+        note: (level, text) => this.note(level, text),
+      });
+    } catch (cause) {
+      const message = `What the device lends can't be written down (${messageOf(cause)}): ` +
+        "let OUTRIDER_DEVICE_DIR name a folder of the user who runs this";
+      throw new PipelineError([{ place: "resources", message }], {
+        source: JSON.stringify(plan.name),
+        cause,
+      });
+    }
+  }
+
   /** From here on there are tasks to run. @param hash Of the plan. */
   #begin(plan: Plan, { hash, timers }: { readonly hash: string; readonly timers: Timers }): AtWork {
-    const { run, journal, world: { clock }, past } = this.#parts;
+    const { run, journal, world: { clock }, past, lender } = this.#parts;
     const values = new Values(plan.tasks.length);
     const { schedule, commands } = past === undefined
       ? this.#start(plan, hash)
       : this.#goOn(plan, { past, hash, values });
     const recorder = new Recorder({ plan, journal, clock });
-    const work = new AtWork({ plan, schedule, values, recorder, timers, pool: this.#pool });
+    const work = new AtWork({ plan, schedule, values, recorder, timers, pool: this.#pool, lender });
     this.#work = work;
     work.obey(commands);
     if (this.#pool.paused) work.pause(true);

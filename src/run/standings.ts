@@ -11,6 +11,7 @@ import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import type { Lane } from "../pool/lane.ts";
 import type { Pool } from "../pool/pool.ts";
 import { Standing } from "../schedule/command.ts";
+import type { Lender } from "./device/lender.ts";
 import { Lacks } from "./lacks.ts";
 import type { Scheduler } from "../schedule/schedule.ts";
 import type { Progress } from "./watching.ts";
@@ -32,6 +33,8 @@ export interface Pictured {
   readonly progress: ReadonlyMap<number, Progress>;
   /** Why tasks were skipped, by task. */
   readonly because: ReadonlyMap<number, string>;
+  /** Of what the device lends. */
+  readonly lender: Pick<Lender, "others">;
 }
 
 const COUNTED = [
@@ -100,11 +103,11 @@ function nextOf({ plan, schedule }: Pictured, running: readonly RunningAttempt[]
 }
 
 /** Those that lack resources, in the order in which they get them. */
-function lackingOf({ plan, schedule }: Pictured, limit: number): Pick<RunSnapshot, "lacking"> {
+function lackingOf({ plan, schedule, lender }: Pictured, limit: number): Pick<RunSnapshot, "lacking"> {
   if (plan?.resources === undefined || schedule === undefined) return {};
   const those = plan.tasks.filter(({ index }) => schedule.lacks(index)).sort((a, b) => a.rank - b.rank);
   if (those.length === 0) return {};
-  const lacks = new Lacks(plan, schedule);
+  const lacks = new Lacks({ plan, schedule, lender });
   return { lacking: those.slice(0, limit).map((task) => ({ task: task.name, lacks: lacks.of(task)! })) };
 }
 
@@ -200,10 +203,10 @@ export function standingsOf(
   pictured: Pictured,
   { offset, limit }: { readonly offset: number; readonly limit: number },
 ): TaskStanding[] {
-  const { plan, schedule, because } = pictured;
+  const { plan, schedule, because, lender } = pictured;
   if (plan === undefined || schedule === undefined) return [];
   const look = new Look(plan, schedule, runningOf(pictured));
-  const lacking = new Lacks(plan, schedule);
+  const lacking = new Lacks({ plan, schedule, lender });
   return plan.tasks.slice(offset, offset + limit).map((task) => {
     const { index, name } = task;
     const standing = look.at(task);

@@ -110,3 +110,14 @@ export function cacheFolder(env: (name: string) => string | undefined): string {
   const home = env("HOME") || homedir();
   return platform() === "darwin" ? join(home, "Library/Caches/outrider") : join(home, ".cache/outrider");
 }
+
+/** Where this user's programs keep what is of this device: how things stand, and no settings. */
+export function stateFolder(env: (name: string) => string | undefined): string {
+  const given = env("XDG_STATE_HOME");
+  if (given !== undefined && given.startsWith("/")) return join(given, "outrider");
+  const home = env("HOME") || homedir();
+  return join(
+    home,
+    platform() === "darwin" ? "Library/Application Support/outrider" : ".local/state/outrider",
+  );
+}

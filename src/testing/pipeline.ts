@@ -14,6 +14,7 @@ import type { Manifest, ManifestTask } from "../pipeline/document/manifest.ts";
 import { NameFinder } from "../model/nearest.ts";
 import type { Source } from "../pipeline/load/load.ts";
 import type { RunOptions } from "../run/execution.ts";
+import type { InnerOptions } from "../run/inspection.ts";
 import { run } from "../run/library.ts";
 import { loadDocument } from "../run/loading.ts";
 import { TimeoutError } from "../store/errors.ts";
@@ -80,7 +81,9 @@ export async function testRun(source: Source, options: TestRunOptions = {}): Pro
 const LIMIT = "30s";
 
 async function carriedOut(source: Source, options: RunOptions): Promise<TestedRun> {
-  const execution = run(source, options);
+  // What runs on the device beside the test has nothing to do with it.
+  const alone: InnerOptions = { ...options, sharesDevice: false };
+  const execution = run(source, alone);
   const log: LogRecord[] = [];
   execution.watch((event) => {
     if (event.type !== "log") return;

@@ -89,7 +89,10 @@ class Released {
         replaced() {},
       },
     });
-    this.#work = new AtWork({ plan, schedule, values, recorder, timers, pool });
+    this.#work = new AtWork({
+      ...{ plan, schedule, values, recorder, timers, pool },
+      lender: { borrow: (task) => this.#work.obey(schedule.lent(task)), giveBack: () => {} },
+    });
     const { sources, sourceOf } = sourcesOf(plan);
     const sheet = sheetMemory(plan.tasks, sourceOf);
     this.#journal.append(

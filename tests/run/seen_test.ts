@@ -38,6 +38,7 @@ function picture(
     pool: { lanes, own: undefined } as unknown as Pool,
     progress,
     because: rig.work.because,
+    lender: rig.lender,
   };
 }
 

@@ -78,6 +78,13 @@ export class WorkRig {
   readonly work: AtWork;
   readonly pool: HandPool;
   readonly timers: Timers;
+  /** What was asked of the device and not given back, by task. */
+  readonly asked: Set<number> = new Set();
+  readonly lender = {
+    borrow: (task: number): void => void this.asked.add(task),
+    giveBack: (task: number): void => void this.asked.delete(task),
+    others: (): never[] => [],
+  };
   /** What chance says next; then 0.5. */
   readonly chances: number[] = [];
   readonly ended: string[] = [];
@@ -98,6 +105,7 @@ export class WorkRig {
       recorder: new Recorder({ plan, journal, clock }),
       timers: this.timers,
       pool: this.pool,
+      lender: this.lender,
     });
     this.work.ended.then((state) => this.ended.push(state));
     this.work.obey(schedule.start());

@@ -1,6 +1,8 @@
 /** A whole pipeline in a test: as it is run, with values in the place of tasks, and with an end. */
 import assert from "node:assert/strict";
+import process from "node:process";
 import test from "node:test";
+import { fileURLToPath } from "node:url";
 import { testRun } from "../../testing.ts";
 import { withFiles } from "../rig.ts";
 import p from "./pipeline.ts";
@@ -111,3 +113,23 @@ export const real = ({ inputs }) => inputs.slow + 1;
     for (const timeout of ["600ms", "4s", "20s"]) if (await cut(timeout) === "slow still ran") return;
     assert.fail("It never got as far as its first task");
   }));
+
+test("testRun: a resource of the device is the test's own, and where executors share it is not looked at", async () => {
+  const before = process.env["OUTRIDER_DEVICE_DIR"];
+  process.env["OUTRIDER_DEVICE_DIR"] = fileURLToPath(import.meta.url);
+  try {
+    const { outcomes } = await testRun({
+      outrider: 1,
+      name: "device",
+      resources: { uplink: { scope: "device" } },
+      tasks: {
+        a: { run: { command: ["true"] }, uses: ["uplink"] },
+        b: { run: { command: ["true"] }, uses: ["uplink"] },
+      },
+    });
+    assert.deepEqual(outcomes, { a: "succeeded", b: "succeeded" });
+  } finally {
+    if (before === undefined) delete process.env["OUTRIDER_DEVICE_DIR"];
+    else process.env["OUTRIDER_DEVICE_DIR"] = before;
+  }
+});

@@ -59,6 +59,7 @@ ExecStartPre=-+/bin/sh @PREFIX@/settle
 ExecStart=@PREFIX@/current/outrider agent --follow
 Environment=OUTRIDER_ENVIRONMENT=@PREFIX@/current/environment.json
 Environment=OUTRIDER_STATE_DIR=%S/outrider
+Environment=OUTRIDER_DEVICE_DIR=%S/outrider
 EnvironmentFile=-@CONFIG@
 # 2: the configuration is wrong, which no start makes right. By a signal it ends as it was asked to.
 Restart=on-failure
@@ -136,7 +137,7 @@ start_pre() {
   set -a
   . @CONFIG@
   set +a
-  export OUTRIDER_STATE_DIR=/var/lib/outrider OUTRIDER_ENVIRONMENT=@PREFIX@/current/environment.json
+  export OUTRIDER_STATE_DIR=/var/lib/outrider OUTRIDER_DEVICE_DIR=/var/lib/outrider OUTRIDER_ENVIRONMENT=@PREFIX@/current/environment.json
 }`;
 }
 
@@ -152,7 +153,7 @@ export function launchdList(name: string): string {
   <array>
     <string>/bin/sh</string>
     <string>-c</string>
-    <string>/bin/sh @PREFIX@/settle; mkdir -p -m 700 /var/lib/outrider; set -a; . @CONFIG@; OUTRIDER_STATE_DIR=/var/lib/outrider OUTRIDER_ENVIRONMENT=@PREFIX@/current/environment.json exec @PREFIX@/current/outrider agent --follow --supervise</string>
+    <string>/bin/sh @PREFIX@/settle; mkdir -p -m 700 /var/lib/outrider; set -a; . @CONFIG@; OUTRIDER_STATE_DIR=/var/lib/outrider OUTRIDER_DEVICE_DIR=/var/lib/outrider OUTRIDER_ENVIRONMENT=@PREFIX@/current/environment.json exec @PREFIX@/current/outrider agent --follow --supervise</string>
   </array>
   <key>RunAtLoad</key><true/>
   <key>KeepAlive</key>
