@@ -32,6 +32,7 @@ function picture(
     state: "running",
     startedAt: BEGIN,
     sinceResumeMs: undefined,
+    scheduledFor: undefined,
     ranMs: 77,
     plan: rig.plan,
     schedule: rig.work.schedule,
