@@ -29,20 +29,16 @@ export interface ContextParts {
 /** Longest text of a progress, UTF-16 code units. */
 const MAX_PROGRESS_TEXT = 1000;
 
-interface Made {
-  inputs?: Readonly<Record<string, Value>>;
-  store?: Store;
-  events?: Events;
-  flags?: Flags;
-  files?: TaskFiles;
-  log?: Logger;
-}
-
 /** The `ctx` of one attempt. */
 export class Context implements TaskContext {
   readonly #attempt: Attempt;
   readonly #around: ContextParts;
-  readonly #made: Made = {};
+  #inputs: Readonly<Record<string, Value>> | undefined;
+  #store: Store | undefined;
+  #events: Events | undefined;
+  #flags: Flags | undefined;
+  #files: TaskFiles | undefined;
+  #log: Logger | undefined;
 
   constructor(attempt: Attempt, around: ContextParts) {
     this.#attempt = attempt;
@@ -50,7 +46,7 @@ export class Context implements TaskContext {
   }
 
   get inputs(): Readonly<Record<string, Value>> {
-    return this.#made.inputs ??= this.#attempt.inputs(this.#around.local);
+    return this.#inputs ??= this.#attempt.inputs(this.#around.local);
   }
 
   get params(): Readonly<Record<string, Value>> {
@@ -62,23 +58,23 @@ export class Context implements TaskContext {
   }
 
   get store(): Store {
-    return this.#made.store ??= this.#around.store(this.#attempt);
+    return this.#store ??= this.#around.store(this.#attempt);
   }
 
   get events(): Events {
-    return this.#made.events ??= this.#around.events(this.#attempt);
+    return this.#events ??= this.#around.events(this.#attempt);
   }
 
   get flags(): Flags {
-    return this.#made.flags ??= this.#around.flags(this.#attempt);
+    return this.#flags ??= this.#around.flags(this.#attempt);
   }
 
   get files(): TaskFiles {
-    return this.#made.files ??= this.#around.files(this.#attempt);
+    return this.#files ??= this.#around.files(this.#attempt);
   }
 
   get log(): Logger {
-    return this.#made.log ??= this.#logger();
+    return this.#log ??= this.#logger();
   }
 
   get signal(): AbortSignal {

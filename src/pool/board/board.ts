@@ -30,7 +30,7 @@ import {
   NEXT,
   PAYLOAD_AT,
   PAYLOAD_LENGTH,
-  RANK,
+  rankPlace,
   readyIn,
   seqOf,
   showSlot,
@@ -272,7 +272,7 @@ export class Board {
     cells[at + PAYLOAD_AT] = payloads.from;
     cells[at + PAYLOAD_LENGTH] = told ? payloads.bytes : 0;
     cells[at + LOCALS] = item.locals ?? 0;
-    cells[at + RANK] = item.rank;
+    cells[rankPlace(slot)] = item.rank;
     cells[at + AWAITED] = item.awaited;
     // One more than it needs, until all its links are there.
     atoms.store(cells, at + LEFT, leftWord(ticket, item.behind.length + 1));

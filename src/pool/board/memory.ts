@@ -56,11 +56,13 @@ const SLOT_AT = 96;
 const SLOT_WORDS = 16;
 const LINK_AT: number = SLOT_AT + SLOTS * SLOT_WORDS;
 const LINK_WORDS = 4;
-const CELLS: number = LINK_AT + LINKS * LINK_WORDS;
+/** By slot: the rank of its attempt. Side by side, as who takes something compares many. */
+const RANK_AT: number = LINK_AT + LINKS * LINK_WORDS;
+const CELLS: number = RANK_AT + SLOTS;
 
 /** Words of a slot. */
 export const STATE = 0, LEFT = 1, HEAD = 2, TASK = 3, ITERATION = 4, ATTEMPT = 5, FLAGS = 6, TIMEOUT = 7;
-export const PAYLOAD_AT = 8, PAYLOAD_LENGTH = 9, RANK = 10, AWAITED = 11, LOCALS = 12;
+export const PAYLOAD_AT = 8, PAYLOAD_LENGTH = 9, LOCALS = 10, AWAITED = 11;
 /** Words of a link: the next of the same list, whose LEFT it counts down, and whether that one lacks few other needs. */
 export const NEXT = 0, TO = 1, FEW = 2;
 
@@ -112,6 +114,11 @@ export function slotOf(ticket: number): number {
 /** Where the words of a slot begin. */
 export function slotPlace(slot: number): number {
   return SLOT_AT + slot * SLOT_WORDS;
+}
+
+/** Where the rank of a slot is. */
+export function rankPlace(slot: number): number {
+  return RANK_AT + slot;
 }
 
 /** Where the words of a link begin. */

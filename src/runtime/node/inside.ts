@@ -6,6 +6,7 @@ import nodeModule from "node:module";
 import type { Inside } from "../inside_port.ts";
 import { openLine } from "../line.ts";
 import { captureWays } from "../leaving.ts";
+import { leaveByResource } from "../scope.ts";
 import { captureUncaught } from "../uncaught.ts";
 import { captureFs } from "../worker_files.ts";
 import { intoNode } from "./children.ts";
@@ -13,7 +14,10 @@ import { intoNode } from "./children.ts";
 /** Node within a worker. */
 export const node: Inside = {
   // A thread can be stopped at any time, and its `exit` is its end.
-  begin: () => Promise.resolve(),
+  begin: () => {
+    leaveByResource();
+    return Promise.resolve();
+  },
   openLine,
   captureFiles: (write) => captureFs(write, { promises: true }),
   captureChildren: intoNode,
