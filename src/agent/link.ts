@@ -17,6 +17,7 @@ import type { RecordSource } from "../uplink/port.ts";
 import type { StreamNumbers } from "../model/stream.ts";
 import type { Random } from "../base/random.ts";
 import { type PullOptions, pullPipeline } from "../uplink/pull.ts";
+import type { FileSource } from "../uplink/report/files.ts";
 import { type Report, startReport } from "../uplink/report/report.ts";
 import { sleep } from "../base/wait.ts";
 
@@ -163,7 +164,7 @@ export class GatewayLink {
     }
     if (this.#rival !== undefined) found.push({ code: "executor_twice", message: TWICE });
     for (const [report, source] of this.#reports) {
-      const { acknowledged, parked, leftOut, unreadable } = report.status();
+      const { acknowledged, parked, leftOut, unreadable, files } = report.status();
       if (unreadable !== undefined) found.push({ code: "journal_unreadable", message: unreadable });
       const [first] = source.logs(acknowledged.log, 1) as readonly Partial<LogRecord>[];
       if (first?.dropped !== undefined) {
@@ -177,6 +178,10 @@ export class GatewayLink {
       if (parked > 0) {
         const message = `The gateway refused ${parked} records, which are set aside: why is on stderr`;
         found.push({ code: "records_refused", message });
+      }
+      if (files.parked > 0) {
+        const message = `${files.parked} files are not sent to the gateway: why is on stderr`;
+        found.push({ code: "files_refused", message });
       }
       if (leftOut > 0) {
         const message = `${leftOut} values are too large for the way to the gateway: why is on stderr`;
@@ -241,7 +246,9 @@ export class GatewayLink {
   report(
     run: string,
     source: RecordSource,
-    { quiet = false, handout, life, onMissing = () => {} }: {
+    { quiet = false, handout, life, files, onMissing = () => {} }: {
+      /** Where its files are read. */
+      readonly files?: FileSource | undefined;
       readonly quiet?: boolean;
       readonly onMissing?: () => void;
       readonly handout?: string | undefined;
@@ -265,6 +272,11 @@ export class GatewayLink {
         note(what);
       },
       ...(life === undefined ? {} : { life }),
+      ...(files === undefined ? {} : { files }),
+      onFileParked: ({ name }, reason) => {
+        onMissing();
+        note(`File ${JSON.stringify(name)} of run ${run} is not sent: ${reason}`);
+      },
       onParked: (stream, { from, to, reason }) => {
         onMissing();
         note(`Records ${from} to ${to} of the ${stream} are set aside: ${reason}`);

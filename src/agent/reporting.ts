@@ -6,10 +6,10 @@
  * one.
  */
 import { JournalError } from "../journal/errors.ts";
+import { filesOf, type KeptRun } from "../run/kept/kept_run.ts";
 import type { HttpCondition } from "../serving/serving.ts";
-import type { KeptRun } from "../run/kept/kept_run.ts";
 import { toldOf } from "../secrets/journal.ts";
-import type { Report } from "../uplink/report/report.ts";
+import type { Report, ReportStatus } from "../uplink/report/report.ts";
 import { finishedOf } from "./finished.ts";
 import type { GatewayLink } from "./link.ts";
 import type { AgentPort } from "./port.ts";
@@ -89,6 +89,7 @@ export class Reporting {
     const report = link.report(left.run, journal, {
       handout: kept.origin.tag,
       life: kept.life,
+      files: { open: (sha256) => this.#port.openFile(`${filesOf(kept)}/${sha256}`, "read") },
       onMissing: () => state.keepRefused(kept),
     });
     report.end(left.end);
@@ -108,7 +109,7 @@ export class Reporting {
     const { report } = run;
     if (this.#link === undefined || report === undefined) return;
     const { drained, isLetGo } = await this.#drained(report, `run ${run.id}`, kept);
-    if (!drained && !isLetGo) this.#sayLeft(report.status().pending, kept);
+    if (!drained && !isLetGo) this.#sayLeft(report.status(), kept);
     await this.#link.drop(report);
     if (isLetGo && kept !== undefined) return this.#port.state!.reported(kept);
     this.#sayMissing(run.id, report, kept);
@@ -180,12 +181,13 @@ export class Reporting {
 
   /** What was set aside is lost to the gateway. */
   #sayMissing(run: string, report: Report, kept: KeptRun | undefined): void {
-    const { parked, leftOut } = report.status();
+    const { parked, leftOut, files } = report.status();
     const before = kept !== undefined && this.#port.state?.isRefused(kept) === true;
-    if (parked + leftOut === 0 && !before) return;
+    if (parked + leftOut + files.parked === 0 && !before) return;
     this.#incomplete = true;
-    const what = parked + leftOut > 0
-      ? `${parked} records were set aside, ${leftOut} values left out; why is said above`
+    const notSent = files.parked > 0 ? `, ${files.parked} files not sent` : "";
+    const what = parked + leftOut + files.parked > 0
+      ? `${parked} records were set aside, ${leftOut} values left out${notSent}; why is said above`
       : "it refused something that a process before sent";
     const where = kept === undefined ? "" : ", and its folder is kept as .refused";
     this.#port.note(
@@ -193,8 +195,10 @@ export class Reporting {
     );
   }
 
-  #sayLeft(pending: { readonly state: number; readonly log: number }, kept: KeptRun | undefined): void {
-    const what = `${pending.state} state records and ${pending.log} of the log have not reached the gateway`;
+  #sayLeft({ pending, files }: ReportStatus, kept: KeptRun | undefined): void {
+    const more = files.pending > 0 ? `, and ${files.pending} files,` : "";
+    const what =
+      `${pending.state} state records and ${pending.log} of the log${more} have not reached the gateway`;
     this.#port.note(
       kept === undefined
         ? `${what} and are lost: with OUTRIDER_STATE_DIR the next start would send them`

@@ -232,8 +232,11 @@ export class AgentRun {
   /** What a report is told of where the run comes from and is kept. */
   get #origin(): NonNullable<Parameters<GatewayLink["report"]>[2]> {
     const { kept, port } = this.#options;
-    if (kept === undefined) return { handout: this.handout };
-    return { handout: this.handout, life: kept.life, onMissing: () => port.state?.keepRefused(kept) };
+    const files = {
+      open: async (sha256: string) => await port.openFile(await this.#execution.files.stored(sha256), "read"),
+    };
+    if (kept === undefined) return { handout: this.handout, files };
+    return { handout: this.handout, files, life: kept.life, onMissing: () => port.state?.keepRefused(kept) };
   }
 
   /** What the gateway gets of the journal. */

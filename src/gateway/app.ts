@@ -16,6 +16,7 @@ import { Intake } from "./body.ts";
 import type { GatewayOptions, GatewayParts } from "./context.ts";
 import { executorRoutes } from "./executor_routes.ts";
 import { GatewayOpenError } from "./failure.ts";
+import { runFileRoutes } from "./file_routes.ts";
 import { flagRoutes } from "./flag_routes.ts";
 import { queueRoutes } from "./queue_routes.ts";
 import { blobRoutes } from "./registry/blob_routes.ts";
@@ -30,6 +31,9 @@ export type { GatewayOptions } from "./context.ts";
 /** Largest body where its route does not say. */
 const MAX_SMALL_BYTES = 16 * 1024;
 const MAX_BUNDLE_BYTES = 64 * 1024 * 1024;
+/** What to do where files have no room. */
+const FILES_ADVICE =
+  "remove those of runs that nobody needs (DELETE /v1/runs/{run}/files), or give the gateway more (--files-size)";
 /** Answers that may go on at the same time. */
 const MAX_OPEN = 1_000;
 /** Characters of records larger than a page that all readers together may have waiting for them. */
@@ -64,6 +68,11 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
     opened: new Opened({ most: MAX_OPEN, roomSize: ROOM_SIZE, already: "go on already" }),
     blobs: options.registry &&
       new Blobs(options.registry, { catalog: options.store.catalog, clock: options.clock }),
+    files: options.files && options.store.files &&
+      new Blobs({ advice: FILES_ADVICE, ...options.files }, {
+        catalog: options.store.files,
+        clock: options.clock,
+      }),
   };
   const app = new Hono();
   app.use(async (c, next) => {
@@ -108,6 +117,7 @@ function gatewayRoutes(parts: GatewayParts): Route[] {
     ...flagRoutes(parts),
     ...queueRoutes(parts),
     ...userRoutes(parts),
+    ...runFileRoutes(parts),
     ...manifestRoutes(parts, () => registryOf(parts)),
     ...blobRoutes(parts, () => registryOf(parts)),
   ];

@@ -22,6 +22,8 @@ export interface GatewayOptions {
   readonly hosts?: readonly string[];
   /** Where what is pushed is kept. Absent: nothing can be pushed. */
   readonly registry?: BlobsOptions;
+  /** Where files that runs keep are kept. Absent: none are taken. */
+  readonly files?: BlobsOptions;
   /** Silence after which an executor counts as lost, milliseconds. Default 45,000, or four of its intervals. */
   readonly leaseMs?: number;
   /** Largest bundle, bytes. Default 64 MiB. */
@@ -31,7 +33,7 @@ export interface GatewayOptions {
 }
 
 /** The same with nothing left open. */
-export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens" | "registry">> {
+export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens" | "registry" | "files">> {
   readonly tokens: Tokens | undefined;
   readonly bells: Bells;
   readonly heard: Heard;
@@ -39,4 +41,5 @@ export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens" | "
   /** Answers that go on, and records larger than a page that readers have not taken yet. */
   readonly opened: Opened;
   readonly blobs: Blobs | undefined;
+  readonly files: Blobs | undefined;
 }

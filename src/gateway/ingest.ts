@@ -8,7 +8,7 @@ import type { Parked, RecordBatch, Rejected } from "../protocol/messages.ts";
 import { MAX_REASON } from "../protocol/words.ts";
 import { type ReadState, readState, wrongWithLog } from "./records.ts";
 import type { StreamNumbers } from "../model/stream.ts";
-import type { Ingested, RecordRow, RunRow } from "./store.ts";
+import type { FileChange, Ingested, RecordRow, RunRow } from "./store.ts";
 
 /** What came of a batch. */
 export interface IngestResult {
@@ -74,11 +74,17 @@ export function ingest(
   const { lane } = batch;
   const lived = inLife(known, batch);
   if (lived === undefined) {
-    return { row: known, ingested: { lane, records: [], missing: [] }, rejected: [], changed: false };
+    return {
+      row: known,
+      ingested: { lane, records: [], missing: [], files: [] },
+      rejected: [],
+      changed: false,
+    };
   }
   const { row: before, since } = lived;
   const records: RecordRow[] = [];
   const missing: Parked[] = [];
+  const files: FileChange[] = [];
   const rejected: Rejected[] = [];
   let row: RunRow = { ...before, lastSeenAt: now };
   let acknowledged = before.acknowledged[lane];
@@ -102,13 +108,19 @@ export function ingest(
       missing.push({ from: piece.to, to: piece.to, reason });
     }
     records.push({ seq: piece.to, text: JSON.stringify(piece.record) });
+    if (read.type === "file.kept") {
+      const { name, sha256, bytes, task, iteration, attempt } = read.record;
+      files.push({ seq: piece.to, task, iteration, attempt, name, digest: `sha256:${sha256}`, bytes });
+    } else if (read.type === "run.resumed" && read.record.again !== undefined) {
+      files.push({ seq: piece.to, again: read.record.again });
+    }
     row = after(row, read);
   }
   row = { ...row, acknowledged: { ...before.acknowledged, [lane]: acknowledged } };
   const ended = withFinal(row, batch);
   const changed = acknowledged > before.acknowledged[lane] || ended !== row || before !== known;
   const version = changed ? before.version + 1 : before.version;
-  const ingested = { lane, records, missing, ...(since === undefined ? {} : { since }) };
+  const ingested = { lane, records, missing, files, ...(since === undefined ? {} : { since }) };
   return { row: { ...ended, version }, ingested, rejected, changed };
 }
 

@@ -3,7 +3,8 @@
  * Must not know what is done with them.
  * Invariant: a record of a type that is not known here is taken, so that an older gateway serves a newer executor.
  */
-import { AUTHORS, LEVELS, type Settled, STREAMS } from "../model/record.ts";
+import { fileNameProblem, type KeptFile, type RefusedFile, SHA256 } from "../model/file.ts";
+import { type AttemptKey, AUTHORS, LEVELS, type Settled, STREAMS } from "../model/record.ts";
 import * as v from "valibot";
 import { CRASH_REASONS, type ErrorData, OUTCOMES, type RunState as State } from "../model/outcome.ts";
 import { isJson } from "../base/json.ts";
@@ -19,6 +20,8 @@ const Json = v.pipe(v.string(), v.check(isJson, "Must be JSON text, at most 512 
 /** What a person is to read: the executor cuts it at half of this. */
 const Words = Text(64 * 1024);
 const Runtime = Text(128);
+/** Longest name of a file that is not kept, as it may be none. */
+const MAX_REFUSED_NAME = 1024;
 
 /** The first record of a run. */
 export interface RunStarted {
@@ -90,6 +93,27 @@ const AttemptSettled: Schema<AttemptSettled> = v.looseObject({
   valueLeftOut: v.exactOptional(v.pipe(v.string(), v.maxLength(500))),
 });
 
+/** A file that an attempt has kept. */
+export type FileKept = KeptFile & AttemptKey;
+const OfAttempt = { task: Name, iteration: Whole, attempt: Whole };
+const FileKept: Schema<FileKept> = v.looseObject({
+  ...Base,
+  ...OfAttempt,
+  name: v.pipe(
+    v.string(),
+    v.check((name) => fileNameProblem(name) === undefined, "Must be a name of a file"),
+  ),
+  sha256: v.pipe(v.string(), v.regex(SHA256, "Must be 64 hexadecimal digits")),
+  bytes: Whole,
+});
+
+const FileRefused: Schema<RefusedFile & AttemptKey> = v.looseObject({
+  ...Base,
+  ...OfAttempt,
+  name: Text(MAX_REFUSED_NAME),
+  because: Words,
+});
+
 const AnyState: Schema<{ readonly type: string; readonly at: number }> = v.looseObject({
   ...Base,
   type: Text(64),
@@ -114,6 +138,8 @@ export type ReadState =
   | { readonly type: "run.ended"; readonly record: RunEnded }
   | { readonly type: "run.resumed"; readonly record: RunResumed }
   | { readonly type: "attempt.settled"; readonly record: AttemptSettled }
+  | { readonly type: "file.kept"; readonly record: FileKept }
+  | { readonly type: "file.refused" }
   | { readonly type: "other" };
 
 /** Reads a state record; a text says what is wrong with it. */
@@ -129,6 +155,10 @@ export function readState(value: unknown): ReadState | string {
       return parsed(AttemptSettled, value, (record) => ({ type: "attempt.settled", record }));
     case "run.resumed":
       return parsed(RunResumed, value, (record) => ({ type: "run.resumed", record }));
+    case "file.kept":
+      return parsed(FileKept, value, (record) => ({ type: "file.kept", record }));
+    case "file.refused":
+      return parsed(FileRefused, value, () => ({ type: "file.refused" }));
     default:
       return { type: "other" };
   }

@@ -46,4 +46,9 @@ CREATE TABLE registry_links (repository TEXT NOT NULL, manifest TEXT NOT NULL, d
 CREATE INDEX registry_links_digest ON registry_links (digest);
 CREATE TABLE registry_tags (repository TEXT NOT NULL, tag TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (repository, tag)) WITHOUT ROWID;
 `,
+  `
+CREATE TABLE file_blobs (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE run_files (run TEXT NOT NULL, seq INTEGER NOT NULL, task TEXT NOT NULL, iteration INTEGER NOT NULL, attempt INTEGER NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID;
+CREATE INDEX run_files_digest ON run_files (digest, run);
+`,
 ];

@@ -17,6 +17,7 @@ import {
   runOf,
   tokenOf,
 } from "./rows.ts";
+import { SqliteFiles } from "./sqlite_files.ts";
 import { SqliteCatalog } from "./sqlite_registry.ts";
 import { type GatewayDatabase, openDatabase } from "./sqlite_database.ts";
 import { type AtOnce, awaited, SharedConnection } from "./sqlite_port.ts";
@@ -24,6 +25,7 @@ import type { Catalog } from "./registry/catalog.ts";
 import type {
   DeliveryRow,
   ExecutorRow,
+  FileCatalog,
   FlagAnswer,
   GatewayStore,
   HandoutEnd,
@@ -65,6 +67,7 @@ export function sqliteGatewayStore(path: string): SqliteGatewayStore {
       ...awaited(rows, call),
       id: rows.id,
       catalog: awaited(rows.catalog, call) as unknown as Catalog,
+      files: awaited(rows.files, call) as unknown as FileCatalog,
       get holdsTokens() {
         return rows.holdsTokens;
       },
@@ -88,8 +91,9 @@ export interface SqliteGatewayStore extends GatewayStore {
 }
 
 /** What is kept, read and written at once. */
-export class SqliteRows implements AtOnce<Omit<Within, "catalog">> {
+export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
   readonly catalog: SqliteCatalog;
+  readonly files: SqliteFiles;
   readonly #db: GatewayDatabase;
   #id: string | undefined;
   /** What the age of the answers is ahead of the monotonic clock: it goes on where it stood when the gateway ended. */
@@ -102,6 +106,7 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog">> {
   constructor(db: GatewayDatabase) {
     this.#db = db;
     this.catalog = new SqliteCatalog(db);
+    this.files = new SqliteFiles(db);
   }
 
   get holdsTokens(): boolean {
@@ -251,7 +256,7 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog">> {
     this.#lazily(() => this.#writeRun(row));
   }
 
-  ingest(row: RunRow, { lane, records, missing, since }: Ingested): void {
+  ingest(row: RunRow, { lane, records, missing, files = [], since }: Ingested): void {
     this.atomically(() => {
       if (since !== undefined) {
         for (const each of ["state", "log"] as const) {
@@ -269,6 +274,7 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog">> {
           );
         }
       }
+      this.files.take(row.run, { changes: files, ...(since !== undefined && { since: since.state }) });
       for (const { seq, text } of records) {
         this.#db.run("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?)", row.run, lane, seq, text);
       }

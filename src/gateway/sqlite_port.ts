@@ -34,14 +34,25 @@ export class SharedConnection {
   }
 }
 
-/** The methods of an object's class, each of them called by `call`. */
+/** The methods of an object's class and those above it, each of them called by `call`. */
 export function awaited<T extends object>(
   target: T,
   call: <R>(work: () => R) => Promise<R>,
 ): Record<string, (...args: never[]) => Promise<unknown>> {
   const methods: Record<string, (...args: never[]) => Promise<unknown>> = {};
-  const all = Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(target)));
-  for (const [name, { value }] of all) {
+  const classes: object[] = [];
+  for (
+    let each = Object.getPrototypeOf(target);
+    each !== Object.prototype;
+    each = Object.getPrototypeOf(each)
+  ) {
+    classes.push(each);
+  }
+  for (
+    const [name, { value }] of classes.flatMap((each) =>
+      Object.entries(Object.getOwnPropertyDescriptors(each))
+    )
+  ) {
     if (typeof value !== "function" || name === "constructor") continue;
     methods[name] = (...args) => call(() => (target as Record<string, typeof value>)[name](...args));
   }

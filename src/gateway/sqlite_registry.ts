@@ -7,6 +7,7 @@ import type { Bytes } from "../base/bytes.ts";
 import { artifactTypeOf } from "../model/oci.ts";
 import type { Catalog, ManifestRow, NewManifest, Page, ReferrerRow } from "./registry/catalog.ts";
 import type { Row } from "./rows.ts";
+import { SqliteBlobs } from "./sqlite_blobs.ts";
 import type { GatewayDatabase } from "./sqlite_database.ts";
 import type { AtOnce } from "./sqlite_port.ts";
 
@@ -14,64 +15,15 @@ import type { AtOnce } from "./sqlite_port.ts";
 const FIRST = "";
 
 /** What a registry knows, in a gateway's database. */
-export class SqliteCatalog implements AtOnce<Catalog> {
-  readonly #db: GatewayDatabase;
-  /** What the age of blobs is ahead of the monotonic clock: it goes on where it stood when the gateway ended. */
-  #ageAhead: number | undefined;
-
+export class SqliteCatalog extends SqliteBlobs implements AtOnce<Catalog> {
   constructor(db: GatewayDatabase) {
-    this.#db = db;
-  }
-
-  blobSize(digest: string): number | undefined {
-    const row = this.#db.get("SELECT size FROM registry_blobs WHERE digest = ?", digest);
-    return row && Number(row["size"]);
-  }
-
-  putBlob({ digest, size, at }: Parameters<Catalog["putBlob"]>[0]): void {
-    const age = this.#age(at);
-    this.#db.atomically(() =>
-      this.#db.run("INSERT OR REPLACE INTO registry_blobs VALUES (?, ?, ?)", digest, size, age)
-    );
-  }
-
-  touchBlob(digest: string, at: number): void {
-    const age = this.#age(at);
-    this.#db.atomically(() => {
-      this.#db.run("UPDATE registry_blobs SET at = ? WHERE digest = ?", age, digest);
-    }, { durably: false });
-  }
-
-  dropBlob(digest: string): void {
-    this.#db.atomically(() => this.#db.run("DELETE FROM registry_blobs WHERE digest = ?", digest));
-  }
-
-  blobs(): string[] {
-    return this.#db.all("SELECT digest FROM registry_blobs").map((row) => String(row["digest"]));
-  }
-
-  forget(ms: number, at: number): string[] {
-    const before = this.#age(at) - ms;
-    return this.#db.atomically(() =>
-      this.#db.all(
-        `DELETE FROM registry_blobs WHERE at < ? AND NOT EXISTS
-         (SELECT 1 FROM registry_links AS l WHERE l.digest = registry_blobs.digest) RETURNING digest`,
-        before,
-      )
-    ).map((row) => String(row["digest"]));
-  }
-
-  bytes(): number {
-    const row = this.#db.get(
-      `SELECT (SELECT total(size) FROM registry_blobs) + (SELECT total(size) FROM registry_manifests) AS bytes`,
-    );
-    return Number(row?.["bytes"]);
+    super(db, { blobs: "registry_blobs", links: "registry_links", counted: "registry_manifests" });
   }
 
   manifest(repository: string, reference: string): ManifestRow | undefined {
     const digest = reference.startsWith("sha256:") ? reference : this.#tagged(repository, reference);
     if (digest === undefined) return undefined;
-    const row = this.#db.get(
+    const row = this.db.get(
       "SELECT * FROM registry_manifests WHERE repository = ? AND digest = ?",
       repository,
       digest,
@@ -82,8 +34,8 @@ export class SqliteCatalog implements AtOnce<Catalog> {
   }
 
   putManifest({ repository, digest, type, bytes, tag, manifest }: NewManifest): void {
-    this.#db.atomically(() => {
-      this.#db.run(
+    this.db.atomically(() => {
+      this.db.run(
         "INSERT OR REPLACE INTO registry_manifests VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         repository,
         digest,
@@ -96,46 +48,46 @@ export class SqliteCatalog implements AtOnce<Catalog> {
       );
       const { config, layers, manifests } = manifest;
       for (const { digest: to } of [...(config ? [config] : []), ...layers, ...manifests]) {
-        this.#db.run("INSERT OR IGNORE INTO registry_links VALUES (?, ?, ?)", repository, digest, to);
+        this.db.run("INSERT OR IGNORE INTO registry_links VALUES (?, ?, ?)", repository, digest, to);
       }
       if (tag === undefined) return;
-      this.#db.run("INSERT OR REPLACE INTO registry_tags VALUES (?, ?, ?)", repository, tag, digest);
+      this.db.run("INSERT OR REPLACE INTO registry_tags VALUES (?, ?, ?)", repository, tag, digest);
     });
   }
 
   dropManifest(repository: string, digest: string): boolean {
-    return this.#db.atomically(() => {
+    return this.db.atomically(() => {
       for (const [table, column] of [["tags", "digest"], ["links", "manifest"]]) {
-        this.#db.run(
+        this.db.run(
           `DELETE FROM registry_${table} WHERE repository = ? AND ${column} = ?`,
           repository,
           digest,
         );
       }
       const sql = "DELETE FROM registry_manifests WHERE repository = ? AND digest = ?";
-      return this.#db.run(sql, repository, digest) > 0;
+      return this.db.run(sql, repository, digest) > 0;
     });
   }
 
   dropTag(repository: string, tag: string): boolean {
     const sql = "DELETE FROM registry_tags WHERE repository = ? AND tag = ?";
-    return this.#db.atomically(() => this.#db.run(sql, repository, tag) > 0);
+    return this.db.atomically(() => this.db.run(sql, repository, tag) > 0);
   }
 
   hasRepository(repository: string): boolean {
     const sql = "SELECT 1 FROM registry_manifests WHERE repository = ? LIMIT 1";
-    return this.#db.get(sql, repository) !== undefined;
+    return this.db.get(sql, repository) !== undefined;
   }
 
   tags(repository: string, { last = FIRST, limit }: Page): string[] {
     const sql = "SELECT tag FROM registry_tags WHERE repository = ? AND tag > ? ORDER BY tag LIMIT ?";
-    return this.#db.all(sql, repository, last, limit).map((row) => String(row["tag"]));
+    return this.db.all(sql, repository, last, limit).map((row) => String(row["tag"]));
   }
 
   repositories({ last = FIRST, limit }: Page): string[] {
     const sql =
       "SELECT DISTINCT repository FROM registry_manifests WHERE repository > ? ORDER BY repository LIMIT ?";
-    return this.#db.all(sql, last, limit).map((row) => String(row["repository"]));
+    return this.db.all(sql, last, limit).map((row) => String(row["repository"]));
   }
 
   referrers(
@@ -143,7 +95,7 @@ export class SqliteCatalog implements AtOnce<Catalog> {
     subject: string,
     { type, last = FIRST, limit }: Parameters<Catalog["referrers"]>[2],
   ): ReferrerRow[] {
-    return this.#db.all(
+    return this.db.all(
       `SELECT digest, type, size, artifact_type, annotations FROM registry_manifests
        WHERE repository = ?1 AND subject = ?2 AND digest > ?3 AND (?4 IS NULL OR artifact_type = ?4)
        ORDER BY digest LIMIT ?5`,
@@ -157,13 +109,8 @@ export class SqliteCatalog implements AtOnce<Catalog> {
 
   #tagged(repository: string, tag: string): string | undefined {
     const sql = "SELECT digest FROM registry_tags WHERE repository = ? AND tag = ?";
-    const row = this.#db.get(sql, repository, tag);
+    const row = this.db.get(sql, repository, tag);
     return row && String(row["digest"]);
-  }
-
-  #age(at: number): number {
-    this.#ageAhead ??= Number(this.#db.get("SELECT max(at) AS at FROM registry_blobs")?.["at"] ?? 0) - at;
-    return Math.floor(at + this.#ageAhead);
   }
 }
 

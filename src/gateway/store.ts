@@ -14,7 +14,7 @@ import type {
 } from "../protocol/messages.ts";
 import type { Bytes } from "../base/bytes.ts";
 import type { Stream, StreamNumbers } from "../model/stream.ts";
-import type { Catalog } from "./registry/catalog.ts";
+import type { BlobCatalog, Catalog } from "./registry/catalog.ts";
 
 /** A bundle for an executor or a group. */
 export interface NewHandout {
@@ -99,8 +99,37 @@ export interface Ingested {
   readonly lane: Stream;
   readonly records: readonly RecordRow[];
   readonly missing: readonly Parked[];
+  /** Default: nothing is told of files. */
+  readonly files?: readonly FileChange[];
   /** What the run goes on from: what is kept above that, in both lanes, goes. */
   readonly since?: StreamNumbers;
+}
+
+/** A file of a run, as a record of it tells. */
+export interface RunFileRow {
+  /** The record's number. */
+  readonly seq: number;
+  readonly task: string;
+  readonly iteration: number;
+  readonly attempt: number;
+  readonly name: string;
+  /** `sha256:` and 64 hexadecimal digits. */
+  readonly digest: string;
+  readonly bytes: number;
+}
+
+/** What a record changes of the files of its run: one is kept, or tasks are run anew and theirs count no more. */
+export type FileChange = RunFileRow | { readonly seq: number; readonly again: readonly string[] };
+
+/** The files of runs: what records tell of, and which of that is here. */
+export interface FileCatalog extends BlobCatalog {
+  ofRun(run: string): Promise<RunFileRow[]>;
+  /** One with this digest. */
+  inRun(run: string, digest: string): Promise<RunFileRow | undefined>;
+  /** Forgets the files of a run; their digests. */
+  dropRun(run: string): Promise<string[]>;
+  /** Drops those of the blobs that nothing refers to; their digests. */
+  dropUnlinked(digests: readonly string[]): Promise<string[]>;
 }
 
 /** A token as it is kept: never its text. */
@@ -141,6 +170,8 @@ export interface GatewayStore {
   readonly catalog: Catalog;
   /** Whether anybody has to show a token: there were some when it was opened, or some were put since. */
   readonly holdsTokens: boolean;
+  /** What runs have kept. Absent: it keeps no files. */
+  readonly files?: FileCatalog;
 
   /** Puts a bundle at the end of a queue. */
   addHandout(handout: NewHandout): Promise<HandoutRow>;

@@ -15,6 +15,7 @@ import { answer } from "./answer.ts";
 import { Bodies } from "./body.ts";
 import { eventRoutes } from "./event_routes.ts";
 import { refusalOf } from "./failure.ts";
+import { fileRoutes } from "./file_routes.ts";
 import { logRoutes } from "./log_routes.ts";
 import { noRun, type Parts } from "./parts.ts";
 import { HTTP_LIMITS, type HttpOptions, ROOM_SIZE } from "./port.ts";
@@ -69,6 +70,7 @@ function endPointRoutes(parts: Parts): Route[] {
     ...eventRoutes(parts),
     ...logRoutes(parts),
     ...runRoutes(parts),
+    ...fileRoutes(parts),
     route({
       id: "getOpenapi",
       method: "get",

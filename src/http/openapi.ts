@@ -21,6 +21,7 @@ export function endPointDocument(routes: readonly Route[]): Readonly<Record<stri
       { name: "events", description: "What tasks publish" },
       { name: "logs", description: "The combined log, and the records of what happened" },
       { name: "run", description: "The run as a whole" },
+      { name: "files", description: "What tasks of the run have kept" },
     ],
     schemas: SCHEMAS,
     refusal: SCHEMAS.Refusal,

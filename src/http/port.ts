@@ -4,6 +4,8 @@
  * Invariant: only the store, the events and `cancel` change anything.
  */
 import type { Clock } from "../base/clock.ts";
+import type { KeptFile } from "../model/file.ts";
+import type { OpenFile } from "../runtime/port.ts";
 import type { RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import type { LogRecord, StateRecord } from "../model/record.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
@@ -83,12 +85,20 @@ export interface HttpJournal {
   watch(watcher: { state?(record: StateRecord): void; log?(record: LogRecord): void }): () => void;
 }
 
+/** The files that tasks of a run have kept. */
+export interface HttpFiles {
+  list(): readonly (KeptFile & HttpEmitter)[];
+  /** Opens the bytes of one that is listed. */
+  open(sha256: string): Promise<OpenFile>;
+}
+
 /** A run as the end point sees it. */
 export interface HttpRun {
   readonly run: string;
   readonly store: HttpStore;
   readonly events: HttpEvents;
   readonly journal: HttpJournal;
+  readonly files: HttpFiles;
   /** The plan, once it is loaded. */
   readonly plan: Plan | undefined;
   /** Whether it has ended, and its last record is written. */

@@ -236,6 +236,16 @@ export const SCHEMAS = {
   }),
   Pipeline: plan,
   Tasks: tasks,
+  Files: v.object({
+    files: v.array(v.object({
+      task: v.string(),
+      iteration: count,
+      attempt: count,
+      name: v.string(),
+      sha256: about(v.string(), "SHA-256 of its bytes, lower-case hexadecimal."),
+      bytes: count,
+    })),
+  }),
   Result: v.object({
     run: v.string(),
     pipeline: v.string(),
@@ -266,4 +276,5 @@ type Fixed<T> = T extends readonly (infer Each)[] ? readonly Fixed<Each>[]
 /** What is told, as who makes it and who reads it has it. */
 export type StatusView = Told<typeof SCHEMAS.Status>;
 export type PipelineView = Told<typeof SCHEMAS.Pipeline>;
+export type FilesView = Told<typeof SCHEMAS.Files>;
 export type StandingsView = Told<typeof SCHEMAS.Tasks>;

@@ -59,11 +59,6 @@ export const SHA256: RegExp = /^[0-9a-f]{64}$/;
 
 /** Separators of paths, and what is not shown. */
 const BAD = /[/\\]|\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/u;
-/** What has a meaning in a name on some system. */
-const MEANT_ELSEWHERE = /[:*?"<>|]/g;
-/** What Windows takes for a device, with whatever ending. */
-const DEVICE = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)/i;
-
 /** Why a file can't be called so, in words; nothing if it can. */
 export function fileNameProblem(name: unknown): string | undefined {
   if (typeof name !== "string" || name === "") return "a file needs a name";
@@ -73,12 +68,6 @@ export function fileNameProblem(name: unknown): string | undefined {
   if (!name.isWellFormed()) return "its name is not well-formed Unicode";
   if (BAD.test(name)) return "its name has a / or \\ or a character that is not shown";
   return name === "." || name === ".." ? "its name is a folder's" : undefined;
-}
-
-/** The name as it can be given to a file on any system. */
-export function nameToSave(name: string): string {
-  const safe = name.replace(MEANT_ELSEWHERE, "_").replace(/^\s+|[\s.]+$/g, "_");
-  return DEVICE.test(safe) ? `_${safe}` : safe;
 }
 
 /** Whether something that came from elsewhere is a kept file. */

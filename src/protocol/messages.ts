@@ -223,6 +223,24 @@ export const BatchReply = v.looseObject({
 });
 export type BatchReply = Told<typeof BatchReply>;
 
+/** What a gateway has of a file: bytes from its beginning; `whole`: all of it, and they have the digest. */
+export const HeldFile = v.looseObject({ bytes: Count, whole: v.boolean() });
+export type HeldFile = Told<typeof HeldFile>;
+
+/** A file of a run, as users see it. */
+export const FileView = v.object({
+  task: v.string(),
+  iteration: Count,
+  attempt: Count,
+  name: v.string(),
+  /** SHA-256 of its bytes, lower-case hexadecimal. */
+  sha256: v.string(),
+  bytes: Count,
+  /** Whether it can be had here: else it is still to come, or was removed. */
+  here: v.boolean(),
+});
+export type FileView = Told<typeof FileView>;
+
 /** A value that all executors of an experiment and the user share: any JSON value. */
 export const SharedFlag = v.object({
   name: Id,

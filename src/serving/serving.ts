@@ -45,7 +45,17 @@ const LEAVING_MS = 100;
 /** The part of the runtime that is needed. */
 export type ServingRuntime = Pick<
   Runtime,
-  "name" | "version" | "pid" | "env" | "serve" | "readText" | "writeText" | "remove" | "makeFolder" | "setEnv"
+  | "name"
+  | "version"
+  | "pid"
+  | "env"
+  | "serve"
+  | "readText"
+  | "writeText"
+  | "remove"
+  | "makeFolder"
+  | "openFile"
+  | "setEnv"
 >;
 
 /** How the end point is served. */
@@ -183,7 +193,7 @@ class ServingAtWork implements Serving {
 
   attach<E extends InspectedExecution>(execution: E): E {
     for (const listener of this.#beforeNext) listener();
-    const [before, view] = [this.#run, viewOf(execution)];
+    const [before, view] = [this.#run, viewOf(execution, this.#options.runtime)];
     this.#run = view;
     execution.begun.catch((error) => {
       // It was read, and is run when it is due: until then there is no more to show than before.
@@ -254,7 +264,7 @@ class ServingAtWork implements Serving {
 }
 
 /** The run as the end point sees it. */
-function viewOf(execution: InspectedExecution): HttpRun {
+function viewOf(execution: InspectedExecution, runtime: Pick<Runtime, "openFile">): HttpRun {
   let over = false;
   const end = () => {
     over = true;
@@ -265,6 +275,10 @@ function viewOf(execution: InspectedExecution): HttpRun {
     store: execution.store,
     events: execution.events,
     journal: execution.journal,
+    files: {
+      list: () => execution.files.list(),
+      open: async (sha256) => await runtime.openFile(await execution.files.stored(sha256), "read"),
+    },
     get plan() {
       return execution.plan;
     },

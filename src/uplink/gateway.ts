@@ -9,10 +9,12 @@ import type {
   FlagReply,
   Heartbeat,
   HeartbeatReply,
+  HeldFile,
   RecordBatch,
   SharedFlag,
 } from "../protocol/messages.ts";
 import type { Numbered } from "./port.ts";
+import type { KeptFile } from "../model/file.ts";
 import type { Bytes } from "../base/bytes.ts";
 
 /** Limits of one call. */
@@ -57,6 +59,22 @@ export interface FlagLine {
   readonly waits: boolean;
 }
 
+/** A file that a run has kept. */
+export interface RunFile extends KeptFile {
+  readonly run: string;
+}
+
+/** How files are sent. */
+export interface FileLine {
+  held(file: RunFile, options: CallOptions): Promise<HeldFile>;
+  /** Sends bytes from a place on, which has to be where the gateway's end. */
+  send(
+    file: RunFile,
+    piece: { readonly at: number; readonly bytes: Bytes },
+    options: CallOptions,
+  ): Promise<HeldFile>;
+}
+
 /** What went over the line, counted. Bytes are those of what is said, with its paths and headers, before TLS. */
 export interface Traffic {
   readonly requests: number;
@@ -79,6 +97,8 @@ export interface Gateway {
     | { readonly kind: "records"; send(batch: RecordBatch, options: CallOptions): Promise<BatchReply> }
     | { readonly kind: "whole"; send(whole: Whole, options: CallOptions): Promise<void> };
   readonly flags: FlagLine;
+  /** Default: files are not reported to such a gateway. */
+  readonly files?: FileLine;
   /** Rings when there may be something to be told or pulled, until the returned function is called. Absent where nothing of the kind is heard. */
   listen?(bell: () => void): () => void;
   /** Ends what connections there are; nothing is asked afterwards. Absent where nothing stays open. */

@@ -37,6 +37,28 @@ export class HandRun implements HttpRun {
   readonly journal: Journal = memoryJournal();
   readonly store: SharedStore;
   readonly events: EventLog;
+  /** Files that were kept, by digest: their bytes. */
+  readonly bytes: Map<string, Uint8Array<ArrayBuffer>> = new Map();
+  readonly kept: ReturnType<HttpRun["files"]["list"]>[number][] = [];
+  /** Files that are open. */
+  opened = 0;
+  readonly files: HttpRun["files"] = {
+    list: () => this.kept,
+    open: (sha256) => {
+      const bytes = this.bytes.get(sha256);
+      if (bytes === undefined) {
+        return Promise.reject(Object.assign(new Error("no such file"), { code: "ENOENT" }));
+      }
+      this.opened++;
+      const none = () => Promise.resolve();
+      return Promise.resolve({
+        size: () => Promise.resolve(bytes.length),
+        read: (at: number, most: number) => Promise.resolve(bytes.slice(at, at + most)),
+        ...{ write: none, cut: none, sync: none },
+        close: () => Promise.resolve(void this.opened--),
+      });
+    },
+  };
   readonly plan: Plan = compile({
     outrider: 1,
     name: "hand",

@@ -1,7 +1,8 @@
 /** What kept files may be called, on this system and on any other. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { fileNameProblem, isKeptFile, nameToSave } from "../../src/model/file.ts";
+import { nameToSave } from "../../src/base/saved_name.ts";
+import { fileNameProblem, isKeptFile } from "../../src/model/file.ts";
 
 test("file: a name is one in any folder", () => {
   const good = [

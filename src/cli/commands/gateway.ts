@@ -24,6 +24,8 @@ interface Flags {
   readonly db: string;
   readonly registry?: string;
   readonly registrySize: number;
+  readonly files?: string;
+  readonly filesSize: number;
   readonly token?: string;
   readonly tokenFile?: string;
 }
@@ -76,6 +78,9 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
     ? await runtime.makeTempFolder()
     : undefined;
   const folder = passing ?? flags.registry ?? `${db}.registry`;
+  const passingFiles = db === ":memory:" && flags.files === undefined
+    ? await runtime.makeTempFolder()
+    : undefined;
   try {
     const tokens = new Tokens(store);
     if (token !== undefined) await tokens.put({ name: "cli", kind: "both" }, token);
@@ -83,6 +88,12 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
       store,
       clock: systemClock,
       registry: { files: runtime, folder, maxBytes: flags.registrySize },
+      files: {
+        files: runtime,
+        folder: passingFiles ?? flags.files ?? `${db}.files`,
+        maxBytes: flags.filesSize,
+        maxBlobBytes: flags.filesSize,
+      },
       ...(token === undefined ? {} : { tokens }),
       onDefect: (error) => stderr.write(`${error instanceof Error ? error.stack : error}\n`),
     });
@@ -99,7 +110,7 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
   } finally {
     unlisten();
     store.close();
-    if (passing !== undefined) await runtime.remove(passing);
+    for (const each of [passing, passingFiles]) if (each !== undefined) await runtime.remove(each);
   }
 }
 
@@ -143,6 +154,20 @@ export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>(
         default: "64GiB",
         placeholder: "SIZE",
         brief: "Most that is kept of what is pushed",
+      },
+      files: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "DIR",
+        brief: "Folder for the files that runs keep (default: the database's name with .files)",
+      },
+      filesSize: {
+        kind: "parsed",
+        parse: size,
+        default: "64GiB",
+        placeholder: "SIZE",
+        brief: "Most that is kept of the files of runs",
       },
       tokenFile: {
         kind: "parsed",

@@ -39,7 +39,7 @@ export function blobRoutes(parts: GatewayParts, blobs: () => Blobs): Route[] {
         304: { what: "Known already" },
         416: { what: "It has no such part" },
       },
-      handle: ({ request, params: { digest } }) => blobOf(request, digest, { parts, blobs: blobs() }),
+      handle: ({ request, params: { digest } }) => answerWithBlob(request, digest, { parts, blobs: blobs() }),
     }),
     route({
       ...BLOB,
@@ -155,16 +155,24 @@ function kept(name: string, digest: string): Response {
   return new Response(null, { status: 201, headers });
 }
 
-interface Serving {
+/** Where a blob is, and how it is answered. */
+export interface BlobServing {
   readonly parts: GatewayParts;
   readonly blobs: Blobs;
+  /** Joins those of each answer. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
-async function blobOf(request: Request, digest: string, { parts, blobs }: Serving): Promise<Response> {
+/** Answers with the bytes of a blob, or the part that is asked for. @throws {Refuse} If there is none. */
+export async function answerWithBlob(
+  request: Request,
+  digest: string,
+  { parts, blobs, headers: more }: BlobServing,
+): Promise<Response> {
   const size = await blobs.size(digest);
   if (size === undefined) throw noBlob(digest);
   const type = "application/octet-stream";
-  const head = { ...immutable(digest), "accept-ranges": "bytes", "content-type": type };
+  const head = { ...immutable(digest), ...more, "accept-ranges": "bytes", "content-type": type };
   if (isKnown(request, digest)) return new Response(null, { status: 304, headers: head });
   const range = partOf(request, { size, digest });
   const { from, to } = range ?? { from: 0, to: size };

@@ -8,7 +8,7 @@ import { type Bytes, randomHex } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { Refuse } from "../../base/web/refuse.ts";
 import type { OpenFile, Runtime } from "../../runtime/port.ts";
-import type { Catalog } from "./catalog.ts";
+import type { BlobCatalog } from "./catalog.ts";
 
 /** What a registry needs of the runtime. */
 export type RegistryFiles = Pick<
@@ -25,8 +25,11 @@ export interface BlobsOptions {
   readonly maxBlobBytes?: number;
   /** Most bytes of all together, uploads and manifests included. Default 64 GiB. */
   readonly maxBytes?: number;
+  /** What to do where that is too little, in words. */
+  readonly advice?: string;
 }
 
+const ADVICE = "delete manifests that nobody needs, or give the gateway more (--registry-size)";
 const GIB = 1024 ** 3;
 /** Uploads that are open at the same time. */
 const MAX_UPLOADS = 1000;
@@ -57,7 +60,7 @@ export type Pour = (take: (piece: Bytes) => Promise<void>, signal: AbortSignal) 
 export class Blobs {
   readonly maxBlobBytes: number;
   readonly #options: Required<BlobsOptions>;
-  readonly #catalog: Catalog;
+  readonly #catalog: BlobCatalog;
   readonly #clock: Clock;
   readonly #uploads: Map<string, Upload> = new Map();
   #ready: Promise<void> | undefined;
@@ -69,25 +72,30 @@ export class Blobs {
 
   constructor(
     options: BlobsOptions,
-    { catalog, clock }: { readonly catalog: Catalog; readonly clock: Clock },
+    { catalog, clock }: { readonly catalog: BlobCatalog; readonly clock: Clock },
   ) {
-    this.#options = { maxBlobBytes: 4 * GIB, maxBytes: 64 * GIB, ...options };
+    this.#options = { maxBlobBytes: 4 * GIB, maxBytes: 64 * GIB, advice: ADVICE, ...options };
     this.maxBlobBytes = this.#options.maxBlobBytes;
     this.#catalog = catalog;
     this.#clock = clock;
   }
 
-  /** Begins an upload; returns its id. @throws {Refuse} If there are too many. */
-  async begin(): Promise<string> {
+  /**
+   * Begins an upload; returns its id.
+   *
+   * @param id Of one that goes on if it is under way. Default: a new one.
+   * @throws {Refuse} If there are too many.
+   */
+  async begin(id: string = randomHex(16)): Promise<string> {
     await this.#open();
     await this.#forget();
+    if (this.#uploads.has(id)) return id;
     if (this.#uploads.size >= MAX_UPLOADS) {
       throw new Refuse(429, "TOOMANYREQUESTS", {
         message: `${MAX_UPLOADS} uploads are under way: end some, or begin again later`,
         headers: { "retry-after": "60" },
       });
     }
-    const id = randomHex(16);
     const file = await full(this.#options.files.openFile(this.#uploadPath(id), "write", FILE_MODE));
     await file.close();
     this.#uploads.set(id, { size: 0, usedAt: this.#clock.monotonic(), ...unused() });
@@ -180,6 +188,27 @@ export class Blobs {
     } finally {
       await file.close();
     }
+  }
+
+  /** Whether there is such a blob; nobody relies on it for that. */
+  async knows(digest: string): Promise<boolean> {
+    return await this.#catalog.blobSize(digest) !== undefined;
+  }
+
+  /** How many bytes of an upload are here; 0 if it is not under way. */
+  async held(id: string): Promise<number> {
+    await this.#open();
+    return this.#uploads.get(id)?.size ?? 0;
+  }
+
+  /** Removes what is no blob any more. @param drop Drops blobs; their digests. */
+  async sweep(drop: () => Promise<readonly string[]>): Promise<void> {
+    await this.#open();
+    await this.#inTurn(async () => {
+      for (const digest of await drop()) {
+        await this.#options.files.remove(this.#path(digest));
+      }
+    });
   }
 
   /** @throws {Refuse} If so many bytes more are too many. */
@@ -279,8 +308,7 @@ export class Blobs {
     for (const upload of this.#uploads.values()) held += upload.size;
     if (held + more <= maxBytes) return;
     throw new Refuse(507, "STORAGE_FULL", {
-      message:
-        `The registry holds ${held} bytes of ${maxBytes}: delete manifests that nobody needs, or give the gateway more (--registry-size)`,
+      message: `What is kept here has ${held} bytes of at most ${maxBytes}: ${this.#options.advice}`,
     });
   }
 

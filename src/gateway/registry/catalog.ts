@@ -36,22 +36,25 @@ export interface Page {
   readonly limit: number;
 }
 
-/** What a registry knows. */
-export interface Catalog {
+/** What is known of blobs. */
+export interface BlobCatalog {
   /** Size of a blob, bytes; nothing if there is none. */
   blobSize(digest: string): Promise<number | undefined>;
-  /** @param at By the monotonic clock: what no manifest refers to is kept for a time from then on. */
+  /** @param at By the monotonic clock: what nothing refers to is kept for a time from then on. */
   putBlob(blob: { readonly digest: string; readonly size: number; readonly at: number }): Promise<void>;
-  /** Somebody relies on a blob: the time for which it is kept without a manifest begins anew. */
+  /** Somebody relies on a blob: the time for which it is kept with nothing that refers to it begins anew. */
   touchBlob(digest: string, at: number): Promise<void>;
   dropBlob(digest: string): Promise<void>;
   /** Digests of all blobs. */
   blobs(): Promise<string[]>;
-  /** Drops blobs that no manifest refers to and that nobody has relied on for `ms` of the gateway's running time; their digests. */
+  /** Drops blobs that nothing refers to and that nobody has relied on for `ms` of the gateway's running time; their digests. */
   forget(ms: number, at: number): Promise<string[]>;
-  /** Bytes of all blobs and manifests. */
+  /** Bytes of all blobs, and of what refers to them. */
   bytes(): Promise<number>;
+}
 
+/** What a registry knows. */
+export interface Catalog extends BlobCatalog {
   /** By its digest or a tag. */
   manifest(repository: string, reference: string): Promise<ManifestRow | undefined>;
   putManifest(manifest: NewManifest): Promise<void>;

@@ -220,7 +220,7 @@ export class RunFiles {
     return [...this.#owned.values()].flat();
   }
 
-  /** Path of the bytes of a file that is kept. */
+  /** Path of the bytes of a file that is kept, also once the run is over. */
   async stored(sha256: string): Promise<string> {
     return `${(await this.shelf()).folder}/${sha256}`;
   }

@@ -4,9 +4,15 @@
  * Invariant: every answer is checked by its schema before it is believed.
  */
 import * as v from "valibot";
-import type { CallOptions, FlagLine, Gateway, Pulled } from "../gateway.ts";
+import type { CallOptions, FileLine, FlagLine, Gateway, Pulled, RunFile } from "../gateway.ts";
 import { BundleHashError, GatewayAnswerError } from "../errors.ts";
-import type { BatchReply, Heartbeat, HeartbeatReply, RecordBatch } from "../../protocol/messages.ts";
+import type {
+  BatchReply,
+  Heartbeat,
+  HeartbeatReply,
+  HeldFile,
+  RecordBatch,
+} from "../../protocol/messages.ts";
 import * as protocol from "../../protocol/messages.ts";
 import { HANDOUT_HEADER, HASH_HEADER } from "../../protocol/words.ts";
 import type { Bytes } from "../../base/bytes.ts";
@@ -80,6 +86,7 @@ export function outriderGateway(options: OutriderOptions): Gateway {
       send: (batch: RecordBatch, limits): Promise<BatchReply> =>
         ask.post(`${executor}/records`, batch, { ...limits, schema: protocol.BatchReply }),
     },
+    files: fileLine(ask, executor),
     flags: flagLine(ask, options.experiment ?? "default"),
   };
 }
@@ -188,6 +195,26 @@ async function pull(ask: Asker, { path, known, limits, options }: PullAsk): Prom
     hash,
     tag: answer.headers.get("etag") ?? `"${hash}"`,
     ...(answer.headers.has(HANDOUT_HEADER) && { unique: true }),
+  };
+}
+
+function fileLine(ask: Asker, executor: string): FileLine {
+  const pathOf = ({ run, sha256 }: RunFile) => `${executor}/files/${sha256}?run=${encodeURIComponent(run)}`;
+  const asked = async (call: Call): Promise<HeldFile> => {
+    const answer = await ask.wire.call(call);
+    if (answer.status !== 200) throw ask.refused(call, answer);
+    return read(ask.wire.name(call), answer, protocol.HeldFile);
+  };
+  return {
+    held: (file, limits) => asked({ method: "GET", path: pathOf(file), ...limitsOf(limits) }),
+    send: (file, { at, bytes }, limits) =>
+      asked({
+        method: "PATCH",
+        path: `${pathOf(file)}&at=${at}`,
+        headers: { "content-type": "application/octet-stream" },
+        body: bytes,
+        ...limitsOf(limits),
+      }),
   };
 }
 

@@ -35,7 +35,7 @@ export interface WireOptions {
 
 /** One request. */
 export interface Call {
-  readonly method: "GET" | "POST" | "PUT";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH";
   /** Path and query below the gateway's address. */
   readonly path: string;
   readonly body?: Bytes;

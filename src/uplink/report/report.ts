@@ -1,8 +1,9 @@
 /**
- * Owns the report of one run: two streams towards the gateway, or the whole at the end, and when it is done.
+ * Owns the report of one run: two streams and its files towards the gateway, or the whole at the end, and when it is done.
  * Must not know how a run goes, nor where the journal is kept.
- * Invariant: log records wait while state records do, and nothing but an acknowledgement makes a record count as sent.
+ * Invariant: log records wait while state records do, files wait while either does, and nothing but an acknowledgement makes a record count as sent.
  */
+import { FileSender } from "./files.ts";
 import { StreamSender } from "./stream.ts";
 import type { BatchReply, Final, RecordBatch } from "../../protocol/messages.ts";
 import { SourceError } from "../errors.ts";
@@ -61,10 +62,10 @@ class RecordsReport implements Report {
   readonly #options: RunReportOptions;
   readonly #abort = new AbortController();
   readonly #streams: Readonly<Record<Stream, StreamSender>>;
+  readonly #files: FileSender | undefined;
   readonly #running: Promise<unknown>;
-  readonly #unwatch: () => void;
   readonly #told = new Told();
-  readonly #trouble = { parked: 0, leftOut: 0, lastError: undefined as string | undefined };
+  readonly #trouble = { parked: 0, files: 0, leftOut: 0, lastError: undefined as string | undefined };
   #end: ReportEnd | undefined;
 
   constructor(options: RunReportOptions, send: Send) {
@@ -74,11 +75,16 @@ class RecordsReport implements Report {
       state: this.#sender("state", { send, read: reading((after, limit) => source.states(after, limit)) }),
       log: this.#sender("log", { send, read: reading((after, limit) => source.logs(after, limit)) }),
     };
-    this.#unwatch = source.watch({
-      state: (record) => this.#streams.state.appended(record.seq),
+    this.#files = this.#fileSender();
+    const unwatch = source.watch({
+      state: (record) => {
+        this.#streams.state.appended(record.seq);
+        this.#files?.appended(record);
+      },
       log: (record) => this.#streams.log.appended(record.seq),
     });
-    this.#running = Promise.all([this.#run("state"), this.#run("log")]);
+    this.#abort.signal.addEventListener("abort", unwatch);
+    this.#running = Promise.all([this.#run("state"), this.#run("log"), this.#files?.run()]);
     this.final = this.#orDefect(this.#told.final.promise);
     this.drained = this.#orDefect(this.#told.drained.promise);
   }
@@ -87,14 +93,17 @@ class RecordsReport implements Report {
     this.#end ??= end;
     this.#streams.state.hurry();
     this.#streams.log.hurry();
+    this.#files?.wake();
   }
 
   status(): ReportStatus {
     const { state, log } = this.#streams;
+    const { files, ...trouble } = this.#trouble;
     return {
       acknowledged: { state: state.acknowledged, log: log.acknowledged },
       pending: { state: state.last - state.acknowledged, log: log.last - log.acknowledged },
-      ...this.#trouble,
+      ...trouble,
+      files: { pending: this.#files?.pending ?? 0, parked: files },
       unreadable: state.unreadable ?? log.unreadable,
     };
   }
@@ -102,10 +111,10 @@ class RecordsReport implements Report {
   online(): void {
     this.#streams.state.online();
     this.#streams.log.online();
+    this.#files?.online();
   }
 
   async stop(): Promise<void> {
-    this.#unwatch();
     this.#abort.abort();
     await this.#running;
     this.#told.never();
@@ -162,6 +171,34 @@ class RecordsReport implements Report {
     });
   }
 
+  #fileSender(): FileSender | undefined {
+    const { run, gateway: { files: line }, files: source, source: records, clock, random, limits } =
+      this.#options;
+    if (line === undefined || source === undefined) return undefined;
+    return new FileSender({
+      ...{ run, line, source, records, clock, random },
+      signal: this.#abort.signal,
+      timeoutMs: limits?.timeoutMs ?? BATCH_LIMITS.timeoutMs,
+      ready: () => this.#ready("log") && !this.#streams.log.pending,
+      onMoved: () => this.#lookIfDrained(),
+      onParked: (file, reason) => {
+        this.#trouble.files++;
+        this.#options.onFileParked?.(file, reason);
+      },
+      onError: (error) => {
+        this.#trouble.lastError = error.message;
+        this.#options.onError?.(error);
+      },
+    });
+  }
+
+  /** Whether all is there that will be. */
+  #lookIfDrained(): void {
+    if (!this.#told.taken || this.#streams.log.pending) return;
+    if ((this.#files?.pending ?? 0) === 0) this.#told.drained.resolve(true);
+    else this.#files?.wake();
+  }
+
   /** A reply tells of both streams; what it says of the other counts if nothing of that stream was under way meanwhile. */
   async #sent(sending: Promise<BatchReply>, other: Stream): Promise<BatchReply> {
     const sender = this.#streams[other];
@@ -195,7 +232,8 @@ class RecordsReport implements Report {
       this.#told.taken = true;
       this.#told.final.resolve(true);
     }
-    if (this.#told.taken && !log.pending) this.#told.drained.resolve(true);
+    this.#lookIfDrained();
     if (!state.pending) log.wake();
+    if (!log.pending) this.#files?.wake();
   }
 }

@@ -6,6 +6,8 @@
 import type { CommandInbox } from "../instructions.ts";
 import type { Gateway } from "../gateway.ts";
 import type { UplinkError } from "../errors.ts";
+import type { KeptFile } from "../../model/file.ts";
+import type { FileSource } from "./files.ts";
 import type { BatchLimits } from "./stream.ts";
 import type { Final, Parked, Rejected } from "../../protocol/messages.ts";
 import type { Life } from "../../model/stream.ts";
@@ -33,6 +35,8 @@ export interface RunReportOptions {
   /** Which of the run's histories the records are of. */
   readonly life?: Life;
   readonly source: RecordSource;
+  /** Where the run's files are read, which go after everything else. Default: they are not reported. */
+  readonly files?: FileSource;
   readonly commands?: CommandInbox;
   /** What is known to have been acknowledged. Default 0: the first reply tells, so it need not be kept. */
   readonly from?: StreamNumbers;
@@ -51,6 +55,8 @@ export interface RunReportOptions {
   readonly onParked?: (stream: Stream, parked: Parked) => void;
   /** Records that reached the gateway but could not be read there. */
   readonly onRejected?: (rejected: readonly Rejected[]) => void;
+  /** A file was set aside: it stays where it is. */
+  readonly onFileParked?: (file: KeptFile, reason: string) => void;
   readonly onError?: (error: UplinkError) => void;
 }
 
@@ -68,6 +74,8 @@ export interface ReportStatus {
   readonly pending: StreamNumbers;
   /** Records set aside because they were refused, or could not be read at the gateway. */
   readonly parked: number;
+  /** Files that wait to be sent, and those that were set aside. */
+  readonly files: { readonly pending: number; readonly parked: number };
   /** Values left out because they were too large for the way. */
   readonly leftOut: number;
   /** Why the records can't be read at the moment, in words. */

@@ -63,6 +63,8 @@ class WholeReport implements Report {
       acknowledged: numbers,
       pending: { state: left, log: 0 },
       parked: 0,
+      // Such a gateway takes none.
+      files: { pending: 0, parked: 0 },
       leftOut: this.#leftOut,
       unreadable: undefined,
       lastError: this.#lastError,
