@@ -43,7 +43,7 @@ export class Resources {
   readonly #stages: Map<number, Stage> = new Map();
   /** By resource; of one of the device what this run has not taken of it. */
   readonly #free: number[];
-  #commands: Command[] = [];
+  readonly #loans: Loans = new Loans();
   #paused = false;
   /** Whether somebody may get something who could not before. */
   #changed = false;
@@ -134,9 +134,7 @@ export class Resources {
 
   /** What is to be asked of the device, and what goes back to it. */
   takeCommands(): readonly Command[] {
-    const commands = this.#commands;
-    if (commands.length > 0) this.#commands = [];
-    return commands;
+    return this.#loans.takeCommands();
   }
 
   /** By resource. */
@@ -180,23 +178,23 @@ export class Resources {
     if (stage === Stage.lent || !this.#borrows(task)) return true;
     if (stage === Stage.waiting) {
       this.#stages.set(task, Stage.asked);
-      this.#commands.push({ type: "borrow", task });
+      this.#loans.borrow(task);
     }
     return false;
   }
 
   /** What was asked of the device or lent by it goes back, but for these tasks. */
   #takeAway(kept: ReadonlySet<number>): void {
-    for (const [task, stage] of this.#stages) {
-      if (kept.has(task) || (stage !== Stage.asked && stage !== Stage.lent)) continue;
+    for (const task of this.#loans.tasks) {
+      if (kept.has(task) || this.#stages.get(task)! >= Stage.granted) continue;
       this.#stages.set(task, Stage.waiting);
-      this.#commands.push({ type: "return", task });
+      this.#loans.giveBack(task);
     }
   }
 
   #giveBack(task: number, stage: Stage): void {
     if (stage >= Stage.granted) this.#spend(task, -1);
-    if (stage !== Stage.waiting && this.#borrows(task)) this.#commands.push({ type: "return", task });
+    this.#loans.giveBack(task);
   }
 
   #borrows(task: number): boolean {
@@ -212,6 +210,27 @@ export class Resources {
     let alike = this.#alike.get(uses);
     if (alike === undefined) this.#alike.set(uses, alike = { uses, queue: new ReadyQueue(this.#rank) });
     return alike.queue;
+  }
+}
+
+/** For which tasks something of the device was asked that has not gone back. */
+class Loans {
+  readonly tasks: Set<number> = new Set();
+  #commands: Command[] = [];
+
+  borrow(task: number): void {
+    this.tasks.add(task);
+    this.#commands.push({ type: "borrow", task });
+  }
+
+  giveBack(task: number): void {
+    if (this.tasks.delete(task)) this.#commands.push({ type: "return", task });
+  }
+
+  takeCommands(): readonly Command[] {
+    const commands = this.#commands;
+    if (commands.length > 0) this.#commands = [];
+    return commands;
   }
 }
 

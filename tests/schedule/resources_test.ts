@@ -4,10 +4,11 @@ import fc from "fast-check";
 import test from "node:test";
 import type { ManifestResource, ManifestTask, ManifestUses } from "../../src/pipeline/document/manifest.ts";
 import type { Plan } from "../../src/pipeline/plan/plan.ts";
-import { Standing } from "../../src/schedule/command.ts";
+import { type Command, Standing } from "../../src/schedule/command.ts";
 import { FlowSchedule } from "../../src/schedule/flow.ts";
 import { replay } from "../../src/schedule/replay.ts";
 import { Resources } from "../../src/schedule/resources.ts";
+import { type Dice, dice } from "./dice.ts";
 import { Example, planOf } from "./example.ts";
 
 /** A plan whose tasks start in the order in which they are written. */
@@ -375,3 +376,142 @@ test("a task that waits for a resource is ready, and nobody can take it", () => 
   run.settle("a");
   assert.deepEqual([schedule.readyCount, schedule.readyAloneCount, schedule.headAlone], [0, 1, b]);
 });
+
+test("of ten thousand that wait for one radio no more is looked at for each than of a thousand", () => {
+  const each = (count: number): number => {
+    const tasks = Array.from({ length: count }, (_, at) => [`t${at}`, { uses: ["radio"] }] as const);
+    const plan = planOf(Object.fromEntries(tasks), { resources: { radio: 1, uplink: { scope: "device" } } });
+    let looks = 0;
+    const ranks = new Proxy(Int32Array.from(plan.tasks, ({ rank }) => rank), {
+      get: (target, key) => (looks++, Reflect.get(target, key)),
+    });
+    const resources = new Resources(plan, ranks);
+    for (const { index } of plan.tasks) resources.wait(index);
+    looks = 0;
+    for (let task = resources.grant()[0]; task !== undefined; task = resources.grant()[0]) {
+      resources.free(task);
+    }
+    return looks / count;
+  };
+  assert.ok(each(10_000) < 2 * each(1_000));
+});
+
+test("where edges decide, chance brings no more into use than there is, and every run comes to its end", () => {
+  const names = [..."abcdef"];
+  const drawn = fc.record({ from: fc.nat(5), to: fc.nat(5), weak: fc.boolean() });
+  const uses = fc.array(fc.constantFrom<ManifestUses | undefined>(undefined, ...USES), {
+    minLength: 6,
+    maxLength: 6,
+  });
+  fc.assert(
+    fc.property(fc.array(drawn, { maxLength: 8 }), uses, fc.integer(), (drawn, uses, seed) => {
+      const known = new Map(
+        drawn.filter(({ from, to, weak }) => from < to || (weak && from !== to))
+          .map((
+            { from, to, weak },
+          ) => [`${from} ${to}`, { from: names[from]!, to: names[to]!, weak, times: 2 }]),
+      );
+      const tasks = Object.fromEntries(
+        names.map((name, at) => [name, { uses: uses[at] ?? [], retry: { attempts: 2 } }]),
+      );
+      const plan = planOf(tasks, { resources: RESOURCES, edges: [...known.values()], onFailure: "continue" });
+      new FlowByChance(plan, dice(seed)).run();
+    }),
+    { numRuns: 200 },
+  );
+});
+
+/** A run whose edges decide, in which everything happens by chance. */
+class FlowByChance {
+  readonly #plan: Plan;
+  readonly #roll: Dice;
+  readonly #schedule: FlowSchedule;
+  readonly #running: number[] = [];
+  readonly #delayed: number[] = [];
+  /** By task: whether what it borrows of the device was lent. */
+  readonly #loans: Map<number, boolean> = new Map();
+  #paused = false;
+  #ended = false;
+
+  constructor(plan: Plan, roll: Dice) {
+    this.#plan = plan;
+    this.#roll = roll;
+    this.#schedule = new FlowSchedule(plan);
+  }
+
+  run(): void {
+    this.#obey(this.#schedule.start());
+    for (let step = 0; !this.#ended; step++) {
+      assert.ok(step < 5_000, "it never ends");
+      const acts = this.#acts(step < 1_000);
+      assert.ok(acts.length > 0, "it has not ended, and there is nothing to do");
+      acts[this.#roll(acts.length)]!();
+      this.#check();
+    }
+    assert.equal(this.#loans.size, 0);
+    assert.ok(
+      this.#schedule.holdings().every(({ free }, at) => free === this.#plan.resources![at]!.capacity),
+    );
+  }
+
+  #acts(idle: boolean): (() => void)[] {
+    const schedule = this.#schedule;
+    const acts: (() => void)[] = [];
+    if (schedule.readyCount > 0) {
+      acts.push(() =>
+        this.#running.push(...schedule.release(1, { max: 1, ready: 1 }).map(({ task }) => task))
+      );
+    }
+    if (this.#running.length > 0) {
+      acts.push(() => this.#obey(schedule.settle(this.#one(this.#running), this.#end())));
+    }
+    if (this.#running.length > 0 && idle) {
+      acts.push(() => this.#obey(schedule.giveBack(this.#one(this.#running))));
+      acts.push(() => this.#obey(schedule.rerun(this.#one(this.#running))));
+    }
+    if (this.#delayed.length > 0) acts.push(() => this.#obey(schedule.due(this.#one(this.#delayed))));
+    for (const [task, lent] of this.#loans) if (!lent) acts.push(() => this.#lend(task));
+    if (this.#paused || (idle && this.#roll(5) === 0)) acts.push(() => this.#pause());
+    return acts;
+  }
+
+  #one(of: number[]): number {
+    return of.splice(this.#roll(of.length), 1)[0]!;
+  }
+
+  #end(): "succeeded" | "failed" {
+    return this.#roll(4) === 0 ? "failed" : "succeeded";
+  }
+
+  #lend(task: number): void {
+    this.#loans.set(task, true);
+    this.#obey(this.#schedule.lent(task));
+  }
+
+  #pause(): void {
+    this.#paused = !this.#paused;
+    this.#obey(this.#schedule.pause(this.#paused));
+  }
+
+  #check(): void {
+    const used = this.#plan.resources!.map(() => 0);
+    for (const task of this.#running) {
+      for (const { resource, amount } of this.#plan.tasks[task]!.uses ?? []) {
+        used[resource]! += amount;
+        if (this.#plan.resources![resource]!.scope === "device") assert.equal(this.#loans.get(task), true);
+      }
+    }
+    used.forEach((amount, at) => assert.ok(amount <= this.#plan.resources![at]!.capacity, "over capacity"));
+  }
+
+  #obey(commands: readonly Command[]): void {
+    for (const command of commands) {
+      if (command.type === "end") this.#ended = true;
+      else if (command.type === "delay") this.#delayed.push(command.task);
+      else if (command.type === "borrow") {
+        assert.ok(!this.#loans.has(command.task) && !this.#paused);
+        this.#loans.set(command.task, false);
+      } else if (command.type === "return") assert.ok(this.#loans.delete(command.task), "given back twice");
+    }
+  }
+}
