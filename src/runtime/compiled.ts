@@ -31,25 +31,21 @@ export function keepCompiled(folder: string, except: readonly string[]): void {
   if (enableCompileCache === undefined || command === undefined || except.includes(command)) return;
   try {
     const path = fileURLToPath(folder);
-    giveUpTooMuch(path);
     enableCompileCache(path);
+    // Once there is nothing else to do: a worker starts meanwhile.
+    setImmediate(giveUpTooMuch, path);
   } catch {
     // The program starts without it as well.
   }
 }
 
 function giveUpTooMuch(path: string): void {
-  let bytes = 0;
-  const files = kept(path);
-  for (const file of files) bytes += statSync(join(path, file), { throwIfNoEntry: false })?.size ?? 0;
-  if (files.length > MOST.files || bytes > MOST.bytes) rmSync(path, { recursive: true, force: true });
-}
-
-function kept(path: string): readonly string[] {
   try {
-    return readdirSync(path, { recursive: true, encoding: "utf8" });
+    let bytes = 0;
+    const files = readdirSync(path, { recursive: true, encoding: "utf8" });
+    for (const file of files) bytes += statSync(join(path, file), { throwIfNoEntry: false })?.size ?? 0;
+    if (files.length > MOST.files || bytes > MOST.bytes) rmSync(path, { recursive: true, force: true });
   } catch {
-    // Nothing has been kept yet.
-    return [];
+    // Nothing is kept there, or another process has just given it up.
   }
 }

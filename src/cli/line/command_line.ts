@@ -54,7 +54,7 @@ async function sayMisspelt({ envNames, stderr }: CliRuntime): Promise<void> {
 async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<number> {
   const { stdout, stderr } = runtime;
   if (args[0] === "completion" && args[1] === PROPOSE) return await propose(args.slice(2), runtime);
-  const routes = await routesFor(args[0] === "help" ? args[1] : args[0]);
+  const routes = await routesOf(args[0] === "help" ? args[1] : args[0]);
   const bare = args.length === 0 || args.length === 1 && isRouteMap(routes[args[0]!]);
   // Help that nobody asked for goes to stderr, so that a script that forgot an argument neither reads it nor goes on.
   const process: StricliProcess = { stdout: bare ? stderr : stdout, stderr };
@@ -88,6 +88,12 @@ async function propose(words: readonly string[], runtime: CliRuntime): Promise<n
   const context: CliContext = { process: { stdout, stderr }, runtime, exitCode: EXIT.ok };
   stdout.write(await proposals(application(routes, text_en, helpColumns(stdout)), words, context));
   return EXIT.ok;
+}
+
+/** The command asked for, alone: the library looks at all that it is given. Without one, all by their name and brief. */
+async function routesOf(name: string | undefined): Promise<Readonly<Record<string, CommandRoute>>> {
+  const entry = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+  return entry === undefined ? await routesFor(name) : { [name!]: (await entry.load()).command };
 }
 
 /** The command asked for as it is, all others by their name and brief alone. */
