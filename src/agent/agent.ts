@@ -248,10 +248,11 @@ class AgentAtWork implements Agent {
     return state === "cancelled" && this.#stopping.asked ? this.#stopping.exitCode ?? 1 : 1;
   }
 
-  #obey(instruction: Instruction): void {
-    this.#orders.obey(instruction);
-    // In a later turn, since the reply that brought it is still being read.
-    queueMicrotask(() => this.#link?.beat());
+  #obey(instruction: Instruction): void | Promise<void> {
+    const kept = this.#orders.obey(instruction);
+    // In a later turn, since the reply that brought it is still being read; what is kept first is told when it is.
+    if (kept === undefined) queueMicrotask(() => this.#link?.beat());
+    return kept;
   }
 
   #snapshot(): Omit<HeartbeatSnapshot, "spool"> {

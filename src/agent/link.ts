@@ -37,7 +37,7 @@ export interface LinkOptions {
   readonly heartbeatMs: number;
   readonly quiet: boolean;
   readonly snapshot: () => Omit<HeartbeatSnapshot, "spool">;
-  readonly onCommand: (command: Instruction) => void;
+  readonly onCommand: (command: Instruction) => void | Promise<void>;
   /** Tells a person. */
   readonly note: (text: string) => void;
   /** Told whether the gateway is in reach, once that is known and each time that it is otherwise. */
@@ -72,7 +72,7 @@ class Ears {
 export class GatewayLink {
   readonly #options: LinkOptions;
   readonly #reach: Reach;
-  readonly #inbox: CommandInbox = new CommandInbox();
+  readonly #inbox: CommandInbox = new CommandInbox(() => this.#heartbeat.beat());
   readonly #heartbeat: HeartbeatLoop;
   readonly #reports: Map<Report, RecordSource> = new Map();
   readonly #ears: Ears;

@@ -39,7 +39,8 @@ export class Orders {
   /** The timetable that is kept to. */
   readonly keeper: Timekeeper;
   readonly #options: OrdersOptions;
-  #paused = false;
+  /** Not known until the gateway or what is kept has said so. */
+  #paused: boolean | undefined;
   #level: Level;
   /** Tags of hand-outs that are not to be run, and why. */
   readonly #withdrawn: Map<string, string> = new Map();
@@ -54,7 +55,7 @@ export class Orders {
   }
 
   get paused(): boolean {
-    return this.#paused;
+    return this.#paused === true;
   }
 
   /** Least level of log records that are kept. */
@@ -62,9 +63,10 @@ export class Orders {
     return this.#level;
   }
 
-  /** Goes on as an earlier process was told to. */
+  /** Goes on as an earlier process was told to, unless the gateway has said otherwise meanwhile. */
   remember(): void {
     const { port, paused } = this.#options;
+    if (this.#paused !== undefined) return;
     this.#paused = port.state?.paused === true;
     if (!this.#paused) return;
     paused(true);
@@ -80,7 +82,8 @@ export class Orders {
     if (withdrawn !== undefined) run.cancel(withdrawn);
   }
 
-  obey(instruction: Instruction): void {
+  /** @returns What resolves when it outlives this process, where it has to. */
+  obey(instruction: Instruction): void | Promise<void> {
     const run = this.#options.run();
     switch (instruction.type) {
       case "cancel":
@@ -93,13 +96,11 @@ export class Orders {
         this.#withdraw(instruction.handout, instruction.because ?? "withdrawn at the gateway");
         break;
       case "pause":
-        this.#pause(true);
         run?.pause();
-        break;
+        return this.#pause(true);
       case "resume":
-        this.#pause(false);
         run?.resume();
-        break;
+        return this.#pause(false);
       case "logLevel":
         this.#level = instruction.level;
         break;
@@ -119,10 +120,10 @@ export class Orders {
   }
 
   /** Kept before the gateway is told that the command was seen, so that it outlives this process. */
-  #pause(on: boolean): void {
+  #pause(on: boolean): Promise<void> | undefined {
     this.#paused = on;
     this.#options.paused(on);
     this.keeper.look();
-    void this.#options.port.state?.pause(on);
+    return this.#options.port.state?.pause(on);
   }
 }

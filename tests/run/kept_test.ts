@@ -451,6 +451,8 @@ test("100 tags are remembered, the newest, and each once", () =>
   inPlace(async (place) => {
     fs.mkdirSync(place.path);
     const memory = new Memory(new StateDisk(place.path, place.runtime));
+    await memory.load();
+    place.calls.length = 0;
     assert.equal(await memory.save(), true);
     assert.deepEqual(place.calls, [], "what has not changed is not written");
     for (let number = 1; number <= 101; number++) memory.closed({ tag: `t${number}` });
@@ -517,12 +519,28 @@ test("what is noted while the file is being written is written too", () =>
   inPlace(async (place) => {
     fs.mkdirSync(place.path);
     const memory = new Memory(new StateDisk(place.path, place.runtime));
+    await memory.load();
     memory.pause(true);
     const saving = memory.save();
+    await Promise.resolve();
     memory.pause(false);
     assert.equal(await saving, false);
     assert.equal(await memory.save(), true);
     assert.equal(fs.readFileSync(join(place.path, "agent.json"), "utf8"), '{"paused":false}\n');
+  }));
+
+test("what is noted before the file was read is laid over what it says, and written only then", () =>
+  inPlace(async (place) => {
+    fs.mkdirSync(place.path);
+    const file = join(place.path, "agent.json");
+    fs.writeFileSync(file, '{"known":"k","done":["k"],"paused":true}');
+    const memory = new Memory(new StateDisk(place.path, place.runtime));
+    memory.pause(false);
+    assert.equal(await memory.save(), false, "it would forget what is done");
+    await memory.load();
+    assert.deepEqual([memory.paused, memory.known, memory.wasClosed("k")], [false, "k", true]);
+    assert.equal(await memory.save(), true);
+    assert.deepEqual(JSON.parse(fs.readFileSync(file, "utf8")), { known: "k", done: ["k"], paused: false });
   }));
 
 test("a pause outlives the process, and a refusal of the disk is made good with what is written next", () =>

@@ -33,7 +33,7 @@ function world(fetch?: Fetch) {
   const gateway = outriderGateway(options);
   const commands = new CommandInbox();
   const taken: Instruction[] = [];
-  commands.listen((command) => taken.push(command));
+  commands.listen((command) => void taken.push(command));
   const start = (more: Partial<HeartbeatOptions> = {}) =>
     startHeartbeat({
       gateway,
@@ -137,11 +137,31 @@ test("uplink: a command whose reply was lost comes again", async () => {
 test("uplink: a command that this version does not know is passed over, not repeated, and blocks nothing", () => {
   const inbox = new CommandInbox();
   const taken: Instruction[] = [];
-  inbox.listen((command) => taken.push(command));
+  inbox.listen((command) => void taken.push(command));
   inbox.take([{ id: 7, type: "dance" }, { id: 5, type: "pause" }, { id: 9, type: "resume" }]);
   inbox.take([{ id: 9, type: "resume" }]);
   assert.deepEqual(taken.map(({ id }) => id), [5, 9]);
   assert.equal(inbox.seen, 9);
+});
+
+test("uplink: a command is taken once, and counts as seen only when what it asks for is kept", async () => {
+  let told = 0;
+  const inbox = new CommandInbox(() => void told++);
+  const kept = Promise.withResolvers<void>();
+  const taken: number[] = [];
+  inbox.listen(({ id }) => {
+    taken.push(id);
+    return id === 5 ? kept.promise : undefined;
+  });
+  inbox.take([{ id: 5, type: "pause" }, { id: 6, type: "resume" }]);
+  inbox.take([{ id: 5, type: "pause" }]);
+  await new Promise((next) => setTimeout(next, 1));
+  assert.deepEqual([taken, inbox.seen, told], [[5, 6], 0, 0], "what comes after it waits too");
+  kept.resolve();
+  await new Promise((next) => setTimeout(next, 1));
+  assert.deepEqual([inbox.seen, told], [6, 2]);
+  inbox.take([{ id: 7, type: "pause" }]);
+  assert.equal(inbox.seen, 7, "where nothing is to be kept it is seen at once");
 });
 
 test("uplink: in quiet mode one heartbeat announces silence, none follows, one breaks it", async () => {

@@ -27,6 +27,8 @@ export class Memory {
   #facts: Facts = {};
   /** Whether the file has it all. */
   #saved = true;
+  #loaded = false;
+  #saving: Promise<boolean> = Promise.resolve(true);
 
   constructor(disk: StateDisk) {
     this.#disk = disk;
@@ -53,9 +55,11 @@ export class Memory {
     return this.#facts.done?.includes(tag) === true;
   }
 
-  /** Reads the file; what can't be read counts for nothing. */
+  /** Reads the file; what can't be read counts for nothing, and what was noted before counts more. */
   async load(): Promise<void> {
-    this.#facts = factsOf(await this.#disk.read(this.#file).catch(() => undefined));
+    const kept = factsOf(await this.#disk.read(this.#file).catch(() => undefined));
+    this.#facts = this.#loaded ? kept : { ...kept, ...this.#facts };
+    this.#loaded = true;
   }
 
   pause(on: boolean): void {
@@ -74,9 +78,15 @@ export class Memory {
     this.#note({ ...(last && { known: tag }), done: [...done, tag].slice(-MAX_DONE) });
   }
 
-  /** Writes what is not written yet; returns whether nothing is left of that. */
-  async save(): Promise<boolean> {
+  /** Writes what is not written yet, one after the other; returns whether nothing is left of that. */
+  save(): Promise<boolean> {
+    return this.#saving = this.#saving.then(() => this.#save());
+  }
+
+  async #save(): Promise<boolean> {
     if (this.#saved) return true;
+    // Until it is known what else the file says it would be lost.
+    if (!this.#loaded) return false;
     const facts = this.#facts;
     const written = await this.#disk.tried(async () => {
       await this.#disk.write(this.#file, `${JSON.stringify(facts)}\n`);

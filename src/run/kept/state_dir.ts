@@ -151,6 +151,7 @@ export class StateDir {
     for (const { folder, origin } of this.unread) this.#memory.closed(origin, folder > newest);
     // What was told before the directory was this process's.
     await this.#contact.save();
+    await this.#memory.save();
     return runs;
   }
 
@@ -312,6 +313,7 @@ export class StateDir {
 
   /** Closes all files, and lets others use the directory. */
   async end(): Promise<void> {
+    await this.makeGood();
     for (const run of [...this.#open]) await this.#release(run);
     this.#lock.release();
   }
