@@ -47,7 +47,7 @@ export class Orders {
 
   constructor(options: OrdersOptions) {
     const { port, executor, changed, environmentWaits } = this.#options = options;
-    this.keeper = new Timekeeper({ port, executor, paused: () => this.#paused, changed });
+    this.keeper = new Timekeeper({ port, executor, paused: () => this.paused, changed });
     const { environments, clock, random } = port;
     const note = (text: string) => port.note(text);
     this.renewal = new Renewal({ port: environments, clock, random, note, changed, waits: environmentWaits });
