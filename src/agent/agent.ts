@@ -48,6 +48,9 @@ interface AgentSetup {
   readonly follow: boolean;
 }
 
+/** What runs that wait for the gateway may take of the disk: so many of the largest logs, and the files of one run. */
+const WAITING_LOGS = 4;
+
 class AgentAtWork implements Agent {
   readonly ended: Promise<number>;
   readonly #setup: AgentSetup;
@@ -93,7 +96,7 @@ class AgentAtWork implements Agent {
       port,
       link,
       stopping: this.#stopping,
-      logBytes: config.spoolBytes,
+      waitingBytes: WAITING_LOGS * config.spoolBytes + config.maxFilesBytes,
     });
     const { follow } = setup;
     this.#jobs = new Jobs({

@@ -16,8 +16,8 @@ import type { AgentPort } from "./port.ts";
 import type { AgentRun } from "./run.ts";
 import type { AgentStopping } from "./stopping.ts";
 
-/** Runs that wait for the gateway at most, and what they may take of the disk or the memory, in the largest log of one. */
-const MAX_WAITING = { kept: 200, inMemory: 20, logs: 4 } as const;
+/** Runs that wait for the gateway, at most. */
+const MAX_WAITING = { kept: 200, inMemory: 20 } as const;
 
 /** A run that waits for the gateway. */
 interface Waiting {
@@ -32,8 +32,8 @@ export interface ReportingOptions {
   readonly port: AgentPort;
   readonly link: GatewayLink | undefined;
   readonly stopping: AgentStopping;
-  /** The largest log of one run, bytes. */
-  readonly logBytes: number;
+  /** Most bytes of the disk that those runs may take. */
+  readonly waitingBytes: number;
 }
 
 /** Reports the runs of an agent. */
@@ -42,14 +42,14 @@ export class Reporting {
   readonly #link: GatewayLink | undefined;
   readonly #stopping: AgentStopping;
   readonly #background: Set<Promise<void>> = new Set();
-  readonly #logBytes: number;
+  readonly #waitingBytes: number;
   /** The oldest first. */
   readonly #waiting: Set<Waiting> = new Set();
   #incomplete = false;
   #letGo = 0;
 
-  constructor({ port, link, stopping, logBytes }: ReportingOptions) {
-    this.#logBytes = logBytes;
+  constructor({ port, link, stopping, waitingBytes }: ReportingOptions) {
+    this.#waitingBytes = waitingBytes;
     this.#port = port;
     this.#link = link;
     this.#stopping = stopping;
@@ -150,7 +150,7 @@ export class Reporting {
     const most = this.#port.state === undefined ? MAX_WAITING.inMemory : MAX_WAITING.kept;
     let bytes = all.reduce((sum, waiting) => sum + waiting.bytes, 0);
     for (let at = 0; at < all.length - 1; at++) {
-      if (all.length - at <= most && bytes <= MAX_WAITING.logs * this.#logBytes) return;
+      if (all.length - at <= most && bytes <= this.#waitingBytes) return;
       const oldest = all[at]!;
       bytes -= oldest.bytes;
       this.#waiting.delete(oldest);

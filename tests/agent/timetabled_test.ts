@@ -270,7 +270,7 @@ test("timetable: runs that wait for a gateway that is away are bounded in number
     // Four of the largest logs: some six of these runs.
     const most = 6;
     let begun = 0;
-    const agent = world.agent({ stateDir, spoolBytes: 40_000, heartbeatMs: 60_000 }, {
+    const agent = world.agent({ stateDir, spoolBytes: 40_000, maxFilesBytes: 0, heartbeatMs: 60_000 }, {
       onRun: () => begun++,
     });
     await world.when(() => world.view?.timetable() !== undefined);

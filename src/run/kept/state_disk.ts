@@ -71,14 +71,16 @@ export class StateDisk {
     return this.told(() => this.#runtime.rename(from, to));
   }
 
-  /** Bytes of all files in a folder, about: what can't be looked at counts for nothing. */
-  async size(folder: string): Promise<number> {
-    const names = await this.#runtime.list(folder).catch(() => []);
-    const sizes = names.map(async (name) => {
-      const about = await this.#runtime.about(`${folder}/${name}`).catch(() => undefined);
-      return about?.size ?? 0;
-    });
-    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  /** Bytes of all files in a folder and the folders in it, about: what can't be looked at, or lies deeper, counts for nothing. */
+  async size(folder: string, deep: boolean = true): Promise<number> {
+    let sum = 0;
+    for (const name of await this.#runtime.list(folder).catch(() => [])) {
+      const path = `${folder}/${name}`;
+      const about = await this.#runtime.about(path).catch(() => undefined);
+      if (about?.isFile) sum += about.size;
+      else if (about?.isFolder && deep) sum += await this.size(path, false);
+    }
+    return sum;
   }
 
   /** The object in a file; `undefined` if there is no file, or something else in it. */
