@@ -5,7 +5,7 @@
  * Invariant: a due time is written down as run only after its run has been begun, and a run that was begun counts as one; so
  * none is run twice, whenever the process ends.
  */
-import { isoTime } from "../base/clock.ts";
+import { localTime } from "../base/shown.ts";
 import { Bell } from "../base/wait.ts";
 import type { PlanSchedule } from "../pipeline/plan/plan.ts";
 import type { KeptTimetable } from "../run/kept/kept_timetable.ts";
@@ -120,7 +120,7 @@ export class Timekeeper {
     const { next } = this.told()!;
     note(
       `${taken.pipeline} has a timetable (${taken.schedule.cron}, ${taken.schedule.timezone}): ${
-        next === undefined ? "it is never due again" : `the next run begins at ${isoTime(next)}`
+        next === undefined ? "it is never due again" : `the next run begins at ${localTime(next)}`
       }`,
     );
     this.#told();
@@ -181,13 +181,16 @@ export class Timekeeper {
 
   #sayPassed({ first, last, why }: NonNullable<Decision["passed"]>): void {
     const { port: { note } } = this.#options;
-    const what = first === last ? `at ${isoTime(first)}` : `from ${isoTime(first)} to ${isoTime(last)}`;
+    const { pipeline } = this.#kept!;
+    const what = first === last
+      ? `The run of ${pipeline} that was due at ${localTime(first)} is`
+      : `The runs of ${pipeline} that were due from ${localTime(first)} to ${localTime(last)} are`;
     const reason = {
       busy: "a run was going on",
       missed: "nothing was there to run it, or the clock was set forward",
       done: "it has been run, and the clock was set back",
     }[why];
-    note(`What ${this.#kept!.pipeline} was due for ${what} is not run: ${reason}`);
+    note(`${what} left out: ${reason}`);
   }
 
   async #keepTo(

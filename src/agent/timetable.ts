@@ -112,17 +112,13 @@ export class Timetable {
   /** The last due time up to a moment, of which one is known: there may be a million between them, so they are not counted up. */
   #lastUpTo(until: number, known: number): number {
     let last = known;
-    // Whole seconds: nothing is due in between.
-    let beyond = Math.floor((until - known) / 1_000) + 1;
-    while (beyond > 1) {
-      const half = Math.floor(beyond / 2);
-      const due = this.#options.times.next(last + half * 1_000 - 1);
-      if (due === undefined || due > until) {
-        beyond = half;
-        continue;
-      }
-      beyond -= Math.floor((due - last) / 1_000);
-      last = due;
+    /** From here on nothing is due up to that moment. Due times are whole seconds. */
+    let none = until + 1;
+    while (none - last > 1_000) {
+      const middle = last + Math.ceil((none - last) / 2_000) * 1_000;
+      const due = this.#options.times.next(middle - 1);
+      if (due === undefined || due > until) none = middle;
+      else last = due;
     }
     return last;
   }

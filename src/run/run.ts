@@ -4,7 +4,7 @@
  * Must not know what happens between the first task and the last (at_work.ts does).
  * Invariant: a run that has begun ends once, with its result; one that could not begin has run nothing.
  */
-import { isoTime } from "../base/clock.ts";
+import { localTime } from "../base/shown.ts";
 import { KILL_GRACE_MS, STOP_GRACE_MS } from "../defaults.ts";
 import { messageOf } from "../base/message.ts";
 import type { Execution, ExecutionEvent, RunOptions } from "./execution.ts";
@@ -372,7 +372,7 @@ class Run implements InspectedExecution {
 
   #sayDue({ schedule }: Plan): void {
     const { scheduledFor } = this.#parts;
-    if (scheduledFor !== undefined) return this.note("info", `It was due at ${isoTime(scheduledFor)}`);
+    if (scheduledFor !== undefined) return this.note("info", `It was due at ${localTime(scheduledFor)}`);
     if (schedule === undefined) return;
     const { cron, timezone } = schedule;
     // Said where a person sees it, who may have expected it to stay.

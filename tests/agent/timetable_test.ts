@@ -116,6 +116,14 @@ test("timetable: a clock that was years ahead does not silence it, and one that 
   }
 });
 
+test("timetable: a clock that is set back by days repeats none of the days that are remembered", () => {
+  const from = at("2026-05-01T00:00:00Z");
+  const table = timetable({ cron: "0 12 * * *" }, from);
+  assert.equal(runUntil(table, { from, to: from + 5 * DAY_MS }).length, 5);
+  const back = { from: from + 2 * DAY_MS, to: from + 7 * DAY_MS };
+  assert.deepEqual(iso(runUntil(table, back)), ["2026-05-06T12:00Z", "2026-05-07T12:00Z"]);
+});
+
 test("timetable: what is missed is run once or not at all, by the last due time; a little late is on time", () => {
   const from = at("2026-05-01T08:30:00Z");
   const first = at("2026-05-01T09:00:00Z");
@@ -128,6 +136,10 @@ test("timetable: what is missed is run once or not at all, by the last due time;
       passed: { first, last: at("2026-05-02T11:00:00Z"), why: "missed" },
     }],
     [{}, "2026-05-02T12:30:00Z", { passed: { first, last: at("2026-05-02T12:00:00Z"), why: "missed" } }],
+    [{ missed: "once" }, "2026-05-01T12:00:00Z", {
+      due: at("2026-05-01T12:00:00Z"),
+      passed: { first, last: at("2026-05-01T11:00:00Z"), why: "missed" },
+    }],
     // Forward to a moment at which something is due: that is on time, what lies between is not.
     [{}, "2026-05-01T12:00:10Z", {
       due: at("2026-05-01T12:00:00Z"),
@@ -172,6 +184,8 @@ test("timetable: jitter puts a device off by the same time always, and spreads a
   assert.deepEqual(table.look(at("2026-05-01T09:03:59Z")), {});
   assert.deepEqual(table.next(from), { due: at("2026-05-01T09:00:00Z"), begins: at("2026-05-01T09:04:00Z") });
   assert.deepEqual(table.look(at("2026-05-01T09:04:00Z")), { due: at("2026-05-01T09:00:00Z") });
+  // Also in another version: a fleet keeps its order.
+  assert.equal(shareOf("pi survey"), 0.3736335395369679);
   const buckets = new Array<number>(10).fill(0);
   for (let device = 0; device < 1_000; device++) {
     const share = shareOf(`device-${device} survey`);

@@ -10,7 +10,7 @@ import { isoTime, systemClock } from "../../base/clock.ts";
 import { EXIT } from "../line/context.ts";
 import type { CliContext } from "../line/context.ts";
 import { problemsOf, problemsText } from "../line/errors.ts";
-import { counted, span } from "../../base/shown.ts";
+import { counted, localTimeOf, span } from "../../base/shown.ts";
 import { withPipeline } from "../run/pipeline_source.ts";
 import { pipelineFile } from "../line/positional.ts";
 
@@ -75,7 +75,7 @@ async function dueOf({ schedule }: Plan): Promise<string[]> {
 
 function timetableText({ cron, timezone, jitterMs }: PlanSchedule, due: readonly string[]): string {
   const jitter = jitterMs === 0 ? "" : `, on each device up to ${span(jitterMs)} later`;
-  return `due by ${cron} (${timezone}), next ${due.join(", ") || "never"}${jitter}`;
+  return `due by ${cron} (${timezone}), next ${due.map(localTimeOf).join(", ") || "never"}${jitter}`;
 }
 
 function sizeOf(plan: Plan): { readonly tasks: number; readonly needs: number; readonly loops: number } {

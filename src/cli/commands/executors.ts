@@ -10,7 +10,7 @@ import { gatewayOf } from "../ask/gateway_options.ts";
 import type { GatewayFlags } from "../ask/gateway_options.ts";
 import { columns } from "../view/columns.ts";
 import { harmless } from "../../base/harmless.ts";
-import { localTimeOf } from "../../base/shown.ts";
+import { localTime, localTimeOf } from "../../base/shown.ts";
 import type { ExecutorQueue, ExecutorView } from "../../protocol/messages.ts";
 
 interface Flags extends GatewayFlags {
@@ -31,8 +31,11 @@ async function executors(this: CliContext, { json, ...where }: Flags, id?: strin
 
 function table(list: readonly ExecutorView[]): string {
   const rows = list.map(({ id, state, lastSeenAt, heartbeat, rival }) => {
-    const run = heartbeat?.run;
-    const doing = run === undefined ? "" : `${run.pipeline} ${run.state} ${run.id}`;
+    const { run, timetable } = heartbeat ?? {};
+    const next = timetable?.next === undefined
+      ? ""
+      : `${timetable.pipeline} next ${localTime(timetable.next)}`;
+    const doing = run === undefined ? next : `${run.pipeline} ${run.state} ${run.id}`;
     const { reference = "", state: stands, bytes = 0, of = 0 } = heartbeat?.environment ?? {};
     const share = stands === "fetching" && of > 0 ? ` ${Math.floor(100 * bytes / of)} %` : "";
     const renewed = stands === undefined
