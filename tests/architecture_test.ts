@@ -51,7 +51,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "environment": ["run", "pipeline", "runtime", "trust", "src/journal/disk/lock.ts", ...FLOOR],
   // What a fleet's servers are asked fails as all of the uplink does.
   "fleet": ["protocol", "src/uplink/errors.ts", ...FLOOR],
-  "gateway": ["protocol", PORT, ...FLOOR],
+  // Several gateways stand side by side before the servers of a fleet.
+  "gateway": ["protocol", "fleet", "src/uplink/errors.ts", PORT, ...FLOOR],
   "http": ["pipeline", PORT, ...FLOOR],
   "journal": [PORT, ...FLOOR],
   "model": ["base"],

@@ -68,14 +68,14 @@ export class FleetFlags {
   ): Promise<FlagReply> {
     const { clock, random } = this.#world;
     const until = clock.monotonic() + limits.timeoutMs;
-    for (;;) {
+    for (let tries = 0;; tries++) {
       const timeoutMs = until - clock.monotonic();
       if (timeoutMs <= 0) {
         throw new GatewayTimeoutError(`Flag ${flag.name} was changed by others each time: too many at once`);
       }
       const reply = await this.#attempt(flag, operation, { ...limits, timeoutMs, again });
       if (reply !== undefined) return reply;
-      await sleep(clock, random() * PAUSE_MS, limits.signal);
+      await sleep(clock, random() * Math.min(PAUSE_MS, 2 ** tries), limits.signal);
     }
   }
 

@@ -90,12 +90,11 @@ export class JetStream {
     return await this.#get(`DIRECT.GET.${stream}`, body, limits);
   }
 
-  /** Hands on each message from a sequence on, one after the other, up to the last that there is now. */
-  async each(
+  /** The messages from a sequence on, up to the last that there is now, page by page; no page is empty. */
+  async *pages(
     stream: string,
     { subject, from, ...limits }: RequestLimits & { readonly subject: string; readonly from: number },
-    take: (stored: Stored) => Promise<void>,
-  ): Promise<void> {
+  ): AsyncGenerator<readonly Stored[]> {
     for (let seq = from, left = Infinity; left > 0;) {
       const found: Stored[] = [];
       left = 0;
@@ -110,9 +109,10 @@ export class JetStream {
           return message.status !== 0;
         },
       });
-      for (const stored of found) await take(stored);
-      seq = (found.at(-1)?.seq ?? seq) + 1;
-      if (found.length === 0) return;
+      const last = found.at(-1);
+      if (last === undefined) return;
+      yield found;
+      seq = last.seq + 1;
     }
   }
 

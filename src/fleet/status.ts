@@ -18,7 +18,7 @@ import {
   streamsFor,
 } from "./streams.ts";
 import type { NatsWire, RequestLimits } from "./wire.ts";
-import { FLEET_STREAMS, idOf } from "./words.ts";
+import { FLEET_STREAMS, idOf, SUBJECTS } from "./words.ts";
 
 /** Least version of the servers. */
 const LEAST_VERSION: readonly [number, number] = [2, 15];
@@ -27,6 +27,8 @@ const LEAST_PAYLOAD: number = 768 * 1024;
 /** Heartbeats that may be missing before a device counts as lost, and the least silence, milliseconds. */
 const MISSED = 4;
 const LEAST_LEASE_MS = 45_000;
+/** A gateway that was silent for so long is gone, milliseconds. */
+const GONE_MS = 24 * 3_600_000;
 /** A stream that is fuller than this is told of. */
 const NEARLY_FULL = 0.8;
 
@@ -38,7 +40,7 @@ export interface StreamStatus {
   /** Bytes that it may come to; -1 for as many as there is room for. */
   readonly maxBytes: number;
   readonly replicas: number;
-  /** Messages that the slowest of those who read them all has not read; absent where nobody does. */
+  /** Messages that the slowest gateway has not read; absent where there is none. */
   readonly lag?: number;
 }
 
@@ -76,10 +78,9 @@ export async function fleetStatus(jetstream: JetStream, options: LookOptions): P
   const { wanted, now, system: _, ...limits } = options;
   const about = await jetstream.wire.about(limits);
   const infos = await Promise.all(streamsFor(wanted).map(({ name }) => streamInfo(jetstream, name, limits)));
-  const streams = await Promise.all(
-    infos.flatMap((info) => info === undefined ? [] : [streamStatus(jetstream, info, limits)]),
-  );
-  const hasHeartbeats = streams.some(({ name }) => name === FLEET_STREAMS.heartbeats);
+  const hasHeartbeats = infos.some((info) => info?.config.name === FLEET_STREAMS.heartbeats);
+  const reads = hasHeartbeats ? await readBy(jetstream, now, limits) : [];
+  const streams = infos.flatMap((info) => info === undefined ? [] : [streamStatus(info, reads)]);
   // How many replicas there are to be is what the streams were made with.
   const replicas = Math.max(1, ...streams.map((stream) => stream.replicas));
   const wrong = await fleetProblems(jetstream, { ...options, wanted: { ...wanted, replicas } });
@@ -207,41 +208,45 @@ const FIXED: ReadonlySet<string> = new Set([
   "num_replicas",
 ]);
 
-const Consumers = v.looseObject({
-  consumers: v.optional(v.nullable(v.array(v.looseObject({ num_pending: v.optional(v.number(), 0) })))),
-});
-
-async function streamStatus(
-  jetstream: JetStream,
-  { config, state }: StreamInfo,
-  limits: RequestLimits,
-): Promise<StreamStatus> {
+function streamStatus({ config, state }: StreamInfo, reads: readonly number[]): StreamStatus {
   const { name, num_replicas: replicas } = config;
-  const read = state.consumer_count === 0
-    ? undefined
-    : v.safeParse(Consumers, await jetstream.api(`CONSUMER.LIST.${name}`, { offset: 0 }, limits));
-  const pending = (read?.success ? read.output.consumers ?? [] : []).map((each) => each.num_pending);
+  const isRead = name === FLEET_STREAMS.records && reads.length > 0;
   return {
     name,
     messages: state.messages,
     bytes: state.bytes,
     maxBytes: Number((config as Readonly<Record<string, unknown>>)["max_bytes"] ?? -1),
     replicas,
-    ...(pending.length > 0 && { lag: Math.max(...pending) }),
+    ...(isRead && { lag: Math.max(0, state.last_seq - Math.min(...reads)) }),
   };
+}
+
+const Read = v.looseObject({ read: v.number() });
+
+/** How far each gateway that was heard within a day has read the records. */
+async function readBy(jetstream: JetStream, now: number, limits: RequestLimits): Promise<number[]> {
+  const found = new Map<string, number>();
+  const all = { ...limits, subject: SUBJECTS.read("*"), from: 1 };
+  for await (const page of jetstream.pages(FLEET_STREAMS.heartbeats, all)) {
+    for (const { subject, at, data } of page) {
+      const value = await unpackedValue(data);
+      if (v.is(Read, value) && now < at + GONE_MS) found.set(subject, value.read);
+    }
+  }
+  return [...found.values()];
 }
 
 /** The devices that were heard, by name. */
 async function devices(jetstream: JetStream, now: number, limits: RequestLimits): Promise<DeviceStatus[]> {
   const found: DeviceStatus[] = [];
-  await jetstream.each(
-    FLEET_STREAMS.heartbeats,
-    { ...limits, subject: "o.hb.*", from: 1 },
-    async (stored) => {
+  for await (
+    const page of jetstream.pages(FLEET_STREAMS.heartbeats, { ...limits, subject: "o.hb.*", from: 1 })
+  ) {
+    for (const stored of page) {
       const read = v.safeParse(HeartbeatSchema, await unpackedValue(stored.data));
       if (read.success) found.push(deviceIn(read.output, { ...stored, now }));
-    },
-  );
+    }
+  }
   return found.sort((a, b) => a.executor < b.executor ? -1 : 1);
 }
 

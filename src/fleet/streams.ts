@@ -76,7 +76,8 @@ export function streamsFor(
       ...(replicas === 1 && { persist_mode: "async" as const }),
     }),
     stream(FLEET_STREAMS.instructions, { max_msgs_per_subject: 1000, max_age: 7 * DAY_NS }),
-    stream(FLEET_STREAMS.assignments, { max_msgs_per_subject: 1 }),
+    // The last one counts; those before it are for gateways, which tell users what became of each.
+    stream(FLEET_STREAMS.assignments, { max_msgs_per_subject: 100, max_age: 90 * DAY_NS }),
     stream(FLEET_STREAMS.bundles, {
       discard: "new",
       max_msgs_per_subject: 1,

@@ -39,6 +39,8 @@ export const SUBJECTS = {
   heartbeat: (executor: string): string => `o.hb.${part(executor)}`,
   /** Where an executor behind a leaf leaves an empty message, whose answer tells where the streams are. */
   where: (executor: string): string => `o.hb.${part(executor)}.where`,
+  /** Where a gateway says how far it has read the records. */
+  read: (gateway: string): string => `o.hb.${part(gateway)}.read`,
   instructions: (whom: Addressee): string => `o.cmd.${forWhom(whom)}`,
   assignment: (whom: Addressee): string => `o.assign.${forWhom(whom)}`,
   bundle: (hash: string, chunk: number): string => `o.bundle.${hash}.${chunk}`,

@@ -11,6 +11,7 @@ import { paramsOf, patternOf, queryOf, type Route, route } from "../base/web/rou
 import { askerOf, requireKind, requireNamed } from "./access.ts";
 import { json } from "./answer.ts";
 import { Bells } from "./bells.ts";
+import { localDesk } from "./desk/local.ts";
 import { Heard } from "./heard.ts";
 import { Intake } from "./body.ts";
 import type { GatewayOptions, GatewayParts } from "./context.ts";
@@ -55,6 +56,7 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
       "The gateway's database holds tokens, and without one at its start the gateway would let everybody in: set OUTRIDER_GATEWAY_TOKEN, give --token-file, or take another --db",
     );
   }
+  const bells = options.bells ?? new Bells();
   const parts: GatewayParts = {
     maxBundleBytes: MAX_BUNDLE_BYTES,
     maxBatchBytes: MAX_BATCH_BYTES,
@@ -62,8 +64,9 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
     hosts: [],
     ...options,
     tokens: options.tokens,
-    bells: new Bells(),
-    heard: new Heard(options.clock),
+    bells,
+    heard: options.heard ?? new Heard(options.clock),
+    desk: options.desk ?? localDesk({ ...options, bells }),
     intake: new Intake(options.clock),
     opened: new Opened({ most: MAX_OPEN, roomSize: ROOM_SIZE, already: "go on already" }),
     blobs: options.registry &&
@@ -79,7 +82,7 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
     await next();
     if (c.res.status >= 400) await parts.intake.rest(c.req.raw);
   });
-  for (const each of gatewayRoutes(parts)) {
+  for (const each of gatewayRoutes(parts, { executors: options.desk === undefined })) {
     app.on(each.method.toUpperCase(), patternOf(each), (c) => carryOut(each, c, parts));
   }
   app.notFound((c) => unknown(c, parts));
@@ -94,7 +97,10 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
   return app;
 }
 
-function gatewayRoutes(parts: GatewayParts): Route[] {
+function gatewayRoutes(
+  parts: GatewayParts,
+  { executors }: { readonly executors: boolean },
+): Route[] {
   const ANY_JSON = { "application/json": {} };
   const routes: Route[] = [
     route({
@@ -113,7 +119,7 @@ function gatewayRoutes(parts: GatewayParts): Route[] {
       answers: { 200: { what: "OpenAPI 3.1", bodies: ANY_JSON } },
       handle: async () => json((await import("./openapi.ts")).gatewayDocument(routes)),
     }),
-    ...executorRoutes(parts),
+    ...executors ? executorRoutes(parts) : [],
     ...flagRoutes(parts),
     ...queueRoutes(parts),
     ...userRoutes(parts),

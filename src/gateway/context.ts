@@ -6,6 +6,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Opened } from "../base/web/opened.ts";
 import type { Bells } from "./bells.ts";
+import type { GatewayDesk } from "./desk/desk.ts";
 import type { Heard } from "./heard.ts";
 import type { Intake } from "./body.ts";
 import type { GatewayStore } from "./store.ts";
@@ -13,7 +14,7 @@ import type { Blobs, BlobsOptions } from "./registry/blobs.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** What a gateway is made of. */
-export interface GatewayOptions {
+export interface GatewayOptions extends GatewayEars {
   readonly store: GatewayStore;
   readonly clock: Clock;
   /** Who may ask. Absent: anyone who reaches the address, which has to be this machine's own. */
@@ -24,12 +25,20 @@ export interface GatewayOptions {
   readonly registry?: BlobsOptions;
   /** Where files that runs keep are kept. Absent: none are taken. */
   readonly files?: BlobsOptions;
+  /** What is passed on to executors and shared with them, where that is not the store's own affair: then executors don't ask here. */
+  readonly desk?: GatewayDesk;
   /** Silence after which an executor counts as lost, milliseconds. Default 45,000, or four of its intervals. */
   readonly leaseMs?: number;
   /** Largest bundle, bytes. Default 64 MiB. */
   readonly maxBundleBytes?: number;
   /** Largest batch of records, unpacked, bytes. Default 160 MiB, enough for the largest value. */
   readonly maxBatchBytes?: number;
+}
+
+/** What a gateway hears by, where others hear for it too. */
+export interface GatewayEars {
+  readonly bells?: Bells;
+  readonly heard?: Heard;
 }
 
 /** The same with nothing left open. */

@@ -99,12 +99,10 @@ async function pipeline(
 async function heartbeat(parts: GatewayParts, executor: string, body: Heartbeat): Promise<Response> {
   const { store, heard, clock } = parts;
   const now = clock.now();
-  const row = await store.atomically(async (store) => {
-    const row = withHeartbeat(await seen(executor, { store, heard, now }), { heartbeat: body, now, heard });
-    await store.putExecutor(row);
-    if (row.heartbeat === body) await seenRun(body, { store, heard, executor, now });
-    return row;
-  }, { durably: false });
+  const row = await store.atomically(
+    (store) => heardHeartbeat(executor, body, { store, heard, now }),
+    { durably: false },
+  );
   const rival = rivalOf(row, body, leaseOf(parts));
   const commands = row.heartbeat === body ? await store.commands(executor, seenHere(body, store)) : [];
   const reply: HeartbeatReply = { commands, storage: store.id, ...(rival === undefined ? {} : { rival }) };
@@ -123,6 +121,15 @@ function rivalOf(row: ExecutorRow, { session }: Heartbeat, lease: Lease): string
 }
 
 type Seen = Pick<GatewayParts, "heard"> & { readonly store: Within; readonly now: number };
+
+/** Notes a heartbeat, and the run that it names; resolves to the executor, whose heartbeat is this one unless it came late. */
+export async function heardHeartbeat(executor: string, body: Heartbeat, there: Seen): Promise<ExecutorRow> {
+  const { store, heard, now } = there;
+  const row = withHeartbeat(await seen(executor, there), { heartbeat: body, now, heard });
+  await store.putExecutor(row);
+  if (row.heartbeat === body) await seenRun(body, { store, heard, executor, now });
+  return row;
+}
 
 /** Notes that something was heard of an executor. */
 async function seen(id: string, { store, heard, now }: Seen): Promise<ExecutorRow> {

@@ -68,6 +68,9 @@ export async function handoutOf(
   store: Within,
   tag: string | undefined,
 ): Promise<HandoutRow | undefined> {
+  // Of a fleet's servers: the sequence and the time of an assignment.
+  const assigned = /^(\d{1,15})@(\d{1,15})$/.exec(tag ?? "");
+  if (assigned !== null) return await store.handout(`q-${assigned[1]}x${assigned[2]}`);
   const [, version, hash, id] = /^(?:W\/)?"(\d{1,15})-([^-"]*)(?:-(q-\w+))?"$/.exec(tag ?? "") ?? [];
   if (version === undefined) return undefined;
   const row = await store.handout(id ?? Number(version));

@@ -11,7 +11,7 @@ import { ErrorReply, ExecutorQueue, HandoutView, Submitted, Withdrawn } from "..
 import { json } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
 import { EXECUTOR, HANDOUT, isOneOf, TO, words } from "./param.ts";
-import { submit, targetsOf, withdraw } from "./queue.ts";
+import { targetsOf } from "./queue.ts";
 import { executorView, handoutViews, leaseOf } from "./views.ts";
 
 /** Longest name of a pipeline that is kept, characters. */
@@ -91,14 +91,14 @@ export function queueRoutes(parts: GatewayParts): Route[] {
         409: { what: "It is over", bodies: { "application/json": ErrorReply } },
       },
       handle: async ({ params, query: { because = "Withdrawn by the user at the gateway" } }) =>
-        json(await withdraw(parts.store, params.handout, { because, at: parts.clock.now() }), 202),
+        json(await parts.desk.withdraw(params.handout, { because, at: parts.clock.now() }), 202),
     }),
   ];
 }
 
 async function bundle(
   request: Request,
-  { store, clock, intake, maxBundleBytes }: GatewayParts,
+  { desk, clock, intake, maxBundleBytes }: GatewayParts,
   { to, pipeline, replace }: {
     readonly to: string;
     readonly pipeline: string | undefined;
@@ -110,8 +110,7 @@ async function bundle(
     throw new Refuse(422, "BUNDLE", { message: "The bundle is empty: make one with outrider bundle" });
   }
   const hash = await sha256(bytes);
-  const { row, ...queued } = await submit(
-    store,
+  const { row, ...queued } = await desk.submit(
     { target: to, bytes, hash, pipeline, at: clock.now() },
     replace,
   );

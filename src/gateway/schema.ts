@@ -51,4 +51,7 @@ CREATE TABLE file_blobs (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, at INTE
 CREATE TABLE run_files (run TEXT NOT NULL, seq INTEGER NOT NULL, task TEXT NOT NULL, iteration INTEGER NOT NULL, attempt INTEGER NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID;
 CREATE INDEX run_files_digest ON run_files (digest, run);
 `,
+  `
+CREATE TABLE projected (stream TEXT NOT NULL, seq INTEGER NOT NULL);
+`,
 ];

@@ -33,6 +33,7 @@ import type {
   Ingested,
   NewHandout,
   OpenOptions,
+  Projected,
   RecordRow,
   RunRow,
   TokenRow,
@@ -117,12 +118,13 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
     return this.#id ??= String(this.#db.get("SELECT id FROM storage")?.["id"]);
   }
 
-  addHandout({ target, bytes, hash, pipeline, at }: NewHandout): HandoutRow {
+  addHandout({ id, target, bytes, hash, pipeline, at }: NewHandout): HandoutRow {
     return this.atomically(() => {
-      this.#db.run("INSERT OR IGNORE INTO bundles VALUES (?, ?)", hash, bytes);
+      if (bytes !== undefined) this.#db.run("INSERT OR IGNORE INTO bundles VALUES (?, ?)", hash, bytes);
       const row = this.#db.get(
         `INSERT INTO handouts (id, target, hash, pipeline, at)
-         VALUES ('q-' || lower(hex(randomblob(5))), ?, ?, ?, ?) RETURNING *`,
+         VALUES (coalesce(?, 'q-' || lower(hex(randomblob(5)))), ?, ?, ?, ?) RETURNING *`,
+        id ?? null,
         target,
         hash,
         pipeline ?? null,
@@ -388,6 +390,18 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
         MAX_ANSWERS,
       );
     }
+  }
+
+  projected(): Projected | undefined {
+    const row = this.#db.get("SELECT stream, seq FROM projected");
+    return row && { stream: String(row["stream"]), seq: Number(row["seq"]) };
+  }
+
+  putProjected({ stream, seq }: Projected): void {
+    this.atomically(() => {
+      this.#db.run("DELETE FROM projected");
+      this.#db.run("INSERT INTO projected VALUES (?, ?)", stream, seq);
+    });
   }
 
   tokens(): TokenRow[] {

@@ -20,14 +20,17 @@ import type { BlobCatalog, Catalog } from "./registry/catalog.ts";
 export interface NewHandout {
   /** An executor's id, or `group:NAME`. */
   readonly target: string;
-  readonly bytes: Bytes;
+  /** Absent where they are kept elsewhere. */
+  readonly bytes: Bytes | undefined;
   readonly hash: string;
   readonly pipeline: string | undefined;
   readonly at: number;
+  /** What users name it by, where that is known already. */
+  readonly id?: string;
 }
 
 /** A place in the queue of an executor or a group. Times are milliseconds since the epoch. */
-export interface HandoutRow extends Omit<NewHandout, "bytes"> {
+export interface HandoutRow extends Omit<NewHandout, "bytes" | "id"> {
   /** What users name it by; no two storages have the same. */
   readonly id: string;
   /** Its place: grows with every upload. */
@@ -162,6 +165,13 @@ export interface OpenOptions {
   readonly limit?: number;
 }
 
+/** How far a stream of a fleet's servers was read. */
+export interface Projected {
+  /** Names the stream: another of its name begins to count anew. */
+  readonly stream: string;
+  readonly seq: number;
+}
+
 /** What a gateway keeps. */
 export interface GatewayStore {
   /** Names this storage. */
@@ -236,6 +246,10 @@ export interface GatewayStore {
     experiment: string,
     answer: FlagAnswer & { readonly operation: string; readonly at: number },
   ): Promise<void>;
+
+  /** How far the records of a fleet were read into this store. */
+  projected(): Promise<Projected | undefined>;
+  putProjected(projected: Projected): Promise<void>;
 
   tokens(): Promise<TokenRow[]>;
   putToken(row: TokenRow): Promise<void>;

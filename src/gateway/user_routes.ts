@@ -46,7 +46,7 @@ export function userRoutes(parts: GatewayParts): Route[] {
 }
 
 function ofExecutors(parts: GatewayParts): Route[] {
-  const { store, clock } = parts;
+  const { store } = parts;
   return [
     route({
       ...GET,
@@ -72,7 +72,7 @@ function ofExecutors(parts: GatewayParts): Route[] {
       body: { required: true, schema: NewInstruction },
       answers: { 202: COMMAND },
       handle: async ({ params: { executor }, body }) =>
-        json({ id: await store.addCommand(executor, body, clock.now()) }, 202),
+        json({ id: await parts.desk.instruct(executor, body) }, 202),
     }),
   ];
 }
@@ -133,7 +133,7 @@ function ofRuns(parts: GatewayParts): Route[] {
           throw new Refuse(409, "RUN_OVER", { message: `Run ${run} is over: it ${state}` });
         }
         const command: NewInstruction = { type: "cancel", run, because };
-        return json({ id: await store.addCommand(executor, command, clock.now()) }, 202);
+        return json({ id: await parts.desk.instruct(executor, command) }, 202);
       },
     }),
   ];

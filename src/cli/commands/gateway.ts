@@ -3,7 +3,9 @@
  * Must not know what the gateway does.
  * Invariant: other machines are let in only with a token; no message shows any of it.
  */
-import { GATEWAY_TOKEN, gatewayTokenIn } from "../../config/asking.ts";
+import { GATEWAY_TOKEN, gatewayIn, gatewayTokenIn } from "../../config/asking.ts";
+import type { FleetPart } from "../../gateway/fleet/fleet.ts";
+import type { GatewayStore } from "../../gateway/store.ts";
 import { GATEWAY_PORT, HOSTNAME } from "../../defaults.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
@@ -28,6 +30,8 @@ interface Flags {
   readonly filesSize: number;
   readonly token?: string;
   readonly tokenFile?: string;
+  readonly nats?: string;
+  readonly creds?: string;
 }
 
 /** The token that users and executors have to send; `undefined` if nobody has to send one. */
@@ -42,6 +46,42 @@ async function tokenOf({ token, tokenFile }: Flags, runtime: Runtime): Promise<s
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new UsageError(`--token-file ${tokenFile} can't be read: ${why}`, { cause });
   }
+}
+
+/** Takes part in a fleet, where one is named. */
+async function fleetOf(
+  { nats, creds }: Flags,
+  { store, runtime, stderr }: {
+    readonly store: GatewayStore;
+    readonly runtime: Runtime;
+    readonly stderr: CliContext["runtime"]["stderr"];
+  },
+): Promise<FleetPart | undefined> {
+  if (nats === undefined) return undefined;
+  const [{ joinFleet }, { systemClock }] = await Promise.all([
+    import("../../gateway/fleet/fleet.ts"),
+    import("../../base/clock.ts"),
+  ]);
+  const named = gatewayIn(runtime.env);
+  const file = creds ?? named.credsFile;
+  let trouble = false;
+  return await joinFleet({
+    url: nats,
+    ...(file !== undefined && { readCreds: () => runtime.readText(file) }),
+    ...(file === undefined && { token: named.token }),
+    store,
+    clock: systemClock,
+    random: Math.random,
+    onTrouble: (error) => {
+      if (trouble === (error !== undefined)) return;
+      trouble = error !== undefined;
+      stderr.write(
+        error === undefined
+          ? "The fleet's servers are in reach again\n"
+          : `The fleet's servers can't be read, trying again: ${error.message}\n`,
+      );
+    },
+  });
 }
 
 async function gateway(this: CliContext, flags: Flags): Promise<void> {
@@ -81,7 +121,9 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
   const passingFiles = db === ":memory:" && flags.files === undefined
     ? await runtime.makeTempFolder()
     : undefined;
+  let fleet: FleetPart | undefined;
   try {
+    fleet = await fleetOf(flags, { store, runtime, stderr });
     const tokens = new Tokens(store);
     if (token !== undefined) await tokens.put({ name: "cli", kind: "both" }, token);
     const app = gatewayApp({
@@ -95,6 +137,7 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
         maxBlobBytes: flags.filesSize,
       },
       ...(token === undefined ? {} : { tokens }),
+      ...(fleet !== undefined && { desk: fleet.desk, bells: fleet.bells, heard: fleet.heard }),
       onDefect: (error) => stderr.write(`${error instanceof Error ? error.stack : error}\n`),
     });
     const fetch = (request: Request) => app.fetch(request);
@@ -109,6 +152,7 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
     await served.close();
   } finally {
     unlisten();
+    await fleet?.stop();
     store.close();
     for (const each of [passing, passingFiles]) if (each !== undefined) await runtime.remove(each);
   }
@@ -168,6 +212,20 @@ export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>(
         default: "64GiB",
         placeholder: "SIZE",
         brief: "Most that is kept of the files of runs",
+      },
+      nats: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "URL",
+        brief: "NATS servers of a fleet, whose devices report there and not here (docs/fleet.md)",
+      },
+      creds: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "FILE",
+        brief: "Credentials for them (default: the file that OUTRIDER_CREDS_FILE names)",
       },
       tokenFile: {
         kind: "parsed",

@@ -17,6 +17,9 @@ const Assignment = v.looseObject({
   chunks: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_BUNDLE_BYTES / CHUNK_BYTES)),
 });
 
+/** In the place of an assignment that was taken back. */
+const Withdrawal = v.looseObject({ withdrawn: v.string() });
+
 /** Gives an executor what it is assigned. */
 export class Handouts {
   readonly #jetstream: JetStream;
@@ -36,7 +39,10 @@ export class Handouts {
   async pull(known: string | undefined, limits: CallOptions): Promise<Pulled | undefined> {
     const newest = await this.#newest(limits);
     if (newest === undefined || !isNewer(newest, known)) return undefined;
-    const read = v.safeParse(Assignment, await unpackedValue(newest.data));
+    const value = await unpackedValue(newest.data);
+    // What was there before is over too: the newest counts.
+    if (v.is(Withdrawal, value)) return undefined;
+    const read = v.safeParse(Assignment, value);
     if (!read.success) {
       throw new GatewayAnswerError(
         `Assignment ${newest.seq} of stream ${FLEET_STREAMS.assignments} is none: submit the pipeline again`,

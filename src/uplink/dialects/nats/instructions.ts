@@ -7,6 +7,7 @@
  * before it that still hold, so that the last message tells all: who may only read his own subject needs no more.
  */
 import * as v from "valibot";
+import { instructionsIn } from "../../../fleet/instructions.ts";
 import { type JetStream, type Stored, unpackedValue } from "../../../fleet/jetstream.ts";
 import { addressees, FLEET_STREAMS, SUBJECTS } from "../../../fleet/words.ts";
 import type { AnyInstruction, Heartbeat } from "../../../protocol/messages.ts";
@@ -16,11 +17,6 @@ import type { CallOptions } from "../../gateway.ts";
 /** Instructions read one by one at a time. */
 const MAX_READ = 100;
 
-const Numbered = v.looseObject({ id: v.pipe(v.number(), v.safeInteger(), v.minValue(1)), type: v.string() });
-const Written = v.looseObject({
-  type: v.string(),
-  before: v.optional(v.pipe(v.array(Numbered), v.maxLength(1000))),
-});
 const Seen = v.looseObject({ seen: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) });
 
 /** Reads what an executor was told. */
@@ -86,7 +82,7 @@ export class Instructions {
     this.#notice(last);
     const floor = this.#floor(heartbeat);
     if (last.seq <= floor) return [];
-    const { own, before } = await written(last);
+    const { own, before } = await instructionsIn(last);
     const earlier = before ?? await this.#between(subject, { floor, last }, limits);
     return [...earlier, ...own].filter(({ id }) => id > floor);
   }
@@ -102,7 +98,7 @@ export class Instructions {
       for (let seq = floor + 1; found.length < MAX_READ;) {
         const stored = await this.#jetstream.next(FLEET_STREAMS.instructions, { ...limits, subject, seq });
         if (stored === undefined || stored.seq >= last.seq) break;
-        found.push(...(await written(stored)).own);
+        found.push(...(await instructionsIn(stored)).own);
         seq = stored.seq + 1;
       }
     } catch (error) {
@@ -120,14 +116,4 @@ export class Instructions {
     }
     if (isAnew || seq > this.#newest.seq) this.#newest = { seq, at };
   }
-}
-
-/** A message's own instruction, and those before it as far as it tells. What is no instruction is passed over. */
-async function written({ seq, data }: Stored): Promise<
-  { readonly own: readonly AnyInstruction[]; readonly before: readonly AnyInstruction[] | undefined }
-> {
-  const read = v.safeParse(Written, await unpackedValue(data));
-  if (!read.success) return { own: [], before: undefined };
-  const { before, ...instruction } = read.output;
-  return { own: [{ ...instruction, id: seq }], before };
 }

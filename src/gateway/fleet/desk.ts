@@ -1,0 +1,173 @@
+/**
+ * Owns the desk of a fleet's gateway: what it passes on and shares lies on the fleet's servers, where executors and other
+ * gateways find it.
+ * Must not know of HTTP.
+ * Invariant: what was promised is stored on the servers; this gateway may end then.
+ */
+import { type Bytes, sha256 } from "../../base/bytes.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Random } from "../../base/random.ts";
+import { sleep } from "../../base/wait.ts";
+import { Refuse } from "../../base/web/refuse.ts";
+import { FleetFlags } from "../../fleet/flags.ts";
+import { instructionsIn } from "../../fleet/instructions.ts";
+import { type JetStream, packedValue, unpackedValue } from "../../fleet/jetstream.ts";
+import { type Addressee, CHUNK_BYTES, FLEET_STREAMS, idOf, part, SUBJECTS } from "../../fleet/words.ts";
+import type { NewInstruction, SharedFlag, Withdrawn } from "../../protocol/messages.ts";
+import { GROUP } from "../../protocol/words.ts";
+import { GatewayRefusedError, UplinkError } from "../../uplink/errors.ts";
+import type { GatewayDesk } from "../desk/desk.ts";
+import { membersOf, type Queued } from "../queue.ts";
+import type { GatewayStore, NewHandout } from "../store.ts";
+import { handoutId, type Hearing, tagOfHandout } from "./hearing.ts";
+
+/** How long the servers are asked for one thing, milliseconds. */
+const LIMITS = { timeoutMs: 10_000 } as const;
+/** Instructions that one message tells of beside its own: those that an executor which was away has missed. */
+const MAX_BEFORE = 64;
+/** Attempts to be the next, where others pass on things to the same executor at the same time. */
+const MAX_TRIES = 100;
+
+/** What the desk is made of. */
+export interface FleetDeskParts {
+  readonly jetstream: JetStream;
+  readonly store: GatewayStore;
+  readonly hearing: Hearing;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The desk over a fleet's servers. */
+export function fleetDesk(parts: FleetDeskParts): GatewayDesk {
+  const { jetstream, clock, random } = parts;
+  const flags = new FleetFlags(jetstream, { clock, random });
+  return {
+    instruct: (executor, instruction) => orRefuse(instruct(parts, { executor }, instruction)),
+    submit: (handout) => orRefuse(submit(parts, handout)),
+    withdraw: (id, { because }) => orRefuse(withdraw(parts, id, because)),
+    flags: (experiment) => orRefuse(flagsOf(jetstream, experiment)),
+    flag: (named, { after, waitMs = 0, signal }) =>
+      orRefuse(
+        after === undefined
+          ? flags.read(named, LIMITS)
+          : flags.awaited(named, { ...LIMITS, after, waitMs, signal }),
+      ),
+    setFlag: (named, value) =>
+      orRefuse((async () => {
+        const id = crypto.randomUUID();
+        const reply = await flags.change(named, { op: "set", id, value }, { ...LIMITS, again: false });
+        return reply.flag!;
+      })()),
+    // Who asks by HTTP may have asked before, also another gateway.
+    changeFlag: (named, operation) => orRefuse(flags.change(named, operation, { ...LIMITS, again: true })),
+  };
+}
+
+/** What the servers refuse, or do not answer, is a refusal of ours. */
+async function orRefuse<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof UplinkError)) throw error;
+    const refused = error instanceof GatewayRefusedError && error.word !== undefined;
+    throw refused
+      ? new Refuse(409, error.word!, { message: error.reason })
+      : new Refuse(503, "FLEET", { message: error.message });
+  }
+}
+
+/** Whom a target of a hand-out means. */
+export function addresseeOf(target: string): Addressee {
+  return target.startsWith(GROUP) ? { group: target.slice(GROUP.length) } : { executor: target };
+}
+
+/** Stores an instruction behind those before it, which it tells of too: who was away reads the last message alone. */
+async function instruct(
+  { jetstream, clock, random }: FleetDeskParts,
+  whom: Addressee,
+  instruction: NewInstruction,
+): Promise<number> {
+  const subject = SUBJECTS.instructions(whom);
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const last = await jetstream.last(FLEET_STREAMS.instructions, subject, LIMITS);
+    const { own, before = [] } = last === undefined ? { own: [], before: [] } : await instructionsIn(last);
+    const body = { ...instruction, before: [...before, ...own].slice(-MAX_BEFORE) };
+    const data = new TextEncoder().encode(JSON.stringify(body));
+    const kept = await jetstream.store(subject, data, { ...LIMITS, after: last?.seq ?? 0 });
+    if (kept !== undefined) return kept.seq;
+    await sleep(clock, random() * 20);
+  }
+  throw new Refuse(503, "BUSY", { message: `Too much is asked of ${subject} at once: try again` });
+}
+
+async function submit(
+  { jetstream, store, hearing }: FleetDeskParts,
+  { target, bytes = new Uint8Array(0), hash, pipeline }: NewHandout,
+): Promise<Queued> {
+  const chunks = await storeBundle(jetstream, hash, bytes);
+  const subject = SUBJECTS.assignment(addresseeOf(target));
+  const data = await packedValue({ hash, chunks, ...(pipeline !== undefined && { pipeline }) });
+  const open = await store.openHandouts([target]);
+  const { seq } = (await jetstream.store(subject, data, LIMITS))!;
+  await hearing.assignments();
+  const row = (await store.handouts([target], 50)).find(({ id }) => id.startsWith(handoutId({ seq })));
+  if (row === undefined) {
+    throw new Refuse(409, "REPLACED", {
+      message: `Another pipeline for ${target} came at the same moment, and counts`,
+    });
+  }
+  const executors = membersOf(target, await store.executors()).length;
+  const after = await Promise.all(open.map(({ id }) => store.handout(id)));
+  const replaced = after.flatMap((each) => each?.ended?.how === "replaced" ? [each.id] : []);
+  return { row, before: 0, executors, replaced };
+}
+
+/** Stores the pieces of a bundle that are not there yet; resolves to how many there are. */
+async function storeBundle(jetstream: JetStream, hash: string, bytes: Bytes): Promise<number> {
+  const chunks = Math.ceil(bytes.length / CHUNK_BYTES);
+  for (let at = 0; at < chunks; at++) {
+    const piece = bytes.slice(at * CHUNK_BYTES, (at + 1) * CHUNK_BYTES);
+    const subject = SUBJECTS.bundle(hash, at);
+    const there = await jetstream.last(FLEET_STREAMS.bundles, subject, LIMITS);
+    if (there !== undefined && await sha256(there.data) === await sha256(piece)) continue;
+    await jetstream.store(subject, piece, LIMITS);
+  }
+  return chunks;
+}
+
+async function withdraw(parts: FleetDeskParts, id: string, because: string): Promise<Withdrawn> {
+  const { jetstream, store, hearing } = parts;
+  const row = await store.handout(id);
+  if (!row) {
+    throw new Refuse(404, "NO_HANDOUT", {
+      message: `There is no ${id} in any queue: outrider results lists what there is`,
+    });
+  }
+  if (row.ended) throw new Refuse(409, "HANDOUT_OVER", { message: `${id} is over: it is ${row.ended.how}` });
+  const whom = addresseeOf(row.target);
+  const data = await packedValue({ withdrawn: id, because });
+  await jetstream.store(SUBJECTS.assignment(whom), data, LIMITS);
+  // Whoever has taken it hears of it; its run is cancelled.
+  await instruct(parts, whom, { type: "withdraw", handout: tagOfHandout(id), because });
+  await hearing.assignments();
+  const deliveries = await store.deliveries(row.version);
+  const going = deliveries.filter(({ closed }) => !closed);
+  return {
+    id,
+    runs: going.flatMap(({ run }) => run ?? []),
+    taken: going.flatMap(({ run, executor }) => run === undefined ? [executor] : []),
+  };
+}
+
+async function flagsOf(jetstream: JetStream, experiment: string): Promise<SharedFlag[]> {
+  const found = new Map<string, SharedFlag>();
+  const subject = `o.flag.${part(experiment)}.*`;
+  for await (const page of jetstream.pages(FLEET_STREAMS.flags, { ...LIMITS, subject, from: 1 })) {
+    for (const stored of page) {
+      const name = idOf(stored.subject.split(".")[3] ?? "");
+      const { value, version } = (await unpackedValue(stored.data) ?? {}) as Partial<SharedFlag>;
+      if (version !== undefined) found.set(name, { name, value, version });
+    }
+  }
+  return [...found.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+}
