@@ -165,7 +165,7 @@ test("attempt: it is what it was offered as, and its inputs come from payload, w
     s: 1,
     t: "name",
     p: { x: 1 },
-    i: { given: [1], bytes: { $bytes: "AQI=" } },
+    i: { bytes: { $bytes: "AQI=" }, given: [1] },
     l: [["near", 4, 0], ["far", 5, 0], ["none", 6, 0]],
   });
   assert.deepEqual([one.index, one.seq, one.iteration, one.attempt, one.task, one.startedAt], [
