@@ -10,6 +10,7 @@ import { GatewayAnswerError, GatewayTimeoutError, UnreachableError, UplinkError 
 import type {
   ExecutorQueue,
   ExecutorView,
+  FileView,
   HandoutView,
   NewInstruction,
   ReportedRun,
@@ -30,6 +31,7 @@ import { type Call, Wire } from "./http/wire.ts";
 const TIMEOUT_MS = 30_000;
 /** The slowest that a bundle may leave: 64 MiB in 22 minutes. */
 const UPLOAD_BYTES_PER_MS = 50;
+const BYTES = "application/octet-stream";
 const MAX_LIST_BYTES = 64 * 1024 * 1024;
 const MAX_RESULT_BYTES = 1024 * 1024 * 1024;
 
@@ -83,6 +85,13 @@ export interface UserGateway {
   result(run: string): Promise<unknown>;
   /** Records of the combined log, as they came. */
   logs(run: string, options?: LogOptions): AsyncGenerator<Record<string, unknown>>;
+  /** The files that the tasks of a run have kept. */
+  files(run: string): Promise<readonly FileView[]>;
+  /** The bytes of one from a place on, in pieces. Rejects with an `UnreachableError` where the connection breaks. */
+  file(
+    run: string,
+    what: { readonly sha256: string; readonly at: number },
+  ): AsyncGenerator<Uint8Array, void, undefined>;
   cancel(run: string, because?: string): Promise<void>;
   /** Asks something of an executor, in the reply to its next heartbeat. */
   command(executor: string, command: NewInstruction): Promise<void>;
@@ -127,6 +136,9 @@ export function userGateway(options: UserOptions): UserGateway {
     run: (run) => client.get(`/v1/runs/${id(run)}`, protocol.ReportedRun),
     result: (run) => client.get(`/v1/runs/${id(run)}/result`, Result),
     logs: (run, more) => client.follow(`/v1/runs/${id(run)}/logs`, more ?? {}),
+    files: async (run) =>
+      (await client.get(`/v1/runs/${id(run)}/files`, v.object({ files: v.array(protocol.FileView) }))).files,
+    file: (run, { sha256, at }) => client.pieces(`/v1/runs/${id(run)}/files/${sha256}`, at),
     async cancel(run, because) {
       const query = because === undefined ? "" : `?because=${id(because)}`;
       await client.post(`/v1/runs/${id(run)}/cancel${query}`, undefined, { schema: Asked });
@@ -188,6 +200,19 @@ class Client {
     );
   }
 
+  async *pieces(path: string, at: number): AsyncGenerator<Uint8Array, void, undefined> {
+    const headers = at === 0 ? {} : { range: `bytes=${at}-` };
+    const call: Call = { method: "GET", path, headers, timeoutMs: TIMEOUT_MS, streams: BYTES };
+    const opened = await this.#wire.open(call);
+    const name = this.#wire.name(call);
+    if (!(opened instanceof ReadableStream)) {
+      // A small one comes whole.
+      if (opened.status === 200 || opened.status === 206) return yield opened.bytes;
+      throw this.#refused(name, opened);
+    }
+    yield* piecesOf(opened, { name, clock: this.#options.clock });
+  }
+
   async *follow(path: string, options: LogOptions): AsyncGenerator<Record<string, unknown>> {
     const { clock, random } = this.#options;
     const backoff = new Backoff({ random, maxMs: 10_000 });
@@ -211,6 +236,31 @@ class Client {
         await sleep(clock, backoff.next(error.retryAfterMs), options.signal);
       }
     }
+  }
+}
+
+/** The pieces of a body, between which there is a limit. */
+async function* piecesOf(
+  body: ReadableStream<Uint8Array>,
+  { name, clock }: { readonly name: string; readonly clock: Clock },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const { promise: late, reject } = Promise.withResolvers<never>();
+      const cancel = clock.after(
+        TIMEOUT_MS,
+        () => reject(new UnreachableError(`Nothing has come of ${name} for ${TIMEOUT_MS / 1000} s`)),
+      );
+      const read = reader.read().catch((cause: unknown) => {
+        throw new UnreachableError(`The connection broke during the answer to ${name}`, { cause });
+      });
+      const next = await Promise.race([read, late]).finally(cancel);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
   }
 }
 

@@ -12,7 +12,7 @@ import { askLocalDirectly } from "../../base/no_proxy.ts";
 import { newChallenge, proofOf } from "../../base/proof.ts";
 import type { CliRuntime } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
-import { EndPointError, exchange, follow, type Send, Told } from "./exchange.ts";
+import { EndPointError, exchange, follow, pieces, type Send, Told } from "./exchange.ts";
 
 /** Options of every command that asks an end point. */
 export interface EndPointFlags {
@@ -54,6 +54,8 @@ export interface EndPoint {
   ask(path: string, options?: AskOptions): Promise<Told>;
   /** Asks for what goes on; its lines are JSON documents. @throws {EndPointError} Where it is refused or ends too early. */
   follow(path: string, options?: AskOptions): AsyncGenerator<string, void, undefined>;
+  /** Asks for bytes, which come in pieces. @throws {EndPointError} Where it is refused or ends too early. */
+  pieces(path: string): AsyncGenerator<Uint8Array, void, undefined>;
 }
 
 /** How to ask. */
@@ -129,6 +131,13 @@ class AskedEndPoint implements EndPoint {
   async *follow(path: string, options: AskOptions = {}): AsyncGenerator<string, void, undefined> {
     await this.#prove(options.signal);
     const told = await follow(this.#sending(path, options), { url: this.url, signal: options.signal });
+    if (told instanceof Told) throw told.refusal();
+    yield* told;
+  }
+
+  async *pieces(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+    await this.#prove(undefined);
+    const told = await pieces(this.#sending(path, {}), { url: this.url });
     if (told instanceof Told) throw told.refusal();
     yield* told;
   }

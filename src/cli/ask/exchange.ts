@@ -127,6 +127,33 @@ export async function follow(send: Send, options: ExchangeOptions): Promise<Told
   return new Told(options.url, answer, text);
 }
 
+/** Asks, and tells the pieces of an answer that goes on; or gives the whole answer where it is another than 200. */
+export async function pieces(
+  send: Send,
+  options: ExchangeOptions,
+): Promise<Told | AsyncGenerator<Uint8Array, void, undefined>> {
+  const stop = new AbortController();
+  const answer = await headOf(send, options, stop);
+  if (answer.status === 200) return untilSilent(piecesOf(answer, options.url), { ...options, stop });
+  const late = `${options.url} did not finish its answer within ${BODY_MS / 1000} s`;
+  const text = await limited(textOf(answer, options.url), { ...options, ms: BODY_MS, late, stop });
+  return new Told(options.url, answer, text);
+}
+
+async function* untilSilent(
+  pieces: AsyncGenerator<Uint8Array, void, undefined>,
+  options: ExchangeOptions & { readonly stop: AbortController },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const late = `Nothing has come from ${options.url} for ${
+    SILENCE_MS / 1000
+  } s: the executor hangs, or has ended`;
+  for (;;) {
+    const next = await limited(pieces.next(), { ...options, ms: SILENCE_MS, late });
+    if (next.done) return;
+    yield next.value;
+  }
+}
+
 function headOf(
   send: Send,
   options: ExchangeOptions,

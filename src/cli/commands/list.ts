@@ -75,6 +75,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     brief: "List the executors that the gateway knows, and what each is doing",
     load: () => import("./executors.ts"),
   },
+  files: {
+    brief: "List the files that the tasks of a run have kept, and save one",
+    load: () => import("./files.ts"),
+  },
   results: {
     brief: "List the runs that the gateway knows, or print the result of one",
     load: () => import("./results.ts"),

@@ -44,6 +44,8 @@ export interface Call {
   readonly timeoutMs: number;
   /** Longest answer that is read, bytes. Default 1 MiB. */
   readonly maxBytes?: number;
+  /** Of `open`: the content type whose body is a stream. Default: NDJSON. */
+  readonly streams?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -81,12 +83,13 @@ export class Wire {
     return this.#limited(call, async (signal) => this.#whole(call, await this.#begin(call, signal)));
   }
 
-  /** Sends one request; the answer's body is a stream if it is NDJSON, which the time limit does not cover, else it is read whole. */
+  /** Sends one request; the answer's body is a stream if it is of the type that `streams`, which the time limit does not cover, else it is read whole. */
   open(call: Call): Promise<WireAnswer | ReadableStream<Uint8Array>> {
     return this.#limited(call, async (signal) => {
       const response = await this.#begin(call, signal);
-      const stream = response.headers.get("content-type")?.startsWith("application/x-ndjson");
-      return stream && response.status === 200 && response.body ? response.body : this.#whole(call, response);
+      const stream = response.headers.get("content-type")?.startsWith(call.streams ?? "application/x-ndjson");
+      const isWanted = response.status === 200 || response.status === 206;
+      return stream && isWanted && response.body ? response.body : this.#whole(call, response);
     });
   }
 

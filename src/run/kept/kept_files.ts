@@ -1,0 +1,52 @@
+/**
+ * Owns what a person can have of the files in a state directory that no process uses: which runs have kept which.
+ * Must not know how they are shown, nor where a copy goes.
+ * Invariant: it changes nothing of a run.
+ */
+import { LOG_BYTES } from "../../defaults.ts";
+import type { KeptFile } from "../../model/file.ts";
+import { pastOf } from "../../model/past.ts";
+import type { AttemptKey, StateRecord } from "../../model/record.ts";
+import { RunFiles } from "../files/run_files.ts";
+import { realWorld, type World } from "../world.ts";
+import { filesOf } from "./kept_run.ts";
+import { StateDir } from "./state_dir.ts";
+
+/** A file that a run has kept on this device. */
+export interface FileHere extends KeptFile, AttemptKey {
+  readonly run: string;
+  /** Where its bytes are. */
+  readonly path: string;
+}
+
+/**
+ * The files of the runs in a state directory, the oldest run first; nothing if another process uses it.
+ *
+ * @throws {StateError} If the directory can't be used.
+ */
+export async function filesIn(
+  folder: string,
+  { runtime, clock, newId }: World = realWorld,
+): Promise<readonly FileHere[] | undefined> {
+  const state = new StateDir(folder, { runtime, logBytes: LOG_BYTES, newId });
+  if (!await state.lock()) return undefined;
+  try {
+    const found: FileHere[] = [];
+    for (const kept of await state.runs()) {
+      const records: StateRecord[] = [];
+      const past = pastOf(
+        kept.journal,
+        (record) => record.type !== "attempt.settled" && records.push(record),
+      );
+      const files = new RunFiles({ runtime, clock, journal: kept.journal, options: undefined });
+      files.restore(records);
+      for (const { name, sha256, bytes, task, iteration, attempt } of files.list()) {
+        const path = `${filesOf(kept)}/${sha256}`;
+        found.push({ run: past?.run ?? "", name, sha256, bytes, task, iteration, attempt, path });
+      }
+    }
+    return found;
+  } finally {
+    await state.end();
+  }
+}
