@@ -6,7 +6,7 @@
 import { apply, put, SafeMap } from "../src/base/primordials.ts";
 import { decode, type Value } from "../src/model/value.ts";
 import type { Claimed } from "../src/pool/ring/inbox.ts";
-import type { AbortOutcome } from "../src/pool/protocol.ts";
+import type { AbortOutcome, Payload } from "../src/pool/protocol.ts";
 import type { Author } from "./output.ts";
 import type { AttemptTold } from "./told.ts";
 
@@ -101,6 +101,11 @@ export class Attempt implements Author {
       if (value !== undefined) put(inputs, told.as(place), value);
     }
     return inputs;
+  }
+
+  /** Which item of a mapped task it is for, and under which key of the inputs that is. */
+  get place(): Payload["n"] {
+    return this.told.place;
   }
 
   get params(): Readonly<Record<string, Value>> {

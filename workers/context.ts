@@ -29,8 +29,15 @@ export interface ContextParts {
 /** Longest text of a progress, UTF-16 code units. */
 const MAX_PROGRESS_TEXT = 1000;
 
+/** A `ctx` of which it is not known whether its task is mapped. */
+type AnyContext = TaskContext<
+  Readonly<Record<string, Value>>,
+  Readonly<Record<string, Value>>,
+  Value | undefined
+>;
+
 /** The `ctx` of one attempt. */
-export class Context implements TaskContext {
+export class Context implements AnyContext {
   readonly #attempt: Attempt;
   readonly #around: ContextParts;
   #inputs: Readonly<Record<string, Value>> | undefined;
@@ -110,6 +117,15 @@ export class Context implements TaskContext {
       this.#attempt.skipped = { because: reason, thrown };
       throw thrown;
     };
+  }
+
+  get item(): Value | undefined {
+    const { place } = this.#attempt;
+    return place === undefined ? undefined : this.inputs[place[1]];
+  }
+
+  get index(): number | undefined {
+    return this.#attempt.place?.[0];
   }
 
   get task(): string {

@@ -361,7 +361,8 @@ export class Line implements Elsewhere {
     } catch (error) {
       return this.#fail(attempt, error);
     }
-    this.#parts.locals.keep(attempt.index, attempt.iteration, text);
+    // Nobody needs an item's value but the executor.
+    if (attempt.place === undefined) this.#parts.locals.keep(attempt.index, attempt.iteration, text);
     return this.#tell(attempt, { outcome: "succeeded", text });
   }
 

@@ -23,6 +23,8 @@ export interface AttemptTold {
   iteration(place: number): number;
   /** The input's name. */
   as(place: number): string;
+  /** Which item of a mapped task it is for, and under which key of the inputs that is. */
+  readonly place: Payload["n"];
   /** Inputs whose values it is told, in an object of one's own. */
   inputs(): Record<string, Value>;
 }
@@ -56,6 +58,10 @@ export class TextTold implements AttemptTold {
 
   get places(): number {
     return this.#needs.length;
+  }
+
+  get place(): Payload["n"] {
+    return hasOwn(this.#payload, "n") ? this.#payload.n : undefined;
   }
 
   need(place: number): number {
@@ -100,6 +106,10 @@ export class SheetTold implements AttemptTold {
 
   get params(): Readonly<Record<string, Value>> {
     return {};
+  }
+
+  get place(): undefined {
+    return undefined;
   }
 
   get places(): number {

@@ -12,6 +12,9 @@ export const MAX_TEXT_DEPTH = 1_000;
 /** Largest value of a task: bytes of its JSON in UTF-8 (64 MiB). */
 export const MAX_VALUE_BYTES: number = 64 * 1024 * 1024;
 
+/** Most items of a mapped task. */
+export const MAX_ITEMS = 100_000;
+
 /**
  * Largest batch of records, unpacked, bytes. A record holds a value as a text, so each quote and backslash of its JSON counts
  * twice; all else in a batch (errors, reasons, what was set aside) has 32 MiB.

@@ -53,10 +53,12 @@ const RunEnded: Schema<RunEnded> = v.looseObject({
 export interface RunResumed {
   readonly at: number;
   readonly again?: readonly string[];
+  readonly missing?: readonly string[];
 }
 const RunResumed: Schema<RunResumed> = v.looseObject({
   ...Base,
   again: v.exactOptional(v.array(Name)),
+  missing: v.exactOptional(v.array(Name)),
 });
 
 /** How an attempt ended. */
@@ -81,6 +83,8 @@ const AttemptSettled: Schema<AttemptSettled> = v.looseObject({
   task: Name,
   iteration: Whole,
   attempt: Whole,
+  item: v.exactOptional(Whole),
+  items: v.exactOptional(v.record(v.picklist(OUTCOMES), Whole)),
   outcome: v.picklist(OUTCOMES),
   value: v.exactOptional(Json),
   error: v.exactOptional(ErrorShape),
@@ -129,6 +133,7 @@ const Log: Schema<unknown> = v.looseObject({
   task: v.exactOptional(Name),
   iteration: v.exactOptional(Whole),
   attempt: v.exactOptional(Whole),
+  item: v.exactOptional(Whole),
   dropped: v.exactOptional(v.looseObject({ count: Whole, bytes: Whole })),
 });
 

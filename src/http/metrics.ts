@@ -72,7 +72,8 @@ export class Metrics {
   }
 
   #add(record: StateRecord): void {
-    if (record.type !== "attempt.settled") return;
+    // What a mapped task came to as a whole is no attempt.
+    if (record.type !== "attempt.settled" || record.items !== undefined) return;
     const { outcome, startedAt, endedAt, worker } = record;
     this.#attempts.set(outcome, (this.#attempts.get(outcome) ?? 0) + 1);
     if (startedAt === undefined || endedAt === undefined) return;

@@ -49,10 +49,17 @@ const runningAttempt = v.object({
   task: v.string(),
   iteration: count,
   attempt: count,
+  item: v.exactOptional(about(count, "Which item of a mapped task, from 0.")),
   worker: count,
   startedAt: time,
   ranMs: ms,
   progress: v.exactOptional(v.object({ fraction: v.number(), text: v.exactOptional(v.string()) })),
+});
+
+const items = v.object({
+  count: about(count, "How many there are."),
+  running: about(count, "How many are handed out or at work."),
+  ended: about(v.record(v.string(), count), "How many ended how; those that never will begin are skipped."),
 });
 
 const need = v.object({ task: v.string(), on });
@@ -186,6 +193,7 @@ const tasks = v.object({
     attempt: count,
     outcome: v.exactOptional(outcome),
     because: v.exactOptional(v.string()),
+    items: v.exactOptional(about(items, "Of a mapped task whose list is known: its items.")),
     waitsFor: v.array(need),
     lacks: v.exactOptional(about(lacks, "Resources that it waits for, now that its needs are met.")),
   })),
@@ -225,6 +233,7 @@ export const SCHEMAS = {
     task: v.exactOptional(v.string()),
     iteration: v.exactOptional(count),
     attempt: v.exactOptional(count),
+    item: v.exactOptional(count),
     stream: v.picklist(STREAMS),
     text: v.string(),
     dropped: v.exactOptional(v.object({ count, bytes: count })),
@@ -258,7 +267,18 @@ export const SCHEMAS = {
     tasks: v.record(
       v.string(),
       v.array(
-        v.looseObject({ iteration: count, attempt: count, outcome, value: v.exactOptional(v.unknown()) }),
+        v.looseObject({
+          iteration: count,
+          attempt: count,
+          item: v.exactOptional(
+            about(count, "Which item of a mapped task, from 0; absent in what the task came to as a whole."),
+          ),
+          outcome,
+          value: v.exactOptional(v.unknown()),
+          items: v.exactOptional(
+            about(v.record(v.string(), count), "Of a mapped task as a whole: how many items ended how."),
+          ),
+        }),
       ),
     ),
   }),

@@ -140,6 +140,7 @@ export interface Logger {
 export interface TaskContext<
   Inputs = Readonly<Record<string, Value>>,
   Params = Readonly<Record<string, Value>>,
+  Item = undefined,
 > {
   /** Values of the tasks needed, by the key given to the need; absent where the need has no value. Each task gets copies of its own. */
   readonly inputs: Inputs;
@@ -167,6 +168,10 @@ export interface TaskContext<
    * @param reason In words a person can act on, 1 to 1,000 characters.
    */
   skip(reason: string): never;
+  /** The item that a mapped task is run for, as in `inputs`. */
+  readonly item: Item;
+  /** Which item of the list that is, from 0. */
+  readonly index: Item extends undefined ? undefined : number;
   /** The task's name. */
   readonly task: string;
   /** The run's id. */

@@ -25,6 +25,9 @@ export const OUTCOMES: readonly Outcome[] = [
   "skipped",
 ];
 
+/** How many items of a mapped task ended how; an outcome that none had is left out. */
+export type ItemCounts = Readonly<Partial<Record<Outcome, number>>>;
+
 /** How a run stands or ended. */
 export type RunState = "running" | "succeeded" | "failed" | "cancelled";
 
@@ -82,6 +85,8 @@ export interface AttemptResult {
   readonly iteration: number;
   /** From 1; 0 when the task was skipped before it began. */
   readonly attempt: number;
+  /** Which item of a mapped task it was for, from 0; absent in what the task came to as a whole. */
+  readonly item?: number;
   /** How the attempt ended. */
   readonly outcome: Outcome;
   /** What the task returned. Bytes appear as `{"$bytes": "<base64>"}` in JSON, as `Uint8Array` in the library. */
@@ -104,6 +109,8 @@ export interface AttemptResult {
   readonly files?: readonly KeptFile[];
   /** Files of it that were to be kept and are not, with why. */
   readonly filesRefused?: readonly RefusedFile[];
+  /** Of a mapped task as a whole: how many of its items ended how; those that never began were skipped. */
+  readonly items?: ItemCounts;
 }
 
 /** Whether a need with the given `on` is satisfied by an outcome. */

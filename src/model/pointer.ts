@@ -35,6 +35,12 @@ export function keysOf(pointer: string): string[] {
 
 /** The text of what a pointer leads to in a text of JSON; `undefined` where it leads to nothing. */
 export function textAt(json: string, pointer: string): string | undefined {
+  const from = placeAt(json, pointer);
+  return from === undefined ? undefined : json.slice(from, endOf(json, from));
+}
+
+/** Where in a text of JSON that begins which a pointer leads to; `undefined` where it leads to nothing. */
+export function placeAt(json: string, pointer: string): number | undefined {
   let from = afterBlanks(json, 0);
   for (const key of keysOf(pointer)) {
     const code = json.charCodeAt(from);
@@ -46,7 +52,40 @@ export function textAt(json: string, pointer: string): string | undefined {
     if (inside === undefined) return undefined;
     from = inside;
   }
-  return json.slice(from, endOf(json, from));
+  return from;
+}
+
+/** The items of a list by their places. */
+export interface ItemPlaces {
+  readonly count: number;
+  /** Where each begins and ends, one after the other; only of as many as were asked for. */
+  readonly bounds: Int32Array;
+}
+
+/** The items of the list that begins here; `undefined` if none does. @param most Of so many the places are told. */
+export function itemsAt(json: string, from: number, most: number): ItemPlaces | undefined {
+  if (json.charCodeAt(from) !== OPEN_LIST) return undefined;
+  let bounds: Int32Array = new Int32Array(64);
+  let count = 0;
+  let at = afterBlanks(json, from + 1);
+  while (at < json.length && json.charCodeAt(at) !== CLOSE_LIST) {
+    const end = endOf(json, at);
+    if (count < most) {
+      if (2 * count === bounds.length) bounds = grown(bounds);
+      bounds[2 * count] = at;
+      bounds[2 * count + 1] = end;
+    }
+    count++;
+    at = afterBlanks(json, end);
+    if (json.charCodeAt(at) === COMMA) at = afterBlanks(json, at + 1);
+  }
+  return { count, bounds };
+}
+
+function grown(bounds: Int32Array): Int32Array {
+  const larger = new Int32Array(2 * bounds.length);
+  larger.set(bounds);
+  return larger;
 }
 
 /** Where the value of a key begins. Of several the last counts, as for `JSON.parse`. */

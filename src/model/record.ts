@@ -4,7 +4,7 @@
  * Invariant: replaying the state records in order gives the state of the run.
  */
 import type { KeptFile, RefusedFile } from "./file.ts";
-import type { ErrorData, Outcome, RunState } from "./outcome.ts";
+import type { ErrorData, ItemCounts, Outcome, RunState } from "./outcome.ts";
 
 /** Levels of the combined log, least severe first. */
 export type Level = "debug" | "info" | "warn" | "error" | "critical";
@@ -34,6 +34,8 @@ export interface LogRecord {
   readonly iteration?: number;
   /** The attempt, from 1. */
   readonly attempt?: number;
+  /** The item of a mapped task, from 0. */
+  readonly item?: number;
   /** The logger, or the stream that was captured. */
   readonly stream: "log" | "stdout" | "stderr";
   /** One line, or the whole of one call of the logger. */
@@ -61,6 +63,8 @@ export interface AttemptKey {
   readonly iteration: number;
   /** From 1; 0 for a task that was skipped before it began. */
   readonly attempt: number;
+  /** Which item of a mapped task, from 0; absent for the task as a whole. */
+  readonly item?: number;
 }
 
 /** How an attempt ended, with everything that is known of it. Times are milliseconds since the epoch. */
@@ -85,12 +89,14 @@ export interface Settled extends AttemptKey {
   readonly worker?: number;
   /** It was lost with the process that ran it and is tried again, whatever its retry rule says. */
   readonly rerun?: true;
+  /** Of a mapped task as a whole: how many of its items ended how. */
+  readonly items?: ItemCounts;
 }
 
 /** Whether an attempt ended with nothing to say but when, where and with which value, as most do. */
-export function isPlainEnd({ error, reason, code, because, rerun }: Settled): boolean {
+export function isPlainEnd({ error, reason, code, because, rerun, items }: Settled): boolean {
   return error === undefined && reason === undefined && code === undefined && because === undefined &&
-    rerun === undefined;
+    rerun === undefined && items === undefined;
 }
 
 /** What happened, in the order in which it happened. */
@@ -111,8 +117,11 @@ export type StateEvent =
     readonly lost: number;
     /** Tasks that are run anew, with `--from`: what is recorded of them before this counts no more. */
     readonly again?: readonly string[];
+    /** Those of them that are mapped, and of which only the items are run anew that have not succeeded. */
+    readonly missing?: readonly string[];
   }
-  | ({ readonly type: "attempt.dispatched"; readonly worker: number } & AttemptKey)
+  /** `count`: a mapped task has so many items, and they begin. */
+  | ({ readonly type: "attempt.dispatched"; readonly worker: number; readonly count?: number } & AttemptKey)
   | ({ readonly type: "attempt.settled" } & Settled)
   | ({ readonly type: "attempt.planned"; readonly dueAt: number } & AttemptKey)
   | {

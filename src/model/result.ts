@@ -90,11 +90,7 @@ export class ResultFold {
         ...(scheduledFor !== undefined && { scheduledFor: isoTime(scheduledFor) }),
       };
     } else if (record.type === "run.resumed") {
-      for (const task of record.again ?? []) {
-        this.#first.delete(task);
-        this.#all.delete(task);
-        this.#files.delete(task);
-      }
+      this.#forget(record.again ?? [], new Set(record.missing));
       this.#resumedAt = record.at;
       const { endedAt: _, tookMs: __, ...head } = this.#head;
       this.#head = { ...head, state: "running" };
@@ -154,10 +150,12 @@ export class ResultFold {
   }
 
   /** What is told of an attempt's files, if anything. */
-  #filesOf({ task, iteration, attempt }: AttemptKey): AttemptFiles | undefined {
+  #filesOf({ task, iteration, attempt, item }: AttemptKey): AttemptFiles | undefined {
     const told = this.#files.size === 0 ? undefined : this.#files.get(task);
     if (told === undefined) return undefined;
-    const own = told.filter((each) => each.iteration === iteration && each.attempt === attempt);
+    const own = told.filter((each) =>
+      each.iteration === iteration && each.attempt === attempt && each.item === item
+    );
     if (own.length === 0) return undefined;
     const files = own.flatMap((each) => each.type === "file.kept" ? [keptOf(each)] : []);
     const refused = own.flatMap((each) => each.type === "file.refused" ? [refusedOf(each)] : []);
@@ -165,6 +163,21 @@ export class ResultFold {
       ...(files.length > 0 && { files }),
       ...(refused.length > 0 && { filesRefused: refused }),
     };
+  }
+
+  /** What is run anew counts no more. @param missing Those of which the items that have succeeded still do. */
+  #forget(again: readonly string[], missing: ReadonlySet<string>): void {
+    for (const task of again) {
+      const kept = missing.has(task) ? keptItems(this.#settled(task)) : [];
+      this.#first.delete(task);
+      this.#all.delete(task);
+      const done = new Set(kept.map(({ item }) => item));
+      const files = this.#files.get(task)?.filter(({ item }) => item !== undefined && done.has(item)) ?? [];
+      if (files.length > 0) this.#files.set(task, files);
+      else this.#files.delete(task);
+      if (kept.length > 0) this.#first.set(task, kept[0]!);
+      if (kept.length > 1) this.#all.set(task, kept);
+    }
   }
 
   #settled(task: string): readonly Settled[] {
@@ -218,6 +231,14 @@ function refusedOf({ name, because }: RefusedFile): RefusedFile {
   return { name, because };
 }
 
+/** What is left of a mapped task's attempts when only the items are run anew that have not succeeded. */
+export function keptItems<T extends Pick<Settled, "item" | "outcome">>(attempts: readonly T[]): T[] {
+  const done = new Set(
+    attempts.filter(({ outcome }) => outcome === "succeeded").map(({ item }) => item),
+  );
+  return attempts.filter(({ item }) => item !== undefined && done.has(item));
+}
+
 /** A journal as the result is read from it. */
 interface WatchedRecords extends StateRecords {
   watch(
@@ -266,9 +287,11 @@ export class ResultReader {
 
 /** Written by hand: the value is JSON already, and nearly all attempts have nothing that would have to be looked at. */
 function attemptJson(settled: Settled): string {
-  const { iteration, attempt, outcome, value, error, reason, code, because, startedAt, endedAt, worker } =
-    settled;
-  let text = `{"iteration":${iteration},"attempt":${attempt},"outcome":"${outcome}"`;
+  const { iteration, attempt, item, outcome, value, error, reason, code, because } = settled;
+  const { startedAt, endedAt, worker, items } = settled;
+  let text = `{"iteration":${iteration},"attempt":${attempt},`;
+  if (item !== undefined) text += `"item":${item},`;
+  text += `"outcome":"${outcome}"`;
   if (value !== undefined) text += `,"value":${value}`;
   if (error !== undefined) text += `,"error":${JSON.stringify(error)}`;
   if (reason !== undefined) text += `,"reason":"${reason}"`;
@@ -276,6 +299,7 @@ function attemptJson(settled: Settled): string {
   if (because !== undefined) text += `,"because":${JSON.stringify(because)}`;
   if (startedAt !== undefined) text += `,"startedAt":"${isoTime(startedAt)}"`;
   if (endedAt !== undefined) text += `,"endedAt":"${isoTime(endedAt)}"`;
+  if (items !== undefined) text += `,"items":${JSON.stringify(items)}`;
   return worker === undefined ? `${text}}` : `${text},"worker":${worker}}`;
 }
 
@@ -291,7 +315,8 @@ function attemptResult(settled: Settled): AttemptResult {
 
 /** Field by field, which is much quicker than spreading: whoever awaits a large run waits for this. */
 function completed(result: Mutable<AttemptResult>, settled: Settled): AttemptResult {
-  const { error, reason, code, because, startedAt, endedAt, worker } = settled;
+  const { item, error, reason, code, because, startedAt, endedAt, worker, items } = settled;
+  if (item !== undefined) result.item = item;
   if (error !== undefined) result.error = error;
   if (reason !== undefined) result.reason = reason;
   if (code !== undefined) result.code = code;
@@ -299,5 +324,6 @@ function completed(result: Mutable<AttemptResult>, settled: Settled): AttemptRes
   if (startedAt !== undefined) result.startedAt = isoTime(startedAt);
   if (endedAt !== undefined) result.endedAt = isoTime(endedAt);
   if (worker !== undefined) result.worker = worker;
+  if (items !== undefined) result.items = items;
   return result;
 }

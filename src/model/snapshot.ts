@@ -3,7 +3,7 @@
  * Must not know who takes it, nor who looks at it.
  */
 import type { Lack } from "./lack.ts";
-import type { On, Outcome, RunState } from "./outcome.ts";
+import type { ItemCounts, On, Outcome, RunState } from "./outcome.ts";
 
 /** An attempt that is running now. */
 export interface RunningAttempt {
@@ -13,6 +13,8 @@ export interface RunningAttempt {
   readonly iteration: number;
   /** From 1. */
   readonly attempt: number;
+  /** Which item of a mapped task, from 0. */
+  readonly item?: number;
   /** Number of the worker that runs it, from 1. */
   readonly worker: number;
   /** Milliseconds since the epoch, as the wall clock stands now. */
@@ -75,6 +77,16 @@ export interface RunSnapshot {
   };
 }
 
+/** Where the items of a mapped task stand. */
+export interface ItemsStanding {
+  /** How many there are. */
+  readonly count: number;
+  /** How many are handed out or at work. */
+  readonly running: number;
+  /** How many ended how; those that will never begin are skipped. */
+  readonly ended: ItemCounts;
+}
+
 /** Where one task stands. */
 export interface TaskStanding {
   /** Its name. */
@@ -92,6 +104,8 @@ export interface TaskStanding {
   readonly outcome?: Outcome;
   /** Why it was skipped, in words. */
   readonly because?: string;
+  /** Of a mapped task, once its list is known: its items. */
+  readonly items?: ItemsStanding;
   /** Needs that have not settled yet; one in a loop has not until the loop has ended. */
   readonly waitsFor: readonly { readonly task: string; readonly on: On }[];
   /** Resources that it waits for, now that its needs are met. */

@@ -48,8 +48,10 @@ function eventsOf(record: StateRecord, workers: Set<number>): object[] {
 }
 
 function barOf(settled: Settled, workers: Set<number>): object[] {
-  const { task, iteration, attempt, outcome, because, error, startedAt, endedAt, worker = 0 } = settled;
-  if (startedAt === undefined || endedAt === undefined) return [];
+  const { task, iteration, attempt, item, items, outcome, because, error, startedAt, endedAt, worker = 0 } =
+    settled;
+  // A mapped task as a whole is not drawn: its items are.
+  if (startedAt === undefined || endedAt === undefined || items !== undefined) return [];
   const bar = {
     name: task,
     cat: outcome,
@@ -63,6 +65,7 @@ function barOf(settled: Settled, workers: Set<number>): object[] {
       outcome,
       iteration,
       attempt,
+      ...(item !== undefined && { item }),
       ...(because !== undefined && { because }),
       ...(error !== undefined && { error: `${error.name}: ${error.message}` }),
     },

@@ -9,6 +9,7 @@ import type { AttemptKey, Settled } from "../model/record.ts";
 
 /** An attempt on its way to, or in, a worker. */
 export interface LaneItem {
+  /** The number of a task, or of an item of a mapped one. */
   readonly task: number;
   readonly iteration: number;
   readonly attempt: number;
@@ -32,7 +33,10 @@ export interface LaneItem {
 }
 
 /** What an attempt came to, without its times. */
-export type LaneEnd = Omit<Settled, keyof AttemptKey | "startedAt" | "endedAt" | "worker" | "rerun">;
+export type LaneEnd = Omit<
+  Settled,
+  keyof AttemptKey | "startedAt" | "endedAt" | "worker" | "rerun" | "items"
+>;
 
 /** How an attempt ended. Times are milliseconds since the epoch. */
 export interface LaneOutcome extends LaneEnd {

@@ -119,7 +119,13 @@ export class Pool implements LaneListener {
   /** Takes back everything that has not begun, and lets nothing begin any more. */
   haltAll(): void {
     this.#halt.set();
-    this.#takeBack();
+    this.takeBack();
+  }
+
+  /** Takes back everything that has not begun; what of it may still begin is handed out again. */
+  takeBack(): void {
+    for (const lane of this.lanes) this.#work?.supply.giveBack(lane.revoke());
+    this.#work?.supply.giveBack(this.#crew.board.takeAll());
   }
 
   /** Whether nothing new starts until it is told to. */
@@ -130,7 +136,7 @@ export class Pool implements LaneListener {
   /** Starts nothing new, or starts again. What runs goes on. */
   pause(on: boolean): void {
     this.#paused = on;
-    if (on) this.#takeBack();
+    if (on) this.takeBack();
     this.feed();
   }
 
@@ -192,10 +198,5 @@ export class Pool implements LaneListener {
       this.#crew.promote();
     }
     this.feed();
-  }
-
-  #takeBack(): void {
-    for (const lane of this.lanes) this.#work?.supply.giveBack(lane.revoke());
-    this.#work?.supply.giveBack(this.#crew.board.takeAll());
   }
 }

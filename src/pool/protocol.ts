@@ -94,7 +94,10 @@ export interface FileRefusal {
 /** How an attempt ends whose signal was aborted. */
 export type AbortOutcome = "timed_out" | "cancelled";
 
-/** A payload: `{"s": source, "t": task, "p": params, "i": {input: value}, "l": [[input, task index, iteration]]}`. */
+/**
+ * A payload: `{"s": source, "t": task, "p": params, "i": {input: value}, "l": [[input, task index, iteration]]}`, and of an item of
+ * a mapped task `"n": [index, input]`.
+ */
 export interface Payload {
   readonly s: number;
   readonly t: string;
@@ -102,6 +105,8 @@ export interface Payload {
   readonly i?: Readonly<Record<string, unknown>>;
   /** Inputs that the worker has itself, from earlier on the same line. */
   readonly l?: readonly (readonly [as: string, task: number, iteration: number])[];
+  /** Which item of a mapped task it is for, from 0, and which of the inputs is that item. */
+  readonly n?: readonly [index: number, as: string];
 }
 
 /** Wakes a sleeping worker. */

@@ -5,19 +5,21 @@
  * Invariant: what happened is in the journal before anything follows from it, and what the schedule asks for is done in
  * that order, one after the other.
  */
+import type { Clock } from "../base/clock.ts";
 import type { RunState } from "../model/outcome.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
-import type { LaneItem, LaneOutcome } from "../pool/attempt.ts";
+import { type LaneItem, type LaneOutcome, stampsOf } from "../pool/attempt.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Supply } from "../pool/port.ts";
-import type { Command } from "../schedule/command.ts";
+import { type Command, Standing } from "../schedule/command.ts";
 import type { Scheduler } from "../schedule/schedule.ts";
 import { isWorthTrying } from "../schedule/worth.ts";
 import { whyNot } from "./conditions.ts";
 import { supplyOf } from "./feed.ts";
 import type { Lender } from "./device/lender.ts";
 import { Inbox } from "./inbox.ts";
-import type { Recorder } from "./recorder.ts";
+import type { Lists } from "./lists.ts";
+import type { MappedEnd, Recorder } from "./recorder.ts";
 import type { Timers } from "./timers.ts";
 import type { Values } from "./values.ts";
 
@@ -26,9 +28,11 @@ export interface WorkParts {
   readonly plan: Plan;
   readonly schedule: Scheduler;
   readonly values: Values;
+  readonly lists: Lists;
   readonly recorder: Recorder;
   readonly timers: Timers;
-  readonly pool: Pick<Pool, "feed" | "haltAll" | "cancelAll">;
+  readonly clock: Clock;
+  readonly pool: Pick<Pool, "feed" | "haltAll" | "cancelAll" | "takeBack">;
   readonly lender: Pick<Lender, "borrow" | "giveBack">;
 }
 
@@ -37,23 +41,14 @@ export class AtWork {
   readonly schedule: Scheduler;
   /** Why tasks were skipped, by task. */
   readonly because: Map<number, string> = new Map();
-  readonly #plan: Plan;
-  readonly #values: Values;
-  readonly #recorder: Recorder;
-  readonly #timers: Timers;
-  readonly #pool: WorkParts["pool"];
+  readonly #parts: WorkParts;
   readonly #ended: PromiseWithResolvers<RunState> = Promise.withResolvers();
-  readonly #inbox: Inbox<Command>;
+  readonly #inbox: Inbox<Command> = new Inbox((command) => this.#obey(command));
   #stopping = false;
 
-  constructor({ plan, schedule, values, recorder, timers, pool, lender }: WorkParts) {
-    this.schedule = schedule;
-    this.#plan = plan;
-    this.#values = values;
-    this.#recorder = recorder;
-    this.#timers = timers;
-    this.#pool = pool;
-    this.#inbox = new Inbox((command) => this.#obey(command, lender));
+  constructor(parts: WorkParts) {
+    this.schedule = parts.schedule;
+    this.#parts = parts;
   }
 
   /** Whether it was asked to stop. */
@@ -68,12 +63,14 @@ export class AtWork {
 
   /** What the pool asks for. @param sourceOf By task: the place among the run's sources that its function comes from. */
   supply(sourceOf: Int32Array): Supply {
+    const { plan, schedule, values, lists, recorder } = this.#parts;
     return supplyOf({
-      plan: this.#plan,
-      schedule: this.schedule,
-      values: this.#values,
-      dispatched: (lane, dispatch) => this.#recorder.dispatched(lane, dispatch),
-      commit: () => this.#recorder.commit(),
+      plan,
+      schedule,
+      values,
+      lists,
+      dispatched: (lane, dispatch) => recorder.dispatched(lane, dispatch),
+      commit: () => recorder.commit(),
       obey: (commands) => this.obey(commands),
     }, sourceOf);
   }
@@ -85,31 +82,39 @@ export class AtWork {
 
   /** An attempt has ended on a worker. */
   settled(worker: number, item: LaneItem, settled: LaneOutcome): void {
-    const { skipOn } = this.#plan.tasks[item.task]!;
+    const task = this.schedule.taskOf(item.task);
+    const { skipOn } = this.#parts.plan.tasks[task]!;
     if (skipOn !== undefined && settled.code !== undefined && skipOn.includes(settled.code)) {
       return this.settled(worker, item, skippedBy(settled));
     }
     const { outcome, value } = settled;
-    if (outcome === "skipped") this.because.set(item.task, settled.because!);
-    const worth = isWorthTrying(this.#plan.tasks[item.task]!.retry, settled);
-    this.#values.settle(item.task, value);
-    this.#recorder.settled(worker, item, settled);
+    const { plan, values, lists, recorder } = this.#parts;
+    const worth = isWorthTrying(plan.tasks[task]!.retry, settled);
+    values.settle(item.task, value);
+    if (task !== item.task) lists.ended(item.task, settled);
+    else if (outcome === "skipped") this.because.set(task, settled.because!);
+    recorder.settled(worker, item, settled);
     this.obey(this.schedule.settle(item.task, outcome, worth));
   }
 
-  /** The value of a task's attempt in this iteration, if it is the present one. */
+  /** The value of a task's attempt in this iteration, if it is the present one. Whoever asks may ask for anything. */
   value(task: number, iteration: number): string | undefined {
-    return this.schedule.iteration(task) === iteration ? this.#values.of(task) : undefined;
+    const { plan, values } = this.#parts;
+    if (plan.tasks[task] === undefined) return undefined;
+    return this.schedule.iteration(task) === iteration ? values.of(task) : undefined;
   }
 
   /** Starts nothing new; what runs is cancelled when the grace is over. Only the first call does anything. */
   stop(because: string, graceMs: number): void {
     if (this.#stopping || this.schedule.ended) return;
     this.#stopping = true;
-    this.#recorder.stopping(because);
+    this.#parts.recorder.stopping(because);
     this.obey(this.schedule.stop(because));
-    this.#timers.after(graceMs, () => this.#pool.cancelAll(`${because}, and its time to end was over`));
-    this.#pool.feed();
+    this.#parts.timers.after(
+      graceMs,
+      () => this.#parts.pool.cancelAll(`${because}, and its time to end was over`),
+    );
+    this.#parts.pool.feed();
   }
 
   /** While it is on, no task is given what it uses, and none keeps what it does not yet use. */
@@ -120,43 +125,95 @@ export class AtWork {
   /** The device has lent a task all that it uses of it. */
   lent(task: number): void {
     this.obey(this.schedule.lent(task));
-    this.#pool.feed();
+    this.#parts.pool.feed();
   }
 
-  #obey(command: Command, lender: WorkParts["lender"]): void {
+  #obey(command: Command): void {
     switch (command.type) {
       case "record":
-        this.#values.settle(command.task, undefined);
+        this.#parts.values.settle(command.task, undefined);
         if (command.because !== undefined) this.because.set(command.task, command.because);
-        this.#recorder.passed(command);
+        this.#parts.recorder.passed(command);
+        break;
+      case "expand":
+        this.#expand(command);
+        break;
+      case "gather":
+        this.#gather(command);
+        break;
+      case "recall":
+        this.#parts.pool.takeBack();
         break;
       case "decide":
-        this.obey(this.schedule.decided(command.task, whyNot(command.task, this.#plan, this.#values)));
+        this.obey(
+          this.schedule.decided(command.task, whyNot(command.task, this.#parts.plan, this.#parts.values)),
+        );
         break;
       case "delay":
         this.#retry(command);
         break;
       case "revoke":
-        this.#pool.haltAll();
+        this.#parts.pool.haltAll();
         break;
       case "borrow":
-        lender.borrow(command.task);
+        this.#parts.lender.borrow(command.task);
         break;
       case "return":
-        lender.giveBack(command.task);
+        this.#parts.lender.giveBack(command.task);
         break;
       case "end":
         this.#ended.resolve(command.state);
     }
   }
 
-  #retry(delay: Extract<Command, { type: "delay" }>): void {
-    const { task, attempt } = delay;
-    const waitMs = this.#timers.afterRetry(this.#plan.tasks[task]!.retry, attempt, () => {
-      this.obey(this.schedule.due(task));
-      this.#pool.feed();
+  /** Counts the items of a mapped task; without a list it has failed. */
+  #expand({ task, iteration }: Extract<Command, { type: "expand" }>): void {
+    const { lists, recorder } = this.#parts;
+    // The run may have been stopped since it was asked for.
+    if (this.schedule.standing(task) !== Standing.ready || this.schedule.iteration(task) !== iteration) {
+      return;
+    }
+    const count = lists.count(task, iteration);
+    if (typeof count === "number") {
+      recorder.expanded(task, iteration, count);
+      return this.obey(this.schedule.expand(task, count));
+    }
+    this.#end({ task, iteration, outcome: "failed", error: count });
+  }
+
+  /** Makes the value of a mapped task of those of its items. */
+  #gather({ task, iteration, outcome, because }: Extract<Command, { type: "gather" }>): void {
+    const { count, counts } = this.schedule.items(task)!;
+    const first = this.schedule.numberOf(task, 0) ?? 0;
+    const gathered = this.#parts.lists.gather(task, { first, count, counts, outcome });
+    this.#end({
+      task,
+      iteration,
+      outcome: outcome === "succeeded" && "error" in gathered ? "failed" : outcome,
+      ...gathered,
+      ...(because !== undefined && { because }),
+      items: counts,
     });
-    this.#recorder.planned(delay, waitMs);
+  }
+
+  #end(end: Omit<MappedEnd, "startedAt" | "endedAt">): void {
+    const { lists, recorder, values, clock } = this.#parts;
+    const { task, outcome, value } = end;
+    recorder.gathered({ ...end, ...stampsOf(clock, lists.since(task)) });
+    lists.letGo(task);
+    values.settle(task, value);
+    this.obey(this.schedule.settle(task, outcome));
+  }
+
+  #retry(delay: Extract<Command, { type: "delay" }>): void {
+    const { plan, timers, pool, recorder } = this.#parts;
+    const { task, attempt } = delay;
+    const { retry } = plan.tasks[this.schedule.taskOf(task)]!;
+    const waitMs = timers.afterRetry(retry, attempt, () => {
+      this.obey(this.schedule.due(task));
+      pool.feed();
+    });
+    recorder.planned(delay, waitMs);
   }
 }
 

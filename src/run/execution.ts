@@ -21,6 +21,8 @@ export type ExecutionEvent =
     readonly iteration: number;
     /** From 1. */
     readonly attempt: number;
+    /** Which item of a mapped task, from 0. */
+    readonly item?: number;
     /** Number of the worker that runs it, from 1. */
     readonly worker: number;
   }
@@ -34,6 +36,8 @@ export type ExecutionEvent =
     readonly iteration: number;
     /** From 1. */
     readonly attempt: number;
+    /** Which item of a mapped task, from 0. */
+    readonly item?: number;
     /** How far it is, 0 to 1. */
     readonly fraction: number;
     /** What the task says of it. */

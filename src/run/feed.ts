@@ -14,6 +14,7 @@ import type { Supply } from "../pool/port.ts";
 import { type Command, type Dispatch, Standing } from "../schedule/command.ts";
 import { Aloneness } from "../schedule/ready_tasks.ts";
 import type { Scheduler } from "../schedule/schedule.ts";
+import type { Lists } from "./lists.ts";
 import type { Values } from "./values.ts";
 
 /** What a supply is made of. */
@@ -21,6 +22,7 @@ export interface SupplyParts {
   readonly plan: Plan;
   readonly schedule: Scheduler;
   readonly values: Values;
+  readonly lists: Lists;
   /** An attempt is about to be offered to a worker. */
   dispatched(lane: number, dispatch: Dispatch): void;
   /** The attempts of which `dispatched` told are about to become visible to a worker. */
@@ -72,11 +74,14 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
   const asItem = (lane: number, dispatch: Dispatch): LaneItem => {
     parts.dispatched(lane, dispatch);
     const locals = lane === ALL ? localsOf(parts, dispatch) : undefined;
-    const { task, iteration, attempt, urgent, fatal, behind, few, awaited } = dispatch;
+    const { task: number, iteration, attempt, urgent, fatal, behind, few, awaited } = dispatch;
+    const task = schedule.taskOf(number);
     const { rank, timeoutMs, idleMs } = plan.tasks[task]!;
-    const payload = locals === undefined ? payloadOf(parts, task, workOf(task)) : "";
+    const payload = locals === undefined
+      ? payloadOf(parts, { number, task, iteration, work: workOf(task) })
+      : "";
     return {
-      task,
+      task: number,
       iteration,
       attempt,
       urgent,
@@ -111,7 +116,10 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
     takeOwn: (lane) => {
       const dispatch = schedule.takeAlone(lane, Aloneness.own);
       if (dispatch === undefined) return undefined;
-      return { kind: plannedKindOf(plan.tasks[dispatch.task]!.run!).key, item: asItem(lane, dispatch) };
+      return {
+        kind: plannedKindOf(plan.tasks[schedule.taskOf(dispatch.task)]!.run!).key,
+        item: asItem(lane, dispatch),
+      };
     },
     release: (options) => schedule.release(ALL, options).map((dispatch) => asItem(ALL, dispatch)),
     mayHaveBegun: (task) => schedule.mayHaveBegun(task),
@@ -123,7 +131,8 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
     },
     takeKept: (lane, of) => {
       const dispatch = schedule.takeKept(lane, of);
-      return dispatch && { item: asItem(lane, dispatch), task: plan.tasks[dispatch.task]!.name };
+      return dispatch &&
+        { item: asItem(lane, dispatch), task: plan.tasks[schedule.taskOf(dispatch.task)]!.name };
     },
     takeAlone: (lane) => {
       const dispatch = schedule.takeAlone(lane);
@@ -141,8 +150,10 @@ function localsOf(
   { plan, schedule, values }: SupplyParts,
   { task, iteration }: Dispatch,
 ): number | undefined {
-  const { needs, params } = plan.tasks[task]!;
-  if (needs.length > 32 || hasKeys(params)) return undefined;
+  const planned = plan.tasks[task];
+  // An item of a mapped task is told which one it is.
+  if (planned === undefined || planned.needs.length > 32 || hasKeys(planned.params)) return undefined;
+  const { needs } = planned;
   let locals = 0;
   for (let place = 0; place < needs.length; place++) {
     const need = needs[place]!;
@@ -159,14 +170,25 @@ function localsOf(
   return locals;
 }
 
+/** What a payload is made for. */
+interface Wanted {
+  /** Of the task, or of an item of it. */
+  readonly number: number;
+  readonly task: number;
+  readonly iteration: number;
+  /** What it runs. */
+  readonly work: string;
+}
+
 /** See `Payload` in pool/protocol.ts. Written by hand: values are JSON text already. */
-function payloadOf({ plan, schedule, values }: SupplyParts, index: number, work: string): string {
-  const task = plan.tasks[index]!;
+function payloadOf({ plan, schedule, values, lists }: SupplyParts, wanted: Wanted): string {
+  const { number, iteration, work } = wanted;
+  const task = plan.tasks[wanted.task]!;
   let inputs = "";
   let locals = "";
   for (const need of task.needs) {
     // Such a need never has a value, also where the join does not mind that it is not satisfied.
-    if (need.on === "failure") continue;
+    if (need.on === "failure" || need.silent) continue;
     if (schedule.standing(need.task) === Standing.dispatched) {
       locals += `${locals && ","}[${JSON.stringify(need.as)},${need.task},${schedule.iteration(need.task)}]`;
     } else if (schedule.outcome(need.task) === "succeeded") {
@@ -174,9 +196,16 @@ function payloadOf({ plan, schedule, values }: SupplyParts, index: number, work:
       if (value !== undefined) inputs += `${inputs && ","}${JSON.stringify(need.as)}:${value}`;
     }
   }
+  let place = "";
+  if (task.each !== undefined) {
+    const as = JSON.stringify(task.each.as);
+    const item = schedule.itemOf(number)!;
+    inputs += `${inputs && ","}${as}:${lists.item(task.index, iteration, item)}`;
+    place = `,"n":[${item},${as}]`;
+  }
   return `{${work}"t":${JSON.stringify(task.name)}` +
     (hasKeys(task.params) ? `,"p":${jsonOf(task.params)}` : "") +
-    (inputs && `,"i":{${inputs}}`) + (locals && `,"l":[${locals}]`) + "}";
+    (inputs && `,"i":{${inputs}}`) + (locals && `,"l":[${locals}]`) + `${place}}`;
 }
 
 function hasKeys(params: Readonly<Record<string, unknown>>): boolean {
@@ -186,15 +215,18 @@ function hasKeys(params: Readonly<Record<string, unknown>>): boolean {
 
 /** A line that a worker tells of, as the log takes it. */
 export function entryOf(
-  { task, iteration, attempt, at, level, stream, text }: LaneLine,
-  plan: Plan | undefined,
+  { task: number, iteration, attempt, at, level, stream, text }: LaneLine,
+  { plan, schedule }: { readonly plan: Plan | undefined; readonly schedule: Scheduler | undefined },
 ): LogEntry {
-  const known = plan?.tasks[task];
+  const known = plan?.tasks[schedule?.taskOf(number) ?? number];
+  const item = schedule?.itemOf(number);
   return {
     at,
     level: LEVELS[level]!,
     from: "task",
-    ...(known === undefined ? {} : { task: known.name, iteration, attempt }),
+    ...(known === undefined
+      ? {}
+      : { task: known.name, iteration, attempt, ...(item !== undefined && { item }) }),
     stream: STREAMS[stream]!,
     text,
   };

@@ -54,18 +54,20 @@ export class Lacks {
 
   #isAfter(task: number, resource: number): boolean {
     const { first } = this.#holdings[resource]!;
-    return first !== undefined && first !== task;
+    return first !== undefined && this.#schedule.taskOf(first) !== task;
   }
 
   #holders(resource: number): Holder[] {
     const { holders } = this.#holdings[resource]!;
-    const own = holders.map((task) => ({ task: this.#name(task) }));
+    // Several items of one task may have some.
+    const names = new Set(holders.map((number) => this.#name(number)));
+    const own = [...names].map((task) => ({ task }));
     const { name, scope } = this.#plan.resources![resource]!;
     const others = scope === "device" ? this.#lender.others(name) : [];
     return [...own, ...others].slice(0, MAX_HOLDERS);
   }
 
-  #name(task: number): string {
-    return this.#plan.tasks[task]!.name;
+  #name(number: number): string {
+    return this.#plan.tasks[this.#schedule.taskOf(number)]!.name;
   }
 }

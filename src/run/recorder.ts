@@ -8,12 +8,29 @@ import type { Journal } from "../journal/journal.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { LaneItem, LaneOutcome } from "../pool/attempt.ts";
 import type { Command, Dispatch } from "../schedule/command.ts";
+import type { ErrorData, ItemCounts, Outcome } from "../model/outcome.ts";
+import type { Scheduler } from "../schedule/schedule.ts";
 
 /** What is written, and where. */
 export interface RecorderParts {
   readonly plan: Plan;
   readonly journal: Journal;
   readonly clock: Clock;
+  /** Says whose item a number is. */
+  readonly schedule: Pick<Scheduler, "taskOf" | "itemOf">;
+}
+
+/** What a mapped task came to as a whole. */
+export interface MappedEnd {
+  readonly task: number;
+  readonly iteration: number;
+  readonly outcome: Outcome;
+  readonly value?: string;
+  readonly error?: ErrorData;
+  readonly because?: string;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly items?: ItemCounts;
 }
 
 /** Writes the records of one run at work. */
@@ -21,18 +38,36 @@ export class Recorder {
   readonly #plan: Plan;
   readonly #journal: Journal;
   readonly #clock: Clock;
+  readonly #schedule: RecorderParts["schedule"];
 
-  constructor({ plan, journal, clock }: RecorderParts) {
+  constructor({ plan, journal, clock, schedule }: RecorderParts) {
     this.#plan = plan;
     this.#journal = journal;
     this.#clock = clock;
+    this.#schedule = schedule;
   }
 
   /** An attempt is about to be offered to a worker. */
   dispatched(worker: number, { task, iteration, attempt }: Dispatch): void {
     this.#journal.append(
-      { type: "attempt.dispatched", task: this.#name(task), iteration, attempt, worker },
+      { type: "attempt.dispatched", task: this.#name(task), iteration, attempt, ...this.#item(task), worker },
       this.#clock.now(),
+    );
+  }
+
+  /** A mapped task has so many items, and they begin. */
+  expanded(task: number, iteration: number, count: number): void {
+    this.#journal.append(
+      { type: "attempt.dispatched", task: this.#name(task), iteration, attempt: 1, worker: 0, count },
+      this.#clock.now(),
+    );
+  }
+
+  /** A mapped task has come to its end. */
+  gathered({ task, ...end }: MappedEnd): void {
+    this.#journal.append(
+      { type: "attempt.settled", task: this.#name(task), attempt: 1, ...end },
+      end.endedAt,
     );
   }
 
@@ -44,7 +79,15 @@ export class Recorder {
   /** An attempt has ended on a worker. */
   settled(worker: number, { task, iteration, attempt }: LaneItem, settled: LaneOutcome): void {
     this.#journal.append(
-      { type: "attempt.settled", task: this.#name(task), iteration, attempt, worker, ...settled },
+      {
+        type: "attempt.settled",
+        task: this.#name(task),
+        iteration,
+        attempt,
+        ...this.#item(task),
+        worker,
+        ...settled,
+      },
       settled.endedAt,
     );
   }
@@ -71,6 +114,7 @@ export class Recorder {
         task: this.#name(task),
         iteration,
         attempt: attempt + 1,
+        ...this.#item(task),
         dueAt: at + waitMs,
       },
       at,
@@ -85,7 +129,14 @@ export class Recorder {
     this.#journal.append({ type: "run.stopping", because, state: "cancelled" }, at);
   }
 
-  #name(task: number): string {
-    return this.#plan.tasks[task]!.name;
+  #name(number: number): string {
+    return this.#plan.tasks[this.#schedule.taskOf(number)]!.name;
+  }
+
+  #item(number: number): { readonly item?: number } {
+    const item = this.#schedule.itemOf(number);
+    return item === undefined ? NO_ITEM : { item };
   }
 }
+
+const NO_ITEM: { readonly item?: number } = {};

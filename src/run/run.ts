@@ -34,6 +34,7 @@ import { AtWork } from "./at_work.ts";
 import { RunEnding } from "./ending.ts";
 import { entryOf, sourcesOf } from "./feed.ts";
 import type { RunFiles } from "./files/run_files.ts";
+import { Lists } from "./lists.ts";
 import { NotDue } from "./not_due.ts";
 import { Loading, loadPort } from "./loading.ts";
 import { partsOf, type RunParts } from "./parts.ts";
@@ -231,7 +232,8 @@ class Run implements InspectedExecution {
         if (this.#runningTold.some) this.#runningTold.settled(this.#told(lane, item), settled.startedAt);
         this.#work!.settled(lane, item, settled);
       },
-      printed: (line) => void this.journal.log(entryOf(line, this.#plan)),
+      printed: (line) =>
+        void this.journal.log(entryOf(line, { plan: this.#plan, schedule: this.#work?.schedule })),
       progressed: (lane, item, progress) =>
         this.#runningTold.progressed(this.#told(lane, item), progress, this.#now()),
       replaced: (lane, wrong) =>
@@ -333,11 +335,13 @@ class Run implements InspectedExecution {
   #begin(plan: Plan, { hash, timers }: { readonly hash: string; readonly timers: Timers }): AtWork {
     const { run, journal, world: { clock }, past, lender } = this.#parts;
     const values = new Values(plan.tasks.length);
+    const lists = new Lists({ plan, values, clock });
     const { schedule, commands } = past === undefined
       ? this.#start(plan, hash)
-      : this.#goOn(plan, { past, hash, values });
-    const recorder = new Recorder({ plan, journal, clock });
-    const work = new AtWork({ plan, schedule, values, recorder, timers, pool: this.#pool, lender });
+      : this.#goOn(plan, { past, hash, values, lists });
+    const recorder = new Recorder({ plan, journal, clock, schedule });
+    const pool = this.#pool;
+    const work = new AtWork({ plan, schedule, values, lists, recorder, timers, clock, pool, lender });
     this.#work = work;
     work.obey(commands);
     if (this.#pool.paused) work.pause(true);
@@ -381,11 +385,16 @@ class Run implements InspectedExecution {
 
   #goOn(
     plan: Plan,
-    { past, hash, values }: { readonly past: RecordedPast; readonly hash: string; readonly values: Values },
+    { past, hash, values, lists }: {
+      readonly past: RecordedPast;
+      readonly hash: string;
+      readonly values: Values;
+      readonly lists: Lists;
+    },
   ): Begun {
     const { run, journal, store, events, files, options: { from } } = this.#parts;
     const { schedule, commands, lost, givenUp } = goOn(
-      { plan, journal, store, events, values, files },
+      { plan, journal, store, events, values, files, lists },
       past,
       {
         hash,
@@ -406,12 +415,15 @@ class Run implements InspectedExecution {
   }
 
   /** An attempt as watchers are told of it. */
-  #told(worker: number, { task, iteration, attempt }: LaneItem) {
-    return { worker, task, iteration, attempt, name: this.#name(task) };
+  #told(worker: number, { task: number, iteration, attempt }: LaneItem) {
+    const item = this.#work?.schedule.itemOf(number);
+    const name = this.#name(number);
+    return { worker, task: number, iteration, attempt, name, ...(item !== undefined && { item }) };
   }
 
-  #name(task: number): string {
-    return this.#plan!.tasks[task]!.name;
+  /** @param number Of a task, or of an item of one. */
+  #name(number: number): string {
+    return this.#plan!.tasks[this.#work?.schedule.taskOf(number) ?? number]!.name;
   }
 
   #now(): number {

@@ -5,7 +5,7 @@
  * ready when its needs have settled and it has what it uses, and at work when a worker has begun it, however early it was handed out.
  */
 import type { Clock } from "../base/clock.ts";
-import type { RunningAttempt, RunSnapshot, TaskStanding } from "../model/snapshot.ts";
+import type { ItemsStanding, RunningAttempt, RunSnapshot, TaskStanding } from "../model/snapshot.ts";
 import { OUTCOMES, type RunState } from "../model/outcome.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import type { Lane } from "../pool/lane.ts";
@@ -125,6 +125,9 @@ class Look {
     this.#schedule = schedule;
     const names = new Set(running.map(({ task }) => task));
     const left = names.size === 0 ? [] : plan.tasks.filter(({ name }) => names.has(name));
+    for (const task of plan.tasks) {
+      if (task.each !== undefined && hasBegun(schedule, task.index)) left.push(task);
+    }
     for (let task = left.pop(); task !== undefined; task = left.pop()) {
       if (this.#begun.has(task.index)) continue;
       this.#begun.add(task.index);
@@ -145,7 +148,7 @@ class Look {
         return "waiting";
       default:
         if (this.#begun.has(task.index)) return "dispatched";
-        return this.#isMet(task) ? "ready" : "waiting";
+        return this.#isMet(task) && !this.#schedule.lacks(task.index) ? "ready" : "waiting";
     }
   }
 
@@ -177,19 +180,35 @@ class Look {
   }
 }
 
-function runningOf({ clock, plan, pool, progress }: Pictured): RunningAttempt[] {
+/** Whether an item of a mapped task has ended, or is at work: it counts as running until all have ended. */
+function hasBegun(schedule: Scheduler, task: number): boolean {
+  const items = schedule.items(task);
+  if (items === undefined || schedule.standing(task) !== Standing.dispatched) return false;
+  return items.out > 0 || Object.keys(items.counts).length > 0;
+}
+
+/** Where the items of a task stand, if it is mapped and its list is known. */
+function itemsOf(schedule: Scheduler, { index, each }: PlanTask): { readonly items?: ItemsStanding } {
+  const items = each === undefined ? undefined : schedule.items(index);
+  if (items === undefined || schedule.standing(index) < Standing.dispatched) return {};
+  return { items: { count: items.count, running: items.out, ended: items.counts } };
+}
+
+function runningOf({ clock, plan, schedule, pool, progress }: Pictured): RunningAttempt[] {
   const now = clock.monotonic();
   const ahead = clock.stampOffset();
   return [...pool.lanes, ...pool.own?.views ?? []].flatMap((lane) => {
     const running = lane.running;
     if (running === undefined) return [];
-    const { task, iteration, attempt } = running.item;
-    const told = progress.get(task);
+    const { task: number, iteration, attempt } = running.item;
+    const told = progress.get(number);
+    const item = schedule?.itemOf(number);
     const ranMs = Math.max(0, now - running.since);
     return [{
-      task: plan!.tasks[task]!.name,
+      task: plan!.tasks[schedule?.taskOf(number) ?? number]!.name,
       iteration,
       attempt,
+      ...(item !== undefined && { item }),
       worker: lane.id,
       startedAt: running.since + ahead,
       ranMs,
@@ -220,6 +239,7 @@ export function standingsOf(
       attempt: schedule.attempt(index) - (look.isAhead(task) ? 1 : 0),
       ...(outcome === undefined ? {} : { outcome }),
       ...(why === undefined || outcome !== "skipped" ? {} : { because: why }),
+      ...itemsOf(schedule, task),
       waitsFor: standing === "waiting" ? look.waitsFor(task) : [],
       ...(lacks === undefined ? {} : { lacks }),
     };

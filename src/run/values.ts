@@ -1,5 +1,5 @@
 /**
- * Owns the last value of each task, as JSON text: what those that need it are given.
+ * Owns the last value of each task, and of each item of a mapped one, as JSON text: what those that need it are given.
  * Must not know who made a value, nor who reads it.
  * Invariant: a task whose last attempt did not succeed has no value.
  */
@@ -13,6 +13,7 @@ export class Values {
     this.#texts = new Array<string | undefined>(tasks).fill(undefined);
   }
 
+  /** @param task Its number, or that of an item. */
   of(task: number): string | undefined {
     return this.#texts[task];
   }

@@ -7,7 +7,7 @@
 import type { ExecutionEvent } from "./execution.ts";
 import type { FollowedEvent } from "./inspection.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { StateEvent } from "../model/record.ts";
+import type { AttemptKey, StateEvent } from "../model/record.ts";
 
 /** Records read from the journal at a time. */
 const PAGE = 1_000;
@@ -133,7 +133,9 @@ export interface Progress {
 /** Names an attempt on its worker. */
 interface Told {
   readonly worker: number;
+  /** Its number, or that of an item. */
   readonly task: number;
+  readonly item?: number;
   readonly iteration: number;
   readonly attempt: number;
   readonly name: string;
@@ -176,13 +178,17 @@ export class RunningTold {
     this.#progress.set(told.task, progress);
     if (!this.#watching.some) return;
     this.#start(told, at);
-    const { name: task, iteration, attempt } = told;
-    this.#watching.pass({ type: "attempt.progressed", at, task, iteration, attempt, ...progress });
+    this.#watching.pass({ type: "attempt.progressed", at, ...keyOf(told), ...progress });
   }
 
-  #start({ task, name, iteration, attempt, worker }: Told, at: number): void {
+  #start(told: Told, at: number): void {
+    const { task, attempt, worker } = told;
     if (this.#started.get(task) === attempt) return;
     this.#started.set(task, attempt);
-    this.#watching.pass({ type: "attempt.started", at, task: name, iteration, attempt, worker });
+    this.#watching.pass({ type: "attempt.started", at, ...keyOf(told), worker });
   }
+}
+
+function keyOf({ name: task, iteration, attempt, item }: Told): AttemptKey {
+  return { task, iteration, attempt, ...(item !== undefined && { item }) };
 }

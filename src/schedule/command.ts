@@ -8,7 +8,10 @@ import type { Outcome, RunState } from "../model/outcome.ts";
 /** Where a task stands in its present iteration. */
 export const Standing = { waiting: 0, ready: 1, dispatched: 2, retrying: 3, settled: 4 } as const;
 
-/** What the schedule asks for. */
+/**
+ * What the schedule asks for. What is called a task of an attempt is a number: of a task, or above those one of an item of a
+ * mapped task; `taskOf` and `itemOf` of the schedule tell which.
+ */
 export type Command =
   /** Record this outcome, which needed no worker: a sync point that passed, or a task that was skipped. */
   | {
@@ -23,6 +26,18 @@ export type Command =
   | { readonly type: "decide"; readonly task: number; readonly iteration: number }
   /** Call `due` when the delay after this attempt is over. */
   | { readonly type: "delay"; readonly task: number; readonly iteration: number; readonly attempt: number }
+  /** Count the items of this mapped task, then call `expand`, or `settle` if there is no list. */
+  | { readonly type: "expand"; readonly task: number; readonly iteration: number }
+  /** All items of this mapped task have ended, or never will begin: make its value of theirs, then call `settle`. */
+  | {
+    readonly type: "gather";
+    readonly task: number;
+    readonly iteration: number;
+    readonly outcome: "succeeded" | "failed" | "cancelled";
+    readonly because?: string;
+  }
+  /** Take back, with `giveBack`, everything dispatched that has not begun: of a mapped task nothing more may begin. */
+  | { readonly type: "recall" }
   /** Take back, with `giveBack`, everything dispatched that has not begun: nothing new may start. */
   | { readonly type: "revoke"; readonly because: string }
   /** Call `lent` when the device has lent this task all that it uses of the device's resources. */
@@ -55,6 +70,10 @@ export type Replayed =
     readonly task: number;
     readonly iteration: number;
     readonly attempt: number;
+    /** Which item of a mapped task it was. */
+    readonly item?: number;
+    /** The list of a mapped task has so many items. */
+    readonly count?: number;
     /** Absent: it was dispatched. */
     readonly outcome?: Outcome;
     /** Why it was skipped. */

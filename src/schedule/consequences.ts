@@ -8,6 +8,7 @@ import { isFailure, type Outcome, type RunState, satisfies } from "../model/outc
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { type Command, Standing } from "./command.ts";
 import type { Edge, Edges } from "./edges.ts";
+import type { Items } from "./items.ts";
 import type { ReadyTasks } from "./ready_tasks.ts";
 import { whySkipped, whyStopped } from "./reasons.ts";
 import { Rounds } from "./rounds.ts";
@@ -71,8 +72,9 @@ export class Consequences {
     else this.#commands.push({ type: "decide", task: index, iteration: this.#states.iteration[index]! });
   }
 
-  /** The task may start: it is ready, or passes. */
-  begin({ index, run }: PlanTask): void {
+  /** The task may start: it is ready, or passes, or its items are counted. */
+  begin({ index, run, each }: PlanTask): void {
+    if (each !== undefined) return this.#expand(index);
     if (run !== undefined) return this.makeReady(index);
     this.#states.attempt[index] = 1;
     this.#record(index, "succeeded");
@@ -81,6 +83,28 @@ export class Consequences {
   makeReady(task: number): void {
     this.#states.standing[task] = Standing.ready;
     this.#ready.put(task);
+  }
+
+  /** Once no item of a mapped task is at work, nor will be, asks for what they have come to. */
+  gather(items: Items): void {
+    if (!items.over || items.gathered) return;
+    items.gathered = true;
+    const { task } = items;
+    const iteration = this.#states.iteration[task]!;
+    const failed = this.#plan.tasks[task]!.each!.onItemFailure === "stop" && items.ended(isFailure) > 0;
+    const left = items.never + items.ended((outcome) => outcome === "cancelled");
+    const end = failed
+      ? { outcome: "failed" as const }
+      : left === 0
+      ? { outcome: "succeeded" as const }
+      : { outcome: "cancelled" as const, ...(this.stopped !== undefined && { because: this.stopped }) };
+    this.#commands.push({ type: "gather", task, iteration, ...end });
+  }
+
+  /** Of a mapped task nothing more begins; what was handed out and has not begun is to be taken back. */
+  close(items: Items): void {
+    this.#ready.closeItems(items);
+    if (items.out > 0) this.#commands.push({ type: "recall" });
   }
 
   /** Gives a task that will not start any more its final outcome: the one of its last attempt, or `skipped`. */
@@ -102,6 +126,11 @@ export class Consequences {
     for (const { index } of this.#plan.tasks) {
       const standing = this.#states.standing[index]!;
       if (standing !== Standing.dispatched && standing !== Standing.settled) this.leave(index, stop.because);
+    }
+    for (const items of this.#ready.items.all) {
+      if (this.#states.standing[items.task] !== Standing.dispatched) continue;
+      this.#ready.closeItems(items);
+      this.gather(items);
     }
   }
 
@@ -139,6 +168,12 @@ export class Consequences {
     if (isFailure(outcome) && this.#edges.fatal[task] === 1) {
       this.halt({ because: whyStopped(this.#plan.tasks[task]!.name, outcome) });
     }
+  }
+
+  /** It stands as ready until it is known how many items there are. */
+  #expand(task: number): void {
+    this.#states.standing[task] = Standing.ready;
+    this.#commands.push({ type: "expand", task, iteration: this.#states.iteration[task]! });
   }
 
   /** Starts the next iteration of a loop. All its tasks have settled, since they lead to the one it closes at. */

@@ -107,6 +107,25 @@ export class FlowSchedule implements Scheduler {
     return this.#ready.lacks(task);
   }
 
+  /** There are no mapped tasks where edges decide. */
+  taskOf(task: number): number {
+    return task;
+  }
+
+  itemOf(_task: number): undefined {}
+
+  numberOf(_task: number, _item: number): undefined {}
+
+  items(_task: number): undefined {}
+
+  expand(task: number): Command[] {
+    throw new Error(`Task ${task} is mapped in a plan with edges`);
+  }
+
+  dispatched(task: number): number[] {
+    return this.#states[task]!.standing === Standing.dispatched ? [task] : [];
+  }
+
   standing(task: number): number {
     return this.#states[task]!.standing;
   }

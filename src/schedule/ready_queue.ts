@@ -1,5 +1,5 @@
 /**
- * Owns the order of what is ready: a binary heap of task indexes by rank.
+ * Owns the order of what is ready: a binary heap of task indexes, and of numbers of items, by rank.
  * Must not know why a task is ready.
  * Invariant: `pop` gives the task with the lowest rank; a task is in it at most once.
  */
@@ -7,11 +7,13 @@
 /** Ready tasks, the lowest rank first. */
 export class ReadyQueue {
   readonly #rank: Int32Array;
+  readonly #beyond: (number: number) => number;
   readonly #heap: number[] = [];
 
-  /** @param rank The rank of each task by its index; all different. */
-  constructor(rank: Int32Array) {
+  /** @param rank The rank of each task by its index; all different. @param beyond That of a number which is no task's. */
+  constructor(rank: Int32Array, beyond: (number: number) => number = () => Infinity) {
     this.#rank = rank;
+    this.#beyond = beyond;
   }
 
   get size(): number {
@@ -25,11 +27,11 @@ export class ReadyQueue {
 
   push(task: number): void {
     const heap = this.#heap;
-    const rank = this.#rank[task]!;
+    const rank = this.#rankOf(task);
     let at = heap.length;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (this.#rank[heap[parent]!]! < rank) break;
+      if (this.#rankOf(heap[parent]!) < rank) break;
       heap[at] = heap[parent]!;
       at = parent;
     }
@@ -46,7 +48,7 @@ export class ReadyQueue {
 
   /** The first `limit` tasks or so, for a person to look at: exact for the first, near enough for the others. */
   peek(limit: number): number[] {
-    return this.#heap.slice(0, limit * 4).sort((a, b) => this.#rank[a]! - this.#rank[b]!).slice(0, limit);
+    return this.#heap.slice(0, limit * 4).sort((a, b) => this.#rankOf(a) - this.#rankOf(b)).slice(0, limit);
   }
 
   /** Takes these out. */
@@ -62,16 +64,20 @@ export class ReadyQueue {
 
   #sink(task: number): void {
     const heap = this.#heap;
-    const rank = this.#rank[task]!;
+    const rank = this.#rankOf(task);
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= heap.length) break;
-      if (child + 1 < heap.length && this.#rank[heap[child + 1]!]! < this.#rank[heap[child]!]!) child++;
-      if (this.#rank[heap[child]!]! > rank) break;
+      if (child + 1 < heap.length && this.#rankOf(heap[child + 1]!) < this.#rankOf(heap[child]!)) child++;
+      if (this.#rankOf(heap[child]!) > rank) break;
       heap[at] = heap[child]!;
       at = child;
     }
     heap[at] = task;
+  }
+
+  #rankOf(number: number): number {
+    return this.#rank[number] ?? this.#beyond(number);
   }
 }

@@ -6,6 +6,7 @@
 import { plannedKindOf, processKeyOf } from "../pipeline/kinds/list.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import type { Command } from "./command.ts";
+import { type Items, MappedTasks } from "./items.ts";
 import { ReadyQueue } from "./ready_queue.ts";
 import { type Holding, Resources } from "./resources.ts";
 
@@ -33,8 +34,9 @@ export interface KeptReady {
   readonly count: number;
 }
 
-/** What may start. */
+/** What may start. A mapped task is in its queue as long as an item of it may begin; what is taken then is the item. */
 export class ReadyTasks {
+  readonly items: MappedTasks;
   readonly #rank: Int32Array;
   /** By task: the number of its queue. */
   readonly #queueOf: Int32Array;
@@ -50,10 +52,11 @@ export class ReadyTasks {
   /** @param alone By task, as `Edges` has it. */
   constructor(plan: Plan, alone: Uint8Array) {
     const tasks = this.#tasks = plan.tasks;
+    this.items = new MappedTasks(plan);
     const rank = this.#rank = new Int32Array(tasks.length);
     for (const task of tasks) rank[task.index] = task.rank;
-    this.#resources = plan.resources === undefined ? undefined : new Resources(plan, rank);
-    const queue = () => new ReadyQueue(rank);
+    this.#resources = plan.resources === undefined ? undefined : new Resources(plan, rank, this.items);
+    const queue = () => new ReadyQueue(rank, (number) => this.items.rankOf(number));
     this.#queues = [queue(), queue(), queue()];
     const known = new Map<string, number>();
     this.#queueOf = Int32Array.from({ length: alone.length }, (_, task) => {
@@ -69,29 +72,34 @@ export class ReadyTasks {
     });
   }
 
-  /** How many there are of a kind, other than `kept`. */
+  /** How many there are of a kind, other than `kept`: of the items of mapped tasks at least those of the first. */
   count(kind: Place): number {
-    return this.#queues[kind]!.size;
+    return this.#count(this.#queues[kind]!);
   }
 
   /** The one of a kind that `take` would give. */
   head(kind: Place): number | undefined {
-    return this.#queues[kind]!.head;
+    const { head } = this.#queues[kind]!;
+    return head === undefined ? undefined : this.items.taskOf(head);
   }
 
   /** Those that run in processes that are kept, by what these have to be; whose head comes first stands first. */
   get kept(): readonly KeptReady[] {
     const found: KeptReady[] = [];
     for (let at = Aloneness.kept; at < this.#queues.length; at++) {
-      const { head, size: count } = this.#queues[at]!;
-      if (head !== undefined) found.push({ key: this.#keys[at]!, head, count });
+      const queue = this.#queues[at]!;
+      const { head } = queue;
+      if (head === undefined) continue;
+      found.push({ key: this.#keys[at]!, head: this.items.taskOf(head), count: this.#count(queue) });
     }
     return found.sort((a, b) => this.#rank[a.head]! - this.#rank[b.head]!);
   }
 
   /** Those that are taken next, at most `limit`. */
   next(limit: number): number[] {
-    const [plain, lane, own, ...kept] = this.#queues.map((queue) => queue.peek(limit));
+    const [plain, lane, own, ...kept] = this.#queues.map((queue) =>
+      queue.peek(limit).map((number) => this.items.taskOf(number))
+    );
     const inOrder = kept.flat().sort((a, b) => this.#rank[a]! - this.#rank[b]!);
     return [...lane!, ...own!, ...inOrder, ...plain!].slice(0, limit);
   }
@@ -102,23 +110,43 @@ export class ReadyTasks {
     else this.#resources!.wait(task);
   }
 
+  /** A mapped task is there as long as an item of it may begin; where they use something, so many items wait as may get it. */
+  putItems(items: Items): void {
+    if (this.#tasks[items.task]!.uses !== undefined) {
+      while (items.ready > 0) this.#resources!.wait(items.first + items.reserve());
+    } else if (!items.queued && items.ready > 0) {
+      items.queued = true;
+      this.put(items.task);
+    }
+  }
+
+  /** No item of it begins any more. */
+  closeItems(items: Items): void {
+    if (items.reserved.size > 0) {
+      const waiting = new Set(Array.from(items.reserved, (item) => items.first + item));
+      for (const queue of this.#queues) queue.remove(waiting);
+      this.#resources!.withdraw(waiting);
+    }
+    items.close();
+  }
+
   take(kind: Place): number | undefined {
-    return this.#queues[kind]!.pop();
+    return this.#take(this.#queues[kind]!);
   }
 
   /** Takes the head of those that may run in the same process as this one. */
   takeKept(of: number): number | undefined {
-    return this.#queues[this.#queueOf[of]!]!.pop();
+    return this.#take(this.#queues[this.#queueOf[of]!]!);
   }
 
   /** A task is dispatched, with what it uses. */
   dispatched(task: number): void {
-    if (this.#tasks[task]!.uses !== undefined) this.#resources!.taken(task);
+    if (this.#uses(task)) this.#resources!.taken(task);
   }
 
   /** An attempt of a task is over, or was taken back: what it used is free. */
   over(task: number): void {
-    if (this.#tasks[task]!.uses !== undefined) this.#resources!.free(task);
+    if (this.#uses(task)) this.#resources!.free(task);
   }
 
   /** The device has lent what it was asked for. */
@@ -129,7 +157,9 @@ export class ReadyTasks {
   /** Lets those start that have what they use by now. @returns What is to be asked of the device for others. */
   grant(): readonly Command[] {
     if (this.#resources === undefined) return NO_COMMANDS;
-    for (const task of this.#resources.grant()) this.#queues[this.#queueOf[task]!]!.push(task);
+    for (const task of this.#resources.grant()) {
+      this.#queues[this.#queueOf[this.items.taskOf(task)]!]!.push(task);
+    }
     return this.#resources.takeCommands();
   }
 
@@ -147,7 +177,11 @@ export class ReadyTasks {
 
   /** Whether a task would start if it had what it uses. */
   lacks(task: number): boolean {
-    return this.#resources?.waits(task) === true;
+    if (this.#resources === undefined) return false;
+    const items = this.items.of(task);
+    if (items === undefined || items.out > 0) return this.#resources.waits(task);
+    for (const item of items.reserved) if (this.#resources.waits(items.first + item)) return true;
+    return false;
   }
 
   /** A task that may start again later. */
@@ -164,12 +198,53 @@ export class ReadyTasks {
   clear(): void {
     for (const queue of this.#queues) queue.clear();
     this.#resources?.clear();
+    for (const items of this.items.all) {
+      items.queued = false;
+      items.unreserve();
+    }
   }
 
   /** Nothing may start, now or later. */
   end(): void {
     this.clear();
     this.#delayed.clear();
+  }
+
+  /** The number of the first, or of the first item of it that may begin. */
+  #take(queue: ReadyQueue): number | undefined {
+    const { head } = queue;
+    // An item that has what it uses stands there itself.
+    if (head !== undefined && this.items.has(head)) return this.#takeItem(queue);
+    const items = head === undefined ? undefined : this.items.of(head);
+    if (items === undefined) return queue.pop();
+    if (items.ready === 0) {
+      // It was closed, or its last places were taken, since it was put there.
+      queue.pop();
+      items.queued = false;
+      return this.#take(queue);
+    }
+    const taken = items.first + items.take();
+    if (items.ready === 0) {
+      queue.pop();
+      items.queued = false;
+    }
+    return taken;
+  }
+
+  #takeItem(queue: ReadyQueue): number {
+    const number = queue.pop()!;
+    this.items.of(this.items.taskOf(number))!.redispatch(this.items.itemOf(number)!);
+    return number;
+  }
+
+  #uses(number: number): boolean {
+    return this.#resources !== undefined && this.#tasks[this.items.taskOf(number)]!.uses !== undefined;
+  }
+
+  #count(queue: ReadyQueue): number {
+    const { head, size } = queue;
+    const items = head === undefined ? undefined : this.items.of(head);
+    return items === undefined ? size : size - 1 + items.ready;
   }
 }
 

@@ -50,6 +50,7 @@ export function replay(plan: Plan, records: Iterable<Replayed>): Replay {
   return { schedule, ...fold.end() };
 }
 
+type MapCommand = Extract<Command, { type: "expand" | "gather" }>;
 type RecordCommand = Extract<Command, { type: "record" }>;
 type AttemptRecord = Exclude<Replayed, { stopped: string }>;
 
@@ -58,6 +59,8 @@ class Fold {
   readonly #schedule: Scheduler;
   /** Outcomes that the schedule asked to record and that have not come up in the journal yet. */
   readonly #expected: Map<string, RecordCommand> = new Map();
+  /** What the schedule asked to count or to gather of a mapped task, by task. */
+  readonly #asked: Map<number, MapCommand> = new Map();
   /** Delays that the schedule asked for, by task; stale ones are sorted out at the end. */
   readonly #delays: Map<number, Command> = new Map();
   /** Conditions that it asked for, by task; likewise. */
@@ -74,33 +77,63 @@ class Fold {
 
   add(record: Replayed): void {
     if ("stopped" in record) return this.#expect(this.#schedule.stop(record.stopped));
-    const { task, outcome, rerun = false, worth } = record;
-    if (this.#plan.tasks[task] === undefined) throw new ReplayError(`The pipeline has no task ${task}`);
-    if (outcome === undefined) return this.#dispatched(record);
-    const passed = this.#plan.tasks[task]!.run === undefined;
+    const planned = this.#plan.tasks[record.task];
+    if (planned === undefined) throw new ReplayError(`The pipeline has no task ${record.task}`);
+    const { outcome, rerun = false, worth } = record;
+    if (planned.each !== undefined && record.item === undefined) return this.#mapped(record);
+    if (outcome === undefined) return void this.#dispatched(record);
+    const passed = planned.run === undefined;
     // What was an attempt and skipped itself was dispatched like any other.
     if (passed || outcome === "skipped" && record.attempt === 0) return this.#recorded(record);
-    this.#dispatched(record);
-    if (!this.#schedule.mayRun(task)) throw this.#impossible(record);
-    this.#expect(rerun ? this.#schedule.rerun(task) : this.#schedule.settle(task, outcome, worth));
+    const number = this.#dispatched(record);
+    if (!this.#schedule.mayRun(number)) throw this.#impossible(record);
+    this.#expect(rerun ? this.#schedule.rerun(number) : this.#schedule.settle(number, outcome, worth));
+  }
+
+  /** A mapped task as a whole: how many items it has, or what it came to. */
+  #mapped(record: AttemptRecord): void {
+    const { task, iteration, count, outcome } = record;
+    if (outcome === "skipped" && this.#schedule.standing(task) !== Standing.dispatched) {
+      return this.#recorded(record);
+    }
+    if (this.#schedule.isUndecided(task)) this.#expect(this.#schedule.decided(task, undefined));
+    // What was handed out of it and had not begun was taken back before its end.
+    if (outcome !== undefined) {
+      for (const item of this.#schedule.dispatched(task)) this.#expect(this.#schedule.giveBack(item));
+    }
+    const asked = this.#asked.get(task);
+    if (
+      asked?.iteration !== iteration || (asked.type === "gather" ? outcome : count ?? outcome) === undefined
+    ) {
+      throw this.#impossible(record);
+    }
+    this.#asked.delete(task);
+    this.#expect(
+      outcome === undefined ? this.#schedule.expand(task, count!) : this.#schedule.settle(task, outcome),
+    );
   }
 
   end(): Omit<Replay, "schedule"> {
     const inFlight: number[] = [];
     // Backwards, since what stands behind another in a line comes later in the plan.
     for (const { index } of this.#plan.tasks.toReversed()) {
-      if (this.#schedule.standing(index) !== Standing.dispatched) continue;
-      if (this.#schedule.mayRun(index)) inFlight.push(index);
-      else this.#expect(this.#schedule.giveBack(index));
+      for (const number of this.#schedule.dispatched(index).reverse()) {
+        if (this.#schedule.mayRun(number)) inFlight.push(number);
+        else this.#expect(this.#schedule.giveBack(number));
+      }
     }
     this.#schedule.requeue();
     const undecided = [...this.#undecided.values()].filter(({ task }) => this.#schedule.isUndecided(task));
     const delays = [...this.#delays].filter(([task]) => this.#schedule.standing(task) === Standing.retrying);
+    const asked = [...this.#asked.values()].filter(({ task, type }) =>
+      this.#schedule.standing(task) === (type === "expand" ? Standing.ready : Standing.dispatched)
+    );
     return {
       inFlight: inFlight.reverse(),
       commands: [
         ...this.#expected.values(),
         ...undecided,
+        ...asked,
         ...delays.map(([, delay]) => delay),
         ...(this.#end === undefined ? [] : [this.#end]),
         ...this.#schedule.pause(false),
@@ -108,12 +141,18 @@ class Fold {
     };
   }
 
-  #dispatched(record: AttemptRecord): void {
-    this.#schedule.redispatch(record.task, REPLAYED_LANE);
-    const { task } = record;
-    const agrees = this.#schedule.standing(task) === Standing.dispatched &&
-      this.#schedule.iteration(task) === record.iteration && this.#schedule.attempt(task) === record.attempt;
+  /** The number of what was dispatched. */
+  #dispatched(record: AttemptRecord): number {
+    const { task, item } = record;
+    const number = item === undefined ? task : this.#schedule.numberOf(task, item);
+    if (number === undefined || this.#schedule.iteration(task) !== record.iteration) {
+      throw this.#impossible(record);
+    }
+    this.#schedule.redispatch(number, REPLAYED_LANE);
+    const agrees = this.#schedule.standing(number) === Standing.dispatched &&
+      this.#schedule.attempt(number) === record.attempt;
     if (!agrees) throw this.#impossible(record);
+    return number;
   }
 
   /** A skipped task or a sync point: the schedule knows it by now, unless the attempt was given back before. */
@@ -134,14 +173,16 @@ class Fold {
       if (command.type === "record") this.#expected.set(keyOf(command), command);
       else if (command.type === "decide") this.#undecided.set(command.task, command);
       else if (command.type === "delay") this.#delays.set(command.task, command);
+      else if (command.type === "expand" || command.type === "gather") this.#asked.set(command.task, command);
       else if (command.type === "end") this.#end = command;
     }
   }
 
-  #impossible({ task, iteration, attempt, outcome }: AttemptRecord): ReplayError {
+  #impossible({ task, iteration, attempt, item, outcome }: AttemptRecord): ReplayError {
     const { name } = this.#plan.tasks[task]!;
+    const whose = item === undefined ? name : `item ${item} of ${name}`;
     return new ReplayError(
-      `The journal does not belong to this pipeline: it says that attempt ${attempt} of ${name} in iteration ${iteration} ` +
+      `The journal does not belong to this pipeline: it says that attempt ${attempt} of ${whose} in iteration ${iteration} ` +
         `${outcome === undefined ? "started" : `ended as ${outcome}`} when it can't have. Begin a new run`,
     );
   }

@@ -10,6 +10,7 @@
  */
 import type { Plan, PlanResource, PlanTask, PlanUse } from "../pipeline/plan/plan.ts";
 import type { Command } from "./command.ts";
+import { MappedTasks } from "./items.ts";
 import { ReadyQueue } from "./ready_queue.ts";
 
 /** How far a task has come; one that is granted or running has what it uses. */
@@ -37,6 +38,7 @@ export class Resources {
   readonly #resources: readonly PlanResource[];
   readonly #tasks: readonly PlanTask[];
   readonly #rank: Int32Array;
+  readonly #items: Pick<MappedTasks, "taskOf" | "rankOf">;
   /** By what they use. */
   readonly #alike: Map<readonly PlanUse[], Alike> = new Map();
   /** Those that wait or have something. */
@@ -48,11 +50,17 @@ export class Resources {
   /** Whether somebody may get something who could not before. */
   #changed = false;
 
-  /** @param rank By task. */
-  constructor({ resources = [], tasks }: Plan, rank: Int32Array) {
+  /** @param rank By task. @param items Whose numbers there are beyond those of the tasks. */
+  constructor(
+    plan: Plan,
+    rank: Int32Array,
+    items: Pick<MappedTasks, "taskOf" | "rankOf"> = new MappedTasks(plan),
+  ) {
+    const { resources = [], tasks } = plan;
     this.#resources = resources;
     this.#tasks = tasks;
     this.#rank = rank;
+    this.#items = items;
     this.#free = resources.map(({ capacity }) => capacity);
   }
 
@@ -76,6 +84,12 @@ export class Resources {
     this.#stages.delete(task);
     this.#giveBack(task, stage);
     this.#changed = true;
+  }
+
+  /** These do not want any more what they have not begun to use. */
+  withdraw(tasks: ReadonlySet<number>): void {
+    for (const { queue } of this.#alike.values()) queue.remove(tasks);
+    for (const task of tasks) this.free(task);
   }
 
   /** The device has lent a task all of its that the task uses. */
@@ -142,10 +156,10 @@ export class Resources {
     const holders = this.#resources.map((): number[] => []);
     const first = this.#resources.map((): number | undefined => undefined);
     for (const [task, stage] of this.#stages) {
-      for (const { resource } of this.#tasks[task]!.uses!) {
+      for (const { resource } of this.#usesOf(task)) {
         const before = first[resource];
         if (stage >= Stage.granted) holders[resource]!.push(task);
-        else if (before === undefined || this.#rank[task]! < this.#rank[before]!) first[resource] = task;
+        else if (before === undefined || this.#rankOf(task) < this.#rankOf(before)) first[resource] = task;
       }
     }
     return holders.map((holders, resource) => ({
@@ -167,7 +181,7 @@ export class Resources {
     for (const alike of this.#alike.values()) {
       const { head } = alike.queue;
       if (head === undefined || !alike.uses.some(({ resource }) => left[resource]! > 0)) continue;
-      if (first === undefined || this.#rank[head]! < this.#rank[first.queue.head!]!) first = alike;
+      if (first === undefined || this.#rankOf(head) < this.#rankOf(first.queue.head!)) first = alike;
     }
     return first;
   }
@@ -198,17 +212,29 @@ export class Resources {
   }
 
   #borrows(task: number): boolean {
-    return this.#tasks[task]!.uses!.some(({ resource }) => this.#resources[resource]!.scope === "device");
+    return this.#usesOf(task).some(({ resource }) => this.#resources[resource]!.scope === "device");
   }
 
   #spend(task: number, times: 1 | -1): void {
-    for (const { resource, amount } of this.#tasks[task]!.uses!) this.#free[resource]! -= times * amount;
+    for (const { resource, amount } of this.#usesOf(task)) this.#free[resource]! -= times * amount;
+  }
+
+  #usesOf(task: number): readonly PlanUse[] {
+    return this.#tasks[this.#items.taskOf(task)]!.uses!;
+  }
+
+  #rankOf(task: number): number {
+    return this.#rank[task] ?? this.#items.rankOf(task);
+  }
+
+  #newQueue(): ReadyQueue {
+    return new ReadyQueue(this.#rank, (number) => this.#items.rankOf(number));
   }
 
   #queueOf(task: number): ReadyQueue {
-    const uses = this.#tasks[task]!.uses!;
+    const uses = this.#usesOf(task);
     let alike = this.#alike.get(uses);
-    if (alike === undefined) this.#alike.set(uses, alike = { uses, queue: new ReadyQueue(this.#rank) });
+    if (alike === undefined) this.#alike.set(uses, alike = { uses, queue: this.#newQueue() });
     return alike.queue;
   }
 }

@@ -15,15 +15,23 @@ import { Ahead } from "./ahead.ts";
 import { type Command, type Dispatch, type ReleaseOptions, Standing } from "./command.ts";
 import { Consequences } from "./consequences.ts";
 import { type Edges, edgesOf } from "./edges.ts";
+import type { Items } from "./items.ts";
 import { Lanes } from "./lanes.ts";
+import { Mapping } from "./mapping.ts";
 import { Aloneness, type KeptReady, type Place, ReadyTasks } from "./ready_tasks.ts";
 import type { Holding } from "./resources.ts";
 import { TaskStates } from "./states.ts";
 
+/** What can be seen of the items of a mapped task. */
+export type ItemsView = Pick<Items, "task" | "count" | "out" | "counts" | "ready">;
+
 /** What a run asks of its rules, whichever they are; each is told at {@linkcode Schedule}. */
 export type Scheduler = Pick<Schedule, keyof Schedule>;
 
-/** The state of a run's tasks. Every method is deterministic and costs no more than the edges it touches. */
+/**
+ * The state of a run's tasks. Every method is deterministic and costs no more than the edges it touches. Attempts are told by a
+ * number: that of their task, or above those one of an item of a mapped task.
+ */
 export class Schedule {
   readonly #plan: Plan;
   readonly #edges: Edges;
@@ -32,6 +40,7 @@ export class Schedule {
   readonly #ahead: Ahead;
   readonly #ready: ReadyTasks;
   readonly #consequences: Consequences;
+  readonly #mapping: Mapping;
 
   /** @param edges What `edgesOf` makes of the plan. */
   constructor(plan: Plan, edges: Edges = edgesOf(plan)) {
@@ -41,7 +50,8 @@ export class Schedule {
     const lanes = this.#lanes = new Lanes(edges.now);
     this.#ahead = new Ahead({ plan, edges, states, lanes });
     const ready = this.#ready = new ReadyTasks(plan, edges.alone);
-    this.#consequences = new Consequences({ plan, edges, states, ready });
+    const consequences = this.#consequences = new Consequences({ plan, edges, states, ready });
+    this.#mapping = new Mapping({ plan, edges, states, ready, consequences });
   }
 
   /** Tasks that could be taken now with `take`. */
@@ -63,17 +73,45 @@ export class Schedule {
     return this.#consequences.stopped;
   }
 
-  standing(task: number): number {
-    return this.#states.standing[task]!;
+  /** The task of a number: itself, or the one whose item it is. */
+  taskOf(number: number): number {
+    return this.#ready.items.taskOf(number);
   }
 
-  iteration(task: number): number {
-    return this.#states.iteration[task]!;
+  /** Which item of its task a number is; nothing if it is the task itself. */
+  itemOf(number: number): number | undefined {
+    return this.#ready.items.itemOf(number);
+  }
+
+  /** The number of an item, if its task has so many. */
+  numberOf(task: number, item: number): number | undefined {
+    const items = this.#ready.items.of(task);
+    return items !== undefined && item >= 0 && item < items.count ? items.first + item : undefined;
+  }
+
+  /** The items of a mapped task, once they are counted. */
+  items(task: number): ItemsView | undefined {
+    return this.#ready.items.of(task);
+  }
+
+  /** Numbers of what is dispatched of a task: itself, or its items. */
+  dispatched(task: number): number[] {
+    if (this.#states.standing[task] !== Standing.dispatched) return [];
+    const items = this.#plan.tasks[task]!.each === undefined ? undefined : this.#ready.items.of(task);
+    return items === undefined ? [task] : items.dispatched().map((item) => items.first + item);
+  }
+
+  standing(number: number): number {
+    return this.#isItem(number) ? this.#item("standing", number) : this.#states.standing[number]!;
+  }
+
+  iteration(number: number): number {
+    return this.#states.iteration[this.taskOf(number)]!;
   }
 
   /** The number of the last attempt that was dispatched in this iteration; 0 if none was. */
-  attempt(task: number): number {
-    return this.#states.attempt[task]!;
+  attempt(number: number): number {
+    return this.#isItem(number) ? this.#item("attempt", number) : this.#states.attempt[number]!;
   }
 
   /** The outcome of the last settled attempt, of this or an earlier iteration. */
@@ -83,6 +121,7 @@ export class Schedule {
 
   /** Whether the needs of a task have settled, and satisfied as its `join` asks, also after a stop. */
   mayRun(task: number): boolean {
+    if (this.#isItem(task)) return true;
     const { join, needs } = this.#plan.tasks[task]!;
     if (needs.some((need) => this.#states.standing[need.task] !== Standing.settled)) return false;
     const met = needs.filter((need) => satisfies(need.on, this.#states.outcome[need.task]!)).length;
@@ -148,29 +187,32 @@ export class Schedule {
     return taken;
   }
 
+  /** A mapped task that is ready has so many items. */
+  expand(task: number, count: number): Command[] {
+    return this.#mapping.expand(task, count);
+  }
+
   /** Whether all needs of a task that was released have settled, also after a stop. */
   mayHaveBegun(task: number): boolean {
-    return this.#states.pending[task] === 0 || this.stopped !== undefined && this.mayRun(task);
+    return this.#isItem(task) || this.#states.pending[task] === 0 ||
+      this.stopped !== undefined && this.mayRun(task);
   }
 
   /** Takes the first of those that have to be alone on their lane. */
   takeAlone(lane: number, kind: Place = Aloneness.lane): Dispatch | undefined {
     const task = this.#ready.take(kind);
-    if (task === undefined) return undefined;
-    this.#dispatch(task, lane);
-    return this.#asDispatch(task);
+    return task === undefined ? undefined : this.#taken(task, lane);
   }
 
   /** Takes the first of those that may run in the same process as a task of `kept`. */
   takeKept(lane: number, of: number): Dispatch | undefined {
     const task = this.#ready.takeKept(of);
-    if (task === undefined) return undefined;
-    this.#dispatch(task, lane);
-    return this.#asDispatch(task);
+    return task === undefined ? undefined : this.#taken(task, lane);
   }
 
   /** Takes a task off its lane again; the attempt has not begun and leaves no trace. What stands behind it comes first. */
   giveBack(task: number): Command[] {
+    if (this.#isItem(task)) return this.#mapping.giveBack(task);
     this.#lanes.takeOff(task);
     this.#ready.over(task);
     this.#states.attempt[task]!--;
@@ -190,8 +232,17 @@ export class Schedule {
     return this.#consequences.finish();
   }
 
-  /** Folds in the outcome of a dispatched attempt. @param worth Whether such a failure is tried again, as often as there is left. */
+  /**
+   * Folds in the outcome of a dispatched attempt, or of a mapped task as a whole.
+   *
+   * @param worth Whether such a failure is tried again, as often as there is left.
+   */
   settle(task: number, outcome: Outcome, worth = true): Command[] {
+    if (this.#isItem(task)) return this.#mapping.settle(task, outcome, worth);
+    if (this.#plan.tasks[task]!.each !== undefined) {
+      this.#consequences.settle(task, outcome);
+      return this.#consequences.finish();
+    }
     this.#lanes.takeOff(task);
     this.#ready.over(task);
     const attempt = this.#states.attempt[task]!;
@@ -210,6 +261,7 @@ export class Schedule {
 
   /** Counts a dispatched attempt as crashed with its process, and tries again at once, whatever the retry rule says. */
   rerun(task: number): Command[] {
+    if (this.#isItem(task)) return this.#mapping.rerun(task);
     this.#lanes.takeOff(task);
     this.#ready.over(task);
     this.#states.outcome[task] = "crashed";
@@ -222,6 +274,7 @@ export class Schedule {
 
   /** The delay before another attempt is over. */
   due(task: number): Command[] {
+    if (this.#isItem(task)) return this.#mapping.due(task);
     if (this.#ready.undelay(task)) this.#consequences.makeReady(task);
     return this.#consequences.finish();
   }
@@ -256,6 +309,7 @@ export class Schedule {
    * @returns Whether it could be dispatched; not if it is settled, or dispatched already.
    */
   redispatch(task: number, lane: number): boolean {
+    if (this.#isItem(task)) return this.#mapping.redispatch(task);
     const standing = this.#states.standing[task]!;
     if (standing === Standing.settled || standing === Standing.dispatched) return false;
     this.#ready.undelay(task);
@@ -267,15 +321,34 @@ export class Schedule {
   requeue(): void {
     this.#ready.clear();
     for (const { index } of this.#plan.tasks) {
-      if (this.#states.standing[index] === Standing.ready) this.#consequences.makeReady(index);
+      if (this.#states.standing[index] === Standing.ready && this.#plan.tasks[index]!.each === undefined) {
+        this.#consequences.makeReady(index);
+      }
     }
+    for (const items of this.#ready.items.all) this.#ready.putItems(items);
+  }
+
+  #isItem(number: number): boolean {
+    return this.#ready.items.has(number);
+  }
+
+  #item(what: "standing" | "attempt", number: number): number {
+    const { items, item } = this.#mapping.at(number);
+    return items[what](item);
   }
 
   #triesLeft(task: number): number {
     return this.#plan.tasks[task]!.retry.attempts - (this.#states.attempt[task]! - this.#states.lost[task]!);
   }
 
+  #taken(task: number, lane: number): Dispatch {
+    if (this.#isItem(task)) return this.#mapping.asDispatch(task);
+    this.#dispatch(task, lane);
+    return this.#asDispatch(task);
+  }
+
   #release(task: number, lane: number): Dispatch {
+    if (this.#isItem(task)) return this.#mapping.asDispatch(task);
     this.#dispatch(task, lane);
     this.#ahead.dispatched(task);
     return this.#asDispatch(task);

@@ -28,8 +28,8 @@ export function redactingJournal(journal: Journal, redactor: Redactor): Journal 
   let fresh = made();
   const textOf = (entry: LogEntry): string => {
     if (redactor.count !== fresh.count) fresh = made();
-    const { text, task, iteration, attempt, stream } = entry;
-    const key = `${iteration} ${attempt} ${stream} ${task}`;
+    const { text, task, iteration, attempt, item, stream } = entry;
+    const key = `${iteration} ${attempt} ${item} ${stream} ${task}`;
     const going = open.get(key) ?? fresh;
     const told = going.stream.record(text, { cut: text.length >= CUT });
     if (!going.stream.open) open.delete(key);

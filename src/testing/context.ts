@@ -15,6 +15,7 @@ import type { AttemptResult } from "../model/outcome.ts";
 import { PipelineError } from "../model/problem.ts";
 import type { Level } from "../model/record.ts";
 import { decode, encode, type Value } from "../model/value.ts";
+import { ITEM_KEY } from "../pipeline/plan/each.ts";
 import { paramsProblem } from "../pipeline/document/params.ts";
 import type { FileCalls, FlagCalls } from "../pool/protocol.ts";
 import { fileCalls } from "../run/files/calls.ts";
@@ -27,7 +28,7 @@ import { storeService } from "../store/rpc.ts";
 import { SharedStore } from "../store/store.ts";
 
 /** What a task is to find in its `ctx`. All of it may be left out. */
-export interface TestContextOptions<Inputs, Params> {
+export interface TestContextOptions<Inputs, Params, Item = undefined> {
   /** Values of the tasks needed. JSON values and bytes; the task gets copies. Default: none. */
   readonly inputs?: Inputs;
   /** Parameters, JSON values. Default: none. */
@@ -48,13 +49,18 @@ export interface TestContextOptions<Inputs, Params> {
   readonly iteration?: number;
   /** From 1. Default 1. */
   readonly attempt?: number;
+  /** The item that it is run for, of a task that is mapped; it is given a copy. Default: the task is not mapped. */
+  readonly item?: Item;
+  /** Which item of the list that is. Default 0, with `item`. */
+  readonly index?: number;
 }
 
 /** A `ctx` for one call of a task's function, and what the function did with it. */
 export interface TestContext<
   Inputs = Readonly<Record<string, Value>>,
   Params = Readonly<Record<string, Value>>,
-> extends TaskContext<Inputs, Params> {
+  Item = undefined,
+> extends TaskContext<Inputs, Params, Item> {
   /** What was written to `ctx.log`, in order. (`console` is the test's own.) */
   readonly logged: readonly { readonly level: Level; readonly text: string }[];
   /** What was told by `ctx.progress`, in order. */
@@ -88,13 +94,14 @@ export interface TestContext<
 export function testContext<
   Inputs = Readonly<Record<string, Value>>,
   Params = Readonly<Record<string, Value>>,
->(options: TestContextOptions<Inputs, Params> = {}): TestContext<Inputs, Params> {
-  return new FakeContext(options) as unknown as TestContext<Inputs, Params>;
+  Item = undefined,
+>(options: TestContextOptions<Inputs, Params, Item> = {}): TestContext<Inputs, Params, Item> {
+  return new FakeContext(options) as unknown as TestContext<Inputs, Params, Item>;
 }
 
-type Options = TestContextOptions<unknown, unknown>;
+type Options = TestContextOptions<unknown, unknown, unknown>;
 
-class FakeContext extends Context implements TestContext {
+class FakeContext extends Context {
   readonly logged: { readonly level: Level; readonly text: string }[] = [];
   readonly progressed: { readonly fraction: number; readonly text?: string }[] = [];
   readonly #own: Attempt;
@@ -185,11 +192,13 @@ const UNREAD = { task: 0, flags: 0, timeoutMs: 0, seq: 0, locals: 0, payload: un
 
 /** The attempt as a worker would claim it. */
 function attemptOf(
-  { inputs = {}, params = {}, task = "task", iteration = 0, attempt = 1 }: Options,
+  { inputs = {}, params = {}, task = "task", iteration = 0, attempt = 1, item, index = 0 }: Options,
 ): Attempt {
   const problem = paramsProblem(params);
   if (problem !== undefined) throw new PipelineError([{ place: "params", message: problem }]);
-  const text = encode({ s: 0, t: task, p: params, i: present(inputs as object) }, "inputs")!;
+  const mapped = item === undefined ? {} : { n: [index, ITEM_KEY] };
+  const all = item === undefined ? inputs as object : { [ITEM_KEY]: item, ...inputs as object };
+  const text = encode({ s: 0, t: task, p: params, i: present(all), ...mapped }, "inputs")!;
   return new Attempt({ ...UNREAD, iteration, attempt }, new TextTold(text), systemClock.monotonic());
 }
 

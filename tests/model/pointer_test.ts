@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { keysOf, MAX_POINTER, pointerOf, pointerProblem, textAt } from "../../src/model/pointer.ts";
+import {
+  itemsAt,
+  keysOf,
+  MAX_POINTER,
+  placeAt,
+  pointerOf,
+  pointerProblem,
+  textAt,
+} from "../../src/model/pointer.ts";
 
 /** What RFC 6901 says, of a parsed value. */
 function within(value: unknown, pointer: string): unknown {
@@ -57,5 +65,39 @@ test("what is no pointer is told with what to write", () => {
   assert.match(
     pointerProblem("/".repeat(MAX_POINTER + 1))!,
     /^A path may have at most 1000 characters; it has 1001$/,
+  );
+});
+
+/** The texts of a list's items, or how many there are beyond `most`. */
+function items(text: string, most = 100): string[] | number | undefined {
+  const found = itemsAt(text, placeAt(text, "")!, most);
+  if (found === undefined) return undefined;
+  const { count, bounds } = found;
+  if (count > most) return count;
+  return Array.from({ length: count }, (_, at) => text.slice(bounds[2 * at]!, bounds[2 * at + 1]!));
+}
+
+test("pointer: the items of a list are found as they are written, or counted where they are too many", () => {
+  assert.deepEqual(items("[]"), []);
+  assert.deepEqual(items(' [ 1 , [2, 3] , {"a": [4]} , "]" , true ] '), [
+    "1",
+    "[2, 3]",
+    '{"a": [4]}',
+    '"]"',
+    "true",
+  ]);
+  for (const none of ['{"a":[1]}', '"[1]"', "1", "null"]) assert.equal(items(none), undefined, none);
+  const many = JSON.stringify(Array.from({ length: 1_000 }, (_, at) => at));
+  assert.equal(items(many, 999), 1_000);
+  assert.equal((items(many, 1_000) as string[]).at(-1), "999");
+});
+
+test("pointer: any list's items are those that JSON.parse finds", () => {
+  fc.assert(
+    fc.property(fc.array(fc.jsonValue({ maxDepth: 4 })), fc.boolean(), (list, wide) => {
+      const text = wide ? JSON.stringify(list, undefined, 2) : JSON.stringify(list);
+      assert.deepEqual((items(text) as string[]).map((item) => JSON.parse(item)), JSON.parse(text));
+    }),
+    { numRuns: 200 },
   );
 });

@@ -16,8 +16,9 @@ import { sheetMemory } from "../../src/pool/board/sheet.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import { AtWork } from "../../src/run/at_work.ts";
 import { sourcesOf } from "../../src/run/feed.ts";
+import { Lists } from "../../src/run/lists.ts";
 import { Recorder } from "../../src/run/recorder.ts";
-import { historyOf, recordedPast } from "../../src/run/resume/replay.ts";
+import { historyOf, NOTHING_ANEW, recordedPast } from "../../src/run/resume/replay.ts";
 import { Timers } from "../../src/run/timers.ts";
 import { Values } from "../../src/run/values.ts";
 import { type Replayed, Standing } from "../../src/schedule/command.ts";
@@ -67,7 +68,8 @@ class Released {
     const { clock, roll } = world;
     const schedule = this.#schedule = new Schedule(plan);
     const values = new Values(plan.tasks.length);
-    const recorder = new Recorder({ plan, journal: this.#journal, clock });
+    const recorder = new Recorder({ plan, journal: this.#journal, clock, schedule });
+    const lists = new Lists({ plan, values, clock });
     const timers = this.#timers = new Timers({ clock, random: () => roll(1_000) / 1_000 });
     const workers = 1 + roll(3);
     const pool = this.#pool = new Pool({
@@ -90,7 +92,7 @@ class Released {
       },
     });
     this.#work = new AtWork({
-      ...{ plan, schedule, values, recorder, timers, pool },
+      ...{ plan, schedule, values, lists, recorder, timers, clock, pool },
       lender: { borrow: (task) => this.#work.obey(schedule.lent(task)), giveBack: () => {} },
     });
     const { sources, sourceOf } = sourcesOf(plan);
@@ -136,7 +138,7 @@ class Released {
     }
     assert.ok(closed, "a thread is left");
     this.#timers.end();
-    const told = historyOf(recordedPast(this.#journal)!, this.#plan, new Set());
+    const told = historyOf(recordedPast(this.#journal)!, this.#plan, NOTHING_ANEW).map(({ told }) => told);
     const journal = told.filter((record, at) => !this.#wasGivenBack(told, record, at));
     const fatal = this.#fatal;
     const stop = journal.findIndex((record) =>

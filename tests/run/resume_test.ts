@@ -49,11 +49,15 @@ function resumed(tasks: Tasks, events: readonly StateEvent[], from?: string) {
   const [store, events_] = [new SharedStore(), new EventLog()];
   const values = new Values(plan.tasks.length);
   const before = journal.last().states;
-  const going = goOn({ plan, journal, store, events: events_, values, files: NO_FILES }, past, {
-    hash: "h",
-    from,
-    at: 99,
-  });
+  const going = goOn(
+    { plan, journal, store, events: events_, values, files: NO_FILES, lists: NO_LISTS },
+    past,
+    {
+      hash: "h",
+      from,
+      at: 99,
+    },
+  );
   const index = (name: string) => plan.tasks.find((task) => task.name === name)!.index;
   const written = journal.states(before, 100);
   return {
@@ -71,6 +75,9 @@ function resumed(tasks: Tasks, events: readonly StateEvent[], from?: string) {
       ),
   };
 }
+
+/** No task is mapped here. */
+const NO_LISTS = { began() {}, ended() {} };
 
 test("resume: a journal without a run holds none", () => {
   assert.equal(recordedPast(memoryJournal()), undefined);
@@ -138,6 +145,7 @@ test("resume: another pipeline, or another version of it, is not gone on with", 
     events: new EventLog(),
     values: new Values(1),
     files: NO_FILES,
+    lists: NO_LISTS,
   };
   assert.throws(
     () => goOn(parts, recordedPast(journal)!, { hash: "h", from: undefined, at: 2 }),
@@ -193,8 +201,8 @@ test("resume: with a task of a loop all of the loop runs anew", () => {
   });
   const journal = memoryJournal();
   journal.append(STARTED, 1);
-  assert.deepEqual([...anew(plan, recordedPast(journal)!, "b")].sort(), ["a", "b", "c"]);
-  assert.deepEqual([...anew(plan, recordedPast(journal)!, "d")], ["d"]);
+  assert.deepEqual([...anew(plan, recordedPast(journal)!, "b").again].sort(), ["a", "b", "c"]);
+  assert.deepEqual([...anew(plan, recordedPast(journal)!, "d").again], ["d"]);
 });
 
 test("resume: what was repeated once counts as it was then", () => {

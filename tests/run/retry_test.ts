@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { ManifestTask } from "../../src/pipeline/document/manifest.ts";
 import { compile } from "../../src/pipeline/plan/compile.ts";
-import { historyOf } from "../../src/run/resume/replay.ts";
+import { historyOf, NOTHING_ANEW } from "../../src/run/resume/replay.ts";
 import { replay } from "../../src/schedule/replay.ts";
 import { manifest, only, see } from "./rig.ts";
 
@@ -44,7 +44,7 @@ test("a failure is tried again by its outcome, error, code or exit code, and aft
   });
   const plan = compile(whole, "file:///x/");
   const past = { records: states } as unknown as Parameters<typeof historyOf>[0];
-  const { schedule, commands } = replay(plan, historyOf(past, plan, new Set()));
+  const { schedule, commands } = replay(plan, historyOf(past, plan, NOTHING_ANEW).map(({ told }) => told));
   assert.ok(schedule.ended);
   assert.deepEqual(commands, [{ type: "end", state: "failed" }]);
 });

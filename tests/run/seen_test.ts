@@ -31,9 +31,9 @@ function picture(
     run: "r",
     state: "running",
     startedAt: BEGIN,
-    sinceResumeMs: undefined,
     scheduledFor: undefined,
     ranMs: 77,
+    sinceResumeMs: undefined,
     plan: rig.plan,
     schedule: rig.work.schedule,
     pool: { lanes, own: undefined } as unknown as Pool,
@@ -400,7 +400,12 @@ test("log: a line of a task has its name and attempt, a line of no task has none
   const plan = planOf({ a: {}, b: {} });
   const line = { task: 1, iteration: 2, attempt: 3, at: 9, level: 3, stream: 2, text: "x" };
   const entry = { at: 9, level: "error", from: "task", stream: "stderr", text: "x" };
-  assert.deepEqual(entryOf(line, plan), { ...entry, task: "b", iteration: 2, attempt: 3 });
-  assert.deepEqual(entryOf({ ...line, task: -1 }, plan), entry);
-  assert.deepEqual(entryOf(line, undefined), entry);
+  assert.deepEqual(entryOf(line, { plan, schedule: undefined }), {
+    ...entry,
+    task: "b",
+    iteration: 2,
+    attempt: 3,
+  });
+  assert.deepEqual(entryOf({ ...line, task: -1 }, { plan, schedule: undefined }), entry);
+  assert.deepEqual(entryOf(line, { plan: undefined, schedule: undefined }), entry);
 });

@@ -13,6 +13,7 @@ import type { LaneItem } from "../../src/pool/attempt.ts";
 import type { Supply } from "../../src/pool/port.ts";
 import { AtWork } from "../../src/run/at_work.ts";
 import { sourcesOf } from "../../src/run/feed.ts";
+import { Lists } from "../../src/run/lists.ts";
 import { Recorder } from "../../src/run/recorder.ts";
 import { Timers } from "../../src/run/timers.ts";
 import { Values } from "../../src/run/values.ts";
@@ -65,6 +66,12 @@ export class HandPool {
     this.#supply?.giveBack(items);
   }
 
+  /** Takes back what has not begun, the last first, as a pool does. */
+  takeBack(): void {
+    this.giveBack([...this.taken.keys()].filter((name) => !this.begun.has(name)).reverse());
+    this.feed();
+  }
+
   cancelAll(because: string): void {
     this.asked.push(`cancel: ${because}`);
   }
@@ -98,12 +105,15 @@ export class WorkRig {
     const schedule = new Schedule(plan);
     this.pool = new HandPool((task) => plan.tasks[task]!.name);
     this.timers = new Timers({ clock, random: () => this.chances.shift() ?? 0.5 });
+    const values = new Values(plan.tasks.length);
     this.work = new AtWork({
       plan,
       schedule,
-      values: new Values(plan.tasks.length),
-      recorder: new Recorder({ plan, journal, clock }),
+      values,
+      lists: new Lists({ plan, values, clock }),
+      recorder: new Recorder({ plan, journal, clock, schedule }),
       timers: this.timers,
+      clock,
       pool: this.pool,
       lender: this.lender,
     });

@@ -39,7 +39,7 @@ export class Example {
     const max = ahead ? 99 : Math.min(1, this.schedule.readyCount);
     const dispatches = alone !== undefined ? [alone] : this.schedule.release(lane, { max, ready: 1 });
     return dispatches.map(({ task, iteration, attempt }) => {
-      const name = this.plan.tasks[task]!.name;
+      const name = this.nameOf(task);
       return name + (iteration > 0 ? ` iteration ${iteration}` : "") +
         (attempt > 1 ? ` attempt ${attempt}` : "");
     });
@@ -70,22 +70,36 @@ export class Example {
     return ran;
   }
 
+  /** `ping` of a task, `ping[3]` of an item of one. */
+  nameOf(number: number): string {
+    const item = this.schedule.itemOf(number);
+    return this.plan.tasks[this.schedule.taskOf(number)]!.name + (item === undefined ? "" : `[${item}]`);
+  }
+
+  /** Of a task, or of an item of one. */
   index(name: string): number {
+    const [, task, item] = /^(.+)\[(\d+)\]$/.exec(name) ?? [];
+    if (task !== undefined) return this.schedule.numberOf(this.index(task), Number(item))!;
     return this.plan.tasks.find((task) => task.name === name)?.index ?? assert.fail(`No task ${name}`);
   }
 
   tell(commands: readonly Command[]): void {
     for (const command of commands) {
-      if (command.type === "revoke") this.told.push("revoke");
+      if (command.type === "revoke" || command.type === "recall") this.told.push(command.type);
       else if (command.type === "end") this.told.push(`end ${command.state}`);
       else if (command.type === "borrow" || command.type === "return") {
-        this.told.push(`${command.type} for ${this.plan.tasks[command.task]!.name}`);
+        this.told.push(`${command.type} for ${this.nameOf(command.task)}`);
       } else {
-        const name = this.plan.tasks[command.task]!.name +
+        const name = this.nameOf(command.task) +
           (command.iteration > 0 ? ` iteration ${command.iteration}` : "");
         if (command.type === "delay") this.told.push(`retry ${name} after ${command.attempt}`);
         else if (command.type === "decide") this.told.push(`decide ${name}`);
-        else this.told.push(`${name} ${command.outcome}${command.because ? `: ${command.because}` : ""}`);
+        else if (command.type === "expand") this.told.push(`expand ${name}`);
+        else {this.told.push(
+            `${name} ${command.type === "gather" ? "gather " : ""}${command.outcome}${
+              command.because ? `: ${command.because}` : ""
+            }`,
+          );}
       }
     }
   }

@@ -448,7 +448,8 @@ class Rig {
       assert.ok(!this.#loans.has(command.task) && !this.#paused, "borrowed twice, or while it is paused");
       this.#loans.set(command.task, false);
     } else if (command.type === "return") this.#loans.delete(command.task);
-    else this.state = command.state;
+    else if (command.type === "end") this.state = command.state;
+    else assert.fail(`asked to ${command.type}, and nothing is mapped`);
   }
 
   /** A condition is asked for once; not any more where the run has stopped meanwhile. */

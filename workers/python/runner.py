@@ -692,6 +692,11 @@ class Context:
         self.inputs: Dict[str, Any] = unescaped_each(given.get("i", {}))
         #: The task's params, with those given to the run laid over them.
         self.params: Dict[str, Any] = unescaped_each(given.get("p", {}))
+        place = given.get("n")
+        #: The item that a mapped task is run for, as in `inputs`; None for any other task.
+        self.item: Any = None if place is None else self.inputs[place[1]]
+        #: Which item of the list that is, from 0; None for a task that is not mapped.
+        self.index: Optional[int] = None if place is None else place[0]
         self.task: str = given["t"]
         self.run = run
         self.iteration: int = order["iteration"]

@@ -6,7 +6,7 @@
 import { between } from "../../base/clock.ts";
 import type { ResultFold } from "../../model/result.ts";
 import { isFailure } from "../../model/outcome.ts";
-import type { AttemptResult, ErrorData, Outcome } from "../../model/outcome.ts";
+import type { AttemptResult, ErrorData, ItemCounts, Outcome } from "../../model/outcome.ts";
 import { errorLines } from "../../model/error_text.ts";
 import { harmless } from "../../base/harmless.ts";
 import { markOf, reasonOf, wordOf } from "./text_line.ts";
@@ -19,6 +19,9 @@ export const MAX_ROWS = 50;
 
 /** Most failures that are told with their reason. */
 const MAX_FAILURES = 20;
+
+/** Most items of a mapped task whose failure is told. */
+const MAX_ITEMS_TOLD = 10;
 
 /** Most lines of a stack that are shown. */
 const MAX_FRAMES = 4;
@@ -108,11 +111,41 @@ function table(ended: readonly Ended[], { columns, paint }: TableOptions): strin
 /** What the last column says: how often it ran, then its value or the reason. */
 function saysOf(attempts: readonly AttemptResult[], last: AttemptResult): string {
   const often = [
+    ...(last.items === undefined ? [] : [itemsText(last.items)]),
     ...(last.attempt > 1 ? [`attempt ${last.attempt}`] : []),
     ...(last.iteration > 0 ? [`${new Set(attempts.map(({ iteration }) => iteration)).size} iterations`] : []),
   ].join(", ");
   const said = last.outcome === "succeeded" ? valueText(last.value) : reasonOf(last);
   return [often, said].filter((part) => part !== "").join(" · ");
+}
+
+/** How the items of a mapped task ended: `10 items`, or `8 of 10 items, 1 failed, 1 skipped`. */
+function itemsText({ succeeded = 0, ...others }: ItemCounts): string {
+  const rest = ORDER.flatMap((outcome) => {
+    const count = outcome === "succeeded" ? undefined : others[outcome];
+    return count === undefined ? [] : [[outcome, count] as const];
+  });
+  const total = rest.reduce((sum, [, count]) => sum + count, succeeded);
+  const items = `${count(total)} ${total === 1 ? "item" : "items"}`;
+  return rest.length === 0
+    ? items
+    : [`${count(succeeded)} of ${items}`, ...rest.map(([outcome, n]) => `${count(n)} ${wordOf(outcome)}`)]
+      .join(", ");
+}
+
+/** The items of a mapped task that failed for good, the first of them. */
+function failedItems(attempts: readonly AttemptResult[], { iteration }: AttemptResult): string[] {
+  const last = new Map<number, AttemptResult>();
+  for (const attempt of attempts) {
+    if (attempt.item !== undefined && attempt.iteration === iteration) last.set(attempt.item, attempt);
+  }
+  const failed = [...last].filter(([, { outcome }]) => isFailure(outcome)).sort(([a], [b]) => a - b);
+  const told = failed.slice(0, MAX_ITEMS_TOLD).map(([item, attempt]) => {
+    const tries = attempt.attempt > 1 ? ` in attempt ${attempt.attempt}` : "";
+    return `    item ${item} ${wordOf(attempt.outcome)}${tries}: ${reasonOf(attempt)}`;
+  });
+  const more = failed.length - told.length;
+  return more === 0 ? told : [...told, `    … and ${count(more)} more items; --json has them all`];
 }
 
 /** A value on one line; long strings and bytes are cut before they are written, since values may be large. */
@@ -126,7 +159,8 @@ function valueText(value: AttemptResult["value"]): string {
 }
 
 function failure({ task, attempts, last }: Ended, { paint }: TableOptions): string[] {
-  const tries = attempts.filter(({ iteration }) => iteration === last.iteration).length;
+  const tries =
+    attempts.filter(({ iteration, item }) => iteration === last.iteration && item === undefined).length;
   const often = tries > 1 ? ` after ${tries} attempts` : "";
   const error = last.error;
   const message = error === undefined ? reasonOf(last) : `${error.name}: ${error.message}`;
@@ -135,6 +169,7 @@ function failure({ task, attempts, last }: Ended, { paint }: TableOptions): stri
     `${paint.bad(`✗ ${harmless(task)} ${wordOf(last.outcome)}${often}`)}${first === "" ? "" : `: ${first}`}`,
     ...more.slice(0, 10).map((line) => `    ${line}`),
     ...(error === undefined ? [] : trace(error).map((line) => paint.dim(`    ${line}`))),
+    ...failedItems(attempts, last),
     "",
   ];
 }

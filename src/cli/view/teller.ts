@@ -1,10 +1,11 @@
 /**
  * Owns which happenings of a run become lines for a person, in every view.
  * Must not know where the lines go.
- * Invariant: in a large pipeline the number of its lines does not grow with the number of tasks that went well.
+ * Invariant: in a large pipeline the number of its lines does not grow with the number of tasks that went well; nor in any with
+ * the number of items of mapped tasks.
  */
 import type { FollowedEvent } from "../../run/inspection.ts";
-import { type Level, LEVELS, type LogRecord, type StateEvent } from "../../model/record.ts";
+import { type AttemptKey, type Level, LEVELS, type LogRecord, type StateEvent } from "../../model/record.ts";
 import { isFailure } from "../../model/outcome.ts";
 import { LineWriter } from "./text_line.ts";
 import type { Paint } from "./paint.ts";
@@ -56,13 +57,13 @@ export class Teller {
     this.#unwatch();
   }
 
-  /** What went well in a large pipeline is no line. */
+  /** What went well in a large pipeline is no line, nor an item of a mapped task that did. */
   #wants(event: StateEvent): boolean {
     switch (event.type) {
       case "attempt.settled":
-        return isFailure(event.outcome) || !this.large;
+        return isFailure(event.outcome) || !this.#isOneOfMany(event);
       case "attempt.planned":
-        return event.attempt > 1 && !this.large;
+        return event.attempt > 1 && !this.#isOneOfMany(event);
       default:
         return false;
     }
@@ -88,8 +89,12 @@ export class Teller {
     this.#tell(this.#writer.log(record), record.from === "executor" ? "err" : "out");
   }
 
+  #isOneOfMany({ item }: AttemptKey): boolean {
+    return item !== undefined || this.large;
+  }
+
   #settled(event: FollowedEvent & { readonly type: "attempt.settled" }): void {
-    if (!this.large) return this.#tell(this.#writer.settled(event), "out");
+    if (!this.#isOneOfMany(event)) return this.#tell(this.#writer.settled(event), "out");
     this.#failures++;
     if (this.#failures <= MAX_FAILURES_TOLD) this.#tell(this.#writer.settled(event), "out");
     if (this.#failures === MAX_FAILURES_TOLD + 1) {

@@ -17,13 +17,23 @@ import type { Paint } from "./paint.ts";
 /** Widest label for which all others are made wider. */
 const MAX_ALIGNED = 20;
 
-/** Whose attempt, as a person reads it: `cpu`, `cpu #2` in its second attempt, `cpu [1]` in its second iteration. */
-export function labelOf(
-  key: { readonly task: string; readonly iteration?: number; readonly attempt?: number },
-): string {
+/** Names an attempt, as far as is known. */
+interface Labelled {
+  readonly task: string;
+  readonly iteration?: number;
+  readonly attempt?: number;
+  readonly item?: number;
+}
+
+/**
+ * Whose attempt, as a person reads it: `cpu`, `cpu #2` in its second attempt, `cpu [1]` in its second iteration, `ping (3)` for item
+ * 3 of a mapped task.
+ */
+export function labelOf(key: Labelled): string {
+  const item = key.item === undefined ? "" : ` (${key.item})`;
   const iteration = key.iteration ? ` [${key.iteration}]` : "";
   const attempt = (key.attempt ?? 1) > 1 ? ` #${key.attempt}` : "";
-  return `${harmless(key.task)}${iteration}${attempt}`;
+  return `${harmless(key.task)}${item}${iteration}${attempt}`;
 }
 
 /** Makes lines. Labels are padded to the widest so far, so that what is said lines up. */
@@ -61,12 +71,7 @@ export class LineWriter {
   /** An attempt that starts after a delay. */
   planned(
     at: number,
-    key: {
-      readonly task: string;
-      readonly iteration: number;
-      readonly attempt: number;
-      readonly dueAt: number;
-    },
+    key: Labelled & { readonly dueAt: number },
   ): string {
     const { warn } = this.#paint;
     const wait = key.dueAt > at ? `in ${span(between(at, key.dueAt))}` : "now";
@@ -82,7 +87,7 @@ export class LineWriter {
 
   #line(
     at: number,
-    key: { readonly task: string; readonly iteration?: number; readonly attempt?: number },
+    key: Labelled,
     mark: string,
     text: string,
   ): string {

@@ -157,17 +157,18 @@ export class Contents {
 /** The JSON of a state record, without making the record. Written by hand for the two that there are most of. */
 function stateText(seq: number, at: number, event: StateEvent): string {
   const head = `{"seq":${seq},"at":${Number.isFinite(at) ? at : 0},`;
-  if (event.type === "attempt.dispatched") {
+  if (event.type === "attempt.dispatched" && event.count === undefined) {
     return `${head}${keyText(event)},"worker":${numberText(event.worker)}}`;
   }
   if (event.type === "attempt.settled" && isPlainEnd(event)) return head + endText(event);
   return head + JSON.stringify(event).slice(1);
 }
 
-function keyText({ type, task, iteration, attempt }: { readonly type: string } & AttemptKey): string {
-  return `"type":"${type}","task":${JSON.stringify(task)},"iteration":${numberText(iteration)},"attempt":${
-    numberText(attempt)
-  }`;
+function keyText({ type, task, iteration, attempt, item }: { readonly type: string } & AttemptKey): string {
+  const text = `"type":"${type}","task":${JSON.stringify(task)},"iteration":${
+    numberText(iteration)
+  },"attempt":${numberText(attempt)}`;
+  return item === undefined ? text : `${text},"item":${numberText(item)}`;
 }
 
 function endText(event: Extract<StateEvent, { readonly type: "attempt.settled" }>): string {

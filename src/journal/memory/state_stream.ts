@@ -23,6 +23,8 @@ interface Block {
   readonly iteration: Int32Array;
   readonly attempt: Int32Array;
   /** -1: none. */
+  readonly item: Int32Array;
+  /** -1: none. */
   readonly worker: Int32Array;
   /** NaN: none. */
   readonly startedAt: Float64Array;
@@ -47,7 +49,7 @@ export class StateStream {
     const block = this.#blocks.at(-1)!;
     const seq = ++this.last;
     block.at[index] = at;
-    if (event.type === "attempt.dispatched") putDispatched(block, index, event);
+    if (event.type === "attempt.dispatched" && event.count === undefined) putDispatched(block, index, event);
     else if (event.type === "attempt.settled" && isPlainEnd(event)) putSettled(block, index, event);
     else this.#whole.set(seq, event);
     return seq;
@@ -74,7 +76,11 @@ export class StateStream {
     if (kind === WHOLE) return stateRecord(seq, at, this.#whole.get(seq)!);
     const [task, worker] = [block.task[index]!, block.worker[index]!];
     const [iteration, attempt] = [block.iteration[index]!, block.attempt[index]!];
-    if (kind === DISPATCHED) return { seq, at, type: "attempt.dispatched", task, iteration, attempt, worker };
+    const item = block.item[index]!;
+    if (kind === DISPATCHED) {
+      const key = item < 0 ? { task, iteration, attempt } : { task, iteration, attempt, item };
+      return { seq, at, type: "attempt.dispatched", ...key, worker };
+    }
     const outcome = OUTCOMES[kind - SETTLED]!;
     const settled: Mutable<Event<"attempt.settled"> & { readonly seq: number; readonly at: number }> = {
       seq,
@@ -85,6 +91,7 @@ export class StateStream {
       attempt,
       outcome,
     };
+    if (item >= 0) settled.item = item;
     if (worker >= 0) settled.worker = worker;
     if (block.value[index] !== undefined) settled.value = block.value[index];
     if (!Number.isNaN(block.startedAt[index]!)) settled.startedAt = block.startedAt[index]!;
@@ -105,6 +112,7 @@ function newBlock(): Block {
     task: new Array<string>(BLOCK),
     iteration: new Int32Array(BLOCK),
     attempt: new Int32Array(BLOCK),
+    item: new Int32Array(BLOCK),
     worker: new Int32Array(BLOCK),
     startedAt: new Float64Array(BLOCK),
     endedAt: new Float64Array(BLOCK),
@@ -117,6 +125,7 @@ function putDispatched(block: Block, index: number, event: Event<"attempt.dispat
   block.task[index] = event.task;
   block.iteration[index] = event.iteration;
   block.attempt[index] = event.attempt;
+  block.item[index] = event.item ?? -1;
   block.worker[index] = event.worker;
 }
 
@@ -125,6 +134,7 @@ function putSettled(block: Block, index: number, event: Event<"attempt.settled">
   block.task[index] = event.task;
   block.iteration[index] = event.iteration;
   block.attempt[index] = event.attempt;
+  block.item[index] = event.item ?? -1;
   block.worker[index] = event.worker ?? -1;
   block.startedAt[index] = event.startedAt ?? NaN;
   block.endedAt[index] = event.endedAt ?? NaN;

@@ -7,9 +7,14 @@ import { callerModule } from "./caller.ts";
 import type {
   CommandTaskOptions,
   DefaultParams,
+  Each,
   InputsOf,
+  ItemOf,
   Join,
   LoopOptions,
+  MapNeeds,
+  MapOptions,
+  MappedValue,
   Need,
   Needs,
   NoInputs,
@@ -23,6 +28,7 @@ import type {
 } from "./types.ts";
 import type {
   Manifest,
+  ManifestEach,
   ManifestLoop,
   ManifestNeed,
   ManifestRun,
@@ -31,7 +37,9 @@ import type {
 } from "../document/manifest.ts";
 import { orderOf } from "../document/task_list.ts";
 import { nameProblem } from "../document/name.ts";
+import type { TaskContext } from "../../model/context.ts";
 import type { On } from "../../model/outcome.ts";
+import { ITEM_KEY } from "../plan/each.ts";
 import { pathRead } from "./path.ts";
 import { paramsProblem } from "../document/params.ts";
 import { PipelineError, placeOf } from "../../model/problem.ts";
@@ -44,6 +52,7 @@ interface Entry {
   /** What it runs that is no function of this module. */
   readonly run?: ManifestRun;
   readonly needs: readonly ManifestNeed[];
+  readonly each?: ManifestEach;
   readonly options: TaskOptions<Params>;
 }
 
@@ -76,6 +85,14 @@ class TaskHandle<T> implements Task<T> {
     const path = part === undefined ? "" : pathRead(part as (value: never) => unknown);
     if (typeof path !== "string") throw refusal(place, path.message);
     return { task: this.name, ...(path === "" ? {} : { path }), ...tests };
+  }
+
+  each<I>(list?: (value: T) => readonly I[]): Each<I> {
+    const path = list === undefined ? "" : pathRead(list);
+    if (typeof path !== "string") throw refusal(`${placeOf("tasks", this.name)}.each`, path.message);
+    const each = { task: this.name, path };
+    this.#known.add(each);
+    return each;
   }
 }
 
@@ -155,6 +172,52 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
   }
 
   /**
+   * Adds a mapped task: its function is run once for each item of a list that another task returns, and its value is the list of
+   * their values, in order.
+   *
+   * @example
+   * ```ts
+   * const scan = p.task("scan", () => ({ hosts: ["10.0.0.1", "10.0.0.2"] }));
+   * p.map("ping", { host: scan.each((value) => value.hosts) }, ({ inputs }) => `pinged ${inputs.host}`);
+   * ```
+   *
+   * @param needs One of them is the list, `scan.each(…)`; its item is under that key, and in `ctx.item`.
+   * @param options Those of a task, `maxParallel` and `onItemFailure`. Retries, timeouts and all else hold for each item.
+   * @throws {PipelineError} As for `task`, and if there is not just one list among the needs.
+   */
+  map<
+    N extends MapNeeds,
+    R,
+    P extends Params = DefaultParams,
+    J extends Join = "all",
+    W extends "stop" | "continue" = "stop",
+  >(
+    name: string,
+    needs: N,
+    fn: (ctx: TaskContext<InputsOf<N, F, J>, P, ItemOf<N>>) => R,
+    options?: MapOptions<P, J, W>,
+  ): Task<MappedValue<R, W>> {
+    this.#checkName(name);
+    const place = placeOf("tasks", name);
+    if (typeof fn !== "function") {
+      throw refusal(place, `The function is ${describe(fn)}: give map(name, needs, function, options)`);
+    }
+    const entry: Entry = {
+      fn: fn as unknown as TaskFunction,
+      ...this.#allNeedsOf(needs, place),
+      options: this.#optionsOf(options, place),
+    };
+    if (entry.each === undefined) {
+      throw refusal(
+        `${place}.needs`,
+        "There is no list among the needs: give one, such as { host: scan.each((value) => value.hosts) }",
+      );
+    }
+    this.#tasks.set(name, entry);
+    return new TaskHandle<MappedValue<R, W>>(name, this.#handles);
+  }
+
+  /**
    * Adds a task that runs a program of the device, without a shell. Its value is the JSON that it writes to the file that
    * `OUTRIDER_OUTPUT` names; docs/command-tasks.md says what else it is given.
    *
@@ -167,10 +230,13 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
     command: readonly string[],
     options?: CommandTaskOptions<R>,
   ): Task<T>;
-  /** Adds a task that runs a program, after others. The program finds their values in the file that `OUTRIDER_INPUTS` names. */
+  /**
+   * Adds a task that runs a program, after others. The program finds their values in the file that `OUTRIDER_INPUTS` names. With a
+   * list among the needs, `scan.each(…)`, it is a mapped task: `T` is its list of values.
+   */
   command<T extends Value | undefined = Value | undefined>(
     name: string,
-    needs: Needs | readonly (Task | Need)[],
+    needs: MapNeeds | readonly (Task | Need)[],
     command: readonly string[],
     options?: CommandTaskOptions<R>,
   ): Task<T>;
@@ -188,7 +254,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
     const entry: Entry = {
       fn: undefined,
       run: withoutUndefined({ command: [...command], cwd, env, stdin }),
-      needs: this.#needsOf(needs, place),
+      ...this.#allNeedsOf(needs, place),
       options: others,
     };
     this.#tasks.set(name, entry);
@@ -207,10 +273,13 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
     file: string,
     options: PythonTaskOptions<R>,
   ): Task<T>;
-  /** Adds a task that runs a function of a Python module, after others, whose values are in its `ctx.inputs`. */
+  /**
+   * Adds a task that runs a function of a Python module, after others, whose values are in its `ctx.inputs`. With a list among the
+   * needs, `scan.each(…)`, it is a mapped task: `T` is its list of values.
+   */
   python<T = Value | undefined>(
     name: string,
-    needs: Needs | readonly (Task | Need)[],
+    needs: MapNeeds | readonly (Task | Need)[],
     file: string,
     options: PythonTaskOptions<R>,
   ): Task<T>;
@@ -231,7 +300,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
     const entry: Entry = {
       fn: undefined,
       run: withoutUndefined({ python: file, function: fn, requirements, memory }),
-      needs: this.#needsOf(needs, place),
+      ...this.#allNeedsOf(needs, place),
       options: others,
     };
     this.#tasks.set(name, entry);
@@ -281,7 +350,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
 
   #manifestTask(
     name: string,
-    { fn, run, needs, options }: Entry,
+    { fn, run, needs, each, options }: Entry,
     module: string | undefined,
   ): ManifestTask {
     if (fn !== undefined && module === undefined) {
@@ -294,6 +363,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
       ...options,
       run: fn === undefined ? run : { module: module!, pipeline: this.name, task: name },
       needs: needs.length === 0 ? undefined : needs,
+      each,
     });
   }
 
@@ -305,6 +375,31 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
       placeOf("tasks", name),
       `There is a task ${JSON.stringify(name)} already: give this one another name`,
     );
+  }
+
+  /** The needs, and the list among them that the task is run over, if there is one. */
+  #allNeedsOf(needs: unknown, place: string): Pick<Entry, "needs" | "each"> {
+    const entries = isObject(needs) ? Object.entries(needs) : [];
+    const lists = entries.filter(([, need]) => this.#isEach(need));
+    const [list, second] = lists;
+    if (list === undefined) return { needs: this.#needsOf(needs, place) };
+    const where = placeOf(`${place}.needs`, second?.[0] ?? list[0]);
+    if (second !== undefined) {
+      throw refusal(
+        where,
+        "There are two lists among the needs, and a task is run over one: need the other as a task",
+      );
+    }
+    const [as, { task, path }] = list as [string, Each];
+    const problem = nameProblem(as);
+    if (problem !== undefined) throw refusal(where, problem);
+    const others = Object.fromEntries(entries.filter((entry) => entry !== list));
+    const each = { task, ...(path !== "" && { path }), ...(as !== ITEM_KEY && { as }) };
+    return { needs: this.#needsOf(others, place), each };
+  }
+
+  #isEach(need: unknown): need is Each {
+    return isObject(need) && this.#handles.has(need) && "path" in need;
   }
 
   #needsOf(needs: unknown, place: string): ManifestNeed[] {
@@ -360,6 +455,12 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
   /** The manifest's form of a handle or a need of this pipeline. */
   #own(need: unknown, place: string): ManifestNeed {
     const { task, name = task, when } = (need ?? {}) as Partial<Need> & Partial<Pick<Task, "name">>;
+    if (this.#isEach(need)) {
+      throw refusal(
+        place,
+        "A list is for map, command and python, whose tasks can be run once for each of its items",
+      );
+    }
     if (this.#handles.has(need as object)) {
       return task === undefined ? { task: name! } : { task, on: when! };
     }
@@ -388,6 +489,8 @@ const OPTIONS: Readonly<Record<keyof (TaskOptions & CommandTaskOptions & PythonT
   estimate: true,
   requires: true,
   uses: true,
+  maxParallel: true,
+  onItemFailure: true,
   cwd: true,
   env: true,
   stdin: true,
@@ -396,6 +499,10 @@ const OPTIONS: Readonly<Record<keyof (TaskOptions & CommandTaskOptions & PythonT
   requirements: true,
   memory: true,
 };
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
 
 function isCommand(command: unknown): command is readonly string[] {
   return Array.isArray(command) && command.length > 0 && command.every((part) => typeof part === "string");

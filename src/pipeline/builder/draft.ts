@@ -5,6 +5,7 @@
  */
 import { conditionProblems, testsOf } from "../document/condition.ts";
 import { isRecord, LIMITS } from "../document/manifest.ts";
+import { ITEM_KEY } from "../plan/each.ts";
 import type { TaskList } from "../document/task_list.ts";
 import { NameFinder } from "../../model/nearest.ts";
 import { MAX_NAME_LENGTH, nameProblem, spellingProblem } from "../document/name.ts";
@@ -15,6 +16,15 @@ import { placeOf, type Problem, show } from "../../model/problem.ts";
 export interface DraftNeed {
   readonly task: number;
   readonly on: On;
+  readonly as: string;
+  /** It only says what comes before. */
+  readonly silent?: true;
+}
+
+/** What a task is mapped over, with the task that returns the list known. */
+export interface DraftEach {
+  readonly task: number;
+  readonly path: string;
   readonly as: string;
 }
 
@@ -48,6 +58,8 @@ export interface LoopBody {
 export interface Draft {
   readonly names: readonly string[];
   readonly needs: readonly (readonly DraftNeed[])[];
+  /** What tasks are mapped over, by task. */
+  readonly each: ReadonlyMap<number, DraftEach>;
   readonly loops: readonly DraftLoop[];
   /** There where edges decide: the strong ones are needs too. */
   readonly edges?: readonly DraftEdge[];
@@ -64,12 +76,19 @@ export function readDraft(document: unknown, list: TaskList): { draft: Draft; pr
   const message = spellingProblem(source["name"]);
   if (message !== undefined) problems.push({ place: "name", message });
   const reader = new Reader(list, source["onFailure"] === "continue" ? "any" : "success", problems);
-  const needs = tasks.map((task, index) => reader.needs(task, index));
+  const each = new Map<number, DraftEach>();
+  const needs = tasks.map((task, index) => {
+    const needs = reader.needs(task, index);
+    const mapped = reader.each(task, index);
+    if (mapped === undefined) return needs;
+    each.set(index, mapped);
+    return withNeed(needs, mapped);
+  });
   const loops = reader.loops(source["loops"]);
-  if (source["edges"] === undefined) return { draft: { names, needs, loops }, problems };
+  if (source["edges"] === undefined) return { draft: { names, needs, each, loops }, problems };
   const edges = reader.edges(source["edges"]);
   problems.push(...besideEdges(source, list));
-  return { draft: { names, needs: needsOf(edges, names), loops: [], edges }, problems };
+  return { draft: { names, needs: needsOf(edges, names), each, loops: [], edges }, problems };
 }
 
 /** What has no meaning where edges decide. */
@@ -92,6 +111,13 @@ function needsOf(edges: readonly DraftEdge[], names: readonly string[]): DraftNe
     if (!weak) needs[to]!.push({ task: from, on, as: names[from]! });
   }
   return needs;
+}
+
+/** The needs with the task among them that returns the list. */
+function withNeed(needs: readonly DraftNeed[], { task, as }: DraftEach): readonly DraftNeed[] {
+  return needs.some((need) => need.task === task)
+    ? needs
+    : [...needs, { task, on: "success", as, silent: true }];
 }
 
 const NO_NEEDS: readonly DraftNeed[] = [];
@@ -188,6 +214,26 @@ class Reader {
       else if (need === undefined) all.push({ task, on: this.#plainOn, as: name });
     }
     return all;
+  }
+
+  /** What a task is mapped over, if it is and the task that returns the list is there. */
+  each(task: unknown, index: number): DraftEach | undefined {
+    const each: unknown = isRecord(task) ? task["each"] : undefined;
+    if (!isRecord(each)) return undefined;
+    const { task: list, path = "", as = ITEM_KEY } = each;
+    const place = `${placeOf("tasks", this.#names[index]!)}.each`;
+    if (typeof list !== "string" || list === "") return undefined;
+    const found = this.#index.get(list);
+    if (found === undefined) return this.#unknown(list, `${place}.task`);
+    if (found === index) {
+      return this.#report(
+        `${place}.task`,
+        `Task ${show(list)} can't be run for each item of its own value: name another`,
+      );
+    }
+    const message = spellingProblem(as);
+    if (message !== undefined) this.#report(`${place}.as`, message);
+    return { task: found, path: String(path), as: String(as) };
   }
 
   loops(list: unknown): DraftLoop[] {

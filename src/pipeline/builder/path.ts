@@ -10,7 +10,7 @@ const KEYS: WeakMap<object, readonly string[]> = new WeakMap();
 
 /** Keys that are read of a value when it is used, not named. */
 function standIn(keys: readonly string[]): object {
-  const made = new Proxy(Object.freeze(() => {}), {
+  const made = new Proxy(() => {}, {
     get: (_, key) => {
       if (typeof key === "string") return standIn([...keys, key]);
       throw new TypeError("It is used, not only named");

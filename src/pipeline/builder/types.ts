@@ -22,6 +22,8 @@ import type { Value } from "../../model/value.ts";
 export declare const VALUE: unique symbol;
 /** Carries the type of a need's outcome; there is nothing at run time. */
 export declare const ON: unique symbol;
+/** Carries the type of a list's items; there is nothing at run time. */
+export declare const ITEM: unique symbol;
 
 /** A handle of a task, to be needed by others. `T` is what its function returns, awaited. */
 export interface Task<T = unknown> {
@@ -40,6 +42,13 @@ export interface Task<T = unknown> {
    * @throws {PipelineError} If it does anything else.
    */
   when<S extends Task, V>(this: S, part: (value: ValueOf<S>) => V, tests: TestsOf<NoInfer<V>>): ManifestTest;
+  /**
+   * The list in its value that a mapped task is run over: `scan.each((value) => value.hosts)`.
+   *
+   * @param list Leads to the list by keys and indexes alone: it is called once, when the pipeline is made. Default: the value is the
+   * list.
+   */
+  each<I = T extends readonly (infer I)[] ? I : never>(list?: (value: T) => readonly I[]): Each<I>;
 }
 
 /** What a task's function returns, awaited. */
@@ -85,8 +94,46 @@ export interface Need<T = unknown, W extends On = On> {
   readonly [ON]?: W;
 }
 
+/** The list of a task's value that a mapped task is run over: `scan.each((value) => value.hosts)`. `I` is the type of an item. */
+export interface Each<I = unknown> {
+  /** Name of the task that returns the list. */
+  readonly task: string;
+  /** Where in its value the list is, as a JSON pointer. */
+  readonly path: string;
+  /** For the compiler only. */
+  readonly [ITEM]?: I;
+}
+
 /** Needs by the key that each has in `ctx.inputs`. */
 export type Needs = Readonly<Record<string, Task | Need>>;
+
+/** Needs of a mapped task: one of them is the list that it is run over, and its item is under that key. */
+export type MapNeeds = Readonly<Record<string, Task | Need | Each>>;
+
+/** The type of the items that a mapped task is run for. */
+export type ItemOf<N extends MapNeeds> = {
+  readonly [K in keyof N]: N[K] extends Each<infer I> ? I : never;
+}[keyof N];
+
+/** How one item of a mapped task with `onItemFailure: "continue"` has ended. */
+export interface ItemOutcome<T = Value> {
+  /** How its last attempt ended. */
+  readonly outcome: "succeeded" | "failed" | "timed_out" | "crashed" | "skipped";
+  /** What it returned, if it succeeded. */
+  readonly value?: T;
+  /** What it threw. */
+  readonly error?: { readonly name: string; readonly message: string; readonly code?: string | number };
+  /** Why it crashed. */
+  readonly reason?: "exit" | "memory" | "lost";
+  /** Exit code. */
+  readonly code?: number;
+  /** Why it timed out or was skipped, in words. */
+  readonly because?: string;
+}
+
+/** The value of a mapped task whose function returns `R`. What returns nothing is null in the list. */
+export type MappedValue<R, W extends "stop" | "continue"> = W extends "continue" ? ItemOutcome<Awaited<R>>[]
+  : (Awaited<R> extends undefined ? null : Awaited<R>)[];
 
 /** What a pipeline does after a failure that leads nowhere. */
 export type OnFailure = "stop" | "continue";
@@ -104,8 +151,9 @@ export type DefaultParams = Readonly<Record<string, Value>>;
 export type NoInputs = Readonly<Record<never, never>>;
 
 /** The value that a need gives: certain only if it is on success, and the join lets no need go unsatisfied. */
-export type InputOf<N, F extends OnFailure, J extends Join> = N extends Need<infer T, infer W>
-  ? W extends "success" ? Maybe<T, J> : W extends "failure" ? undefined : T | undefined
+export type InputOf<N, F extends OnFailure, J extends Join> = N extends Each<infer I> ? I
+  : N extends Need<infer T, infer W>
+    ? W extends "success" ? Maybe<T, J> : W extends "failure" ? undefined : T | undefined
   : N extends Task<infer T> ? F extends "continue" ? T | undefined : Maybe<T, J>
   : never;
 
@@ -113,7 +161,7 @@ export type InputOf<N, F extends OnFailure, J extends Join> = N extends Need<inf
 export type Maybe<T, J extends Join> = J extends "any" ? T | undefined : T;
 
 /** `ctx.inputs` for needs. */
-export type InputsOf<N extends Needs, F extends OnFailure, J extends Join> = {
+export type InputsOf<N extends MapNeeds, F extends OnFailure, J extends Join> = {
   readonly [K in keyof N]: InputOf<N[K], F, J>;
 };
 
@@ -140,6 +188,19 @@ export interface TaskOptions<
   readonly timeout?: Duration | undefined;
   /** Resources of the pipeline that it takes while it runs: it waits until all of them are free. Default: none. */
   readonly uses?: ManifestUses<R> | undefined;
+}
+
+/** Options of a mapped task. */
+export interface MapOptions<
+  P extends Params = Readonly<Record<string, Value>>,
+  J extends Join = Join,
+  W extends "stop" | "continue" = "stop" | "continue",
+> extends TaskOptions<P, J> {
+  /**
+   * What an item's failure for good leads to. `"stop"` (default): no other item begins, and the task has failed once those have
+   * ended that had begun. `"continue"`: all run, and the task's value is a list of how each ended.
+   */
+  readonly onItemFailure?: W | undefined;
 }
 
 /** Options of a task that runs a program. */

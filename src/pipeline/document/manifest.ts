@@ -3,7 +3,7 @@
  * Must not know its schema (manifest_schema.ts).
  * Invariant: a value of the type `Manifest` within the limits is what the schema takes.
  */
-import { MAX_TEXT_DEPTH } from "../../base/limits.ts";
+import { MAX_ITEMS, MAX_TEXT_DEPTH } from "../../base/limits.ts";
 import type { Capability } from "../../model/capability.ts";
 import type { On } from "../../model/outcome.ts";
 
@@ -31,6 +31,7 @@ export const LIMITS: {
   readonly required: 1_000;
   readonly resources: 1_000;
   readonly capacity: 10_000;
+  readonly items: typeof MAX_ITEMS;
 } = {
   tasks: 1_000_000,
   needsOfTask: 100_000,
@@ -54,6 +55,7 @@ export const LIMITS: {
   required: 1_000,
   resources: 1_000,
   capacity: 10_000,
+  items: MAX_ITEMS,
 };
 
 /** `"250ms"`, `"30s"`, `"5m"`, `"1h"`, or a number of milliseconds. */
@@ -66,6 +68,16 @@ export interface ManifestNeed {
   /** Default `"success"`; with `onFailure: "continue"` the default is `"any"`. */
   readonly on?: On | undefined;
   /** The key in `ctx.inputs`. Default: the task's name. */
+  readonly as?: string | undefined;
+}
+
+/** The list that a task is run over: once for each of its items, of which there may be 100,000. */
+export interface ManifestEach {
+  /** The task that returns the list. It becomes a need, if it is none. */
+  readonly task: string;
+  /** Where in what it returns the list is: a JSON pointer such as `"/hosts"`. Default: all of it. */
+  readonly path?: string | undefined;
+  /** The key in `ctx.inputs` under which the item is, beside `ctx.item`. Default `"item"`. */
   readonly as?: string | undefined;
 }
 
@@ -262,6 +274,13 @@ export interface ManifestTaskOptions {
   readonly requires?: Requires | undefined;
   /** Resources of the pipeline that it takes while it runs: it waits until all of them are free. Default: none. */
   readonly uses?: ManifestUses | undefined;
+  /** Of a mapped task: how many of its items are at work at a time, 1 to 100,000. Default: as many as there are workers. */
+  readonly maxParallel?: number | undefined;
+  /**
+   * Of a mapped task: what an item's failure for good leads to. `"stop"` (default): no other item begins, and the task has failed
+   * once those have ended that had begun. `"continue"`: all run, and the task's value is a list of how each ended.
+   */
+  readonly onItemFailure?: "stop" | "continue" | undefined;
 }
 
 /** One task. Without `run` it is a sync point. */
@@ -270,6 +289,8 @@ export interface ManifestTask extends ManifestTaskOptions {
   readonly run?: ManifestRun | undefined;
   /** The tasks that come before. */
   readonly needs?: readonly (string | ManifestNeed)[] | undefined;
+  /** Makes it a mapped task: it is run once for each item of a list, and its value is the list of their values. */
+  readonly each?: ManifestEach | undefined;
   /** JSON values, given to the task as `ctx.params`. */
   readonly params?: Readonly<Record<string, unknown>> | undefined;
   /** Exit codes of its program, 1 to 255, that mean `skipped`. Default: none. */

@@ -10,6 +10,7 @@ import { LIMITS } from "./manifest.ts";
 import type {
   Duration,
   Manifest,
+  ManifestEach,
   ManifestEdge,
   ManifestFailure,
   ManifestLoop,
@@ -66,6 +67,15 @@ const need: Schema<string | ManifestNeed> = v.lazy((input) =>
   typeof input === "object" && input !== null ? needObject : name as Schema<string | ManifestNeed>
 );
 
+const each = closed({
+  task: about(name, "The task that returns the list. It becomes a need, if it is none."),
+  path: maybe(
+    text,
+    "Where in what it returns the list is: a JSON pointer, such as /hosts. Default: all of it.",
+  ),
+  as: maybe(name, "The key in ctx.inputs under which the item is, beside ctx.item. Default item."),
+}) as Schema<ManifestEach>;
+
 const run: Schema<ManifestRun> = v.lazy((input) =>
   kindOf(typeof input === "object" && input !== null ? input : {}).schema as Schema<ManifestRun>
 );
@@ -118,6 +128,15 @@ export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
   needs: maybe(
     v.pipe(v.array(need), v.maxLength(LIMITS.needsOfTask)) as Schema<(string | ManifestNeed)[]>,
     "The tasks that come before.",
+  ),
+  each: maybe(each, "Makes it a mapped task: it is run once for each item of a list."),
+  maxParallel: maybe(
+    integer(1, LIMITS.items),
+    "Of a mapped task: how many of its items are at work at a time. Default: as many as there are workers.",
+  ),
+  onItemFailure: maybe(
+    v.picklist(["stop", "continue"]) as Schema<"stop" | "continue">,
+    "Of a mapped task: stop (default): after an item's failure no other begins, and the task has failed. continue: all run, and its value says how each ended.",
   ),
   join: maybe(
     v.picklist(["all", "any"]) as Schema<"all" | "any">,

@@ -3,7 +3,7 @@
  * Must not know where a manifest comes from, nor anything of running.
  * Invariant: either a whole plan or every problem that can be found without loading a module.
  */
-import { type Draft, readDraft } from "../builder/draft.ts";
+import { type Draft, type DraftEach, readDraft } from "../builder/draft.ts";
 import { parseDuration } from "../../model/duration.ts";
 import { sizeOf } from "../../model/size.ts";
 import { readLoops } from "./loops.ts";
@@ -24,6 +24,7 @@ import { checkParams } from "../document/params.ts";
 import { declaredIn, resourceProblems } from "../document/resources.ts";
 import type {
   Plan,
+  PlanEach,
   PlanEdge,
   PlanLoop,
   PlanNeed,
@@ -32,6 +33,7 @@ import type {
   PlanSchedule,
   PlanTask,
 } from "./plan.ts";
+import { eachProblems } from "./each.ts";
 import { isolationProblems } from "./isolation.ts";
 import { skipOnProblems } from "./skips.ts";
 import { endlessSyncs } from "./sync_cycles.ts";
@@ -94,6 +96,7 @@ export function examine(
     ...runs.problems,
     ...isolationProblems(list),
     ...skipOnProblems(list),
+    ...eachProblems(document, list),
     ...checkParams(list),
     ...resourceProblems(document, list),
   ];
@@ -128,10 +131,14 @@ function tellCycle(
     const { at } = edges.find((edge) => edge.from === from && edge.to === task)!;
     return { place: `edges[${at}]`, message: `${cycle}: make the edge that leads back weak` };
   }
-  const { needs: written = [] } = tasks[task] as ManifestTask;
+  const { needs: written = [], each } = tasks[task] as ManifestTask;
   const at = written.findIndex((each) => (typeof each === "string" ? each : each?.task) === names[from]);
   const own = placeOf("tasks", names[task]!);
-  if (at < 0) return { place: `${own}.when`, message: `${cycle}: ask the value of another task` };
+  if (at < 0) {
+    return each?.task === names[from]
+      ? { place: `${own}.each`, message: `${cycle}: remove it, or one of these needs` }
+      : { place: `${own}.when`, message: `${cycle}: ask the value of another task` };
+  }
   const place = placeOf(placeOf(own, "needs"), at);
   return { place, message: `${cycle}: remove one of these needs` };
 }
@@ -154,6 +161,7 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
   const uses = new PlannedUses(resources);
   const tasks = sequence.map((written, index): PlanTask & { rank: number } => {
     const task = list.tasks[written] as ManifestTask;
+    const each = draft.each.get(written);
     return {
       index,
       name: draft.names[written]!,
@@ -168,6 +176,7 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
       timeoutMs: task.timeout === undefined ? undefined : parseDuration(task.timeout),
       ...(task.idle !== undefined && { idleMs: parseDuration(task.idle) }),
       allowFailure: task.allowFailure ?? false,
+      ...(each !== undefined && { each: eachOf(task, { ...each, task: place[each.task]! }) }),
       fresh: task.fresh ?? false,
       onLost: task.onLost ?? "rerun",
       params: task.params ?? NO_PARAMS,
@@ -214,9 +223,11 @@ function needsOf(
 ): readonly (readonly PlanNeed[])[] {
   // Most pipelines are written in an order already.
   if (place.every((at, written) => at === written)) return needs;
-  return sequence.map((written) =>
-    needs[written]!.map(({ task, on, as }) => ({ task: place[task]!, on, as }))
-  );
+  return sequence.map((written) => needs[written]!.map((need) => ({ ...need, task: place[need.task]! })));
+}
+
+function eachOf({ maxParallel, onItemFailure = "stop" }: ManifestTask, each: DraftEach): PlanEach {
+  return { ...each, ...(maxParallel !== undefined && { maxParallel }), onItemFailure };
 }
 
 /** The dependents of each task, ascending. */

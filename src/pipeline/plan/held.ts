@@ -6,9 +6,9 @@
 import type { PlanTask } from "./plan.ts";
 
 /**
- * Whether a task is never released ahead of its needs: it takes resources, which must be free by then, or a condition is
- * decided from their values.
+ * Whether a task is never released ahead of its needs: it takes resources, which must be free by then, a condition is decided
+ * from their values, or it is mapped over a list that is known only then.
  */
-export function isHeld({ uses, when }: PlanTask): boolean {
-  return uses !== undefined || when !== undefined;
+export function isHeld({ uses, when, each }: PlanTask): boolean {
+  return uses !== undefined || when !== undefined || each !== undefined;
 }

@@ -13,6 +13,22 @@ export interface PlanNeed {
   readonly on: On;
   /** The key in `ctx.inputs`. */
   readonly as: string;
+  /** It only says what comes before: its value is not given. */
+  readonly silent?: true;
+}
+
+/** Of what a task is run once for each: the items of a list that another task returns. */
+export interface PlanEach {
+  /** Index of the task that returns it; one of the needs. */
+  readonly task: number;
+  /** Where in its value the list is, as a JSON pointer (RFC 6901). */
+  readonly path: string;
+  /** The key in `ctx.inputs` under which each finds its item. */
+  readonly as: string;
+  /** How many items are at work at a time at most. */
+  readonly maxParallel?: number;
+  /** Whether nothing more of the task begins once an item has failed for good. */
+  readonly onItemFailure: "stop" | "continue";
 }
 
 /** When a failed attempt is tried again. Delay before attempt n+1: min(delayMs * factor^(n-1), maxDelayMs) * (1 ± jitter). */
@@ -80,6 +96,8 @@ export interface PlanTask {
   /** How long nothing may be heard of an attempt, in milliseconds. */
   readonly idleMs?: number;
   readonly allowFailure: boolean;
+  /** There where the task is mapped: it is run once for each item of a list. */
+  readonly each?: PlanEach;
   /** Wants a worker that has run nothing before. */
   readonly fresh: boolean;
   /** What becomes of an attempt that was in flight when the process died. */

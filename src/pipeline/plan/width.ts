@@ -3,6 +3,7 @@
  * Must not know workers, nor how long tasks take.
  * Invariant: never less than what can be; it may be more.
  */
+import { MAX_ITEMS } from "../../base/limits.ts";
 import type { Plan, PlanTask } from "./plan.ts";
 
 /**
@@ -18,15 +19,17 @@ export function widthOf({ tasks }: Plan, counts: (task: PlanTask) => boolean): n
   const path = new Int32Array(tasks.length);
   const ends = new Uint8Array(tasks.length).fill(1);
   let paths = 0;
-  const counted = new Uint8Array(tasks.length);
+  /** By path: how many of it may run side by side, which are more than one where they are the items of a mapped task. */
+  const counted = new Int32Array(tasks.length);
   let count = 0;
   for (const task of tasks) {
     const before = openEnd(task, ends);
     if (before !== NONE) ends[before] = 0;
     const its = path[task.index] = before === NONE ? paths++ : path[before]!;
-    if (counted[its] === 1 || !counts(task)) continue;
-    counted[its] = 1;
-    count++;
+    const most = task.each === undefined ? 1 : task.each.maxParallel ?? MAX_ITEMS;
+    if (counted[its]! >= most || !counts(task)) continue;
+    count += most - counted[its]!;
+    counted[its] = most;
   }
   return count;
 }

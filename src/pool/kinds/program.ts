@@ -8,6 +8,7 @@ import type { Clock } from "../../base/clock.ts";
 import { sleep, within } from "../../base/wait.ts";
 import type { ProgramRun } from "../../pipeline/kinds/program.ts";
 import { withRoom } from "../../base/room.ts";
+import { jsonOf } from "../../model/value.ts";
 import type { ErrorData } from "../../model/outcome.ts";
 import type { AttemptKey } from "../../model/record.ts";
 import type { ChildEnd, ProcessGroup } from "../../runtime/port.ts";
@@ -34,7 +35,8 @@ interface Payload {
   readonly r: ProgramRun;
   readonly t: string;
   readonly p?: unknown;
-  readonly i?: unknown;
+  readonly i?: Readonly<Record<string, unknown>>;
+  readonly n?: readonly [index: number, as: string];
 }
 
 /** How long it is waited for a killed group to be gone, milliseconds: only the kernel can make it longer. */
@@ -190,6 +192,7 @@ export class Program implements OwnAttempt {
         OUTRIDER_TASK: this.#payload.t,
         OUTRIDER_ITERATION: String(item.iteration),
         OUTRIDER_ATTEMPT: String(item.attempt),
+        ...itemVariables(this.#payload),
         ...variables,
       },
       stdin,
@@ -257,6 +260,20 @@ export class Program implements OwnAttempt {
   #note(level: number, text: string): void {
     this.#options.printed({ stream: STREAM.log, level, text });
   }
+}
+
+/** Longest item that a program has in a variable, in UTF-16 code units of its JSON: no system takes a much longer one. */
+const MAX_ITEM = 32_768;
+
+/** What a program of a mapped task finds of its item; one that is too long is in its inputs alone. */
+function itemVariables({ n, i }: Payload): Readonly<Record<string, string>> {
+  if (n === undefined) return {};
+  const [index, as] = n;
+  const text = jsonOf(i![as]);
+  return {
+    OUTRIDER_INDEX: String(index),
+    ...(text.length <= MAX_ITEM && { OUTRIDER_ITEM: text }),
+  };
 }
 
 function failure(message: string): { readonly outcome: "failed"; readonly error: ErrorData } {

@@ -38,36 +38,74 @@ export function recordedPast(journal: Journal): RecordedPast | undefined {
   return past && { ...past, records };
 }
 
-/** What the schedule is to be told of the past. @param again Tasks that are run anew. */
-export function historyOf({ records }: RecordedPast, plan: Plan, again: ReadonlySet<string>): Replayed[] {
+/** What is run anew. */
+export interface Anew {
+  readonly again: ReadonlySet<string>;
+  /** Those of them that are mapped, and of which only the items are run anew that have not succeeded. */
+  readonly missing: ReadonlySet<string>;
+}
+
+/** Nothing is. */
+export const NOTHING_ANEW: Anew = { again: new Set(), missing: new Set() };
+
+/** Something of the past that counts still. */
+export interface Remembered {
+  /** Of an attempt, the name of its task. */
+  readonly name: string;
+  readonly told: Replayed;
+  readonly record: StateRecord;
+}
+
+/** What the schedule is to be told of the past. */
+export function historyOf({ records }: RecordedPast, plan: Plan, anew: Anew): Remembered[] {
   const index = new Map(plan.tasks.map((task) => [task.name, task.index]));
-  let history: { readonly name: string; readonly told: Replayed }[] = [];
-  const forget = (tasks: ReadonlySet<string>) =>
-    history = history.filter(({ name, told }) => !("stopped" in told) && !tasks.has(name));
+  let history: Remembered[] = [];
   for (const record of records) {
-    if (record.type === "run.resumed" && record.again !== undefined) forget(new Set(record.again));
-    else if (record.type === "run.stopping") history.push({ name: "", told: { stopped: record.because } });
+    if (record.type === "run.resumed" && record.again !== undefined) {
+      history = without(history, { again: new Set(record.again), missing: new Set(record.missing) });
+    } else if (record.type === "run.stopping") {
+      history.push({ name: "", told: { stopped: record.because }, record });
+    }
     if (record.type !== "attempt.dispatched" && record.type !== "attempt.settled") continue;
-    const { task: name, iteration, attempt } = record;
+    const { task: name, iteration, attempt, item } = record;
     const task = index.get(name);
     if (task === undefined) continue;
-    const how = record.type === "attempt.dispatched" ? {} : {
-      outcome: record.outcome,
-      ...(record.because !== undefined && { because: record.because }),
-      rerun: record.rerun === true,
-      worth: isWorthTrying(plan.tasks[task]!.retry, record),
-    };
-    history.push({ name, told: { task, iteration, attempt, ...how } });
+    const how = record.type === "attempt.dispatched"
+      ? record.count === undefined ? {} : { count: record.count }
+      : {
+        outcome: record.outcome,
+        ...(record.because !== undefined && { because: record.because }),
+        rerun: record.rerun === true,
+        worth: isWorthTrying(plan.tasks[task]!.retry, record),
+      };
+    const of = item === undefined ? {} : { item };
+    history.push({ name, told: { task, iteration, attempt, ...of, ...how }, record });
   }
-  if (again.size > 0) forget(again);
-  return history.map(({ told }) => told);
+  return anew.again.size > 0 ? without(history, anew) : history;
+}
+
+/** What still counts of the past when something is run anew. */
+function without(history: readonly Remembered[], { again, missing }: Anew): Remembered[] {
+  const done = new Set<string>();
+  for (const { name, record } of history) {
+    if (missing.has(name) && isDone(record)) done.add(`${record.item} ${name}`);
+  }
+  return history.filter(({ name, told }) =>
+    !("stopped" in told) &&
+    (!again.has(name) || told.count !== undefined && missing.has(name) || done.has(`${told.item} ${name}`))
+  );
+}
+
+function isDone(record: StateRecord): record is StateRecord & { readonly item: number } {
+  return record.type === "attempt.settled" && record.item !== undefined && record.outcome === "succeeded";
 }
 
 /**
  * What is run anew with `--from`: the task and all that depends on it, with the loops that any of them is in; and likewise
- * what was skipped, which has never run, and what failed and would stop the run again before it came to the task.
+ * what was skipped, which has never run, and what failed and would stop the run again before it came to the task. Of a mapped task only what is missing, where that can be.
  */
-export function anew(plan: Plan, { records }: RecordedPast, from: string): Set<string> {
+export function anew(plan: Plan, past: RecordedPast, from: string): Anew {
+  const { records } = past;
   const start = plan.tasks.find((task) => task.name === from);
   if (start === undefined) {
     throw new UnknownTaskError(
@@ -96,7 +134,33 @@ export function anew(plan: Plan, { records }: RecordedPast, from: string): Set<s
       if (loop.body.includes(task)) { for (const each of loop.body) open.push(each); }
     }
   }
-  return new Set([...found].map((task) => plan.tasks[task]!.name));
+  const again = new Set([...found].map((task) => plan.tasks[task]!.name));
+  return { again, missing: missingOf(plan, past, found) };
+}
+
+/**
+ * Mapped tasks of which only some items have to be run anew: what they need stays as it is, so that the list is the same, and
+ * some items have succeeded and some have not.
+ */
+function missingOf(plan: Plan, past: RecordedPast, again: ReadonlySet<number>): Set<string> {
+  const mapped = plan.tasks.filter(({ index, each, needs }) =>
+    each !== undefined && again.has(index) && !needs.some(({ task }) => again.has(task)) &&
+    !plan.loops.some(({ body }) => body.includes(index))
+  );
+  if (mapped.length === 0) return new Set();
+  const left = new Map(mapped.map(({ name }) => [name, { count: 0, done: new Set<number>() }]));
+  for (const { name, told, record } of historyOf(past, plan, NOTHING_ANEW)) {
+    const of = left.get(name);
+    if (of === undefined || "stopped" in told) continue;
+    if (told.count !== undefined) of.count = told.count;
+    if (isDone(record)) of.done.add(record.item);
+  }
+  return new Set(
+    mapped.map(({ name }) => name).filter((name) => {
+      const { count, done } = left.get(name)!;
+      return done.size > 0 && done.size < count;
+    }),
+  );
 }
 
 function isFile(value: unknown): boolean {

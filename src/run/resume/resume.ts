@@ -5,15 +5,23 @@
  */
 import type { Journal } from "../../journal/journal.ts";
 import type { StateEvent } from "../../model/record.ts";
-import { anew, historyOf, OtherPipelineError, type RecordedPast } from "./replay.ts";
+import {
+  anew,
+  historyOf,
+  NOTHING_ANEW,
+  OtherPipelineError,
+  type RecordedPast,
+  type Remembered,
+} from "./replay.ts";
 import type { Plan } from "../../pipeline/plan/plan.ts";
-import type { Command } from "../../schedule/command.ts";
+import { type Command, Standing } from "../../schedule/command.ts";
 import { replay } from "../../schedule/replay.ts";
 import { isWorthTrying } from "../../schedule/worth.ts";
 import type { Scheduler } from "../../schedule/schedule.ts";
 import type { EventLog } from "../../store/events.ts";
 import type { SharedStore } from "../../store/store.ts";
 import type { RunFiles } from "../files/run_files.ts";
+import type { Lists } from "../lists.ts";
 import type { Values } from "../values.ts";
 
 /** A run whose process has ended so many times in a row, without one more outcome, is given up. */
@@ -27,6 +35,7 @@ export interface Resumed {
   readonly events: EventLog;
   readonly values: Values;
   readonly files: Pick<RunFiles, "forget">;
+  readonly lists: Pick<Lists, "began" | "ended">;
 }
 
 /** Where a run goes on. */
@@ -59,14 +68,17 @@ export function goOn(
       `The journal holds run ${past.run} of another pipeline, or of another version of ${plan.name}: use another state directory, or remove what is in this one`,
     );
   }
-  const again = from === undefined ? new Set<string>() : anew(plan, past, from);
+  const { again, missing } = from === undefined ? NOTHING_ANEW : anew(plan, past, from);
   restore(parts, past, again);
   parts.files.forget(again);
-  const { schedule, commands: todo, inFlight } = replay(plan, historyOf(past, plan, again));
+  const history = historyOf(past, plan, { again, missing });
+  const { schedule, commands: todo, inFlight } = replay(plan, history.map(({ told }) => told));
+  restoreItems(parts, schedule, history);
   journal.append({
     type: "run.resumed",
     lost: inFlight.length,
     ...(from === undefined ? {} : { again: [...again] }),
+    ...(missing.size === 0 ? {} : { missing: [...missing] }),
   }, at);
   const commands = [...todo];
   const deaths = past.ended === undefined ? past.deaths : 0;
@@ -74,7 +86,7 @@ export function goOn(
     ? `its process has ended ${deaths} times in a row without one more outcome`
     : undefined;
   for (const task of inFlight) {
-    commands.push(...lose(parts, schedule, { index: task, at, final: givenUp !== undefined }));
+    commands.push(...lose(parts, schedule, { number: task, at, final: givenUp !== undefined }));
   }
   if (givenUp !== undefined) commands.push(...schedule.giveUp(givenUp));
   return { schedule, commands, lost: inFlight.length, givenUp };
@@ -87,7 +99,7 @@ function restore(
 ): void {
   const index = new Map(plan.tasks.map((task) => [task.name, task.index]));
   for (const record of records) {
-    if (record.type !== "attempt.settled" || again.has(record.task)) continue;
+    if (record.type !== "attempt.settled" || again.has(record.task) || record.item !== undefined) continue;
     const task = index.get(record.task);
     if (task !== undefined) values.settle(task, record.value);
   }
@@ -95,24 +107,40 @@ function restore(
   events.restore(records.filter((record) => record.type === "event.emitted"));
 }
 
+/** Brings back what the items of those mapped tasks have come to that are at work. */
+function restoreItems({ values, lists }: Resumed, schedule: Scheduler, history: readonly Remembered[]): void {
+  for (const { told, record } of history) {
+    if ("stopped" in told || schedule.standing(told.task) !== Standing.dispatched) continue;
+    if (schedule.iteration(told.task) !== told.iteration) continue;
+    if (told.count !== undefined) lists.began(told.task, record.at);
+    if (told.item === undefined || record.type !== "attempt.settled") continue;
+    const number = schedule.numberOf(told.task, told.item)!;
+    values.settle(number, record.value);
+    lists.ended(number, record);
+  }
+}
+
 /** Settles an attempt that was in flight when the process before ended. */
 function lose(
-  { plan, journal }: Resumed,
+  { plan, journal, lists }: Resumed,
   schedule: Scheduler,
-  { index, at, final }: { readonly index: number; readonly at: number; readonly final: boolean },
+  { number, at, final }: { readonly number: number; readonly at: number; readonly final: boolean },
 ): Command[] {
-  const { name, onLost, retry } = plan.tasks[index]!;
+  const { name, onLost, retry } = plan.tasks[schedule.taskOf(number)]!;
+  const item = schedule.itemOf(number);
   const rerun = !final && onLost === "rerun";
   const settled: StateEvent = {
     type: "attempt.settled",
     task: name,
-    iteration: schedule.iteration(index),
-    attempt: schedule.attempt(index),
+    iteration: schedule.iteration(number),
+    attempt: schedule.attempt(number),
+    ...(item !== undefined && { item }),
     outcome: "crashed",
     reason: "lost",
     because: "the process that ran it ended",
     ...(rerun ? { rerun: true } : {}),
   };
   journal.append(settled, at);
-  return rerun ? schedule.rerun(index) : schedule.settle(index, "crashed", isWorthTrying(retry, settled));
+  if (item !== undefined) lists.ended(number, settled);
+  return rerun ? schedule.rerun(number) : schedule.settle(number, "crashed", isWorthTrying(retry, settled));
 }

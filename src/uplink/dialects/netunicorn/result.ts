@@ -43,11 +43,13 @@ function withJson(pickled: Bytes, content: unknown): Bytes {
   return joined([pickled, json], pickled.length + json.length);
 }
 
-/** One result for each time that a task ran, its last attempt; none of a sync point, and none of what did not run. */
+/** One result for each time that a task ran, its last attempt; none of a sync point, and none of what did not run. Of a mapped task it is that of the whole. */
 function resultsOf(attempts: readonly Reported[]): PickledCall[] {
   const last = new Map<number, Reported>();
   for (const attempt of attempts) last.set(attempt.iteration, attempt);
-  return [...last.values()].filter(({ outcome, worker }) => outcome !== "skipped" && worker !== undefined)
+  return [...last.values()].filter(({ outcome, worker, items }) =>
+    outcome !== "skipped" && (worker !== undefined || items !== undefined)
+  )
     .map(resultOf);
 }
 
