@@ -84,7 +84,8 @@ test("map: items wait for what they use one by one, in order, and give it back b
     ping: { each: { task: "scan" }, uses: { radio: 2 }, retry: { attempts: 2 } },
     late: { needs: ["scan"], uses: ["radio"] },
   }, { resources: { radio: 5 } }));
-  run.goOn();
+  run.take();
+  run.settle("scan");
   counted(run, 4);
   const rank = (name: string) => run.plan.tasks[run.index(name)]!.rank;
   assert.ok(rank("ping") < rank("late"));
