@@ -4,6 +4,7 @@
  * Invariant: what is not asked for is not made: an attempt is on the path between two tasks.
  */
 import { apply, put, SafeMap } from "../src/base/primordials.ts";
+import type { AttemptKey } from "../src/model/record.ts";
 import { decode, type Value } from "../src/model/value.ts";
 import type { Claimed } from "../src/pool/ring/inbox.ts";
 import type { AbortOutcome, Payload } from "../src/pool/protocol.ts";
@@ -50,6 +51,12 @@ export class Attempt implements Author {
 
   get attempt(): number {
     return this.claimed.attempt;
+  }
+
+  /** By which the executor knows it. */
+  get key(): AttemptKey {
+    const { task, iteration, attempt, place } = this;
+    return place === undefined ? { task, iteration, attempt } : { task, iteration, attempt, item: place[0] };
   }
 
   /** Name of its task. */

@@ -73,9 +73,8 @@ const around: ContextParts = {
   },
   flags: (attempt) => flagsClient(of(attempt), signalOf(attempt)),
   files: (attempt) => {
-    const { task, iteration, attempt: number } = attempt;
     return filesClient(of(attempt), {
-      from: { task, iteration, attempt: number },
+      from: attempt.key,
       get signal() {
         return attempt.life;
       },

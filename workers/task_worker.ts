@@ -54,9 +54,8 @@ const around: ContextParts = {
     ),
   flags: (attempt) => flagsClient(lane, signalOf(attempt)),
   files: (attempt) => {
-    const { task, iteration, attempt: number } = attempt;
     return filesClient(lane, {
-      from: { task, iteration, attempt: number },
+      from: attempt.key,
       get signal() {
         return attempt.life;
       },

@@ -23,6 +23,8 @@ export type FileReference = {
 
 /** A kept file that a task was given. */
 export interface GivenFile extends KeptFile {
+  /** Which item of a mapped task has kept it. */
+  readonly item?: number;
   /** Where it can be read until the run ends; it is not to be changed there. */
   readonly path: string;
 }

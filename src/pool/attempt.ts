@@ -13,6 +13,8 @@ export interface LaneItem {
   readonly task: number;
   readonly iteration: number;
   readonly attempt: number;
+  /** Which item of a mapped task it is for. */
+  readonly item?: number | undefined;
   readonly urgent: boolean;
   readonly fatal: boolean;
   /** Whose turn it is among those that could start: the lowest first. */
@@ -30,6 +32,11 @@ export interface LaneItem {
   readonly payload: string;
   /** Then: which of its needs, by their places, have values that the worker has to find, of its own iteration; as bits. */
   readonly locals?: number | undefined;
+}
+
+/** By which the journal knows an attempt. @param task The name of its task. */
+export function keyOfItem({ iteration, attempt, item }: LaneItem, task: string): AttemptKey {
+  return item === undefined ? { task, iteration, attempt } : { task, iteration, attempt, item };
 }
 
 /** What an attempt came to, without its times. */

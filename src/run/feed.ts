@@ -84,6 +84,7 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       task: number,
       iteration,
       attempt,
+      item: schedule.itemOf(number),
       urgent,
       fatal,
       rank,

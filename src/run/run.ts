@@ -82,6 +82,10 @@ class Run implements InspectedExecution {
       note: (level, text, stream) => this.note(level, text, stream),
       listener: this.#listener(),
       nameOf: (task) => this.#name(task),
+      numbers: {
+        taskOf: (number) => this.#work?.schedule.taskOf(number) ?? number,
+        itemOf: (number) => this.#work?.schedule.itemOf(number),
+      },
       plan: () => this.#plan,
       calls: {
         previous: () => {

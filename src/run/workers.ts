@@ -19,6 +19,7 @@ import type { AttemptKey, Level, LogRecord } from "../model/record.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import { desksOf, fileCalls } from "./files/calls.ts";
 import type { RunParts } from "./parts.ts";
+import type { Scheduler } from "../schedule/schedule.ts";
 import { takeEarly } from "./prewarm.ts";
 import { runnerPort } from "./programs.ts";
 
@@ -32,10 +33,15 @@ export interface WorkersOptions {
   /** The name of a task, once the plan is known. */
   readonly nameOf: (task: number) => string;
   readonly plan: () => Plan | undefined;
+  /** Whose item a number is, if it is not a task's. */
+  readonly numbers: Pick<Scheduler, "taskOf" | "itemOf">;
 }
 
 /** The pool of a run; it has no worker yet. */
-export function poolOf(parts: RunParts, { note, listener, calls, nameOf, plan }: WorkersOptions): Pool {
+export function poolOf(
+  parts: RunParts,
+  { note, listener, calls, nameOf, plan, numbers }: WorkersOptions,
+): Pool {
   const { options, world: { clock, runtime } } = parts;
   const { maxWorkers = MAX_WORKERS, killGraceMs = KILL_GRACE_MS, workerMemoryMiB, environment } = options;
   const max = Math.max(maxWorkers, options.workers ?? 1, 1);
@@ -59,11 +65,17 @@ export function poolOf(parts: RunParts, { note, listener, calls, nameOf, plan }:
         ...{ run: parts.run, runtime, clock },
         note: (text, shown) => note("info", text, shown ? "stdout" : "log"),
       }, environment),
-      desk: desksOf({ files: parts.files, runtime, plan, warn: (text) => note("error", text) }),
+      desk: desksOf({
+        files: parts.files,
+        runtime,
+        plan,
+        taskOf: numbers.taskOf,
+        warn: (text) => note("error", text),
+      }),
     },
     services: (lane) => ({
-      ...storeCalls(parts, ownedBy(lane, nameOf)),
-      ...fileCalls(parts.files, ownedBy(lane, nameOf)),
+      ...storeCalls(parts, ownedBy(lane, nameOf, numbers)),
+      ...fileCalls(parts.files, ownedBy(lane, nameOf, numbers)),
       ...noFlagCalls(),
       ...options.services,
       ...calls,
@@ -73,10 +85,15 @@ export function poolOf(parts: RunParts, { note, listener, calls, nameOf, plan }:
 }
 
 /** Whether an attempt is one that a worker was given. */
-function ownedBy(lane: Given, nameOf: (task: number) => string): (from: AttemptKey) => boolean {
+function ownedBy(
+  lane: Given,
+  nameOf: (task: number) => string,
+  { itemOf }: WorkersOptions["numbers"],
+): (from: AttemptKey) => boolean {
   return (from) =>
     lane.given((doer: Doer) =>
-      nameOf(doer.task) === from.task && doer.iteration === from.iteration && doer.attempt === from.attempt
+      nameOf(doer.task) === from.task && doer.iteration === from.iteration &&
+      doer.attempt === from.attempt && (from.item === undefined || itemOf(doer.task) === from.item)
     );
 }
 

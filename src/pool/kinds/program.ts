@@ -15,7 +15,7 @@ import type { ChildEnd, ProcessGroup } from "../../runtime/port.ts";
 import { makeFiles, type ProgramFiles, type ProgramRuntime, readOutput } from "./program_files.ts";
 import { LineCutter } from "./program_lines.ts";
 import type { AttemptOptions, OwnAttempt, RunnerPort } from "./runner.ts";
-import { type LaneEnd, type LaneItem, stampsOf, tooLong } from "../attempt.ts";
+import { keyOfItem, type LaneEnd, type LaneItem, stampsOf, tooLong } from "../attempt.ts";
 import { Quiet, tooQuiet } from "../quiet.ts";
 import type { AbortOutcome } from "../protocol.ts";
 
@@ -113,7 +113,7 @@ export class Program implements OwnAttempt {
   }
 
   get #key(): AttemptKey {
-    return { task: this.#payload.t, iteration: this.item.iteration, attempt: this.item.attempt };
+    return keyOfItem(this.item, this.#payload.t);
   }
 
   async #run(files: ProgramFiles, folders: Readonly<Record<string, string>>): Promise<LaneEnd> {

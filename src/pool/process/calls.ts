@@ -14,6 +14,7 @@ export interface Asking {
   readonly task: string;
   readonly iteration: number;
   readonly attempt: number;
+  readonly item?: number;
 }
 
 type Call = (services: Services, given: Arguments, from: Asking) => unknown;
@@ -40,8 +41,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   "flags.set": passing("flagSet", "name", "value"),
   "flags.count": passing("flagCount", "name", "by"),
   "flags.change": passing("flagChange", "name", "known", "timeoutMs"),
-  "files.keep": ({ fileKeep }, { path, name }, { task, iteration, attempt }) =>
-    fileKeep!(path, name, { task, iteration, attempt }),
+  "files.keep": ({ fileKeep }, { path, name }, from) => fileKeep!(path, name, from),
   "files.of": passing("filesOf", "task"),
   "files.path": passing("filePath", "file"),
   previous: async ({ previous }) => encode(await previous!(), "previous"),

@@ -5,7 +5,7 @@
  * ordinary end, only when no process of the group is left. What a process tells that can't be right ends it.
  */
 import { LEVELS } from "../../model/record.ts";
-import { type LaneEnd, type LaneItem, type LaneOutcome, stampsOf, tooLong } from "../attempt.ts";
+import { keyOfItem, type LaneEnd, type LaneItem, type LaneOutcome, stampsOf, tooLong } from "../attempt.ts";
 import { tooQuiet } from "../quiet.ts";
 import { LineCutter } from "../kinds/program_lines.ts";
 import type { Given } from "../lane.ts";
@@ -263,8 +263,7 @@ export class TaskProcess {
       return undefined;
     }
     if (++this.#calls > MAX_CALLS) return "it calls faster than it can be answered";
-    const { item: { iteration, attempt: number }, task } = attempt;
-    const from = { task, iteration, attempt: number };
+    const from = keyOfItem(attempt.item, attempt.task);
     void answerTo(call, given, { services: this.#services, from }).then((answer) => {
       this.#calls--;
       this.#send(JSON.stringify({ t: "reply", id, ...answer }));
@@ -302,11 +301,11 @@ export class TaskProcess {
   #settle(attempt: ProcessAttempt, ending: LaneEnd): void {
     attempt.close();
     const desk = this.#options.desk?.();
-    const { task, item: { task: index, iteration, attempt: number } } = attempt;
+    const { task, item } = attempt;
     // What is asked before there is a plan is no attempt.
-    if (desk === undefined || index < 0 || desk.isEmpty()) return this.#told(attempt, ending);
+    if (desk === undefined || item.task < 0 || desk.isEmpty()) return this.#told(attempt, ending);
     attempt.ending = ending;
-    void desk.take({ task, iteration, attempt: number }).then(() => this.#told(attempt, ending));
+    void desk.take(keyOfItem(item, task)).then(() => this.#told(attempt, ending));
   }
 
   #told(attempt: ProcessAttempt, ending: LaneEnd): void {

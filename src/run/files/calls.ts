@@ -27,8 +27,9 @@ export function fileCalls(files: RunFiles, isOwn: (from: AttemptKey) => boolean)
         if (typeof from !== "object" || from === null || !isOwn(from)) {
           throw new FileError("FILE_ENDED", "The attempt has ended: files are kept while it runs");
         }
-        const { task, iteration, attempt } = from;
-        return await files.keep({ task, iteration, attempt }, { path, name, linked: true });
+        const { task, iteration, attempt, item } = from;
+        const key = { task, iteration, attempt, ...(item !== undefined && { item }) };
+        return await files.keep(key, { path, name, linked: true });
       }),
     filesOf: (task) => files.of(String(task)),
     filePath: (file) => told(() => files.path(file)),
@@ -49,18 +50,22 @@ export interface DesksOptions {
   readonly files: RunFiles;
   readonly runtime: FilesRuntime;
   readonly plan: () => Plan | undefined;
+  /** The task of a number, which may be that of an item. */
+  readonly taskOf: (number: number) => number;
   /** Tells what is not as it should be. */
   readonly warn: (text: string) => void;
 }
 
 /** Makes the folders that programs and processes leave files in. */
 export function desksOf(
-  { files, runtime, plan, warn }: DesksOptions,
+  { files, runtime, plan, taskOf, warn }: DesksOptions,
 ): (item?: LaneItem) => Promise<Desk | undefined> {
   let warned = false;
   return async (item) => {
     const tasks = plan()?.tasks ?? [];
-    const needs = item === undefined ? [] : tasks[item.task]!.needs.map(({ task }) => tasks[task]!.name);
+    const needs = item === undefined
+      ? []
+      : tasks[taskOf(item.task)]!.needs.map(({ task }) => tasks[task]!.name);
     try {
       // A program is gone when its files are taken; a process goes on.
       return await deskOf({ files, runtime, needs, left: item !== undefined });

@@ -59,8 +59,9 @@ async function lay(
   { folder, keeping }: Shelf,
   { files, task, into }: { readonly files: RunFiles; readonly task: string; readonly into: string },
 ): Promise<void> {
-  for (const { sha256, name } of await files.of(task)) {
-    await keeping.link(`${folder}/${sha256}`, `${into}/${name}`);
+  for (const { sha256, name, item } of await files.of(task)) {
+    const folderOfItem = item === undefined ? "" : `${item}/`;
+    await keeping.link(`${folder}/${sha256}`, `${into}/${folderOfItem}${name}`);
   }
 }
 

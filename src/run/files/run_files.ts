@@ -161,14 +161,14 @@ export class RunFiles {
   async of(task: string): Promise<readonly GivenFile[]> {
     const last = this.#owned.get(task)?.at(-1);
     if (last === undefined) return [];
-    const { iteration, attempt } = last;
-    const files = this.#owned.get(task)!.filter((file) =>
-      file.iteration === iteration && file.attempt === attempt
-    );
+    const own = this.#owned.get(task)!.filter(({ iteration }) => iteration === last.iteration);
+    // Of a mapped task those of each of its items.
+    const attempts = new Map(own.map(({ item, attempt }) => [item, attempt]));
+    const files = own.filter(({ item, attempt }) => attempts.get(item) === attempt);
     return await Promise.all(
-      files.map(async ({ name, sha256, bytes }) => {
+      files.map(async ({ name, sha256, bytes, item }) => {
         const file = { name, sha256, bytes };
-        return { ...file, path: await this.path(file) };
+        return { ...file, ...(item !== undefined && { item }), path: await this.path(file) };
       }),
     );
   }
@@ -197,10 +197,10 @@ export class RunFiles {
   }
 
   /** Says that a file is not kept that was to be. */
-  refuse({ task, iteration, attempt }: AttemptKey, refused: { name: string; because: string }): void {
+  refuse(from: AttemptKey, refused: { name: string; because: string }): void {
     const { journal, clock } = this.#parts;
     const at = clock.now();
-    const key = { task, iteration, attempt };
+    const key = keyOf(from);
     journal.append({ type: "file.refused", ...refused, ...key }, at);
     const text = `File ${JSON.stringify(refused.name)} is not kept: ${refused.because}`;
     journal.log({ at, level: "error", from: "executor", ...key, stream: "log", text });
@@ -258,12 +258,14 @@ export class RunFiles {
   /** Gives what was copied its name, and tells of it; returns whether the bytes are new. */
   async #name(
     passing: string,
-    { file, from: { task, iteration, attempt } }: { readonly file: KeptFile; readonly from: AttemptKey },
+    { file, from }: { readonly file: KeptFile; readonly from: AttemptKey },
   ): Promise<boolean> {
     const { runtime, journal, clock } = this.#parts;
     const { folder } = await this.shelf();
+    const { task, iteration, attempt, item } = from;
     const same = this.#owned.get(task)?.find((each) =>
-      each.name === file.name && each.iteration === iteration && each.attempt === attempt
+      each.name === file.name && each.iteration === iteration && each.attempt === attempt &&
+      each.item === item
     );
     const isHere = this.#known.has(file.sha256) &&
       (await runtime.about(`${folder}/${file.sha256}`))?.size === file.bytes;
@@ -284,17 +286,15 @@ export class RunFiles {
       await runtime.syncFolder(folder);
     }
     const { name, sha256, bytes } = file;
-    journal.append({ type: "file.kept", name, sha256, bytes, task, iteration, attempt }, clock.now());
-    this.#owned.set(task, [...this.#owned.get(task) ?? [], { ...file, task, iteration, attempt }]);
+    journal.append({ type: "file.kept", name, sha256, bytes, ...keyOf(from) }, clock.now());
+    this.#owned.set(task, [...this.#owned.get(task) ?? [], { ...file, ...keyOf(from) }]);
     this.#known.add(sha256);
     return !isHere;
   }
 
-  #own({ name, sha256, bytes, task, iteration, attempt }: Owned): void {
-    this.#owned.set(task, [
-      ...this.#owned.get(task) ?? [],
-      { name, sha256, bytes, task, iteration, attempt },
-    ]);
+  #own(owned: Owned): void {
+    const { name, sha256, bytes, task } = owned;
+    this.#owned.set(task, [...this.#owned.get(task) ?? [], { name, sha256, bytes, ...keyOf(owned) }]);
     this.#held.files++;
     if (!this.#known.has(sha256)) this.#held.bytes += bytes;
     this.#known.add(sha256);
@@ -345,4 +345,8 @@ function fileError(error: unknown, name: string, path: string): FileError {
 
 function sized(bytes: number): string {
   return bytes % GIB === 0 ? `${bytes / GIB} GiB` : `${bytes} bytes`;
+}
+
+function keyOf({ task, iteration, attempt, item }: AttemptKey): AttemptKey {
+  return item === undefined ? { task, iteration, attempt } : { task, iteration, attempt, item };
 }
