@@ -323,6 +323,7 @@ class Run implements InspectedExecution {
     try {
       await this.#parts.lender.open(plan, {
         lent: (task) => this.#work!.lent(task),
+        taskOf: (number) => this.#work?.schedule.taskOf(number) ?? number,
         note: (level, text) => this.note(level, text),
       });
     } catch (cause) {

@@ -149,6 +149,7 @@ class Hand {
     const resources = { radio: 1, uplink: { capacity: 2, scope: "device" }, disk: { scope: "device" } };
     const plan = compile({ outrider: 1, name: "p", resources, tasks }, "file:///");
     await this.lender.open(plan, {
+      taskOf: (task) => task,
       lent: (task) => this.heard.push(`lent ${task}`),
       note: (level, text) => this.heard.push(`${level} ${text}`),
     });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { compile } from "../../src/pipeline/plan/compile.ts";
 import type { ManifestTask } from "../../src/pipeline/document/manifest.ts";
-import { anew, historyOf, type RecordedPast } from "../../src/run/resume/replay.ts";
+import { anew, historyOf, NOTHING_ANEW, type RecordedPast } from "../../src/run/resume/replay.ts";
 import { replay } from "../../src/schedule/replay.ts";
 import { testContext } from "../../testing.ts";
 import { plain } from "../fixtures/run/skips.ts";
@@ -159,7 +159,7 @@ test("a journal tells of what skipped itself as of any attempt, in a loop too; w
       ) => told),
     );
   }
-  assert.deepEqual([...anew(plan, past, "other")].toSorted(), ["other", "unmet"]);
+  assert.deepEqual([...anew(plan, past, "other").again].toSorted(), ["other", "unmet"]);
 });
 
 test("a test sees the reason", () => {

@@ -30,6 +30,8 @@ export interface LenderOptions {
 export interface Borrower {
   /** A task has all that it uses of the device. */
   lent(task: number): void;
+  /** The task of a number, which may be that of an item of it. */
+  taskOf(number: number): number;
   note(level: "info" | "warn", text: string): void;
 }
 
@@ -164,7 +166,7 @@ export class Lender {
     }
     if (now - this.#wishes.get(task)!.since < SAID_MS) return;
     const lacks = this.#sharesOf(task).map((share) => ({ ...share, heldBy: this.others(share.resource) }));
-    this.#say("info", `${this.#plan!.tasks[task]!.name} waits ${lackWords(lacks)}`);
+    this.#say("info", `${this.#nameOf(task)} waits ${lackWords(lacks)}`);
   }
 
   #tell(task: number): void {
@@ -182,13 +184,21 @@ export class Lender {
   }
 
   #wish(task: number): LoanWish {
-    return { task, name: this.#plan!.tasks[task]!.name, shares: this.#sharesOf(task) };
+    return { task, name: this.#nameOf(task), shares: this.#sharesOf(task) };
+  }
+
+  #taskOf(number: number): number {
+    return this.#borrower?.taskOf(number) ?? number;
+  }
+
+  #nameOf(number: number): string {
+    return this.#plan!.tasks[this.#taskOf(number)]!.name;
   }
 
   /** What a task uses of the device. */
   #sharesOf(task: number): Share[] {
     const { tasks, resources = [] } = this.#plan!;
-    return (tasks[task]!.uses ?? []).flatMap(({ resource, amount }) => {
+    return (tasks[this.#taskOf(task)]!.uses ?? []).flatMap(({ resource, amount }) => {
       const { name, capacity, scope } = resources[resource]!;
       return scope === "device" ? [{ resource: name, amount, capacity }] : [];
     });
