@@ -23,7 +23,15 @@ export type {
   OutriderErrorCode,
   StoreErrorCode,
 } from "./src/model/error_code.ts";
-export type { AttemptResult, ErrorData, ErrorFrame, ItemCounts, On, Outcome, RunState } from "./src/model/outcome.ts";
+export type {
+  AttemptResult,
+  ErrorData,
+  ErrorFrame,
+  ItemCounts,
+  On,
+  Outcome,
+  RunState,
+} from "./src/model/outcome.ts";
 export { FileError } from "./src/model/file.ts";
 export type { FileReference, GivenFile, KeptFile, RefusedFile } from "./src/model/file.ts";
 export { PipelineError, type Problem } from "./src/model/problem.ts";
