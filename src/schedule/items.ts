@@ -4,7 +4,6 @@
  * Invariant: the numbers of items follow those of the tasks, and a number is always the same item of the same task; each item
  * that has begun has one final outcome for each iteration, and after `close` none begins.
  */
-import { MAX_ITEMS } from "../base/limits.ts";
 import { type ItemCounts, type Outcome, OUTCOMES } from "../model/outcome.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { Standing } from "./command.ts";
@@ -300,9 +299,6 @@ class ItemStates {
   }
 }
 
-/** More than there are items of a task. */
-const RANGE: number = 2 * MAX_ITEMS;
-
 /** Numbers that were given to items of a task. */
 interface Range {
   readonly task: number;
@@ -344,8 +340,8 @@ export class MappedTasks {
 
   /** The rank of an item's number: that of its task, then the order of the items. */
   rankOf(number: number): number {
-    const { task, first } = this.#rangeOf(number);
-    return this.#plan.tasks[task]!.rank + (number - first) / RANGE;
+    const { task, first, end } = this.#rangeOf(number);
+    return this.#plan.tasks[task]!.rank + (number - first) / (end - first);
   }
 
   /** Which item of its task has a number; nothing if it is the task's own. */
