@@ -92,6 +92,9 @@ export interface PageEvent {
   readonly from?: { readonly task: string; readonly iteration: number; readonly attempt: number };
 }
 
+/** What a record tells of a file. */
+export type PageFile = Extract<StateRecord, { readonly type: "file.kept" | "file.refused" }>;
+
 /** How the page stands to what it shows. */
 export type Connection =
   | { readonly state: "connecting" | "live" | "idle" | "over" | "report" }
@@ -127,6 +130,8 @@ export interface Feed {
   value(seq: number): Promise<string | undefined>;
   /** The JSON text of a key's value. */
   storeValue(key: string): Promise<string | undefined>;
+  /** The bytes of a file, to be saved; absent where there are none. */
+  readonly file?: (sha256: string) => Promise<Blob>;
   /** Cancels the run; absent where there is nothing to cancel. */
   readonly cancel?: (because: string) => Promise<void>;
   /** Takes a token from a person; absent where none is needed. */

@@ -6,7 +6,8 @@
 import { between } from "../base/clock.ts";
 import { errorLines } from "../model/error_text.ts";
 import type { LogRecord } from "../model/record.ts";
-import type { Feed, PageEntry, PageEvent } from "./data.ts";
+import { nameToSave } from "../base/saved_name.ts";
+import type { Feed, PageEntry, PageEvent, PageFile } from "./data.ts";
 import { h, type NodeLike, painter } from "./dom.ts";
 import type { AttemptView } from "./timeline_lanes.ts";
 import { type Model, type TaskView, toldAttempts } from "./model.ts";
@@ -135,6 +136,7 @@ export class Detail {
       standing,
       attempts.length,
       attempts.at(-1)?.outcome,
+      task.files?.length,
       progress,
       whyOf(task, model),
     ]);
@@ -187,12 +189,17 @@ export class Detail {
           onclick: () => this.#actions.showLog(task.name),
         }),
       ]),
-      ...told.slice(-ATTEMPTS).reverse().map((attempt) => this.#attempt(attempt, told)),
+      ...told.slice(-ATTEMPTS).reverse().map((attempt) =>
+        this.#attempt(attempt, { all: told, files: task.files ?? [] })
+      ),
       ...(told.length > ATTEMPTS ? [h("p", `and ${counted(told.length - ATTEMPTS, "attempt")} before`)] : []),
     );
   }
 
-  #attempt(attempt: AttemptView, all: readonly AttemptView[]): HTMLElement {
+  #attempt(
+    attempt: AttemptView,
+    { all, files }: { readonly all: readonly AttemptView[]; readonly files: readonly PageFile[] },
+  ): HTMLElement {
     const { iteration, attempt: number, outcome, worker, startedAt, endedAt, error, seq } = attempt;
     const loops = all.some((each) => each.iteration > 0);
     const standing = outcome ?? (startedAt === undefined ? "queued" : "running");
@@ -221,9 +228,32 @@ export class Detail {
         ],
       ]),
       error === undefined ? undefined : h("pre", errorText(error), { class: "bad" }),
+      ...files.filter((file) => file.iteration === iteration && file.attempt === number).map((file) =>
+        this.#file(file)
+      ),
       outcome === "succeeded" && seq !== undefined ? show : undefined,
       value,
     ]);
+  }
+
+  #file(file: PageFile): HTMLElement {
+    if (file.type === "file.refused") {
+      return h("p", `File ${file.name} is not kept: ${file.because}`, { class: "bad" });
+    }
+    const { name, bytes, sha256 } = file;
+    const about = h("span", ` ${counted(bytes, "byte")}, SHA-256 ${sha256.slice(0, 12)}… `);
+    const get = this.#feed.file?.bind(this.#feed);
+    const save = get && h("button", "Save", {
+      type: "button",
+      class: "small",
+      "aria-label": `Save ${name}`,
+      onclick: () => {
+        get(sha256).then((blob) => saveAs(blob, name), (error: Error) => {
+          about.textContent = ` It could not be fetched: ${error.message} `;
+        });
+      },
+    });
+    return h("p", ["File ", h("code", name), about, save], { class: "file" });
   }
 
   /** @param on For each: on which outcome it is needed. */
@@ -255,6 +285,14 @@ export class Detail {
       } else element.textContent = pretty(text);
     }, (error: Error) => element.textContent = `It could not be read: ${error.message}`);
   }
+}
+
+/** Has the browser save bytes under a name. They may be many: a browser keeps them on its disk meanwhile. */
+function saveAs(blob: Blob, name: string): void {
+  const href = URL.createObjectURL(blob);
+  h("a", [], { href, download: nameToSave(name) }).click();
+  // The download has begun by then.
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }
 
 function facts(rows: readonly (readonly [name: string, value: NodeLike])[]): HTMLElement {

@@ -139,6 +139,10 @@ export class LiveFeed implements Feed {
     return await response.text();
   }
 
+  async file(sha256: string): Promise<Blob> {
+    return await (await this.#ask(`/files/${sha256}`, {})).blob();
+  }
+
   /** Goes on for ever: the run that goes on, the next one, and the times between. */
   async #follow(sink: FeedSink): Promise<void> {
     sink.link({ state: "connecting" });

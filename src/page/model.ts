@@ -7,7 +7,7 @@
 import type { Lack } from "../model/lack.ts";
 import type { Settled, StateRecord } from "../model/record.ts";
 import { Course } from "./course.ts";
-import type { PagePipeline, PageRunning, PageTask } from "./data.ts";
+import type { PageFile, PagePipeline, PageRunning, PageTask } from "./data.ts";
 import { type AttemptView, TimelineLanes } from "./timeline_lanes.ts";
 import { hasEnded, isBad, STANDING_NAMES, type StandingName } from "./words.ts";
 
@@ -25,6 +25,8 @@ export interface TaskView extends Omit<PageTask, "attempts"> {
   /** When the next attempt is due, milliseconds since the epoch. */
   dueAt?: number;
   progress?: { readonly fraction: number; readonly text?: string };
+  /** Files that its attempts have kept, and those that are not kept. */
+  files?: readonly PageFile[];
   /** Resources that it waits for. */
   lacks?: readonly Lack[];
 }
@@ -83,7 +85,18 @@ export class Model {
       case "attempt.planned":
         this.#plan(record);
         break;
+      case "file.kept":
+      case "file.refused":
+        this.#file(record);
+        break;
     }
+  }
+
+  #file(file: PageFile): void {
+    const task = this.byName.get(file.task);
+    if (task === undefined) return;
+    task.files = [...task.files ?? [], file];
+    this.changed.add(task.index);
   }
 
   /** Takes what runs right now, with its progress. */
@@ -227,6 +240,7 @@ export class Model {
       const task = this.byName.get(name);
       if (task === undefined) continue;
       task.attempts = [];
+      delete task.files;
       this.#stand(task, "waiting");
     }
   }

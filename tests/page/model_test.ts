@@ -272,3 +272,15 @@ test("lines are told whole, also where a text ends within one", async () => {
   const rest = await tellWhole('{"a":1}\n\n{"a":2}\n{"a"', new Slice(), (line) => lines.push(line));
   assert.deepEqual([lines, rest], [[{ a: 1 }, { a: 2 }], '{"a"']);
 });
+
+test("page: files are their task's, and those of a task that is run anew go", () => {
+  const key = { task: "a", iteration: 0, attempt: 1 };
+  const kept: StateEvent = { type: "file.kept", name: "f", sha256: "0".repeat(64), bytes: 1, ...key };
+  const refused: StateEvent = { type: "file.refused", name: "g", because: "it is a folder", ...key };
+  const model = told(new Model({ id: "r", runtime: "x" }, pipelineOf("a", "b")), kept, settled("a"), refused);
+  const names = () => model.tasks.map(({ files }) => files?.map(({ name }) => name));
+  assert.deepEqual(names(), [["f", "g"], undefined]);
+  assert.ok(model.changed.has(0));
+  told(model, { ...kept, task: "unknown" }, { type: "run.resumed", lost: 0, again: ["a"] });
+  assert.deepEqual(names(), [undefined, undefined]);
+});
