@@ -36,7 +36,9 @@ export class Modules {
 
   /** The place of a source, which it gets when it is first asked for. */
   placeOf(source: FunctionSource): number {
-    const key = `${source.module}\n${"export" in source ? `e ${source.export}` : `p ${source.pipeline}`}`;
+    const key = `${source.module}\n${
+      "export" in source ? `e ${source.export}` : `p ${source.pipeline}\n${source.task ?? ""}`
+    }`;
     let place = this.#places.get(key);
     if (place === undefined) {
       this.#places.set(key, place = this.#sources.length);
@@ -74,12 +76,15 @@ export class Modules {
       return;
     }
     const pipeline = await pipelineOf(from.module, from.pipeline);
-    this.#pipelines[source] = pipeline;
-    if (pipeline.functionOf(task) === undefined) {
+    const own = from.task ?? task;
+    const found = pipeline.functionOf(own);
+    if (found === undefined) {
       throw new TypeError(
-        `Pipeline "${from.pipeline}" in ${from.module} has no function for the task "${task}"`,
+        `Pipeline "${from.pipeline}" in ${from.module} has no function for the task "${own}"`,
       );
     }
+    if (from.task === undefined) this.#pipelines[source] = pipeline;
+    else this.#exported[source] = found as AnyTask;
   }
 }
 

@@ -123,6 +123,8 @@ class Entry implements BundleMaker {
   /** Export of the bundle, by what it stands for. */
   readonly #names: Map<string, string> = new Map();
   readonly #taken: Set<string> = new Set();
+  /** Names of the pipelines that were taken. */
+  readonly #pipelines: Set<string> = new Set();
 
   constructor(base: string) {
     this.#base = base;
@@ -146,6 +148,15 @@ class Entry implements BundleMaker {
     if (path === undefined) return false;
     const key = `pipeline ${pipeline} ${path}`;
     if (this.#names.has(key)) return true;
+    // In one module they would be told apart by their names alone.
+    if (this.#pipelines.has(pipeline)) {
+      throw new BundlingError(
+        `Two of the included modules make a pipeline ${
+          JSON.stringify(pipeline)
+        }: give one of them another name`,
+      );
+    }
+    this.#pipelines.add(pipeline);
     const name = this.#free(pipeline);
     this.#names.set(key, name);
     this.#lines.push(

@@ -6,7 +6,7 @@
 import type { LogEntry } from "../journal/journal.ts";
 import { LEVELS, STREAMS } from "../model/record.ts";
 import { jsonOf } from "../model/value.ts";
-import type { FunctionSource } from "../pipeline/kinds/kind.ts";
+import type { FunctionSource, PipelineFunctions } from "../pipeline/kinds/kind.ts";
 import { plannedKindOf, runsOnWorkers } from "../pipeline/kinds/list.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { LaneItem, LaneLine } from "../pool/attempt.ts";
@@ -42,30 +42,33 @@ export function sourcesOf(plan: Plan): { readonly sources: FunctionSource[]; rea
   const known = new Map<string, Map<string, number>>();
   let last: object | undefined;
   let place = NO_SOURCE;
-  const placeOf = (run: object | undefined): number => {
+  const placeOf = (run: object | undefined, called: string): number => {
     const kind = run && plannedKindOf(run);
     if (kind === undefined || !runsOnWorkers(kind)) return NO_SOURCE;
     const source = kind.source(run!);
     const { module } = source;
     let places = known.get(module);
     if (places === undefined) known.set(module, places = new Map());
-    const name = "export" in source ? `e ${source.export}` : `p ${source.pipeline}`;
+    const own = "export" in source ? { module, export: source.export } : fromPipeline(source, called);
+    const name = "export" in own ? `e ${own.export}` : `p ${own.pipeline}\n${own.task ?? ""}`;
     let index = places.get(name);
-    if (index === undefined) {
-      index = sources.push(
-        "export" in source ? { module, export: source.export } : { module, pipeline: source.pipeline },
-      ) - 1;
-      places.set(name, index);
-    }
+    if (index === undefined) places.set(name, index = sources.push(own) - 1);
     return index;
   };
   const sourceOf = new Int32Array(plan.tasks.length);
-  for (const { index, run } of plan.tasks) {
+  for (const { index, run, name } of plan.tasks) {
     // Neighbours often run the same.
-    if (run !== last || index === 0) place = placeOf(last = run);
+    if (run !== last || index === 0 || place !== NO_SOURCE && "pipeline" in sources[place]!) {
+      place = placeOf(last = run, name);
+    }
     sourceOf[index] = place;
   }
   return { sources, sourceOf };
+}
+
+/** Most tasks of a pipeline are called here as there: then one source is enough for all. */
+function fromPipeline({ module, pipeline, task }: PipelineFunctions, called: string): PipelineFunctions {
+  return task === undefined || task === called ? { module, pipeline } : { module, pipeline, task };
 }
 
 /** What the pool asks for, answered by the schedule. */

@@ -8,6 +8,8 @@ import type {
   CommandTaskOptions,
   DefaultParams,
   Each,
+  Included,
+  IncludeOptions,
   InputsOf,
   ItemOf,
   Join,
@@ -31,11 +33,14 @@ import type {
   ManifestEach,
   ManifestLoop,
   ManifestNeed,
+  ManifestResource,
   ManifestRun,
   ManifestTask,
   ManifestTest,
 } from "../document/manifest.ts";
-import { orderOf } from "../document/task_list.ts";
+import { expanded, movedFrom, plainOnOf, sinksOf, taken } from "../document/include.ts";
+import { orderOf, tasksOf } from "../document/task_list.ts";
+import { movedRun } from "../kinds/paths.ts";
 import { nameProblem } from "../document/name.ts";
 import type { TaskContext } from "../../model/context.ts";
 import type { On } from "../../model/outcome.ts";
@@ -43,7 +48,7 @@ import { ITEM_KEY } from "../plan/each.ts";
 import { pathRead } from "./path.ts";
 import { paramsProblem } from "../document/params.ts";
 import { PipelineError, placeOf } from "../../model/problem.ts";
-import { type PipelineLike, register } from "./registry.ts";
+import { isPipeline, type PipelineLike, register } from "./registry.ts";
 import type { Value } from "../../model/value.ts";
 
 /** What the builder keeps of a task. */
@@ -54,6 +59,8 @@ interface Entry {
   readonly needs: readonly ManifestNeed[];
   readonly each?: ManifestEach;
   readonly options: TaskOptions<Params>;
+  /** All of it but for its function, where it was included. */
+  readonly written?: ManifestTask;
 }
 
 class TaskHandle<T> implements Task<T> {
@@ -96,6 +103,24 @@ class TaskHandle<T> implements Task<T> {
   }
 }
 
+class IncludedHandle extends TaskHandle<unknown> implements Included {
+  readonly #tasks: ReadonlyMap<string, Task>;
+
+  constructor(name: string, known: WeakSet<object>, tasks: ReadonlyMap<string, Task>) {
+    super(name, known);
+    this.#tasks = tasks;
+  }
+
+  of<T>(task: Task<T>): Task<T> {
+    const found = this.#tasks.get(task.name);
+    if (found !== undefined) return found as Task<T>;
+    throw refusal(
+      placeOf("tasks", this.name),
+      `The included pipeline has no task ${JSON.stringify(task.name)}`,
+    );
+  }
+}
+
 /** A pipeline in the making. Made by {@linkcode pipeline}. */
 export class Pipeline<F extends OnFailure = OnFailure, R extends string = string> implements PipelineLike {
   /** The pipeline's name, unique in its module. */
@@ -106,6 +131,9 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
   readonly #tasks: Map<string, Entry> = new Map();
   readonly #handles: WeakSet<object> = new WeakSet();
   readonly #loops: ManifestLoop[] = [];
+  /** By the names of what is included: what that ends in. */
+  readonly #sinks: Map<string, readonly string[]> = new Map();
+  #resources: Readonly<Record<string, ManifestResource>> | undefined;
 
   /** Use {@linkcode pipeline}, which finds out the module. */
   constructor(name: string, options: PipelineOptions<F, R> = {}) {
@@ -114,6 +142,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
     this.name = name;
     this.module = options.module;
     this.#options = options;
+    this.#resources = options.resources;
   }
 
   /**
@@ -308,6 +337,73 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
   }
 
   /**
+   * Takes all tasks of another pipeline into this one, as they are now: its task `scan` becomes `wifi/scan`. What it needs, its
+   * tasks need that have no needs of their own.
+   *
+   * @param name What its tasks' names begin with.
+   * @param other Another pipeline; what it says of reports and of a schedule has no meaning here.
+   * @returns A handle: who needs it needs all its tasks that no other of them needs. `included.of(scan)` is that of one task.
+   * @throws {PipelineError} If a name is taken or can't be used, or both declare a resource and not alike.
+   */
+  include(
+    name: string,
+    other: PipelineLike,
+    needs?: Needs | readonly (Task | Need)[],
+    options?: IncludeOptions,
+  ): Included {
+    this.#checkName(name);
+    const place = placeOf("tasks", name);
+    if (!isPipeline(other)) {
+      throw refusal(
+        place,
+        `Give include(name, pipeline, needs, options): received ${
+          describe(other)
+        } in the place of a pipeline`,
+      );
+    }
+    const { join, when, params } = this.#optionsOf(options, place);
+    const from = other.module ?? this.module;
+    const move = movedBetween(from, this.module);
+    const head = { ...other.manifest(from ?? "file:///") };
+    const list = tasksOf(head);
+    const { tasks, loops } = taken({ head, list }, {
+      ...{ name, needs: this.#needsOf(needs, place), join, when, params },
+      plainOn: plainOnOf(this.#options),
+      moved: (run) => move === undefined ? run : movedRun(run, move),
+    });
+    const resources = this.#withResources(head.resources, place);
+    for (const each of tasks) this.#checkName(each.name);
+    this.#resources = resources;
+    for (const { name: full, own, task } of tasks) {
+      this.#tasks.set(full, {
+        fn: other.functionOf(own),
+        needs: [],
+        options: {},
+        written: task as ManifestTask,
+      });
+    }
+    this.#loops.push(...loops as ManifestLoop[]);
+    this.#sinks.set(name, sinksOf(list, name));
+    return new IncludedHandle(
+      name,
+      this.#handles,
+      new Map(tasks.map((each) => [each.own, new TaskHandle(each.name, this.#handles)])),
+    );
+  }
+
+  #withResources(more: Manifest["resources"], place: string): Manifest["resources"] {
+    const own = this.#resources;
+    const other = Object.keys(more ?? {}).find((name) =>
+      own?.[name] !== undefined && JSON.stringify(own[name]) !== JSON.stringify(more![name])
+    );
+    if (other === undefined) return own === undefined && more === undefined ? undefined : { ...more, ...own };
+    throw refusal(
+      place,
+      `Both pipelines declare the resource ${JSON.stringify(other)}, and not alike: let both say the same`,
+    );
+  }
+
+  /**
    * Lets a part of the pipeline run more than once: every task on the paths from `to` to `from`.
    *
    * @throws {PipelineError} If `from` or `to` is no task of this pipeline.
@@ -326,7 +422,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
    * @throws {PipelineError} If neither is known.
    */
   manifest(module: string | undefined = this.module): Manifest {
-    const { onFailure, report, description, resources, schedule } = this.#options;
+    const { onFailure, report, description, schedule } = this.#options;
     const tasks: Record<string, ManifestTask> = {};
     for (const [name, entry] of this.#tasks) tasks[name] = this.#manifestTask(name, entry, module);
     return withoutUndefined({
@@ -335,7 +431,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
       description,
       onFailure,
       report,
-      resources,
+      resources: this.#resources,
       schedule,
       ...orderOf([...this.#tasks.keys()]),
       tasks,
@@ -350,7 +446,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
 
   #manifestTask(
     name: string,
-    { fn, run, needs, each, options }: Entry,
+    { fn, run, needs, each, options, written }: Entry,
     module: string | undefined,
   ): ManifestTask {
     if (fn !== undefined && module === undefined) {
@@ -361,16 +457,18 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
     }
     return withoutUndefined({
       ...options,
-      run: fn === undefined ? run : { module: module!, pipeline: this.name, task: name },
+      run,
       needs: needs.length === 0 ? undefined : needs,
       each,
+      ...written,
+      ...(fn !== undefined && { run: { module: module!, pipeline: this.name, task: name } }),
     });
   }
 
   #checkName(name: string): void {
     const problem = nameProblem(name);
     if (problem !== undefined) throw refusal("tasks", problem);
-    if (!this.#tasks.has(name)) return;
+    if (!this.#tasks.has(name) && !this.#sinks.has(name)) return;
     throw refusal(
       placeOf("tasks", name),
       `There is a task ${JSON.stringify(name)} already: give this one another name`,
@@ -402,7 +500,13 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
     return isObject(need) && this.#handles.has(need) && "path" in need;
   }
 
+  /** With the tasks in the place of what is included. */
   #needsOf(needs: unknown, place: string): ManifestNeed[] {
+    const found = this.#ownNeedsOf(needs, place);
+    return this.#sinks.size === 0 ? found : expanded(found, this.#sinks) as ManifestNeed[];
+  }
+
+  #ownNeedsOf(needs: unknown, place: string): ManifestNeed[] {
     if (needs === undefined) return [];
     if (typeof needs !== "object" || needs === null) {
       throw refusal(
@@ -502,6 +606,12 @@ const OPTIONS: Readonly<Record<keyof (TaskOptions & CommandTaskOptions & PythonT
 
 function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** How paths of one module are written in another; nothing where they lie in one folder, or in none. */
+function movedBetween(from: string | undefined, to: string | undefined): ReturnType<typeof movedFrom> {
+  const lies = from?.startsWith("file:") && to?.startsWith("file:");
+  return lies ? movedFrom(from!, to!) : undefined;
 }
 
 function isCommand(command: unknown): command is readonly string[] {

@@ -3,7 +3,8 @@
  * Must not know whether the manifest's shape is right (check.ts); it reads what it can and skips the rest.
  * Invariant: every index in a draft is that of a task; what refers to nothing is a problem.
  */
-import { conditionProblems, testsOf } from "../document/condition.ts";
+import { testsOf } from "../document/asked.ts";
+import { conditionProblems } from "../document/condition.ts";
 import { isRecord, LIMITS } from "../document/manifest.ts";
 import { ITEM_KEY } from "../plan/each.ts";
 import type { TaskList } from "../document/task_list.ts";

@@ -7,6 +7,7 @@ import type { TaskContext } from "../../model/context.ts";
 import type {
   Duration,
   ManifestCommandOptions,
+  ManifestCondition,
   ManifestPythonOptions,
   ManifestResource,
   ManifestSchedule,
@@ -49,6 +50,22 @@ export interface Task<T = unknown> {
    * list.
    */
   each<I = T extends readonly (infer I)[] ? I : never>(list?: (value: T) => readonly I[]): Each<I>;
+}
+
+/** How a pipeline is included. */
+export interface IncludeOptions {
+  /** How the needs of its first tasks are joined. Default `"all"`. */
+  readonly join?: Join | undefined;
+  /** Where it is not so, its first tasks are skipped. */
+  readonly when?: ManifestCondition | undefined;
+  /** Laid over the params of all its tasks. JSON values. */
+  readonly params?: Params | undefined;
+}
+
+/** A handle of an included pipeline: needed, it is all its tasks that no other of them needs. */
+export interface Included extends Task {
+  /** The handle here of a task of the included pipeline. @throws {PipelineError} If it has no such task. */
+  of<T>(task: Task<T>): Task<T>;
 }
 
 /** What a task's function returns, awaited. */

@@ -11,8 +11,9 @@ import { resourceWords } from "./resources.ts";
 import { manifestSchema, taskSchema } from "./schema.ts";
 import { type TaskList, tasksOf } from "./task_list.ts";
 import { KINDS } from "../kinds/list.ts";
-import { type Problem, show } from "../../model/problem.ts";
+import { placeOf, type Problem, show } from "../../model/problem.ts";
 
+const taskKeys: object = (taskSchema as unknown as { readonly entries: object }).entries;
 const DURATION_KEYS: ReadonlySet<Key> = new Set(["timeout", "idle", "delay", "maxDelay", "estimate"]);
 
 /** A manifest that has passed the check, or what is wrong with it. */
@@ -35,9 +36,34 @@ export function checkManifest(document: unknown, { names, tasks }: TaskList = ta
   // Task by task, so that what the check allocates is gone before the next one.
   for (let index = 0; index < tasks.length; index++) {
     if (plain.has(tasks[index])) continue;
-    problems.push(...shapeProblems(taskSchema, tasks[index], WORDS, ["tasks", names[index]!]));
+    problems.push(...taskProblems(tasks[index], names[index]!));
   }
   return problems.length === 0 ? { manifest: document as unknown as Manifest, problems } : { problems };
+}
+
+function taskProblems(task: unknown, name: string): Problem[] {
+  const problems = shapeProblems(taskSchema, task, WORDS, ["tasks", name]);
+  if (!isRecord(task) || task["include"] === undefined) return problems;
+  const message = `Can't include ${show(task["include"])}: this pipeline comes without its files. ` +
+    "Make one document of them with outrider bundle FILE, and use that";
+  return [...problems, { place: `${placeOf("tasks", name)}.include`, message }];
+}
+
+/** What may stand beside an include. */
+const BESIDE_INCLUDE: readonly string[] = ["include", "needs", "join", "when", "params", "description"];
+
+/** What is wrong with the shape of an include that is looked up. */
+export function includeProblems(task: Readonly<Record<string, unknown>>, name: string): Problem[] {
+  const others = Object.keys(task).filter((key) =>
+    !BESIDE_INCLUDE.includes(key) && Object.hasOwn(taskKeys, key)
+  );
+  return [
+    ...shapeProblems(taskSchema, task, WORDS, ["tasks", name]),
+    ...others.map((key) => ({
+      place: placeOf(placeOf("tasks", name), key),
+      message: `Has no meaning beside "include": it is said of the tasks in ${show(task["include"])}`,
+    })),
+  ];
 }
 
 /** What is said of a manifest and of no other document. */

@@ -1,12 +1,13 @@
 /**
- * Owns how a condition is written: its schema, what is wrong with one that a schema can't see, and which tasks it asks.
+ * Owns how a condition is written: its schema, and what is wrong with one that a schema can't see.
  * Must not know what tasks there are (draft.ts), nor decide anything (run/conditions.ts).
  * Invariant: a condition without a problem can be decided of any value, in a bounded time.
  */
 import * as v from "valibot";
 import { Pattern } from "../../base/pattern.ts";
 import { pointerProblem } from "../../model/pointer.ts";
-import { placeOf, type Problem, show } from "../../model/problem.ts";
+import { type Problem, show } from "../../model/problem.ts";
+import { isTooDeep, testsOf } from "./asked.ts";
 import { isRecord, LIMITS, type ManifestCondition, type ManifestTest, type Scalar } from "./manifest.ts";
 import { about, type Choice, closed, maybe, name, type Schema } from "./shapes.ts";
 
@@ -50,7 +51,7 @@ const unseen = v.unknown() as Schema<ManifestCondition>;
 
 /** The schema of `when`. */
 export const conditionSchema: Schema<ManifestCondition> = v.lazy((input) =>
-  isTooDeep(input, 1) ? unseen : inner
+  isTooDeep(input) ? unseen : inner
 );
 
 /** See {@linkcode Choice}. */
@@ -67,40 +68,12 @@ export const CONDITION_CHOICES: readonly (readonly [v.GenericSchema, Choice])[] 
   ),
 ];
 
-const GROUPS = ["all", "any"] as const;
 /** What a test may ask. */
 export const TESTS = ["eq", "ne", "lt", "lte", "gt", "gte", "in", "matches", "exists"] as const;
 
-/** The conditions right within one, with the keys that lead to each. */
-function within(
-  condition: unknown,
-): readonly (readonly [place: readonly (string | number)[], inner: unknown])[] {
-  if (!isRecord(condition)) return [];
-  const groups = GROUPS.flatMap((key) => {
-    const list = condition[key];
-    return Array.isArray(list) ? list.map((each: unknown, at) => [[key, at], each] as const) : [];
-  });
-  return Object.hasOwn(condition, "not") ? [...groups, [["not"], condition["not"]]] : groups;
-}
-
-function isTooDeep(condition: unknown, depth: number): boolean {
-  return depth > LIMITS.testDepth || within(condition).some(([, each]) => isTooDeep(each, depth + 1));
-}
-
-/** The tests of a condition, each with its place; none of one that is too deep. */
-export function testsOf(
-  condition: unknown,
-  place: string,
-): { readonly place: string; readonly test: Readonly<Record<string, unknown>> }[] {
-  if (isTooDeep(condition, 1)) return [];
-  const inner = within(condition);
-  if (inner.length === 0) return isRecord(condition) ? [{ place, test: condition }] : [];
-  return inner.flatMap(([keys, each]) => testsOf(each, keys.reduce<string>(placeOf, place)));
-}
-
 /** What is wrong with a condition that its schema does not see. @param place Where it stands. */
 export function conditionProblems(condition: unknown, place: string): Problem[] {
-  if (isTooDeep(condition, 1)) {
+  if (isTooDeep(condition)) {
     return [{ place, message: `Conditions lie in each other more than ${LIMITS.testDepth} deep: use fewer` }];
   }
   const tests = testsOf(condition, place);

@@ -29,6 +29,8 @@ export const LIMITS: {
   readonly cron: 1_000;
   readonly depth: typeof MAX_TEXT_DEPTH;
   readonly required: 1_000;
+  readonly includes: 1_000;
+  readonly includeDepth: 16;
   readonly resources: 1_000;
   readonly capacity: 10_000;
   readonly items: typeof MAX_ITEMS;
@@ -53,6 +55,8 @@ export const LIMITS: {
   cron: 1_000,
   depth: MAX_TEXT_DEPTH,
   required: 1_000,
+  includes: 1_000,
+  includeDepth: 16,
   resources: 1_000,
   capacity: 10_000,
   items: MAX_ITEMS,
@@ -287,6 +291,11 @@ export interface ManifestTaskOptions {
 export interface ManifestTask extends ManifestTaskOptions {
   /** What the task runs. */
   readonly run?: ManifestRun | undefined;
+  /**
+   * A pipeline's file, relative to this one, whose tasks stand in the place of this one, as `NAME/TASK`. Beside it there may be
+   * `needs`, `join`, `when`, `params` and `description`.
+   */
+  readonly include?: string | undefined;
   /** The tasks that come before. */
   readonly needs?: readonly (string | ManifestNeed)[] | undefined;
   /** Makes it a mapped task: it is run once for each item of a list, and its value is the list of their values. */

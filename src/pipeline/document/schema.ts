@@ -125,6 +125,10 @@ const retry = closed({
 export const taskSchema: v.GenericSchema<unknown, ManifestTask> = closed({
   description: maybe(text, "For people."),
   run: maybe(run, "What the task runs. Without it, the task is a sync point."),
+  include: maybe(
+    v.pipe(v.string(), v.minLength(1), v.maxLength(LIMITS.argument)) as Schema<string>,
+    "A pipeline's file, relative to this one, whose tasks stand in the place of this one.",
+  ),
   needs: maybe(
     v.pipe(v.array(need), v.maxLength(LIMITS.needsOfTask)) as Schema<(string | ManifestNeed)[]>,
     "The tasks that come before.",

@@ -3,7 +3,7 @@
  * Must not know how it is laid out.
  * Invariant: no name can break out of its label.
  */
-import { loopLabel, needLabel, taskNote, waysOf } from "./words.ts";
+import { type DrawnGroup, drawnGroups, loopLabel, needLabel, taskNote, waysOf } from "./words.ts";
 import type { Plan, PlanTask } from "../plan/plan.ts";
 
 /** Draws a plan in Graphviz's DOT. */
@@ -22,11 +22,23 @@ export function drawDot(plan: Plan): string {
     "  rankdir=TB;",
     '  node [shape=box, style=rounded, fontname="sans-serif"];',
     '  edge [fontname="sans-serif", fontsize=10];',
-    ...plan.tasks.map((task) => node(task, plan)),
+    ...nodes(drawnGroups(plan), plan, "  "),
     ...needs,
     ...loops,
     "}\n",
   ].join("\n");
+}
+
+function nodes(group: DrawnGroup, plan: Plan, indent: string): string[] {
+  return [
+    ...group.tasks.map((task) => `${indent}${node(task, plan).trimStart()}`),
+    ...group.groups.flatMap((inner) => [
+      `${indent}subgraph ${quote(`cluster ${inner.name}`)} {`,
+      `${indent}  label=${quote(inner.name)}; style="rounded,dashed"; fontname="sans-serif"; fontsize=10;`,
+      ...nodes(inner, plan, `${indent}  `),
+      `${indent}}`,
+    ]),
+  ];
 }
 
 function node(task: PlanTask, plan: Plan): string {

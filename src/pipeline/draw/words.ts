@@ -46,3 +46,33 @@ function useWords({ resource, amount }: PlanUse, resources: readonly PlanResourc
   const { name } = resources[resource]!;
   return amount === 1 ? name : `${amount} of ${name}`;
 }
+
+/** Tasks whose names begin alike, up to a slash: those of an include, or that are called so. */
+export interface DrawnGroup {
+  readonly name: string;
+  readonly tasks: readonly PlanTask[];
+  readonly groups: readonly DrawnGroup[];
+}
+
+/** All tasks, as groups within groups; the outermost has the name `""`. */
+export function drawnGroups({ tasks }: Plan): DrawnGroup {
+  interface Group extends DrawnGroup {
+    readonly tasks: PlanTask[];
+    readonly groups: Group[];
+  }
+  const known = new Map<string, Group>([["", { name: "", tasks: [], groups: [] }]]);
+  const groupOf = (name: string): Group => {
+    let group = known.get(name);
+    if (group === undefined) {
+      known.set(name, group = { name, tasks: [], groups: [] });
+      groupOf(aboveOf(name)).groups.push(group);
+    }
+    return group;
+  };
+  for (const task of tasks) groupOf(aboveOf(task.name)).tasks.push(task);
+  return known.get("")!;
+}
+
+function aboveOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf("/")));
+}

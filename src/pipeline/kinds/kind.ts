@@ -27,7 +27,15 @@ export interface Wanted extends ModuleExport {
 }
 
 /** Where a worker finds the function of a task: an export, or a pipeline that the module makes. */
-export type FunctionSource = ModuleExport | { readonly module: string; readonly pipeline: string };
+export type FunctionSource = ModuleExport | PipelineFunctions;
+
+/** A pipeline that a module makes. */
+export interface PipelineFunctions {
+  readonly module: string;
+  readonly pipeline: string;
+  /** Which of its tasks. Default: the one of the task's own name. */
+  readonly task?: string;
+}
 
 /** Who makes a bundle, as a kind sees it. */
 export interface BundleMaker {

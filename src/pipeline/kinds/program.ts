@@ -71,7 +71,12 @@ export const programKind: OwnKind<ManifestCommandRun, ProgramRun> = {
       ...(stdin !== undefined && { stdin }),
     };
   },
-  bundle: (run) => run,
+  bundle(run) {
+    if (run.cwd === undefined || !/(?:^|\/)\.$/.test(run.cwd)) return run;
+    // That of a file (see paths.ts). In a bundle there are no others: it runs where the bundle lies.
+    const { cwd: _, ...others } = run;
+    return others;
+  },
   shown: ({ command }) => ({ command }),
 };
 

@@ -13,7 +13,8 @@ import { advised } from "./advice.ts";
 import { resolveModule, unimportable } from "./modules.ts";
 import { NameFinder } from "../../model/nearest.ts";
 import { overlayParams, undeclared } from "../document/params.ts";
-import { type TaskList, withTasks } from "../document/task_list.ts";
+import type { WholePipeline } from "./include.ts";
+import { type TaskList, tasksOf, withTasks } from "../document/task_list.ts";
 import { isRecord, type Manifest } from "../document/manifest.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type ExportUse, type FileUse, whereabouts } from "../plan/runs.ts";
@@ -81,6 +82,8 @@ interface Found {
   readonly source: string | undefined;
   /** Problems of the text that the manifest was read from. */
   readonly problems: readonly Problem[];
+  /** Whether it is no file's: then it can't say which files are read. */
+  readonly alone: boolean;
 }
 
 /**
@@ -107,7 +110,12 @@ export interface Loaded {
 
 /** As `load`, with the document. */
 export async function loadWhole(source: Source, port: LoadPort, options: LoadOptions = {}): Promise<Loaded> {
-  const found = await find(source, port, options);
+  const read = await find(source, port, options);
+  const whole = await wholeFor(read, port);
+  const found = whole === undefined
+    ? read
+    : { ...read, ...whole, problems: [...read.problems, ...whole.problems] };
+  const located = whole?.located ?? ((problem: Problem) => problem);
   const { plan, problems, uses, files } = examine(
     found.document,
     whereabouts(found.base, port.realUrl),
@@ -120,10 +128,9 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
   const exports = await checkExports(seen, port);
   const all = [
     ...found.problems,
-    ...problems,
+    ...problems.map(located),
     ...await timetableProblems(found.document),
-    ...missing,
-    ...exports.problems,
+    ...[...missing, ...exports.problems].map(located),
   ];
   if (plan === undefined || all.length > 0) {
     throw new PipelineError(
@@ -137,7 +144,7 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
       return wholeOf(found);
     },
     base: found.base,
-    warnings: exports.warnings,
+    warnings: exports.warnings.map(located),
     unread: undeclared(plan, options.params ?? {}),
   };
 }
@@ -146,6 +153,15 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
 async function timetableProblems(document: unknown): Promise<Problem[]> {
   if (!isRecord(document) || document["schedule"] === undefined) return [];
   return (await import("../timetable/cron.ts")).scheduleProblems(document);
+}
+
+/** With all that it includes; nothing where it includes nothing, or may not. */
+async function wholeFor(read: Found, port: LoadPort): Promise<WholePipeline | undefined> {
+  const { tasks } = read.list ?? tasksOf(read.document);
+  if (read.alone || !tasks.some((task) => isRecord(task) && task["include"] !== undefined)) return undefined;
+  // Few include anything.
+  const { included } = await import("./include.ts");
+  return await included(read, (url, name) => findFile(url, name, port));
 }
 
 function wholeOf({ document, list }: Found): Manifest {
@@ -157,22 +173,35 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
     const base = source.module === undefined
       ? folder(options.base ?? ".", port)
       : realOf(source.module, port);
-    return { document: source.manifest(), base, source: undefined, problems: [] };
+    return { document: source.manifest(), base, source: undefined, problems: [], alone: true };
   }
   if (typeof source !== "string" && !(source instanceof URL)) {
     const document = await opened(source, "of a bundle", port);
-    return { document, base: folder(options.base ?? ".", port), source: undefined, problems: [] };
+    return {
+      document,
+      base: folder(options.base ?? ".", port),
+      source: undefined,
+      problems: [],
+      alone: true,
+    };
   }
   const name = String(source);
   const named = urlOf(name, port);
   const url = realOf(named, port);
   if (url.startsWith("data:")) {
     const found = await findModule(url, name.slice(0, 60), port);
-    return options.base === undefined ? found : { ...found, base: folder(options.base, port) };
+    const alone = { ...found, alone: true };
+    return options.base === undefined ? alone : { ...alone, base: folder(options.base, port) };
   }
+  return await findFile(named, name, port);
+}
+
+/** @param named The URL of a file, as it is named. @param name For error messages. */
+async function findFile(named: string, name: string, port: LoadPort): Promise<Found> {
+  const url = realOf(named, port);
   const text = await read(url, name, port);
   if (text === undefined) {
-    return { document: await graphAt(url, name, port), base: url, source: name, problems: [] };
+    return { document: await graphAt(url, name, port), base: url, source: name, problems: [], alone: false };
   }
   const { pathname } = new URL(named);
   if (!isJsonForm(pathname, text)) {
@@ -182,7 +211,7 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
   }
   const apart = readApart(text);
   if (apart !== undefined && !isBundle(apart.head) && !isHandedGraph(apart.head)) {
-    return { document: apart.head, list: apart.list, base: url, source: name, problems: [] };
+    return { document: apart.head, list: apart.list, base: url, source: name, problems: [], alone: false };
   }
   if (text.trim() === "") {
     const message = "The file is empty: a pipeline is written as a JSON object";
@@ -195,6 +224,8 @@ async function find(source: Source, port: LoadPort, options: LoadOptions): Promi
     base: url,
     source: name,
     problems,
+    // What is in a bundle is all that it is.
+    alone: isBundle(value),
   };
 }
 
@@ -241,7 +272,7 @@ async function findModule(url: string, name: string, port: LoadPort): Promise<Fo
   const problem = unimportable(url);
   if (problem !== undefined) throw new PipelineError([{ place: name, message: problem }]);
   try {
-    return { document: await port.describe(url), base: url, source: name, problems: [] };
+    return { document: await port.describe(url), base: url, source: name, problems: [], alone: false };
   } catch (cause) {
     if (cause instanceof PipelineError) throw new PipelineError(cause.problems, { source: name, cause });
     throw new PipelineError([{ place: name, message: advised(messageOf(cause)) }], { cause });

@@ -25,7 +25,7 @@ class Isolated implements KeptRunner {
 
   workOf(run: object): string {
     const { module, ...rest } = run as IsolatedRun;
-    const source = "export" in rest ? { export: rest.export } : { pipeline: rest.pipeline };
+    const source = "export" in rest ? { export: rest.export } : { pipeline: rest.pipeline, task: rest.task };
     return JSON.stringify(isCode(module) ? source : { module, ...source });
   }
 
