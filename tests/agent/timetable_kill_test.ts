@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import test from "node:test";
-import { startCli, withFiles } from "../rig.ts";
+import { runCli, startCli, withFiles } from "../rig.ts";
 import { SEED } from "../seed.ts";
 import { seeded } from "../uplink/rig.ts";
 
@@ -39,7 +39,6 @@ test(`timetable: an agent that is killed at random runs on, and nothing twice, o
     const env = {
       OUTRIDER_PIPELINE: "p.json",
       OUTRIDER_STATE_DIR: "state",
-      OUTRIDER_SERVE: "off",
       OUTRIDER_WORKERS: "1",
     };
     const proof = join(cwd, "proof.txt");
@@ -63,6 +62,13 @@ test(`timetable: an agent that is killed at random runs on, and nothing twice, o
         await new Promise((later) => setTimeout(later, 20));
       }
       await new Promise((later) => setTimeout(later, random() * 1_200));
+      if (kill === KILLS) {
+        const { stdout } = await runCli(["status", "--state-dir", "state"], { cwd });
+        assert.match(
+          stdout,
+          /timetable +every-second by \* \* \* \* \* \* \(UTC\), next \d{4}-.*, last \d{4}-/,
+        );
+      }
       agent.kill(kill < KILLS ? "SIGKILL" : "SIGTERM");
       await agent.ended;
       look();

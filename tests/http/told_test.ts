@@ -240,6 +240,20 @@ test("http: the status names gateway, state and conditions where there are any, 
   const told = await (await heard.ask("/status")).json() as typeof bare;
   assert.deepEqual(told["gateway"], { ...gateway, lastContactAt: "1970-01-01T00:00:00.000Z" });
   assert.equal(told["run"], undefined);
+  const kept = { pipeline: "p", cron: "@daily", timezone: "UTC", overlap: "skip", missed: "once" } as const;
+  const due = world({ timetable: () => ({ ...kept, next: 86_400_000, nextDue: 86_399_000, last: 0 }) });
+  assert.deepEqual((await (await due.ask("/status")).json() as typeof bare)["timetable"], {
+    ...kept,
+    next: "1970-01-02T00:00:00.000Z",
+    nextDue: "1970-01-01T23:59:59.000Z",
+    last: "1970-01-01T00:00:00.000Z",
+  });
+  const endless = world({ timetable: () => ({ ...kept, handout: "t" }) });
+  assert.deepEqual((await (await endless.ask("/status")).json() as typeof bare)["timetable"], {
+    ...kept,
+    handout: "t",
+  });
+  assert.equal(bare["timetable"], undefined);
   const unable = await world({ unable: () => "no disk" }).ask("/status");
   const { able, unable: why } = await unable.json() as typeof bare;
   assert.deepEqual([unable.status, able, why], [503, false, "no disk"]);
