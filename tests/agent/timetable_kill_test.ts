@@ -63,9 +63,10 @@ test(`timetable: an agent that is killed at random runs on, and nothing twice, o
       }
       await new Promise((later) => setTimeout(later, random() * 1_200));
       if (kill === KILLS) {
-        const { stdout } = await runCli(["status", "--state-dir", "state"], { cwd });
+        const { stdout, stderr } = await runCli(["status", "--state-dir", "state"], { cwd });
+        agent.kill("SIGTERM");
         assert.match(
-          stdout,
+          stdout + stderr,
           /timetable +every-second by \* \* \* \* \* \* \(UTC\), next \d{4}-.*, last \d{4}-/,
         );
       }
