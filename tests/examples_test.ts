@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { type AddressInfo, createServer } from "node:net";
 import process from "node:process";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
@@ -211,4 +212,82 @@ test("bandwidth measures in Python with numpy while JavaScript makes the load, a
   assert.ok(idle!.median > 0 && idle!.copies >= 3 && loaded!.median > 0);
   assert.ok(valueOf<number>(result, "load") > 0, "there was no load");
   assert.match(valueOf<string>(result, "report"), /^[\d.]+ GiB\/s, [\d.]+ with \d+ rounds of load: \d+ %$/);
+});
+
+/** What the survey reports. */
+interface Surveyed {
+  readonly hosts: number;
+  readonly loss: number;
+  readonly record: { readonly $file: { readonly sha256: string; readonly name: string } } | null;
+}
+
+/** Runs the survey; what it reports, and how each task ended. */
+async function surveyed(
+  cwd: string,
+  params: Readonly<Record<string, unknown>>,
+): Promise<{ report: Surveyed; result: RunResult }> {
+  const given = Object.entries(params).flatMap((
+    [key, value],
+  ) => ["--param", `${key}=${JSON.stringify(value)}`]);
+  const args = [
+    "run",
+    join(ROOT, "examples/survey/pipeline.ts"),
+    "--json",
+    "--state-dir",
+    "state",
+    "--workers",
+    "2",
+    ...given,
+  ];
+  const { code, stdout, stderr } = await runCli(args, { cwd });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /timetable \(0 \* \* \* \*, UTC\) is for outrider agent: here it is run once, now/);
+  const result = JSON.parse(stdout) as RunResult;
+  return { report: result.tasks["report"]!.at(-1)!.value as unknown as Surveyed, result };
+}
+
+test("survey: where every host answers, nothing is recorded", () =>
+  withFiles({}, async (cwd) => {
+    const { report, result } = await surveyed(cwd, { count: 3, everyMs: 1 });
+    assert.deepEqual([report.hosts, report.loss, report.record], [2, 0, null]);
+    const [capture] = result.tasks["capture"]!;
+    assert.equal(capture!.outcome, "skipped");
+    assert.match(capture!.because!, /loss of "quality" is 0, not greater than 0.1/);
+    const items = result.tasks["probe"]!.filter(({ item }) => item !== undefined);
+    assert.deepEqual(items.map(({ item, outcome }) => [item, outcome]), [[0, "succeeded"], [1, "succeeded"]]);
+  }));
+
+test("survey: a host that loses too much is recorded, question by question, and one that has no address is told", () =>
+  withFiles({}, async (cwd) => {
+    let asked = 0;
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      if (asked++ % 2 === 0) socket.end("here\n");
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const { report } = await surveyed(cwd, {
+        hosts: ["127.0.0.1", "nowhere.invalid"],
+        port,
+        count: 6,
+        everyMs: 1,
+        patienceMs: 300,
+      });
+      assert.deepEqual([report.hosts, report.loss], [1, 0.5]);
+      const { name, sha256 } = report.record!.$file;
+      assert.equal(name, "capture.csv");
+      const [head, ...lines] = readFileSync(`${cwd}/state/runs/000001/files/${sha256}`, "utf8").trimEnd()
+        .split("\n");
+      assert.equal(head, "at,name,address,ms");
+      assert.equal(lines.length, 6);
+      assert.equal(lines.filter((line) => line.endsWith(",")).length, 3);
+    } finally {
+      server.close();
+    }
+  }));
+
+test("survey: its picture in the README is the one that is drawn of it", async () => {
+  const { stdout } = await runCli(["graph", "examples/survey/pipeline.ts", "--format", "svg"]);
+  assert.equal(stdout, readFileSync(join(ROOT, "docs/survey.svg"), "utf8"));
 });

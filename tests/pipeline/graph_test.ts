@@ -20,6 +20,17 @@ const small: Plan = planOf({
   loops: [{ from: "cpu", to: "cpu", times: 1 }, { from: "send", to: "joined", times: 3, on: "failure" }],
 });
 
+test("a mapped task says of what it is run once for each", async () => {
+  const mapped = planOf({
+    scan: { run },
+    whole: { run, each: { task: "scan" } },
+    part: { run, each: { task: "scan", path: "/hosts" } },
+  });
+  const drawn = await graph(mapped, "mermaid");
+  assert.match(drawn, /whole<br><i>for each of scan</);
+  assert.match(drawn, /part<br><i>for each of \/hosts of scan</);
+});
+
 test("Mermaid", async () => {
   assert.equal(
     await graph(small, "mermaid"),

@@ -33,9 +33,12 @@ export function loopLabel({ times, on }: DrawnLoop): string {
 }
 
 /** What is written below a task's name. It may hold any text. */
-export function taskNote({ join, needs, when, uses }: PlanTask, plan: Plan): string | undefined {
+export function taskNote({ join, needs, each, when, uses }: PlanTask, plan: Plan): string | undefined {
   const notes = [
     ...(join === "any" && needs.length > 1 ? ["any of its needs"] : []),
+    ...(each === undefined
+      ? []
+      : [`for each of ${each.path === "" ? "" : `${each.path} of `}${plan.tasks[each.task]!.name}`]),
     ...(when === undefined ? [] : [`when ${conditionText(plan, when)}`]),
     ...(uses === undefined ? [] : [`uses ${uses.map((use) => useWords(use, plan.resources!)).join(", ")}`]),
   ];
