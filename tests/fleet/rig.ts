@@ -18,7 +18,7 @@ import { FLEET_LIMITS, type FleetLimits, makeStreams, streamsFor } from "../../s
 import { FLEET_STREAMS } from "../../src/fleet/words.ts";
 import type { RecordBatch } from "../../src/protocol/messages.ts";
 import type { NatsWireOptions } from "../../src/fleet/dialler.ts";
-import { NatsWire } from "../../src/fleet/wire.ts";
+import { NatsWire, type RequestLimits } from "../../src/fleet/wire.ts";
 import type { Dial, DialOptions, NatsConnection } from "../../src/fleet/connection.ts";
 import type { Activity } from "../uplink/rig.ts";
 import { pythonWith } from "../python_packages.ts";
@@ -63,6 +63,10 @@ export class NatsServer {
     server.configure(options);
     await server.restart();
     return server;
+  }
+
+  get name(): string {
+    return `s${this.port}`;
   }
 
   get url(): string {
@@ -139,9 +143,10 @@ export const REAL = { timeoutMs: 30_000 };
 export async function fleetOn(
   jetstream: JetStream,
   limits: Partial<FleetLimits> = {},
+  call: RequestLimits = REAL,
 ): Promise<void> {
   const small = { ...FLEET_LIMITS, recordsBytes: 256 << 20, bundlesBytes: 64 << 20, ...limits };
-  await makeStreams(jetstream, streamsFor(small), REAL);
+  await makeStreams(jetstream, streamsFor(small), call);
 }
 
 /** The records of a run that are stored, by lane, in the order of the stream, and how it ended. */

@@ -16,6 +16,11 @@ const LANES: readonly Stream[] = ["state", "log"];
 /** Runs of which it is remembered how far they are; of another it is asked again. */
 const MAX_RUNS = 32;
 
+/** A message that is not answered for so long has met a server that died: what is stored is looked up rather than waited for. Milliseconds. */
+const ANSWER_MS = 8_000;
+/** Slowest line on which a message still gets through: bytes a millisecond. */
+const SLOWEST = 2;
+
 /** What the last message of a subject says. */
 interface Known {
   readonly seq: number;
@@ -52,10 +57,11 @@ export class Reports {
       (batch.final !== undefined && !before.final && follows(batch, before));
     if (!isNew) return reply(lanes);
     this.#forget(name, lane);
+    const data = await packedValue(batch, this.#options.gzip);
     const kept = await this.#options.jetstream.store(
       SUBJECTS.records(this.#options.executor, run, lane),
-      await packedValue(batch, this.#options.gzip),
-      { ...limits, after: before.seq, headers: headersOf(batch, last) },
+      data,
+      { ...withinAnswer(limits, data.length), after: before.seq, headers: headersOf(batch, last) },
     );
     // Somebody stored there meanwhile, an earlier attempt of ours say: what is there now tells.
     if (kept === undefined) return reply(await this.#known(name, batch, limits));
@@ -75,11 +81,8 @@ export class Reports {
     const all = await Promise.all(LANES.map(async (lane): Promise<[Stream, Known]> => {
       const known = lanes[lane];
       if (known !== undefined) return [lane, known];
-      const stored = await jetstream.last(
-        FLEET_STREAMS.records,
-        SUBJECTS.records(executor, run, lane),
-        limits,
-      );
+      const subject = SUBJECTS.records(executor, run, lane);
+      const stored = await jetstream.last(FLEET_STREAMS.records, subject, withinAnswer(limits, 0));
       return [lane, knownFrom(stored, { lane, life })];
     }));
     const found = Object.fromEntries(all) as Record<Stream, Known>;
@@ -97,6 +100,10 @@ export class Reports {
     const { [lane]: _, ...rest } = this.#runs.get(name) ?? {};
     this.#runs.set(name, rest);
   }
+}
+
+function withinAnswer(limits: CallOptions, bytes: number): CallOptions {
+  return { ...limits, timeoutMs: Math.min(limits.timeoutMs, ANSWER_MS + bytes / SLOWEST) };
 }
 
 function knownFrom(
