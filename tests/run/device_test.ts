@@ -169,6 +169,8 @@ test("lender: what is free is lent at once; what is not is looked for, less and 
     const b = await new Hand(folder, "b", [["uplink"], ["uplink"]]).open();
     a.lender.borrow(0);
     assert.deepEqual(a.after(0), ["lent 0"]);
+    a.after(20);
+    assert.equal(a.clock.timers, 0, "who waits for nothing looks at nothing");
     b.lender.borrow(0);
     assert.deepEqual(b.after(1_000), []);
     assert.deepEqual(b.lender.others("uplink"), [{ task: "t0", run: "a", process: world.runtime.pid }]);

@@ -192,6 +192,30 @@ test("what was borrowed goes back when one that comes before wants it, or what e
   assert.deepEqual(run.told.splice(0), ["borrow for borrows"]);
 });
 
+test("what is lent goes back unused where one that comes before has come to want the rest in the meantime", () => {
+  const plan = shared({ radio: 1, uplink: { scope: "device" } }, {
+    before: { uses: ["radio"] },
+    after: { uses: ["radio", "uplink"] },
+  });
+  const resources = new Resources(plan, Int32Array.from(plan.tasks, ({ rank }) => rank));
+  const [before, after] = ["before", "after"].map((name) =>
+    plan.tasks.find((task) => task.name === name)!.index
+  );
+  resources.wait(after!);
+  assert.deepEqual([resources.grant(), resources.takeCommands()], [[], [{ type: "borrow", task: after }]]);
+  resources.lent(after!);
+  resources.wait(before!);
+  assert.deepEqual(resources.grant(), [before]);
+  assert.deepEqual(resources.takeCommands(), [{ type: "return", task: after }]);
+  assert.ok(resources.waits(after!));
+  resources.free(before!);
+  resources.grant();
+  resources.lent(after!);
+  resources.clear();
+  assert.deepEqual(resources.takeCommands().map(({ type }) => type), ["borrow", "return"]);
+  assert.deepEqual(resources.holdings().map(({ free }) => free), [1, 1], "it had none of it yet");
+});
+
 test("a run that goes on has free what those used that were in flight, and asks the device anew", () => {
   const plan = shared({ radio: 1, uplink: { scope: "device" } }, {
     a: { uses: ["radio"] },
@@ -336,6 +360,7 @@ class Model {
       if (command.type === "borrow") this.#borrowed.add(command.task);
       else this.#borrowed.delete(command.task);
     }
+    this.#compareHoldings();
     const has = [...this.#at].filter(([task, at]) => at !== "waits" && this.#borrows(task)).map(([task]) =>
       task
     );
@@ -344,6 +369,19 @@ class Model {
       has.toSorted(),
       "borrowed is what is asked for or in use",
     );
+  }
+
+  #compareHoldings(): void {
+    const { tasks } = this.#plan;
+    const waits = (task: number) => ["waits", "asked", "lent"].includes(this.#at.get(task)!);
+    for (const [resource, { holders, first }] of this.#real.holdings().entries()) {
+      const using = tasks.filter(({ uses = [] }) => uses.some((use) => use.resource === resource));
+      const has = using.filter(({ index }) => ["granted", "runs"].includes(this.#at.get(index)!));
+      assert.deepEqual(holders.toSorted(), has.map(({ index }) => index).toSorted());
+      const waiting = using.filter(({ index }) => waits(index)).sort((a, b) => a.rank - b.rank);
+      assert.equal(first, waiting[0]?.index);
+    }
+    for (const { index } of tasks) assert.equal(this.#real.waits(index), waits(index));
   }
 
   readonly #borrowed: Set<number> = new Set();
