@@ -1,5 +1,6 @@
 /** The command line and whatever listens where an executor should: who gets the token, how long it waits, what it says. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
@@ -259,3 +260,32 @@ test("neither commands nor tasks ask this machine through a proxy, whatever the 
   assert.deepEqual(proxy.heard, []);
   await proxy.close();
 });
+
+test("status reads again where the executor is, if a run has just taken the place of another; a given token stands", () =>
+  withFiles({}, async (cwd) => {
+    const { app } = world();
+    const file = join(cwd, "http.json");
+    let asked = 0;
+    const server = await real.serve({
+      fetch: (request) => {
+        asked++;
+        // From the first question on, the file has the token of the run that goes on now.
+        writeFileSync(file, JSON.stringify({ url: server.url, token: TOKEN, pid: 1 }));
+        return app.fetch(request);
+      },
+      hostname: "127.0.0.1",
+      port: 0,
+    });
+    try {
+      const old = "0".repeat(TOKEN.length);
+      writeFileSync(file, JSON.stringify({ url: server.url, token: old, pid: 1 }));
+      const { code, stdout, stderr } = await runCli(["status", "--state-dir", cwd]);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /^executor /);
+      asked = 0;
+      assert.equal((await runCli(["status", "--url", server.url, "--token", old])).code, 2);
+      assert.equal(asked, 1);
+    } finally {
+      await server.close();
+    }
+  }));
