@@ -59,9 +59,7 @@ export function taken({ head, list }: Included, inclusion: Inclusion): TakenTask
   const loops = Array.isArray(head["loops"]) ? head["loops"] : [];
   return {
     tasks,
-    loops: loops.map((loop: unknown) =>
-      isRecord(loop) ? { ...loop, ...renamed(loop, ["from", "to"], named) } : loop
-    ),
+    loops: loops.map((loop: unknown) => movedLoop(loop, named)),
   };
 }
 
@@ -104,11 +102,29 @@ function movedTask(task: unknown, { inclusion, needs, named }: Moving): unknown 
     ...(isRecord(run) && { run: moved(run) }),
     ...(isRecord(params) && (own === undefined || isRecord(own)) && { params: { ...own, ...params } }),
     ...(when !== undefined && { when: movedCondition(when, named) }),
-    ...(isRecord(each) && { each: { ...each, ...renamed(each, ["task"], named) } }),
+    ...(isRecord(each) && { each: { ...each, ...renamed(each, named) } }),
     ...(all.length > 0 && { needs: all }),
     ...(isSource && join !== undefined && { join }),
     ...(isSource && asked !== undefined && { when: asked }),
   };
+}
+
+function movedLoop(loop: unknown, named: (own: string) => string): unknown {
+  if (!isRecord(loop)) return loop;
+  const { from, to } = loop;
+  return { ...loop, ...(isName(from) && { from: named(from) }), ...(isName(to) && { to: named(to) }) };
+}
+
+/** The name of the task that something is said of. */
+function renamed(
+  { task }: Readonly<Record<string, unknown>>,
+  named: (own: string) => string,
+): { readonly task?: string } {
+  return isName(task) ? { task: named(task) } : {};
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
 }
 
 /** A need keeps the key of its input. */
@@ -124,20 +140,11 @@ function movedCondition(condition: unknown, named: (own: string) => string): unk
   const { all, any, not } = condition;
   return {
     ...condition,
-    ...renamed(condition, ["task"], named),
+    ...renamed(condition, named),
     ...(Array.isArray(all) && { all: all.map(each) }),
     ...(Array.isArray(any) && { any: any.map(each) }),
     ...(not !== undefined && { not: each(not) }),
   };
-}
-
-function renamed(
-  object: Readonly<Record<string, unknown>>,
-  keys: readonly string[],
-  named: (own: string) => string,
-): Record<string, string> {
-  const names = keys.filter((key) => typeof object[key] === "string" && object[key] !== "");
-  return Object.fromEntries(names.map((key) => [key, named(object[key] as string)]));
 }
 
 /**
