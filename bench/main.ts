@@ -34,6 +34,7 @@ interface Group {
 const GROUPS: Readonly<Record<string, Group>> = {
   chain: { repeat: 3, commands: ["chain", "peers chain"] },
   independent: { repeat: 3, commands: ["independent", "peers independent"] },
+  mapped: { repeat: 3, commands: ["mapped"] },
   layered: { repeat: 1, commands: ["layered", "layered memory"] },
   large: { repeat: 1, commands: ["large", "large memory"] },
   metg: { repeat: 1, commands: ["metg clock", "metg steps", "metg more"] },

@@ -12,6 +12,7 @@ export const MODULE: string = new URL("./tasks.ts", import.meta.url).href;
 /** Name of an export of tasks.ts. */
 export type Work =
   | "nothing"
+  | "list"
   | "stamp"
   | "stampsSoFar"
   | "spinAndTell"

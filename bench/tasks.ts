@@ -6,6 +6,11 @@
 /** Does nothing. */
 export function nothing(): void {}
 
+/** A list of numbers. */
+export function list({ params }: { readonly params: { readonly size: number } }): number[] {
+  return Array.from({ length: params.size }, (_, at) => at);
+}
+
 /** Room for the stamps of a run; filled before the run so that no growth is measured. */
 const stamps = new Float64Array(100_000).fill(0);
 let stamped = 0;

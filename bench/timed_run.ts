@@ -12,7 +12,8 @@ import { run } from "../mod.ts";
 /** When an attempt began and ended, milliseconds since the epoch, by the worker's clock. */
 export interface AttemptTimes {
   readonly task: string;
-  readonly worker: number;
+  /** None of a mapped task as a whole. */
+  readonly worker: number | undefined;
   readonly startedAt: number;
   readonly endedAt: number;
 }
@@ -45,7 +46,7 @@ export async function timedRun(source: Manifest, options: RunOptions): Promise<T
     else if (event.type === "run.ended") ended = event.at;
     else if (event.type === "attempt.settled" && event.startedAt !== undefined) {
       const { task, worker, startedAt, endedAt } = event;
-      attempts.push({ task, worker: worker!, startedAt, endedAt: endedAt! });
+      attempts.push({ task, worker, startedAt, endedAt: endedAt! });
     }
   }
   return {

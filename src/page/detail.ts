@@ -3,6 +3,7 @@
  * Must not know what it was chosen in.
  * Invariant: what is shown of a task follows what happens to it.
  */
+import { itemsInWords } from "../model/items.ts";
 import { between } from "../base/clock.ts";
 import { errorLines } from "../model/error_text.ts";
 import type { LogRecord } from "../model/record.ts";
@@ -138,6 +139,7 @@ export class Detail {
       attempts.at(-1)?.outcome,
       task.files?.length,
       progress,
+      task.items && itemsInWords(task.items),
       whyOf(task, model),
     ]);
     if (now === seen) return;
@@ -167,6 +169,7 @@ export class Detail {
         ],
         ["needed by", task.dependents.length === 0 ? undefined : this.#links(task.dependents, model)],
         ["joins", task.join === "any" && task.needs.length > 1 ? "any of its needs" : undefined],
+        ["items", task.items === undefined ? undefined : itemsInWords(task.items)],
         ["runs when", task.when],
         [
           "kind",
@@ -193,6 +196,9 @@ export class Detail {
         this.#attempt(attempt, { all: told, files: task.files ?? [] })
       ),
       ...(told.length > ATTEMPTS ? [h("p", `and ${counted(told.length - ATTEMPTS, "attempt")} before`)] : []),
+      ...[...task.items?.failed.values() ?? []].slice(0, ATTEMPTS).map((attempt) =>
+        this.#attempt(attempt, { all: told, files: [] })
+      ),
     );
   }
 
@@ -200,7 +206,7 @@ export class Detail {
     attempt: AttemptView,
     { all, files }: { readonly all: readonly AttemptView[]; readonly files: readonly PageFile[] },
   ): HTMLElement {
-    const { iteration, attempt: number, outcome, worker, startedAt, endedAt, error, seq } = attempt;
+    const { iteration, attempt: number, item, outcome, worker, startedAt, endedAt, error, seq } = attempt;
     const loops = all.some((each) => each.iteration > 0);
     const standing = outcome ?? (startedAt === undefined ? "queued" : "running");
     const value = h("pre", [], { hidden: true });
@@ -216,7 +222,9 @@ export class Detail {
     });
     return h("section", [
       h("h3", [
-        `${loops ? `Iteration ${iteration}, attempt` : "Attempt"} ${number} `,
+        `${item === undefined ? "" : `Item ${item}: `}${
+          loops ? `Iteration ${iteration}, attempt` : "Attempt"
+        } ${number} `,
         h("span", STANDINGS[standing].word, { class: "badge", "data-standing": standing }),
       ]),
       facts([

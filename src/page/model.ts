@@ -7,6 +7,7 @@
 import type { Lack } from "../model/lack.ts";
 import type { Settled, StateRecord } from "../model/record.ts";
 import { Course } from "./course.ts";
+import { MappedView } from "./items.ts";
 import type { PageFile, PagePipeline, PageRunning, PageTask } from "./data.ts";
 import { type AttemptView, TimelineLanes } from "./timeline_lanes.ts";
 import { hasEnded, isBad, STANDING_NAMES, type StandingName } from "./words.ts";
@@ -27,6 +28,8 @@ export interface TaskView extends Omit<PageTask, "attempts"> {
   progress?: { readonly fraction: number; readonly text?: string };
   /** Files that its attempts have kept, and those that are not kept. */
   files?: readonly PageFile[];
+  /** Of a mapped task, once they are counted. */
+  items?: MappedView;
   /** Resources that it waits for. */
   lacks?: readonly Lack[];
 }
@@ -74,16 +77,19 @@ export class Model {
     this.version++;
     switch (record.type) {
       case "run.resumed":
-        this.#resume(record.again ?? []);
+        this.#resume(record.again ?? [], new Set(record.missing));
         break;
       case "attempt.dispatched":
-        this.#dispatch(record.worker, record);
+        if (record.count !== undefined) this.#expand(record, record.count);
+        else if (record.item === undefined) this.#dispatch(record.worker, record);
+        else this.#dispatchItem(record, record.item);
         break;
       case "attempt.settled":
-        this.#settle(record);
+        if (record.item === undefined) this.#settle(record);
+        else this.#settleItem(record, record.item);
         break;
       case "attempt.planned":
-        this.#plan(record);
+        if (record.item === undefined) this.#plan(record);
         break;
       case "file.kept":
       case "file.refused":
@@ -195,6 +201,48 @@ export class Model {
     this.lanes.takeBack(open, this.course.now);
   }
 
+  /** The items of a mapped task are counted: it is under way until all have ended. */
+  #expand(
+    { task: name, iteration, attempt, at }: AttemptView & { readonly at: number },
+    count: number,
+  ): void {
+    const task = this.byName.get(name);
+    if (task === undefined) return;
+    task.items = new MappedView(count);
+    task.attempts.push({ task: name, iteration, attempt, startedAt: at });
+    this.#stand(task, "queued");
+    this.changed.add(task.index);
+  }
+
+  #dispatchItem(
+    { task: name, iteration, attempt, worker, at }: AttemptView & { readonly at: number },
+    item: number,
+  ): void {
+    const task = this.byName.get(name);
+    if (task?.items === undefined) return;
+    const before = task.items.open.get(item);
+    if (before !== undefined) this.lanes.takeBack(before, this.course.now);
+    const given: AttemptView = { task: name, iteration, attempt, item, worker: worker! };
+    task.items.open.set(item, given);
+    this.changed.add(task.index);
+    this.lanes.give(worker!, given, at);
+  }
+
+  #settleItem(record: Settled & { readonly seq: number; readonly at: number }, item: number): void {
+    const task = this.byName.get(record.task);
+    if (task?.items === undefined) return;
+    const { value: _, ...settled } = record;
+    const open = task.items.open.get(item);
+    let known: AttemptView = { ...settled };
+    if (open !== undefined) {
+      task.items.open.delete(item);
+      this.lanes.end(open, record.startedAt !== undefined, record.endedAt ?? record.at);
+      known = Object.assign(open, settled);
+    } else if (record.worker !== undefined && record.startedAt !== undefined) this.lanes.put(known);
+    task.items.settle(item, known);
+    this.changed.add(task.index);
+  }
+
   #begin(task: TaskView): void {
     if (task.standing === "queued") this.#stand(task, "running");
   }
@@ -208,7 +256,12 @@ export class Model {
     // Before its worker's next one begins, which may have waited for this.
     this.#stand(task, record.outcome);
     this.#release(task);
-    if (open !== undefined) {
+    if (open !== undefined && open.worker === undefined) {
+      // A mapped task as a whole; what was handed out of it and had not begun was taken back.
+      task.attempts.pop();
+      for (const given of task.items?.open.values() ?? []) this.lanes.takeBack(given, record.at);
+      task.items?.open.clear();
+    } else if (open !== undefined) {
       task.attempts.pop();
       this.lanes.end(open, record.startedAt !== undefined, record.endedAt ?? record.at);
       known = Object.assign(open, settled);
@@ -228,9 +281,13 @@ export class Model {
   }
 
   /** What was under way is lost; what is done again is as if it had never been. */
-  #resume(again: readonly string[]): void {
+  #resume(again: readonly string[], missing: ReadonlySet<string>): void {
     const lost: AttemptView[] = [];
     for (const task of this.tasks) {
+      lost.push(...task.items?.open.values() ?? []);
+      task.items?.open.clear();
+      // A mapped task goes on with the items that are missing.
+      if (openAttempt(task)?.worker === undefined && task.items !== undefined) continue;
       if (openAttempt(task) === undefined) continue;
       lost.push(task.attempts.pop()!);
       this.#stand(task, "waiting");
@@ -239,10 +296,22 @@ export class Model {
     for (const name of again) {
       const task = this.byName.get(name);
       if (task === undefined) continue;
-      task.attempts = [];
-      delete task.files;
+      if (!missing.has(name)) delete task.files;
       this.#stand(task, "waiting");
+      if (missing.has(name)) this.#takeUp(task);
+      else {
+        task.attempts = [];
+        delete task.items;
+      }
     }
+  }
+
+  /** A mapped task begins again, without those of its items that have succeeded. */
+  #takeUp(task: TaskView): void {
+    const { outcome: _, endedAt: __, items: ___, ...whole } = task.attempts.at(-1)!;
+    task.attempts = [whole];
+    task.items?.keepDone();
+    this.#stand(task, "queued");
   }
 }
 

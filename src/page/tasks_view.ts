@@ -2,6 +2,7 @@
  * Owns the table of tasks: all that the graph shows, as text.
  * Must not know how a table is drawn.
  */
+import { itemsInWords } from "../model/items.ts";
 import { span } from "../base/shown.ts";
 import { between } from "../base/clock.ts";
 import { h } from "./dom.ts";
@@ -80,7 +81,12 @@ export class TasksView {
       `${STANDINGS[standing].mark} ${STANDINGS[standing].word}${percent}`,
       took,
       String(toldAttempts(task).length || ""),
-      brief(task.progress?.text ?? whyOf(task, this.#model!), 200),
+      brief(itemsOf(task) ?? task.progress?.text ?? whyOf(task, this.#model!), 200),
     ];
   }
+}
+
+/** Where the items of a mapped task stand, in words. */
+function itemsOf({ items }: TaskView): string | undefined {
+  return items === undefined ? undefined : itemsInWords(items);
 }

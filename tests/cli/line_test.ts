@@ -68,6 +68,7 @@ test("labels name the iteration and the attempt where there are several", () => 
   assert.equal(labelOf({ task: "cpu", iteration: 0, attempt: 1 }), "cpu");
   assert.equal(labelOf({ task: "cpu", iteration: 0, attempt: 2 }), "cpu #2");
   assert.equal(labelOf({ task: "cpu", iteration: 1, attempt: 1 }), "cpu [1]");
+  assert.equal(labelOf({ task: "ping", iteration: 1, attempt: 2, item: 0 }), "ping (0) [1] #2");
   assert.equal(labelOf({ task: "cpu", iteration: 3, attempt: 2 }), "cpu [3] #2");
 });
 

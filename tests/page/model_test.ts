@@ -10,6 +10,7 @@ import { Model, toldAttempts } from "../../src/page/model.ts";
 import { BOX_HEIGHT, layersOf, placeInLayers, type Sketch } from "../../src/page/place.ts";
 import { whyOf } from "../../src/page/reason.ts";
 import { STANDING_NAMES } from "../../src/page/words.ts";
+import { itemsInWords } from "../../src/model/items.ts";
 import type { StateEvent, StateRecord } from "../../src/model/record.ts";
 
 function pipelineOf(...names: readonly string[]): PagePipeline {
@@ -283,4 +284,44 @@ test("page: files are their task's, and those of a task that is run anew go", ()
   assert.ok(model.changed.has(0));
   told(model, { ...kept, task: "unknown" }, { type: "run.resumed", lost: 0, again: ["a"] });
   assert.deepEqual(names(), [undefined, undefined]);
+});
+
+test("a mapped task is one, with counts of its items, each by its last attempt; those that failed are told", () => {
+  const item = (item: number, more: object = {}) =>
+    ({ ...dispatched("b", 1 + item % 2), item, ...more }) as StateEvent;
+  const ended = (item: number, outcome = "succeeded", more: object = {}) =>
+    settled("b", { item, outcome, worker: 1 + item % 2, ...more });
+  const counted = { ...dispatched("b", 0), count: 4 } as StateEvent;
+  const model = told(
+    new Model({ id: "r", runtime: "x" }, pipelineOf("a", "b", "c")),
+    dispatched("a"),
+    settled("a"),
+  );
+  told(model, counted);
+  assert.deepEqual(standings(model), ["a succeeded", "b queued", "c waiting"]);
+  told(model, item(0), item(1), ended(0, "failed"), item(0, { attempt: 2 }));
+  const { items } = model.tasks[1]!;
+  assert.deepEqual(standings(model), ["a succeeded", "b running", "c waiting"]);
+  assert.deepEqual([items!.count, items!.running, items!.ended], [4, 2, { failed: 1 }]);
+  told(model, ended(0, "succeeded", { attempt: 2 }), ended(1, "timed_out"), item(2));
+  assert.deepEqual([items!.running, items!.ended], [1, { succeeded: 1, timed_out: 1 }]);
+  assert.deepEqual([...items!.failed.keys()], [1]);
+  assert.equal(itemsInWords(items!), "1 of 4 items succeeded, 1 timed out, 1 running");
+  told(
+    model,
+    settled("b", { outcome: "failed", worker: undefined, items: { succeeded: 1, timed_out: 1, skipped: 2 } }),
+  );
+  assert.deepEqual([standings(model)[1], items!.running], ["b failed", 0]);
+  assert.equal(toldAttempts(model.tasks[1]!).length, 1);
+  told(
+    model,
+    { type: "run.resumed", lost: 0, again: ["b", "c"], missing: ["b"] },
+    item(1),
+    ended(1),
+    item(2),
+  );
+  assert.deepEqual([standings(model)[1], model.tasks[1]!.items!.ended], ["b running", { succeeded: 2 }]);
+  told(model, { type: "run.resumed", lost: 1 }, item(2, { attempt: 2 }));
+  assert.equal(model.tasks[1]!.items!.running, 1);
+  assert.equal(itemsInWords({ ended: { succeeded: 2 } }), "2 items");
 });

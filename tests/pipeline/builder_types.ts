@@ -138,3 +138,27 @@ probe.when((value) => value.kind, { gt: 1 });
 probe.when((value) => value.kind, { eq: "c" });
 // @ts-expect-error: a number matches no pattern
 disk.when({ matches: "1" });
+
+// Mapped tasks: the item has the type of the list's, and the value is a list of what the function returns.
+const scan = p.task("scan", () => ({ hosts: [{ ip: "::1" }], count: 1 }));
+const pinged = p.map(
+  "pinged",
+  { host: scan.each((value) => value.hosts), disk },
+  ({ inputs, item, index }) => {
+    same<typeof inputs.host, { ip: string }>(true);
+    same<typeof inputs.disk, number>(true);
+    same<typeof item, { ip: string }>(true);
+    same<typeof index, number>(true);
+    return item.ip.length;
+  },
+);
+const tried = p.map("tried", { host: scan.each((value) => value.hosts) }, () => "x", {
+  onItemFailure: "continue",
+});
+// @ts-expect-error: it is no list
+scan.each((value) => value.count);
+p.task("mapped", { pinged, tried }, ({ inputs, item }) => {
+  same<typeof inputs.pinged, number[]>(true);
+  same<typeof inputs.tried[number]["value"], string | undefined>(true);
+  same<typeof item, undefined>(true);
+});

@@ -6,7 +6,8 @@
 import { between } from "../../base/clock.ts";
 import type { ResultFold } from "../../model/result.ts";
 import { isFailure } from "../../model/outcome.ts";
-import type { AttemptResult, ErrorData, ItemCounts, Outcome } from "../../model/outcome.ts";
+import { itemsInWords } from "../../model/items.ts";
+import type { AttemptResult, ErrorData, Outcome } from "../../model/outcome.ts";
 import { errorLines } from "../../model/error_text.ts";
 import { harmless } from "../../base/harmless.ts";
 import { markOf, reasonOf, wordOf } from "./text_line.ts";
@@ -111,26 +112,12 @@ function table(ended: readonly Ended[], { columns, paint }: TableOptions): strin
 /** What the last column says: how often it ran, then its value or the reason. */
 function saysOf(attempts: readonly AttemptResult[], last: AttemptResult): string {
   const often = [
-    ...(last.items === undefined ? [] : [itemsText(last.items)]),
+    ...(last.items === undefined ? [] : [itemsInWords({ ended: last.items })]),
     ...(last.attempt > 1 ? [`attempt ${last.attempt}`] : []),
     ...(last.iteration > 0 ? [`${new Set(attempts.map(({ iteration }) => iteration)).size} iterations`] : []),
   ].join(", ");
   const said = last.outcome === "succeeded" ? valueText(last.value) : reasonOf(last);
   return [often, said].filter((part) => part !== "").join(" · ");
-}
-
-/** How the items of a mapped task ended: `10 items`, or `8 of 10 items, 1 failed, 1 skipped`. */
-function itemsText({ succeeded = 0, ...others }: ItemCounts): string {
-  const rest = ORDER.flatMap((outcome) => {
-    const count = outcome === "succeeded" ? undefined : others[outcome];
-    return count === undefined ? [] : [[outcome, count] as const];
-  });
-  const total = rest.reduce((sum, [, count]) => sum + count, succeeded);
-  const items = `${count(total)} ${total === 1 ? "item" : "items"}`;
-  return rest.length === 0
-    ? items
-    : [`${count(succeeded)} of ${items}`, ...rest.map(([outcome, n]) => `${count(n)} ${wordOf(outcome)}`)]
-      .join(", ");
 }
 
 /** The items of a mapped task that failed for good, the first of them. */

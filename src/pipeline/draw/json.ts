@@ -17,6 +17,9 @@ export function drawJson(plan: Plan): string {
       kind: task.run === undefined ? "sync" : "task",
       join: task.join,
       ...(task.when === undefined ? {} : { when: conditionText(plan, task.when) }),
+      ...(task.each === undefined ? {} : {
+        each: { ...task.each, task: name(task.each.task) },
+      }),
       rank: task.rank,
       ...(task.estimateMs === undefined ? {} : { estimateMs: task.estimateMs }),
       ...(task.uses === undefined ? {} : {
