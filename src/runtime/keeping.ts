@@ -5,7 +5,7 @@
  * than a piece is held.
  */
 import { createHash } from "node:crypto";
-import { constants, type Dirent, mkdirSync, readdirSync, type Stats } from "node:fs";
+import { constants, type Dirent, mkdirSync, readdirSync, rmdirSync, type Stats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promises } from "./builtin.ts";
@@ -67,6 +67,14 @@ export const keeping: Keeping = {
     return found.sort((a, b) => a.name < b.name ? -1 : 1);
   },
   makeDesk: (path) => void mkdirSync(path, { mode: FOLDER_MODE }),
+  dropDesk(path) {
+    try {
+      rmdirSync(path);
+      return true;
+    } catch {
+      return false;
+    }
+  },
   isEmpty(path) {
     try {
       return readdirSync(path).length === 0;

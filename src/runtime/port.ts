@@ -160,6 +160,8 @@ export interface Keeping {
   makeDesk(path: string): void;
   /** Whether nothing lies in a folder, or it is not there. At once. */
   isEmpty(path: string): boolean;
+  /** Removes a folder in which nothing lies. At once. @returns Whether it could. */
+  dropDesk(path: string): boolean;
 }
 
 /** What answers requests; a Hono app's `fetch` is one. */

@@ -10,7 +10,7 @@ import { type FilesRuntime, RunFiles } from "../../src/run/files/run_files.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { testWith } from "../system.ts";
-import { manifest, only, outcomes, see, type Seen, withFolder } from "./rig.ts";
+import { manifest, only, outcomes, see, type Seen, withFolder, world } from "./rig.ts";
 
 const PYTHON = new URL("../fixtures/python/tasks.py", import.meta.url).href;
 
@@ -252,6 +252,18 @@ test("files: a run that goes on has those it had, and removes what no record tel
     await files.close();
     await again.files.close();
   });
+});
+
+test("files: where the disk has no room for the folders, a program runs without them, and the log says so", async () => {
+  const refuses = () =>
+    Promise.reject(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }));
+  const seen = await see({
+    ...{ outrider: 1, name: "full" },
+    tasks: { a: program('[ -z "${OUTRIDER_FILES+x}" ]'), b: program("true", { needs: ["a"] }) },
+  } as Manifest, { world: { ...world, runtime: { ...world.runtime, makeTempFolder: refuses } } });
+  assert.deepEqual(outcomes(seen.result), { a: "succeeded", b: "succeeded" });
+  const said = seen.logs.filter(({ level }) => level === "error").map(({ text }) => text);
+  assert.deepEqual(said, ["There is no folder for files (OUTRIDER_FILES): no space left on device"]);
 });
 
 test("files: keeping moves what is its alone, and refuses what was changed meanwhile", async () => {

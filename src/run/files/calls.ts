@@ -62,11 +62,11 @@ export function desksOf(
 ): (item?: LaneItem) => Promise<Desk | undefined> {
   let warned = false;
   return async (item) => {
-    const tasks = plan()?.tasks ?? [];
-    const needs = item === undefined
-      ? []
-      : tasks[taskOf(item.task)]!.needs.map(({ task }) => tasks[task]!.name);
     try {
+      const tasks = plan()?.tasks ?? [];
+      const needs = item === undefined
+        ? []
+        : tasks[taskOf(item.task)]!.needs.map(({ task }) => tasks[task]!.name);
       // A program is gone when its files are taken; a process goes on.
       return await deskOf({ files, runtime, needs, left: item !== undefined });
     } catch (error) {
