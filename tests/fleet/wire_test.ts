@@ -2,6 +2,7 @@
  * The line to a NATS system: addresses, limits, refusals, what is stored, flags.
  */
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { FleetFlags } from "../../src/fleet/flags.ts";
@@ -23,6 +24,24 @@ test("addresses: several with commas, each of a scheme of NATS, none with a pass
     assert.doesNotMatch(error.message, /secret/);
     return /OUTRIDER_CREDS_FILE/.test(error.message);
   });
+});
+
+test("the client of NATS is loaded with the first connection, and by nothing before it", () => {
+  const sources = new URL("../../src/", import.meta.url);
+  const files = readdirSync(sources, { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".ts")
+  );
+  const asking = files.filter((file) => /client\.ts"/.test(readFileSync(new URL(file, sources), "utf8")));
+  assert.deepEqual(
+    asking.map((file) => file.replaceAll("\\", "/")).filter((file) => file.startsWith("fleet/")).sort(),
+    [
+      "fleet/dialler.ts",
+      "fleet/keys.ts",
+    ],
+  );
+  for (const file of asking.filter((each) => each.startsWith("fleet"))) {
+    assert.doesNotMatch(readFileSync(new URL(file, sources), "utf8"), /from "\.\/client\.ts"/, file);
+  }
 });
 
 test("subjects: no two ids have the same part, and each part has its id", () => {
