@@ -220,6 +220,7 @@ export class AgentRun {
 
   async #end(state: RunState, link: GatewayLink | undefined): Promise<Ending> {
     try {
+      this.#sayUnsent(link);
       this.#report?.end({ state, ...this.#wholeResult(link) });
     } catch (error) {
       if (!(error instanceof JournalError)) throw error;
@@ -227,6 +228,16 @@ export class AgentRun {
       await this.#report?.stop();
     }
     return { state };
+  }
+
+  /** Not every gateway takes files; they go with their run then. */
+  #sayUnsent(link: GatewayLink | undefined): void {
+    const count = this.#execution.files.list().length;
+    if (link === undefined || link.gateway.files !== undefined || count === 0) return;
+    this.#execution.note(
+      "warn",
+      `The ${count} files of this run are not reported, as this gateway takes none: they go when the run is let go of`,
+    );
   }
 
   /** What a report is told of where the run comes from and is kept. */

@@ -94,3 +94,15 @@ test("agent: files that have not reached the gateway stay with their run, and th
     assert.deepEqual((await world.user.files(kept.run)).map(({ here }) => here), [true]);
     assert.equal(existsSync(folder), false);
   }));
+
+test("agent: a gateway that takes no files is told nothing of their bytes, and the log says so", () =>
+  inWorld(async (world, { pipeline }) => {
+    assert.equal(await world.until(world.agent({ pipeline }, { free: true, noFiles: true }).ended), 0);
+    const [run] = await world.user.runs();
+    const texts = (await Array.fromAsync(world.user.logs(run!.run))).map(({ text }) => String(text));
+    const said = texts.filter((text) => text.includes("are not reported"));
+    assert.deepEqual(said, [
+      "The 1 files of this run are not reported, as this gateway takes none: they go when the run is let go of",
+    ]);
+    assert.deepEqual((await world.user.files(run!.run)).map(({ here }) => here), [false]);
+  }));

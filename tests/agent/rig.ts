@@ -108,6 +108,8 @@ export class AgentWorld {
       readonly requires?: PlanRequires;
       /** Where other environments come from. */
       readonly environments?: EnvironmentsPort;
+      /** The way to the gateway is one by which files are not reported. */
+      readonly noFiles?: true;
       /** Called as a run begins. */
       readonly onRun?: () => void;
     } = {},
@@ -126,6 +128,7 @@ export class AgentWorld {
       clock,
       gzip: activity.gzip,
     });
+    if (options.noFiles && gateway !== undefined) Reflect.deleteProperty(gateway, "files");
     const admit = admissionHere(whole, {
       runtime: { ...runtime, ...options.runtime },
       note: (text) => void this.notes.push(text),
