@@ -59,8 +59,13 @@ export function contract(name: string, open: Open): void {
   test(`${name}: what is told of attempts comes back as it was given, whatever it holds`, async () => {
     const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
     const text = fc.string({ unit: "grapheme-composite", maxLength: 8 });
-    const key = { task: text, iteration: fc.nat(5), attempt: fc.nat(5) };
-    const dispatched = fc.record({ type: fc.constant("attempt.dispatched"), ...key, worker: fc.nat(9) });
+    const key = { task: text, iteration: fc.nat(5), attempt: fc.nat(5), item: maybe(fc.nat(5)) };
+    const dispatched = fc.record({
+      type: fc.constant("attempt.dispatched"),
+      ...key,
+      worker: fc.nat(9),
+      count: maybe(fc.nat(9)),
+    });
     const settled = fc.record({
       type: fc.constant("attempt.settled"),
       ...key,
@@ -74,6 +79,7 @@ export function contract(name: string, open: Open): void {
       startedAt: maybe(fc.double({ min: 0, max: 4e12, noNaN: true })),
       endedAt: maybe(fc.double({ min: 0, max: 4e12, noNaN: true })),
       rerun: maybe(fc.constant(true)),
+      items: maybe(fc.record({ succeeded: fc.nat(9) })),
     });
     const sample = fc.sample(fc.oneof(dispatched, settled), { numRuns: 300, seed: SEED });
     const given = JSON.parse(JSON.stringify(sample)) as StateEvent[];

@@ -10,8 +10,9 @@ import type { AttemptResult, Outcome } from "../../src/model/outcome.ts";
 import { compile } from "../../src/pipeline/plan/compile.ts";
 import { Lists } from "../../src/run/lists.ts";
 import { inspectedRun } from "../../src/run/run.ts";
+import type { Value } from "../../src/model/value.ts";
 import { Values } from "../../src/run/values.ts";
-import { manifest, only, outcomes, printed, see, start, world } from "./rig.ts";
+import { manifest, only, outcomes, printed, see, start, withFolder, world } from "./rig.ts";
 
 /** What a mapped task came to as a whole, and its items' attempts. */
 function partsOf(
@@ -293,6 +294,29 @@ test("map: from a mapped task only the items are run anew that have not succeede
     outcomes({ tasks: (await last).tasks } as Parameters<typeof outcomes>[0]),
   );
 });
+
+test("map: items take what they use one by one, may be skipped, and keep files of their own", () =>
+  withFolder(async (folder) => {
+    const { result } = await see(manifest("mapped", {
+      numbers: { params: { count: 4 } },
+      keeps: { each: { task: "numbers" }, params: { folder }, uses: ["radio"] },
+      kept: { needs: ["keeps"] },
+    }, { resources: { radio: 1 } }));
+    const { whole, items } = partsOf(result.tasks["keeps"]!);
+    assert.deepEqual(whole.value, [1, null, 1, 1], "never two at a time");
+    assert.deepEqual(whole.items, { succeeded: 3, skipped: 1 });
+    assert.equal(items.find(({ item }) => item === 1)!.because, "there is nothing to keep");
+    assert.deepEqual(items.map(({ item, files }) => [item, files?.map(({ name }) => name)]).toSorted(), [
+      [0, ["note"]],
+      [1, undefined],
+      [2, ["note"]],
+      [3, ["note"]],
+    ]);
+    assert.deepEqual((only(result, "kept").value as Value[]).toSorted(), [["note", 0], ["note", 2], [
+      "note",
+      3,
+    ]]);
+  }));
 
 test("map: as many items as there may be are run, and few objects are left of them", async () => {
   const { result } = await see(

@@ -89,6 +89,11 @@ python("a function gets what it needs, and gives a value that JavaScript reads",
   assert.equal(typeof pid, "number");
 });
 
+python("a function of a mapped task is called with each item", async () => {
+  const { result } = await see(functions({ items: {}, mapped: { each: { task: "items" } } }));
+  assert.deepEqual(result.tasks["mapped"]!.at(-1)!.value, [["a", 0, ["item"]], [null, 1, ["item"]]]);
+});
+
 python("the typed builder makes the same, and hands values to functions of JavaScript", async () => {
   const p = pipeline("built", { module: import.meta.url });
   const value = p.python<{ ms: number }>("value", "../fixtures/python/tasks.py", { function: "value" });
