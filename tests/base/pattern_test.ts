@@ -39,6 +39,17 @@ test("a pattern finds what the regular expression of the same text finds", () =>
   assert.ok(taken > 500);
 });
 
+test("the sets hold what they hold in a regular expression, and as many groups as may lie in each other do", () => {
+  for (const set of ["\\d", "\\w", "\\s", "\\D", "\\W", "\\S", "."]) {
+    const [pattern, expression] = [new Pattern(set), new RegExp(set, "u")];
+    for (let code = 0; code < 0x3000; code++) {
+      const character = String.fromCharCode(code);
+      assert.equal(pattern.isIn(character), expression.test(character), `${set} ${code}`);
+    }
+  }
+  assert.ok(new Pattern(`${"(".repeat(50)}a${")".repeat(50)}`).isIn("a"));
+});
+
 test("what is not taken of regular expressions is told, with its place", () => {
   const wrong: readonly (readonly [string, RegExp])[] = [
     ["(a", /^A "\)" is missing \(character 3\)$/],
@@ -54,7 +65,7 @@ test("what is not taken of regular expressions is told, with its place", () => {
     ["\\bword", /^\\b is not taken/],
     ["a".repeat(MAX_PATTERN + 1), /^It has 501 characters: 500 are allowed$/],
     [`a{${MAX_STATES}}`, /^It comes to more than 500 steps: repeat less$/],
-    ["(".repeat(60) + ")".repeat(60), /^More than 50 groups lie in each other/],
+    ["(".repeat(51) + ")".repeat(51), /^More than 50 groups lie in each other/],
   ];
   for (const [text, message] of wrong) {
     assert.throws(() => new Pattern(text), { name: "SyntaxError", message }, text);
