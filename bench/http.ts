@@ -8,9 +8,9 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { inspectedRun } from "../src/run/run.ts";
 import { httpApp } from "../src/http/app.ts";
-import type { HttpRun } from "../src/http/port.ts";
 import type { InspectedExecution } from "../src/run/inspection.ts";
 import { runtime } from "../src/runtime/runtime.ts";
+import { viewOf } from "../src/serving/serving.ts";
 import { type Figure, figure, print, quantile, quick, words } from "./figure.ts";
 import type { Load } from "./http_load.ts";
 import { MODULE } from "./shapes.ts";
@@ -23,31 +23,8 @@ const LINES = quick ? 10_000 : 100_000;
 const TOKEN = "0123456789abcdef".repeat(4);
 const NODE = fileURLToPath(new URL("../node_modules/.bin/node", import.meta.url));
 
-/** The run as an end point sees it. */
-function viewOf(execution: InspectedExecution): HttpRun {
-  let over = false;
-  const end = () => {
-    over = true;
-  };
-  return {
-    run: execution.run,
-    store: execution.store,
-    events: execution.events,
-    journal: execution.journal,
-    plan: execution.plan,
-    get over() {
-      return over;
-    },
-    whenOver: Promise.resolve(execution).then(end, end),
-    snapshot: (limit) => execution.snapshot(limit),
-    standings: (offset, limit) => execution.standings(offset, limit),
-    resultJson: () => execution.resultJson(),
-    cancel: (because) => execution.cancel(because),
-  };
-}
-
 function serve(execution: InspectedExecution) {
-  const run = viewOf(execution);
+  const run = viewOf(execution, runtime);
   const app = httpApp({
     runtime: "bench",
     version: "0",

@@ -46,6 +46,10 @@ class SteadyRun implements HttpRun {
   readonly journal: Journal = memoryJournal();
   readonly store: SharedStore = new SharedStore();
   readonly events: EventLog = new EventLog();
+  readonly files: HttpRun["files"] = {
+    list: () => [],
+    open: () => Promise.reject(new Error("there is none")),
+  };
   readonly over = false;
   readonly whenOver: Promise<void> = new Promise(() => {});
   #changes = 0;

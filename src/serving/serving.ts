@@ -264,7 +264,7 @@ class ServingAtWork implements Serving {
 }
 
 /** The run as the end point sees it. */
-function viewOf(execution: InspectedExecution, runtime: Pick<Runtime, "openFile">): HttpRun {
+export function viewOf(execution: InspectedExecution, runtime: Pick<Runtime, "openFile">): HttpRun {
   let over = false;
   const end = () => {
     over = true;

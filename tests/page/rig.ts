@@ -13,6 +13,7 @@ import type { HttpOptions, HttpRun } from "../../src/http/port.ts";
 import type { InspectedExecution } from "../../src/run/inspection.ts";
 import type { Source } from "../../src/pipeline/load/load.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
+import { viewOf } from "../../src/serving/serving.ts";
 import { programPath } from "../system.ts";
 
 /** Where it is; what starts it fails in words where it is not. */
@@ -71,26 +72,7 @@ export async function watched(
 
 /** What an end point sees of a run. */
 export function httpRun(execution: InspectedExecution): HttpRun {
-  const ended = Promise.resolve(execution).then(() => {}, () => {});
-  let over = false;
-  ended.then(() => over = true);
-  return {
-    run: execution.run,
-    store: execution.store,
-    events: execution.events,
-    journal: execution.journal,
-    get plan() {
-      return execution.plan;
-    },
-    get over() {
-      return over;
-    },
-    whenOver: ended,
-    snapshot: (limit) => execution.snapshot(limit),
-    standings: (offset, limit) => execution.standings(offset, limit),
-    resultJson: () => execution.resultJson(),
-    cancel: (because) => execution.cancel(because),
-  };
+  return viewOf(execution, runtime);
 }
 
 /** An end point on a port of its own. */

@@ -47,6 +47,7 @@ function endPoint(execution: InspectedExecution): (path: string) => Promise<stri
   const { run, store, events, journal } = execution;
   const seen: HttpRun = {
     ...{ run, store, events, journal, over: false, whenOver: new Promise(() => {}) },
+    files: { list: () => [], open: () => Promise.reject(new Error("there is none")) },
     get plan() {
       return execution.plan;
     },

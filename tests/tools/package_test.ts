@@ -90,7 +90,8 @@ function install(): { readonly folder: string; readonly files: readonly string[]
 
 /** Runs a program and returns its stdout; its error has stderr too. */
 function run([program, ...args]: readonly string[], cwd: string): string {
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  // Nor where the runner of the tests has Node keep what it compiles.
+  const { NODE_TEST_CONTEXT: _, NODE_COMPILE_CACHE: _kept, ...env } = process.env;
   return execFileSync(program!, args, {
     cwd,
     encoding: "utf8",
