@@ -48,9 +48,13 @@ export class Recorder {
   }
 
   /** An attempt is about to be offered to a worker. */
-  dispatched(worker: number, { task, iteration, attempt }: Dispatch): void {
+  dispatched(worker: number, { task: number, iteration, attempt }: Dispatch): void {
+    const [task, item] = [this.#name(number), this.#schedule.itemOf(number)];
+    // For most nothing is made but this.
     this.#journal.append(
-      { type: "attempt.dispatched", task: this.#name(task), iteration, attempt, ...this.#item(task), worker },
+      item === undefined
+        ? { type: "attempt.dispatched", task, iteration, attempt, worker }
+        : { type: "attempt.dispatched", task, iteration, attempt, item, worker },
       this.#clock.now(),
     );
   }
@@ -77,17 +81,12 @@ export class Recorder {
   }
 
   /** An attempt has ended on a worker. */
-  settled(worker: number, { task, iteration, attempt }: LaneItem, settled: LaneOutcome): void {
+  settled(worker: number, { task: number, iteration, attempt }: LaneItem, settled: LaneOutcome): void {
+    const [task, item] = [this.#name(number), this.#schedule.itemOf(number)];
     this.#journal.append(
-      {
-        type: "attempt.settled",
-        task: this.#name(task),
-        iteration,
-        attempt,
-        ...this.#item(task),
-        worker,
-        ...settled,
-      },
+      item === undefined
+        ? { type: "attempt.settled", task, iteration, attempt, worker, ...settled }
+        : { type: "attempt.settled", task, iteration, attempt, item, worker, ...settled },
       settled.endedAt,
     );
   }
