@@ -1,7 +1,7 @@
 /** Files that tasks keep: in threads, processes, Python and programs; what is refused, and what a run goes on with. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import test from "node:test";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import type { StateRecord } from "../../src/model/record.ts";
@@ -264,6 +264,37 @@ test("files: where the disk has no room for the folders, a program runs without 
   assert.deepEqual(outcomes(seen.result), { a: "succeeded", b: "succeeded" });
   const said = seen.logs.filter(({ level }) => level === "error").map(({ text }) => text);
   assert.deepEqual(said, ["There is no folder for files (OUTRIDER_FILES): no space left on device"]);
+});
+
+test("files: a run keeps 10,000 at the most, for this user alone, and says which bound is reached", async () => {
+  await withFolder(async (folder) => {
+    writeFileSync(`${folder}/a`, "text");
+    const about = { type: "file.kept", sha256: sha256("other"), bytes: 5, ...A } as const;
+    const records = Array.from(
+      { length: 9_999 },
+      (_, at) => ({ seq: at + 1, at: 1, name: `${at}`, ...about }),
+    );
+    const { files } = filesOver(folder, {}, records);
+    await files.keep(A, { path: `${folder}/a` });
+    const modes = [`${folder}/files`, `${folder}/files/.work`, `${folder}/files/${sha256("text")}`].map(
+      (path) => (statSync(path).mode & 0o777).toString(8),
+    );
+    assert.deepEqual(modes, ["700", "700", "400"]);
+    await assert.rejects(files.keep(A, { path: `${folder}/a`, name: "b" }), { code: "FILES_FULL" });
+    await files.close();
+    const large = new RunFiles({
+      runtime,
+      clock: systemClock,
+      journal: memoryJournal(),
+      options: at(folder),
+    });
+    truncateSync(`${folder}/a`, 4 * 1024 ** 3 + 1);
+    await assert.rejects(
+      large.keep(A, { path: `${folder}/a` }),
+      /a file has at most 4 GiB: see OUTRIDER_FILE_SIZE/,
+    );
+    await large.close();
+  });
 });
 
 test("files: keeping moves what is its alone, and refuses what was changed meanwhile", async () => {
