@@ -216,7 +216,7 @@ const WRONG: Readonly<Record<string, readonly [(rig: Rig) => void, RegExp]>> = {
   "an outcome of no offer": [(rig) => rig.tell(RecordKind.outcome, { a: 70_000 }), /that it does not run/],
   "an outcome of the number -1": [(rig) => rig.tell(RecordKind.outcome, { a: -1 }), /that it does not run/],
   "an outcome that there is not": [
-    (rig) => rig.tell(RecordKind.outcome, { b: 4 }),
+    (rig) => rig.tell(RecordKind.outcome, { b: 5 }),
     /outcome that there is not/,
   ],
   "an outcome below 0": [(rig) => rig.tell(RecordKind.outcome, { b: -1 }), /outcome that there is not/],
@@ -324,7 +324,7 @@ const WRONG_AT_BOARD: Readonly<
     /can't have begun/,
   ],
   "an outcome that there is not": [
-    ({ tell, seq }) => tell(RecordKind.outcome, { a: seq, b: 4 }),
+    ({ tell, seq }) => tell(RecordKind.outcome, { a: seq, b: 5 }),
     /outcome that there is not/,
   ],
   "a value that is no JSON": [

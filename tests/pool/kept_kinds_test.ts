@@ -192,6 +192,7 @@ test("isolated: a process is told what it is to call, and of which module, unles
   assert.deepEqual(work({ module: "file:///a.ts", pipeline: "p", task: "t" }), {
     module: "file:///a.ts",
     pipeline: "p",
+    task: "t",
   });
   await runner.close();
 });

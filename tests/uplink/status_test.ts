@@ -236,6 +236,7 @@ test("uplink: a run that is told whole stands at nothing until it is taken, and 
   assert.deepEqual(report.status(), {
     acknowledged: { state: 0, log: 0 },
     pending: { state: 1, log: 0 },
+    files: { pending: 0, parked: 0 },
     parked: 0,
     leftOut: 0,
     unreadable: undefined,
