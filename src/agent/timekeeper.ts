@@ -53,6 +53,8 @@ export class Timekeeper {
   #waiting: number | undefined;
   /** Whether the state directory has what was handed out. */
   #saved = false;
+  /** Where the timetable stood when it was last written down. */
+  #savedAt = -Infinity;
 
   constructor(options: TimekeeperOptions) {
     this.#options = options;
@@ -151,6 +153,11 @@ export class Timekeeper {
     const { clock } = this.#options.port;
     const kept = this.#kept;
     while (!signal.aborted && this.#kept === kept && kept !== undefined) {
+      // It began anew where the clock was set back to: the next process is to go on from there, and not to begin anew again.
+      if (kept.timetable.place.at < this.#savedAt) {
+        await this.#save();
+        continue;
+      }
       const paused = this.#options.paused();
       const due = paused ? undefined : this.#waiting ?? this.#decide(false);
       if (due !== undefined) {
@@ -203,8 +210,10 @@ export class Timekeeper {
     // Whole seconds, as due times are.
     const offsetMs = Math.floor(share * Math.min(schedule.jitterMs, DAY_MS) / 1_000) * 1_000;
     const timetable = new Timetable({ schedule, times: dueTimes(schedule), place: { at, ran }, offsetMs });
-    for (const { tag: its, due } of this.#begun) if (its === tag) timetable.ran(due);
+    const now = this.#options.port.clock.now();
+    for (const { tag: its, due } of this.#begun) if (its === tag) timetable.found(due, now);
     this.#waiting = undefined;
+    this.#savedAt = at;
     this.#kept = { ...taken, timetable, seed };
   }
 
@@ -213,6 +222,7 @@ export class Timekeeper {
     if (state === undefined || this.#kept === undefined) return;
     const { source, tag, pipeline, schedule, seed, timetable: { place } } = this.#kept;
     const kept = { ...(tag !== undefined && { tag }), pipeline, schedule, seed, ...place };
+    this.#savedAt = place.at;
     const text = this.#saved || typeof source === "string" ? undefined : source.text;
     if (await state.keepTo(kept, text)) this.#saved = true;
   }

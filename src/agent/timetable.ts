@@ -88,6 +88,17 @@ export class Timetable {
     this.#ran = [...others, due].slice(-MAX_RAN);
   }
 
+  /**
+   * An earlier process ran a due time, whatever was written of it. One that is ahead by more than a day was run by a clock
+   * that was wrong: it is not run again, and is not where the timetable goes on from.
+   */
+  found(due: number, now: number): void {
+    if (this.#wasRun(due)) return;
+    const at = this.#at;
+    this.ran(due);
+    if (due > now + DAY_MS) this.#at = at;
+  }
+
   #isRun(lateMs: number, busy: boolean): boolean {
     const { overlap, missed } = this.#options.schedule;
     if (busy) return overlap === "queue";

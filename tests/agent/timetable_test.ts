@@ -116,6 +116,27 @@ test("timetable: a clock that was years ahead does not silence it, and one that 
   }
 });
 
+test("timetable: a run that a clock that was ahead left behind is remembered, and is not where it goes on from", () => {
+  const ahead = at("2099-01-01T00:00:00Z");
+  const now = at("2026-05-01T10:20:00Z");
+  const from = at("2026-05-01T08:00:00Z");
+  const table = timetable({ missed: "once" }, from);
+  table.found(ahead, now);
+  table.found(at("2026-05-01T09:00:00Z"), now);
+  assert.deepEqual(table.place, {
+    at: at("2026-05-01T09:00:00Z"),
+    ran: [ahead, at("2026-05-01T09:00:00Z")],
+  });
+  assert.deepEqual(table.look(now), { due: at("2026-05-01T10:00:00Z") });
+  // What is remembered of it already stays as it was told.
+  const { place } = table;
+  table.found(ahead, now);
+  table.found(at("2026-05-01T09:00:00Z"), now);
+  assert.deepEqual(table.place, place);
+  // The clock is ahead anew.
+  assert.equal(table.look(ahead).passed?.why, "done");
+});
+
 test("timetable: a clock that is set back by days repeats none of the days that are remembered", () => {
   const from = at("2026-05-01T00:00:00Z");
   const table = timetable({ cron: "0 12 * * *" }, from);

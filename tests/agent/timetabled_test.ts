@@ -135,6 +135,50 @@ test("timetable: an agent that is started anew goes on where it stood, gateway o
     await stopped(world, second);
   }));
 
+test("timetable: a kept run from when the clock was ahead takes no due time from any start", () =>
+  inWorld(async ({ world, folder, stateDir }) => {
+    const path = join(folder, "p.json");
+    const schedule = { cron: "0 * * * *", missed: "once" as const };
+    const tasks = { one: { run: { command: ["true"] } } };
+    fs.writeFileSync(path, JSON.stringify({ outrider: 1, name: "filed", schedule, tasks }));
+    const earlier = new StateDir(stateDir, { runtime, logBytes: 1_000_000 });
+    await earlier.runs();
+    await earlier.close((await earlier.begin({ scheduledFor: Date.UTC(2099, 0, 1) }))!);
+    await earlier.keepTo({
+      pipeline: "filed",
+      // As the plan has it, in its order.
+      schedule: { cron: schedule.cron, timezone: "UTC", jitterMs: 0, overlap: "skip", missed: "once" },
+      seed: "s",
+      at: eight(-70),
+      ran: [],
+    }, undefined);
+    await earlier.end();
+    const begun: unknown[] = [];
+    const onRun = () => begun.push(world.view?.timetable()?.last);
+    const agent = world.agent({ gateway: undefined, pipeline: path, stateDir }, { onRun });
+    // The file is read first, which begins nothing yet.
+    await world.when(() => begun.length >= 2);
+    assert.equal(begun[1], eight(0));
+    await stopped(world, agent);
+  }));
+
+test("timetable: where a clock was set back to is written down at once, and the next process goes on from there", () =>
+  inWorld(async ({ world, folder, stateDir }) => {
+    const path = join(folder, "p.json");
+    const tasks = { one: { run: { command: ["true"] } } };
+    fs.writeFileSync(
+      path,
+      JSON.stringify({ outrider: 1, name: "filed", schedule: { cron: "0 0 1 1 *" }, tasks }),
+    );
+    const place = () => JSON.parse(fs.readFileSync(join(stateDir, "agent.json"), "utf8")).timetable?.at;
+    const agent = world.agent({ gateway: undefined, pipeline: path, stateDir });
+    await world.when(() => world.view?.timetable() !== undefined);
+    const taken = place();
+    world.clock.jump(-3 * 24 * 60 * MINUTE);
+    await world.when(() => place() < taken);
+    await stopped(world, agent);
+  }));
+
 test("timetable: without a state directory the gateway hands it out anew, and the same due time is not run twice by one process", () =>
   inWorld(async ({ world }) => {
     await submit(world, "often", OFTEN);
