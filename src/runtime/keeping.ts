@@ -5,7 +5,7 @@
  * than a piece is held.
  */
 import { createHash } from "node:crypto";
-import { constants, type Dirent, mkdirSync, readdirSync, rmdirSync, type Stats } from "node:fs";
+import { constants, type Dirent, lstatSync, mkdirSync, readdirSync, rmdirSync, type Stats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promises } from "./builtin.ts";
@@ -28,7 +28,9 @@ export const keeping: Keeping = {
       const about = await file.stat();
       if (!about.isFile()) throw coded("ENOTREG", "it is no regular file");
       options.begun(about.size);
-      return options.moved ? await moved(file, { from, to, ...options }) : await copied(file, to, options);
+      // What has another name would be made read-only there too, and be written to under it.
+      const alone = options.moved && about.nlink <= 1;
+      return alone ? await moved(file, { from, to, ...options }) : await copied(file, to, options);
     } finally {
       await file.close();
     }
@@ -66,7 +68,14 @@ export const keeping: Keeping = {
     }
     return found.sort((a, b) => a.name < b.name ? -1 : 1);
   },
-  makeDesk: (path) => void mkdirSync(path, { mode: FOLDER_MODE }),
+  makeDesk(path) {
+    mkdirSync(path, { mode: FOLDER_MODE });
+    const { dev, ino } = lstatSync(path);
+    return () => {
+      const now = lstatSync(path, { throwIfNoEntry: false });
+      return now?.isDirectory() === true && now.dev === dev && now.ino === ino;
+    };
+  },
   dropDesk(path) {
     try {
       rmdirSync(path);
@@ -119,7 +128,8 @@ async function moved(
 }
 
 function isSame(a: Stats, b: Stats): boolean {
-  return a.ino === b.ino && a.dev === b.dev && a.size === b.size && a.mtimeMs === b.mtimeMs;
+  return a.ino === b.ino && a.dev === b.dev && a.size === b.size && a.mtimeMs === b.mtimeMs &&
+    a.nlink === b.nlink;
 }
 
 async function copied(file: FileHandle, to: string, { more }: KeepingOptions): Promise<Kept> {

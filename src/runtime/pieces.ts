@@ -14,6 +14,7 @@ const FLAGS: Readonly<Record<OpenHow, number>> = {
   // Without waiting: to open a FIFO would else last until somebody writes to it.
   read: constants.O_RDONLY | (constants.O_NONBLOCK ?? 0),
   write: constants.O_RDWR | constants.O_CREAT,
+  new: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
 };
 
 /** Opens a regular file. @throws {Error} If it can't be opened, or is none. */

@@ -87,8 +87,11 @@ export interface AppendFile {
   close(): void;
 }
 
-/** What a file is opened for: one that is written to is made if there is none, and can be read too. */
-export type OpenHow = "read" | "write";
+/**
+ * What a file is opened for: one that is written to is made if there is none, and can be read too; a new one is an error where
+ * there is any (`EEXIST`).
+ */
+export type OpenHow = "read" | "write" | "new";
 
 /** A file that is too large for memory, read and written at any place. Places and sizes are bytes. */
 export interface OpenFile {
@@ -134,7 +137,7 @@ export interface FolderEntry {
 }
 /** How a file is kept. */
 export interface KeepingOptions {
-  /** It is moved rather than copied: nobody else writes to it any more. Default: copied. */
+  /** It is moved rather than copied unless it has another name: nobody else writes to it any more. Default: copied. */
   readonly moved?: boolean;
   /** A symbolic link is followed. Default: it is an error (`ELOOP`). */
   readonly linked?: boolean;
@@ -156,8 +159,12 @@ export interface Keeping {
   link(from: string, to: string): Promise<void>;
   /** What lies in a folder, in the order of names; at most so many. */
   entries(folder: string, most: number): Promise<readonly FolderEntry[]>;
-  /** Makes a folder for this user alone, at once; those above it must be there. */
-  makeDesk(path: string): void;
+  /**
+   * Makes a folder for this user alone, at once; those above it must be there.
+   *
+   * @returns Tells at once whether the path is still that folder, and no link or other one in its place.
+   */
+  makeDesk(path: string): () => boolean;
   /** Whether nothing lies in a folder, or it is not there. At once. */
   isEmpty(path: string): boolean;
   /** Removes a folder in which nothing lies. At once. @returns Whether it could. */

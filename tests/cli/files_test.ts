@@ -1,7 +1,7 @@
 /** `outrider files`: what is listed and saved, from where, and that nothing is written over or left half. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { commandLine } from "../../src/cli/line/command_line.ts";
@@ -88,6 +88,18 @@ test("files: those of a state directory that nobody uses are listed, and saved b
     assert.equal(await save("a.pcap", "four"), '2 Several tasks have kept "a.pcap"');
     assert.equal(await save("none", "four"), '2 There is no file "none"');
     assert.deepEqual(readdirSync(folder).sort(), ["one", "state", "three", "two"]);
+    writeFileSync(`${filesOf(run)}/${sha256("first")}`, "other");
+    const changed = await cli(["files", ...where, "--get", "b", "-o", join(folder, "six")]);
+    assert.deepEqual([changed.code, changed.out], [1, ""]);
+    assert.match(
+      changed.err,
+      /^What has come for .*six" has not the digest .*: what was kept has been changed\n$/,
+    );
+    rmSync(`${filesOf(run)}/${sha256("first")}`);
+    const gone = await cli(["files", ...where, "--get", "b", "-o", join(folder, "six")]);
+    assert.equal(gone.code, 1);
+    assert.match(gone.err, /six" is not saved: /);
+    assert.deepEqual(readdirSync(folder).sort(), ["one", "state", "three", "two"]);
     const { code, err } = await cli(["files", ...where, "-o", "x"]);
     assert.deepEqual([code, /--get NAME/.test(err)], [2, true]);
   }));
@@ -145,11 +157,15 @@ test("files: a copy goes on where it broke off, and what is not whole leaves not
       }
     }
     const places: number[] = [];
+    writeFileSync(`${path}.part`, "a person's");
     await save({
       pieces: (at) => from(at, at + 8),
       again: (_, at) => Promise.resolve(places.push(at) < 9),
     });
     assert.deepEqual([places, readFileSync(path, "utf8")], [[8], "all of the bytes"]);
+    assert.deepEqual(readdirSync(folder), ["a", "a.part"]);
+    assert.equal(readFileSync(`${path}.part`, "utf8"), "a person's");
+    rmSync(`${path}.part`);
     const failing = async (name: string, more: Partial<ToSave>, words: RegExp) => {
       await assert.rejects(save({ path: join(folder, name), ...more }), words);
       assert.deepEqual(readdirSync(folder), ["a"]);

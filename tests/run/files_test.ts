@@ -1,7 +1,16 @@
 /** Files that tasks keep: in threads, processes, Python and programs; what is refused, and what a run goes on with. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import test from "node:test";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
 import type { StateRecord } from "../../src/model/record.ts";
@@ -313,6 +322,64 @@ test("files: keeping moves what is its alone, and refuses what was changed meanw
     const changed = keeping.keep(from, `${folder}/two`, { ...quiet, more, moved: true });
     await assert.rejects(changed, { code: "ECHANGED" });
     assert.deepEqual([existsSync(from), existsSync(`${folder}/two`)], [true, false]);
+  });
+});
+
+test("files: what was put in the place of a program's folder is refused, and not touched", async () => {
+  await withFolder(async (folder) => {
+    mkdirSync(`${folder}/data/below`, { recursive: true });
+    writeFileSync(`${folder}/data/mine`, "mine");
+    const swap = `rmdir "$OUTRIDER_FILES" && ln -s "${folder}/data" "$OUTRIDER_FILES"`;
+    const other = `mv "$OUTRIDER_FILES" "${folder}/away" && cp -R "${folder}/data" "$OUTRIDER_FILES"`;
+    const seen = await see({
+      ...{ outrider: 1, name: "swap" },
+      tasks: { link: program(swap), other: program(other) },
+    } as Manifest, { files: at(folder) });
+    assert.deepEqual(outcomes(seen.result), { link: "succeeded", other: "succeeded" });
+    for (const task of ["link", "other"]) {
+      const { files, filesRefused } = only(seen.result, task);
+      assert.deepEqual([files, filesRefused], [undefined, [{
+        name: "OUTRIDER_FILES",
+        because: "the folder was replaced by a link or another folder: put files into the one that is there",
+      }]]);
+    }
+    assert.deepEqual(readdirSync(`${folder}/data`), ["below", "mine"]);
+    assert.equal(readFileSync(`${folder}/data/mine`, "utf8"), "mine");
+  });
+});
+
+test("files: one that has another name is copied, which stays as it was", async () => {
+  await withFolder(async (folder) => {
+    writeFileSync(`${folder}/mine`, "mine", { mode: 0o640 });
+    const seen = await see({
+      ...{ outrider: 1, name: "hard" },
+      tasks: { a: program(`ln "${folder}/mine" "$OUTRIDER_FILES/mine"`) },
+    } as Manifest, { files: at(folder) });
+    assert.deepEqual(only(seen.result, "a").files, [{ name: "mine", sha256: sha256("mine"), bytes: 4 }]);
+    assert.deepEqual(
+      [statSync(`${folder}/mine`).mode & 0o777, statSync(`${folder}/mine`).nlink],
+      [0o640, 1],
+    );
+    writeFileSync(`${folder}/mine`, "mine and more");
+    assert.equal(readFileSync(`${folder}/files/${sha256("mine")}`, "utf8"), "mine");
+    // One that gets another name as it is read is somebody's too.
+    const keeping = await runtime.keeping();
+    writeFileSync(`${folder}/late`, "late");
+    const quiet = { begun: () => {}, more: () => linkSync(`${folder}/late`, `${folder}/later`), moved: true };
+    await assert.rejects(keeping.keep(`${folder}/late`, `${folder}/to`, quiet), { code: "ECHANGED" });
+  });
+});
+
+test("files: a URL that leads to no file here is refused by a code", async () => {
+  await withFolder(async (folder) => {
+    const { files } = filesOver(folder);
+    for (const path of ["file://host/x", "file:///a%2Fb"]) {
+      await assert.rejects(files.keep(A, { path }), (error) => {
+        assert.equal((error as { code?: string }).code, "FILE_NAME");
+        assert.match((error as Error).message, /^"file:.*" is no path of a file here: /);
+        return true;
+      });
+    }
   });
 });
 

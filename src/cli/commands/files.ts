@@ -15,9 +15,9 @@ import { UnreachableError } from "../../uplink/errors.ts";
 import { type EndPointFlags, endPointFlags, endPointOf, isHere } from "../ask/end_point.ts";
 import { gatewayFlags } from "../ask/gateway_flags.ts";
 import { type GatewayFlags, gatewayOf } from "../ask/gateway_options.ts";
-import type { CliContext } from "../line/context.ts";
+import { type CliContext, EXIT } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
-import { saveFile, type ToSave } from "../run/saved_file.ts";
+import { SaveError, saveFile, type ToSave } from "../run/saved_file.ts";
 import { columns } from "../view/columns.ts";
 
 /** Pieces of a copy. */
@@ -55,7 +55,14 @@ async function files(this: CliContext, flags: Flags, run?: string): Promise<void
   const file = chosen(found.files, flags.get);
   const path = flags.output ?? nameToSave(file.name);
   const { runtime: system } = await import("../../runtime/runtime.ts");
-  await saveFile({ file, path, ...found.save(file) }, system);
+  try {
+    await saveFile({ file, path, ...found.save(file) }, system);
+  } catch (error) {
+    if (!(error instanceof SaveError)) throw error;
+    this.runtime.stderr.write(`${indented(error.message)}\n`);
+    this.exitCode = EXIT.failed;
+    return;
+  }
   if (flags.json) stdout.json(`${JSON.stringify({ ...plain(file), path })}\n`);
   else stdout.write(`${path}\n`);
 }

@@ -3,6 +3,7 @@
  * Must not know where it comes from.
  * Invariant: what was there before is not written over, and of what does not come whole nothing is left.
  */
+import { randomHex } from "../../base/bytes.ts";
 import type { KeptFile } from "../../model/file.ts";
 import type { Runtime } from "../../runtime/port.ts";
 import { UsageError } from "../line/errors.ts";
@@ -10,6 +11,11 @@ import { reason } from "./source.ts";
 
 /** Gives the bytes from a place on. It may break off: then it is asked again from where it was, if that is of use. */
 export type PiecesFrom = (at: number) => AsyncIterable<Uint8Array>;
+
+/** What has come is not the file, or the disk refuses it. */
+export class SaveError extends Error {
+  override name = "SaveError";
+}
 
 /** What is to be saved. */
 export interface ToSave {
@@ -22,43 +28,63 @@ export interface ToSave {
 
 type SavingRuntime = Pick<Runtime, "about" | "openFile" | "remove" | "rename" | "sha256">;
 
-/** Saves a file. @throws {UsageError} If there is one already, or none can be made. */
+/**
+ * Saves a file.
+ *
+ * @throws {UsageError} If there is one already, or none can be made.
+ * @throws {SaveError} If it does not come whole, or the disk refuses it.
+ */
 export async function saveFile({ file, path, pieces, again }: ToSave, runtime: SavingRuntime): Promise<void> {
   const shown = JSON.stringify(path);
   if (await runtime.about(path) !== undefined) {
     throw new UsageError(`There is a file ${shown} already: give another name by --output`);
   }
-  const part = `${path}.part`;
-  const to = await runtime.openFile(part, "write", 0o600).catch((error: unknown) => {
+  // A name that nobody has taken: what is called so already may be a person's.
+  const part = `${path}.${randomHex(6)}.part`;
+  const to = await runtime.openFile(part, "new", 0o600).catch((error: unknown) => {
     throw new UsageError(`${shown} can't be written: ${reason(error)}`, { cause: error });
   });
   const digest = await runtime.sha256();
   let at = 0;
   try {
-    await to.cut(0);
     while (at < file.bytes) {
       const before = at;
       try {
         for await (const piece of pieces(at)) {
-          if (at + piece.length > file.bytes) throw new Error("More bytes have come than the file has");
+          if (at + piece.length > file.bytes) {
+            throw new SaveError(`More bytes have come for ${shown} than the file has`);
+          }
           await to.write(at, piece);
           digest.update(piece);
           at += piece.length;
         }
-        if (at === before && at < file.bytes) throw new Error(`Only ${at} of ${file.bytes} bytes have come`);
+        if (at === before && at < file.bytes) {
+          throw new SaveError(
+            `Only ${at} of ${file.bytes} bytes have come for ${shown}: what was kept is cut off`,
+          );
+        }
       } catch (error) {
         if (again === undefined || !await again(error, at)) throw error;
       }
     }
     if (digest.hex() !== file.sha256) {
-      throw new Error(`What has come for ${shown} has not the digest ${file.sha256}`);
+      throw new SaveError(
+        `What has come for ${shown} has not the digest ${file.sha256}: what was kept has been changed`,
+      );
     }
     await to.sync();
   } catch (error) {
     await to.close();
     await runtime.remove(part);
-    throw error;
+    throw isOfDisk(error)
+      ? new SaveError(`${shown} is not saved: ${reason(error)}`, { cause: error })
+      : error;
   }
   await to.close();
   await runtime.rename(part, path);
+}
+
+/** Whether it is the system's, by its code. */
+function isOfDisk(error: unknown): boolean {
+  return /^E[A-Z0-9]+$/.test(String((error as { readonly code?: unknown } | null)?.code));
 }

@@ -2,7 +2,8 @@
  * Owns the folders of a program, or of a process that runs tasks: what it puts into the one is kept when an attempt ends, in
  * the other lie the files that its needs have kept.
  * Must not know how programs run.
- * Invariant: only regular files of the folder itself are kept; what is not is said, and changes no outcome.
+ * Invariant: only regular files of the folder itself are kept; what is not is said, and changes no outcome. What was put in
+ * the folder's place is not touched.
  */
 import { FileError, fileNameProblem, MAX_FILES } from "../../model/file.ts";
 import type { AttemptKey } from "../../model/record.ts";
@@ -29,18 +30,19 @@ export async function deskOf({ files, runtime, needs, left }: DeskParts): Promis
   const shelf = await files.shelf();
   const folder = `${shelf.work}/desk-${++count}`;
   const given = `${folder}.in`;
-  shelf.keeping.makeDesk(folder);
+  const isOurs = shelf.keeping.makeDesk(folder);
   const has = needs.filter((task) => files.has(task));
   for (const task of has) await lay(shelf, { files, task, into: `${given}/${folderOf(task)}` });
   const remove = async (path: string) => await runtime.remove(path).catch(() => {});
   let taken: Promise<void> = Promise.resolve();
   const take = async (of: AttemptKey) => {
     try {
-      await takeAll(shelf, { files, folder, of, moved: left });
+      await takeAll(shelf, { files, folder, isOurs, of, moved: left });
     } catch (error) {
       files.refuse(of, { name: "OUTRIDER_FILES", because: (error as Error).message });
     }
-    for (const name of await runtime.list(folder).catch(() => [])) await remove(`${folder}/${name}`);
+    const names = isOurs() ? await runtime.list(folder).catch(() => []) : [];
+    for (const name of names) if (isOurs()) await remove(`${folder}/${name}`);
   };
   return {
     environment: { OUTRIDER_FILES: folder, OUTRIDER_INPUT_FILES: given },
@@ -74,17 +76,20 @@ function folderOf(task: string): string {
 
 async function takeAll(
   { keeping }: Shelf,
-  { files, folder, of, moved }: {
+  { files, folder, isOurs, of, moved }: {
     readonly files: RunFiles;
     readonly folder: string;
+    readonly isOurs: () => boolean;
     readonly of: AttemptKey;
     readonly moved: boolean;
   },
 ): Promise<void> {
+  if (!isOurs()) throw new Error(REPLACED);
   const refused: { name: string; because: string }[] = [];
   const entries = await keeping.entries(folder, MAX_FILES + 1);
   for (const { name, kind } of entries) {
     try {
+      if (!isOurs()) throw new Error(REPLACED);
       if (kind !== "file") throw new FileError("FILE_KIND", WORDS[kind]);
       await files.keep(of, { path: `${folder}/${name}`, name, moved });
     } catch (error) {
@@ -98,6 +103,9 @@ async function takeAll(
     files.refuse(of, { name: refused[SAID]!.name, because: `and so are ${rest} in all that are not named` });
   }
 }
+
+/** What it is now may be anybody's: nothing in it is touched. */
+const REPLACED = "the folder was replaced by a link or another folder: put files into the one that is there";
 
 const WORDS = {
   folder: "it is a folder: put files beside one another",

@@ -127,7 +127,7 @@ export class RunFiles {
    */
   async keep(from: AttemptKey, { path, name, moved = false, linked = false }: ToKeep): Promise<KeptFile> {
     const { runtime } = this.#parts;
-    const whole = runtime.filePath(path.startsWith("file:") ? path : runtime.fileUrl(path));
+    const whole = pathOf(path, runtime);
     const called = name ?? whole.slice(Math.max(whole.lastIndexOf("/"), whole.lastIndexOf("\\")) + 1);
     const problem = fileNameProblem(called);
     if (problem !== undefined) throw refusal("FILE_NAME", called, `${problem}: give it another by "name"`);
@@ -341,6 +341,19 @@ function fileError(error: unknown, name: string, path: string): FileError {
     return say("FILE_DISK_FULL", "the disk is full; make room there, all else goes on");
   }
   return say("FILE", `${messageOf(error)}${operationsHint(error)}`);
+}
+
+/** @throws {FileError} If it is a URL of what is no file here. */
+function pathOf(path: string, runtime: FilesRuntime): string {
+  try {
+    return runtime.filePath(path.startsWith("file:") ? path : runtime.fileUrl(path));
+  } catch (error) {
+    throw new FileError(
+      "FILE_NAME",
+      `${JSON.stringify(path.slice(0, 200))} is no path of a file here: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
 }
 
 function sized(bytes: number): string {
