@@ -263,16 +263,29 @@ test("files: a run that goes on has those it had, and removes what no record tel
   });
 });
 
-test("files: where the disk has no room for the folders, a program runs without them, and the log says so", async () => {
+test("files: where the disk has no room for the folders, a program finds none at the paths, and each attempt and the log say so", async () => {
   const refuses = () =>
     Promise.reject(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }));
   const seen = await see({
     ...{ outrider: 1, name: "full" },
-    tasks: { a: program('[ -z "${OUTRIDER_FILES+x}" ]'), b: program("true", { needs: ["a"] }) },
+    tasks: {
+      a: program('[ -n "$OUTRIDER_FILES" ] && ! mkdir -p "$OUTRIDER_FILES"'),
+      b: program('[ ! -e "$OUTRIDER_INPUT_FILES" ] && ! echo x > "$OUTRIDER_FILES/x"', { needs: ["a"] }),
+    },
   } as Manifest, { world: { ...world, runtime: { ...world.runtime, makeTempFolder: refuses } } });
   assert.deepEqual(outcomes(seen.result), { a: "succeeded", b: "succeeded" });
   const said = seen.logs.filter(({ level }) => level === "error").map(({ text }) => text);
-  assert.deepEqual(said, ["There is no folder for files (OUTRIDER_FILES): no space left on device"]);
+  const refused = {
+    name: "OUTRIDER_FILES",
+    because: "there is no folder: no space left on device",
+  };
+  const each = `File "OUTRIDER_FILES" is not kept: ${refused.because}`;
+  assert.deepEqual(said, [
+    "There is no folder for files (OUTRIDER_FILES): no space left on device",
+    each,
+    each,
+  ]);
+  for (const task of ["a", "b"]) assert.deepEqual(only(seen.result, task).filesRefused, [refused]);
 });
 
 test("files: a run keeps 10,000 at the most, for this user alone, and says which bound is reached", async () => {
@@ -345,6 +358,19 @@ test("files: what was put in the place of a program's folder is refused, and not
     }
     assert.deepEqual(readdirSync(`${folder}/data`), ["below", "mine"]);
     assert.equal(readFileSync(`${folder}/data/mine`, "utf8"), "mine");
+  });
+});
+
+test("files: what a task has kept is in nobody's way, whatever it and others are called", async () => {
+  await withFolder(async (folder) => {
+    const leave = (name: string, text: string) => program(`printf ${text} > "$OUTRIDER_FILES/${name}"`);
+    const reads = 'cd "$OUTRIDER_INPUT_FILES"; cat a/b a%2Fb/c a%252Fb/d > "$OUTRIDER_FILES/all"; ls';
+    const tasks = { a: leave("b", "1"), "a/b": leave("c", "2"), "a%2Fb": leave("d", "3") };
+    const seen = await see({
+      ...{ outrider: 1, name: "names" },
+      tasks: { ...tasks, z: program(reads, { needs: Object.keys(tasks) }) },
+    } as Manifest, { files: at(folder) });
+    assert.equal(only(seen.result, "z").files?.[0]?.sha256, sha256("123"));
   });
 });
 

@@ -35,12 +35,12 @@ export interface RunnerPort {
   /** The environment that processes get, before what the task itself says. */
   environment(): Readonly<Record<string, string>>;
   /**
-   * The folders for one attempt, or for a process that runs several. It never rejects: where the disk refuses them there are
-   * none, which the log says. Default: there are none.
+   * The folders for one attempt, or for a process that runs several. It never rejects: where the disk refuses them their paths
+   * lead nowhere, which the log says, and each attempt. Default: there are none.
    *
    * @param item The attempt, with the files that its needs have kept.
    */
-  desk?(item?: LaneItem): Promise<Desk | undefined>;
+  desk?(item?: LaneItem): Promise<Desk>;
   /** Aborted when the run is over: what only prepares for tasks is not waited for any more. */
   readonly over?: AbortSignal;
 }

@@ -10,7 +10,7 @@ import type { Plan } from "../../pipeline/plan/plan.ts";
 import type { LaneItem } from "../../pool/attempt.ts";
 import type { Desk } from "../../pool/kinds/runner.ts";
 import type { FileCalls, FileRefusal } from "../../pool/protocol.ts";
-import { deskOf } from "./desk.ts";
+import { deskOf, noDesk } from "./desk.ts";
 import type { FilesRuntime, RunFiles } from "./run_files.ts";
 
 /** Longest path that is looked at, UTF-16 code units. */
@@ -59,7 +59,7 @@ export interface DesksOptions {
 /** Makes the folders that programs and processes leave files in. */
 export function desksOf(
   { files, runtime, plan, taskOf, warn }: DesksOptions,
-): (item?: LaneItem) => Promise<Desk | undefined> {
+): (item?: LaneItem) => Promise<Desk> {
   let warned = false;
   return async (item) => {
     try {
@@ -72,7 +72,7 @@ export function desksOf(
     } catch (error) {
       if (!warned) warn(`There is no folder for files (OUTRIDER_FILES): ${messageOf(error)}`);
       warned = true;
-      return undefined;
+      return noDesk(files, messageOf(error));
     }
   };
 }

@@ -23,6 +23,9 @@ export interface DeskParts {
   readonly needs: readonly string[];
 }
 
+/** Below what is no folder, so that nobody makes it either. */
+const NOWHERE = "/dev/null/there-is-no-folder";
+
 let count = 0;
 
 /** Makes the folders. @throws {Error} If the disk refuses. */
@@ -56,6 +59,19 @@ export async function deskOf({ files, runtime, needs, left }: DeskParts): Promis
   };
 }
 
+/** What is there instead where no folders could be made: paths at which nothing can be, and each attempt is told. */
+export function noDesk(files: RunFiles, because: string): Desk {
+  return {
+    environment: { OUTRIDER_FILES: NOWHERE, OUTRIDER_INPUT_FILES: `${NOWHERE}.in` },
+    isEmpty: () => false,
+    take: (of) =>
+      Promise.resolve(
+        files.refuse(of, { name: "OUTRIDER_FILES", because: `there is no folder: ${because}` }),
+      ),
+    remove: () => Promise.resolve(),
+  };
+}
+
 /** Lays the files that a task has kept into a folder. */
 async function lay(
   { folder, keeping }: Shelf,
@@ -67,10 +83,9 @@ async function lay(
   }
 }
 
-/** A task's name as a path below a folder. */
+/** A task's name as that of one folder, no other task's: what `a` has kept as `b` is not in the way of what `a/b` has. */
 function folderOf(task: string): string {
-  const parts = task.split("/");
-  if (parts.every((part) => fileNameProblem(part) === undefined)) return task;
+  if (fileNameProblem(task) === undefined && !task.includes("%")) return task;
   return encodeURIComponent(task).replaceAll(".", "%2E");
 }
 
