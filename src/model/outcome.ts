@@ -83,7 +83,7 @@ export interface ErrorFrame {
 export interface AttemptResult {
   /** From 0; higher in a loop. */
   readonly iteration: number;
-  /** From 1; 0 when the task was skipped before it began. */
+  /** From 1; 0 when the task was skipped before it began, or its condition can't be decided. */
   readonly attempt: number;
   /** Which item of a mapped task it was for, from 0; absent in what the task came to as a whole. */
   readonly item?: number;

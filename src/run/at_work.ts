@@ -132,7 +132,7 @@ export class AtWork {
     switch (command.type) {
       case "record":
         this.#parts.values.settle(command.task, undefined);
-        if (command.because !== undefined) this.because.set(command.task, command.because);
+        if (command.outcome === "skipped") this.because.set(command.task, command.because!);
         this.#parts.recorder.passed(command);
         break;
       case "expand":
@@ -145,9 +145,7 @@ export class AtWork {
         this.#parts.pool.takeBack();
         break;
       case "decide":
-        this.obey(
-          this.schedule.decided(command.task, whyNot(command.task, this.#parts.plan, this.#parts.values)),
-        );
+        this.#decide(command.task);
         break;
       case "delay":
         this.#retry(command);
@@ -166,14 +164,20 @@ export class AtWork {
     }
   }
 
+  #decide(task: number): void {
+    const { plan, values } = this.#parts;
+    const not = whyNot(task, plan, values);
+    this.obey(this.schedule.decided(task, not?.because, not?.outcome));
+  }
+
   /** Counts the items of a mapped task; without a list it has failed. */
   #expand({ task, iteration }: Extract<Command, { type: "expand" }>): void {
-    const { lists, recorder } = this.#parts;
+    const { plan, lists, recorder } = this.#parts;
     // The run may have been stopped since it was asked for.
     if (this.schedule.standing(task) !== Standing.ready || this.schedule.iteration(task) !== iteration) {
       return;
     }
-    const count = lists.count(task, iteration);
+    const count = lists.count(task, iteration, this.schedule.outcome(plan.tasks[task]!.each!.task)!);
     if (typeof count === "number") {
       recorder.expanded(task, iteration, count);
       return this.obey(this.schedule.expand(task, count));

@@ -26,8 +26,14 @@ interface Verdict {
 /** A condition that nobody can decide: what it asks is too much. */
 class Undecidable extends Error {}
 
-/** Why a task does not run that all its needs would let run; `undefined` if it runs. */
-export function whyNot(task: number, { tasks }: Plan, values: Pick<Values, "of">): string | undefined {
+/** Why a task does not run that all its needs would let run: it is skipped, or has failed as nobody can tell. */
+export interface Not {
+  readonly outcome: "skipped" | "failed";
+  readonly because: string;
+}
+
+/** What keeps a task from running that all its needs would let run; `undefined` if it runs. */
+export function whyNot(task: number, { tasks }: Plan, values: Pick<Values, "of">): Not | undefined {
   const { when } = tasks[task]!;
   if (when === undefined) return undefined;
   try {
@@ -35,9 +41,9 @@ export function whyNot(task: number, { tasks }: Plan, values: Pick<Values, "of">
       when,
       (test) => tested(test, tasks[test.task]!.name, values.of(test.task)),
     );
-    return so ? undefined : words;
+    return so ? undefined : { outcome: "skipped", because: words };
   } catch (error) {
-    if (error instanceof Undecidable) return error.message;
+    if (error instanceof Undecidable) return { outcome: "failed", because: error.message };
     throw error;
   }
 }
@@ -59,9 +65,9 @@ function tested(test: PlanTest, name: string, text: string | undefined): Verdict
   const { path } = test;
   if (text !== undefined && text.length > MAX_LOOKED_AT) {
     throw new Undecidable(
-      `the value of ${
+      `The value of ${
         quoted(name)
-      } has ${text.length} characters as JSON, more than the ${MAX_LOOKED_AT} that a condition looks at`,
+      } has ${text.length} characters as JSON, more than the ${MAX_LOOKED_AT} that a condition looks at: return less, or test another task`,
     );
   }
   const what = path === "" ? `the value of ${quoted(name)}` : `${shownPath(path)} of ${quoted(name)}`;
@@ -138,9 +144,9 @@ function number(
 function isMatched(text: string, pattern: string): boolean {
   if (text.length > MAX_MATCHED) {
     throw new Undecidable(
-      `a text of ${text.length} characters is to match ${
+      `A text of ${text.length} characters is to match ${
         shown(pattern)
-      }, more than the ${MAX_MATCHED} that are looked at`,
+      }, more than the ${MAX_MATCHED} that a condition looks at: return a shorter one`,
     );
   }
   return new Pattern(pattern).isIn(text);

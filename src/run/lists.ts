@@ -1,15 +1,16 @@
 /**
  * Owns the lists that mapped tasks are run over, and what becomes of their items' ends: where each item lies in the value that
  * has the list, and the value or the error of the task as a whole.
- * Must not know the schedule, nor who runs an item.
+ * Must not know how tasks are scheduled, nor who runs an item.
  * Invariant: a list is not copied: an item is cut from the text of the value when it is handed out.
  */
 import { between, type Clock } from "../base/clock.ts";
 import { bytesBeyond, MAX_ITEMS, MAX_VALUE_BYTES } from "../base/limits.ts";
-import type { ErrorData, ItemCounts } from "../model/outcome.ts";
+import type { ErrorData, ItemCounts, Outcome } from "../model/outcome.ts";
 import { itemsAt, placeAt, textAt } from "../model/pointer.ts";
 import type { Settled } from "../model/record.ts";
 import type { Plan, PlanEach } from "../pipeline/plan/plan.ts";
+import { IN_WORDS } from "../schedule/reasons.ts";
 import type { Values } from "./values.ts";
 
 /** How an attempt of an item ended. */
@@ -50,10 +51,14 @@ export class Lists {
     this.#clock = clock;
   }
 
-  /** How many items a task has, or why there is no list of them. */
-  count(task: number, iteration: number): number | ErrorData {
+  /** How many items a task has, or why there is no list of them. @param outcome Of the task that was to return it. */
+  count(task: number, iteration: number, outcome: Outcome): number | ErrorData {
     this.#since.set(task, this.#clock.monotonic());
     const { each } = this.#plan.tasks[task]!;
+    if (outcome !== "succeeded") {
+      const name = JSON.stringify(this.#plan.tasks[each!.task]!.name);
+      return noList(`${name} ${IN_WORDS[outcome]}, and so there is no list: see what it ended with`).error;
+    }
     const list = this.#read(each!, iteration);
     if ("error" in list) return list.error;
     this.#of.set(task, list);

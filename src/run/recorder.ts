@@ -94,13 +94,19 @@ export class Recorder {
   /** A task has ended that needed no worker. */
   passed({ task, iteration, attempt, outcome, because }: Extract<Command, { type: "record" }>): void {
     const at = this.#clock.now();
+    const why = because === undefined
+      ? {}
+      : outcome === "failed"
+      ? { error: { name: "ConditionError", message: because } }
+      : { because };
     this.#journal.append({
       type: "attempt.settled",
       task: this.#name(task),
       iteration,
       attempt,
       outcome,
-      ...(because === undefined ? { startedAt: at, endedAt: at } : { because }),
+      ...why,
+      ...(outcome !== "skipped" && { startedAt: at, endedAt: at }),
     }, at);
   }
 

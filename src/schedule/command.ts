@@ -13,13 +13,16 @@ export const Standing = { waiting: 0, ready: 1, dispatched: 2, retrying: 3, sett
  * mapped task; `taskOf` and `itemOf` of the schedule tell which.
  */
 export type Command =
-  /** Record this outcome, which needed no worker: a sync point that passed, or a task that was skipped. */
+  /**
+   * Record this outcome, which needed no worker: a sync point that passed, a task that was skipped, or one that has failed as
+   * its condition can't be decided.
+   */
   | {
     readonly type: "record";
     readonly task: number;
     readonly iteration: number;
     readonly attempt: number;
-    readonly outcome: "succeeded" | "skipped";
+    readonly outcome: "succeeded" | "skipped" | "failed";
     readonly because?: string;
   }
   /** Say, with `decided`, whether the condition of this task is so: its needs have settled, and would let it run. */

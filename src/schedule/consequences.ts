@@ -67,7 +67,7 @@ export class Consequences {
   resolve(task: PlanTask): void {
     const { index } = task;
     if (!this.#states.runs(task)) {
-      this.#record(index, "skipped", whySkipped(this.#plan, task, this.#states.outcome));
+      this.pass(index, "skipped", whySkipped(this.#plan, task, this.#states.outcome));
     } else if (task.when === undefined) this.begin(task);
     else this.#commands.push({ type: "decide", task: index, iteration: this.#states.iteration[index]! });
   }
@@ -77,7 +77,7 @@ export class Consequences {
     if (each !== undefined) return this.#expand(index);
     if (run !== undefined) return this.makeReady(index);
     this.#states.attempt[index] = 1;
-    this.#record(index, "succeeded");
+    this.pass(index, "succeeded");
   }
 
   makeReady(task: number): void {
@@ -109,7 +109,7 @@ export class Consequences {
 
   /** Gives a task that will not start any more its final outcome: the one of its last attempt, or `skipped`. */
   leave(task: number, because: string): void {
-    if (this.#states.attempt[task] === 0) return this.#record(task, "skipped", because);
+    if (this.#states.attempt[task] === 0) return this.pass(task, "skipped", because);
     this.settle(task, this.#states.outcome[task]!);
     this.#states.standing[task] = Standing.settled;
   }
@@ -193,7 +193,8 @@ export class Consequences {
     if (pending === 0 && this.#states.standing[to] === Standing.waiting) this.resolve(this.#plan.tasks[to]!);
   }
 
-  #record(task: number, outcome: "succeeded" | "skipped", because?: string): void {
+  /** A task ends without a worker. @param because Why, if it has not succeeded. */
+  pass(task: number, outcome: "succeeded" | "skipped" | "failed", because?: string): void {
     this.#commands.push({
       type: "record",
       task,

@@ -9,7 +9,8 @@ import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 /** Needs named in a reason; of more, only the number is told. */
 const MAX_NAMED = 3;
 
-const IN_WORDS: Readonly<Record<Outcome, string>> = {
+/** What became of a task, in words that follow its name. */
+export const IN_WORDS: Readonly<Record<Outcome, string>> = {
   succeeded: "succeeded",
   failed: "failed",
   timed_out: "timed out",

@@ -8,7 +8,7 @@
  * counts as in flight if its needs allow that it had begun.
  *
  * Whether a condition was so is told by what became of its task: what was dispatched, or passed, was to run. Only where a
- * journal ends before that is it asked again.
+ * journal ends before that is it asked again. What failed without an attempt has a condition that nobody can decide.
  */
 import type { Plan } from "../pipeline/plan/plan.ts";
 import { type Command, type Replayed, Standing } from "./command.ts";
@@ -84,7 +84,7 @@ class Fold {
     if (outcome === undefined) return void this.#dispatched(record);
     const passed = planned.run === undefined;
     // What was an attempt and skipped itself was dispatched like any other.
-    if (passed || outcome === "skipped" && record.attempt === 0) return this.#recorded(record);
+    if (passed || record.attempt === 0) return this.#recorded(record);
     const number = this.#dispatched(record);
     if (!this.#schedule.mayRun(number)) throw this.#impossible(record);
     this.#expect(rerun ? this.#schedule.rerun(number) : this.#schedule.settle(number, outcome, worth));
@@ -93,9 +93,8 @@ class Fold {
   /** A mapped task as a whole: how many items it has, or what it came to. */
   #mapped(record: AttemptRecord): void {
     const { task, iteration, count, outcome } = record;
-    if (outcome === "skipped" && this.#schedule.standing(task) !== Standing.dispatched) {
-      return this.#recorded(record);
-    }
+    const passed = outcome === "skipped" || outcome === "failed" && record.attempt === 0;
+    if (passed && this.#schedule.standing(task) !== Standing.dispatched) return this.#recorded(record);
     if (this.#schedule.isUndecided(task)) this.#expect(this.#schedule.decided(task, undefined));
     // What was handed out of it and had not begun was taken back before its end.
     if (outcome !== undefined) {
@@ -163,7 +162,10 @@ class Fold {
     }
     if (this.#schedule.isUndecided(task)) {
       const { outcome, because = "" } = record;
-      this.#expect(this.#schedule.decided(task, outcome === "skipped" ? because : undefined));
+      const isNot = outcome === "skipped" || outcome === "failed";
+      this.#expect(
+        isNot ? this.#schedule.decided(task, because, outcome) : this.#schedule.decided(task, undefined),
+      );
     }
     this.#expected.delete(keyOf(record));
   }

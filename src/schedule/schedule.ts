@@ -224,11 +224,16 @@ export class Schedule {
     return this.#consequences.finish();
   }
 
-  /** The condition of a task is so, or is not. @param because Why it is skipped, if it is. */
-  decided(task: number, because: string | undefined): Command[] {
+  /**
+   * The condition of a task is so, or is not.
+   *
+   * @param because Why it does not run, if so.
+   * @param outcome What it has then: `failed` if nobody can tell whether the condition is so.
+   */
+  decided(task: number, because: string | undefined, outcome: "skipped" | "failed" = "skipped"): Command[] {
     if (!this.isUndecided(task)) return [];
     if (because === undefined) this.#consequences.begin(this.#plan.tasks[task]!);
-    else this.#consequences.leave(task, because);
+    else this.#consequences.pass(task, outcome, because);
     return this.#consequences.finish();
   }
 

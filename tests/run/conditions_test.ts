@@ -13,7 +13,9 @@ import { see } from "./rig.ts";
 /** Why a task with this condition does not run, if `probe` has returned this. */
 function reason(when: ManifestCondition, value: unknown): string | undefined {
   const plan = planOf({ probe: {}, a: { when } });
-  return whyNot(1, plan, { of: () => value === undefined ? undefined : JSON.stringify(value) });
+  const not = whyNot(1, plan, { of: () => value === undefined ? undefined : JSON.stringify(value) });
+  if (not !== undefined) assert.equal(not.outcome, /^[A-Z]/.test(not.because) ? "failed" : "skipped");
+  return not?.because;
 }
 
 /** Of a test of `probe`. */
@@ -85,17 +87,17 @@ test("conditions are put together by all, any and not, and a reason has those pa
   assert.equal(reason({ not: { task: "probe", exists: true } }, undefined), undefined);
 });
 
-test("a large value, or text, decides nothing and hangs nothing: the task is skipped with that as the reason", () => {
+test("a large value, or text, decides nothing and hangs nothing: the task has failed with that as its error", () => {
   const large = "x".repeat(MAX_LOOKED_AT);
   assert.match(
     why({ eq: "x" }, large)!,
-    /^the value of "probe" has 1048578 characters as JSON, more than the 1048576/,
+    /^The value of "probe" has 1048578 characters as JSON, more than the 1048576/,
   );
-  assert.match(reason({ not: { task: "probe", eq: "x" } }, large)!, /^the value of "probe" has/);
+  assert.match(reason({ not: { task: "probe", eq: "x" } }, large)!, /^The value of "probe" has/);
   const long = "x".repeat(MAX_MATCHED + 1);
   assert.match(
     why({ matches: "x" }, long)!,
-    /^a text of 10001 characters is to match "x", more than the 10000/,
+    /^A text of 10001 characters is to match "x", more than the 10000/,
   );
   const most = "a".repeat(MAX_MATCHED);
   assert.equal(
@@ -158,6 +160,49 @@ test("on workers: a condition is decided in each iteration, and its journal deci
     for (const { seq: _, at, ...event } of states.slice(0, cut)) journal.append(event, at);
     const again = await see(COUNTED, { journal });
     assert.deepEqual(own(again.result.tasks), own(result.tasks), `cut after ${cut} records`);
+  }
+});
+
+test("on workers: what can't be decided fails its task and the run, and so it does from any beginning of its journal", async () => {
+  const when = { task: "probe", matches: "x" } as const;
+  const pipeline = {
+    outrider: 1,
+    name: "undecidable",
+    tasks: {
+      probe: { run: { module: VALUE }, params: { value: "x".repeat(MAX_MATCHED + 1) } },
+      alarm: { run: { module: VALUE }, when, retry: { attempts: 3 } },
+      each: { run: { module: VALUE }, each: { task: "list" }, when },
+      list: { run: { module: VALUE }, params: { value: [1] } },
+      after: { run: { module: VALUE }, needs: [{ task: "alarm", on: "success" }] },
+      anyway: { needs: [{ task: "alarm", on: "failure" }, { task: "each", on: "any" }] },
+    },
+    onFailure: "continue",
+  } as const;
+  const first = memoryJournal();
+  const { result } = await see(pipeline, { journal: first });
+  const ends = (all: typeof result.tasks) =>
+    ["alarm", "each", "after", "anyway"].map((name) =>
+      all[name]!.map(({ attempt, outcome, error, because }) =>
+        `${attempt} ${outcome} ${error?.name ?? because}`
+      )
+    );
+  assert.equal(result.state, "failed");
+  assert.match(result.tasks["alarm"]![0]!.error!.message, /^A text of 10001 characters is to match "x"/);
+  const expected = [
+    ["0 failed ConditionError"],
+    ["0 failed ConditionError"],
+    ["0 skipped alarm failed"],
+    ["1 succeeded undefined"],
+  ];
+  assert.deepEqual(ends(result.tasks), expected);
+  const states = first.states(0, 1_000);
+  const from = states.findIndex((record) => record.type === "attempt.settled" && record.task === "probe");
+  for (let cut = from + 1; cut < states.length; cut++) {
+    const journal = memoryJournal();
+    for (const { seq: _, at, ...event } of states.slice(0, cut)) journal.append(event, at);
+    const again = await see(pipeline, { journal });
+    assert.equal(again.result.state, "failed");
+    assert.deepEqual(ends(again.result.tasks), expected, `cut after ${cut} records`);
   }
 });
 

@@ -159,6 +159,7 @@ test("map: what is no list fails the task, with the place where it should have b
     missing: { export: "item", each: { task: "scan", path: "/hosts/9" } },
     many: { export: "item", each: { task: "numbers" } },
     none: { export: "item", each: { task: "unmapped" } },
+    after: { export: "item", needs: ["scan"], join: "any", each: { task: "text" } },
     unmapped: { export: "nothing", each: { task: "scan", path: "/empty" } },
   }, { onFailure: "continue" }));
   const todo = ': return a list there, or correct "each"';
@@ -166,6 +167,7 @@ test("map: what is no list fails the task, with the place where it should have b
     text: `What "scan" returned at /text is no list but "hosts"${todo}`,
     object: `What "scan" returned is no list but an object${todo}`,
     missing: `"scan" has returned nothing at /hosts/9, where a list is to be${todo}`,
+    after: '"text" failed, and so there is no list: see what it ended with',
     many:
       `What "numbers" returned has ${MAX_ITEMS + 1} items, and a task is mapped over ${MAX_ITEMS} at most: ` +
       "return fewer, or groups of them",
