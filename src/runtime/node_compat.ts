@@ -6,7 +6,7 @@
 import { closeSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { arch, platform, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { coresAllowed, freeMemory, idleMs, memoryAllowed } from "./allowance.ts";
@@ -240,9 +240,28 @@ function writeText(path: string, text: string, mode = 0o666): Promise<void> {
 }
 
 async function makeFolder(path: string, mode?: number): Promise<void> {
-  const { chmod, mkdir } = promises();
-  await mkdir(path, { recursive: true, ...(mode !== undefined && { mode }) });
-  if (mode !== undefined) await chmod(path, mode);
+  await makeFolders(path, mode);
+  if (mode !== undefined) await promises().chmod(path, mode);
+}
+
+/** One after the other: below /proc, where nobody can make one, Node's own `recursive` never comes to an end. */
+async function makeFolders(path: string, mode: number | undefined): Promise<void> {
+  const { mkdir } = promises();
+  const above = dirname(path);
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    if (await isFolder(path)) return;
+    if ((error as { code?: unknown }).code !== "ENOENT" || above === path) throw error;
+    await makeFolders(above, mode);
+    await mkdir(path, { mode }).catch(async (error) => {
+      if (!await isFolder(path)) throw error;
+    });
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await promises().stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
 /** Nothing is ever written to our stdin there, and the system closes it when the other end is gone. */

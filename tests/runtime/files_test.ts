@@ -1,7 +1,7 @@
 /** Files that somebody else has made, and a system without room: what is read, what waits, and what is said. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import test from "node:test";
@@ -39,6 +39,24 @@ test("files: a FIFO, a device, a folder and more than the bound are refused at o
     if (process.platform === "linux") {
       assert.match(await runtime.readText("/proc/self/status"), /^Name:/);
       await assert.rejects(runtime.readText("/proc/self/status", 10), /no more than 10 bytes/);
+    }
+  }));
+
+test("files: a folder is made with those above it, and refused where none can be, below /proc too", () =>
+  withFiles({ file: "" }, async (folder) => {
+    const path = (name: string) => join(folder, name);
+    const mode = (name: string) => statSync(path(name)).mode & 0o777;
+    await runtime.makeFolder(path("a/b/c/"), 0o700);
+    assert.deepEqual(["a", "a/b", "a/b/c"].map(mode), [0o700, 0o700, 0o700]);
+    await Promise.all([1, 2, 3].map((at) => runtime.makeFolder(path(`d/e/${at}`))));
+    await runtime.makeFolder(path("a/b"));
+    await runtime.makeFolder(path("a"), 0o755);
+    assert.deepEqual(["a", "a/b"].map(mode), [0o755, 0o700]);
+    await runtime.makeFolder("/");
+    await assert.rejects(runtime.makeFolder(path("file")), { code: "EEXIST" });
+    await assert.rejects(runtime.makeFolder(path("file/below/it")), { code: "ENOTDIR" });
+    if (process.platform === "linux") {
+      await assert.rejects(runtime.makeFolder("/proc/nope/below/it"), /\/proc\/nope/);
     }
   }));
 
