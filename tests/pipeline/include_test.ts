@@ -139,6 +139,93 @@ test("tasks stand in the place of an include: sources need what it needs, who ne
   assert.equal(of_["lan/only"]!.cwd, "file:///p/lib/");
 });
 
+test("what asks an include asks all of it: a task that would run after a skip is asked too, others are skipped with their needs", async () => {
+  const { document } = await load({
+    "main.json": of({
+      p: RUN,
+      lib: {
+        include: "lib.json",
+        needs: [{ task: "p", on: "any" }],
+        when: { all: [{ task: "p", gt: 1 }, { task: "p", lt: 9 }] },
+      },
+    }),
+    "lib.json": of({
+      p: RUN,
+      plain: { ...RUN, needs: [{ task: "p", on: "success" }] },
+      last: { ...RUN, needs: ["p"] },
+      own: { ...RUN, when: { task: "p", eq: 2 } },
+      one: { ...RUN, join: "any", needs: ["p", { task: "plain", on: "failure" }] },
+      none: { ...RUN, join: "any", needs: [{ task: "p", on: "success" }, { task: "plain", on: "failure" }] },
+    }, { onFailure: "continue" }),
+  });
+  const asked = [{ task: "p", gt: 1 }, { task: "p", lt: 9 }];
+  const need = { task: "p", as: "../p", on: "any" };
+  const seen = Object.fromEntries(
+    Object.entries(document.tasks).map(([name, { needs, when }]) => [name, { when, needs }]),
+  );
+  assert.deepEqual(seen["lib/p"], { when: { all: asked }, needs: [{ task: "p", on: "any" }] });
+  assert.deepEqual(seen["lib/plain"]!.when, undefined);
+  assert.deepEqual(seen["lib/last"], {
+    when: { all: asked },
+    needs: [{ as: "p", on: "any", task: "lib/p" }, need],
+  });
+  assert.deepEqual(seen["lib/own"], {
+    when: { all: [...asked, { task: "lib/p", eq: 2 }] },
+    needs: [{ as: "p", on: "any", task: "lib/p" }, need],
+  });
+  assert.deepEqual(seen["lib/one"]!.when, { all: asked });
+  assert.deepEqual(seen["lib/none"]!.when, undefined);
+});
+
+test("a need or a condition of an include is told where that stands, once, and a loop by its number in its file", async () => {
+  const problems = await problemsOf({
+    "main.json": of({
+      p: RUN,
+      two: { include: "two.json", needs: ["p"] },
+      lib: { include: "lib.json", needs: ["two", "q"], when: { task: "pp", gt: 1 }, join: "some" },
+      last: { ...RUN, needs: ["two", "nobody"] },
+    }, { loops: [{ from: "p", to: "p", times: 1 }] }),
+    "two.json": of({ a: RUN, b: RUN }),
+    "lib.json": of({
+      a: RUN,
+      b: RUN,
+      c: { ...RUN, needs: [{ task: "a", on: "any" }], when: { task: "d", eq: 1 } },
+      e: { ...RUN, when: { any: [{ task: "a", eq: 1 }, { task: "f", eq: 1 }] } },
+      g: { ...RUN, needs: ["c", "e"] },
+    }, { loops: [{ from: "g", to: "c", times: 1 }, { from: "c", to: "a", times: 1 }] }),
+  });
+  assert.deepEqual(problems.toSorted(), [
+    'lib.json: loops[1]: Overlaps lib.json: loops[0]: both hold "lib/c", but only the other holds "lib/g": put one wholly inside the other, or apart',
+    'lib.json: tasks.c.when.task: There is no task "lib/d": did you mean "lib/a"?',
+    'lib.json: tasks.e.when.any[1].task: There is no task "lib/f": did you mean "lib/a"?',
+    'tasks.last.needs[1].task: There is no task "nobody": add it, or remove this',
+    'tasks.lib.join: Must be "all" or "any"; received "some"',
+    'tasks.lib.needs[1].task: There is no task "q": add it, or remove this',
+    'tasks.lib.when.task: There is no task "pp": did you mean "p"?',
+  ]);
+});
+
+test("a resource is declared alike in either spelling", async () => {
+  const lib = (radio: unknown) => ({
+    "main.json": of({ lib: { include: "lib.json" } }, { resources: { radio: 1 } }),
+    "lib.json": of({ scan: { ...RUN, uses: ["radio"] } }, { resources: { radio } }),
+  });
+  for (const radio of [1, {}, { capacity: 1 }, { scope: "run", capacity: 1 }]) {
+    assert.deepEqual(await problemsOf(lib(radio)), []);
+  }
+  for (const radio of [{ capacity: 2 }, { scope: "device" }]) {
+    assert.match((await problemsOf(lib(radio)))[0]!, /Declares the resource "radio" as .* is 1 here/);
+  }
+  const other = pipeline("other", {
+    module: "file:///p/o.ts",
+    resources: { radio: { capacity: 1, scope: "run" } },
+  });
+  other.task("a", () => 1);
+  const p = pipeline("main", { module: "file:///p/main.ts", resources: { radio: 1 } });
+  p.include("other", other);
+  assert.deepEqual(p.manifest().resources, { radio: 1 });
+});
+
 test("a mapped task of what is included is run for each item of the same list", async () => {
   const { document, plan } = await load({
     "main.json": of({ a: RUN, lib: { include: "lib.json", needs: ["a"] }, last: { ...RUN, needs: ["lib"] } }),

@@ -38,7 +38,7 @@ import type {
   ManifestTask,
   ManifestTest,
 } from "../document/manifest.ts";
-import { expanded, movedFrom, plainOnOf, sinksOf, taken } from "../document/include.ts";
+import { expanded, isDeclaredAlike, movedFrom, plainOnOf, sinksOf, taken } from "../document/include.ts";
 import { orderOf, tasksOf } from "../document/task_list.ts";
 import { movedRun } from "../kinds/paths.ts";
 import { nameProblem } from "../document/name.ts";
@@ -394,7 +394,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
   #withResources(more: Manifest["resources"], place: string): Manifest["resources"] {
     const own = this.#resources;
     const other = Object.keys(more ?? {}).find((name) =>
-      own?.[name] !== undefined && JSON.stringify(own[name]) !== JSON.stringify(more![name])
+      own?.[name] !== undefined && !isDeclaredAlike(own[name], more![name])
     );
     if (other === undefined) return own === undefined && more === undefined ? undefined : { ...more, ...own };
     throw refusal(

@@ -56,7 +56,7 @@ export interface Task<T = unknown> {
 export interface IncludeOptions {
   /** How the needs of its first tasks are joined. Default `"all"`. */
   readonly join?: Join | undefined;
-  /** Where it is not so, its first tasks are skipped. */
+  /** Where it is not so, its tasks are skipped. */
   readonly when?: ManifestCondition | undefined;
   /** Laid over the params of all its tasks. JSON values. */
   readonly params?: Params | undefined;

@@ -4,6 +4,7 @@
  * Invariant: what an included task says means the same as in its own pipeline; its inputs keep their keys.
  */
 import type { On } from "../../model/outcome.ts";
+import { ITEM_KEY } from "../plan/each.ts";
 import { isTooDeep, testsOf } from "./asked.ts";
 import { isRecord } from "./manifest.ts";
 import type { TaskList } from "./task_list.ts";
@@ -14,8 +15,9 @@ export interface Inclusion {
   readonly name: string;
   /** What its tasks without needs are to need. */
   readonly needs: readonly unknown[];
-  /** How those needs are joined, and on what condition. */
+  /** How those needs are joined. */
   readonly join?: unknown;
+  /** What is asked before any of its tasks runs. */
   readonly when?: unknown;
   /** Laid over the params of all its tasks. */
   readonly params?: unknown;
@@ -31,9 +33,21 @@ export interface Included {
   readonly list: Pick<TaskList, "names" | "tasks">;
 }
 
+/** Where a part of a task is written: with the include or with the task, and what comes after its name there. */
+export interface Whence {
+  readonly isOfInclude: boolean;
+  readonly rest: string;
+}
+
 /** What becomes of it: its tasks in their order, and its loops. */
 export interface TakenTasks {
-  readonly tasks: readonly { readonly name: string; readonly own: string; readonly task: unknown }[];
+  readonly tasks: readonly {
+    readonly name: string;
+    readonly own: string;
+    readonly task: unknown;
+    /** Of a part of the task, such as `.needs[0].task`. */
+    readonly whence: (rest: string) => Whence;
+  }[];
   readonly loops: readonly unknown[];
 }
 
@@ -42,18 +56,29 @@ export function plainOnOf({ onFailure }: { readonly onFailure?: unknown }): On {
   return onFailure === "continue" ? "any" : "success";
 }
 
+/** Whether two declare a resource alike, however each is written. */
+export function isDeclaredAlike(one: unknown, other: unknown): boolean {
+  const [first, second] = [one, other].map((written) => {
+    if (!isRecord(written)) return { capacity: written, scope: "run" };
+    return { ...written, capacity: written["capacity"] ?? 1, scope: written["scope"] ?? "run" };
+  });
+  const keys = new Set([...Object.keys(first!), ...Object.keys(second!)]);
+  return [...keys].every((key) => first![key as "scope"] === second![key as "scope"]);
+}
+
 /** Takes a pipeline into another. */
 export function taken({ head, list }: Included, inclusion: Inclusion): TakenTasks {
   const named = (own: string) => `${inclusion.name}/${own}`;
   const plainOn = plainOnOf(head);
+  const known = new Set(list.names);
   const tasks = list.tasks.map((task, index) => {
     const own = list.names[index]!;
-    const needs = needsOf(task);
+    const needs = needsOf(task, known);
     const on = plainOn === inclusion.plainOn ? {} : { on: plainOn };
     return {
       name: named(own),
       own,
-      task: movedTask(task, { inclusion, needs: needs.map((need) => movedNeed(need, named, on)), named }),
+      ...movedTask(task, { inclusion, needs: needs.map((need) => movedNeed(need, named, on)), named }),
     };
   });
   const loops = Array.isArray(head["loops"]) ? head["loops"] : [];
@@ -65,22 +90,23 @@ export function taken({ head, list }: Included, inclusion: Inclusion): TakenTask
 
 /** The names of the tasks that no other of them needs, as an include of this name calls them. */
 export function sinksOf({ names, tasks }: Included["list"], include: string): string[] {
+  const known = new Set(names);
   const lists = tasks.map((task) =>
     isRecord(task) && isRecord(task["each"]) ? task["each"]["task"] : undefined
   );
-  const needs = tasks.flatMap(needsOf).map((need) => isRecord(need) ? need["task"] : need);
+  const needs = tasks.flatMap((task) => needsOf(task, known)).map((need) => isRecord(need) ? need["task"] : need);
   const needed = new Set([...lists, ...needs]);
   return names.filter((name) => !needed.has(name)).map((name) => `${include}/${name}`);
 }
 
 /** The needs of a task that is included, with the tasks that its condition asks: they keep their keys too. */
-function needsOf(task: unknown): readonly unknown[] {
+function needsOf(task: unknown, known: ReadonlySet<string>): readonly unknown[] {
   if (!isRecord(task)) return [];
   const { needs, when } = task;
   const written: readonly unknown[] = Array.isArray(needs) ? needs : [];
   const names = new Set(written.map((need) => isRecord(need) ? need["task"] : need));
   const asked = testsOf(when, "").map(({ test }) => test["task"]);
-  return [...written, ...new Set(asked.filter((name) => typeof name === "string" && !names.has(name)))];
+  return [...written, ...new Set(asked.filter((name) => isName(name) && known.has(name) && !names.has(name)))];
 }
 
 /** What a task becomes. */
@@ -90,23 +116,104 @@ interface Moving {
   readonly named: (own: string) => string;
 }
 
-function movedTask(task: unknown, { inclusion, needs, named }: Moving): unknown {
-  if (!isRecord(task)) return task;
+function movedTask(
+  task: unknown,
+  { inclusion, needs, named }: Moving,
+): { readonly task: unknown; readonly whence: (rest: string) => Whence } {
+  if (!isRecord(task)) return { task, whence: (rest) => ({ isOfInclude: false, rest }) };
   const { run, params: own, when, each, needs: written } = task;
   const { join, when: asked, moved, params } = inclusion;
   const isSource = needs.length === 0 && each === undefined &&
     (written === undefined || Array.isArray(written));
-  const all = isSource ? inclusion.needs : needs;
-  return {
+  const isAsked = asked !== undefined && (isSource || runsUnmet(task, needs, inclusion));
+  const all = isSource ? inclusion.needs : isAsked ? [...needs, ...askedNeeds(task, needs, inclusion)] : needs;
+  const overlaid = isRecord(params) && (own === undefined || isRecord(own));
+  const moves = {
     ...task,
     ...(isRecord(run) && { run: moved(run) }),
-    ...(isRecord(params) && (own === undefined || isRecord(own)) && { params: { ...own, ...params } }),
+    ...(overlaid && { params: { ...own, ...params } }),
     ...(when !== undefined && { when: movedCondition(when, named) }),
     ...(isRecord(each) && { each: { ...each, ...renamed(each, named) } }),
     ...(all.length > 0 && { needs: all }),
     ...(isSource && join !== undefined && { join }),
-    ...(isSource && asked !== undefined && { when: asked }),
+    ...(isAsked && { when: both(asked, movedCondition(when, named)) }),
   };
+  const whence = (rest: string): Whence => {
+    const [, key] = /^\.(\w+)/.exec(rest) ?? [];
+    if (key === "when" && isAsked) return whenceOfBoth(rest, asked, when);
+    if (key === "needs" && !isSource) {
+      return whenceOfNeed(rest, Array.isArray(written) ? written.length : 0, needs.length);
+    }
+    const isOfInclude = key === "needs" || (key === "join" && isSource && join !== undefined) ||
+      (key === "params" && overlaid && own === undefined);
+    return { isOfInclude, rest };
+  };
+  return { task: moves, whence };
+}
+
+/**
+ * Whether a task would run though all that it needs of its own pipeline is skipped. Only such a one has to be asked what the
+ * include asks: all others are skipped with what they need.
+ */
+function runsUnmet(
+  { needs: written, join }: Readonly<Record<string, unknown>>,
+  needs: readonly unknown[],
+  { plainOn }: Inclusion,
+): boolean {
+  if (written !== undefined && !Array.isArray(written)) return false;
+  const isAny = (need: unknown) => ((isRecord(need) ? need["on"] : undefined) ?? plainOn) === "any";
+  return join === "any" ? needs.some(isAny) : needs.every(isAny);
+}
+
+/** Needs on the tasks that the condition of the include asks, by keys that the task has for nothing else. */
+function askedNeeds(
+  { each }: Readonly<Record<string, unknown>>,
+  needs: readonly unknown[],
+  { needs: around, when }: Inclusion,
+): unknown[] {
+  const keys = new Set(needs.map((need) => isRecord(need) ? need["as"] : need));
+  if (isRecord(each)) keys.add(each["as"] ?? ITEM_KEY);
+  const names = new Set(testsOf(when, "").map(({ test }) => test["task"]).filter(isName));
+  return [...names].flatMap((task) => {
+    const need = around.find((each) => isRecord(each) && each["task"] === task);
+    let as = task;
+    while (keys.has(as)) as = `../${as}`;
+    keys.add(as);
+    const on = isRecord(need) ? need["on"] : undefined;
+    // Else the condition makes it a need by itself.
+    return as === task && on === undefined ? [] : [{ task, as, ...(on !== undefined && { on }) }];
+  });
+}
+
+/** The conditions that have to be so together. */
+function partsOf(condition: unknown): readonly unknown[] {
+  const isAll = isRecord(condition) && Array.isArray(condition["all"]) && condition["task"] === undefined;
+  return isAll ? condition["all"] as readonly unknown[] : [condition];
+}
+
+/** Both conditions as one, no deeper than it has to be. */
+function both(asked: unknown, own: unknown): unknown {
+  return own === undefined ? asked : { all: [...partsOf(asked), ...partsOf(own)] };
+}
+
+/** Where a part of {@linkcode both} is written. */
+function whenceOfBoth(rest: string, asked: unknown, own: unknown): Whence {
+  const [start, index] = /^\.when\.all\[(\d+)\]/.exec(rest) ?? [];
+  if (own === undefined || start === undefined) return { isOfInclude: true, rest };
+  const parts = partsOf(asked);
+  const isOfInclude = Number(index) < parts.length;
+  const at = isOfInclude ? Number(index) : Number(index) - parts.length;
+  const [condition, inner] = [isOfInclude ? asked : own, rest.slice(start.length)];
+  return {
+    isOfInclude,
+    rest: partsOf(condition)[0] === condition ? `.when${inner}` : `.when.all[${at}]${inner}`,
+  };
+}
+
+/** Where a need is written: those of the task come first, then what its condition asks, then what that of the include asks. */
+function whenceOfNeed(rest: string, written: number, own: number): Whence {
+  const index = Number(/^\.needs\[(\d+)\]/.exec(rest)?.[1] ?? -1);
+  return index < written ? { isOfInclude: false, rest } : { isOfInclude: index >= own, rest: ".when" };
 }
 
 function movedLoop(loop: unknown, named: (own: string) => string): unknown {

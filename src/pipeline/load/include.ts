@@ -6,6 +6,7 @@
 import { checkManifest, includeProblems } from "../document/check.ts";
 import {
   expanded,
+  isDeclaredAlike,
   movedFrom,
   plainOnOf,
   sinksOf,
@@ -40,19 +41,22 @@ export interface WholePipeline {
   readonly located: (problem: Problem) => Problem;
 }
 
-/** Where a part is written: a file, `""` for the first one, and its name or number there. */
-interface Origin<T> {
+/** Where a loop is written: a file, `""` for the first one, and its number there. */
+interface LoopOrigin {
   readonly file: string;
-  readonly own: T;
+  readonly own: number;
 }
+
+/** The place where a part of a task is written. @param rest What comes after its name, such as `.needs[0]`. */
+type PlaceOfPart = (rest: string) => string;
 
 /** A pipeline, and where its parts are written. */
 interface Flat {
   readonly head: Readonly<Record<string, unknown>>;
   readonly names: readonly string[];
   readonly tasks: readonly unknown[];
-  readonly from: readonly Origin<string>[];
-  readonly loopsFrom: readonly Origin<number>[];
+  readonly from: readonly PlaceOfPart[];
+  readonly loopsFrom: readonly LoopOrigin[];
 }
 
 /** A pipeline that is being put together. */
@@ -77,23 +81,52 @@ export async function included(
     document: { ...head, tasks: {} },
     list: { names: flat.names, tasks: flat.tasks, indexOf },
     problems: includes.problems,
-    located: ({ place, message }) => ({ place: placeIn(place, origins, flat.loopsFrom), message }),
+    located: (problem) => locatedIn(problem, origins, flat.loopsFrom),
   };
 }
 
-/** The place of a part of the whole, in the file where that is written. */
-function placeIn(
-  place: string,
-  tasks: ReadonlyMap<string, Origin<string>>,
-  loops: readonly Origin<number>[],
-): string {
-  const task = /^tasks\[("(?:[^"\\]|\\.)*")\]/.exec(place);
-  const at = task === null ? undefined : tasks.get(JSON.parse(task[1]!) as string);
-  if (at !== undefined) return within(at.file, `${placeOf("tasks", at.own)}${place.slice(task![0].length)}`);
-  const loop = /^loops\[(\d+)\]/.exec(place);
-  const from = loop === null ? undefined : loops[Number(loop[1])];
-  if (from === undefined) return place;
-  return within(from.file, `${placeOf("loops", from.own)}${place.slice(loop![0].length)}`);
+/** A problem of the whole, in the file where its part is written. */
+function locatedIn(
+  { place, message }: Problem,
+  tasks: ReadonlyMap<string, PlaceOfPart>,
+  loops: readonly LoopOrigin[],
+): Problem {
+  const task = /^tasks\[("(?:[^"\\]|\\.)*")\]|^tasks\.([\p{L}_$][\p{L}\p{N}_$-]*)/u.exec(place);
+  const name = task?.[1] === undefined ? task?.[2] : JSON.parse(task[1]) as string;
+  const at = name === undefined ? undefined : tasks.get(name);
+  if (at !== undefined) return { place: at(place.slice(task![0].length)), message };
+  const placeOfLoop = (start: string, index: string) => {
+    const from = loops[Number(index)];
+    return from === undefined ? start : within(from.file, placeOf("loops", from.own));
+  };
+  if (!place.startsWith("loops[")) return { place, message };
+  return {
+    place: place.replace(/^loops\[(\d+)\]/, placeOfLoop),
+    // Others that it meets are named before any task is.
+    message: message.replace(/^[^"]*/, (words) => words.replace(/loops\[(\d+)\]/g, placeOfLoop)),
+  };
+}
+
+/** Where the parts of a task are written that stands in a file itself. */
+function placesOf(
+  file: string,
+  name: string,
+  needs: unknown,
+  sinks: ReadonlyMap<string, readonly string[]>,
+): PlaceOfPart {
+  return (rest) => {
+    const own = rest.replace(
+      /^\.needs\[(\d+)\]/,
+      (_, index: string) => `.needs[${writtenAt(needs, sinks, Number(index))}]`,
+    );
+    return within(file, `${placeOf("tasks", name)}${own}`);
+  };
+}
+
+/** Which of the needs became the one at this index, since one on an include may be many. */
+function writtenAt(needs: unknown, sinks: ReadonlyMap<string, readonly string[]>, index: number): number {
+  if (!Array.isArray(needs)) return index;
+  return needs.flatMap((need: unknown, at) => expanded([need], sinks).map(() => at))[index] ?? index;
 }
 
 function within(file: string, place: string): string {
@@ -159,13 +192,14 @@ class Includes {
   ): Flat {
     const names: string[] = [];
     const tasks: unknown[] = [];
-    const from: Origin<string>[] = [];
+    const from: PlaceOfPart[] = [];
     const own: readonly unknown[] = Array.isArray(head["loops"]) ? head["loops"] : [];
     const loops = [...own];
-    const loopsFrom: Origin<number>[] = own.map((_, at) => ({ file, own: at }));
+    const loopsFrom: LoopOrigin[] = own.map((_, at) => ({ file, own: at }));
     let resources = head["resources"];
     list.names.forEach((name, index) => {
       const task = list.tasks[index];
+      const places = placesOf(file, name, isRecord(task) ? task["needs"] : undefined, sinks);
       if (!parts.has(name)) {
         names.push(name);
         tasks.push(
@@ -173,7 +207,7 @@ class Includes {
             ? { ...task, needs: expanded(task["needs"], sinks) }
             : task,
         );
-        from.push({ file, own: name });
+        from.push(places);
         return;
       }
       const part = parts.get(name);
@@ -188,7 +222,11 @@ class Includes {
       part.taken.tasks.forEach((each, at) => {
         names.push(each.name);
         tasks.push(each.task);
-        from.push(part.flat.from[at]!);
+        const inner = part.flat.from[at]!;
+        from.push((rest) => {
+          const whence = each.whence(rest);
+          return whence.isOfInclude ? places(whence.rest) : inner(whence.rest);
+        });
       });
       loops.push(...part.taken.loops);
       loopsFrom.push(...part.flat.loopsFrom);
@@ -212,7 +250,7 @@ class Includes {
     if (own !== undefined && !isRecord(own)) return own;
     for (const [resource, declared] of Object.entries(more)) {
       const known = own?.[resource];
-      if (known === undefined || JSON.stringify(known) === JSON.stringify(declared)) continue;
+      if (known === undefined || isDeclaredAlike(known, declared)) continue;
       const message = `Declares the resource ${show(resource)} as ${JSON.stringify(declared)}, and it is ${
         JSON.stringify(known)
       } here: let both say the same`;

@@ -126,12 +126,12 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
     !missing.some((told) => told.place === `${place}.${keys.module}`)
   );
   const exports = await checkExports(seen, port);
-  const all = [
+  const all = distinct([
     ...found.problems,
     ...problems.map(located),
     ...await timetableProblems(found.document),
     ...[...missing, ...exports.problems].map(located),
-  ];
+  ]);
   if (plan === undefined || all.length > 0) {
     throw new PipelineError(
       all,
@@ -147,6 +147,11 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
     warnings: exports.warnings.map(located),
     unread: undeclared(plan, options.params ?? {}),
   };
+}
+
+/** Each once: what is written with an include is said of all its tasks. */
+function distinct(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((each) => [JSON.stringify([each.place, each.message]), each])).values()];
 }
 
 /** Few pipelines have a timetable. */
