@@ -94,7 +94,9 @@ export function sinksOf({ names, tasks }: Included["list"], include: string): st
   const lists = tasks.map((task) =>
     isRecord(task) && isRecord(task["each"]) ? task["each"]["task"] : undefined
   );
-  const needs = tasks.flatMap((task) => needsOf(task, known)).map((need) => isRecord(need) ? need["task"] : need);
+  const needs = tasks.flatMap((task) => needsOf(task, known)).map((need) =>
+    isRecord(need) ? need["task"] : need
+  );
   const needed = new Set([...lists, ...needs]);
   return names.filter((name) => !needed.has(name)).map((name) => `${include}/${name}`);
 }
@@ -106,7 +108,10 @@ function needsOf(task: unknown, known: ReadonlySet<string>): readonly unknown[] 
   const written: readonly unknown[] = Array.isArray(needs) ? needs : [];
   const names = new Set(written.map((need) => isRecord(need) ? need["task"] : need));
   const asked = testsOf(when, "").map(({ test }) => test["task"]);
-  return [...written, ...new Set(asked.filter((name) => isName(name) && known.has(name) && !names.has(name)))];
+  return [
+    ...written,
+    ...new Set(asked.filter((name) => isName(name) && known.has(name) && !names.has(name))),
+  ];
 }
 
 /** What a task becomes. */
@@ -126,7 +131,11 @@ function movedTask(
   const isSource = needs.length === 0 && each === undefined &&
     (written === undefined || Array.isArray(written));
   const isAsked = asked !== undefined && (isSource || runsUnmet(task, needs, inclusion));
-  const all = isSource ? inclusion.needs : isAsked ? [...needs, ...askedNeeds(task, needs, inclusion)] : needs;
+  const all = isSource
+    ? inclusion.needs
+    : isAsked
+    ? [...needs, ...askedNeeds(task, needs, inclusion)]
+    : needs;
   const overlaid = isRecord(params) && (own === undefined || isRecord(own));
   const moves = {
     ...task,
