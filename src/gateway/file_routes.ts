@@ -138,8 +138,11 @@ function ofUsers(parts: GatewayParts): Route[] {
       summary: "Removes the files of a run; what another run has kept as well stays",
       answers: { 204: { what: "They are removed" } },
       handle: async ({ params: { run } }) => {
-        await requireRun(parts, run);
+        const executor = await requireRun(parts, run);
         const digests = await store.files?.dropRun(run) ?? [];
+        for (const digest of await store.files?.unlinked(digests) ?? []) {
+          await parts.files?.abandon(await uploadOf(executor, digest));
+        }
         await parts.files?.sweep(() => store.files!.dropUnlinked(digests));
         return new Response(null, { status: 204 });
       },
@@ -174,8 +177,12 @@ async function sendingOf(
         `The file has ${row.bytes} bytes, and a file has at most ${blobs.maxBlobBytes} here (--files-size)`,
     });
   }
-  const name = new TextEncoder().encode(`${executor}\n${digest}`);
-  return { row, blobs, upload: await sha256(name) };
+  return { row, blobs, upload: await uploadOf(executor, digest) };
+}
+
+/** Id of the upload of a file that an executor sends. */
+function uploadOf(executor: string, digest: string): Promise<string> {
+  return sha256(new TextEncoder().encode(`${executor}\n${digest}`));
 }
 
 async function heldOf({ row: { digest }, blobs, upload }: Sending): Promise<HeldFile> {
@@ -192,7 +199,7 @@ async function taken(
   const { row: { digest, bytes }, blobs, upload } = sending;
   const held = await heldOf(sending);
   if (held.whole) return held;
-  await blobs.begin(upload);
+  await blobs.begin(upload, bytes);
   let room = bytes - at;
   const size = await blobs.append(upload, at, (take, signal) =>
     intake.pour(request, (piece) => {
@@ -209,8 +216,10 @@ async function viewOf({ digest, seq: _, ...row }: RunFileRow, { files }: Gateway
   return { ...row, sha256: digest.slice(7), here: await files?.knows(digest) === true };
 }
 
-async function requireRun({ store }: GatewayParts, run: string): Promise<void> {
-  if (await store.run(run) !== undefined) return;
+/** The executor of a run. @throws {Refuse} If there is no such run. */
+async function requireRun({ store }: GatewayParts, run: string): Promise<string> {
+  const found = await store.run(run);
+  if (found !== undefined) return found.executor;
   throw new Refuse(404, "NO_RUN", { message: `There is no run ${run}: GET /v1/runs lists them` });
 }
 

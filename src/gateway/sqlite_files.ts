@@ -32,6 +32,14 @@ export class SqliteFiles extends SqliteBlobs implements AtOnce<FileCatalog> {
       .map((row) => String(row["digest"]));
   }
 
+  unlinked(digests: readonly string[]): string[] {
+    return this.db.all(
+      `SELECT value FROM json_each(?)
+       WHERE NOT EXISTS (SELECT 1 FROM run_files AS f WHERE f.digest = value)`,
+      JSON.stringify(digests),
+    ).map((row) => String(row["value"]));
+  }
+
   dropUnlinked(digests: readonly string[]): string[] {
     return this.dropped("digest IN (SELECT value FROM json_each(?))", JSON.stringify(digests));
   }

@@ -131,6 +131,8 @@ export interface FileCatalog extends BlobCatalog {
   inRun(run: string, digest: string): Promise<RunFileRow | undefined>;
   /** Forgets the files of a run; their digests. */
   dropRun(run: string): Promise<string[]>;
+  /** Those of some digests that no run has. */
+  unlinked(digests: readonly string[]): Promise<string[]>;
   /** Drops those of the blobs that nothing refers to; their digests. */
   dropUnlinked(digests: readonly string[]): Promise<string[]>;
 }

@@ -104,6 +104,17 @@ test("files: those of a state directory that nobody uses are listed, and saved b
     assert.deepEqual([code, /--get NAME/.test(err)], [2, true]);
   }));
 
+test("files: where there is no state directory it is said, and none is made", () =>
+  withFiles({}, async (folder) => {
+    mkdirSync(join(folder, "other"));
+    for (const name of ["typo", "other"]) {
+      const { code, out, err } = await cli(["files", "--state-dir", join(folder, name)]);
+      assert.deepEqual([code, out], [2, ""]);
+      assert.match(err, /^There is no state directory ".*": name the one that runs were started with/);
+    }
+    assert.deepEqual(readdirSync(folder, { recursive: true }), ["other"]);
+  }));
+
 test("files: those of a gateway are listed and saved, and one that is still to come says so", () =>
   withFiles({}, async (folder) => {
     const store = sqliteGatewayStore(":memory:");
@@ -163,7 +174,7 @@ test("files: a copy goes on where it broke off, and what is not whole leaves not
       again: (_, at) => Promise.resolve(places.push(at) < 9),
     });
     assert.deepEqual([places, readFileSync(path, "utf8")], [[8], "all of the bytes"]);
-    assert.deepEqual(readdirSync(folder), ["a", "a.part"]);
+    assert.deepEqual(readdirSync(folder).sort(), ["a", "a.part"]);
     assert.equal(readFileSync(`${path}.part`, "utf8"), "a person's");
     rmSync(`${path}.part`);
     const failing = async (name: string, more: Partial<ToSave>, words: RegExp) => {

@@ -216,6 +216,35 @@ test("files: a gateway without a place, or with too little, says so in words tha
   }, { maxBlobBytes: 6 });
 });
 
+test("files: room is kept for all of a file, and what does not fit is refused before any of it is taken", () =>
+  withFiles(async (w, folder) => {
+    const [a, b] = ["a", "b"].map((each) => each.repeat(80)) as [string, string];
+    const sha = (text: string) => createHash("sha256").update(text).digest("hex");
+    const record = (seq: number, text: string) => kept(seq, { name: text[0], sha256: sha(text), bytes: 80 });
+    await w.send({ records: [STARTED, record(2, a)] });
+    await w.send({ run: "s", records: [STARTED, record(2, b)] });
+    const send = (text: string, at: number, to: number, run: string) =>
+      codeOf(put(w, text.slice(at, to), at, OF(sha(text), run)));
+    assert.equal(await send(a, 0, 5, "r"), "200");
+    assert.equal(await send(b, 0, 5, "s"), "507 STORAGE_FULL");
+    assert.deepEqual(readdirSync(`${folder}/uploads`).length, 1);
+    assert.equal(await send(a, 5, 80, "r"), "200", "whoever was first comes to its end");
+    assert.equal(await send(b, 0, 5, "s"), "507 STORAGE_FULL");
+    await w.ask("/v1/runs/r/files", { method: "DELETE" });
+    assert.equal(await send(b, 0, 5, "s"), "200");
+    // What is still coming goes with its run too.
+    await w.send({ run: "t", records: [STARTED, record(2, a)] });
+    assert.equal(await send(a, 0, 5, "t"), "507 STORAGE_FULL");
+    assert.equal((await w.ask("/v1/runs/s/files", { method: "DELETE" })).status, 204);
+    assert.deepEqual(readdirSync(`${folder}/uploads`), []);
+    assert.equal(await send(a, 0, 5, "t"), "200");
+    // Another run has it as well.
+    await w.send({ run: "u", records: [STARTED, record(2, a)] });
+    await w.ask("/v1/runs/t/files", { method: "DELETE" });
+    assert.deepEqual(await w.json<HeldFile>(OF(sha(a), "u")), { bytes: 5, whole: false });
+    assert.equal(await send(a, 5, 80, "u"), "200");
+  }, { maxBytes: 100 }));
+
 test("files: what somebody took away is not here, and can be sent again", () =>
   withFiles(async (w, folder) => {
     await w.send({ records: [STARTED, kept(2)] });

@@ -356,7 +356,7 @@ test("files: what was put in the place of a program's folder is refused, and not
         because: "the folder was replaced by a link or another folder: put files into the one that is there",
       }]]);
     }
-    assert.deepEqual(readdirSync(`${folder}/data`), ["below", "mine"]);
+    assert.deepEqual(readdirSync(`${folder}/data`).sort(), ["below", "mine"]);
     assert.equal(readFileSync(`${folder}/data/mine`, "utf8"), "mine");
   });
 });

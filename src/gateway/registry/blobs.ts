@@ -46,6 +46,8 @@ const [FOLDER_MODE, FILE_MODE] = [0o700, 0o600];
 /** An upload under way. */
 interface Upload {
   size: number;
+  /** Bytes that room is kept for, if it is known how many are to come. */
+  whole: number;
   usedAt: number;
   /** Resolves when whoever had it last has let go. */
   free: Promise<void>;
@@ -84,12 +86,19 @@ export class Blobs {
    * Begins an upload; returns its id.
    *
    * @param id Of one that goes on if it is under way. Default: a new one.
-   * @throws {Refuse} If there are too many.
+   * @param whole Bytes that it will have, for which room is kept: what can't fit is refused before any of it is taken, and
+   *   two never wait for each other half done. Default: it is not known.
+   * @throws {Refuse} If there are too many, or there is no room.
    */
-  async begin(id: string = randomHex(16)): Promise<string> {
+  async begin(id: string = randomHex(16), whole: number = 0): Promise<string> {
     await this.#open();
     await this.#forget();
-    if (this.#uploads.has(id)) return id;
+    if (!this.#uploads.has(id)) await this.#make(id);
+    await this.#reserve(id, whole);
+    return id;
+  }
+
+  async #make(id: string): Promise<void> {
     if (this.#uploads.size >= MAX_UPLOADS) {
       throw new Refuse(429, "TOOMANYREQUESTS", {
         message: `${MAX_UPLOADS} uploads are under way: end some, or begin again later`,
@@ -99,7 +108,20 @@ export class Blobs {
     const file = await full(this.#options.files.openFile(this.#uploadPath(id), "write", FILE_MODE));
     await file.close();
     this.#uploads.set(id, { size: 0, usedAt: this.#clock.monotonic(), ...unused() });
-    return id;
+  }
+
+  /** Keeps room for the rest of an upload. @throws {Refuse} If there is none: then of one with nothing in it nothing stays. */
+  async #reserve(id: string, whole: number): Promise<void> {
+    if (whole <= taken(this.#uploads.get(id) ?? unknown())) return;
+    this.#kept = await this.#catalog.bytes();
+    const upload = this.#uploads.get(id) ?? unknown();
+    try {
+      this.#requireUnder(whole - taken(upload));
+    } catch (error) {
+      if (taken(upload) === 0) await this.#end(id);
+      throw error;
+    }
+    upload.whole = Math.max(upload.whole, whole);
   }
 
   /** How many bytes of an upload are here. Whoever sends some stops. */
@@ -121,7 +143,7 @@ export class Blobs {
       try {
         await pour(async (piece) => {
           this.#requireSize(upload.size + piece.length);
-          this.#requireUnder(piece.length);
+          this.#requireUnder(Math.max(0, upload.size + piece.length - taken(upload)));
           await full(file.write(upload.size, piece));
           upload.size += piece.length;
         }, signal);
@@ -159,6 +181,16 @@ export class Blobs {
   /** Ends an upload, of which nothing stays. */
   cancel(id: string): Promise<void> {
     return this.#having(id, () => this.#end(id));
+  }
+
+  /** Ends an upload that nobody wants any more, if there is such a one. */
+  async abandon(id: string): Promise<void> {
+    await this.#open();
+    if (!this.#uploads.has(id)) return;
+    await this.cancel(id).catch((error: unknown) => {
+      // It has become a blob meanwhile.
+      if (!(error instanceof Refuse)) throw error;
+    });
   }
 
   /** Size of a blob; somebody relies on it from now on. */
@@ -305,7 +337,7 @@ export class Blobs {
   #requireUnder(more: number): void {
     const { maxBytes } = this.#options;
     let held = this.#kept;
-    for (const upload of this.#uploads.values()) held += upload.size;
+    for (const upload of this.#uploads.values()) held += taken(upload);
     if (held + more <= maxBytes) return;
     throw new Refuse(507, "STORAGE_FULL", {
       message: `What is kept here has ${held} bytes of at most ${maxBytes}: ${this.#options.advice}`,
@@ -346,8 +378,13 @@ export class Blobs {
   }
 }
 
-function unused(): Pick<Upload, "free" | "stop"> {
-  return { free: Promise.resolve(), stop: new AbortController() };
+/** Bytes that an upload takes of what there may be. */
+function taken({ size, whole }: Upload): number {
+  return Math.max(size, whole);
+}
+
+function unused(): Pick<Upload, "whole" | "free" | "stop"> {
+  return { whole: 0, free: Promise.resolve(), stop: new AbortController() };
 }
 
 function unknown(): never {

@@ -1,7 +1,7 @@
 /**
  * Owns what a person can have of the files in a state directory that no process uses: which runs have kept which.
  * Must not know how they are shown, nor where a copy goes.
- * Invariant: it changes nothing of a run.
+ * Invariant: it changes nothing of a run, and makes no state directory.
  */
 import { LOG_BYTES } from "../../defaults.ts";
 import type { KeptFile } from "../../model/file.ts";
@@ -11,6 +11,7 @@ import { RunFiles } from "../files/run_files.ts";
 import { realWorld, type World } from "../world.ts";
 import { filesOf } from "./kept_run.ts";
 import { StateDir } from "./state_dir.ts";
+import { StateError } from "./state_disk.ts";
 
 /** A file that a run has kept on this device. */
 export interface FileHere extends KeptFile, AttemptKey {
@@ -22,12 +23,19 @@ export interface FileHere extends KeptFile, AttemptKey {
 /**
  * The files of the runs in a state directory, the oldest run first; nothing if another process uses it.
  *
- * @throws {StateError} If the directory can't be used.
+ * @throws {StateError} If there is no such directory, or it can't be used.
  */
 export async function filesIn(
   folder: string,
   { runtime, clock, newId }: World = realWorld,
 ): Promise<readonly FileHere[] | undefined> {
+  if ((await runtime.about(`${folder}/runs`))?.isFolder !== true) {
+    throw new StateError(
+      `There is no state directory ${
+        JSON.stringify(folder)
+      }: name the one that runs were started with (--state-dir, OUTRIDER_STATE_DIR)`,
+    );
+  }
   const state = new StateDir(folder, { runtime, logBytes: LOG_BYTES, newId });
   if (!await state.lock()) return undefined;
   try {
