@@ -44,12 +44,17 @@ export interface Job {
   readonly scheduledFor?: number;
 }
 
+type Link = Pick<GatewayLink, "gateway" | "pull">;
+
 /** What jobs are made of. */
 export interface JobsOptions {
   readonly config: Config;
-  readonly port: AgentPort;
-  readonly link: GatewayLink | undefined;
-  readonly reporting: Reporting;
+  readonly port: Pick<
+    AgentPort,
+    "clock" | "state" | "newId" | "note" | "runtime" | "carried" | "exists" | "readText"
+  >;
+  readonly link: Link | undefined;
+  readonly reporting: Pick<Reporting, "left">;
   readonly keeper: Timekeeper;
   /** Whether the next pipeline is asked for after each run. */
   readonly follow: boolean;
@@ -235,9 +240,10 @@ export class Jobs {
       ? this.#pull(link, { signal: over.signal, answered: answer.resolve })
       : undefined;
     if (asked === undefined) answer.resolve();
+    const coming = keeper.due(over.signal);
     let due: number | undefined;
     try {
-      due = await Promise.race([keeper.due(over.signal), unlessNothing(asked)]);
+      due = await Promise.race([coming, unlessNothing(asked)]);
       // Where one run follows the other, the gateway is asked between them all the same.
       if (due !== undefined) {
         await within(clock, ASK_MS, Promise.race([answer.promise, unlessNothing(asked)]));
@@ -247,7 +253,12 @@ export class Jobs {
       end();
     }
     const pulled = await asked;
-    if (pulled !== undefined) return await this.#handed(pulled);
+    if (pulled !== undefined) {
+      due ??= await coming;
+      // What was handed out comes first, and may turn out not to be sound.
+      if (due !== undefined) keeper.giveBack(due);
+      return await this.#handed(pulled);
+    }
     if (due === undefined || signal.aborted) return undefined;
     const kept = await this.#begin({ tag, text: textOf(source), scheduledFor: due });
     await keeper.began(due);
@@ -256,7 +267,7 @@ export class Jobs {
 
   /** Asks for the next pipeline. @param answered Called as soon as the gateway has said anything, or that it can't be asked. */
   #pull(
-    link: GatewayLink,
+    link: Link,
     { signal, answered }: { readonly signal: AbortSignal; readonly answered?: () => void },
   ): Promise<Pulled | undefined> {
     const { state } = this.#options.port;

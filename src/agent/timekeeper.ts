@@ -115,6 +115,7 @@ export class Timekeeper {
     const goesOn = before !== undefined && before.tag === taken.tag && before.pipeline === taken.pipeline &&
       JSON.stringify(before.schedule) === JSON.stringify(taken.schedule);
     if (goesOn && this.#kept !== undefined) return;
+    this.#passWaiting(`${taken.pipeline} has taken its place`);
     const fresh = { at: clock.now(), ran: [], seed: before?.seed ?? newId() };
     if (this.#kept?.tag !== taken.tag) this.#saved = false;
     await this.#keepTo(taken, goesOn ? before : fresh);
@@ -131,6 +132,7 @@ export class Timekeeper {
   /** Keeps to none any more. */
   async end(because: string): Promise<void> {
     if (this.#kept === undefined) return;
+    this.#passWaiting(because);
     this.#options.port.note(`The timetable of ${this.#kept.pipeline} ends: ${because}`);
     this.#kept = undefined;
     this.#saved = false;
@@ -172,6 +174,11 @@ export class Timekeeper {
     return undefined;
   }
 
+  /** Something else is to be run first: unless that takes the timetable's place, the due time is the next. */
+  giveBack(due: number): void {
+    this.#waiting = due;
+  }
+
   /** The run for a due time has been begun. */
   async began(due: number): Promise<void> {
     this.#kept?.timetable.ran(due);
@@ -186,18 +193,28 @@ export class Timekeeper {
     return due;
   }
 
+  /** What waits is not run any more, since the timetable is over. */
+  #passWaiting(because: string): void {
+    const due = this.#waiting;
+    this.#waiting = undefined;
+    if (due !== undefined) this.#sayLeftOut({ first: due, last: due }, because);
+  }
+
   #sayPassed({ first, last, why }: NonNullable<Decision["passed"]>): void {
-    const { port: { note } } = this.#options;
-    const { pipeline } = this.#kept!;
-    const what = first === last
-      ? `The run of ${pipeline} that was due at ${localTime(first)} is`
-      : `The runs of ${pipeline} that were due from ${localTime(first)} to ${localTime(last)} are`;
     const reason = {
       busy: "a run was going on",
       missed: "nothing was there to run it, or the clock was set forward",
       done: "it has been run, and the clock was set back",
     }[why];
-    note(`${what} left out: ${reason}`);
+    this.#sayLeftOut({ first, last }, reason);
+  }
+
+  #sayLeftOut({ first, last }: { readonly first: number; readonly last: number }, because: string): void {
+    const { pipeline } = this.#kept!;
+    const what = first === last
+      ? `The run of ${pipeline} that was due at ${localTime(first)} is`
+      : `The runs of ${pipeline} that were due from ${localTime(first)} to ${localTime(last)} are`;
+    this.#options.port.note(`${what} left out: ${because}`);
   }
 
   async #keepTo(
