@@ -283,3 +283,52 @@ test("builder: options in the place of needs, and needs in that of options, are 
   const other = pipeline("other").task("retry", () => 1);
   assert.match(refused(() => loose.task("b", { retry: other }, () => 1)), /belongs to another pipeline/);
 });
+
+test("builder: an option that can't be written down, such as a function, is refused with its place", () => {
+  const p = pipeline("p", { module: "file:///p/p.ts" }) as unknown as {
+    task(...args: readonly unknown[]): object;
+    map(...args: readonly unknown[]): object;
+    command(...args: readonly unknown[]): object;
+    python(...args: readonly unknown[]): object;
+    include(...args: readonly unknown[]): object;
+    loop(options: object): void;
+  };
+  const make = pipeline as unknown as (name: string, options: object) => unknown;
+  const cpu = p.task("cpu", () => [1]) as { each(): object };
+  const other = pipeline("other", { module: "file:///p/o.ts" });
+  const fn = () => 1;
+  const own: { self?: unknown; fn: unknown } = { fn };
+  own.self = own;
+  const cases: readonly (readonly [() => unknown, string])[] = [
+    [
+      () => p.task("a", { cpu }, fn, { when: fn }),
+      'tasks.a.when: Must be a condition such as {"task": "probe", "path": "/loss", "gt": 0.1}, which probe.when((v) => v.loss, { gt: 0.1 }) makes; received a function',
+    ],
+    [() => p.task("a", fn, { uses: fn }), "tasks.a.uses: Must be data; received a function"],
+    [
+      () => p.task("a", fn, { retry: { on: ["x", fn] } }),
+      "tasks.a.retry.on[1]: Must be data; received a function",
+    ],
+    [() => p.task("a", fn, { retry: own }), "tasks.a.retry.fn: Must be data; received a function"],
+    [() => p.task("a", fn, { timeout: Symbol() }), "tasks.a.timeout: Must be data; received a symbol"],
+    [
+      () => p.map("a", { one: cpu.each() }, fn, { maxParallel: fn }),
+      "tasks.a.maxParallel: Must be data; received a function",
+    ],
+    [() => p.command("a", ["true"], { env: { A: fn } }), "tasks.a.env.A: Must be data; received a function"],
+    [
+      () => p.python("a", "a.py", { function: "f", memory: fn }),
+      "tasks.a.memory: Must be data; received a function",
+    ],
+    [() => p.include("a", other, { cpu }, { join: fn }), "tasks.a.join: Must be data; received a function"],
+    [
+      () => p.loop({ from: cpu, to: cpu, times: fn }),
+      "loops[0].times: Must be data; received a function",
+    ],
+    [
+      () => make("q", { module: "file:///p/q.ts", resources: { radio: fn } }),
+      "resources.radio: Must be data; received a function",
+    ],
+  ];
+  for (const [refusing, message] of cases) assert.equal(refused(refusing), message);
+});

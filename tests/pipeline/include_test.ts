@@ -226,6 +226,29 @@ test("a resource is declared alike in either spelling", async () => {
   assert.deepEqual(p.manifest().resources, { radio: 1 });
 });
 
+test("where a task has to be named, an include is told as that, with one of its tasks", async () => {
+  const problems = await problemsOf({
+    "main.json": of({
+      lib: { include: "lib.json" },
+      a: { ...RUN, when: { task: "lib", eq: 1 } },
+      b: { ...RUN, each: { task: "lib/in" } },
+    }, { loops: [{ from: "lib", to: "a", times: 1 }] }),
+    "lib.json": of({ in: { include: "in.json" }, last: { ...RUN, needs: ["in"] } }),
+    "in.json": of({ x: RUN }),
+  });
+  assert.deepEqual(problems, [
+    'tasks.a.when.task: "lib" is an include: name one of its tasks, such as "lib/last"',
+    'tasks.b.each.task: "lib/in" is an include: name one of its tasks, such as "lib/in/x"',
+    'loops[0].from: "lib" is an include: name one of its tasks, such as "lib/last"',
+  ]);
+  const other = pipeline("other", { module: "file:///p/o.ts" });
+  other.task("sum", () => 1);
+  const made = pipeline("main", { module: "file:///p/main.ts" }).include("wifi", other);
+  for (const ask of [() => made.when({ eq: 1 }), () => made.each()]) {
+    assert.throws(ask, /"wifi" is an include: name one of its tasks, such as included\.of\(sum\)/);
+  }
+});
+
 test("a mapped task of what is included is run for each item of the same list", async () => {
   const { document, plan } = await load({
     "main.json": of({ a: RUN, lib: { include: "lib.json", needs: ["a"] }, last: { ...RUN, needs: ["lib"] } }),

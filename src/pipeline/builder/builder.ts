@@ -111,6 +111,22 @@ class IncludedHandle extends TaskHandle<unknown> implements Included {
     this.#tasks = tasks;
   }
 
+  override when(): never {
+    throw this.#noTask("when");
+  }
+
+  override each(): never {
+    throw this.#noTask("each");
+  }
+
+  #noTask(key: string): PipelineError {
+    const own = [...this.#tasks.keys()].at(-1) ?? "scan";
+    return refusal(
+      `${placeOf("tasks", this.name)}.${key}`,
+      `${JSON.stringify(this.name)} is an include: name one of its tasks, such as included.of(${own})`,
+    );
+  }
+
   of<T>(task: Task<T>): Task<T> {
     const found = this.#tasks.get(task.name);
     if (found !== undefined) return found as Task<T>;
@@ -139,6 +155,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
   constructor(name: string, options: PipelineOptions<F, R> = {}) {
     const problem = nameProblem(name);
     if (problem !== undefined) throw new PipelineError([{ place: "name", message: problem }]);
+    checkData(options, "");
     this.name = name;
     this.module = options.module;
     this.#options = options;
@@ -412,6 +429,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
     const place = placeOf("loops", this.#loops.length);
     this.#own(from, `${place}.from`);
     this.#own(to, `${place}.to`);
+    checkData({ times, on }, place);
     this.#loops.push({ from: from.name, to: to.name, times, ...(on === undefined ? {} : { on }) });
   }
 
@@ -626,7 +644,48 @@ function checkOptions(options: unknown, place: string): TaskOptions<Params> {
   const { params } = options as TaskOptions<Params>;
   const problem = params === undefined ? undefined : paramsProblem(params);
   if (problem !== undefined) throw refusal(`${place}.params`, problem);
+  checkData(options, place);
   return { ...options };
+}
+
+/** Refuses what can't be written down, such as a function, with its place. */
+function checkData(options: object, place: string): void {
+  for (const [key, value] of Object.entries(options)) {
+    // What is wrong with these is said in their own words.
+    if (key === "params" || isScalar(value)) continue;
+    const found = uncopied(value, placeOf(place, key), new Set());
+    if (found === undefined) continue;
+    const wanted = key === "when" ? CONDITION_WORDS : "data";
+    throw refusal(found.place, `Must be ${wanted}; received ${describe(found.value)}`);
+  }
+}
+
+const CONDITION_WORDS =
+  'a condition such as {"task": "probe", "path": "/loss", "gt": 0.1}, which probe.when((v) => v.loss, { gt: 0.1 }) makes';
+
+function isScalar(value: unknown): boolean {
+  return value === null || !["object", "function", "symbol"].includes(typeof value);
+}
+
+/** The innermost part that no copy can be made of, with its place. */
+function uncopied(
+  value: unknown,
+  place: string,
+  around: ReadonlySet<unknown>,
+): { readonly place: string; readonly value: unknown } | undefined {
+  if (isScalar(value) || around.has(value)) return undefined;
+  try {
+    structuredClone(value);
+    return undefined;
+  } catch {
+    const isList = Array.isArray(value);
+    const parts = typeof value === "object" ? Object.entries(value as object) : [];
+    for (const [key, part] of parts) {
+      const found = uncopied(part, placeOf(place, isList ? Number(key) : key), new Set([...around, value]));
+      if (found !== undefined) return found;
+    }
+    return { place, value };
+  }
 }
 
 function refusal(place: string, message: string): PipelineError {

@@ -144,6 +144,7 @@ function hasTwins(needs: readonly DraftNeed[]): boolean {
 class Reader {
   readonly #names: readonly string[];
   readonly #index: ReadonlyMap<string, number>;
+  readonly #includes: TaskList["includes"];
   readonly #finder: NameFinder;
   readonly #plainOn: On;
   readonly #problems: Problem[];
@@ -152,7 +153,8 @@ class Reader {
   /** The needs of the task that is being read. */
   readonly #found: DraftNeed[] = [];
 
-  constructor({ names, indexOf }: TaskList, plainOn: On, problems: Problem[]) {
+  constructor({ names, indexOf, includes }: TaskList, plainOn: On, problems: Problem[]) {
+    this.#includes = includes;
     this.#names = names;
     this.#index = indexOf;
     this.#finder = new NameFinder(names);
@@ -337,6 +339,13 @@ class Reader {
   }
 
   #unknown(name: string, place: string): undefined {
+    const inner = this.#includes?.get(name);
+    if (inner !== undefined) {
+      return this.#report(
+        place,
+        `${show(name)} is an include: name one of its tasks, such as ${show(inner)}`,
+      );
+    }
     this.#report(
       place,
       `There is no task ${show(name)}${this.#finder.hint(name, ": add it, or remove this")}`,

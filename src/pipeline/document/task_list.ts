@@ -13,6 +13,8 @@ export interface TaskList {
   /** What is written of each, however wrong. */
   readonly tasks: readonly unknown[];
   readonly indexOf: ReadonlyMap<string, number>;
+  /** By the names of includes, in whose place tasks stand: one of these. */
+  readonly includes?: ReadonlyMap<string, string>;
 }
 
 /** The tasks of a document, however wrong the rest of it is. */

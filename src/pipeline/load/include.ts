@@ -57,6 +57,8 @@ interface Flat {
   readonly tasks: readonly unknown[];
   readonly from: readonly PlaceOfPart[];
   readonly loopsFrom: readonly LoopOrigin[];
+  /** By the names of includes, in whose place tasks stand: one of these. */
+  readonly includes: ReadonlyMap<string, string>;
 }
 
 /** A pipeline that is being put together. */
@@ -79,7 +81,7 @@ export async function included(
   const { order: _, ...head } = flat.head;
   return {
     document: { ...head, tasks: {} },
-    list: { names: flat.names, tasks: flat.tasks, indexOf },
+    list: { names: flat.names, tasks: flat.tasks, indexOf, includes: flat.includes },
     problems: includes.problems,
     located: (problem) => locatedIn(problem, origins, flat.loopsFrom),
   };
@@ -196,6 +198,7 @@ class Includes {
     const own: readonly unknown[] = Array.isArray(head["loops"]) ? head["loops"] : [];
     const loops = [...own];
     const loopsFrom: LoopOrigin[] = own.map((_, at) => ({ file, own: at }));
+    const includes = new Map<string, string>();
     let resources = head["resources"];
     list.names.forEach((name, index) => {
       const task = list.tasks[index];
@@ -228,6 +231,9 @@ class Includes {
           return whence.isOfInclude ? places(whence.rest) : inner(whence.rest);
         });
       });
+      const end = sinks.get(name)?.at(-1) ?? part.taken.tasks[0]?.name;
+      if (end !== undefined) includes.set(name, end);
+      for (const [inner, task] of part.flat.includes) includes.set(`${name}/${inner}`, `${name}/${task}`);
       loops.push(...part.taken.loops);
       loopsFrom.push(...part.flat.loopsFrom);
       resources = this.#resources(resources, part.flat.head["resources"], { file, name });
@@ -237,7 +243,7 @@ class Includes {
       ...(loops.length > 0 && { loops }),
       ...(resources !== undefined && { resources }),
     };
-    return { head: all, names, tasks, from, loopsFrom };
+    return { head: all, names, tasks, from, loopsFrom, includes };
   }
 
   /** Resources of both; what both declare is one, and has to be declared alike. */
