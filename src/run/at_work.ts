@@ -36,6 +36,8 @@ export interface WorkParts {
   readonly lender: Pick<Lender, "borrow" | "giveBack">;
 }
 
+type Delay = Extract<Command, { type: "delay" }>;
+
 /** A run that is going on. */
 export class AtWork {
   readonly schedule: Scheduler;
@@ -209,15 +211,21 @@ export class AtWork {
     this.obey(this.schedule.settle(task, outcome));
   }
 
-  #retry(delay: Extract<Command, { type: "delay" }>): void {
-    const { plan, timers, pool, recorder } = this.#parts;
-    const { task, attempt } = delay;
-    const { retry } = plan.tasks[this.schedule.taskOf(task)]!;
-    const waitMs = timers.afterRetry(retry, attempt, () => {
-      this.obey(this.schedule.due(task));
-      pool.feed();
-    });
+  #retry(delay: Delay): void {
+    const { plan, timers, recorder } = this.#parts;
+    const { retry } = plan.tasks[this.schedule.taskOf(delay.task)]!;
+    const waitMs = timers.afterRetry(retry, delay, (due) => this.#tryAgain(due));
     recorder.planned(delay, waitMs);
+  }
+
+  /** Of a mapped task that ended meanwhile, and began anew, the numbers may be those of other attempts by now. */
+  #tryAgain(due: readonly Delay[]): void {
+    const { schedule } = this;
+    for (const { task, iteration, attempt } of due) {
+      if (schedule.iteration(task) !== iteration || schedule.attempt(task) !== attempt) continue;
+      this.obey(schedule.due(task));
+    }
+    this.#parts.pool.feed();
   }
 }
 

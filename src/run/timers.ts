@@ -6,6 +6,10 @@
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { PlanTask } from "../pipeline/plan/plan.ts";
+import type { Command } from "../schedule/command.ts";
+
+/** What waits for another attempt. */
+type Delay = Extract<Command, { type: "delay" }>;
 
 /** How long to wait after the attempt with this number, in milliseconds. @param random From 0 to 1. */
 export function retryWait(retry: PlanTask["retry"], attempt: number, random: number): number {
@@ -19,6 +23,8 @@ export class Timers {
   readonly #random: Random;
   /** What cancels each timer. */
   readonly #set: Set<() => void> = new Set();
+  /** What is tried again, by the whole millisecond of the monotonic clock at which it is due. */
+  readonly #retries: Map<number, Delay[]> = new Map();
 
   constructor({ clock, random }: { readonly clock: Clock; readonly random: Random }) {
     this.#clock = clock;
@@ -34,10 +40,26 @@ export class Timers {
     this.#set.add(cancel);
   }
 
-  /** Acts when the wait after an attempt is over. @returns How long that is, milliseconds. */
-  afterRetry(retry: PlanTask["retry"], attempt: number, act: () => void): number {
-    const ms = retryWait(retry, attempt, this.#random());
-    this.after(ms, act);
+  /**
+   * Acts when the wait after an attempt is over: once for all that are due in the same millisecond, as thousands of items may be.
+   *
+   * @returns How long that is, milliseconds.
+   */
+  afterRetry(retry: PlanTask["retry"], delay: Delay, act: (due: readonly Delay[]) => void): number {
+    const ms = retryWait(retry, delay.attempt, this.#random());
+    const now = this.#clock.monotonic();
+    const at = Math.ceil(now + ms);
+    const others = this.#retries.get(at);
+    if (others !== undefined) {
+      others.push(delay);
+      return ms;
+    }
+    const due = [delay];
+    this.#retries.set(at, due);
+    this.after(at - now, () => {
+      this.#retries.delete(at);
+      act(due);
+    });
     return ms;
   }
 
@@ -45,5 +67,6 @@ export class Timers {
   end(): void {
     for (const cancel of this.#set) cancel();
     this.#set.clear();
+    this.#retries.clear();
   }
 }

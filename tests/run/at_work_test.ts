@@ -69,6 +69,41 @@ test("work: a retry says when it is due and which attempt it is", () => {
   });
 });
 
+test("work: items that are due at the same time are tried again all at once", () => {
+  const rig = new WorkRig({
+    list: {},
+    each: { each: { task: "list" }, retry: { attempts: 2, delay: "1s" } },
+  });
+  rig.settles("list", "succeeded", "[1,2,3]");
+  for (const item of [0, 1, 2]) rig.settles(`each ${item}`, "failed");
+  const { fed } = rig.pool;
+  rig.clock.advance(999);
+  assert.equal(rig.pool.taken.size, 0);
+  rig.clock.advance(1);
+  assert.deepEqual([...rig.pool.taken.values()].map(({ attempt }) => attempt), [2, 2, 2]);
+  assert.equal(rig.pool.fed - fed, 1);
+});
+
+test("work: what an item of an iteration before waited for leads to nothing for the item that has its number now", () => {
+  const rig = new WorkRig({
+    list: {},
+    each: { each: { task: "list" }, retry: { attempts: 2, delay: "1s" } },
+  }, { loops: [{ from: "each", to: "list", times: 1, on: "failure" }] });
+  rig.settles("list", "succeeded", "[1,2]");
+  rig.settles("each 1", "failed");
+  rig.clock.advance(500);
+  rig.settles("each 0", "failed");
+  rig.clock.advance(500);
+  rig.settles("each 1", "failed");
+  rig.settles("list", "succeeded", "[1,2]");
+  assert.equal(rig.pool.taken.get("each 0")?.iteration, 1);
+  rig.settles("each 0", "failed");
+  rig.clock.advance(999);
+  assert.deepEqual([...rig.pool.taken.keys()], ["each 1"]);
+  rig.clock.advance(1);
+  assert.deepEqual([...rig.pool.taken.keys()], ["each 1", "each 0"]);
+});
+
 test("work: a step of the wall clock neither shortens nor lengthens the wait for a retry", () => {
   for (const step of [-3_600_000, 3_600_000]) {
     const rig = new WorkRig({ a: { retry: { attempts: 2, delay: "200ms" } } });

@@ -71,7 +71,10 @@ test("timers: each acts once at its time, and none after the end", () => {
   timers.after(30, () => acted.push("30"));
   timers.after(10, () => acted.push("10"));
   const retry = { attempts: 2, delayMs: 20, factor: 1, maxDelayMs: 20, jitter: 0.5 };
-  assert.equal(timers.afterRetry(retry, 1, () => acted.push("retry")), 10);
+  assert.equal(
+    timers.afterRetry(retry, { type: "delay", task: 0, iteration: 0, attempt: 1 }, () => acted.push("retry")),
+    10,
+  );
   clock.advance(10);
   assert.deepEqual(acted, ["10", "retry"]);
   timers.after(5, () => acted.push("never"));

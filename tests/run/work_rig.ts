@@ -33,6 +33,8 @@ export class HandPool {
   readonly begun: Set<string> = new Set();
   /** What it was asked, in words. */
   readonly asked: string[] = [];
+  /** How often it was told that there is something to take. */
+  fed = 0;
   #supply: Supply | undefined;
   readonly #nameOf: (task: number) => string;
 
@@ -47,6 +49,7 @@ export class HandPool {
 
   /** Takes all that is ready, and what may stand behind it. */
   feed(): void {
+    this.fed++;
     const supply = this.#supply;
     if (supply === undefined) return;
     while (supply.ready > 0) {
@@ -103,7 +106,10 @@ export class WorkRig {
     const { journal, clock } = this;
     const plan = this.plan = planOf(tasks, options);
     const schedule = new Schedule(plan);
-    this.pool = new HandPool((task) => plan.tasks[task]!.name);
+    this.pool = new HandPool((number) => {
+      const [{ name }, item] = [plan.tasks[schedule.taskOf(number)]!, schedule.itemOf(number)];
+      return item === undefined ? name : `${name} ${item}`;
+    });
     this.timers = new Timers({ clock, random: () => this.chances.shift() ?? 0.5 });
     const values = new Values(plan.tasks.length);
     this.work = new AtWork({
