@@ -80,6 +80,7 @@ function messageOf({ subject, data, reply, headers }: Msg): NatsMessage {
     reply,
     status: headers?.code ?? 0,
     header: (name) => headers?.get(name) || undefined,
+    headers: (name) => headers?.values(name) ?? [],
   };
 }
 

@@ -13,6 +13,8 @@ export interface NatsMessage {
   /** 0, or what the server says in the place of an answer: 404 nothing stored, 503 nobody listens. */
   readonly status: number;
   header(name: string): string | undefined;
+  /** All that stands under a name: who wrote a message may have used one that the server adds. */
+  headers(name: string): readonly string[];
 }
 
 /** What may go with a message. */

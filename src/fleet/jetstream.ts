@@ -3,10 +3,12 @@
  * more if nobody else did meanwhile.
  * Must not know what is stored.
  * Invariant: what was answered is checked before it is believed; who can't know whether something was stored is told by an
- * error, and looks.
+ * error, and looks. What a stored message says of itself counts only as the server says it: one that somebody had the server
+ * put there (the answer to a request, with another's subject to answer to) holds nothing.
  */
 import * as v from "valibot";
 import { type Bytes, gzip, joined } from "../base/bytes.ts";
+import { JsonMeter } from "../base/json.ts";
 import { jsonValue } from "../model/json_text.ts";
 import { utf8Text } from "../base/utf8.ts";
 import { GatewayAnswerError, GatewayRefusedError } from "../uplink/errors.ts";
@@ -19,6 +21,7 @@ export interface Stored {
   readonly seq: number;
   /** When the server took it, milliseconds since the epoch. */
   readonly at: number;
+  /** Nothing where it came with what only the server may say: put there from another subject, or forged. */
   readonly data: Bytes;
   header(name: string): string | undefined;
 }
@@ -59,8 +62,15 @@ const NOBODY = 503;
 const NOTHING = 404;
 /** Messages that are asked for at a time. */
 const MAX_BATCH = 256;
+/** Most that they may come to together, bytes. */
+const MAX_BATCH_BYTES: number = 4 * 1024 * 1024;
+/** What the server says of a stored message: it writes its own behind what the sender wrote. */
+const SAID_BY_SERVER = ["Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp"] as const;
 /** Longest that a packed message may be once it is unpacked, bytes. */
 const MAX_UNPACKED: number = 64 * 1024 * 1024;
+/** Most values and keys in a message, as by HTTP. */
+const MAX_NODES = 500_000;
+const MAX_KEYS = 150_000;
 
 /** Streams over a line. */
 export class JetStream {
@@ -100,13 +110,16 @@ export class JetStream {
       left = 0;
       await this.wire.requestAll(`${this.#api}.DIRECT.GET.${stream}`, {
         ...limits,
-        data: new TextEncoder().encode(JSON.stringify({ seq, next_by_subj: subject, batch: MAX_BATCH })),
+        data: new TextEncoder().encode(
+          JSON.stringify({ seq, next_by_subj: subject, batch: MAX_BATCH, max_bytes: MAX_BATCH_BYTES }),
+        ),
         take: (message) => {
-          if (message.status === NOBODY) throw this.#nobody(stream);
+          const status = statusOf(message);
+          if (status === NOBODY) throw this.#nobody(stream);
           // 204 is the end of a batch, 404 that there is nothing.
-          if (message.status !== 0) left = Number(message.header("Nats-Num-Pending") ?? 0);
-          else found.push(this.#stored(message));
-          return message.status !== 0;
+          if (status !== 0) left = Number(message.header("Nats-Num-Pending") ?? 0);
+          else found.push(this.#after(found.at(-1)?.seq ?? seq - 1, this.#stored(message)));
+          return status !== 0;
         },
       });
       const last = found.at(-1);
@@ -160,8 +173,9 @@ export class JetStream {
 
   async #get(what: string, body: Bytes, limits: RequestLimits): Promise<Stored | undefined> {
     const message = await this.wire.request(`${this.#api}.${what}`, body, limits);
-    if (message.status === NOTHING) return undefined;
-    if (message.status === NOBODY) {
+    const status = statusOf(message);
+    if (status === NOTHING) return undefined;
+    if (status === NOBODY) {
       if (this.#domain === undefined && this.#where !== undefined) {
         await this.store(this.#where, new Uint8Array(0), limits);
       }
@@ -174,15 +188,26 @@ export class JetStream {
   }
 
   #stored(message: NatsMessage): Stored {
-    const seq = Number(message.header("Nats-Sequence"));
-    const at = Date.parse(message.header("Nats-Time-Stamp") ?? "");
-    const subject = message.header("Nats-Subject");
+    const seq = Number(message.headers("Nats-Sequence").at(-1));
+    const at = Date.parse(message.headers("Nats-Time-Stamp").at(-1) ?? "");
+    const subject = message.headers("Nats-Subject").at(-1);
     if (!Number.isSafeInteger(seq) || seq < 1 || Number.isNaN(at) || subject === undefined) {
       throw new GatewayAnswerError(
         `What ${this.wire.url} answers is no stored message: check that it is a NATS server with JetStream`,
       );
     }
-    return { subject, seq, at, data: new Uint8Array(message.data), header: (name) => message.header(name) };
+    const isWritten = message.status === 0 &&
+      SAID_BY_SERVER.every((name) => message.headers(name).length < 2);
+    const data = isWritten ? new Uint8Array(message.data) : new Uint8Array(0);
+    return { subject, seq, at, data, header: (name) => isWritten ? message.header(name) : undefined };
+  }
+
+  /** Else who reads on from there would turn in a circle. */
+  #after(seq: number, stored: Stored): Stored {
+    if (stored.seq > seq) return stored;
+    throw new GatewayAnswerError(
+      `${this.wire.url} answers with message ${stored.seq} behind ${seq}: check that it is a NATS server with JetStream`,
+    );
   }
 
   #nobody(subject: string): GatewayRefusedError {
@@ -192,6 +217,11 @@ export class JetStream {
       { status: 503, reason, own: true, retryAfterMs: undefined },
     );
   }
+}
+
+/** What the server says in the place of a message; a stored message may have been written with a status of its own. */
+function statusOf(message: NatsMessage): number {
+  return message.headers("Nats-Sequence").length > 0 ? 0 : message.status;
 }
 
 function checked<T>(
@@ -221,17 +251,29 @@ export function packedValue(value: unknown, pack: (bytes: Bytes) => Promise<Byte
 
 /** What a message holds, packed or not; `undefined` if it is no JSON, or too large. */
 export async function unpackedValue(data: Bytes): Promise<unknown> {
-  if (data[0] !== 0x1f || data[1] !== 0x8b) return jsonIn(data);
+  return (await unpackedMessage(data)).value;
+}
+
+/** Likewise, with the bytes that it came to: who reads many does not hold all at once. */
+export async function unpackedMessage(
+  data: Bytes,
+): Promise<{ readonly value: unknown; readonly bytes: number }> {
+  const meter = new JsonMeter(MAX_NODES, MAX_KEYS);
+  if (data[0] !== 0x1f || data[1] !== 0x8b) {
+    return { value: meter.take(data) === undefined ? jsonIn(data) : undefined, bytes: data.length };
+  }
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
     for await (const chunk of new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"))) {
       length += chunk.length;
-      if (length > MAX_UNPACKED) return undefined;
+      if (length > MAX_UNPACKED || meter.take(chunk) !== undefined) {
+        return { value: undefined, bytes: length };
+      }
       chunks.push(chunk);
     }
   } catch {
-    return undefined;
+    return { value: undefined, bytes: length };
   }
-  return jsonIn(joined(chunks, length));
+  return { value: jsonIn(joined(chunks, length)), bytes: length };
 }

@@ -19,6 +19,9 @@ import { Dialler, type NatsWireOptions, refusedAt } from "./dialler.ts";
 /** A connection on which nobody listens is closed when nothing was asked for so long, milliseconds. */
 const IDLE_MS = 5_000;
 
+/** Where answers are waited for; the second is a server's own, for who asks from another account. */
+const INBOX = /^(?:_INBOX|_R_)\./;
+
 /** Limits of a request, and what goes with it. */
 export interface RequestLimits {
   /** Limit for the whole exchange, that of a connection included, milliseconds. */
@@ -152,10 +155,13 @@ export class NatsWire {
     });
   }
 
-  /** Answers a message; one whose asker is gone is answered in vain. */
-  answer({ reply }: NatsMessage, data: Bytes): void {
+  /**
+   * Answers a message; one whose asker is gone is answered in vain. Only an inbox is answered to: who may not write a subject
+   * could else have it written by us, who may.
+   */
+  answer({ reply = "" }: NatsMessage, data: Bytes): void {
     try {
-      if (reply !== undefined) this.#connection?.publish(reply, data);
+      if (INBOX.test(reply)) this.#connection?.publish(reply, data);
     } catch {
       // The connection was lost and it is not heard of yet.
     }

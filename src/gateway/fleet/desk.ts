@@ -11,9 +11,9 @@ import { sleep } from "../../base/wait.ts";
 import { Refuse } from "../../base/web/refuse.ts";
 import { FleetFlags } from "../../fleet/flags.ts";
 import { instructionsIn } from "../../fleet/instructions.ts";
-import { type JetStream, packedValue, unpackedValue } from "../../fleet/jetstream.ts";
+import { type JetStream, packedValue, type Stored, unpackedValue } from "../../fleet/jetstream.ts";
 import { type Addressee, CHUNK_BYTES, FLEET_STREAMS, idOf, part, SUBJECTS } from "../../fleet/words.ts";
-import type { NewInstruction, SharedFlag, Withdrawn } from "../../protocol/messages.ts";
+import type { AnyInstruction, NewInstruction, SharedFlag, Withdrawn } from "../../protocol/messages.ts";
 import { GROUP } from "../../protocol/words.ts";
 import { GatewayRefusedError, UplinkError } from "../../uplink/errors.ts";
 import type { GatewayDesk } from "../desk/desk.ts";
@@ -90,14 +90,29 @@ async function instruct(
   const subject = SUBJECTS.instructions(whom);
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const last = await jetstream.last(FLEET_STREAMS.instructions, subject, LIMITS);
-    const { own, before = [] } = last === undefined ? { own: [], before: [] } : await instructionsIn(last);
-    const body = { ...instruction, before: [...before, ...own].slice(-MAX_BEFORE) };
+    const before = last === undefined ? [] : await toldUpTo(jetstream, last);
+    const body = { ...instruction, before: before.slice(-MAX_BEFORE) };
     const data = new TextEncoder().encode(JSON.stringify(body));
     const kept = await jetstream.store(subject, data, { ...LIMITS, after: last?.seq ?? 0 });
     if (kept !== undefined) return kept.seq;
     await sleep(clock, random() * 20);
   }
   throw new Refuse(503, "BUSY", { message: `Too much is asked of ${subject} at once: try again` });
+}
+
+/** The instructions up to a message. One that is none, as somebody may have had the server put there, hides none before it. */
+async function toldUpTo(jetstream: JetStream, last: Stored): Promise<readonly AnyInstruction[]> {
+  const { own, before } = await instructionsIn(last);
+  if (before !== undefined) return [...before, ...own];
+  let told: readonly AnyInstruction[] = [];
+  const all = { ...LIMITS, subject: last.subject, from: 1 };
+  for await (const page of jetstream.pages(FLEET_STREAMS.instructions, all)) {
+    for (const stored of page) {
+      const each = await instructionsIn(stored);
+      told = [...each.before ?? told, ...each.own].slice(-MAX_BEFORE);
+    }
+  }
+  return told;
 }
 
 async function submit(

@@ -8,7 +8,13 @@
 import * as v from "valibot";
 import type { Clock } from "../../base/clock.ts";
 import { sleep } from "../../base/wait.ts";
-import { type JetStream, packedValue, type Stored, unpackedValue } from "../../fleet/jetstream.ts";
+import {
+  type JetStream,
+  packedValue,
+  type Stored,
+  unpackedMessage,
+  unpackedValue,
+} from "../../fleet/jetstream.ts";
 import { streamInfo } from "../../fleet/streams.ts";
 import { FLEET_STREAMS, idOf, SUBJECTS } from "../../fleet/words.ts";
 import { Heartbeat, RecordBatch } from "../../protocol/messages.ts";
@@ -24,6 +30,8 @@ import type { GatewayStore, Within } from "../store.ts";
 const LIMITS = { timeoutMs: 30_000 } as const;
 /** Pause between two looks at streams that have nothing new, milliseconds. */
 const LOOK_MS = 100;
+/** Bytes that messages come to, unpacked, which are held at once; one alone may be larger. */
+const HELD_BYTES: number = 16 * 1024 * 1024;
 /** Pause after a failure, milliseconds. */
 const FAILED_MS = 2_000;
 
@@ -114,18 +122,17 @@ export class Hearing {
     const from = known?.stream === created ? known.seq + 1 : 1;
     const limits = { ...LIMITS, subject: "o.rec.>", from, signal };
     for await (const page of jetstream.pages(FLEET_STREAMS.records, limits)) {
-      const batches = await Promise.all(
-        page.map(async (stored) => ({ stored, batch: await batchIn(stored) })),
-      );
-      const changed = await store.atomically(async (store) => {
-        const runs: string[] = [];
-        for (const { stored, batch } of batches) {
-          if (batch !== undefined && await this.#take(store, stored, batch)) runs.push(batch.run);
-        }
-        await store.putProjected({ stream: created, seq: page.at(-1)!.seq });
-        return new Set(runs);
-      });
-      for (const run of changed) this.#parts.bells.ring(`run:${run}`);
+      for await (const part of read(page, RecordBatch)) {
+        const changed = await store.atomically(async (store) => {
+          const runs: string[] = [];
+          for (const { stored, said } of part) {
+            if (said !== undefined && await this.#take(store, stored, said)) runs.push(said.run);
+          }
+          await store.putProjected({ stream: created, seq: part.at(-1)!.stored.seq });
+          return new Set(runs);
+        });
+        for (const run of changed) this.#parts.bells.ring(`run:${run}`);
+      }
       await this.#tellRead(page.at(-1)!.seq);
     }
   }
@@ -154,17 +161,15 @@ export class Hearing {
     const from = this.#read.heartbeats + 1;
     const limits = { ...LIMITS, subject: "o.hb.*", from, signal: this.#abort.signal };
     for await (const page of jetstream.pages(FLEET_STREAMS.heartbeats, limits)) {
-      const all = await Promise.all(
-        page.map(async (stored) => ({ stored, value: await unpackedValue(stored.data) })),
-      );
-      await store.atomically(async (store) => {
-        for (const { stored: { subject, at }, value } of all) {
-          const read = v.safeParse(Heartbeat, value);
-          if (!read.success) continue;
-          const executor = idOf(subject.split(".")[2] ?? "");
-          await heardHeartbeat(executor, read.output, { store, heard, now: at });
-        }
-      }, { durably: false });
+      for await (const part of read(page, Heartbeat)) {
+        await store.atomically(async (store) => {
+          for (const { stored: { subject, at }, said } of part) {
+            if (said === undefined) continue;
+            const executor = idOf(subject.split(".")[2] ?? "");
+            await heardHeartbeat(executor, said, { store, heard, now: at });
+          }
+        }, { durably: false });
+      }
       this.#read.heartbeats = page.at(-1)!.seq;
     }
     await this.#anew("heartbeats", FLEET_STREAMS.heartbeats);
@@ -191,9 +196,30 @@ export class Hearing {
   }
 }
 
-async function batchIn({ data }: Stored): Promise<RecordBatch | undefined> {
-  const read = v.safeParse(RecordBatch, await unpackedValue(data));
-  return read.success ? read.output : undefined;
+/** A message, and what it says, if it says what is asked for. */
+interface Read<T> {
+  readonly stored: Stored;
+  readonly said: T | undefined;
+}
+
+/** Reads messages one by one, and hands on as many at a time as may be held. */
+async function* read<T>(
+  page: readonly Stored[],
+  schema: v.GenericSchema<unknown, T>,
+): AsyncGenerator<readonly Read<T>[]> {
+  let part: Read<T>[] = [];
+  let held = 0;
+  for (const stored of page) {
+    const { value, bytes } = await unpackedMessage(stored.data);
+    const said = v.safeParse(schema, value);
+    part.push({ stored, said: said.success ? said.output : undefined });
+    held += bytes;
+    if (held < HELD_BYTES) continue;
+    yield part;
+    part = [];
+    held = 0;
+  }
+  if (part.length > 0) yield part;
 }
 
 /** Notes what an executor or a group was handed; what it had before and has not begun is replaced. */
