@@ -32,6 +32,15 @@ test("mistakes get the nearest right word and exit code 2", async () => {
     ["run", "FILE is missing\nTry: outrider run --help\n"],
     ["run a b", 'There is an argument too many: "b", after the one expected\nTry: outrider run --help\n'],
     [
+      "agent p.json",
+      'There is an argument too many: "p.json", where none is expected: let OUTRIDER_PIPELINE name a file that is to be ' +
+      "run, and OUTRIDER_STATE_DIR a folder for what outlives a restart\nTry: outrider agent --help\n",
+    ],
+    [
+      "gateway pi",
+      'There is an argument too many: "pi", where none is expected\nTry: outrider gateway --help\n',
+    ],
+    [
       "run p.json --wrokers 2",
       'There is no option "--wrokers": did you mean "--workers"?\nTry: outrider run --help\n',
     ],

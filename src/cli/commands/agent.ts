@@ -190,6 +190,10 @@ function summary(
   return `${pipeline} ${state}: ${parts.join(", ")}\n`;
 }
 
+/** Who gives it a file, as they would `outrider run`. */
+export const insteadOfArgument: string =
+  "let OUTRIDER_PIPELINE name a file that is to be run, and OUTRIDER_STATE_DIR a folder for what outlives a restart";
+
 /** `outrider agent` */
 export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>({
   func: agent,

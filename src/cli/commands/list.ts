@@ -8,6 +8,8 @@ import type { CliContext } from "../line/context.ts";
 /** What a command's file exports. */
 export interface CommandFile {
   readonly command: Command<CliContext> | RouteMap<CliContext>;
+  /** What to do instead, for who gives it an argument too many. */
+  readonly insteadOfArgument?: string;
 }
 
 /** A command as the list of commands shows it. */

@@ -65,9 +65,10 @@ async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<n
     return text.trimEnd();
   };
   const known = args[0] !== undefined && args[0] in commands ? args[0] : undefined;
+  const instead = known === undefined ? undefined : (await commands[known]!.load()).insteadOfArgument;
   const app = application(
     routes,
-    text({ command: known, holdsCommands: isRouteMap(routes[known ?? ""]), args }, told),
+    text({ command: known, instead, holdsCommands: isRouteMap(routes[known ?? ""]), args }, told),
     helpColumns(bare ? stderr : stdout),
   );
   await run(

@@ -10,12 +10,14 @@ import { concealedAddress } from "../../base/concealed.ts";
  * The texts of the argument parser, in our grammar.
  *
  * @param command The command asked for, for the pointer to its help.
+ * @param instead What to do with an argument that the command takes none of, in its own words.
  * @param args All that was given: with a command of commands, the next one is the one that parses.
  * @param told The words for an error that a command threw.
  */
 export function text(
-  { command, holdsCommands, args }: {
+  { command, instead, holdsCommands, args }: {
     readonly command: string | undefined;
+    readonly instead: string | undefined;
     readonly holdsCommands: boolean;
     readonly args: readonly string[];
   },
@@ -38,7 +40,9 @@ export function text(
         ? `There is no option ${JSON.stringify(input)} here: before a command go --help and --version`
         : `There is no command ${JSON.stringify(input)}${meant(corrections)}`) + `\n${help}`,
     exceptionWhileParsingArguments: (error) =>
-      `${parsingProblem(error, args.at(-1) ?? "")}\n${helpOf(holdsCommands ? args.slice(0, 2) : words)}`,
+      `${parsingProblem(error, { last: args.at(-1) ?? "", instead })}\n${
+        helpOf(holdsCommands ? args.slice(0, 2) : words)
+      }`,
     exceptionWhileLoadingCommandFunction: told,
     exceptionWhileLoadingCommandContext: told,
     exceptionWhileRunningCommand: told,
@@ -46,7 +50,10 @@ export function text(
   };
 }
 
-function parsingProblem(error: unknown, last: string): string {
+function parsingProblem(
+  error: unknown,
+  { last, instead }: { readonly last: string; readonly instead: string | undefined },
+): string {
   if (!(error instanceof ArgumentScannerError)) return String(error);
   return formatMessageForArgumentScannerError(error, {
     FlagNotFoundError: ({ input, corrections }) =>
@@ -63,9 +70,13 @@ function parsingProblem(error: unknown, last: string): string {
         ? `--${externalFlagName}: A value is missing after it`
         : `--${externalFlagName} is missing, with its value`,
     UnexpectedPositionalError: ({ expectedCount, input }) =>
-      `There is an argument too many: ${shown(input)}, after ${
-        expectedCount === 1 ? "the one" : `the ${expectedCount}`
-      } expected`,
+      `There is an argument too many: ${shown(input)}, ${
+        expectedCount === 0
+          ? "where none is"
+          : expectedCount === 1
+          ? "after the one"
+          : `after the ${expectedCount}`
+      } expected${instead === undefined ? "" : `: ${instead}`}`,
     UnsatisfiedPositionalError: ({ placeholder }) => `${placeholder} is missing`,
     UnexpectedFlagError: ({ externalFlagName, previousInput, input }) =>
       `--${externalFlagName} is given twice${
