@@ -14,6 +14,7 @@ export type PiecesFrom = (at: number) => AsyncIterable<Uint8Array>;
 
 /** What has come is not the file, or the disk refuses it. */
 export class SaveError extends Error {
+  readonly code = "OUTRIDER_SAVE";
   override name = "SaveError";
 }
 
