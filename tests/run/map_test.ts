@@ -297,6 +297,24 @@ test("map: from a mapped task only the items are run anew that have not succeede
   );
 });
 
+test("map: from what needs a failed mapped task, what is missing of that is run anew, where failures stop nothing too", async () => {
+  const source = manifest("mapped", {
+    numbers: { params: { count: 2 } },
+    odd: { each: { task: "numbers" }, maxParallel: 1 },
+    next: { export: "nothing", needs: [{ task: "odd", on: "success" }] },
+    last: { export: "nothing", needs: [{ task: "next", on: "success" }] },
+    other: { export: "nothing", needs: [{ task: "odd", on: "any" }] },
+  }, { onFailure: "continue" });
+  const journal = memoryJournal();
+  await see(source, { journal });
+  const before = journal.last().states;
+  await inspectedRun(source, { journal, from: "last", world });
+  const ran = journal.states(before, 1_000).flatMap((record) =>
+    record.type !== "attempt.dispatched" || record.count !== undefined ? [] : [record.item ?? record.task]
+  );
+  assert.deepEqual(ran, [1, "other"]);
+});
+
 test("map: items take what they use one by one, may be skipped, and keep files of their own", () =>
   withFolder(async (folder) => {
     const { result } = await see(manifest("mapped", {

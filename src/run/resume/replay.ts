@@ -102,7 +102,7 @@ function isDone(record: StateRecord): record is StateRecord & { readonly item: n
 
 /**
  * What is run anew with `--from`: the task and all that depends on it, with the loops that any of them is in; and likewise
- * what was skipped, which has never run, and what failed and would stop the run again before it came to the task. Of a mapped task only what is missing, where that can be.
+ * what was skipped, which has never run, and what failed and would stop the run again before it came to the task, or is mapped and has to succeed for it. Of a mapped task only what is missing, where that can be.
  */
 export function anew(plan: Plan, past: RecordedPast, from: string): Anew {
   const { records } = past;
@@ -115,13 +115,15 @@ export function anew(plan: Plan, past: RecordedPast, from: string): Anew {
   const last = new Map<string, Settled>();
   for (const record of records) if (record.type === "attempt.settled") last.set(record.task, record);
   const { fatal } = edgesOf(plan);
+  const needed = neededBy(plan, start.index);
   const open = [
     start.index,
-    ...plan.tasks.filter(({ name, index }) => {
+    ...plan.tasks.filter(({ name, index, each }) => {
       const { outcome, attempt } = last.get(name) ?? {};
       // What ran and skipped itself has run.
       if (outcome === "skipped") return attempt === 0;
-      return outcome !== undefined && isFailure(outcome) && fatal[index] === 1;
+      if (outcome === undefined || !isFailure(outcome)) return false;
+      return fatal[index] === 1 || each !== undefined && needed.has(index);
     }).map(({ index }) => index),
   ];
   const found = new Set<number>();
@@ -136,6 +138,15 @@ export function anew(plan: Plan, past: RecordedPast, from: string): Anew {
   }
   const again = new Set([...found].map((task) => plan.tasks[task]!.name));
   return { again, missing: missingOf(plan, past, found) };
+}
+
+/** What has to succeed for a task to run, and it itself. */
+function neededBy({ tasks }: Plan, start: number): Set<number> {
+  const found = new Set([start]);
+  for (const task of found) {
+    for (const need of tasks[task]!.needs) if (need.on === "success") found.add(need.task);
+  }
+  return found;
 }
 
 /**
