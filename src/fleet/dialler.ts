@@ -62,6 +62,7 @@ export class Dialler {
     const all = [...new Set([...this.#urls, ...this.#others])];
     const first = Math.floor(random() * all.length);
     let why = "";
+    let refused: string | undefined;
     for (const url of [...all.slice(first), ...all.slice(0, first)]) {
       try {
         const connection = await dial({ ...how, url, name, creds, token });
@@ -69,9 +70,12 @@ export class Dialler {
         return connection;
       } catch (error) {
         why = whyNot(error);
-        if (/authorization|authentication|expired/i.test(why)) throw refusedAt(this.url, why);
+        if (isRefusal(error)) refused = why;
+        if (UNREADABLE.test(why)) throw unreadable(error);
       }
     }
+    // Another may let in who is refused by one that was not told of him yet; none did.
+    if (refused !== undefined) throw refusedAt(this.url, refused);
     throw new UnreachableError(
       `The server at ${this.url} can't be reached: ${why}: check the network and OUTRIDER_GATEWAY`,
     );
@@ -81,10 +85,7 @@ export class Dialler {
     try {
       return await read?.();
     } catch (cause) {
-      const why = messageOf(cause);
-      throw new UnreachableError(`The credentials can't be read: ${why}: check OUTRIDER_CREDS_FILE`, {
-        cause,
-      });
+      throw unreadable(cause);
     }
   }
 
@@ -127,6 +128,23 @@ export function refusedAt(url: string, reason: string): GatewayRefusedError {
     `The server at ${url} refuses: ${reason}: check OUTRIDER_CREDS_FILE, OUTRIDER_TOKEN and OUTRIDER_EXECUTOR_ID`,
     refusal,
   );
+}
+
+/** What the client says of credentials that are none. */
+const UNREADABLE = /unable to parse credentials/;
+
+function unreadable(cause: unknown): UnreachableError {
+  return new UnreachableError(
+    `The credentials can't be read: ${messageOf(cause)}: check OUTRIDER_CREDS_FILE`,
+    { cause },
+  );
+}
+
+/** By its class: "expired" is also what is said of a server's certificate, which says nothing of who asks. */
+function isRefusal(error: unknown): boolean {
+  const { name, cause } = (error ?? {}) as { readonly name?: unknown; readonly cause?: unknown };
+  const isOne = name === "AuthorizationError" || name === "UserAuthenticationExpiredError";
+  return isOne || cause !== undefined && isRefusal(cause);
 }
 
 /** Why there is no connection, without what the client only says of itself. */

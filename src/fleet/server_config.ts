@@ -5,6 +5,14 @@
  */
 import { accountClaims, type FleetKeys, operatorClaims, type Revoked, systemClaims } from "./keys.ts";
 
+/**
+ * A configuration with other claims of the account in it, all else as the operator has it; `undefined` if it holds none.
+ */
+export function withAccountClaims(config: string, account: string, claims: string): string | undefined {
+  const line = new RegExp(`^([ \\t]*${account}[ \\t]*:[ \\t]*)[^\\s}]+`, "m");
+  return line.test(config) ? config.replace(line, (_, key: string) => `${key}${claims}`) : undefined;
+}
+
 /** The text of a server's configuration. @param now Seconds since the epoch. */
 export async function serverConfig(
   keys: FleetKeys,

@@ -15,6 +15,9 @@ export const FLEET_STREAMS = {
   flags: "O_FLAG",
 } as const;
 
+/** What those who are no devices are called on the servers: their inboxes are of these names. */
+export const OWN_NAMES = { gateway: "outrider-gateway", operator: "outrider-fleet" } as const;
+
 /** An id as a part of a subject. */
 export function part(id: string): string {
   return id.replaceAll(".", "~");

@@ -252,7 +252,7 @@ export function withdraw(
         message: `There is no ${id} in any queue: outrider results lists what there is`,
       });
     }
-    const keepers = await keepersOf(store, row);
+    const keepers = await keepersOf(store, tagOf(row));
     if (row.ended && keepers.length === 0) {
       throw new Refuse(409, "HANDOUT_OVER", { message: `${id} is over: it is ${row.ended.how}` });
     }
@@ -276,8 +276,7 @@ export function withdraw(
 }
 
 /** Who keeps to the timetable of a hand-out, by their last word: it goes on when the hand-out is long over. */
-async function keepersOf(store: Within, row: HandoutRow): Promise<string[]> {
-  const tag = tagOf(row);
+export async function keepersOf(store: Pick<Within, "executors">, tag: string): Promise<string[]> {
   const executors = await store.executors();
   return executors.flatMap(({ id, heartbeat }) => heartbeat?.timetable?.handout === tag ? [id] : []);
 }

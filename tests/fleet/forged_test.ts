@@ -55,10 +55,12 @@ async function scene() {
     evil.publish(subject, data, outgoing);
     while (((await admin.last(stream, at, REAL))?.seq ?? 0) <= before);
   };
+  const gateways: (() => Promise<void>)[] = [];
   const gateway = async () => {
     const store = sqliteGatewayStore(":memory:");
     const fleet = await joinFleet({ url: server.url, store, clock: systemClock, random: Math.random });
-    return { store, fleet, stop: () => fleet.stop().then(() => store.close()) };
+    gateways.push(() => fleet.stop().then(() => store.close()));
+    return { store, fleet };
   };
   const device = (executor: string) =>
     natsGateway({ url: server.url, executor, groups: [], clock: systemClock, random: Math.random });
@@ -70,6 +72,7 @@ async function scene() {
     gateway,
     device,
     async [Symbol.asyncDispose]() {
+      for (const stop of gateways) await stop();
       await evil.close();
       await admin.wire.close();
       await server[Symbol.asyncDispose]();
@@ -134,7 +137,6 @@ testWithNats(
     await send!({ run: "honest", lane: "log", records: [{ seq: 1 }] }, REAL);
     while (await gateway.store.run("honest") === undefined) await at.admin.last("O_REC", own, REAL);
     assert.equal((await gateway.store.run("honest"))?.executor, "d2");
-    await gateway.stop();
     await honest.close!();
   },
 );
@@ -151,14 +153,14 @@ testWithNats("an answer of the server that is put on another's subject hides no 
   const device = at.device("d5");
   const { commands } = (await device.beat(HEARTBEAT, REAL))!;
   assert.deepEqual(commands?.map(({ type }) => type), ["pause", "resume"]);
-  await gateway.stop();
   await device.close!();
 });
 
 testWithNats("a gateway answers to inboxes alone, also where a device names another subject", async () => {
   await using at = await scene();
-  const gateway = await at.gateway();
+  await at.gateway();
   const asked = text({ operation: { op: "set", id: "i", value: 1 } });
+  while ((await at.admin.wire.request("o.do.flag.default.h", asked, REAL)).status !== 0);
   at.evil.publish("o.do.flag.default.f", asked, { reply: "o.assign.x.d2" });
   // Operations are done one after the other: when the next is answered, the first was.
   const { promise: answered, resolve } = Promise.withResolvers<unknown>();
@@ -167,7 +169,6 @@ testWithNats("a gateway answers to inboxes alone, also where a device names anot
   await answered;
   assert.notEqual(await at.admin.last(FLEET_STREAMS.flags, "o.flag.default.f", REAL), undefined);
   assert.equal(await at.admin.last(FLEET_STREAMS.assignments, "o.assign.x.d2", REAL), undefined);
-  await gateway.stop();
 });
 
 testWithNats("packed bombs take a gateway neither memory nor its place in the stream", async () => {
@@ -188,5 +189,4 @@ testWithNats("packed bombs take a gateway neither memory nor its place in the st
   assert.ok(sizes.length > 1 && sizes.every((size) => size < 5 << 20), `${sizes}`);
   const gateway = await at.gateway();
   assert.equal((await gateway.store.projected())?.seq, 10);
-  await gateway.stop();
 });

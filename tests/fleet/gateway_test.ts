@@ -6,7 +6,9 @@ import { rmSync } from "node:fs";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sha256 } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { dialNats } from "../../src/fleet/client.ts";
 import { fleetStatus } from "../../src/fleet/status.ts";
 import { FLEET_LIMITS, streamInfo } from "../../src/fleet/streams.ts";
 import { FLEET_STREAMS } from "../../src/fleet/words.ts";
@@ -179,6 +181,77 @@ testWithNats(
     await Promise.all([agent.close!(), one.stop(), two.stop(), admin.wire.close()]);
   },
 );
+
+testWithNats("a timetable is taken back when its hand-out is over, and what came since stays", async () => {
+  await using server = await NatsServer.start();
+  const admin = lineTo(server.url);
+  await fleetOn(admin);
+  const one = await gatewayAt(server.url);
+  const agent = device(server.url);
+  const put = async (text: string) => (await one.ask("POST", "/v1/bundles?to=d.1", text)).json().id as string;
+  const hourly = await put("hourly");
+  const { tag } = (await agent.pull(undefined, REAL))!;
+  await put("newer");
+  assert.equal((await one.ask("POST", `/v1/handouts/${hourly}/cancel`)).status, 409);
+  await agent.beat({ ...HEARTBEAT, timetable: { pipeline: "hourly", handout: tag } }, REAL);
+  await one.until("/v1/executors", ({ executors }) => JSON.stringify(executors).includes(`${tag}`));
+  const { status, text } = await one.ask("POST", `/v1/handouts/${hourly}/cancel`);
+  assert.deepEqual([status, JSON.parse(text).taken], [202, ["d.1"]]);
+  const { commands } = (await agent.beat({ ...HEARTBEAT, version: 2 }, REAL))!;
+  assert.deepEqual(commands?.map((each) => [each.type, (each as { handout?: unknown }).handout]), [[
+    "withdraw",
+    tag,
+  ]]);
+  assert.equal(new TextDecoder().decode((await agent.pull(undefined, REAL))!.bytes), "newer");
+  await Promise.all([agent.close!(), one.stop(), admin.wire.close()]);
+});
+
+testWithNats("a bundle that is submitted again after days is as young as its assignment", async () => {
+  await using server = await NatsServer.start();
+  const admin = lineTo(server.url);
+  await fleetOn(admin);
+  const bytes = new TextEncoder().encode("the same");
+  const hash = await sha256(bytes);
+  const submit = async (days: number) => {
+    const store = sqliteGatewayStore(":memory:");
+    const clock = { ...systemClock, now: () => systemClock.now() + days * 24 * 3600 * 1000 };
+    const fleet = await joinFleet({ url: server.url, store, clock, random: Math.random });
+    await fleet.desk.submit({ target: "d.1", bytes, hash, pipeline: undefined, at: clock.now() }, false);
+    await fleet.stop();
+    store.close();
+    return (await admin.last(FLEET_STREAMS.bundles, `o.bundle.${hash}.0`, REAL))!.seq;
+  };
+  assert.deepEqual([await submit(0), await submit(0), await submit(2)], [1, 1, 2]);
+  await admin.wire.close();
+});
+
+testWithNats("a gateway stops while a server owes it an answer", async () => {
+  await using server = await NatsServer.start();
+  const admin = lineTo(server.url);
+  await fleetOn(admin);
+  const store = sqliteGatewayStore(":memory:");
+  let isSilent = false;
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  const fleet = await joinFleet({
+    url: server.url,
+    store,
+    // The limit of a request is never over: only the end of the line ends it.
+    clock: { ...systemClock, after: (ms, fn) => ms < 30_000 ? systemClock.after(ms, fn) : () => {} },
+    random: Math.random,
+    dial: async (options) => {
+      const connection = await dialNats(options);
+      return {
+        ...connection,
+        publish: (...message) => isSilent ? resolve() : connection.publish(...message),
+      };
+    },
+  });
+  isSilent = true;
+  await asked;
+  await fleet.stop();
+  store.close();
+  await admin.wire.close();
+});
 
 testWithNats(
   "gateways side by side: flags are one, and a thousand increments are a thousand numbers",

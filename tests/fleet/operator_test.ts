@@ -133,6 +133,8 @@ testWithNats(
       ]]);
       assert.match(problems.join("\n"), /sync_interval/);
       assert.match((await run("status", ...where)).stdout, /1 devices: 1 idle\n\nDEVICE/);
+      const mine = config.replace("port: 4222", "host: 10.0.0.1\nport: 5222\ntls { cert_file: mine.pem }");
+      writeFileSync(join(cwd, "ours/server.conf"), mine);
       assert.equal((await run("revoke", "d.1", ...where)).stdout, "d.1 is let in no more\n");
       await assert.rejects(async () => {
         // The server ends the connection when it has taken it.
@@ -142,7 +144,13 @@ testWithNats(
       assert.match((await run("revoke", "d.2", ...where)).stderr, /No credentials of d\.2/);
       await gateway.close!();
       // Servers that are started anew have it too.
-      assert.match(readFileSync(join(cwd, "ours/server.conf"), "utf8"), /resolver_preload/);
+      const kept = readFileSync(join(cwd, "ours/server.conf"), "utf8").split("\n");
+      const changed = kept.filter((line, at) => line !== mine.split("\n")[at]);
+      assert.equal(kept.length, mine.split("\n").length);
+      assert.match(changed.join("\n"), /^ {2}A\w+: \S+$/);
+      for (const name of ["outrider-gateway", "outrider-fleet"]) {
+        assert.match((await run("add", name, "--keys", "ours")).stderr, /is what .* are called/);
+      }
     }),
 );
 

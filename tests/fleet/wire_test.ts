@@ -5,10 +5,11 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
+import type { NatsConnection } from "../../src/fleet/connection.ts";
 import { FleetFlags } from "../../src/fleet/flags.ts";
 import { packedValue, unpackedValue } from "../../src/fleet/jetstream.ts";
 import { FLEET_LIMITS, makeStreams, streamInfo, streamsFor } from "../../src/fleet/streams.ts";
-import { natsAddresses } from "../../src/fleet/dialler.ts";
+import { Dialler, natsAddresses } from "../../src/fleet/dialler.ts";
 import { FLEET_STREAMS, idOf, part, SUBJECTS } from "../../src/fleet/words.ts";
 import { freePort, lineTo, NatsServer, testWithNats } from "./rig.ts";
 
@@ -23,6 +24,39 @@ test("addresses: several with commas, each of a scheme of NATS, none with a pass
   assert.throws(() => natsAddresses("nats://user:secret@a"), (error: Error) => {
     assert.doesNotMatch(error.message, /secret/);
     return /OUTRIDER_CREDS_FILE/.test(error.message);
+  });
+});
+
+test("addresses: each is tried, whatever another says; only who is let in nowhere is refused", async () => {
+  const tried: string[] = [];
+  const dialler = (answers: Record<string, Error | undefined>) => {
+    tried.length = 0;
+    return new Dialler({
+      url: "nats://a:1,nats://b:1",
+      name: "n",
+      clock: systemClock,
+      random: () => 0,
+      dial: ({ url }) => {
+        tried.push(url);
+        const error = answers[url];
+        return error ? Promise.reject(error) : Promise.resolve({ others: [] } as unknown as NatsConnection);
+      },
+    }).dial({ signal: new AbortController().signal, denied: () => {} });
+  };
+  const refusal = Object.assign(new Error("Authorization Violation"), { name: "AuthorizationError" });
+  await dialler({ "nats://a:1": refusal });
+  assert.equal(tried.length, 2);
+  await dialler({ "nats://a:1": new Error("certificate has expired") });
+  assert.equal(tried.length, 2);
+  const expired = new Error("certificate has expired");
+  await assert.rejects(dialler({ "nats://a:1": expired, "nats://b:1": expired }), {
+    code: "OUTRIDER_GATEWAY_UNREACHABLE",
+  });
+  const timeout = new Error("timeout");
+  await assert.rejects(dialler({ "nats://a:1": refusal, "nats://b:1": timeout }), { status: 403 });
+  await assert.rejects(dialler({ "nats://a:1": new Error("unable to parse credentials") }), {
+    code: "OUTRIDER_GATEWAY_UNREACHABLE",
+    message: /OUTRIDER_CREDS_FILE/,
   });
 });
 

@@ -11,7 +11,7 @@ import { NATS_SCHEMES, type NatsWireOptions } from "../../fleet/dialler.ts";
 import { JetStream } from "../../fleet/jetstream.ts";
 import { type FleetKeys, keyOfSeed, type Revoked } from "../../fleet/keys.ts";
 import { NatsWire } from "../../fleet/wire.ts";
-import { part } from "../../fleet/words.ts";
+import { OWN_NAMES, part } from "../../fleet/words.ts";
 import type { CliRuntime } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
 import type { GatewayOption } from "./gateway_flags.ts";
@@ -84,7 +84,7 @@ function lineBy(
   }
   const options: NatsWireOptions = {
     url,
-    name: "outrider-fleet",
+    name: OWN_NAMES.operator,
     clock: systemClock,
     random: Math.random,
     ...(creds !== undefined && { readCreds: () => runtime.readText(creds) }),

@@ -17,7 +17,7 @@ import type { AnyInstruction, NewInstruction, SharedFlag, Withdrawn } from "../.
 import { GROUP } from "../../protocol/words.ts";
 import { GatewayRefusedError, UplinkError } from "../../uplink/errors.ts";
 import type { GatewayDesk } from "../desk/desk.ts";
-import { membersOf, type Queued } from "../queue.ts";
+import { keepersOf, membersOf, type Queued } from "../queue.ts";
 import type { GatewayStore, NewHandout } from "../store.ts";
 import { handoutId, type Hearing, tagOfHandout } from "./hearing.ts";
 
@@ -25,6 +25,8 @@ import { handoutId, type Hearing, tagOfHandout } from "./hearing.ts";
 const LIMITS = { timeoutMs: 10_000 } as const;
 /** Instructions that one message tells of beside its own: those that an executor which was away has missed. */
 const MAX_BEFORE = 64;
+/** Age from which a bundle's piece is stored anew, milliseconds. */
+const RENEWED_MS: number = 24 * 3600 * 1000;
 /** Attempts to be the next, where others pass on things to the same executor at the same time. */
 const MAX_TRIES = 100;
 
@@ -116,10 +118,11 @@ async function toldUpTo(jetstream: JetStream, last: Stored): Promise<readonly An
 }
 
 async function submit(
-  { jetstream, store, hearing }: FleetDeskParts,
+  parts: FleetDeskParts,
   { target, bytes = new Uint8Array(0), hash, pipeline }: NewHandout,
 ): Promise<Queued> {
-  const chunks = await storeBundle(jetstream, hash, bytes);
+  const { jetstream, store, hearing } = parts;
+  const chunks = await storeBundle(parts, hash, bytes);
   const subject = SUBJECTS.assignment(addresseeOf(target));
   const data = await packedValue({ hash, chunks, ...(pipeline !== undefined && { pipeline }) });
   const open = await store.openHandouts([target]);
@@ -137,14 +140,20 @@ async function submit(
   return { row, before: 0, executors, replaced };
 }
 
-/** Stores the pieces of a bundle that are not there yet; resolves to how many there are. */
-async function storeBundle(jetstream: JetStream, hash: string, bytes: Bytes): Promise<number> {
+/** Stores the pieces of a bundle that are not there yet, or long since; resolves to how many there are. */
+async function storeBundle(
+  { jetstream, clock }: Pick<FleetDeskParts, "jetstream" | "clock">,
+  hash: string,
+  bytes: Bytes,
+): Promise<number> {
   const chunks = Math.ceil(bytes.length / CHUNK_BYTES);
   for (let at = 0; at < chunks; at++) {
     const piece = bytes.slice(at * CHUNK_BYTES, (at + 1) * CHUNK_BYTES);
     const subject = SUBJECTS.bundle(hash, at);
     const there = await jetstream.last(FLEET_STREAMS.bundles, subject, LIMITS);
-    if (there !== undefined && await sha256(there.data) === await sha256(piece)) continue;
+    // One that is older would be gone with its age while the newest assignment still names it.
+    const isFresh = there !== undefined && there.at + RENEWED_MS > clock.now();
+    if (isFresh && await sha256(there.data) === await sha256(piece)) continue;
     await jetstream.store(subject, piece, LIMITS);
   }
   return chunks;
@@ -158,19 +167,25 @@ async function withdraw(parts: FleetDeskParts, id: string, because: string): Pro
       message: `There is no ${id} in any queue: outrider results lists what there is`,
     });
   }
-  if (row.ended) throw new Refuse(409, "HANDOUT_OVER", { message: `${id} is over: it is ${row.ended.how}` });
+  const keepers = await keepersOf(store, tagOfHandout(id));
+  if (row.ended && keepers.length === 0) {
+    throw new Refuse(409, "HANDOUT_OVER", { message: `${id} is over: it is ${row.ended.how}` });
+  }
   const whom = addresseeOf(row.target);
-  const data = await packedValue({ withdrawn: id, because });
-  await jetstream.store(SUBJECTS.assignment(whom), data, LIMITS);
+  // Of one that is over only its timetable is left; what came to the same target since stays.
+  if (!row.ended) {
+    const data = await packedValue({ withdrawn: id, because });
+    await jetstream.store(SUBJECTS.assignment(whom), data, LIMITS);
+  }
   // Whoever has taken it hears of it; its run is cancelled.
   await instruct(parts, whom, { type: "withdraw", handout: tagOfHandout(id), because });
   await hearing.assignments();
   const deliveries = await store.deliveries(row.version);
-  const going = deliveries.filter(({ closed }) => !closed);
+  const going = deliveries.filter(({ closed, executor }) => !closed && !keepers.includes(executor));
   return {
     id,
     runs: going.flatMap(({ run }) => run ?? []),
-    taken: going.flatMap(({ run, executor }) => run === undefined ? [executor] : []),
+    taken: [...keepers, ...going.flatMap(({ run, executor }) => run === undefined ? [executor] : [])],
   };
 }
 

@@ -11,7 +11,7 @@ import type { NatsMessage } from "../../fleet/connection.ts";
 import type { NatsWireOptions } from "../../fleet/dialler.ts";
 import { JetStream, unpackedValue } from "../../fleet/jetstream.ts";
 import { NatsWire } from "../../fleet/wire.ts";
-import { idOf } from "../../fleet/words.ts";
+import { idOf, OWN_NAMES } from "../../fleet/words.ts";
 import { FlagOperation } from "../../protocol/messages.ts";
 import type { UplinkError } from "../../uplink/errors.ts";
 import { Bells } from "../bells.ts";
@@ -43,7 +43,7 @@ const Asked = v.object({ operation: FlagOperation, again: v.optional(v.boolean()
 /** Takes part. @throws {UplinkError} If the servers are not in reach, or have no streams. */
 export async function joinFleet(options: FleetOptions): Promise<FleetPart> {
   const { store, clock, random, onTrouble = () => {} } = options;
-  const wire = new NatsWire({ ...options, name: "outrider-gateway" });
+  const wire = new NatsWire({ ...options, name: OWN_NAMES.gateway });
   const jetstream = new JetStream(wire);
   const [bells, heard] = [new Bells(), new Heard(clock)];
   const hearing = new Hearing({ jetstream, store, clock, bells, heard, onTrouble });
@@ -65,8 +65,10 @@ export async function joinFleet(options: FleetOptions): Promise<FleetPart> {
     heard,
     async stop() {
       deaf();
-      await hearing.stop();
+      const stopped = hearing.stop();
+      // What it waits for, which may be long, ends with the line.
       await wire.close();
+      await stopped;
     },
   };
 }

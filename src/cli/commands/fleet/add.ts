@@ -5,6 +5,7 @@
  */
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
+import { OWN_NAMES } from "../../../fleet/words.ts";
 import { checkIds } from "../../../uplink/dialects/bounds.ts";
 import { deviceFile, devicesIn, fleetFlags, fleetKeysIn, KEY_MODE, KEYS_FOLDER } from "../../ask/fleet.ts";
 import type { CliContext } from "../../line/context.ts";
@@ -20,6 +21,11 @@ interface Flags {
 async function add(this: CliContext, flags: Flags, executor: string): Promise<void> {
   const { keys: folder = KEYS_FOLDER, group: groups = [], experiment, output } = flags;
   checkIds({ executor, experiment, groups });
+  if (Object.values<string>(OWN_NAMES).includes(executor)) {
+    throw new UsageError(
+      `${executor} is what gateways or operators of a fleet are called, whose answers a device of that name could read: choose another id`,
+    );
+  }
   const { account } = await fleetKeysIn(folder, this.runtime);
   const known = await devicesIn(folder, executor, this.runtime);
   const [{ deviceCreds }, { systemClock }] = await Promise.all([
