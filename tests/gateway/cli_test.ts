@@ -17,10 +17,10 @@ test("gateway: its token comes from the environment or a file, and is told nowhe
       )
     ) {
       const gateway = startCli([...GATEWAY, ...args], { cwd, env: ENV });
-      let printed = "";
-      gateway.child.stdout!.on("data", (piece: string) => printed += piece);
+      // It comes by another pipe than what is said, and may come after it.
+      const printed = new Promise<string>((told) => gateway.child.stdout!.once("data", told));
       await gateway.says("with a token; Ctrl-C ends it");
-      const url = printed.trim();
+      const url = (await printed).trim();
       const status = async (authorization: string) =>
         (await fetch(`${url}/v1/runs`, { headers: { authorization } })).status;
       assert.deepEqual(await Promise.all([status(`Bearer ${token}`), status("Bearer other")]), [200, 401]);
