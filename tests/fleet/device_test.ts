@@ -8,34 +8,21 @@ import { GatewayLink } from "../../src/agent/link.ts";
 import { streamInfo } from "../../src/fleet/streams.ts";
 import { FLEET_STREAMS, SUBJECTS } from "../../src/fleet/words.ts";
 import type { Heartbeat, Instruction } from "../../src/protocol/messages.ts";
-import { natsGateway, type NatsOptions } from "../../src/uplink/dialects/nats/nats.ts";
 import { startReport } from "../../src/uplink/report/report.ts";
 import { FakeJournal } from "../uplink/rig.ts";
-import { fleetOn, lineTo, NatsServer, REAL, storedRecords, testWithNats } from "./rig.ts";
+import {
+  device,
+  fleetAt,
+  fleetOn,
+  HEARTBEAT,
+  jsonBytes,
+  lineTo,
+  NatsServer,
+  REAL,
+  storedRecords,
+  testWithNats,
+} from "./rig.ts";
 
-function device(url: string, more: Partial<NatsOptions> = {}) {
-  return natsGateway({
-    url,
-    executor: "d.1",
-    groups: ["lab"],
-    clock: systemClock,
-    random: Math.random,
-    ...more,
-  });
-}
-
-const HEARTBEAT: Heartbeat = {
-  session: "s1",
-  version: 1,
-  outrider: "0",
-  runtime: "t 1",
-  state: "idle",
-  spool: { state: 0, log: 0 },
-  sentBytes: 0,
-  seen: 0,
-};
-
-const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const numbers = (count: number) => Array.from({ length: count }, (_, at) => at + 1);
 
 /** Quick to try again, since a test waits for it. */
@@ -45,8 +32,7 @@ testWithNats(
   "device: the server is killed twice while 80,000 records go out, and each number is there once",
   async () => {
     await using server = await NatsServer.start();
-    const admin = lineTo(server.url);
-    await fleetOn(admin);
+    const admin = await fleetAt(server.url);
     const gateway = device(server.url);
     const journal = new FakeJournal();
     journal.fill(19_998, { logs: 60_000 });
@@ -84,8 +70,7 @@ testWithNats(
   "device: a full stream refuses, nothing is lost, and it goes on when there is room",
   async () => {
     await using server = await NatsServer.start();
-    const admin = lineTo(server.url);
-    await fleetOn(admin, { recordsBytes: 2_000 });
+    const admin = await fleetAt(server.url, { recordsBytes: 2_000 });
     const gateway = device(server.url);
     const journal = new FakeJournal();
     journal.fill(200);
@@ -113,8 +98,7 @@ testWithNats(
 
 testWithNats("device: what an empty server in the place of the first one lacks is sent again", async () => {
   await using server = await NatsServer.start();
-  let admin = lineTo(server.url);
-  await fleetOn(admin);
+  let admin = await fleetAt(server.url);
   const gateway = device(server.url);
   const journal = new FakeJournal();
   journal.fill(50);
@@ -132,8 +116,7 @@ testWithNats("device: what an empty server in the place of the first one lacks i
   await first.promise;
   await admin.wire.close();
   await server.replace();
-  admin = lineTo(server.url);
-  await fleetOn(admin);
+  admin = await fleetAt(server.url);
   journal.log("after it");
   report.end({ state: "succeeded" });
   assert.equal(await report.drained, true);
@@ -169,13 +152,13 @@ testWithNats("device: by a leaf without JetStream all goes to the hub and comes 
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
-  await admin.store(SUBJECTS.instructions({ group: "lab" }), text({ type: "pause" }), REAL);
+  await admin.store(SUBJECTS.instructions({ group: "lab" }), jsonBytes({ type: "pause" }), REAL);
   const { commands } = (await gateway.beat(HEARTBEAT, REAL))!;
   assert.deepEqual(commands?.map(({ type }) => type), ["pause"]);
-  const bytes = text({ outrider: 1 });
+  const bytes = jsonBytes({ outrider: 1 });
   const hash = await sha256(bytes);
   await admin.store(SUBJECTS.bundle(hash, 0), bytes, REAL);
-  await admin.store(SUBJECTS.assignment({ group: "all" }), text({ hash, chunks: 1 }), REAL);
+  await admin.store(SUBJECTS.assignment({ group: "all" }), jsonBytes({ hash, chunks: 1 }), REAL);
   assert.deepEqual((await gateway.pull(undefined, REAL))?.bytes, bytes);
   const operation = { op: "increment", id: "i", by: 3 } as const;
   assert.equal((await gateway.flags.change("f", operation, REAL)).flag?.value, 3);
@@ -194,8 +177,7 @@ testWithNats(
   "device: an instruction rings, is given once, also to the next process, and a storage that numbers anew begins anew",
   async () => {
     await using server = await NatsServer.start();
-    let admin = lineTo(server.url);
-    await fleetOn(admin);
+    let admin = await fleetAt(server.url);
     const heard: Instruction[] = [];
     const started = (session: string) => {
       const gateway = device(server.url);
@@ -222,8 +204,8 @@ testWithNats(
     await first.reached;
     // Two at once, and one for a group: the interval between heartbeats is an hour.
     await Promise.all([
-      admin.store("o.cmd.x.d~1", text({ type: "pause" }), REAL),
-      admin.store("o.cmd.x.d~1", text({ type: "resume" }), REAL),
+      admin.store("o.cmd.x.d~1", jsonBytes({ type: "pause" }), REAL),
+      admin.store("o.cmd.x.d~1", jsonBytes({ type: "resume" }), REAL),
     ]);
     while (heard.length < 2) {
       await bell.promise;
@@ -236,14 +218,13 @@ testWithNats(
     await first.link.stop();
     const second = started("s2");
     await second.reached;
-    await admin.store("o.cmd.g.lab", text({ type: "stop", before: [] }), REAL);
+    await admin.store("o.cmd.g.lab", jsonBytes({ type: "stop", before: [] }), REAL);
     await bell.promise;
     assert.deepEqual(heard.slice(2).map(({ type, id }) => [type, id]), [["stop", 3]]);
     await admin.wire.close();
     await server.replace();
-    admin = lineTo(server.url);
-    await fleetOn(admin);
-    await admin.store("o.cmd.x.d~1", text({ type: "resume" }), REAL);
+    admin = await fleetAt(server.url);
+    await admin.store("o.cmd.x.d~1", jsonBytes({ type: "resume" }), REAL);
     bell = Promise.withResolvers();
     second.link.beat();
     while (heard.length < 4) {
@@ -264,8 +245,7 @@ async function seenBy(admin: ReturnType<typeof lineTo>): Promise<number> {
 
 testWithNats("device: two sessions of one executor hear of each other, a restart does not", async () => {
   await using server = await NatsServer.start();
-  const admin = lineTo(server.url);
-  await fleetOn(admin);
+  const admin = await fleetAt(server.url);
   const [one, two] = [device(server.url), device(server.url)];
   assert.equal((await one.beat(HEARTBEAT, REAL))?.rival, undefined);
   assert.equal((await two.beat({ ...HEARTBEAT, session: "s2" }, REAL))?.rival, undefined, "a restart");

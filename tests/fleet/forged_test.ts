@@ -12,29 +12,15 @@ import { packedValue } from "../../src/fleet/jetstream.ts";
 import { FLEET_STREAMS } from "../../src/fleet/words.ts";
 import { joinFleet } from "../../src/gateway/fleet/fleet.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import type { Heartbeat } from "../../src/protocol/messages.ts";
 import { natsGateway } from "../../src/uplink/dialects/nats/nats.ts";
-import { fleetOn, lineTo, NatsServer, REAL, testWithNats } from "./rig.ts";
+import { fleetAt, HEARTBEAT, jsonBytes, NatsServer, REAL, testWithNats } from "./rig.ts";
 
-const HEARTBEAT: Heartbeat = {
-  session: "s1",
-  version: 1,
-  outrider: "0",
-  runtime: "t 1",
-  state: "idle",
-  spool: { state: 0, log: 0 },
-  sentBytes: 0,
-  seen: 0,
-};
-
-const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const NOTHING = new Uint8Array(0);
 
 /** A server with a fleet's streams, one who writes to it as a device that keeps to no rules, and one who knows all. */
 async function scene() {
   const server = await NatsServer.start();
-  const admin = lineTo(server.url);
-  await fleetOn(admin);
+  const admin = await fleetAt(server.url);
   const signal = new AbortController().signal;
   const evil = await dialNats({
     url: server.url,
@@ -87,12 +73,12 @@ testWithNats("a message that was put on another's subject by the server holds no
   const own = "o.rec.d1.evil.log";
   const targets: [string, string, Uint8Array][] = [
     [FLEET_STREAMS.bundles, `o.bundle.${hash}.0`, bundle],
-    [FLEET_STREAMS.assignments, "o.assign.x.d2", text({ hash, chunks: 1 })],
-    [FLEET_STREAMS.assignments, "o.assign.g.all", text({ hash, chunks: 1 })],
-    [FLEET_STREAMS.instructions, "o.cmd.x.d2", text({ type: "stop" })],
-    [FLEET_STREAMS.heartbeats, "o.hb.d2", text(HEARTBEAT)],
-    [FLEET_STREAMS.flags, "o.flag.default.f", text({ value: 1, version: 1 })],
-    [FLEET_STREAMS.records, "o.rec.d2.r.state", text({ run: "r", lane: "state", records: [] })],
+    [FLEET_STREAMS.assignments, "o.assign.x.d2", jsonBytes({ hash, chunks: 1 })],
+    [FLEET_STREAMS.assignments, "o.assign.g.all", jsonBytes({ hash, chunks: 1 })],
+    [FLEET_STREAMS.instructions, "o.cmd.x.d2", jsonBytes({ type: "stop" })],
+    [FLEET_STREAMS.heartbeats, "o.hb.d2", jsonBytes(HEARTBEAT)],
+    [FLEET_STREAMS.flags, "o.flag.default.f", jsonBytes({ value: 1, version: 1 })],
+    [FLEET_STREAMS.records, "o.rec.d2.r.state", jsonBytes({ run: "r", lane: "state", records: [] })],
   ];
   for (const [stream, subject, data] of targets) {
     await at.put([FLEET_STREAMS.records, own], own, data);
@@ -109,7 +95,7 @@ testWithNats("a message that was put on another's subject by the server holds no
   await assert.rejects(device.pull(undefined, REAL), { code: "OUTRIDER_GATEWAY_ANSWER" });
   // The next real one counts.
   await at.admin.store(`o.bundle.${hash}.0`, bundle, REAL);
-  await at.admin.store("o.assign.x.d2", text({ hash, chunks: 1 }), REAL);
+  await at.admin.store("o.assign.x.d2", jsonBytes({ hash, chunks: 1 }), REAL);
   assert.equal((await device.pull(undefined, REAL))?.hash, hash);
   await device.close!();
 });
@@ -159,7 +145,7 @@ testWithNats("an answer of the server that is put on another's subject hides no 
 testWithNats("a gateway answers to inboxes alone, also where a device names another subject", async () => {
   await using at = await scene();
   await at.gateway();
-  const asked = text({ operation: { op: "set", id: "i", value: 1 } });
+  const asked = jsonBytes({ operation: { op: "set", id: "i", value: 1 } });
   while ((await at.admin.wire.request("o.do.flag.default.h", asked, REAL)).status !== 0);
   at.evil.publish("o.do.flag.default.f", asked, { reply: "o.assign.x.d2" });
   // Operations are done one after the other: when the next is answered, the first was.

@@ -16,22 +16,12 @@ import { gatewayApp } from "../../src/gateway/app.ts";
 import { joinFleet } from "../../src/gateway/fleet/fleet.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { Heartbeat } from "../../src/protocol/messages.ts";
-import { natsGateway } from "../../src/uplink/dialects/nats/nats.ts";
 import { startReport } from "../../src/uplink/report/report.ts";
 import { FakeJournal } from "../uplink/rig.ts";
-import { fleetOn, lineTo, NatsServer, REAL, testWithNats } from "./rig.ts";
+import { device, fleetAt, HEARTBEAT, NatsServer, REAL, testWithNats } from "./rig.ts";
 
-const HEARTBEAT: Heartbeat = {
-  session: "s1",
-  version: 1,
-  outrider: "0",
-  runtime: "t 1",
-  state: "idle",
-  groups: ["lab"],
-  spool: { state: 0, log: 0 },
-  sentBytes: 0,
-  seen: 0,
-};
+/** What a device of the group says. */
+const IN_LAB: Heartbeat = { ...HEARTBEAT, groups: ["lab"] };
 
 /** A gateway as a user asks it. */
 async function gatewayAt(url: string, db = ":memory:") {
@@ -68,19 +58,14 @@ async function gatewayAt(url: string, db = ":memory:") {
   };
 }
 
-function device(url: string, executor = "d.1") {
-  return natsGateway({ url, executor, groups: ["lab"], clock: systemClock, random: Math.random });
-}
-
 testWithNats(
   "gateways side by side: a pipeline in at one, its run out at the other, cancelled at either",
   async () => {
     await using server = await NatsServer.start();
-    const admin = lineTo(server.url);
-    await fleetOn(admin);
+    const admin = await fleetAt(server.url);
     const [one, two] = [await gatewayAt(server.url), await gatewayAt(server.url)];
     const agent = device(server.url);
-    await agent.beat(HEARTBEAT, REAL);
+    await agent.beat(IN_LAB, REAL);
     await one.until("/v1/executors", ({ executors }) => (executors as unknown[]).length === 1);
     const bytes = new Uint8Array(600_000).fill(65);
     const submitted = await one.ask("POST", "/v1/bundles?to=d.1&name=p", bytes);
@@ -108,7 +93,7 @@ testWithNats(
     // Followed at one gateway while the device goes on.
     const followed = one.ask("GET", "/v1/runs/r/logs?follow=1");
     assert.equal((await two.ask("POST", "/v1/runs/r/cancel")).status, 202);
-    const { commands } = (await agent.beat({ ...HEARTBEAT, version: 2 }, REAL))!;
+    const { commands } = (await agent.beat({ ...IN_LAB, version: 2 }, REAL))!;
     assert.deepEqual(commands?.map((each) => [each.type, (each as { run?: unknown }).run]), [[
       "cancel",
       "r",
@@ -144,11 +129,10 @@ testWithNats(
   "gateways side by side: what waits is replaced by the newest, and taken back for whoever has it",
   async () => {
     await using server = await NatsServer.start();
-    const admin = lineTo(server.url);
-    await fleetOn(admin);
+    const admin = await fleetAt(server.url);
     const [one, two] = [await gatewayAt(server.url), await gatewayAt(server.url)];
     const agent = device(server.url);
-    await agent.beat(HEARTBEAT, REAL);
+    await agent.beat(IN_LAB, REAL);
     await two.until("/v1/executors", ({ executors }) => (executors as unknown[]).length === 1);
     const put = async (gateway: typeof one, text: string) =>
       (await gateway.ask("POST", "/v1/bundles?to=group:lab", text)).json().id as string;
@@ -169,7 +153,7 @@ testWithNats(
     assert.equal((await one.ask("POST", `/v1/handouts/${second}/cancel`)).status, 202);
     assert.equal((await one.ask("POST", `/v1/handouts/${second}/cancel`)).status, 409);
     assert.equal(await agent.pull(undefined, REAL), undefined);
-    const { commands } = (await agent.beat({ ...HEARTBEAT, version: 2 }, REAL))!;
+    const { commands } = (await agent.beat({ ...IN_LAB, version: 2 }, REAL))!;
     assert.deepEqual(commands?.map((each) => [each.type, (each as { handout?: unknown }).handout]), [[
       "withdraw",
       pulled.tag,
@@ -184,8 +168,7 @@ testWithNats(
 
 testWithNats("a timetable is taken back when its hand-out is over, and what came since stays", async () => {
   await using server = await NatsServer.start();
-  const admin = lineTo(server.url);
-  await fleetOn(admin);
+  const admin = await fleetAt(server.url);
   const one = await gatewayAt(server.url);
   const agent = device(server.url);
   const put = async (text: string) => (await one.ask("POST", "/v1/bundles?to=d.1", text)).json().id as string;
@@ -193,11 +176,11 @@ testWithNats("a timetable is taken back when its hand-out is over, and what came
   const { tag } = (await agent.pull(undefined, REAL))!;
   await put("newer");
   assert.equal((await one.ask("POST", `/v1/handouts/${hourly}/cancel`)).status, 409);
-  await agent.beat({ ...HEARTBEAT, timetable: { pipeline: "hourly", handout: tag } }, REAL);
+  await agent.beat({ ...IN_LAB, timetable: { pipeline: "hourly", handout: tag } }, REAL);
   await one.until("/v1/executors", ({ executors }) => JSON.stringify(executors).includes(`${tag}`));
   const { status, text } = await one.ask("POST", `/v1/handouts/${hourly}/cancel`);
   assert.deepEqual([status, JSON.parse(text).taken], [202, ["d.1"]]);
-  const { commands } = (await agent.beat({ ...HEARTBEAT, version: 2 }, REAL))!;
+  const { commands } = (await agent.beat({ ...IN_LAB, version: 2 }, REAL))!;
   assert.deepEqual(commands?.map((each) => [each.type, (each as { handout?: unknown }).handout]), [[
     "withdraw",
     tag,
@@ -208,8 +191,7 @@ testWithNats("a timetable is taken back when its hand-out is over, and what came
 
 testWithNats("a bundle that is submitted again after days is as young as its assignment", async () => {
   await using server = await NatsServer.start();
-  const admin = lineTo(server.url);
-  await fleetOn(admin);
+  const admin = await fleetAt(server.url);
   const bytes = new TextEncoder().encode("the same");
   const hash = await sha256(bytes);
   const submit = async (days: number) => {
@@ -227,8 +209,7 @@ testWithNats("a bundle that is submitted again after days is as young as its ass
 
 testWithNats("a gateway stops while a server owes it an answer", async () => {
   await using server = await NatsServer.start();
-  const admin = lineTo(server.url);
-  await fleetOn(admin);
+  const admin = await fleetAt(server.url);
   const store = sqliteGatewayStore(":memory:");
   let isSilent = false;
   const { promise: asked, resolve } = Promise.withResolvers<void>();
@@ -257,13 +238,12 @@ testWithNats(
   "gateways side by side: flags are one, and a thousand increments are a thousand numbers",
   async () => {
     await using server = await NatsServer.start();
-    const admin = lineTo(server.url);
-    await fleetOn(admin);
+    const admin = await fleetAt(server.url);
     const [one, two] = [await gatewayAt(server.url), await gatewayAt(server.url)];
     const flag = "/v1/experiments/default/flags/n";
     assert.equal((await one.ask("PUT", flag, JSON.stringify({ value: 5 }))).status, 200);
     assert.deepEqual((await two.ask("GET", flag)).json(), { name: "n", value: 5, version: 1 });
-    const agents = Array.from({ length: 20 }, (_, at) => device(server.url, `d${at}`));
+    const agents = Array.from({ length: 20 }, (_, at) => device(server.url, { executor: `d${at}` }));
     const sums = await Promise.all(agents.flatMap(({ flags }, of) =>
       Array.from(
         { length: 50 },
@@ -289,8 +269,7 @@ testWithNats(
     const folder = mkdtempSync(join(tmpdir(), "outrider-fleet-gateway-"));
     const db = join(folder, "g.db");
     await using server = await NatsServer.start();
-    let admin = lineTo(server.url);
-    await fleetOn(admin);
+    let admin = await fleetAt(server.url);
     const agent = device(server.url);
     const journal = new FakeJournal();
     const report = startReport({
@@ -323,8 +302,7 @@ testWithNats(
     while (await lag() !== 0) await new Promise((resolve) => setTimeout(resolve, 20));
     await admin.wire.close();
     await server.replace();
-    admin = lineTo(server.url);
-    await fleetOn(admin);
+    admin = await fleetAt(server.url);
     const other = new FakeJournal();
     other.fill(2);
     const later = startReport({

@@ -13,21 +13,9 @@ import { serverConfig } from "../../src/fleet/server_config.ts";
 import { FLEET_LIMITS } from "../../src/fleet/streams.ts";
 import { serverProblems } from "../../src/fleet/status.ts";
 import { NatsWire } from "../../src/fleet/wire.ts";
-import type { Heartbeat } from "../../src/protocol/messages.ts";
 import { natsGateway } from "../../src/uplink/dialects/nats/nats.ts";
 import { runCli, withFiles } from "../rig.ts";
-import { fleetOn, NatsServer, REAL, testWithNats } from "./rig.ts";
-
-const HEARTBEAT: Heartbeat = {
-  session: "s1",
-  version: 1,
-  outrider: "0",
-  runtime: "t 1",
-  state: "idle",
-  spool: { state: 0, log: 0 },
-  sentBytes: 0,
-  seen: 0,
-};
+import { fleetOn, HEARTBEAT, jsonBytes, NatsServer, REAL, testWithNats } from "./rig.ts";
 
 /** The lines of a configuration about accounts, for a server of the rig. */
 function accountsOf(config: string, folder: string): string {
@@ -51,8 +39,6 @@ function lineWith(
     }),
   );
 }
-
-const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 
 test("settings: what is wrong with a server is said with what to do", () => {
   const good = { name: "s", version: "2.15.1", cluster: undefined, maxPayload: 1 << 20 };
@@ -182,11 +168,11 @@ testWithNats(
         random: Math.random,
         readCreds: () => Promise.resolve(creds),
       });
-      await admin.store("o.cmd.x.d1", text({ type: "pause" }), REAL);
-      await admin.store("o.cmd.g.lab", text({ type: "resume", before: [] }), REAL);
-      await admin.store("o.cmd.x.d2", text({ type: "stop" }), REAL);
-      await admin.store("o.assign.x.d2", text({ hash: "0".repeat(64), chunks: 0 }), REAL);
-      await admin.store("o.hb.d2", text(HEARTBEAT), REAL);
+      await admin.store("o.cmd.x.d1", jsonBytes({ type: "pause" }), REAL);
+      await admin.store("o.cmd.g.lab", jsonBytes({ type: "resume", before: [] }), REAL);
+      await admin.store("o.cmd.x.d2", jsonBytes({ type: "stop" }), REAL);
+      await admin.store("o.assign.x.d2", jsonBytes({ hash: "0".repeat(64), chunks: 0 }), REAL);
+      await admin.store("o.hb.d2", jsonBytes(HEARTBEAT), REAL);
       const { commands } = (await own.beat(HEARTBEAT, REAL))!;
       assert.deepEqual(commands?.map(({ type }) => type).sort(), ["pause", "resume"]);
       assert.equal(await own.pull(undefined, REAL), undefined);
@@ -196,7 +182,7 @@ testWithNats(
       assert.equal((await own.flags.read("f", REAL))?.value, 1);
 
       const thief = lineWith(server.url, { name: "d1", creds });
-      const body = text({ type: "stop" });
+      const body = jsonBytes({ type: "stop" });
       for (
         const subject of [
           "o.rec.d2.r.state",
@@ -224,15 +210,19 @@ testWithNats(
         await assert.rejects(thief.wire.request(subject, body, REAL), { status: 403 }, subject);
       }
       // A body that names a sequence changes nothing of what a subject of one's own gives.
-      const last = await thief.wire.request("$JS.API.DIRECT.GET.O_CMD.o.cmd.x.d1", text({ seq: 3 }), REAL);
+      const last = await thief.wire.request(
+        "$JS.API.DIRECT.GET.O_CMD.o.cmd.x.d1",
+        jsonBytes({ seq: 3 }),
+        REAL,
+      );
       assert.notEqual(last.header("Nats-Subject"), "o.cmd.x.d2");
       const overheard: string[] = [];
       const leave = ["o.cmd.x.d2", "o.rec.>", "_INBOX.admin.>"].map((subject) =>
         thief.wire.listen(subject, (message) => void overheard.push(message.subject))
       );
-      await thief.wire.request("o.hb.d1", text(HEARTBEAT), REAL);
+      await thief.wire.request("o.hb.d1", jsonBytes(HEARTBEAT), REAL);
       await admin.store("o.cmd.x.d2", body, REAL);
-      await thief.wire.request("o.hb.d1", text(HEARTBEAT), REAL);
+      await thief.wire.request("o.hb.d1", jsonBytes(HEARTBEAT), REAL);
       assert.deepEqual(overheard, []);
       for (const each of leave) each();
       await Promise.all([own.close!(), thief.wire.close(), admin.wire.close()]);

@@ -16,7 +16,8 @@ import { dialNats } from "../../src/fleet/client.ts";
 import { JetStream, unpackedValue } from "../../src/fleet/jetstream.ts";
 import { FLEET_LIMITS, type FleetLimits, makeStreams, streamsFor } from "../../src/fleet/streams.ts";
 import { FLEET_STREAMS } from "../../src/fleet/words.ts";
-import type { RecordBatch } from "../../src/protocol/messages.ts";
+import type { Heartbeat, RecordBatch } from "../../src/protocol/messages.ts";
+import { natsGateway, type NatsOptions } from "../../src/uplink/dialects/nats/nats.ts";
 import type { NatsWireOptions } from "../../src/fleet/dialler.ts";
 import { NatsWire, type RequestLimits } from "../../src/fleet/wire.ts";
 import type { Dial, DialOptions, NatsConnection } from "../../src/fleet/connection.ts";
@@ -147,6 +148,42 @@ export async function fleetOn(
 ): Promise<void> {
   const small = { ...FLEET_LIMITS, recordsBytes: 256 << 20, bundlesBytes: 64 << 20, ...limits };
   await makeStreams(jetstream, streamsFor(small), call);
+}
+
+/** A line to a server that has the streams of a fleet from now on. */
+export async function fleetAt(url: string, limits: Partial<FleetLimits> = {}): Promise<JetStream> {
+  const admin = lineTo(url);
+  await fleetOn(admin, limits);
+  return admin;
+}
+
+/** What a device says that has just begun. */
+export const HEARTBEAT: Heartbeat = {
+  session: "s1",
+  version: 1,
+  outrider: "0",
+  runtime: "t 1",
+  state: "idle",
+  spool: { state: 0, log: 0 },
+  sentBytes: 0,
+  seen: 0,
+};
+
+/** A device of the group `lab`. */
+export function device(url: string, more: Partial<NatsOptions> = {}): ReturnType<typeof natsGateway> {
+  return natsGateway({
+    url,
+    executor: "d.1",
+    groups: ["lab"],
+    clock: systemClock,
+    random: Math.random,
+    ...more,
+  });
+}
+
+/** A value as it lies on a subject. */
+export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(value));
 }
 
 /** The records of a run that are stored, by lane, in the order of the stream, and how it ended. */
