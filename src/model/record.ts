@@ -67,6 +67,14 @@ export interface AttemptKey {
   readonly item?: number;
 }
 
+/** The name alone of what has more beside it; of a task as a whole without `item`. */
+export function attemptKeyOf({ task, iteration, attempt, item }: AnyKey): AttemptKey {
+  return item === undefined ? { task, iteration, attempt } : { task, iteration, attempt, item };
+}
+
+/** What has the name of an attempt among its fields. */
+type AnyKey = Omit<AttemptKey, "item"> & { readonly item?: number | undefined };
+
 /** How an attempt ended, with everything that is known of it. Times are milliseconds since the epoch. */
 export interface Settled extends AttemptKey {
   /** How it ended. */
@@ -155,6 +163,11 @@ export type StateRecord = { readonly seq: number; readonly at: number } & StateE
 
 /** Something while it is put together. */
 export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** Whether an item of a mapped task has succeeded. */
+export function isDoneItem(record: StateRecord): record is StateRecord & Settled & { readonly item: number } {
+  return record.type === "attempt.settled" && record.item !== undefined && record.outcome === "succeeded";
+}
 
 /** State records read at a time. */
 const PAGE = 10_000;

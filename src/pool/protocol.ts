@@ -80,7 +80,7 @@ export interface FlagCalls {
 export interface FileCalls {
   /** The file that is kept, or why it is not. @param name Default: the last part of the path. */
   fileKeep(path: string, name: string | undefined, from: AttemptKey): Promise<KeptFile | FileRefusal>;
-  filesOf(task: string): Promise<readonly GivenFile[]>;
+  filesOf(task: string): Promise<readonly GivenFile[] | FileRefusal>;
   /** Where a kept file can be read, or why it can't. */
   filePath(file: KeptFile): Promise<string | FileRefusal>;
 }

@@ -40,7 +40,7 @@ export function partsOf(options: InnerOptions): RunParts {
   const { clock } = world;
   const files = new RunFiles({ runtime: world.runtime, clock, journal, options: options.files });
   const past = options.journal === undefined ? undefined : recordedPast(journal);
-  if (past !== undefined) files.restore(past.records);
+  for (const record of past?.records ?? []) files.restore(record);
   const run = past?.run ?? options.run ?? world.newId();
   return {
     run,

@@ -73,27 +73,34 @@ export function poolOf(
         warn: (text) => note("error", text),
       }),
     },
-    services: (lane) => ({
-      ...storeCalls(parts, ownedBy(lane, nameOf, numbers)),
-      ...fileCalls(parts.files, ownedBy(lane, nameOf, numbers)),
-      ...noFlagCalls(),
-      ...options.services,
-      ...calls,
-    }),
+    services: (lane) => {
+      const isOwn = ownedBy(lane, nameOf, numbers);
+      return {
+        ...storeCalls(parts, (from) => isOwn(from, true)),
+        ...fileCalls(parts.files, isOwn),
+        ...noFlagCalls(),
+        ...options.services,
+        ...calls,
+      };
+    },
     listener,
   });
 }
 
-/** Whether an attempt is one that a worker was given. */
-function ownedBy(
-  lane: Given,
+/**
+ * Whether an attempt is one that a worker was given. Of an item's it says which one it is for, but where `anyItem` is enough:
+ * events have no item.
+ */
+export function ownedBy(
+  lane: Pick<Given, "given">,
   nameOf: (task: number) => string,
   { itemOf }: WorkersOptions["numbers"],
-): (from: AttemptKey) => boolean {
-  return (from) =>
+): (from: AttemptKey, anyItem?: boolean) => boolean {
+  return (from, anyItem = false) =>
     lane.given((doer: Doer) =>
       nameOf(doer.task) === from.task && doer.iteration === from.iteration &&
-      doer.attempt === from.attempt && (from.item === undefined || itemOf(doer.task) === from.item)
+      doer.attempt === from.attempt &&
+      (itemOf(doer.task) === from.item || anyItem && from.item === undefined)
     );
 }
 

@@ -13,8 +13,10 @@ import {
 } from "node:fs";
 import test from "node:test";
 import { memoryJournal } from "../../src/journal/memory/memory.ts";
-import type { StateRecord } from "../../src/model/record.ts";
+import type { StateEvent, StateRecord } from "../../src/model/record.ts";
 import type { Manifest } from "../../src/pipeline/document/manifest.ts";
+import type { Doer } from "../../src/pool/board/slots.ts";
+import { ownedBy } from "../../src/run/workers.ts";
 import { type FilesRuntime, RunFiles } from "../../src/run/files/run_files.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
@@ -208,7 +210,7 @@ function filesOver(folder: string, disk: Partial<FilesRuntime> = {}, records: re
     ...{ runtime: { ...runtime, ...disk }, clock: systemClock, journal },
     options: at(folder),
   });
-  files.restore(records);
+  for (const record of records) files.restore(record);
   return { files, states: () => journal.states(0, 100) };
 }
 
@@ -261,6 +263,37 @@ test("files: a run that goes on has those it had, and removes what no record tel
     await files.close();
     await again.files.close();
   });
+});
+
+test("files: of a mapped task those of the items count that had succeeded since all of it was run anew", async () => {
+  const key = (item: number) => ({ ...A, item });
+  const kept = (item: number) => ({
+    ...{ type: "file.kept" as const, name: "n", sha256: sha256(`${item}`), bytes: 1 },
+    ...key(item),
+  });
+  const settled = (item: number, outcome: "succeeded" | "failed") => ({
+    ...{ type: "attempt.settled" as const, outcome },
+    ...key(item),
+  });
+  const resumed = (missing: object = {}) => ({
+    ...{ type: "run.resumed" as const, lost: 0, again: ["a"] },
+    ...missing,
+  });
+  const missing = { missing: ["a"] };
+  const events: StateEvent[] = [kept(0), settled(0, "succeeded"), kept(1), settled(1, "failed")];
+  const itemsAfter = (more: readonly StateEvent[]) => {
+    const records = [...events, ...more].map((event, at) => ({ seq: at + 1, at, ...event }));
+    return filesOver("", {}, records).files.list().map(({ item }) => item);
+  };
+  assert.deepEqual(itemsAfter([]), [0, 1]);
+  assert.deepEqual(itemsAfter([resumed(missing)]), [0]);
+  assert.deepEqual(itemsAfter([resumed(missing), resumed(missing)]), [0]);
+  assert.deepEqual(itemsAfter([resumed(missing), kept(1), settled(1, "succeeded"), resumed(missing)]), [
+    0,
+    1,
+  ]);
+  assert.deepEqual(itemsAfter([resumed()]), []);
+  assert.deepEqual(itemsAfter([resumed(), kept(0), settled(0, "failed"), resumed(missing)]), []);
 });
 
 test("files: where the disk has no room for the folders, a program finds none at the paths, and each attempt and the log say so", async () => {
@@ -407,6 +440,31 @@ test("files: a URL that leads to no file here is refused by a code", async () =>
       });
     }
   });
+});
+
+test("files: a folder that can't be made is an answer by a code, whatever is asked", async () => {
+  const { fileCalls } = await import("../../src/run/files/calls.ts");
+  const full = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+  const told = { type: "file.kept" as const, name: "n", sha256: sha256("text"), bytes: 4, ...A };
+  const { files } = filesOver("", { makeFolder: () => Promise.reject(full) }, [{ seq: 1, at: 1, ...told }]);
+  const calls = fileCalls(files, () => true);
+  for (const answer of [calls.fileKeep("/a", undefined, A), calls.filesOf("a"), calls.filePath(told)]) {
+    assert.equal((await answer as { refused?: string }).refused, "FILE_DISK_FULL");
+  }
+});
+
+test("files: an attempt is a worker's own by its item too, but for events, which have none", () => {
+  const lane = {
+    given: (fits: (doer: Doer) => boolean) => [0, 7].some((task) => fits({ ...A, task, seat: 1 } as Doer)),
+  };
+  const numbers = { taskOf: () => 0, itemOf: (number: number) => number === 7 ? 3 : undefined };
+  const isOwn = (name: string) => ownedBy(lane, (task) => task === 7 ? "mapped" : name, numbers);
+  const own = isOwn("plain");
+  assert.ok(own({ ...A, task: "mapped", item: 3 }) && own({ ...A, task: "plain" }));
+  for (const from of [{ task: "mapped" }, { task: "mapped", item: 2 }, { task: "plain", item: 3 }]) {
+    assert.equal(own({ ...A, ...from }), false, JSON.stringify(from));
+  }
+  assert.ok(own({ ...A, task: "mapped" }, true) && !own({ ...A, task: "mapped", item: 2 }, true));
 });
 
 test("files: nothing is kept in the name of an attempt that a worker does not run", async () => {

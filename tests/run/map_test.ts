@@ -297,6 +297,30 @@ test("map: from a mapped task only the items are run anew that have not succeede
   );
 });
 
+test("map: what items keep that are not run anew is given to those after them, and stays in the result", () =>
+  withFolder(async (folder) => {
+    const source = manifest("mapped", {
+      numbers: { params: { count: 4 } },
+      keeps: { each: { task: "numbers" }, params: { folder } },
+      kept: { needs: ["keeps"] },
+    });
+    const journal = memoryJournal();
+    const files = { folder: () => Promise.resolve(`${folder}/files`) };
+    await see(source, { journal, files });
+    for (const from of ["keeps", "keeps", "numbers"]) {
+      const before = journal.last().states;
+      const result = await inspectedRun(source, { journal, files, from, world });
+      const kept = journal.states(before, 1_000).filter(({ type }) => type === "file.kept");
+      assert.equal(kept.length, from === "numbers" ? 3 : 0, "only what runs keeps anew");
+      assert.deepEqual(
+        (result.tasks["kept"]![0]!.value as Value[]).toSorted(),
+        [0, 2, 3].map((item) => ["note", item]),
+      );
+      const told = result.tasks["keeps"]!.flatMap(({ item, files }) => files === undefined ? [] : [item]);
+      assert.deepEqual(told.toSorted(), [0, 2, 3]);
+    }
+  }));
+
 test("map: from what needs a failed mapped task, what is missing of that is run anew, where failures stop nothing too", async () => {
   const source = manifest("mapped", {
     numbers: { params: { count: 2 } },

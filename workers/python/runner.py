@@ -634,7 +634,7 @@ class Files(Asks):
 
     def of(self, task: str) -> List[Dict[str, Any]]:
         """The files that a task's last attempt with any has kept: name, sha256, bytes, and the path to read it at."""
-        return self._call("files.of", task=task)  # type: ignore[no-any-return]
+        return self._told(self._call("files.of", task=task))  # type: ignore[no-any-return]
 
     def path(self, file: Dict[str, Any]) -> str:
         """Where a file that another task has kept can be read."""

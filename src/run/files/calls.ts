@@ -5,7 +5,7 @@
  */
 import { messageOf } from "../../base/message.ts";
 import { FileError } from "../../model/file.ts";
-import type { AttemptKey } from "../../model/record.ts";
+import { type AttemptKey, attemptKeyOf } from "../../model/record.ts";
 import type { Plan } from "../../pipeline/plan/plan.ts";
 import type { LaneItem } from "../../pool/attempt.ts";
 import type { Desk } from "../../pool/kinds/runner.ts";
@@ -27,11 +27,9 @@ export function fileCalls(files: RunFiles, isOwn: (from: AttemptKey) => boolean)
         if (typeof from !== "object" || from === null || !isOwn(from)) {
           throw new FileError("FILE_ENDED", "The attempt has ended: files are kept while it runs");
         }
-        const { task, iteration, attempt, item } = from;
-        const key = { task, iteration, attempt, ...(item !== undefined && { item }) };
-        return await files.keep(key, { path, name, linked: true });
+        return await files.keep(attemptKeyOf(from), { path, name, linked: true });
       }),
-    filesOf: (task) => files.of(String(task)),
+    filesOf: (task) => told(() => files.of(String(task))),
     filePath: (file) => told(() => files.path(file)),
   };
 }

@@ -77,7 +77,7 @@ async function lay(
   { folder, keeping }: Shelf,
   { files, task, into }: { readonly files: RunFiles; readonly task: string; readonly into: string },
 ): Promise<void> {
-  for (const { sha256, name, item } of await files.of(task)) {
+  for (const { sha256, name, item } of files.last(task)) {
     const folderOfItem = item === undefined ? "" : `${item}/`;
     await keeping.link(`${folder}/${sha256}`, `${into}/${folderOfItem}${name}`);
   }

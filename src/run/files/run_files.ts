@@ -24,7 +24,7 @@ import {
   MAX_FILES,
   SHA256,
 } from "../../model/file.ts";
-import type { AttemptKey, StateRecord } from "../../model/record.ts";
+import { type AttemptKey, attemptKeyOf, isDoneItem, type StateRecord } from "../../model/record.ts";
 import type { Keeping, Runtime } from "../../runtime/port.ts";
 
 /** What is kept, and how much of it. */
@@ -93,6 +93,8 @@ export class RunFiles {
   #shelf: Promise<Shelf> | undefined;
   /** By task, in the order in which they were kept. */
   readonly #owned: Map<string, Owned[]> = new Map();
+  /** By task: its items that had succeeded by what the journal has told before. */
+  readonly #done: Map<string, Set<number>> = new Map();
   /** Digests of what is kept. */
   readonly #known: Set<string> = new Set();
   /** Bytes of what is kept or being kept, and how many files are. */
@@ -107,17 +109,30 @@ export class RunFiles {
     this.#limits = { file: maxFileBytes, all: maxBytes };
   }
 
-  /** Takes what the journal has told before. */
-  restore(records: readonly StateRecord[]): void {
-    for (const record of records) {
-      if (record.type === "file.kept") this.#own(record);
-      else if (record.type === "run.resumed") this.forget(record.again ?? []);
+  /** Takes the next record of what the journal has told before. */
+  restore(record: StateRecord): void {
+    if (record.type === "file.kept") this.#restoreOne(record);
+    else if (record.type === "run.resumed") this.forget(record.again ?? [], new Set(record.missing));
+    else if (isDoneItem(record)) {
+      const done = this.#done.get(record.task);
+      if (done === undefined) this.#done.set(record.task, new Set([record.item]));
+      else done.add(record.item);
     }
   }
 
-  /** Tasks are run anew: what they have kept before is given to nobody any more. */
-  forget(tasks: Iterable<string>): void {
-    for (const task of tasks) this.#owned.delete(task);
+  /**
+   * Tasks are run anew: what they have kept before is given to nobody any more.
+   *
+   * @param missing Those of which the items that have succeeded are not, and what those have kept still counts.
+   */
+  forget(tasks: Iterable<string>, missing: ReadonlySet<string>): void {
+    for (const task of tasks) {
+      const done = missing.has(task) ? this.#done.get(task) : undefined;
+      const kept = this.#owned.get(task)?.filter(({ item }) => item !== undefined && done?.has(item)) ?? [];
+      if (kept.length > 0) this.#owned.set(task, kept);
+      else this.#owned.delete(task);
+      if (done === undefined) this.#done.delete(task);
+    }
   }
 
   /**
@@ -158,15 +173,19 @@ export class RunFiles {
   }
 
   /** The files of a task's last attempt that has kept any. */
-  async of(task: string): Promise<readonly GivenFile[]> {
-    const last = this.#owned.get(task)?.at(-1);
-    if (last === undefined) return [];
-    const own = this.#owned.get(task)!.filter(({ iteration }) => iteration === last.iteration);
+  last(task: string): readonly (KeptFile & AttemptKey)[] {
+    const all = this.#owned.get(task) ?? [];
+    const last = all.at(-1);
+    const own = all.filter(({ iteration }) => iteration === last?.iteration);
     // Of a mapped task those of each of its items.
     const attempts = new Map(own.map(({ item, attempt }) => [item, attempt]));
-    const files = own.filter(({ item, attempt }) => attempts.get(item) === attempt);
+    return own.filter(({ item, attempt }) => attempts.get(item) === attempt);
+  }
+
+  /** The same, as they are given to a task. @throws {FileError} If the disk refuses. */
+  async of(task: string): Promise<readonly GivenFile[]> {
     return await Promise.all(
-      files.map(async ({ name, sha256, bytes, item }) => {
+      this.last(task).map(async ({ name, sha256, bytes, item }) => {
         const file = { name, sha256, bytes };
         return { ...file, ...(item !== undefined && { item }), path: await this.path(file) };
       }),
@@ -186,21 +205,22 @@ export class RunFiles {
         "The run keeps no such file: give what ctx.files.keep or ctx.files.of gave, in the same run",
       );
     }
-    const { folder, work, keeping } = await this.shelf();
-    const path = `${work}/given/${file.sha256}/${file.name}`;
+    const { sha256, name } = file;
+    const place = `given/${sha256}/${name}`;
     try {
-      await keeping.link(`${folder}/${file.sha256}`, path);
+      const { folder, work, keeping } = await this.shelf();
+      await keeping.link(`${folder}/${sha256}`, `${work}/${place}`);
+      return `${work}/${place}`;
     } catch (error) {
-      throw fileError(error, file.name, path);
+      throw fileError(error, name, place);
     }
-    return path;
   }
 
   /** Says that a file is not kept that was to be. */
   refuse(from: AttemptKey, refused: { name: string; because: string }): void {
     const { journal, clock } = this.#parts;
     const at = clock.now();
-    const key = keyOf(from);
+    const key = attemptKeyOf(from);
     journal.append({ type: "file.refused", ...refused, ...key }, at);
     const text = `File ${JSON.stringify(refused.name)} is not kept: ${refused.because}`;
     journal.log({ at, level: "error", from: "executor", ...key, stream: "log", text });
@@ -246,10 +266,12 @@ export class RunFiles {
     // Programs are given paths, and run in folders of their own.
     const folder = runtime.filePath(runtime.fileUrl(given));
     const work = `${folder}/.work`;
-    await runtime.makeFolder(folder, OUR_FOLDER);
-    // What an earlier process was at, and what it had kept and not told of any more.
-    for (const name of await runtime.list(folder)) {
-      if (!SHA256.test(name) || !this.#known.has(name)) await runtime.remove(`${folder}/${name}`);
+    if (options?.folder !== undefined) {
+      await runtime.makeFolder(folder, OUR_FOLDER);
+      // What an earlier process was at, and what it had kept and not told of any more.
+      for (const name of await runtime.list(folder)) {
+        if (!SHA256.test(name) || !this.#known.has(name)) await runtime.remove(`${folder}/${name}`);
+      }
     }
     await runtime.makeFolder(work, OUR_FOLDER);
     return { folder, work, keeping: await runtime.keeping() };
@@ -285,19 +307,24 @@ export class RunFiles {
       await runtime.rename(passing, `${folder}/${file.sha256}`);
       await runtime.syncFolder(folder);
     }
-    const { name, sha256, bytes } = file;
-    journal.append({ type: "file.kept", name, sha256, bytes, ...keyOf(from) }, clock.now());
-    this.#owned.set(task, [...this.#owned.get(task) ?? [], { ...file, ...keyOf(from) }]);
-    this.#known.add(sha256);
+    const owned = { ...file, ...attemptKeyOf(from) };
+    journal.append({ type: "file.kept", ...owned }, clock.now());
+    this.#own(owned);
     return !isHere;
   }
 
-  #own(owned: Owned): void {
-    const { name, sha256, bytes, task } = owned;
-    this.#owned.set(task, [...this.#owned.get(task) ?? [], { name, sha256, bytes, ...keyOf(owned) }]);
+  #restoreOne(told: Owned): void {
+    const { name, sha256, bytes } = told;
     this.#held.files++;
     if (!this.#known.has(sha256)) this.#held.bytes += bytes;
-    this.#known.add(sha256);
+    this.#own({ name, sha256, bytes, ...attemptKeyOf(told) });
+  }
+
+  #own(owned: Owned): void {
+    const own = this.#owned.get(owned.task);
+    if (own === undefined) this.#owned.set(owned.task, [owned]);
+    else own.push(owned);
+    this.#known.add(owned.sha256);
   }
 
   #requireRoom(name: string, { size, more }: { readonly size: number; readonly more: number }): void {
@@ -358,8 +385,4 @@ function pathOf(path: string, runtime: FilesRuntime): string {
 
 function sized(bytes: number): string {
   return bytes % GIB === 0 ? `${bytes / GIB} GiB` : `${bytes} bytes`;
-}
-
-function keyOf({ task, iteration, attempt, item }: AttemptKey): AttemptKey {
-  return item === undefined ? { task, iteration, attempt } : { task, iteration, attempt, item };
 }

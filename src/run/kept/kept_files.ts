@@ -6,7 +6,7 @@
 import { LOG_BYTES } from "../../defaults.ts";
 import type { KeptFile } from "../../model/file.ts";
 import { pastOf } from "../../model/past.ts";
-import type { AttemptKey, StateRecord } from "../../model/record.ts";
+import type { AttemptKey } from "../../model/record.ts";
 import { RunFiles } from "../files/run_files.ts";
 import { realWorld, type World } from "../world.ts";
 import { filesOf } from "./kept_run.ts";
@@ -41,16 +41,10 @@ export async function filesIn(
   try {
     const found: FileHere[] = [];
     for (const kept of await state.runs()) {
-      const records: StateRecord[] = [];
-      const past = pastOf(
-        kept.journal,
-        (record) => record.type !== "attempt.settled" && records.push(record),
-      );
       const files = new RunFiles({ runtime, clock, journal: kept.journal, options: undefined });
-      files.restore(records);
-      for (const { name, sha256, bytes, task, iteration, attempt } of files.list()) {
-        const path = `${filesOf(kept)}/${sha256}`;
-        found.push({ run: past?.run ?? "", name, sha256, bytes, task, iteration, attempt, path });
+      const past = pastOf(kept.journal, (record) => files.restore(record));
+      for (const file of files.list()) {
+        found.push({ run: past?.run ?? "", ...file, path: `${filesOf(kept)}/${file.sha256}` });
       }
     }
     return found;

@@ -6,7 +6,7 @@
 import { sha256 } from "../../base/bytes.ts";
 import type { Journal } from "../../journal/journal.ts";
 import { type Past, pastOf } from "../../model/past.ts";
-import type { Settled, StateRecord } from "../../model/record.ts";
+import { isDoneItem, type Settled, type StateRecord } from "../../model/record.ts";
 import { isFailure } from "../../model/outcome.ts";
 import { plannedKindOf, runsOnWorkers } from "../../pipeline/kinds/list.ts";
 import type { Plan } from "../../pipeline/plan/plan.ts";
@@ -88,16 +88,12 @@ export function historyOf({ records }: RecordedPast, plan: Plan, anew: Anew): Re
 function without(history: readonly Remembered[], { again, missing }: Anew): Remembered[] {
   const done = new Set<string>();
   for (const { name, record } of history) {
-    if (missing.has(name) && isDone(record)) done.add(`${record.item} ${name}`);
+    if (missing.has(name) && isDoneItem(record)) done.add(`${record.item} ${name}`);
   }
   return history.filter(({ name, told }) =>
     !("stopped" in told) &&
     (!again.has(name) || told.count !== undefined && missing.has(name) || done.has(`${told.item} ${name}`))
   );
-}
-
-function isDone(record: StateRecord): record is StateRecord & { readonly item: number } {
-  return record.type === "attempt.settled" && record.item !== undefined && record.outcome === "succeeded";
 }
 
 /**
@@ -164,7 +160,7 @@ function missingOf(plan: Plan, past: RecordedPast, again: ReadonlySet<number>): 
     const of = left.get(name);
     if (of === undefined || "stopped" in told) continue;
     if (told.count !== undefined) of.count = told.count;
-    if (isDone(record)) of.done.add(record.item);
+    if (isDoneItem(record)) of.done.add(record.item);
   }
   return new Set(
     mapped.map(({ name }) => name).filter((name) => {

@@ -70,7 +70,7 @@ export function goOn(
   }
   const { again, missing } = from === undefined ? NOTHING_ANEW : anew(plan, past, from);
   restore(parts, past, again);
-  parts.files.forget(again);
+  parts.files.forget(again, missing);
   const history = historyOf(past, plan, { again, missing });
   const { schedule, commands: todo, inFlight } = replay(plan, history.map(({ told }) => told));
   restoreItems(parts, schedule, history);
