@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { LaneItem, LaneOutcome } from "../../src/pool/attempt.ts";
 import type { Doer } from "../../src/pool/board/slots.ts";
+import type { Desk } from "../../src/pool/kinds/runner.ts";
 import type { Launch } from "../../src/pool/process/life.ts";
 import { TaskProcess } from "../../src/pool/process/process.ts";
 import { HandClock } from "../store/hand_clock.ts";
@@ -33,12 +34,13 @@ interface Rig {
   only(): LaneOutcome;
 }
 
-async function started(launch: Promise<Launch> = Promise.resolve(LAUNCH)): Promise<Rig> {
+async function started(launch: Promise<Launch> = Promise.resolve(LAUNCH), desk?: Desk): Promise<Rig> {
   const clock = new HandClock(), world = new Processless();
   const heard: string[] = [], outcomes: LaneOutcome[] = [];
   const asked: Rig["asked"] = { given: () => false, resolve: [] };
   const process = new TaskProcess({
     ...{ id: 7, key: "k", run: "the run", runtime: world, clock, launch, killGraceMs: GRACE_MS },
+    desk: () => desk,
     services: ({ given }) => {
       asked.given = given;
       return {
@@ -71,15 +73,15 @@ async function started(launch: Promise<Launch> = Promise.resolve(LAUNCH)): Promi
   };
 }
 
-async function ready(): Promise<Rig> {
-  const rig = await started();
+async function ready(desk?: Desk): Promise<Rig> {
+  const rig = await started(undefined, desk);
   rig.group.ready();
   return rig;
 }
 
 /** With an attempt that runs, in a world in which nothing was heard so far. */
-async function running(more: Partial<LaneItem> = {}): Promise<Rig> {
-  const rig = await ready();
+async function running(more: Partial<LaneItem> = {}, desk?: Desk): Promise<Rig> {
+  const rig = await ready(desk);
   rig.heard.length = 0;
   rig.run(more);
   return rig;
@@ -260,6 +262,35 @@ test("process: what it prints, logs and does is told as the attempt's; what come
     "printed 2 0.1 of the last",
     "printed 3 1.1 now",
   ]);
+});
+
+test("process: an attempt has ended while its files are still being kept: what comes then comes late", async () => {
+  const kept = Promise.withResolvers<void>();
+  const { group, heard, asked, process } = await running({}, {
+    environment: {},
+    isEmpty: () => false,
+    take: () => kept.promise,
+    remove: async () => {},
+  });
+  group.says("out", { stream: "stdout", text: "no end" });
+  await group.done();
+  assert.deepEqual(heard, ["printed 2 1.1 no end"]);
+  for (const text of ["late", "later"]) group.says("out", { stream: "stdout", text });
+  group.says("progress", { fraction: 1 });
+  group.says("call", { id: 1, call: "store.get", with: { key: "k" } });
+  await settle();
+  assert.match(JSON.stringify(group.told("reply")), /The attempt that asks has ended/);
+  assert.deepEqual(asked.resolve, []);
+  assert.ok(!process.idle);
+  kept.resolve();
+  await settle();
+  assert.deepEqual(heard, [
+    "printed 2 1.1 no end",
+    "printed 2 1.1 late",
+    "printed 2 1.1 later",
+    "succeeded 2",
+  ]);
+  assert.ok(process.idle);
 });
 
 test("process: what it tells that can't be right ends it", async () => {

@@ -85,9 +85,8 @@ export class TaskProcess {
       marked: (stream, digits) => this.#marked(stream, digits),
       exhausted: (because) => this.#attempt?.exhaust(because),
       gone: (end) => {
-        if (this.#attempt !== undefined && !this.#attempt.closed) {
-          this.#settle(this.#attempt, this.#attempt.endingOf(end, this.#life.wrong));
-        }
+        const attempt = this.#open;
+        if (attempt !== undefined) this.#settle(attempt, attempt.endingOf(end, this.#life.wrong));
       },
       ended: (error) => this.#options.listener.ended(this, error),
     });
@@ -118,6 +117,11 @@ export class TaskProcess {
   /** The attempt that runs, and since when by the monotonic clock. */
   get running(): { readonly item: LaneItem; readonly since: number } | undefined {
     return this.#attempt;
+  }
+
+  /** The attempt that runs, unless it has ended and only its files are still being kept: what comes for it then comes late. */
+  get #open(): ProcessAttempt | undefined {
+    return this.#attempt?.closed ? undefined : this.#attempt;
   }
 
   /** Gives it an attempt; it must be idle. @param last Whether it is to run nothing after it. */
@@ -184,13 +188,14 @@ export class TaskProcess {
   /** Takes a message; returns what can't be right about it. */
   #obey(said: Said): string | undefined {
     if (said.t === "ready") return this.#getReady(said);
-    const attempt = this.#attempt?.seq === said.seq ? this.#attempt : undefined;
+    const open = this.#open;
+    const attempt = open?.seq === said.seq ? open : undefined;
     attempt?.heard();
     switch (said.t) {
       case "log":
         return this.#log(said);
       case "out":
-        return this.#print(said);
+        return this.#print(said, attempt);
       case "progress":
         if (attempt !== undefined) this.#options.listener.progressed(attempt.item, said);
         return undefined;
@@ -234,17 +239,22 @@ export class TaskProcess {
     return undefined;
   }
 
-  /** What the attempt before has printed late has no end of its own. */
-  #print({ seq, stream, text }: Extract<Said, { t: "out" }>): undefined {
-    const of = [this.#attempt, this.#last].find((attempt) => attempt?.seq === seq);
+  /** What an attempt has printed late has no end of its own. */
+  #print({ seq, stream, text }: Extract<Said, { t: "out" }>, attempt: ProcessAttempt | undefined): undefined {
+    const of = this.#numbered(seq);
     of?.print(stream, text);
-    if (of !== this.#attempt) of?.endLine(stream);
+    if (of !== attempt) of?.endLine(stream);
+  }
+
+  /** The attempt of this number, if it is the present one or the one before it. */
+  #numbered(seq: number): ProcessAttempt | undefined {
+    return [this.#attempt, this.#last].find((attempt) => attempt?.seq === seq);
   }
 
   #log({ seq, level, stream, text }: Extract<Said, { t: "log" }>): string | undefined {
     const at = (LEVELS as readonly string[]).indexOf(level);
     if (at < 0) return "it has logged at a level that there is not";
-    const of = [this.#attempt, this.#last].find((attempt) => attempt?.seq === seq);
+    const of = this.#numbered(seq);
     if (of === undefined) return undefined;
     const cutter = new LineCutter((line) =>
       this.#options.listener.printed(of.item, { stream: STREAM[stream], level: at, text: line })
