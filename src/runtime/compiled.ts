@@ -32,7 +32,7 @@ export function keepCompiled(folder: string, except: readonly string[]): void {
   try {
     const path = fileURLToPath(folder);
     enableCompileCache(path);
-    // Once there is nothing else to do: a worker starts meanwhile.
+    // When this thread first waits for something: by then a worker starts, which takes longer than to look.
     setImmediate(giveUpTooMuch, path);
   } catch {
     // The program starts without it as well.
