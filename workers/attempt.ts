@@ -91,6 +91,11 @@ export class Attempt implements Author {
     end(this.#life, reason);
   }
 
+  /** Why it is to end as skipped, if that is what the error was thrown for. */
+  skipBy(error: unknown): string | undefined {
+    return this.skipped?.thrown === error ? this.skipped?.because : undefined;
+  }
+
   /** Ends what goes on in its name: waits of the store, iterators of events. */
   end(): void {
     this.ended = true;

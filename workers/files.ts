@@ -9,19 +9,19 @@ import type { AttemptKey } from "../src/model/record.ts";
 import { unlessAborted } from "../src/base/wait.ts";
 import type { FileCalls, FileRefusal } from "../src/pool/protocol.ts";
 
-/** What the files of one attempt are asked with. */
-export interface FilesAround {
-  readonly from: AttemptKey;
+/** What goes for the files of one attempt. */
+interface FilesOptions {
+  /** The attempt's. */
   readonly signal: AbortSignal;
   /** The path that another one stands for in this process. Default: the executor's is the same. */
   readonly whole?: (path: string) => string;
 }
 
-/** The files as one attempt has them. */
-export function filesClient(remote: FileCalls, around: FilesAround): TaskFiles {
-  const { from, whole = (path) => path } = around;
+/** The files as one attempt has them. @param from The attempt. */
+export function filesClient(remote: FileCalls, from: AttemptKey, options: FilesOptions): TaskFiles {
+  const { whole = (path) => path } = options;
   const asked = async <T>(call: Promise<T | FileRefusal>): Promise<T> => {
-    const answer = await unlessAborted(around.signal, call);
+    const answer = await unlessAborted(options.signal, call);
     if (typeof answer !== "object" || answer === null || !("refused" in answer)) return answer as T;
     throw new FileError(answer.refused, answer.message);
   };

@@ -445,11 +445,10 @@ export class Line implements Elsewhere {
 }
 
 /** What an attempt comes to that ends with an error, or with what it was thrown out by. */
-function failed({ aborted, skipped }: Attempt, error: unknown): Told {
-  if (aborted === undefined && skipped !== undefined && skipped.thrown === error) {
-    return { outcome: "skipped", text: skipped.because };
-  }
-  return { outcome: aborted ?? "failed", text: errorText(error) };
+function failed(attempt: Attempt, error: unknown): Told {
+  const because = attempt.skipBy(error);
+  if (attempt.aborted === undefined && because !== undefined) return { outcome: "skipped", text: because };
+  return { outcome: attempt.aborted ?? "failed", text: errorText(error) };
 }
 
 function toPromise(value: PromiseLike<unknown>): Promise<unknown> {

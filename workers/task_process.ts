@@ -72,15 +72,7 @@ const around: ContextParts = {
     return eventsClient(of(attempt), { task, iteration, attempt: number }, signalOf(attempt));
   },
   flags: (attempt) => flagsClient(of(attempt), signalOf(attempt)),
-  files: (attempt) => {
-    return filesClient(of(attempt), {
-      from: attempt.key,
-      get signal() {
-        return attempt.life;
-      },
-      whole: host.wholePath,
-    });
-  },
+  files: (attempt) => filesClient(of(attempt), attempt.key, { signal: attempt.life, whole: host.wholePath }),
   previous: (attempt) => of(attempt).previous(),
   log: (attempt, { level, args }) => print(attempt, { stream: "log", level, text: host.formatted(args) }),
   progress: ({ seq }, fraction, text) => say({ t: "progress", seq, fraction, text }),
@@ -218,10 +210,9 @@ function fail(attempt: Attempt, error: unknown): void {
   tell(attempt, failed(attempt, error));
 }
 
-function failed({ skipped }: Attempt, error: unknown): Ending {
-  return skipped?.thrown === error && skipped !== undefined
-    ? { skipped: skipped.because }
-    : { error: errorText(error) };
+function failed(attempt: Attempt, error: unknown): Ending {
+  const because = attempt.skipBy(error);
+  return because === undefined ? { error: errorText(error) } : { skipped: because };
 }
 
 /** How an attempt has ended: JSON texts. */

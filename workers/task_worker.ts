@@ -53,14 +53,7 @@ const around: ContextParts = {
       signalOf(attempt),
     ),
   flags: (attempt) => flagsClient(lane, signalOf(attempt)),
-  files: (attempt) => {
-    return filesClient(lane, {
-      from: attempt.key,
-      get signal() {
-        return attempt.life;
-      },
-    });
-  },
+  files: (attempt) => filesClient(lane, attempt.key, signalOf(attempt)),
   previous: () => lane.previous(),
   log: (attempt, { level, args }) =>
     output.lines(attempt, { stream: "log", level, text: host.formatted(args) }),

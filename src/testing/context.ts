@@ -124,7 +124,7 @@ class FakeContext extends Context {
       store: () => storeClient(service, around),
       events: ({ task, iteration, attempt }) => eventsClient(service, { task, iteration, attempt }, around),
       flags: () => flagsClient(flags, around),
-      files: ({ key }) => filesClient(filesOf(files, options.files), { from: key, ...around }),
+      files: ({ key }) => filesClient(filesOf(files, options.files), key, around),
       previous: () => Promise.resolve(structuredClone(options.previous ?? {})),
       log: (_, { level, args }) => void this.logged.push({ level: level as Level, text: formatted(args) }),
       progress: (_, fraction, text) =>
