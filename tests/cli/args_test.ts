@@ -29,6 +29,12 @@ test("mistakes get the nearest right word and exit code 2", async () => {
   const cases: readonly (readonly [args: string, err: string])[] = [
     ["rnu p.json", 'There is no command "rnu": did you mean "run"?\nTry: outrider --help\n'],
     ["xyzzy", 'There is no command "xyzzy"\nTry: outrider --help\n'],
+    ["toString", 'There is no command "toString"\nTry: outrider --help\n'],
+    ["__proto__ x", 'There is no command "__proto__"\nTry: outrider --help\n'],
+    [
+      "environment constructor",
+      'There is no command "constructor"\nTry: outrider environment --help\n',
+    ],
     ["run", "FILE is missing\nTry: outrider run --help\n"],
     ["run a b", 'There is an argument too many: "b", after the one expected\nTry: outrider run --help\n'],
     [

@@ -32,7 +32,7 @@ export async function commandLine(args: readonly string[], runtime: CliRuntime):
     });
   });
   try {
-    if (args[0] !== undefined && args[0] in commands) await sayMisspelt(runtime);
+    if (entryOf(args[0]) !== undefined) await sayMisspelt(runtime);
     return await dispatch(args, runtime);
   } catch (error) {
     const { text, code } = tell(error, { args, runtime });
@@ -64,8 +64,9 @@ async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<n
     context.exitCode = code;
     return text.trimEnd();
   };
-  const known = args[0] !== undefined && args[0] in commands ? args[0] : undefined;
-  const instead = known === undefined ? undefined : (await commands[known]!.load()).insteadOfArgument;
+  const entry = entryOf(args[0]);
+  const known = entry === undefined ? undefined : args[0];
+  const instead = (await entry?.load())?.insteadOfArgument;
   const app = application(
     routes,
     text({ command: known, instead, holdsCommands: isRouteMap(routes[known ?? ""]), args }, told),
@@ -82,6 +83,10 @@ async function dispatch(args: readonly string[], runtime: CliRuntime): Promise<n
   return usage ? EXIT.usage : EXIT.defect;
 }
 
+function entryOf(name: string | undefined): CommandEntry | undefined {
+  return name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+}
+
 /** Answers a shell that asks what can be typed next. */
 async function propose(words: readonly string[], runtime: CliRuntime): Promise<number> {
   const { stdout, stderr } = runtime;
@@ -93,7 +98,7 @@ async function propose(words: readonly string[], runtime: CliRuntime): Promise<n
 
 /** The command asked for, alone: the library looks at all that it is given. Without one, all by their name and brief. */
 async function routesOf(name: string | undefined): Promise<Readonly<Record<string, CommandRoute>>> {
-  const entry = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+  const entry = entryOf(name);
   return entry === undefined ? await routesFor(name) : { [name!]: (await entry.load()).command };
 }
 
