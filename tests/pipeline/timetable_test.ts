@@ -82,6 +82,11 @@ test("timetable: what is no time is refused with its place and what to write", a
     assert.equal(told.length, 1, told.join("\n"));
     assert.match(told[0]!, problem);
   }
+  const both = await problemsOf({ cron: "61 * * * *", timezone: "Mars/Olympus" });
+  assert.deepEqual(both.map((problem) => /^[^:]*/.exec(problem)![0]), [
+    "schedule.cron",
+    "schedule.timezone",
+  ]);
   for (const cron of ["*/5 8-18 * * MON-FRI", "0 0 L * *", "@hourly", "*/10 * * * * *", "0 0 29 2 *"]) {
     assert.deepEqual(await problemsOf({ cron }), []);
   }

@@ -38,14 +38,16 @@ export function scheduleProblems(document: unknown): Problem[] {
   const schedule = isRecord(document) ? document["schedule"] : undefined;
   if (!isRecord(schedule)) return [];
   const { cron, timezone = "UTC" } = schedule;
+  const problems: Problem[] = [];
+  const message = typeof cron === "string" && cron !== "" ? cronProblem(cron) : undefined;
+  if (message !== undefined) problems.push({ place: "schedule.cron", message });
   if (typeof timezone === "string" && !isZone(timezone)) {
     const message = `There is no time zone ${
       show(timezone)
     } on this device: write one such as "Europe/Berlin", or "UTC"`;
-    return [{ place: "schedule.timezone", message }];
+    problems.push({ place: "schedule.timezone", message });
   }
-  const message = typeof cron === "string" && cron !== "" ? cronProblem(cron) : undefined;
-  return message === undefined ? [] : [{ place: "schedule.cron", message }];
+  return problems;
 }
 
 function isZone(name: string): boolean {
