@@ -87,6 +87,12 @@ shared.task("amount", () => 1, { uses: { radoi: 1 } });
 shared.command("misspelt", ["x"], { uses: ["radoi"] });
 // @ts-expect-error: no such resource
 shared.python("misspelt", "a.py", { function: "a", uses: ["radoi"] });
+const mappable = shared.task("hosts", () => ["::1"]);
+shared.map("mapped", { host: mappable.each() }, () => 1, { uses: ["radio"] });
+// @ts-expect-error: no such resource
+shared.map("misspelt", { host: mappable.each() }, () => 1, { uses: ["radoi"] });
+// @ts-expect-error: no such resource
+shared.map("amount", { host: mappable.each() }, () => 1, { uses: { radoi: 1 } });
 // @ts-expect-error: a sync point runs nothing that could use it
 shared.task("gate", {}, undefined, { uses: ["radio"] });
 // @ts-expect-error: the pipeline has no resources
@@ -155,10 +161,14 @@ const pinged = p.map(
 const tried = p.map("tried", { host: scan.each((value) => value.hosts) }, () => "x", {
   onItemFailure: "continue",
 });
+const some = p.map("some", { host: scan.each((value) => value.hosts) }, ({ index }) => index || undefined);
+const silent = p.map("silent", { host: scan.each((value) => value.hosts) }, async () => {});
 // @ts-expect-error: it is no list
 scan.each((value) => value.count);
-p.task("mapped", { pinged, tried }, ({ inputs, item }) => {
+p.task("mapped", { pinged, tried, some, silent }, ({ inputs, item }) => {
   same<typeof inputs.pinged, number[]>(true);
+  same<typeof inputs.some, (number | null)[]>(true);
+  same<typeof inputs.silent, null[]>(true);
   same<typeof inputs.tried[number]["value"], string | undefined>(true);
   same<typeof item, undefined>(true);
 });

@@ -332,6 +332,18 @@ test("problems are told all at once, each with the file and the place where it i
   assert.equal(new Set(problems).size, problems.length);
 });
 
+test("tasks of two includes have names of their own, whichever of them stands first", async () => {
+  const files = { "one.json": of({ "b/c": RUN, d: RUN }), "two.json": of({ c: RUN }) };
+  const [one, two] = [{ include: "one.json" }, { include: "two.json" }];
+  const twin = '"a/b/c" already: choose another name';
+  assert.deepEqual(await problemsOf({ ...files, "main.json": of({ a: one, "a/b": two }) }), [
+    `tasks["a/b"]: Includes a task "c", and there is a task ${twin}`,
+  ]);
+  assert.deepEqual(await problemsOf({ ...files, "main.json": of({ "a/b": two, a: one }) }), [
+    `tasks.a: Includes a task "b/c", and there is a task ${twin}`,
+  ]);
+});
+
 test("files that include each other are told as their path; depth, number and tasks are bounded, each file is read once", async () => {
   const cycle = {
     "main.json": of({ a: { include: "l/a.json" } }),
@@ -464,6 +476,10 @@ test("the builder includes another pipeline: its functions, needs, loops, and ha
   assert.throws(
     () => p.include("other", "./wifi.json" as never),
     /received "\.\/wifi\.json" in the place of a pipeline/,
+  );
+  assert.throws(
+    () => p.include("empty", pipeline("empty", { module: "file:///p/main.ts" }), { start }),
+    /The included pipeline has no tasks yet: include it after they are added to it/,
   );
   assert.throws(() => made.of(start), /The included pipeline has no task "start"/);
   const q = pipeline("q", { module: "file:///p/main.ts", resources: { radio: 2 } });

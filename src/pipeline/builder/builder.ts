@@ -233,16 +233,16 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
    */
   map<
     N extends MapNeeds,
-    R,
+    T,
     P extends Params = DefaultParams,
     J extends Join = "all",
     W extends "stop" | "continue" = "stop",
   >(
     name: string,
     needs: N,
-    fn: (ctx: TaskContext<InputsOf<N, F, J>, P, ItemOf<N>>) => R,
-    options?: MapOptions<P, J, W>,
-  ): Task<MappedValue<R, W>> {
+    fn: (ctx: TaskContext<InputsOf<N, F, J>, P, ItemOf<N>>) => T,
+    options?: MapOptions<P, J, W, R>,
+  ): Task<MappedValue<T, W>> {
     this.#checkName(name);
     const place = placeOf("tasks", name);
     if (typeof fn !== "function") {
@@ -260,7 +260,7 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
       );
     }
     this.#tasks.set(name, entry);
-    return new TaskHandle<MappedValue<R, W>>(name, this.#handles);
+    return new TaskHandle<MappedValue<T, W>>(name, this.#handles);
   }
 
   /**
@@ -360,7 +360,8 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
    * @param name What its tasks' names begin with.
    * @param other Another pipeline; what it says of reports and of a schedule has no meaning here.
    * @returns A handle: who needs it needs all its tasks that no other of them needs. `included.of(scan)` is that of one task.
-   * @throws {PipelineError} If a name is taken or can't be used, or both declare a resource and not alike.
+   * @throws {PipelineError} If a name is taken or can't be used, the other has no tasks yet, or both declare a resource and not
+   * alike.
    */
   include(
     name: string,
@@ -383,6 +384,9 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
     const move = movedBetween(from, this.module);
     const head = { ...other.manifest(from ?? "file:///") };
     const list = tasksOf(head);
+    if (list.names.length === 0) {
+      throw refusal(place, "The included pipeline has no tasks yet: include it after they are added to it");
+    }
     const { tasks, loops } = taken({ head, list }, {
       ...{ name, needs: this.#needsOf(needs, place), join, when, params },
       plainOn: plainOnOf(this.#options),

@@ -150,7 +150,10 @@ export interface ItemOutcome<T = Value> {
 
 /** The value of a mapped task whose function returns `R`. What returns nothing is null in the list. */
 export type MappedValue<R, W extends "stop" | "continue"> = W extends "continue" ? ItemOutcome<Awaited<R>>[]
-  : (Awaited<R> extends undefined ? null : Awaited<R>)[];
+  : Listed<Awaited<R>>[];
+
+/** What stands in a list for a value: null for none. */
+export type Listed<T> = T extends undefined | void ? null : T;
 
 /** What a pipeline does after a failure that leads nowhere. */
 export type OnFailure = "stop" | "continue";
@@ -212,7 +215,8 @@ export interface MapOptions<
   P extends Params = Readonly<Record<string, Value>>,
   J extends Join = Join,
   W extends "stop" | "continue" = "stop" | "continue",
-> extends TaskOptions<P, J> {
+  R extends string = string,
+> extends TaskOptions<P, J, R> {
   /**
    * What an item's failure for good leads to. `"stop"` (default): no other item begins, and the task has failed once those have
    * ended that had begun. `"continue"`: all run, and the task's value is a list of how each ended.

@@ -199,6 +199,8 @@ class Includes {
     const loops = [...own];
     const loopsFrom: LoopOrigin[] = own.map((_, at) => ({ file, own: at }));
     const includes = new Map<string, string>();
+    // Names with slashes may meet those that an include makes, its own file's and those of other includes alike.
+    const known = new Set(list.names);
     let resources = head["resources"];
     list.names.forEach((name, index) => {
       const task = list.tasks[index];
@@ -215,7 +217,7 @@ class Includes {
       }
       const part = parts.get(name);
       if (part === undefined) return;
-      const twin = part.taken.tasks.find((each) => list.indexOf.has(each.name));
+      const twin = part.taken.tasks.find((each) => known.has(each.name));
       if (twin !== undefined) {
         const message = `Includes a task ${show(twin.own)}, and there is a task ${
           show(twin.name)
@@ -223,6 +225,7 @@ class Includes {
         return this.#tell(file, placeOf("tasks", name), message);
       }
       part.taken.tasks.forEach((each, at) => {
+        known.add(each.name);
         names.push(each.name);
         tasks.push(each.task);
         const inner = part.flat.from[at]!;
