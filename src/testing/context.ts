@@ -15,7 +15,7 @@ import type { AttemptResult } from "../model/outcome.ts";
 import { PipelineError } from "../model/problem.ts";
 import type { Level } from "../model/record.ts";
 import { decode, encode, type Value } from "../model/value.ts";
-import { ITEM_KEY } from "../pipeline/plan/each.ts";
+import { ITEM_KEY } from "../pipeline/document/manifest.ts";
 import { paramsProblem } from "../pipeline/document/params.ts";
 import type { FileCalls, FlagCalls } from "../pool/protocol.ts";
 import { fileCalls } from "../run/files/calls.ts";

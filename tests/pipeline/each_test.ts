@@ -2,29 +2,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { pipeline } from "../../src/pipeline/builder/builder.ts";
-import { compile } from "../../src/pipeline/plan/compile.ts";
-import type { Plan } from "../../src/pipeline/plan/plan.ts";
+import { planOf, problemsOf } from "./compiled.ts";
 import { widthOf } from "../../src/pipeline/plan/width.ts";
 import { PipelineError } from "../../src/model/problem.ts";
 import { graph } from "../../src/pipeline/plan/graph.ts";
 import { testContext } from "../../testing.ts";
 
 const RUN = { module: "data:text/javascript,", export: "x" };
-
-function planOf(tasks: Readonly<Record<string, unknown>>, more: object = {}): Plan {
-  return compile({ outrider: 1, name: "p", ...more, tasks }, "file:///x/");
-}
-
-/** What is wrong, with places below `tasks.`. */
-function problemsOf(tasks: Readonly<Record<string, unknown>>, more: object = {}): Record<string, string> {
-  try {
-    planOf(tasks, more);
-    return {};
-  } catch (error) {
-    const { problems } = error as PipelineError;
-    return Object.fromEntries(problems.map(({ place, message }) => [place.replace("tasks.", ""), message]));
-  }
-}
 
 test("each: the task that returns the list becomes a need whose value is not given, unless it is one already", () => {
   const plan = planOf({

@@ -216,14 +216,22 @@ test("a resource is declared alike in either spelling", async () => {
   for (const radio of [{ capacity: 2 }, { scope: "device" }]) {
     assert.match((await problemsOf(lib(radio)))[0]!, /Declares the resource "radio" as .* is 1 here/);
   }
+  // Every object has something of this name.
+  assert.deepEqual(
+    await problemsOf({
+      "main.json": of({ lib: { include: "lib.json" } }, { resources: { radio: 1 } }),
+      "lib.json": of({ scan: { ...RUN, uses: ["toString"] } }, { resources: { toString: 1 } }),
+    }),
+    [],
+  );
   const other = pipeline("other", {
     module: "file:///p/o.ts",
-    resources: { radio: { capacity: 1, scope: "run" } },
+    resources: { radio: { capacity: 1, scope: "run" }, toString: 2 },
   });
   other.task("a", () => 1);
   const p = pipeline("main", { module: "file:///p/main.ts", resources: { radio: 1 } });
   p.include("other", other);
-  assert.deepEqual(p.manifest().resources, { radio: 1 });
+  assert.deepEqual(p.manifest().resources, { radio: 1, toString: 2 });
 });
 
 test("where a task has to be named, an include is told as that, with one of its tasks", async () => {

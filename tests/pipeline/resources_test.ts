@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { pipeline } from "../../src/pipeline/builder/builder.ts";
-import { declaredIn } from "../../src/pipeline/document/resources.ts";
+import { declaredIn } from "../../src/pipeline/document/declared.ts";
 import { LIMITS } from "../../src/pipeline/document/manifest.ts";
 import { drawDot } from "../../src/pipeline/draw/dot.ts";
 import { drawJson } from "../../src/pipeline/draw/json.ts";

@@ -28,23 +28,24 @@ import type {
   TaskFunction,
   TaskOptions,
 } from "./types.ts";
-import type {
-  Manifest,
-  ManifestEach,
-  ManifestLoop,
-  ManifestNeed,
-  ManifestResource,
-  ManifestRun,
-  ManifestTask,
-  ManifestTest,
+import {
+  ITEM_KEY,
+  type Manifest,
+  type ManifestEach,
+  type ManifestLoop,
+  type ManifestNeed,
+  type ManifestResource,
+  type ManifestRun,
+  type ManifestTask,
+  type ManifestTest,
 } from "../document/manifest.ts";
-import { expanded, isDeclaredAlike, movedFrom, plainOnOf, sinksOf, taken } from "../document/include.ts";
+import { mergedResources } from "../document/declared.ts";
+import { expanded, movedFrom, plainOnOf, sinksOf, taken } from "../document/include.ts";
 import { orderOf, tasksOf } from "../document/task_list.ts";
 import { movedRun } from "../kinds/paths.ts";
 import { nameProblem } from "../document/name.ts";
 import type { TaskContext } from "../../model/context.ts";
 import type { On } from "../../model/outcome.ts";
-import { ITEM_KEY } from "../plan/each.ts";
 import { pathRead } from "./path.ts";
 import { paramsProblem } from "../document/params.ts";
 import { PipelineError, placeOf } from "../../model/problem.ts";
@@ -413,14 +414,14 @@ export class Pipeline<F extends OnFailure = OnFailure, R extends string = string
   }
 
   #withResources(more: Manifest["resources"], place: string): Manifest["resources"] {
-    const own = this.#resources;
-    const other = Object.keys(more ?? {}).find((name) =>
-      own?.[name] !== undefined && !isDeclaredAlike(own[name], more![name])
-    );
-    if (other === undefined) return own === undefined && more === undefined ? undefined : { ...more, ...own };
+    if (more === undefined) return this.#resources;
+    const { resources, unlike } = mergedResources(this.#resources, more);
+    if (unlike[0] === undefined) return resources;
     throw refusal(
       place,
-      `Both pipelines declare the resource ${JSON.stringify(other)}, and not alike: let both say the same`,
+      `Both pipelines declare the resource ${
+        JSON.stringify(unlike[0])
+      }, and not alike: let both say the same`,
     );
   }
 

@@ -5,8 +5,7 @@
  */
 import { testsOf } from "../document/asked.ts";
 import { conditionProblems } from "../document/condition.ts";
-import { isRecord, LIMITS } from "../document/manifest.ts";
-import { ITEM_KEY } from "../plan/each.ts";
+import { isRecord, ITEM_KEY, LIMITS } from "../document/manifest.ts";
 import type { TaskList } from "../document/task_list.ts";
 import { NameFinder } from "../../model/nearest.ts";
 import { MAX_NAME_LENGTH, nameProblem, spellingProblem } from "../document/name.ts";

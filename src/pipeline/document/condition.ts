@@ -69,7 +69,7 @@ export const CONDITION_CHOICES: readonly (readonly [v.GenericSchema, Choice])[] 
 ];
 
 /** What a test may ask. */
-export const TESTS = ["eq", "ne", "lt", "lte", "gt", "gte", "in", "matches", "exists"] as const;
+const TESTS = ["eq", "ne", "lt", "lte", "gt", "gte", "in", "matches", "exists"] as const;
 
 /** What is wrong with a condition that its schema does not see. @param place Where it stands. */
 export function conditionProblems(condition: unknown, place: string): Problem[] {

@@ -4,9 +4,8 @@
  * Invariant: what an included task says means the same as in its own pipeline; its inputs keep their keys.
  */
 import type { On } from "../../model/outcome.ts";
-import { ITEM_KEY } from "../plan/each.ts";
 import { isTooDeep, testsOf } from "./asked.ts";
-import { isRecord } from "./manifest.ts";
+import { isRecord, ITEM_KEY } from "./manifest.ts";
 import type { TaskList } from "./task_list.ts";
 
 /** How a pipeline is included. */
@@ -54,16 +53,6 @@ export interface TakenTasks {
 /** What a need without `on` means. */
 export function plainOnOf({ onFailure }: { readonly onFailure?: unknown }): On {
   return onFailure === "continue" ? "any" : "success";
-}
-
-/** Whether two declare a resource alike, however each is written. */
-export function isDeclaredAlike(one: unknown, other: unknown): boolean {
-  const [first, second] = [one, other].map((written) => {
-    if (!isRecord(written)) return { capacity: written, scope: "run" };
-    return { ...written, capacity: written["capacity"] ?? 1, scope: written["scope"] ?? "run" };
-  });
-  const keys = new Set([...Object.keys(first!), ...Object.keys(second!)]);
-  return [...keys].every((key) => first![key as "scope"] === second![key as "scope"]);
 }
 
 /** Takes a pipeline into another. */

@@ -377,6 +377,9 @@ export interface Manifest {
   readonly edges?: readonly ManifestEdge[] | undefined;
 }
 
+/** The key in `ctx.inputs` under which a mapped task finds its item, if no other is given. */
+export const ITEM_KEY = "item";
+
 /** Whether something is an object with keys, and no array. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -6,7 +6,8 @@
 import * as v from "valibot";
 import { NameFinder } from "../../model/nearest.ts";
 import { placeOf, type Problem, show } from "../../model/problem.ts";
-import { isRecord, LIMITS, type Manifest, type ManifestResource, type ManifestUses } from "./manifest.ts";
+import { declaredOf } from "./declared.ts";
+import { isRecord, LIMITS, type ManifestResource, type ManifestUses } from "./manifest.ts";
 import { nameProblem } from "./name.ts";
 import { closed, maybe, name, record, type Schema } from "./shapes.ts";
 import type { TaskList } from "./task_list.ts";
@@ -65,21 +66,6 @@ export function resourceWords(path: readonly (string | number)[], input: unknown
   }`;
 }
 
-/** A resource as it is written, with what holds where nothing is said. */
-export interface Declared {
-  readonly name: string;
-  readonly capacity: number;
-  readonly scope: "run" | "device";
-}
-
-/** The resources that a pipeline declares, in their order. */
-export function declaredIn({ resources = {} }: Pick<Manifest, "resources">): Declared[] {
-  return Object.entries(resources).map(([name, written]) => {
-    const { capacity = 1, scope = "run" } = typeof written === "number" ? { capacity: written } : written;
-    return { name, capacity, scope };
-  });
-}
-
 /** What a task takes, by names. */
 export function namedUses(uses: ManifestUses): readonly (readonly [name: string, amount: number])[] {
   return Array.isArray(uses) ? uses.map((name: string) => [name, 1] as const) : Object.entries(uses);
@@ -133,17 +119,12 @@ function usesProblems(
       const fallback = `: declare it in the pipeline's resources, such as {${show(name)}: 1}`;
       return tell(`There is no resource ${show(name)}${finder.hint(name, fallback)}`);
     }
-    const capacity = capacityOf(written[name]);
-    if (capacity === undefined || typeof amount !== "number" || amount <= capacity) return [];
+    const { capacity } = declaredOf(written[name]);
+    // What is no number is wrong by itself.
+    if (typeof capacity !== "number" || typeof amount !== "number" || amount <= capacity) return [];
     return tell(
       `Takes ${amount} of ${show(name)}, of which there are ${capacity}, and would never start: ` +
         "take less, or raise the capacity",
     );
   });
-}
-
-/** `undefined` where that is wrong by itself. */
-function capacityOf(written: unknown): number | undefined {
-  const capacity = isRecord(written) ? written["capacity"] ?? 1 : written;
-  return typeof capacity === "number" ? capacity : undefined;
 }

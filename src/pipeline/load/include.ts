@@ -6,7 +6,6 @@
 import { checkManifest, includeProblems } from "../document/check.ts";
 import {
   expanded,
-  isDeclaredAlike,
   movedFrom,
   plainOnOf,
   sinksOf,
@@ -14,6 +13,7 @@ import {
   type TakenTasks,
   wayTo,
 } from "../document/include.ts";
+import { mergedResources } from "../document/declared.ts";
 import { isRecord, LIMITS } from "../document/manifest.ts";
 import { spellingProblem } from "../document/name.ts";
 import { orderProblems, type TaskList, tasksOf } from "../document/task_list.ts";
@@ -257,15 +257,14 @@ class Includes {
   ): unknown {
     if (!isRecord(more)) return own;
     if (own !== undefined && !isRecord(own)) return own;
-    for (const [resource, declared] of Object.entries(more)) {
-      const known = own?.[resource];
-      if (known === undefined || isDeclaredAlike(known, declared)) continue;
-      const message = `Declares the resource ${show(resource)} as ${JSON.stringify(declared)}, and it is ${
-        JSON.stringify(known)
-      } here: let both say the same`;
+    const { resources, unlike } = mergedResources(own, more);
+    for (const resource of unlike) {
+      const message = `Declares the resource ${show(resource)} as ${
+        JSON.stringify(more[resource])
+      }, and it is ${JSON.stringify(own![resource])} here: let both say the same`;
       this.#tell(file, `${placeOf("tasks", name)}.include`, message.slice(0, 1_000));
     }
-    return { ...more, ...own };
+    return resources;
   }
 
   /** The pipeline that a task includes; nothing if it can't be included. */

@@ -111,7 +111,8 @@ export interface Loaded {
 /** As `load`, with the document. */
 export async function loadWhole(source: Source, port: LoadPort, options: LoadOptions = {}): Promise<Loaded> {
   const read = await find(source, port, options);
-  const whole = await wholeFor(read, port);
+  const list = read.list ?? tasksOf(read.document);
+  const whole = await wholeFor(read, list, port);
   const found = whole === undefined
     ? read
     : { ...read, ...whole, problems: [...read.problems, ...whole.problems] };
@@ -119,7 +120,7 @@ export async function loadWhole(source: Source, port: LoadPort, options: LoadOpt
   const { plan, problems, uses, files } = examine(
     found.document,
     whereabouts(found.base, port.realUrl),
-    found.list,
+    whole?.list ?? list,
   );
   const missing = await checkFiles(files, port);
   const seen = uses.filter(({ place, keys }) =>
@@ -161,12 +162,12 @@ async function timetableProblems(document: unknown): Promise<Problem[]> {
 }
 
 /** With all that it includes; nothing where it includes nothing, or may not. */
-async function wholeFor(read: Found, port: LoadPort): Promise<WholePipeline | undefined> {
-  const { tasks } = read.list ?? tasksOf(read.document);
-  if (read.alone || !tasks.some((task) => isRecord(task) && task["include"] !== undefined)) return undefined;
+async function wholeFor(read: Found, list: TaskList, port: LoadPort): Promise<WholePipeline | undefined> {
+  const isInclude = (task: unknown) => isRecord(task) && task["include"] !== undefined;
+  if (read.alone || !list.tasks.some(isInclude)) return undefined;
   // Few include anything.
   const { included } = await import("./include.ts");
-  return await included(read, (url, name) => findFile(url, name, port));
+  return await included({ ...read, list }, (url, name) => findFile(url, name, port));
 }
 
 function wholeOf({ document, list }: Found): Manifest {

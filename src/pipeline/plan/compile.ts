@@ -21,7 +21,8 @@ import { kindOf, runsOnWorkers } from "../kinds/list.ts";
 import type { Whereabouts } from "../kinds/kind.ts";
 import { type Cycle, order } from "./order.ts";
 import { checkParams } from "../document/params.ts";
-import { declaredIn, resourceProblems } from "../document/resources.ts";
+import { declaredIn } from "../document/declared.ts";
+import { resourceProblems } from "../document/resources.ts";
 import type {
   Plan,
   PlanEach,

@@ -5,14 +5,12 @@
  */
 import { pointerProblem } from "../../model/pointer.ts";
 import { placeOf, type Problem, show } from "../../model/problem.ts";
-import { isRecord } from "../document/manifest.ts";
+import { isRecord, ITEM_KEY } from "../document/manifest.ts";
 import type { TaskList } from "../document/task_list.ts";
-
-/** The key in `ctx.inputs` under which a task finds its item, if no other is given. */
-export const ITEM_KEY = "item";
 
 /** What goes only together with `each`. */
 const BESIDE = ["maxParallel", "onItemFailure"] as const;
+const KEYS = ["each", ...BESIDE] as const;
 
 /** Problems of what tasks are mapped over. @param document The whole manifest. */
 export function eachProblems(document: unknown, { names, tasks }: TaskList): Problem[] {
@@ -20,7 +18,7 @@ export function eachProblems(document: unknown, { names, tasks }: TaskList): Pro
   const edges = isRecord(document) && document["edges"] !== undefined;
   for (let index = 0; index < tasks.length; index++) {
     const task = tasks[index];
-    if (!isRecord(task)) continue;
+    if (!isRecord(task) || KEYS.every((key) => task[key] === undefined)) continue;
     const place = placeOf("tasks", names[index]!);
     if (task["each"] !== undefined) problems.push(...problemsOf(task, place, edges));
     else {

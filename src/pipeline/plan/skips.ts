@@ -11,9 +11,12 @@ import { kindOf } from "../kinds/list.ts";
 /** Problems of `skipOn` of a manifest's tasks. */
 export function skipOnProblems({ names, tasks }: TaskList): Problem[] {
   const message = "Is for programs, whose exit code it names: a function calls ctx.skip(reason)";
-  return tasks.flatMap((task, index) => {
-    if (!isRecord(task) || task["skipOn"] === undefined) return [];
-    if (isRecord(task["run"]) && kindOf(task["run"]).place === "own") return [];
-    return [{ place: `${placeOf("tasks", names[index]!)}.skipOn`, message }];
-  });
+  const problems: Problem[] = [];
+  for (let index = 0; index < tasks.length; index++) {
+    const task = tasks[index];
+    if (!isRecord(task) || task["skipOn"] === undefined) continue;
+    if (isRecord(task["run"]) && kindOf(task["run"]).place === "own") continue;
+    problems.push({ place: `${placeOf("tasks", names[index]!)}.skipOn`, message });
+  }
+  return problems;
 }

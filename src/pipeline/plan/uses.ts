@@ -3,7 +3,8 @@
  * Must not know what is wrong with it (document/resources.ts).
  * Invariant: tasks that take the same have one list of it, in which resources stand in the order in which they are declared.
  */
-import { type Declared, namedUses } from "../document/resources.ts";
+import type { Declared } from "../document/declared.ts";
+import { namedUses } from "../document/resources.ts";
 import type { ManifestTask } from "../document/manifest.ts";
 import type { PlanUse } from "./plan.ts";
 
