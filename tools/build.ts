@@ -15,8 +15,8 @@ import { workerCode } from "../src/pool/worker_code.ts";
 import { bundlePage } from "./build_page.ts";
 import { bundleWorker } from "./build_worker.ts";
 import { withoutFacades } from "./builtins.ts";
-import { reachable, withHiddenImports } from "./hidden.ts";
-import { parts } from "./parts.ts";
+import { withHiddenImports } from "./hidden.ts";
+import { parts, reached } from "./parts.ts";
 import { root } from "./program.ts";
 
 const SHEBANG = "#!/usr/bin/env node\n";
@@ -46,7 +46,7 @@ interface BuildHow {
 }
 
 /** The package's files with code, by their paths relative to dist/, and what is in them. */
-export async function packaged(
+async function packaged(
   { embedded = false }: BuildHow = {},
 ): Promise<{ readonly files: ReadonlyMap<string, string>; readonly metafile: Metafile }> {
   const main = "src/cli/main.ts";
@@ -78,7 +78,8 @@ export async function packaged(
   ];
   const { outputFiles, metafile, warnings } = await bundle({ ...options, plugins });
   if (warnings.length > 0) throw warned();
-  const seen = { outputs: metafile.outputs, library: reachable(before, Object.values(LIBRARY)) };
+  const library = reached(before.inputs, Object.values(LIBRARY), { later: true });
+  const seen = { outputs: metafile.outputs, library };
   const files = outputFiles.map(({ path, text }) => {
     const name = relative(root, path).replaceAll("\\", "/");
     const code = withoutFacades(embedded ? text : withHiddenImports(text, name, seen));

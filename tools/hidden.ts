@@ -7,18 +7,6 @@
 import { posix } from "node:path";
 import type { Metafile } from "esbuild";
 
-/** Modules that these may reach, at once or later. @param entries Of the library. */
-export function reachable({ inputs }: Metafile, entries: readonly string[]): Set<string> {
-  const found = new Set<string>();
-  const next = [...entries];
-  for (let module = next.pop(); module !== undefined; module = next.pop()) {
-    if (found.has(module)) continue;
-    found.add(module);
-    next.push(...inputs[module]?.imports.map(({ path }) => path) ?? []);
-  }
-  return found;
-}
-
 /**
  * The same file, in which nothing but a value says what is loaded later, unless the library may load it.
  *

@@ -103,15 +103,15 @@ interface Place {
 
 type Inputs = Metafile["inputs"];
 
-/** The modules that these import, and those that they do, but for what is loaded later. */
-function reached(inputs: Inputs, from: readonly string[]): Set<string> {
+/** The modules that these import, and those that they do. @param later Whether with what is loaded later. Default: without. */
+export function reached(inputs: Inputs, from: readonly string[], { later = false } = {}): Set<string> {
   const found = new Set<string>();
   const next = [...from];
   for (let module = next.pop(); module !== undefined; module = next.pop()) {
     const input = inputs[module];
     if (found.has(module) || input === undefined) continue;
     found.add(module);
-    for (const { path, kind } of input.imports) if (kind !== "dynamic-import") next.push(path);
+    for (const { path, kind } of input.imports) if (later || kind !== "dynamic-import") next.push(path);
   }
   return found;
 }
