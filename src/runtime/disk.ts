@@ -104,20 +104,25 @@ export function folderOf(path: string): string {
 }
 
 /** Where this user's programs keep what may be deleted at any time. */
-export function cacheFolder(env: (name: string) => string | undefined): string {
-  const given = env("XDG_CACHE_HOME");
-  if (given !== undefined && given.startsWith("/")) return join(given, "outrider");
-  const home = env("HOME") || homedir();
-  return platform() === "darwin" ? join(home, "Library/Caches/outrider") : join(home, ".cache/outrider");
+export function cacheFolder(env: Env): string {
+  return userFolder(env, { variable: "XDG_CACHE_HOME", mac: "Library/Caches", other: ".cache" });
 }
 
 /** Where this user's programs keep what is of this device: how things stand, and no settings. */
-export function stateFolder(env: (name: string) => string | undefined): string {
-  const given = env("XDG_STATE_HOME");
+export function stateFolder(env: Env): string {
+  const folders = { mac: "Library/Application Support", other: ".local/state" };
+  return userFolder(env, { variable: "XDG_STATE_HOME", ...folders });
+}
+
+/** A variable of the environment. */
+type Env = (name: string) => string | undefined;
+
+/** This program's folder in the one that a variable names, or in the home's. */
+function userFolder(
+  env: Env,
+  { variable, mac, other }: { readonly variable: string; readonly mac: string; readonly other: string },
+): string {
+  const given = env(variable);
   if (given !== undefined && given.startsWith("/")) return join(given, "outrider");
-  const home = env("HOME") || homedir();
-  return join(
-    home,
-    platform() === "darwin" ? "Library/Application Support/outrider" : ".local/state/outrider",
-  );
+  return join(env("HOME") || homedir(), platform() === "darwin" ? mac : other, "outrider");
 }

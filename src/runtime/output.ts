@@ -13,7 +13,7 @@ import { sleep } from "../base/wait.ts";
 import type { Output } from "./port.ts";
 
 /** An output, and a promise of the moment at which all that was written to it has left. */
-export interface Draining extends Output {
+interface Draining extends Output {
   drained(): Promise<void>;
   /** Why something could not be written, if that is so; a reader that has gone away is no reason. */
   readonly lost: unknown;

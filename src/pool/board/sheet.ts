@@ -14,7 +14,7 @@ export interface SheetMemory {
 }
 
 /** A task as the sheet has it. */
-export interface SheetTask {
+interface SheetTask {
   readonly name: string;
   readonly needs: readonly { readonly task: number }[];
 }
