@@ -8,33 +8,7 @@ import type { Capability } from "../../model/capability.ts";
 import type { On } from "../../model/outcome.ts";
 
 /** Limits of a pipeline. Beyond one of them, `compile` reports a problem. */
-export const LIMITS: {
-  readonly tasks: 1_000_000;
-  readonly needsOfTask: 100_000;
-  readonly loops: 10_000;
-  readonly edges: 1_000_000;
-  readonly times: 1_000_000;
-  readonly attempts: 1_000_000;
-  readonly factor: 100;
-  readonly failuresOfRetry: 64;
-  readonly tests: 32;
-  readonly testDepth: 10;
-  readonly candidates: 1_000;
-  readonly description: 10_000;
-  readonly module: 8_000_000;
-  readonly graph: 100_000_000;
-  readonly arguments: 10_000;
-  readonly argument: 100_000;
-  readonly stdin: 8_000_000;
-  readonly cron: 1_000;
-  readonly depth: typeof MAX_TEXT_DEPTH;
-  readonly required: 1_000;
-  readonly includes: 1_000;
-  readonly includeDepth: 16;
-  readonly resources: 1_000;
-  readonly capacity: 10_000;
-  readonly items: typeof MAX_ITEMS;
-} = {
+export const LIMITS = {
   tasks: 1_000_000,
   needsOfTask: 100_000,
   loops: 10_000,
@@ -53,14 +27,14 @@ export const LIMITS: {
   argument: 100_000,
   stdin: 8_000_000,
   cron: 1_000,
-  depth: MAX_TEXT_DEPTH,
+  depth: MAX_TEXT_DEPTH as typeof MAX_TEXT_DEPTH,
   required: 1_000,
   includes: 1_000,
   includeDepth: 16,
   resources: 1_000,
   capacity: 10_000,
-  items: MAX_ITEMS,
-};
+  items: MAX_ITEMS as typeof MAX_ITEMS,
+} as const;
 
 /** `"250ms"`, `"30s"`, `"5m"`, `"1h"`, or a number of milliseconds. */
 export type Duration = string | number;
