@@ -11,6 +11,7 @@ import type { RunResult } from "../../src/model/result.ts";
 import { Program } from "../../src/pool/kinds/program.ts";
 import type { LaneOutcome } from "../../src/pool/attempt.ts";
 import { loadPlan } from "../../src/run/loading.ts";
+import { cacheFolder, stateFolder } from "../../src/runtime/disk.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { ROOT, withFiles } from "../rig.ts";
 import { only, see } from "../run/rig.ts";
@@ -261,3 +262,16 @@ test("files: a large one is read and written piece by piece, at any place, and t
     for (const piece of ["a", "", "bc"]) digest.update(new TextEncoder().encode(piece));
     assert.equal(digest.hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   }));
+
+test("files: this user's folders are those that the environment names, or below the home", () => {
+  const env = (given: Readonly<Record<string, string>>) => (name: string) => given[name];
+  const named = env({ HOME: "/home/a", XDG_CACHE_HOME: "/caches", XDG_STATE_HOME: "/states" });
+  assert.deepEqual([cacheFolder(named), stateFolder(named)], ["/caches/outrider", "/states/outrider"]);
+  const below = process.platform === "darwin"
+    ? ["/home/a/Library/Caches/outrider", "/home/a/Library/Application Support/outrider"]
+    : ["/home/a/.cache/outrider", "/home/a/.local/state/outrider"];
+  for (const other of [{}, { XDG_CACHE_HOME: "caches", XDG_STATE_HOME: "" }]) {
+    const given = env({ HOME: "/home/a", ...other });
+    assert.deepEqual([cacheFolder(given), stateFolder(given)], below);
+  }
+});
