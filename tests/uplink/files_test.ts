@@ -6,13 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import fc from "fast-check";
+import { JournalError } from "../../src/journal/errors.ts";
 import { gatewayApp } from "../../src/gateway/app.ts";
 import type { BlobsOptions } from "../../src/gateway/registry/blobs.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { outriderGateway } from "../../src/uplink/dialects/outrider.ts";
+import { FileSender } from "../../src/uplink/report/files.ts";
 import { type RunReportOptions, startReport } from "../../src/uplink/report/report.ts";
-import { Activity, Chaos, drive, FakeJournal, HandClock, type Harm, pass, seeded } from "./rig.ts";
+import { Activity, Chaos, drive, FakeJournal, HandClock, type Harm, pass, seeded, settled } from "./rig.ts";
 
 /** A device with files, a gateway that keeps them, and the line between. */
 class World {
@@ -109,6 +111,9 @@ class World {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
+
+/** What is not to be called. */
+const never = () => Promise.reject(new Error("It was called"));
 
 /** Bytes that are like no others. */
 function noise(length: number, seed = 1): Uint8Array {
@@ -228,6 +233,59 @@ test("files: those of a run that goes on are sent while it does", async () => {
   await pass(10_000, w);
   assert.ok(w.held(digest));
   await report.stop();
+});
+
+test("files: what is looked through is what was there at first, however fast records come", async () => {
+  using w = new World();
+  w.begin();
+  w.end();
+  for (const [upTo, most] of [[0, 0], [2, 1]] as const) {
+    const abort = new AbortController();
+    let reads = 0;
+    const sender = new FileSender({
+      ...{ run: "r", clock: w.clock, random: seeded(1), signal: abort.signal, timeoutMs: 1, upTo },
+      line: { held: never, send: never },
+      source: { open: never },
+      records: {
+        states(after, limit) {
+          reads++;
+          const page = w.journal.states(after, limit);
+          w.journal.state(settled("t", 1));
+          return page;
+        },
+      },
+      ready: () => false,
+      onMoved: () => {},
+      onParked: () => {},
+      onError: () => {},
+    });
+    const running = sender.run();
+    for (let at = 0; at < 20; at++) {
+      w.clock.step();
+      await w.activity.still();
+    }
+    assert.deepEqual([reads, sender.pending], [most, 0]);
+    abort.abort();
+    await running;
+  }
+});
+
+test("files: those of a journal that can't be read at first are found when it can", async () => {
+  using w = new World();
+  w.begin();
+  const digest = w.keep("f", noise(1_000));
+  w.end();
+  const read = w.journal.states.bind(w.journal);
+  let refusals = 4;
+  w.journal.states = (after, limit) => {
+    if (refusals-- > 0) throw new JournalError("DISK", "The disk does not give it");
+    return read(after, limit);
+  };
+  const report = w.report();
+  report.end({ state: "succeeded" });
+  assert.equal(await drive(report.drained, w), true);
+  await report.stop();
+  assert.ok(w.held(digest));
 });
 
 test("files: one that is not what was kept, or not there, is set aside, and the rest goes", async () => {

@@ -58,7 +58,9 @@ export interface FileSenderOptions {
   readonly run: string;
   readonly line: FileLine;
   readonly source: FileSource;
-  readonly records: RecordSource;
+  readonly records: Pick<RecordSource, "states">;
+  /** Number of the last state record that was there as it was made; `Infinity` if nobody could read it. Later ones are told. */
+  readonly upTo: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
@@ -132,13 +134,15 @@ export class FileSender {
 
   /** Finds the files of a run that was begun before. */
   async #look(): Promise<void> {
-    const { records, clock, signal, onError } = this.#options;
+    const { records, upTo, clock, signal, onError } = this.#options;
     let after = 0;
+    this.#looked = upTo === 0;
     while (!signal.aborted && !this.#looked) {
       try {
         for (const page of pagesOf((from) => records.states(from, READ), after)) {
           for (const record of page) this.appended(record);
           after = page.at(-1)!.seq;
+          if (after >= upTo) break;
           await sleep(clock, 0, signal);
           if (signal.aborted) return;
         }

@@ -175,8 +175,11 @@ class RecordsReport implements Report {
     const { run, gateway: { files: line }, files: source, source: records, clock, random, limits } =
       this.#options;
     if (line === undefined || source === undefined) return undefined;
+    const { unreadable, last } = this.#streams.state;
     return new FileSender({
-      ...{ run, line, source, records, clock, random },
+      ...{ run, line, source, clock, random },
+      records: { states: reading((after, limit) => records.states(after, limit)) },
+      upTo: unreadable === undefined ? last : Infinity,
       signal: this.#abort.signal,
       timeoutMs: limits?.timeoutMs ?? BATCH_LIMITS.timeoutMs,
       ready: () => this.#ready("log") && !this.#streams.log.pending,
