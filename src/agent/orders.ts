@@ -93,8 +93,7 @@ export class Orders {
         this.#options.stop(instruction.because ?? "stopped at the gateway");
         break;
       case "withdraw":
-        this.#withdraw(instruction.handout, instruction.because ?? "withdrawn at the gateway");
-        break;
+        return this.#withdraw(instruction.handout, instruction.because ?? "withdrawn at the gateway");
       case "pause":
         run?.pause();
         return this.#pause(true);
@@ -109,14 +108,18 @@ export class Orders {
     }
   }
 
-  /** It may be running, or still on its way here. */
-  #withdraw(handout: string, because: string): void {
+  /** It may be running, or still on its way here; its timetable would be kept to by the next process. */
+  #withdraw(handout: string, because: string): Promise<void> | undefined {
     const run = this.#options.run();
-    if (this.keeper.kept?.tag === handout) void this.keeper.end("it was withdrawn");
-    if (run?.handout === handout) return run.cancel(because);
+    const ended = this.keeper.kept?.tag === handout ? this.keeper.end("it was withdrawn") : undefined;
+    if (run?.handout === handout) {
+      run.cancel(because);
+      return ended;
+    }
     this.#withdrawn.set(handout, because);
     const [oldest] = this.#withdrawn.keys();
     if (this.#withdrawn.size > MAX_WITHDRAWN) this.#withdrawn.delete(oldest!);
+    return ended;
   }
 
   /** Kept before the gateway is told that the command was seen, so that it outlives this process. */

@@ -5,6 +5,7 @@
  * Invariant: a due time is written down as run only after its run has been begun, and a run that was begun counts as one; so
  * none is run twice, whenever the process ends.
  */
+import { messageOf } from "../base/message.ts";
 import { localTime } from "../base/shown.ts";
 import { Bell } from "../base/wait.ts";
 import type { PlanSchedule } from "../pipeline/plan/plan.ts";
@@ -88,7 +89,10 @@ export class Timekeeper {
     this.#begun.push({ tag, due });
   }
 
-  /** Goes on with a timetable that was handed to an earlier process; that of a file is in the file. */
+  /**
+   * Goes on with a timetable that was handed to an earlier process; that of a file is in the file. One that only can't be read
+   * now stays for the next process.
+   */
   async remember(): Promise<void> {
     const { state, readText, note } = this.#options.port;
     const kept = state?.timetable;
@@ -99,10 +103,8 @@ export class Timekeeper {
       await this.#keepTo({ source: { text }, tag, pipeline, schedule }, kept);
       this.#saved = true;
     } catch (error) {
-      note(
-        `The timetable of ${pipeline} can't be kept to: ${error instanceof Error ? error.message : error}`,
-      );
-      await state!.keepToNone();
+      note(`The timetable of ${pipeline} can't be kept to: ${messageOf(error)}`);
+      if ((error as { readonly code?: unknown }).code === "ENOENT") await state!.keepToNone();
     }
   }
 
@@ -147,7 +149,10 @@ export class Timekeeper {
 
   /** Something has been run all the time since the last look: what came due meanwhile waits, or is passed over. */
   ranOn(): void {
-    this.#waiting = this.#decide(true) ?? this.#waiting;
+    const due = this.#decide(true);
+    if (due === undefined) return;
+    this.#passWaiting("a later one came due");
+    this.#waiting = due;
   }
 
   /** Resolves to the due time that is to be run; to nothing once the timetable is another or none, or the signal is aborted. */

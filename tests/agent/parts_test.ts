@@ -6,10 +6,24 @@ import { Orders } from "../../src/agent/orders.ts";
 import type { AgentPort } from "../../src/agent/port.ts";
 import { Reach } from "../../src/agent/reach.ts";
 import type { AgentRun } from "../../src/agent/run.ts";
+import { Timekeeper } from "../../src/agent/timekeeper.ts";
+import { localTime } from "../../src/base/shown.ts";
+import type { PlanSchedule } from "../../src/pipeline/plan/plan.ts";
 import { AgentStopping } from "../../src/agent/stopping.ts";
 import type { Instruction } from "../../src/protocol/messages.ts";
 import { GatewayTimeoutError, UnreachableError } from "../../src/uplink/errors.ts";
 import { HandClock } from "../uplink/rig.ts";
+
+const EIGHT = Date.UTC(2026, 10, 21, 8);
+const MINUTE = 60_000;
+const SCHEDULE: PlanSchedule = {
+  cron: "*/3 * * * *",
+  timezone: "UTC",
+  jitterMs: 0,
+  overlap: "queue",
+  missed: "skip",
+};
+const TIMETABLED = { source: { text: "{}" }, tag: "h", pipeline: "often", schedule: SCHEDULE };
 
 /** A run that tells what is done to it. */
 function runOf(id: string, handout: string) {
@@ -25,13 +39,19 @@ function runOf(id: string, handout: string) {
 }
 
 /** Orders about one run, and what they lead to. */
-function ordered(kept: { readonly paused?: boolean } = {}) {
+function ordered(kept: { readonly paused?: boolean; readonly keepToNone?: () => Promise<void> } = {}) {
   const told: string[] = [];
   const { run, done } = runOf("r", "h");
   let present: AgentRun | undefined = run;
-  const state = { paused: kept.paused === true, pause: (on: boolean) => void told.push(`kept ${on}`) };
+  const state = {
+    paused: kept.paused === true,
+    pause: (on: boolean) => void told.push(`kept ${on}`),
+    keepTo: () => Promise.resolve(true),
+    keepToNone: kept.keepToNone,
+  };
+  const port = { state, clock: new HandClock(EIGHT), newId: () => "id" };
   const orders = new Orders({
-    port: { state, note: (text: string) => void told.push(text) } as unknown as AgentPort,
+    port: { ...port, note: (text: string) => void told.push(text) } as unknown as AgentPort,
     executor: "pi",
     level: "debug",
     run: () => present,
@@ -64,6 +84,73 @@ test("agent: a cancel of another run, or of another hand-out, leaves this one al
   const free = runOf("p", "yet another");
   orders.apply(free.run);
   assert.deepEqual(free.done, []);
+});
+
+test("agent: a hand-out counts as withdrawn once its timetable is off the disk, whether it is being run or not", async () => {
+  for (const goesOn of [true, false]) {
+    const off = Promise.withResolvers<void>();
+    const { orders, obey, done, gone } = ordered({ keepToNone: () => off.promise });
+    if (!goesOn) gone();
+    await orders.keeper.take(TIMETABLED);
+    let isOff = false;
+    const kept = Promise.resolve(obey({ type: "withdraw", handout: "h" })).then(() => isOff);
+    assert.equal(done.length, goesOn ? 1 : 0);
+    await new Promise((resolve) => setImmediate(resolve));
+    isOff = true;
+    off.resolve();
+    assert.equal(await kept, true);
+    assert.equal(orders.keeper.kept, undefined);
+  }
+});
+
+test("agent: a timetable that can't be read now is kept for the next process, one that is gone is not", async () => {
+  for (const [code, left] of [["EIO", 1], ["EMFILE", 1], ["ENOENT", 0]] as const) {
+    const kept = { ...TIMETABLED, seed: "s", at: EIGHT, ran: [] };
+    const notes: string[] = [];
+    let timetables = 1;
+    const state = {
+      timetable: kept,
+      timetableFile: () => Promise.resolve("f"),
+      keepToNone: () => Promise.resolve(void timetables--),
+    };
+    const port = {
+      state,
+      clock: new HandClock(EIGHT),
+      note: (text: string) => void notes.push(text),
+      readText: () => Promise.reject(Object.assign(new Error("No"), { code })),
+    } as unknown as AgentPort;
+    const keeper = new Timekeeper({ port, executor: "pi", paused: () => false, changed: () => {} });
+    await keeper.remember();
+    assert.deepEqual([timetables, notes], [left, ["The timetable of often can't be kept to: No"]], code);
+    await new Timekeeper({
+      port: { ...port, readText: () => Promise.resolve("{}") },
+      executor: "pi",
+      paused: () => false,
+      changed: () => {},
+    }).remember();
+    assert.equal(notes.length, 1);
+  }
+});
+
+test("agent: a due time that waits is told as left out when a later one takes its place", async () => {
+  const clock = new HandClock(EIGHT);
+  const notes: string[] = [];
+  const port = { clock, newId: () => "id", note: (text: string) => void notes.push(text) };
+  const keeper = new Timekeeper({
+    port: port as unknown as AgentPort,
+    executor: "pi",
+    paused: () => false,
+    changed: () => {},
+  });
+  await keeper.take(TIMETABLED);
+  for (const minutes of [4, 5, 7]) {
+    clock.reach(EIGHT + minutes * MINUTE);
+    keeper.ranOn();
+  }
+  assert.deepEqual(notes.slice(1), [
+    `The run of often that was due at ${localTime(EIGHT + 3 * MINUTE)} is left out: a later one came due`,
+  ]);
+  assert.equal(await keeper.due(new AbortController().signal), EIGHT + 6 * MINUTE);
 });
 
 test("agent: a cancel while nothing runs is about nothing that comes later", () => {
