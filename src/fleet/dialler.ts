@@ -8,7 +8,7 @@ import { concealedAddress } from "../base/concealed.ts";
 import { messageOf } from "../base/message.ts";
 import type { Random } from "../base/random.ts";
 import { checkToken } from "../protocol/token.ts";
-import { AddressError, GatewayRefusedError, UnreachableError } from "../uplink/errors.ts";
+import { AddressError, GatewayRefusedError, StoppedError, UnreachableError } from "../uplink/errors.ts";
 import type { Dial, DialOptions, NatsConnection } from "./connection.ts";
 
 /** The schemes of NATS, the one to recommend first. */
@@ -54,6 +54,7 @@ export class Dialler {
    *
    * @throws {UnreachableError} If none is to be had.
    * @throws {GatewayRefusedError} If a server does not let in.
+   * @throws {StoppedError} If the signal was aborted: then no other is tried.
    */
   async dial(how: Pick<DialOptions, "signal" | "denied">): Promise<NatsConnection> {
     const { name, token, readCreds, random } = this.#options;
@@ -69,6 +70,7 @@ export class Dialler {
         this.#learn(url, connection.others);
         return connection;
       } catch (error) {
+        if (how.signal.aborted) throw new StoppedError("The line was closed");
         why = whyNot(error);
         if (isRefusal(error)) refused = why;
         if (UNREADABLE.test(why)) throw unreadable(error);

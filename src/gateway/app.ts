@@ -123,7 +123,7 @@ function gatewayRoutes(
     ...flagRoutes(parts),
     ...queueRoutes(parts),
     ...userRoutes(parts),
-    ...runFileRoutes(parts),
+    ...runFileRoutes(parts, { executors }),
     ...manifestRoutes(parts, () => registryOf(parts)),
     ...blobRoutes(parts, () => registryOf(parts)),
   ];

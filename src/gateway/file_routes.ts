@@ -17,6 +17,7 @@ import { EXECUTOR, numberOf, RUN } from "./param.ts";
 import { answerWithBlob } from "./registry/blob_routes.ts";
 import type { Blobs } from "./registry/blobs.ts";
 import type { RunFileRow } from "./store.ts";
+import { requireRun } from "./user_routes.ts";
 
 const ANY_BYTES = { "application/octet-stream": BYTES } as const;
 
@@ -48,9 +49,12 @@ const OF_EXECUTOR = {
 } as const;
 const HELD = { what: "What is here of it", bodies: { "application/json": HeldFile } } as const;
 
-/** The routes. */
-export function runFileRoutes(parts: GatewayParts): Route[] {
-  return [...ofExecutors(parts), ...ofUsers(parts)];
+/** The routes. @param executors Whether executors ask here. */
+export function runFileRoutes(
+  parts: GatewayParts,
+  { executors }: { readonly executors: boolean },
+): Route[] {
+  return [...executors ? ofExecutors(parts) : [], ...ofUsers(parts)];
 }
 
 function ofExecutors(parts: GatewayParts): Route[] {
@@ -101,7 +105,7 @@ function ofUsers(parts: GatewayParts): Route[] {
         },
       },
       handle: async ({ params: { run } }) => {
-        await requireRun(parts, run);
+        await requireRun(run, parts);
         const rows = await store.files?.ofRun(run) ?? [];
         return json({ files: await Promise.all(rows.map((row) => viewOf(row, parts))) });
       },
@@ -120,7 +124,7 @@ function ofUsers(parts: GatewayParts): Route[] {
         416: { what: "It has no such part" },
       },
       handle: async ({ request, params: { run, sha256: digest } }) => {
-        await requireRun(parts, run);
+        await requireRun(run, parts);
         const row = await store.files?.inRun(run, digest);
         if (row === undefined) throw noFile(run, digest);
         const blobs = parts.files;
@@ -138,7 +142,7 @@ function ofUsers(parts: GatewayParts): Route[] {
       summary: "Removes the files of a run; what another run has kept as well stays",
       answers: { 204: { what: "They are removed" } },
       handle: async ({ params: { run } }) => {
-        const executor = await requireRun(parts, run);
+        const { executor } = await requireRun(run, parts);
         const digests = await store.files?.dropRun(run) ?? [];
         for (const digest of await store.files?.unlinked(digests) ?? []) {
           await parts.files?.abandon(await uploadOf(executor, digest));
@@ -214,13 +218,6 @@ async function taken(
 
 async function viewOf({ digest, seq: _, ...row }: RunFileRow, { files }: GatewayParts): Promise<FileView> {
   return { ...row, sha256: digest.slice(7), here: await files?.knows(digest) === true };
-}
-
-/** The executor of a run. @throws {Refuse} If there is no such run. */
-async function requireRun({ store }: GatewayParts, run: string): Promise<string> {
-  const found = await store.run(run);
-  if (found !== undefined) return found.executor;
-  throw new Refuse(404, "NO_RUN", { message: `There is no run ${run}: GET /v1/runs lists them` });
 }
 
 function noFile(run: string, digest: string): Refuse {

@@ -101,7 +101,7 @@ function ofRuns(parts: GatewayParts): Route[] {
       summary: "Tells how a run stands",
       answers: { 200: { what: "The run", bodies: { "application/json": ReportedRun } } },
       handle: async ({ params: { run } }) =>
-        json(await runView(await runOf(run, parts), { store, lease: leaseOf(parts) })),
+        json(await runView(await requireRun(run, parts), { store, lease: leaseOf(parts) })),
     }),
     route({
       ...OF_RUN,
@@ -110,7 +110,7 @@ function ofRuns(parts: GatewayParts): Route[] {
       summary: "The result document of a run, or what there is of it so far",
       answers: { 200: { what: "The document that outrider run --json prints", bodies: ANY_JSON } },
       handle: async ({ request, params: { run } }) => {
-        const row = await runOf(run, parts);
+        const row = await requireRun(run, parts);
         return toldInPieces(request, parts, {
           type: "application/json",
           texts: (gone) => resultJson(row, { store, clock, gone }),
@@ -128,7 +128,7 @@ function ofRuns(parts: GatewayParts): Route[] {
         409: { what: "The run is over", bodies: { "application/json": ErrorReply } },
       },
       handle: async ({ params, query: { because = "Cancelled by the user at the gateway" } }) => {
-        const { run, executor, state } = await runOf(params.run, parts);
+        const { run, executor, state } = await requireRun(params.run, parts);
         if (state !== "running") {
           throw new Refuse(409, "RUN_OVER", { message: `Run ${run} is over: it ${state}` });
         }
@@ -150,7 +150,7 @@ function ofRecords(parts: GatewayParts): Route[] {
       query: FOLLOWED,
       answers: { 200: { what: "Log records", bodies: NDJSON } },
       handle: async ({ request, params, query }) =>
-        ndjsonOf(request, { parts, run: (await runOf(params.run, parts)).run, lane: "log" }, query),
+        ndjsonOf(request, { parts, run: (await requireRun(params.run, parts)).run, lane: "log" }, query),
     }),
     route({
       ...OF_RUN,
@@ -160,7 +160,7 @@ function ofRecords(parts: GatewayParts): Route[] {
       query: FOLLOWED,
       answers: { 200: { what: "State records", bodies: NDJSON } },
       handle: async ({ request, params, query }) =>
-        ndjsonOf(request, { parts, run: (await runOf(params.run, parts)).run, lane: "state" }, query),
+        ndjsonOf(request, { parts, run: (await requireRun(params.run, parts)).run, lane: "state" }, query),
     }),
   ];
 }
@@ -204,7 +204,8 @@ function listed({ heartbeat, ...view }: ExecutorView): ExecutorView {
   return heartbeat && JSON.stringify(heartbeat).length <= LISTED_HEARTBEAT ? { ...view, heartbeat } : view;
 }
 
-async function runOf(run: string, { store }: GatewayParts): Promise<RunRow> {
+/** A run. @throws {Refuse} If there is no such run. */
+export async function requireRun(run: string, { store }: GatewayParts): Promise<RunRow> {
   const row = await store.run(run);
   if (!row) throw new Refuse(404, "NO_RUN", { message: `There is no run ${run}: GET /v1/runs lists them` });
   return row;

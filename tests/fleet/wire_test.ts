@@ -60,6 +60,26 @@ test("addresses: each is tried, whatever another says; only who is let in nowher
   });
 });
 
+test("addresses: once the line is closed none is tried any more", async () => {
+  const tried: string[] = [];
+  const abort = new AbortController();
+  const dialler = new Dialler({
+    url: "nats://a:1,nats://b:1,nats://c:1",
+    name: "n",
+    clock: systemClock,
+    random: () => 0,
+    dial: ({ url }) => {
+      tried.push(url);
+      abort.abort();
+      return Promise.reject(new Error("timeout"));
+    },
+  });
+  await assert.rejects(dialler.dial({ signal: abort.signal, denied: () => {} }), {
+    code: "OUTRIDER_STOPPED",
+  });
+  assert.deepEqual(tried, ["nats://a:1"]);
+});
+
 test("the client of NATS is loaded with the first connection, and by nothing before it", () => {
   const sources = new URL("../../src/", import.meta.url);
   const files = readdirSync(sources, { recursive: true, encoding: "utf8" }).filter((file) =>

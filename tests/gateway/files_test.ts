@@ -6,6 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import { attachment } from "../../src/base/web/attachment.ts";
+import { gatewayApp } from "../../src/gateway/app.ts";
+import { Bells } from "../../src/gateway/bells.ts";
+import { localDesk } from "../../src/gateway/desk/local.ts";
 import { Tokens } from "../../src/gateway/tokens.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { BlobsOptions } from "../../src/gateway/registry/blobs.ts";
@@ -96,6 +99,17 @@ test("files: an executor sends what a record of its run tells of, in pieces, and
     assert.deepEqual([part.status, await part.text()], [206, "cke"]);
     const head = await w.ask(`/v1/runs/r/files/${SHA}`, { method: "HEAD" });
     assert.deepEqual([head.status, head.headers.get("content-length"), await head.text()], [200, "7", ""]);
+  }));
+
+test("files: where executors don't ask there is no route for theirs, and users have their own", () =>
+  withFiles(async ({ store, clock }, folder) => {
+    const desk = localDesk({ store, clock, bells: new Bells() });
+    const app = gatewayApp({ store, clock, desk, files: { files: runtime, folder } });
+    const code = (path: string, how?: RequestInit) =>
+      codeOf(Promise.resolve(app.request(`http://localhost${path}`, how)));
+    assert.equal(await code(OF()), "404 NO_ROUTE");
+    assert.equal(await code(`${OF()}&at=0`, { method: "PATCH", body: TEXT }), "404 NO_ROUTE");
+    assert.equal(await code("/v1/runs/r/files"), "404 NO_RUN");
   }));
 
 test("files: nothing else is taken, and what is refused leaves nothing", () =>

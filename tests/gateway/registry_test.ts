@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import test from "node:test";
+import { Blobs } from "../../src/gateway/registry/blobs.ts";
 import { Tokens } from "../../src/gateway/tokens.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { DOCKER_IMAGE, INDEX } from "../../src/model/oci.ts";
@@ -140,6 +141,26 @@ test("registry: a later request goes on with an upload, and the one before it le
     const both = await Promise.all([blob(bytesOf(50_000)), blob(bytesOf(50_000))]);
     assert.equal(both[0], both[1]);
     assert.equal((await ask(`/v2/a/b/blobs/${both[0]}`)).status, 200);
+  }));
+
+test("registry: two that begin one upload at the same time go on with the same", () =>
+  withRegistry(async ({ folder, store, clock }) => {
+    const second = Promise.withResolvers<void>();
+    let opened = 0;
+    const files: typeof runtime = {
+      ...runtime,
+      openFile: async (...how) => {
+        if (++opened === 2) await second.promise;
+        return await runtime.openFile(...how);
+      },
+    };
+    const blobs = new Blobs({ files, folder }, { catalog: store.catalog, clock });
+    const both = [blobs.begin("u", 10), blobs.begin("u", 10)];
+    await Promise.race(both);
+    assert.equal(await blobs.append("u", 0, (take) => take(bytesOf(5))), 5);
+    second.resolve();
+    await Promise.all(both);
+    assert.equal(await blobs.held("u"), 5);
   }));
 
 test("registry: a manifest is taken as it is, with all that it refers to, and found by tag and digest", () =>

@@ -107,6 +107,8 @@ export class Blobs {
     }
     const file = await full(this.#options.files.openFile(this.#uploadPath(id), "write", FILE_MODE));
     await file.close();
+    // Another request may have begun it meanwhile, and gone on.
+    if (this.#uploads.has(id)) return;
     this.#uploads.set(id, { size: 0, usedAt: this.#clock.monotonic(), ...unused() });
   }
 
