@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import { GatewayAnswerError } from "../uplink/errors.ts";
 import { unpackedValue } from "./jetstream.ts";
+import type { Revoked } from "./keys.ts";
 import type { NatsWire, RequestLimits } from "./wire.ts";
 
 const GivenCreds = v.array(
@@ -19,6 +20,13 @@ export type GivenCreds = v.InferOutput<typeof GivenCreds>;
 /** The credentials that a device was given, oldest first. @param text What is kept of it. @throws {Error} If it is something else. */
 export function givenCredsIn(text: string): GivenCreds {
   return v.parse(GivenCreds, JSON.parse(text));
+}
+
+const RevokedKeys = v.record(v.string(), v.number());
+
+/** The keys that are revoked. @param text What is kept of them. @throws {Error} If it is something else. */
+export function revokedKeysIn(text: string): Revoked {
+  return v.parse(RevokedKeys, JSON.parse(text));
 }
 
 const Updated = v.looseObject({ data: v.looseObject({ code: v.literal(200) }) });

@@ -102,10 +102,11 @@ export class Dialler {
 /**
  * The addresses of servers, without what stands behind host and path.
  *
- * @throws {AddressError} If one is none, or holds a password.
+ * @throws {AddressError} If one is none, or holds a password, or there is none at all.
  */
 export function natsAddresses(text: string): string[] {
-  return text.split(",").map((each) => each.trim()).filter((each) => each !== "").map((each) => {
+  const given = text.split(",").map((each) => each.trim()).filter((each) => each !== "");
+  return (given.length === 0 ? [text] : given).map((each) => {
     const url = URL.parse(each);
     if (url === null || !NATS_SCHEMES.includes(url.protocol) || url.hostname === "") {
       throw new AddressError(

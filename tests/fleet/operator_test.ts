@@ -140,6 +140,25 @@ testWithNats(
     }),
 );
 
+test("operator: an address that is none and a spoiled file are told, before any server is asked", () =>
+  withFiles({}, async (cwd) => {
+    const run = (...args: string[]) => runCli(["fleet", ...args], { cwd });
+    const told = async (words: RegExp, ...args: string[]) => {
+      const { code, stderr } = await run(...args);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, words);
+    };
+    for (const url of ["http://x", ","]) await told(/server can't be read: .*tls:/, "status", "--nats", url);
+    await run("keys", "ours");
+    await run("add", "d", "--keys", "ours");
+    const revoke = ["revoke", "d", "--keys", "ours", "--nats", "nats://127.0.0.1:1"];
+    for (const text of ["{", '{"U": "then"}']) {
+      writeFileSync(join(cwd, "ours/revoked.json"), text);
+      await told(/^ours\/revoked\.json can't be read: /, ...revoke);
+      assert.equal(readFileSync(join(cwd, "ours/revoked.json"), "utf8"), text);
+    }
+  }));
+
 testWithNats(
   "device 1's credentials: own things go, and nothing of device 2 is read, written or deleted",
   () =>

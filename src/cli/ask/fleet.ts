@@ -6,8 +6,8 @@
 import { systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/message.ts";
 import { gatewayIn } from "../../config/asking.ts";
-import { type GivenCreds, givenCredsIn } from "../../fleet/devices.ts";
-import { NATS_SCHEMES, type NatsWireOptions } from "../../fleet/dialler.ts";
+import { type GivenCreds, givenCredsIn, revokedKeysIn } from "../../fleet/devices.ts";
+import type { NatsWireOptions } from "../../fleet/dialler.ts";
 import { JetStream } from "../../fleet/jetstream.ts";
 import { type FleetKeys, keyOfSeed, type Revoked } from "../../fleet/keys.ts";
 import { NatsWire } from "../../fleet/wire.ts";
@@ -41,8 +41,15 @@ export const fleetFlags: {
     "FILE",
     "Credentials for them (default: those in the folder of keys, or OUTRIDER_CREDS_FILE)",
   ),
-  keys: option("DIR", "Folder that outrider fleet keys has made (default: none)"),
+  keys: keysOption("none"),
 };
+
+/** The option `keys` where there is no doing without them. */
+export const neededKeys: GatewayOption = keysOption(KEYS_FOLDER);
+
+function keysOption(otherwise: string): GatewayOption {
+  return option("DIR", `Folder that outrider fleet keys has made (default: ${otherwise})`);
+}
 
 function option(placeholder: string, brief: string): GatewayOption {
   return { kind: "parsed", parse: String, optional: true, placeholder, brief };
@@ -77,10 +84,6 @@ function lineBy(
     throw new UsageError(
       "It is not said where the NATS servers are: give --nats URL, or set OUTRIDER_GATEWAY",
     );
-  }
-  const scheme = /^[a-z]+:/.exec(url)?.[0] ?? "";
-  if (!NATS_SCHEMES.includes(scheme)) {
-    throw new UsageError(`${JSON.stringify(url)} is no address of NATS servers: write it as tls://HOST:PORT`);
   }
   const options: NatsWireOptions = {
     url,
@@ -119,26 +122,32 @@ export function deviceFile(folder: string, executor: string): string {
   return `${folder}/devices/${part(executor)}.json`;
 }
 
+type FolderRuntime = Pick<CliRuntime, "about" | "readText">;
+
 /** The credentials that a device was given, oldest first. */
 export async function devicesIn(
   folder: string,
   executor: string,
-  { about, readText }: Pick<CliRuntime, "about" | "readText">,
+  runtime: FolderRuntime,
 ): Promise<GivenCreds> {
-  const file = deviceFile(folder, executor);
-  if (await about(file) === undefined) return [];
-  try {
-    return givenCredsIn(await readText(file));
-  } catch (cause) {
-    throw new UsageError(`${file} can't be read: ${messageOf(cause)}`, { cause });
-  }
+  return await keptIn(deviceFile(folder, executor), givenCredsIn, runtime) ?? [];
 }
 
 /** The keys of devices that are revoked. */
-export async function revokedIn(
-  folder: string,
-  { about, readText }: Pick<CliRuntime, "about" | "readText">,
-): Promise<Revoked> {
-  const file = `${folder}/revoked.json`;
-  return await about(file) === undefined ? {} : JSON.parse(await readText(file)) as Revoked;
+export async function revokedIn(folder: string, runtime: FolderRuntime): Promise<Revoked> {
+  return await keptIn(`${folder}/revoked.json`, revokedKeysIn, runtime) ?? {};
+}
+
+/** What a file of the folder holds; nothing if there is none. @throws {UsageError} If it holds something else. */
+async function keptIn<T>(
+  file: string,
+  read: (text: string) => T,
+  { about, readText }: FolderRuntime,
+): Promise<T | undefined> {
+  if (await about(file) === undefined) return undefined;
+  try {
+    return read(await readText(file));
+  } catch (cause) {
+    throw new UsageError(`${file} can't be read: ${messageOf(cause)}`, { cause });
+  }
 }

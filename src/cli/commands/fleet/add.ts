@@ -7,7 +7,7 @@ import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
 import { OWN_NAMES } from "../../../fleet/words.ts";
 import { checkIds } from "../../../uplink/dialects/bounds.ts";
-import { deviceFile, devicesIn, fleetFlags, fleetKeysIn, KEY_MODE, KEYS_FOLDER } from "../../ask/fleet.ts";
+import { deviceFile, devicesIn, fleetKeysIn, KEY_MODE, KEYS_FOLDER, neededKeys } from "../../ask/fleet.ts";
 import type { CliContext } from "../../line/context.ts";
 import { UsageError } from "../../line/errors.ts";
 
@@ -57,7 +57,7 @@ export const command: Command<CliContext> = buildCommand<Flags, [string], CliCon
       parameters: [{ placeholder: "EXECUTOR", brief: "The device's OUTRIDER_EXECUTOR_ID", parse: String }],
     },
     flags: {
-      keys: fleetFlags.keys,
+      keys: neededKeys,
       group: {
         kind: "parsed",
         parse: String,

@@ -11,6 +11,7 @@ import {
   fleetFlags,
   fleetKeysIn,
   KEYS_FOLDER,
+  neededKeys,
   type OperatorFlags,
   revokedIn,
   systemLine,
@@ -66,7 +67,7 @@ export const command: Command<CliContext> = buildCommand<Omit<OperatorFlags, "cr
       kind: "tuple",
       parameters: [{ placeholder: "EXECUTOR", brief: "The device's id", parse: String }],
     },
-    flags: { nats: fleetFlags.nats, keys: fleetFlags.keys },
+    flags: { nats: fleetFlags.nats, keys: neededKeys },
   },
   docs: { brief: "Let a device in no more: its connection ends, and its credentials open nothing" },
 });
