@@ -151,6 +151,27 @@ test("files: those of a gateway are listed and saved, and one that is still to c
     }
   }));
 
+test("files: an executor that gives less than the file has is told as that", () =>
+  withFiles({}, async (folder) => {
+    const { sha256, ...file } = kept("capture", "a", "all of the bytes");
+    const served = await runtime.serve({
+      fetch: ({ url }) =>
+        url.endsWith(sha256) ? new Response("all of") : Response.json({ files: [{ ...file, sha256 }] }),
+      port: 0,
+    });
+    try {
+      const { code, err } = await cli([
+        ...["files", "--url", served.url, "--get", "a"],
+        ...["-o", join(folder, "a")],
+      ]);
+      assert.equal(code, 1);
+      assert.match(err, /Only 6 of 16 bytes have come for /);
+      assert.deepEqual(readdirSync(folder), []);
+    } finally {
+      await served.close();
+    }
+  }));
+
 test("files: a copy goes on where it broke off, and what is not whole leaves nothing", () =>
   withFiles({}, async (folder) => {
     const bytes = new TextEncoder().encode("all of the bytes");
@@ -183,4 +204,12 @@ test("files: a copy goes on where it broke off, and what is not whole leaves not
     await failing("b", { file: { ...file, bytes: 5 } }, /More bytes have come/);
     await failing("b", { file: { ...file, bytes: 17 } }, /Only 16 of 17 bytes/);
     await failing("a", {}, /There is a file .* already/);
+    // What somebody else makes while it comes is his.
+    const meanwhile = join(folder, "c");
+    async function* beside(at: number) {
+      writeFileSync(meanwhile, "a person's");
+      yield* from(at, Infinity);
+    }
+    await assert.rejects(save({ path: meanwhile, pieces: beside }), /"[^"]*c" is not saved: /);
+    assert.deepEqual([readdirSync(folder), readFileSync(meanwhile, "utf8")], [["a", "c"], "a person's"]);
   }));

@@ -12,7 +12,7 @@ import { sleep } from "../../base/wait.ts";
 import { isKeptFile, type KeptFile } from "../../model/file.ts";
 import type { AttemptKey } from "../../model/record.ts";
 import { UnreachableError } from "../../uplink/errors.ts";
-import { type EndPointFlags, endPointFlags, endPointOf, isHere } from "../ask/end_point.ts";
+import { type EndPoint, type EndPointFlags, endPointFlags, endPointOf, isHere } from "../ask/end_point.ts";
 import { gatewayFlags } from "../ask/gateway_flags.ts";
 import { type GatewayFlags, gatewayOf } from "../ask/gateway_options.ts";
 import { type CliContext, EXIT } from "../line/context.ts";
@@ -163,8 +163,16 @@ async function filesHere({ runtime }: CliContext, flags: Flags, run: string | un
   );
   return {
     files: told.files,
-    save: ({ sha256 }) => ({ pieces: () => endPoint.pieces(`/files/${sha256}`) }),
+    save: ({ sha256 }) => ({ pieces: (at) => piecesAt(endPoint, { sha256, at }) }),
   };
+}
+
+/** An executor gives all of a file, from its beginning on: there is nothing more where that came to its end too early. */
+async function* piecesAt(
+  endPoint: EndPoint,
+  { sha256, at }: { readonly sha256: string; readonly at: number },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (at === 0) yield* endPoint.pieces(`/files/${sha256}`);
 }
 
 async function* piecesOf(path: string, from: number): AsyncGenerator<Uint8Array, void, undefined> {

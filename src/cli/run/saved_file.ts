@@ -5,7 +5,7 @@
  */
 import { randomHex } from "../../base/bytes.ts";
 import type { KeptFile } from "../../model/file.ts";
-import type { Runtime } from "../../runtime/port.ts";
+import type { OpenFile, Runtime } from "../../runtime/port.ts";
 import { UsageError } from "../line/errors.ts";
 import { reason } from "./source.ts";
 
@@ -33,9 +33,10 @@ type SavingRuntime = Pick<Runtime, "about" | "openFile" | "remove" | "rename" | 
  * Saves a file.
  *
  * @throws {UsageError} If there is one already, or none can be made.
- * @throws {SaveError} If it does not come whole, or the disk refuses it.
+ * @throws {SaveError} If it does not come whole, the disk refuses it, or somebody else has made a file of its name meanwhile.
  */
-export async function saveFile({ file, path, pieces, again }: ToSave, runtime: SavingRuntime): Promise<void> {
+export async function saveFile(wanted: ToSave, runtime: SavingRuntime): Promise<void> {
+  const { path } = wanted;
   const shown = JSON.stringify(path);
   if (await runtime.about(path) !== undefined) {
     throw new UsageError(`There is a file ${shown} already: give another name by --output`);
@@ -45,44 +46,67 @@ export async function saveFile({ file, path, pieces, again }: ToSave, runtime: S
   const to = await runtime.openFile(part, "new", 0o600).catch((error: unknown) => {
     throw new UsageError(`${shown} can't be written: ${reason(error)}`, { cause: error });
   });
-  const digest = await runtime.sha256();
-  let at = 0;
   try {
-    while (at < file.bytes) {
-      const before = at;
-      try {
-        for await (const piece of pieces(at)) {
-          if (at + piece.length > file.bytes) {
-            throw new SaveError(`More bytes have come for ${shown} than the file has`);
-          }
-          await to.write(at, piece);
-          digest.update(piece);
-          at += piece.length;
-        }
-        if (at === before && at < file.bytes) {
-          throw new SaveError(
-            `Only ${at} of ${file.bytes} bytes have come for ${shown}: what was kept is cut off`,
-          );
-        }
-      } catch (error) {
-        if (again === undefined || !await again(error, at)) throw error;
-      }
+    try {
+      await received(wanted, to, runtime);
+      await to.sync();
+    } finally {
+      await to.close();
     }
-    if (digest.hex() !== file.sha256) {
-      throw new SaveError(
-        `What has come for ${shown} has not the digest ${file.sha256}: what was kept has been changed`,
-      );
-    }
-    await to.sync();
+    await nameNew(part, path, runtime);
   } catch (error) {
-    await to.close();
     await runtime.remove(part);
     throw isOfDisk(error)
       ? new SaveError(`${shown} is not saved: ${reason(error)}`, { cause: error })
       : error;
   }
-  await to.close();
-  await runtime.rename(part, path);
+}
+
+/** Writes all of a file. @throws {SaveError} If it does not come whole. */
+async function received(
+  { file, path, pieces, again }: ToSave,
+  to: OpenFile,
+  runtime: SavingRuntime,
+): Promise<void> {
+  const shown = JSON.stringify(path);
+  const digest = await runtime.sha256();
+  let at = 0;
+  while (at < file.bytes) {
+    const before = at;
+    try {
+      for await (const piece of pieces(at)) {
+        if (at + piece.length > file.bytes) {
+          throw new SaveError(`More bytes have come for ${shown} than the file has`);
+        }
+        await to.write(at, piece);
+        digest.update(piece);
+        at += piece.length;
+      }
+      if (at === before && at < file.bytes) {
+        throw new SaveError(
+          `Only ${at} of ${file.bytes} bytes have come for ${shown}: what was kept is cut off`,
+        );
+      }
+    } catch (error) {
+      if (again === undefined || !await again(error, at)) throw error;
+    }
+  }
+  if (digest.hex() !== file.sha256) {
+    throw new SaveError(
+      `What has come for ${shown} has not the digest ${file.sha256}: what was kept has been changed`,
+    );
+  }
+}
+
+/** Gives a file a name that nothing else has: a rename alone would take the place of what has it. */
+async function nameNew(part: string, path: string, runtime: SavingRuntime): Promise<void> {
+  await (await runtime.openFile(path, "new", 0o600)).close();
+  try {
+    await runtime.rename(part, path);
+  } catch (error) {
+    await runtime.remove(path);
+    throw error;
+  }
 }
 
 /** Whether it is the system's, by its code. */
