@@ -7,7 +7,7 @@ import test from "node:test";
 import { askDirectly } from "../../src/base/no_proxy.ts";
 import { proofOf } from "../../src/base/proof.ts";
 import { commandLine } from "../../src/cli/line/command_line.ts";
-import { exchange, follow, Told } from "../../src/cli/ask/exchange.ts";
+import { exchange, follow, pieces, Told } from "../../src/cli/ask/exchange.ts";
 import { runtime as real } from "../../src/runtime/runtime.ts";
 import { FakeRuntime } from "./fake.ts";
 import { HandRun, TOKEN, world } from "../http/rig.ts";
@@ -206,6 +206,36 @@ test("an answer without end is given up at its bound, in bytes, as a whole and a
   const lines = await follow(endless, { url });
   assert.ok(!(lines instanceof Told));
   await assert.rejects(lines.next(), /answered more than 64 MiB/);
+});
+
+test("an answer that goes on is told line by line, the last one too, and ends when nobody reads it any further", async () => {
+  const url = "http://here";
+  const parts = ["one\n\ntw", "o \u00e4\nlast"].flatMap((text) => [...new TextEncoder().encode(text)]);
+  let left = false;
+  const byBytes = () => {
+    const source = parts.values();
+    const body = new ReadableStream({
+      pull: (controller) => {
+        const { done, value } = source.next();
+        if (done) controller.close();
+        else controller.enqueue(Uint8Array.of(value));
+      },
+      cancel: () => void (left = true),
+    });
+    return Promise.resolve(new Response(body));
+  };
+  const all = await follow(byBytes, { url });
+  assert.ok(!(all instanceof Told));
+  assert.deepEqual(await Array.fromAsync(all), ["one", "two \u00e4", "last"]);
+  for (const asked of [follow, pieces]) {
+    left = false;
+    const told = await asked(byBytes, { url });
+    assert.ok(!(told instanceof Told));
+    await told.next();
+    await told.return(undefined);
+    await new Promise((turn) => setTimeout(turn));
+    assert.equal(left, true, asked.name);
+  }
 });
 
 test("exceptions from proxies only grow, in both spellings", () => {

@@ -114,17 +114,8 @@ export async function exchange(send: Send, options: ExchangeOptions): Promise<To
  * whole answer where it is another than 200.
  */
 export async function follow(send: Send, options: ExchangeOptions): Promise<Told | AsyncGenerator<string>> {
-  const stop = new AbortController();
-  const answer = await headOf(send, options, stop);
-  if (answer.status === 200) return linesOf(answer, { ...options, stop });
-  const late = `${options.url} did not finish its answer within ${BODY_MS / 1000} s`;
-  const text = await limited(textOf(answer, options.url), {
-    ms: BODY_MS,
-    late,
-    signal: options.signal,
-    stop,
-  });
-  return new Told(options.url, answer, text);
+  const told = await pieces(send, options);
+  return told instanceof Told ? told : linesOf(told, options.url);
 }
 
 /** Asks, and tells the pieces of an answer that goes on; or gives the whole answer where it is another than 200. */
@@ -147,10 +138,15 @@ async function* untilSilent(
   const late = `Nothing has come from ${options.url} for ${
     SILENCE_MS / 1000
   } s: the executor hangs, or has ended`;
-  for (;;) {
-    const next = await limited(pieces.next(), { ...options, ms: SILENCE_MS, late });
-    if (next.done) return;
-    yield next.value;
+  try {
+    for (;;) {
+      const next = await limited(pieces.next(), { ...options, ms: SILENCE_MS, late });
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    // Whoever reads no further ends the answer. It is not waited for: a piece may be under way that never comes.
+    void pieces.return();
   }
 }
 
@@ -240,24 +236,17 @@ async function* piecesOf(answer: Response, url: string): AsyncGenerator<Uint8Arr
 }
 
 async function* linesOf(
-  answer: Response,
-  options: ExchangeOptions & { readonly stop: AbortController },
+  pieces: AsyncGenerator<Uint8Array, void, undefined>,
+  url: string,
 ): AsyncGenerator<string, void, undefined> {
-  const { url, stop } = options;
-  const pieces = piecesOf(answer, url);
   const decoder = new TextDecoder();
-  const late = `Nothing has come from ${url} for ${SILENCE_MS / 1000} s: the executor hangs, or has ended`;
   let rest = "";
-  for (;;) {
-    const next = await limited(pieces.next(), { ...options, ms: SILENCE_MS, late });
-    const lines = (rest + (next.done ? decoder.decode() : decoder.decode(next.value, { stream: true })))
-      .split("\n");
-    rest = next.done ? "" : lines.pop()!;
+  for await (const piece of pieces) {
+    const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
+    rest = lines.pop()!;
     for (const line of lines) if (line.trim() !== "") yield line;
-    if (next.done) return;
-    if (rest.length > MAX_SIZE) {
-      stop.abort();
-      throw tooLarge(url);
-    }
+    if (rest.length > MAX_SIZE) throw tooLarge(url);
   }
+  rest += decoder.decode();
+  if (rest.trim() !== "") yield rest;
 }
