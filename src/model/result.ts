@@ -61,8 +61,8 @@ export class ResultFold {
   readonly #first: Map<string, Settled> = new Map();
   /** All attempts of those that have others. */
   readonly #all: Map<string, Settled[]> = new Map();
-  /** What is told of files, by task; most runs have none. */
-  readonly #files: Map<string, FileEvent[]> = new Map();
+  /** What is told of files, by task and then by attempt; most runs have none. */
+  readonly #files: Map<string, Map<string, FileEvent[]>> = new Map();
   #resumedAt: number | undefined;
 
   /** Takes the next record. Records that say nothing of the result are welcome. */
@@ -76,9 +76,7 @@ export class ResultFold {
         else all.push(record);
       }
     } else if (record.type === "file.kept" || record.type === "file.refused") {
-      const told = this.#files.get(record.task);
-      if (told === undefined) this.#files.set(record.task, [record]);
-      else told.push(record);
+      this.#addFile(record);
     } else if (record.type === "run.started") {
       const { run, pipeline, runtime, scheduledFor } = record;
       this.#head = {
@@ -149,14 +147,19 @@ export class ResultFold {
     return attempts;
   }
 
+  #addFile(told: FileEvent): void {
+    const { task } = told;
+    let attempts = this.#files.get(task);
+    if (attempts === undefined) this.#files.set(task, attempts = new Map());
+    const own = attempts.get(placeOf(told));
+    if (own === undefined) attempts.set(placeOf(told), [told]);
+    else own.push(told);
+  }
+
   /** What is told of an attempt's files, if anything. */
-  #filesOf({ task, iteration, attempt, item }: AttemptKey): AttemptFiles | undefined {
-    const told = this.#files.size === 0 ? undefined : this.#files.get(task);
-    if (told === undefined) return undefined;
-    const own = told.filter((each) =>
-      each.iteration === iteration && each.attempt === attempt && each.item === item
-    );
-    if (own.length === 0) return undefined;
+  #filesOf(key: AttemptKey): AttemptFiles | undefined {
+    const own = this.#files.size === 0 ? undefined : this.#files.get(key.task)?.get(placeOf(key));
+    if (own === undefined) return undefined;
     const files = own.flatMap((each) => each.type === "file.kept" ? [keptOf(each)] : []);
     const refused = own.flatMap((each) => each.type === "file.refused" ? [refusedOf(each)] : []);
     return {
@@ -172,8 +175,8 @@ export class ResultFold {
       this.#first.delete(task);
       this.#all.delete(task);
       const done = new Set(kept.map(({ item }) => item));
-      const files = this.#files.get(task)?.filter(({ item }) => item !== undefined && done.has(item)) ?? [];
-      if (files.length > 0) this.#files.set(task, files);
+      const files = [...this.#files.get(task) ?? []].filter(([, [told]]) => done.has(told!.item));
+      if (files.length > 0) this.#files.set(task, new Map(files));
       else this.#files.delete(task);
       if (kept.length > 0) this.#first.set(task, kept[0]!);
       if (kept.length > 1) this.#all.set(task, kept);
@@ -231,8 +234,13 @@ function refusedOf({ name, because }: RefusedFile): RefusedFile {
   return { name, because };
 }
 
+/** An attempt among those of its task. */
+function placeOf({ iteration, attempt, item }: AttemptKey): string {
+  return `${iteration} ${attempt} ${item}`;
+}
+
 /** What is left of a mapped task's attempts when only the items are run anew that have not succeeded. */
-export function keptItems<T extends Pick<Settled, "item" | "outcome">>(attempts: readonly T[]): T[] {
+function keptItems(attempts: readonly Settled[]): Settled[] {
   const done = new Set(
     attempts.filter(({ outcome }) => outcome === "succeeded").map(({ item }) => item),
   );

@@ -88,12 +88,13 @@ function tested(test: PlanTest, name: string, text: string | undefined): Verdict
 }
 
 /** A value that was found: itself, if it is a scalar. */
-interface Found {
+export interface FoundValue {
   readonly scalar?: Scalar;
   readonly shown: string;
 }
 
-function foundOf(text: string): Found {
+/** What a JSON text is, in words. */
+export function foundOf(text: string): FoundValue {
   if (text.startsWith("[")) return { shown: "a list" };
   if (text.startsWith("{")) return { shown: text.startsWith('{"$bytes":') ? "bytes" : "an object" };
   const scalar = JSON.parse(text) as Scalar;
@@ -103,7 +104,7 @@ function foundOf(text: string): Found {
 /** What a test may ask, and how it is told of what fits. */
 const ASKED: readonly {
   readonly key: Exclude<keyof PlanTest, "task" | "path">;
-  fits(found: Found, wanted: unknown): boolean;
+  fits(found: FoundValue, wanted: unknown): boolean;
   words(wanted: unknown, so: boolean): string;
 }[] = [
   { key: "exists", fits: (_, wanted) => wanted === true, words: () => "" },
@@ -155,7 +156,12 @@ function isMatched(text: string, pattern: string): boolean {
 /** A value in a reason: whole, or only what it is. */
 function shown(scalar: Scalar): string {
   if (typeof scalar !== "string") return String(scalar);
-  return scalar.length > MAX_SHOWN ? `a text of ${scalar.length} characters` : JSON.stringify(scalar);
+  return scalar.length > MAX_SHOWN ? wholeOrLength(scalar, MAX_SHOWN) : JSON.stringify(scalar);
+}
+
+/** A text whole, or how long it is. @param most UTF-16 code units. */
+export function wholeOrLength(text: string, most: number): string {
+  return text.length > most ? `a text of ${text.length} characters` : text;
 }
 
 function shownPath(path: string): string {

@@ -2,15 +2,17 @@
  * Owns the lists that mapped tasks are run over, and what becomes of their items' ends: where each item lies in the value that
  * has the list, and the value or the error of the task as a whole.
  * Must not know how tasks are scheduled, nor who runs an item.
- * Invariant: a list is not copied: an item is cut from the text of the value when it is handed out.
+ * Invariant: a list is not copied: an item is cut from the text of the value when it is handed out. What an error says of a
+ * value or a message it says whole or not at all, so that a secret in it can be found.
  */
 import { between, type Clock } from "../base/clock.ts";
 import { bytesBeyond, MAX_ITEMS, MAX_VALUE_BYTES } from "../base/limits.ts";
-import type { ErrorData, ItemCounts, Outcome } from "../model/outcome.ts";
+import { type ErrorData, FAILURES, isFailure, type ItemCounts, type Outcome } from "../model/outcome.ts";
 import { itemsAt, placeAt, textAt } from "../model/pointer.ts";
 import type { Settled } from "../model/record.ts";
 import type { Plan, PlanEach } from "../pipeline/plan/plan.ts";
 import { IN_WORDS } from "../schedule/reasons.ts";
+import { foundOf, wholeOrLength } from "./conditions.ts";
 import type { Values } from "./values.ts";
 
 /** How an attempt of an item ended. */
@@ -29,8 +31,8 @@ interface List {
 
 /** How many failures an error names. */
 const NAMED = 3;
-/** How much of a failure's message it has, in UTF-16 code units. */
-const MESSAGE = 200;
+/** Longest message of a failure that it has, in UTF-16 code units. */
+const MAX_MESSAGE = 200;
 
 /** The lists of one run. */
 export class Lists {
@@ -156,16 +158,15 @@ export class Lists {
     });
   }
 
-  #failures(first: number, count: number, { skipped = 0, ...counts }: ItemCounts): string {
+  #failures(first: number, count: number, counts: ItemCounts): string {
     const named: string[] = [];
     for (let item = 0; item < count && named.length < NAMED; item++) {
       const end = this.#ends.get(first + item);
-      if (end === undefined || end.outcome === "skipped" || end.outcome === "cancelled") continue;
-      named.push(`item ${item} ${inWords(end)}`);
+      if (end !== undefined && isFailure(end.outcome)) named.push(`item ${item} ${inWords(end)}`);
     }
-    const failures = (counts.failed ?? 0) + (counts.timed_out ?? 0) + (counts.crashed ?? 0);
+    const failures = FAILURES.reduce((sum, outcome) => sum + (counts[outcome] ?? 0), 0);
     const more = failures > named.length ? `; and ${failures - named.length} more` : "";
-    const left = skipped > 0 ? `. Not begun after that: ${skipped}` : "";
+    const left = counts.skipped === undefined ? "" : `. Not begun after that: ${counts.skipped}`;
     return `${failures} of ${count} items failed: ${named.join("; ")}${more}${left}`;
   }
 
@@ -185,7 +186,9 @@ export class Lists {
       return noList(`${name} has returned nothing at ${path}, where a list is to be${todo}`);
     }
     const found = itemsAt(text, place, MAX_ITEMS);
-    if (found === undefined) return noList(`${where} is no list but ${kindOf(textAt(text, path)!)}${todo}`);
+    if (found === undefined) {
+      return noList(`${where} is no list but ${foundOf(textAt(text, path)!).shown}${todo}`);
+    }
     if (found.count > MAX_ITEMS) {
       return noList(
         `${where} has ${found.count} items, and a task is mapped over ${MAX_ITEMS} at most: return fewer, or groups of them`,
@@ -209,14 +212,8 @@ function tooLarge(count: number): Gathered {
 
 function inWords({ outcome, error, because, reason }: ItemEnd): string {
   if (outcome === "failed" && error !== undefined) {
-    return `failed with ${error.name}: ${error.message.slice(0, MESSAGE)}`;
+    return `failed with ${error.name}: ${wholeOrLength(error.message, MAX_MESSAGE)}`;
   }
   const why = because === undefined ? reason === undefined ? "" : ` (${reason})` : `, as ${because}`;
-  return `${outcome === "timed_out" ? "timed out" : outcome}${why}`;
-}
-
-/** What a JSON text is, in words. */
-function kindOf(text: string): string {
-  const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
-  return text.startsWith("{") ? "an object" : shown;
+  return `${IN_WORDS[outcome]}${why}`;
 }

@@ -4,10 +4,10 @@
  * Invariant: what has its new name is what was hashed, all of it and on the disk; only regular files are read, and no more
  * than a piece is held.
  */
-import { createHash } from "node:crypto";
 import { constants, type Dirent, lstatSync, mkdirSync, readdirSync, rmdirSync, type Stats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
+import process from "node:process";
 import { promises } from "./builtin.ts";
 import type { FolderEntry, Keeping, KeepingOptions } from "./port.ts";
 
@@ -29,7 +29,8 @@ export const keeping: Keeping = {
       if (!about.isFile()) throw coded("ENOTREG", "it is no regular file");
       options.begun(about.size);
       // What has another name would be made read-only there too, and be written to under it.
-      const alone = options.moved && about.nlink <= 1;
+      // Whose it is that is another user's could go on writing to it, and we could not make it read-only.
+      const alone = options.moved && about.nlink <= 1 && about.uid === process.getuid?.();
       return alone ? await moved(file, { from, to, ...options }) : await copied(file, to, options);
     } finally {
       await file.close();
@@ -109,21 +110,16 @@ async function moved(
   file: FileHandle,
   { from, to, more }: KeepingOptions & { readonly from: string; readonly to: string },
 ): Promise<Kept> {
-  const { lstat, rename, rm } = promises();
+  const { lstat, rename } = promises();
   const before = await file.stat();
   const kept = await hashed(file, (piece) => Promise.resolve(more(piece.length)));
   // Whoever still wrote to it, or put another in its place, has made it something else than what was hashed.
   if (!isSame(before, await lstat(from)) || before.size !== kept.bytes) {
     throw coded("ECHANGED", "it was changed as it was read");
   }
+  await file.chmod(KEPT_MODE);
   await file.sync();
   await rename(from, to);
-  try {
-    await promises().chmod(to, KEPT_MODE);
-  } catch (error) {
-    await rm(to, { force: true });
-    throw error;
-  }
   return kept;
 }
 
@@ -158,15 +154,15 @@ async function copied(file: FileHandle, to: string, { more }: KeepingOptions): P
 
 /** Reads a file to its end, once. @param take Is given each piece, which it may hold for as long as it takes. */
 async function hashed(file: FileHandle, take: (piece: Uint8Array) => Promise<void>): Promise<Kept> {
-  const hash = createHash("sha256");
+  const digest = (await import("./digest.ts")).sha256Digest();
   const room = new Uint8Array(PIECE_BYTES);
   let bytes = 0;
   for (;;) {
     const { bytesRead } = await file.read(room, 0, room.length, bytes);
-    if (bytesRead === 0) return { sha256: hash.digest("hex"), bytes };
+    if (bytesRead === 0) return { sha256: digest.hex(), bytes };
     const piece = room.subarray(0, bytesRead);
     await take(piece);
-    hash.update(piece);
+    digest.update(piece);
     bytes += bytesRead;
   }
 }

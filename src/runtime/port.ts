@@ -137,7 +137,7 @@ export interface FolderEntry {
 }
 /** How a file is kept. */
 export interface KeepingOptions {
-  /** It is moved rather than copied unless it has another name: nobody else writes to it any more. Default: copied. */
+  /** It is moved rather than copied unless it has another name or is another user's: nobody else writes to it any more. Default: copied. */
   readonly moved?: boolean;
   /** A symbolic link is followed. Default: it is an error (`ELOOP`). */
   readonly linked?: boolean;

@@ -47,6 +47,7 @@ const FILES = [
   kept("capture", "a.pcap", "first"),
   kept("again", "a.pcap", "second"),
   kept("again", "b", "first"),
+  { ...kept("mapped", "c", "first"), item: 3 },
 ];
 
 test("files: those of a state directory that nobody uses are listed, and saved by name, task or digest", () =>
@@ -67,11 +68,13 @@ test("files: those of a state directory that nobody uses are listed, and saved b
       "r capture 1 a.pcap 5",
       "r again 1 a.pcap 6",
       "r again 1 b 5",
+      "r mapped (3) 1 c",
       "",
     ]);
     const json = JSON.parse((await cli(["files", "--json", ...where])).out) as object[];
     const { type: _, ...first } = FILES[0]!;
     assert.deepEqual(json[0], { run: "r", ...first });
+    assert.equal((json[3] as { item?: number }).item, 3);
 
     const save = async (name: string, to: string) => {
       const path = join(folder, to);

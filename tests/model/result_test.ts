@@ -87,6 +87,35 @@ test("the JSON says what the result does, and bytes are base64", () => {
   assert.equal(parsed.state, "running");
 });
 
+test("files are told with the attempt that has kept them, those of items that are run anew no more", () => {
+  const key = (item: number, attempt = 1) => ({ task: "a", iteration: 0, attempt, item });
+  const of = (item: number, attempt: number, name: string): StateEvent[] => [
+    { type: "file.kept", name, sha256: "0".repeat(64), bytes: 1, ...key(item, attempt) },
+    { type: "file.refused", name: `no ${name}`, because: "it is a folder", ...key(item, attempt) },
+  ];
+  const events = [
+    START,
+    ...of(0, 1, "x"),
+    ...of(1, 1, "y"),
+    settled("a", { item: 0, outcome: "failed" }),
+    ...of(0, 2, "z"),
+    settled("a", { item: 1, outcome: "failed" }),
+    settled("a", { item: 0, attempt: 2 }),
+  ];
+  const told = (result: ResultFold) =>
+    result.attemptsOf("a").map(({ item, attempt, files, filesRefused }) =>
+      [item, attempt, ...files ?? [], ...filesRefused ?? []].map((each) =>
+        typeof each === "object" ? each.name : each
+      )
+    );
+  const [first, second] = [[0, 1, "x", "no x"], [0, 2, "z", "no z"]];
+  assert.deepEqual(told(fold(...events)), [first, [1, 1, "y", "no y"], second]);
+  const anew = { type: "run.resumed", lost: 0, again: ["a"] } as const;
+  const again = settled("a", { item: 1 });
+  assert.deepEqual(told(fold(...events, { ...anew, missing: ["a"] }, again)), [first, second, [1, 1]]);
+  assert.deepEqual(told(fold(...events, anew, again)), [[1, 1]]);
+});
+
 test("a resumed run is running again, and keeps what was settled before", () => {
   const result = fold(START, settled("a"), { type: "run.ended", state: "cancelled" }, {
     type: "run.resumed",

@@ -189,6 +189,17 @@ test("lender: what is free is lent at once; what is not is looked for, less and 
     assert.equal(a.clock.timers + b.clock.timers, 0);
   }));
 
+test("lender: one that is closed while it opens the book leaves nothing open and no lock", () =>
+  withFolder(async (folder) => {
+    const hand = new Hand(folder, "a", [["uplink"]]);
+    const opening = hand.open();
+    await hand.lender.close();
+    await opening;
+    assert.deepEqual(readdirSync(join(folder, "device")).filter((name) => name.endsWith(".lock")), []);
+    hand.lender.borrow(0);
+    assert.deepEqual([hand.after(1_000), hand.clock.timers], [[], 0]);
+  }));
+
 test("lender: a plan that uses nothing of the device opens nothing, and one that shares nothing gets all at once", () =>
   withFolder(async (folder) => {
     const none = await new Hand(join(folder, "none"), "a", [["radio"]]).open();

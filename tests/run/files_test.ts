@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
+  chownSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -20,7 +21,7 @@ import { ownedBy } from "../../src/run/workers.ts";
 import { type FilesRuntime, RunFiles } from "../../src/run/files/run_files.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
-import { testWith } from "../system.ts";
+import { ROOT, testWith } from "../system.ts";
 import { manifest, only, outcomes, see, type Seen, withFolder, world } from "./rig.ts";
 
 const PYTHON = new URL("../fixtures/python/tasks.py", import.meta.url).href;
@@ -368,6 +369,19 @@ test("files: keeping moves what is its alone, and refuses what was changed meanw
     const changed = keeping.keep(from, `${folder}/two`, { ...quiet, more, moved: true });
     await assert.rejects(changed, { code: "ECHANGED" });
     assert.deepEqual([existsSync(from), existsSync(`${folder}/two`)], [true, false]);
+  });
+});
+
+testWith([ROOT], "files: keeping copies what another user has, who may go on writing to it", async () => {
+  await withFolder(async (folder) => {
+    const keeping = await runtime.keeping();
+    const [from, to] = [`${folder}/from`, `${folder}/to`];
+    writeFileSync(from, "another's");
+    chownSync(from, 1, 1);
+    await keeping.keep(from, to, { begun: () => {}, more: () => {}, moved: true });
+    assert.deepEqual([existsSync(from), readFileSync(to, "utf8")], [true, "another's"]);
+    const { uid, mode } = statSync(to);
+    assert.deepEqual([uid, (mode & 0o777).toString(8)], [0, "400"]);
   });
 });
 

@@ -207,6 +207,27 @@ test("map: a list of values that is larger than a value may be fails the task", 
   assert.deepEqual([values.of(2), values.of(3)], [undefined, undefined], "they are let go");
 });
 
+test("map: what failed, or is no list, is told whole or not at all, so that a secret in it can be found", () => {
+  const source = manifest("mapped", { numbers: {}, double: { each: { task: "numbers" } } });
+  const values = new Values(2);
+  const lists = new Lists({ plan: compile(source, "file:///x/"), values, clock: systemClock });
+  const failure = (message: string) => {
+    lists.ended(2, { outcome: "failed", error: { name: "Error", message } });
+    const gathered = lists.gather(1, { first: 2, count: 1, counts: { failed: 1 }, outcome: "failed" });
+    return "error" in gathered ? gathered.error.message : "";
+  };
+  const long = `${"x".repeat(195)}hunter2`;
+  assert.equal(failure("x".repeat(200)), `1 of 1 items failed: item 0 failed with Error: ${"x".repeat(200)}`);
+  assert.equal(failure(long), "1 of 1 items failed: item 0 failed with Error: a text of 202 characters");
+  const noList = (text: string) => {
+    values.settle(0, text);
+    const count = lists.count(1, 0, "succeeded");
+    return typeof count === "number" ? "" : count.message;
+  };
+  assert.match(noList(JSON.stringify(long)), /is no list but a text of 202 characters/);
+  assert.match(noList('{"$bytes":""}'), /is no list but bytes/);
+});
+
 test("map: in a loop each iteration has its own list, and what comes after gets the last one's values", async () => {
   const { result } = await see(manifest("mapped", {
     numbers: { params: { count: 2 } },

@@ -10,7 +10,7 @@ import { nameToSave } from "../../base/saved_name.ts";
 import { indented } from "../../base/harmless.ts";
 import { sleep } from "../../base/wait.ts";
 import { isKeptFile, type KeptFile } from "../../model/file.ts";
-import type { AttemptKey } from "../../model/record.ts";
+import { type AttemptKey, attemptKeyOf } from "../../model/record.ts";
 import { UnreachableError } from "../../uplink/errors.ts";
 import { type EndPoint, type EndPointFlags, endPointFlags, endPointOf, isHere } from "../ask/end_point.ts";
 import { gatewayFlags } from "../ask/gateway_flags.ts";
@@ -67,19 +67,20 @@ async function files(this: CliContext, flags: Flags, run?: string): Promise<void
   else stdout.write(`${path}\n`);
 }
 
-function plain({ run, task, iteration, attempt, name, sha256, bytes, here }: Found): Found {
+function plain({ run, task, iteration, attempt, item, name, sha256, bytes, here }: Found): Found {
   return {
     ...(run !== undefined && { run }),
-    ...{ task, iteration, attempt, name, sha256, bytes },
+    ...attemptKeyOf({ task, iteration, attempt, item }),
+    ...{ name, sha256, bytes },
     ...(here !== undefined && { here }),
   };
 }
 
 function table(files: readonly Found[]): string {
   const runs = files.some(({ run }) => run !== undefined);
-  const rows = files.map(({ run = "", task, iteration, attempt, name, bytes, sha256, here }) => [
+  const rows = files.map(({ run = "", task, iteration, attempt, item, name, bytes, sha256, here }) => [
     ...(runs ? [run] : []),
-    task,
+    item === undefined ? task : `${task} (${item})`,
     iteration === 0 ? String(attempt) : `${iteration}:${attempt}`,
     name,
     String(bytes),

@@ -60,9 +60,6 @@ export interface LedgerOptions {
   newId(): string;
 }
 
-/** Names the folder of the book. */
-export const DEVICE_VARIABLE = "OUTRIDER_DEVICE_DIR";
-
 const SCHEMA = `
 PRAGMA busy_timeout = 1000;
 PRAGMA journal_mode = WAL;
@@ -80,7 +77,7 @@ const MAX_TRIES = 10;
 
 /** The folder of the book: one of its own, since it is made one that nobody else may use. */
 export function ledgerFolder(env: (name: string) => string | undefined): string {
-  return `${env(DEVICE_VARIABLE) || stateFolder(env)}/device`;
+  return `${env("OUTRIDER_DEVICE_DIR") || stateFolder(env)}/device`;
 }
 
 /** The book, as one run has it open. */

@@ -40,6 +40,8 @@ export class Lender {
   readonly #options: LenderOptions;
   #plan: Plan | undefined;
   #borrower: Borrower | undefined;
+  /** The run may end while the book is being opened. */
+  #opening: Promise<Ledger> | undefined;
   #ledger: Ledger | undefined;
   /** By task: what is asked for or lent; since when it is waited for, by the monotonic clock. */
   readonly #wishes: Map<number, { readonly since: number; lent: boolean }> = new Map();
@@ -55,17 +57,12 @@ export class Lender {
 
   /** Makes ready to lend what the tasks of a plan use. @throws {Error} If the book can't be used. */
   async open(plan: Plan, borrower: Borrower): Promise<void> {
-    const { run, world: { runtime, newId }, shares } = this.#options;
     this.#plan = plan;
     this.#borrower = borrower;
-    if (!shares || plan.tasks.every(({ index }) => this.#sharesOf(index).length === 0)) return;
-    const { Ledger, ledgerFolder } = await import("./ledger.ts");
-    this.#ledger = await Ledger.open({
-      folder: ledgerFolder((name) => runtime.env(name)),
-      run,
-      runtime,
-      newId,
-    });
+    if (!this.#options.shares || plan.resources === undefined) return;
+    if (plan.tasks.every(({ index }) => this.#sharesOf(index).length === 0)) return;
+    this.#opening = this.#openLedger();
+    this.#ledger = await this.#opening;
   }
 
   /** Who has some of a resource of the device in other runs, as it was when it was last looked. */
@@ -94,9 +91,15 @@ export class Lender {
     this.#timer.cancel();
     this.#borrower = undefined;
     this.#loans = [];
-    const ledger = this.#ledger;
+    const ledger = await this.#opening?.catch(() => undefined);
     this.#ledger = undefined;
     await ledger?.close();
+  }
+
+  async #openLedger(): Promise<Ledger> {
+    const { run, world: { runtime, newId } } = this.#options;
+    const { Ledger, ledgerFolder } = await import("./ledger.ts");
+    return await Ledger.open({ folder: ledgerFolder((name) => runtime.env(name)), run, runtime, newId });
   }
 
   #soon(): void {
