@@ -5,7 +5,7 @@
  * wall clock did meanwhile.
  */
 import type { Clock } from "../base/clock.ts";
-import type { AttemptKey, Settled } from "../model/record.ts";
+import { type AttemptKey, attemptKeyOf, type Settled } from "../model/record.ts";
 
 /** An attempt on its way to, or in, a worker. */
 export interface LaneItem {
@@ -36,7 +36,7 @@ export interface LaneItem {
 
 /** By which the journal knows an attempt. @param task The name of its task. */
 export function keyOfItem({ iteration, attempt, item }: LaneItem, task: string): AttemptKey {
-  return item === undefined ? { task, iteration, attempt } : { task, iteration, attempt, item };
+  return attemptKeyOf({ task, iteration, attempt, item });
 }
 
 /** What an attempt came to, without its times. */

@@ -4,7 +4,7 @@
  * Invariant: an attempt is in the journal before a worker can see it.
  */
 import type { LogEntry } from "../journal/journal.ts";
-import { LEVELS, STREAMS } from "../model/record.ts";
+import { attemptKeyOf, LEVELS, STREAMS } from "../model/record.ts";
 import { jsonOf } from "../model/value.ts";
 import type { FunctionSource, PipelineFunctions } from "../pipeline/kinds/kind.ts";
 import { plannedKindOf, runsOnWorkers } from "../pipeline/kinds/list.ts";
@@ -228,9 +228,7 @@ export function entryOf(
     at,
     level: LEVELS[level]!,
     from: "task",
-    ...(known === undefined
-      ? {}
-      : { task: known.name, iteration, attempt, ...(item !== undefined && { item }) }),
+    ...(known === undefined ? {} : attemptKeyOf({ task: known.name, iteration, attempt, item })),
     stream: STREAMS[stream]!,
     text,
   };

@@ -422,8 +422,7 @@ class Run implements InspectedExecution {
   /** An attempt as watchers are told of it. */
   #told(worker: number, { task: number, iteration, attempt }: LaneItem) {
     const item = this.#work?.schedule.itemOf(number);
-    const name = this.#name(number);
-    return { worker, task: number, iteration, attempt, name, ...(item !== undefined && { item }) };
+    return { worker, task: number, iteration, attempt, name: this.#name(number), item };
   }
 
   /** @param number Of a task, or of an item of one. */

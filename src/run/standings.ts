@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { ItemsStanding, RunningAttempt, RunSnapshot, TaskStanding } from "../model/snapshot.ts";
+import { attemptKeyOf } from "../model/record.ts";
 import { OUTCOMES, type RunState } from "../model/outcome.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import type { Lane } from "../pool/lane.ts";
@@ -202,13 +203,10 @@ function runningOf({ clock, plan, schedule, pool, progress }: Pictured): Running
     if (running === undefined) return [];
     const { task: number, iteration, attempt } = running.item;
     const told = progress.get(number);
-    const item = schedule?.itemOf(number);
+    const task = plan!.tasks[schedule?.taskOf(number) ?? number]!.name;
     const ranMs = Math.max(0, now - running.since);
     return [{
-      task: plan!.tasks[schedule?.taskOf(number) ?? number]!.name,
-      iteration,
-      attempt,
-      ...(item !== undefined && { item }),
+      ...attemptKeyOf({ task, iteration, attempt, item: schedule?.itemOf(number) }),
       worker: lane.id,
       startedAt: running.since + ahead,
       ranMs,

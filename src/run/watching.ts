@@ -7,7 +7,7 @@
 import type { ExecutionEvent } from "./execution.ts";
 import type { FollowedEvent } from "./inspection.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { AttemptKey, StateEvent } from "../model/record.ts";
+import { type AttemptKey, attemptKeyOf, type StateEvent } from "../model/record.ts";
 
 /** Records read from the journal at a time. */
 const PAGE = 1_000;
@@ -135,7 +135,7 @@ interface Told {
   readonly worker: number;
   /** Its number, or that of an item. */
   readonly task: number;
-  readonly item?: number;
+  readonly item?: number | undefined;
   readonly iteration: number;
   readonly attempt: number;
   readonly name: string;
@@ -190,5 +190,5 @@ export class RunningTold {
 }
 
 function keyOf({ name: task, iteration, attempt, item }: Told): AttemptKey {
-  return { task, iteration, attempt, ...(item !== undefined && { item }) };
+  return attemptKeyOf({ task, iteration, attempt, item });
 }

@@ -10,7 +10,7 @@
  */
 import type { Plan, PlanResource, PlanTask, PlanUse } from "../pipeline/plan/plan.ts";
 import type { Command } from "./command.ts";
-import { MappedTasks } from "./items.ts";
+import type { MappedTasks } from "./items.ts";
 import { ReadyQueue } from "./ready_queue.ts";
 
 /** How far a task has come; one that is granted or running has what it uses. */
@@ -51,11 +51,7 @@ export class Resources {
   #changed = false;
 
   /** @param rank By task. @param items Whose numbers there are beyond those of the tasks. */
-  constructor(
-    plan: Plan,
-    rank: Int32Array,
-    items: Pick<MappedTasks, "taskOf" | "rankOf"> = new MappedTasks(plan),
-  ) {
+  constructor(plan: Plan, rank: Int32Array, items: Pick<MappedTasks, "taskOf" | "rankOf">) {
     const { resources = [], tasks } = plan;
     this.#resources = resources;
     this.#tasks = tasks;

@@ -23,7 +23,7 @@ import type { Holding } from "./resources.ts";
 import { TaskStates } from "./states.ts";
 
 /** What can be seen of the items of a mapped task. */
-export type ItemsView = Pick<Items, "task" | "count" | "out" | "counts" | "ready">;
+export type ItemsView = Pick<Items, "count" | "out" | "counts">;
 
 /** What a run asks of its rules, whichever they are; each is told at {@linkcode Schedule}. */
 export type Scheduler = Pick<Schedule, keyof Schedule>;

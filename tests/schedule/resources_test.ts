@@ -7,6 +7,7 @@ import type { Plan } from "../../src/pipeline/plan/plan.ts";
 import { type Command, Standing } from "../../src/schedule/command.ts";
 import { FlowSchedule } from "../../src/schedule/flow.ts";
 import { replay } from "../../src/schedule/replay.ts";
+import { MappedTasks } from "../../src/schedule/items.ts";
 import { Resources } from "../../src/schedule/resources.ts";
 import { type Dice, dice } from "./dice.ts";
 import { Example, planOf } from "./example.ts";
@@ -197,7 +198,11 @@ test("what is lent goes back unused where one that comes before has come to want
     before: { uses: ["radio"] },
     after: { uses: ["radio", "uplink"] },
   });
-  const resources = new Resources(plan, Int32Array.from(plan.tasks, ({ rank }) => rank));
+  const resources = new Resources(
+    plan,
+    Int32Array.from(plan.tasks, ({ rank }) => rank),
+    new MappedTasks(plan),
+  );
   const [before, after] = ["before", "after"].map((name) =>
     plan.tasks.find((task) => task.name === name)!.index
   );
@@ -281,7 +286,7 @@ class Model {
 
   constructor(plan: Plan) {
     this.#plan = plan;
-    this.#real = new Resources(plan, Int32Array.from(plan.tasks, ({ rank }) => rank));
+    this.#real = new Resources(plan, Int32Array.from(plan.tasks, ({ rank }) => rank), new MappedTasks(plan));
   }
 
   play(acts: readonly Act[]): void {
@@ -423,7 +428,7 @@ test("of ten thousand that wait for one radio no more is looked at for each than
     const ranks = new Proxy(Int32Array.from(plan.tasks, ({ rank }) => rank), {
       get: (target, key) => (looks++, Reflect.get(target, key)),
     });
-    const resources = new Resources(plan, ranks);
+    const resources = new Resources(plan, ranks, new MappedTasks(plan));
     for (const { index } of plan.tasks) resources.wait(index);
     looks = 0;
     for (let task = resources.grant()[0]; task !== undefined; task = resources.grant()[0]) {

@@ -3,8 +3,10 @@
  * Must not know what is asked.
  * Invariant: what goes wrong is told in words, with the address; a token never is. It is sent to nobody who has not proven
  * that he knows it, and to this machine by no proxy: http.json may be of an executor that was killed, and its port another
- * program's by now.
+ * program's by now. Each run has a token of its own: where one has just taken the place of another, http.json is read again.
  */
+import { systemClock } from "../../base/clock.ts";
+import { sleep } from "../../base/wait.ts";
 import { jsonValue } from "../../model/json_text.ts";
 import { endPointIn } from "../../config/asking.ts";
 import { concealedAddress } from "../../base/concealed.ts";
@@ -13,6 +15,10 @@ import { newChallenge, proofOf } from "../../base/proof.ts";
 import type { CliRuntime } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
 import { EndPointError, exchange, follow, pieces, type Send, Told } from "./exchange.ts";
+
+/** How often an executor is asked for its proof by what http.json says, and how long it waits in between, milliseconds. */
+const MAX_TRIES = 4;
+const AGAIN_MS = 100;
 
 /** Options of every command that asks an end point. */
 export interface EndPointFlags {
@@ -77,7 +83,15 @@ type Request = Required<Pick<AskOptions, "method" | "headers">> & Pick<AskOption
 
 /** The end point that options or the environment name. @throws {UsageError} If none is named. */
 export async function endPointOf(flags: EndPointFlags, runtime: EndPointRuntime): Promise<EndPoint> {
-  const { url, token } = await namedBy(flags, runtime);
+  const named = await namedBy(flags, runtime);
+  const again = async () => placeOf(await namedBy(flags, runtime), { flags, runtime });
+  return new AskedEndPoint(placeOf(named, { flags, runtime }), named.isKnown ? undefined : again);
+}
+
+function placeOf(
+  { url, token }: Named,
+  { flags, runtime }: { readonly flags: EndPointFlags; readonly runtime: EndPointRuntime },
+): Place {
   // A task that is a program gets the socket beside an address that is good for the rest of the URL.
   const socket = url.startsWith("unix:")
     ? url.slice(5)
@@ -86,17 +100,17 @@ export async function endPointOf(flags: EndPointFlags, runtime: EndPointRuntime)
     : undefined;
   if (socket !== undefined) {
     const send = (path: string, request: Request) => runtime.askSocket({ socket, path, ...request });
-    return new AskedEndPoint({ url: `unix:${socket}`, token, send });
+    return { url: `unix:${socket}`, token, send };
   }
   const base = url.replace(/\/+$/, "");
   const { origin } = new URL(base);
   askLocalDirectly(runtime, base);
   // A redirect would get the token.
-  return new AskedEndPoint({
+  return {
     url: origin,
     token,
     send: (path, request) => fetch(base + path, { ...request, redirect: "manual" }),
-  });
+  };
 }
 
 /** Where an end point is, and how it is spoken to. */
@@ -109,11 +123,14 @@ interface Place {
 
 /** Asks the end point at a place, which gets the token only once it has proven that it knows it. */
 class AskedEndPoint implements EndPoint {
-  readonly #place: Place;
+  #place: Place;
+  readonly #again: (() => Promise<Place>) | undefined;
   #proven: Promise<void> | undefined;
 
-  constructor(place: Place) {
+  /** @param again Says anew where it is, if that may change. */
+  constructor(place: Place, again: (() => Promise<Place>) | undefined) {
     this.#place = place;
+    this.#again = again;
   }
 
   get url(): string {
@@ -159,6 +176,19 @@ class AskedEndPoint implements EndPoint {
   }
 
   async #challenge(signal: AbortSignal | undefined): Promise<void> {
+    for (let tries = 1;; tries++) {
+      try {
+        return await this.#challengeOnce(signal);
+      } catch (error) {
+        const isOld = error instanceof EndPointError && error.status === 401;
+        if (!isOld || this.#again === undefined || tries === MAX_TRIES) throw error;
+        await sleep(systemClock, AGAIN_MS);
+        this.#place = await this.#again();
+      }
+    }
+  }
+
+  async #challengeOnce(signal: AbortSignal | undefined): Promise<void> {
     const { token, url } = this.#place;
     if (token === undefined) return;
     const challenge = newChallenge();
@@ -185,13 +215,23 @@ export function isHere(
   return run === undefined && [named.url, named.stateDir].some(Boolean);
 }
 
+/** What options, the environment or a state directory say of an end point. */
+interface Named {
+  readonly url: string;
+  readonly token: string | undefined;
+  /** Whether the token was given, by whoever asks: it stays what it is. */
+  readonly isKnown: boolean;
+}
+
 async function namedBy(
   { url, token, stateDir }: EndPointFlags,
   { env, readText }: EndPointRuntime,
-): Promise<{ readonly url: string; readonly token: string | undefined }> {
+): Promise<Named> {
   const named = endPointIn(env);
   const address = url ?? (stateDir === undefined ? named.url : undefined);
-  if (address !== undefined) return { url: checked(address), token: token ?? named.token };
+  if (address !== undefined) {
+    return { url: checked(address), token: token ?? named.token, isKnown: true };
+  }
   const folder = stateDir ?? named.stateDir;
   if (!folder) {
     throw new UsageError(
@@ -202,7 +242,7 @@ async function namedBy(
   try {
     const found = jsonValue(await readText(file)) as { readonly url?: unknown; readonly token?: unknown };
     if (typeof found.url === "string" && typeof found.token === "string") {
-      return { url: checked(found.url), token: token ?? found.token };
+      return { url: checked(found.url), token: token ?? found.token, isKnown: token !== undefined };
     }
   } catch (error) {
     const { code } = error as { readonly code?: string };

@@ -11,40 +11,20 @@ import type { CliContext } from "../line/context.ts";
 import { EXIT } from "../line/context.ts";
 import { endPointFlags, endPointOf } from "../ask/end_point.ts";
 import type { EndPointFlags } from "../ask/end_point.ts";
-import { EndPointError, type Told } from "../ask/exchange.ts";
-import { sleep } from "../../base/wait.ts";
-import { systemClock } from "../../base/clock.ts";
 import type { StatusView } from "../../http/schema.ts";
-
-/** How often it is asked, and how long it waits in between, milliseconds. */
-const MAX_TRIES = 4;
-const AGAIN_MS = 100;
 
 interface Flags extends EndPointFlags {
   readonly json?: boolean;
 }
 
 async function status(this: CliContext, { json, ...where }: Flags): Promise<void> {
-  const told = await asked(where, this.runtime);
+  const told = await (await endPointOf(where, this.runtime)).ask("/status", { expected: [503] });
   const document = told.json<StatusView>(({ executor, conditions }) =>
     typeof executor === "string" && Array.isArray(conditions)
   );
   if (json) this.runtime.stdout.json(`${JSON.stringify(document)}\n`);
   else this.runtime.stdout.write(textOf(document));
   if (told.status === 503) this.exitCode = EXIT.failed;
-}
-
-/** Each run has a token of its own: where one has just taken the place of another, what is known of it is read again. */
-async function asked(where: EndPointFlags, runtime: CliContext["runtime"]): Promise<Told> {
-  for (let tries = 1;; tries++) {
-    try {
-      return await (await endPointOf(where, runtime)).ask("/status", { expected: [503] });
-    } catch (error) {
-      const isOld = error instanceof EndPointError && error.status === 401 && where.token === undefined;
-      if (!isOld || tries === MAX_TRIES) throw error;
-      await sleep(systemClock, AGAIN_MS);
-    }
-  }
 }
 
 function textOf(

@@ -4,20 +4,13 @@
  * Invariant: nothing can be asked that is not listed here, and events are emitted in the name of the attempt that runs.
  */
 import { encode } from "../../model/value.ts";
+import type { AttemptKey } from "../../model/record.ts";
 import type { Arguments } from "./said.ts";
 
 /** Services by name, as a lane has them; values are JSON texts. */
 type Services = Readonly<Record<string, ((...list: readonly unknown[]) => unknown) | undefined>>;
 
-/** The attempt that asks. */
-export interface Asking {
-  readonly task: string;
-  readonly iteration: number;
-  readonly attempt: number;
-  readonly item?: number;
-}
-
-type Call = (services: Services, given: Arguments, from: Asking) => unknown;
+type Call = (services: Services, given: Arguments, from: AttemptKey) => unknown;
 
 /** A call that passes arguments on, in the order of a service's own. */
 function passing(service: string, ...names: readonly string[]): Call {
@@ -51,7 +44,7 @@ const CALLS: Readonly<Record<string, Call>> = {
 export async function answerTo(
   name: string,
   given: Arguments,
-  { services, from }: { readonly services: object; readonly from: Asking },
+  { services, from }: { readonly services: object; readonly from: AttemptKey },
 ): Promise<object> {
   try {
     const call = Object.hasOwn(CALLS, name) ? CALLS[name] : undefined;

@@ -4,7 +4,7 @@
  * Invariant: what had finished stays finished; what was in flight is recorded as `crashed` by `lost` before anything else.
  */
 import type { Journal } from "../../journal/journal.ts";
-import type { StateEvent } from "../../model/record.ts";
+import { attemptKeyOf, type StateEvent } from "../../model/record.ts";
 import {
   anew,
   historyOf,
@@ -131,10 +131,12 @@ function lose(
   const rerun = !final && onLost === "rerun";
   const settled: StateEvent = {
     type: "attempt.settled",
-    task: name,
-    iteration: schedule.iteration(number),
-    attempt: schedule.attempt(number),
-    ...(item !== undefined && { item }),
+    ...attemptKeyOf({
+      task: name,
+      iteration: schedule.iteration(number),
+      attempt: schedule.attempt(number),
+      item,
+    }),
     outcome: "crashed",
     reason: "lost",
     because: "the process that ran it ended",
