@@ -23,6 +23,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "../../../tools/build.ts";
 import { CACHE } from "../../../tools/compile.ts";
 import { testWith } from "../../system.ts";
+import { ARM64_PROCESSOR } from "./vm_rig.ts";
 
 const root: string = fileURLToPath(new URL("../../..", import.meta.url));
 const folder: string = realpathSync(mkdtempSync(join(tmpdir(), "outrider-executables-")));
@@ -227,7 +228,7 @@ test("the package's program is the one that the sources give", async () => {
 
 testWith(["qemu-aarch64-static", LOADER], "an executable for arm64 runs the pipeline inside", async () => {
   const { path } = await probe();
-  const emulated = ["/usr/bin/qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"];
+  const emulated = ["/usr/bin/qemu-aarch64-static", "-cpu", ARM64_PROCESSOR, "-L", "/usr/aarch64-linux-gnu"];
   const { code, stderr } = await run([...emulated, join(path, "out/probe-linux-arm64")], { env: SET });
   assert.equal(code, 0, stderr);
   assert.match(stderr, /built in, built in, undefined on arm64/);

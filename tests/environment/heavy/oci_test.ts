@@ -25,6 +25,7 @@ import { CACHE } from "../../../tools/compile.ts";
 import { ROOT } from "../../rig.ts";
 import { programPath, testWith } from "../../system.ts";
 import { serveApt } from "./apt_mirror.ts";
+import { ARM64_PROCESSOR } from "./vm_rig.ts";
 
 const folder: string = realpathSync(mkdtempSync(join(tmpdir(), "outrider-images-")));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -328,7 +329,7 @@ testWith(
   "the image for arm64 starts on its processor, and finds its libraries",
   async () => {
     const bundle = await bundleOf("arm64");
-    const emulated = ["qemu-aarch64-static", "-L", `${bundle}/rootfs`];
+    const emulated = ["qemu-aarch64-static", "-cpu", ARM64_PROCESSOR, "-L", `${bundle}/rootfs`];
     assert.match(
       await ran([...emulated, `${bundle}/rootfs/usr/bin/outrider`, "--version"]),
       /^\d+\.\d+\.\d+\n$/,

@@ -14,12 +14,16 @@ export interface Machine {
 /** Emulation is slow, and slower beside other tests. */
 const MAX_MS = 240_000;
 
+/**
+ * A Raspberry Pi 4's. In the one that emulation makes up of all that any has (`max`), Bun's memory is spoiled: one start
+ * of two ends in a fault or hangs, and none of eight with this one or a Pi 5's.
+ */
+export const ARM64_PROCESSOR = "cortex-a72";
+
 /** Of each processor: emulated whole, since the machine that tests may be a virtual one itself. */
 const ALWAYS: Readonly<Record<Machine["program"], readonly string[]>> = {
   "qemu-system-x86_64": ["-machine", "q35,accel=tcg", "-cpu", "max"],
-  // That of a Raspberry Pi 4. In the one that emulation makes up of all that any has (`max`), Bun's memory is spoiled:
-  // one start of two ends in a fault or hangs, and none of eight with this one or a Pi 5's.
-  "qemu-system-aarch64": ["-machine", "virt,accel=tcg", "-cpu", "cortex-a72"],
+  "qemu-system-aarch64": ["-machine", "virt,accel=tcg", "-cpu", ARM64_PROCESSOR],
 };
 
 /** Starts a machine, and gives what its console said once it is over. The host is 10.0.2.2 to it. */
