@@ -9,7 +9,7 @@ import { type Counts, test } from "./test.ts";
 
 const started = performance.now();
 let failed = 0;
-let counts: Counts = { passed: 0, failed: 0, unsteady: [], leftOut: [] };
+let counts: Counts = { passed: 0, failed: 0, unsteady: [], leftOut: [], times: [] };
 try {
   counts = await test(process.argv.slice(2), checkJobs(() => failed++));
 } catch (error) {
@@ -27,6 +27,8 @@ for (const file of counts.unsteady) {
 // Here nothing is left out that could be had: .ci/run installs what tests need, but can't make itself root.
 const left = counts.leftOut.filter(({ missing }) => missing.some((what) => what !== ROOT));
 failed += counts.failed + left.length;
+const longest = counts.times.slice(0, 12).map(({ file, seconds }) => `  ${seconds.toFixed(0)} s  ${file}\n`);
+process.stdout.write(`The longest files:\n${longest.join("")}`);
 process.stdout.write(`All in ${((performance.now() - started) / 60_000).toFixed(1)} minutes\n`);
 process.stdout.write(`${counts.passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -62,6 +62,8 @@ export interface Counts {
   /** `FILE on RUNTIME`, each of which failed beside the others and then passed alone. */
   readonly unsteady: readonly string[];
   readonly leftOut: readonly LeftOut[];
+  /** How long each file ran, with what ran beside it; the longest first. */
+  readonly times: readonly { readonly file: string; readonly seconds: number }[];
 }
 
 /** Programs that tests need, each with Debian's package that brings it. */
@@ -81,7 +83,7 @@ export async function test(args: readonly string[], beside: readonly Job[] = [])
   const unknown = named.filter((name) => !files.includes(name) && !onRuntimes.includes(name as RuntimeName));
   if (unknown.length > 0) {
     process.stdout.write(`There is no such test or runtime: ${unknown.join(", ")}\n`);
-    return { passed: 0, failed: unknown.length, unsteady: [], leftOut: [] };
+    return { passed: 0, failed: unknown.length, unsteady: [], leftOut: [], times: [] };
   }
   const suites = suitesOf(
     onRuntimes.length > 0 ? onRuntimes : runtimes,
@@ -184,6 +186,9 @@ function countsOf(suites: readonly Suite[]): Counts {
     failed: results.reduce((sum, { failed }) => sum + failed, reportMissing(suites)),
     unsteady: suites.flatMap(({ unsteady }) => unsteady),
     leftOut: results.flatMap(({ leftOut }) => leftOut),
+    times: suites.flatMap(({ runtime, results }) =>
+      [...results].map(([file, { seconds }]) => ({ file: `${file} on ${runtime}`, seconds }))
+    ).sort((one, other) => other.seconds - one.seconds),
   };
 }
 
