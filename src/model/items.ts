@@ -24,6 +24,11 @@ export function itemsInWords(
   return [`${succeeded} of ${items} succeeded`, ...others, ...at].join(", ");
 }
 
+/** How many have ended. */
+export function endedItems({ ended }: { readonly ended: ItemCounts }): number {
+  return totalOf(ended);
+}
+
 function totalOf(counts: ItemCounts): number {
   return OUTCOMES.reduce((sum, outcome) => sum + (counts[outcome] ?? 0), 0);
 }

@@ -61,6 +61,8 @@ export interface RunSnapshot {
   >;
   /** The attempts that run now, at most one for each worker. */
   readonly running: readonly RunningAttempt[];
+  /** Mapped tasks that are at work, in the plan's order, each with where its items stand; absent where none is. */
+  readonly mapped?: readonly { readonly task: string; readonly items: ItemsStanding }[];
   /** Names of tasks that will start next, at most `limit` of them, in order. */
   readonly next: readonly string[];
   /** Tasks whose needs are met and that lack resources, at most `limit` of them, in order; absent where none does. */

@@ -62,6 +62,7 @@ export function snapshotOf(pictured: Pictured, limit: number): RunSnapshot {
     tasks: plan?.tasks.length ?? 0,
     counts: countsOf(pictured, running),
     running,
+    ...mappedOf(pictured),
     next: nextOf(pictured, running, limit),
     ...lackingOf(pictured, limit),
     workers: {
@@ -91,6 +92,16 @@ function countsOf(pictured: Pictured, running: readonly RunningAttempt[]): RunSn
     else counts[standing === "dispatched" ? "running" : standing]++;
   }
   return counts;
+}
+
+function mappedOf({ plan, schedule }: Pictured): Pick<RunSnapshot, "mapped"> {
+  if (plan === undefined || schedule === undefined) return {};
+  const mapped = plan.tasks.flatMap((task) => {
+    if (task.each === undefined || schedule.standing(task.index) !== Standing.dispatched) return [];
+    const { items } = itemsOf(schedule, task);
+    return items === undefined ? [] : [{ task: task.name, items }];
+  });
+  return mapped.length === 0 ? {} : { mapped };
 }
 
 /** Ready tasks first, then those that wait for what runs now, as far as a short look at the plan shows them. */

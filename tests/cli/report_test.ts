@@ -202,6 +202,24 @@ test("frame: at most three of the tasks that lack a resource, below those that r
   ]);
 });
 
+test("the live view has one line for a mapped task, with how far its items are", () => {
+  const items = [7, 8, 9].map((item) => runningSince(item, "scan", { item }));
+  const snapshot = snapshotOf({
+    counts: { running: 3 },
+    running: [...items, runningSince(0, "cpu")],
+    mapped: [
+      { task: "scan", items: { count: 2_000, running: 3, ended: { succeeded: 990, crashed: 10 } } },
+      { task: "none", items: { count: 0, running: 0, ended: {} } },
+    ],
+  });
+  const lines = frame(pictureAt(START + 2_000, snapshot), { columns: 80, rows: 24, paint: plainPaint });
+  assert.deepEqual(lines.slice(1).map((line) => line.slice(2)), [
+    "cpu    2.0 s",
+    "scan   2.0 s  ━━━━━───── 1,000 of 2,000 items, 10 failed",
+    "none   0.0 s  ────────── 0 of 0 items",
+  ]);
+});
+
 test("the live view fits the terminal, however much runs", () => {
   const running = Array.from({ length: 64 }, (_, at) => runningSince(at, `task ${at} ${"x".repeat(40)}`));
   const snapshot = snapshotOf({

@@ -130,6 +130,38 @@ test("plain: after ten seconds of silence it says how far the run is; lines brea
   assert.equal(execution.watchers, 0);
 });
 
+test("plain: a mapped task is told as one, with how many of its items have ended and failed", () => {
+  const { execution, clock, out, err, options } = fakes();
+  const view = new PlainView(execution, options);
+  execution.picture = snapshotOf({
+    running: [
+      runningSince(0, "scan", { item: 118 }),
+      runningSince(0, "scan", { item: 121 }),
+      runningSince(0, "cpu"),
+    ],
+    mapped: [
+      {
+        task: "scan",
+        items: { count: 2_500, running: 2, ended: { succeeded: 1_117, failed: 2, timed_out: 1 } },
+      },
+      { task: "held", items: { count: 1, running: 0, ended: {} } },
+    ],
+  });
+  clock.pass(10_000);
+  assert.match(
+    err.take(),
+    / · 0 of 3 · running: cpu \(10\.0 s\), scan \(1,120 of 2,500 items, 3 failed\), held \(0 of 1 item\)\n$/,
+  );
+  execution.settle(10_000, "scan", { items: { succeeded: 2_497, failed: 3 } });
+  execution.settle(10_000, "held", { items: { succeeded: 1 } });
+  assert.deepEqual(out.take().split("\n").map((line) => line.slice(13)), [
+    "scan ✓ succeeded in 10.0 s (2497 of 2500 items succeeded, 3 failed)",
+    "held ✓ succeeded in 10.0 s (1 item)",
+    "",
+  ]);
+  view.end();
+});
+
 test("plain: of a silent run it is told which task waits for which resource, and who has it", () => {
   const { execution, clock, err, options } = fakes();
   const view = new PlainView(execution, options);

@@ -213,6 +213,26 @@ test("standings: who lacks a resource waits for it, and is told who has it and w
   assert.equal(snapshotOf(picture(rig), 9).lacking, undefined);
 });
 
+test("snapshot: of mapped tasks that are at work it is told how many items there are, run, and have ended how", () => {
+  const rig = new WorkRig({
+    list: {},
+    each: { each: { task: "list" }, onItemFailure: "continue" },
+    more: { each: { task: "list" }, when: { task: "each", exists: true } },
+  });
+  const mapped = () => snapshotOf(running(rig), 9).mapped;
+  assert.equal(mapped(), undefined);
+  rig.settles("list", "succeeded", "[5,6,7,8]");
+  assert.deepEqual(mapped(), [{ task: "each", items: { count: 4, running: 4, ended: {} } }]);
+  rig.settles("each 1", "failed");
+  rig.settles("each 0");
+  assert.deepEqual(mapped(), [
+    { task: "each", items: { count: 4, running: 2, ended: { succeeded: 1, failed: 1 } } },
+  ]);
+  rig.settles("each 2");
+  rig.settles("each 3");
+  assert.deepEqual(mapped(), [{ task: "more", items: { count: 4, running: 4, ended: {} } }]);
+});
+
 /** A picture of a rig in which these tasks run. */
 function running(rig: WorkRig, ...tasks: readonly string[]): Pictured {
   const lanes = tasks.map((task, at) => ({

@@ -3,11 +3,13 @@
  * Must not know how lines get onto the screen.
  * Invariant: no line is wider than the terminal, and there are never more than fit above its last row.
  */
-import type { RunningAttempt, RunSnapshot } from "../../model/snapshot.ts";
+import { endedItems } from "../../model/items.ts";
+import { FAILURES } from "../../model/outcome.ts";
+import type { ItemsStanding, RunningAttempt, RunSnapshot } from "../../model/snapshot.ts";
 import { lackWords } from "../../model/lack.ts";
 import { harmless } from "../../base/harmless.ts";
 import { labelOf } from "./text_line.ts";
-import { count, growing } from "../../base/shown.ts";
+import { count, counted, growing } from "../../base/shown.ts";
 import { fit, pad, squeezed, width } from "./measures.ts";
 import type { Paint } from "./paint.ts";
 
@@ -38,11 +40,11 @@ export function frame(snapshot: RunSnapshot, options: FrameOptions): readonly st
   const { columns, rows, paint, notice } = options;
   const lacking = Math.min(MAX_LACKING, snapshot.lacking?.length ?? 0);
   const room = Math.max(0, Math.min(MAX_RUNNING, rows - 5 - lacking));
-  const running = [...snapshot.running].sort((a, b) => b.ranMs - a.ranMs);
+  const running = rowsOf(snapshot);
   const shown = running.slice(0, running.length > room ? Math.max(0, room - 1) : room);
   const lines = [
     header(snapshot, options),
-    ...shown.map((attempt) => runningLine(attempt, { all: shown, paint, ms: snapshot.ranMs, columns })),
+    ...shown.map((row) => runningLine(row, { all: shown, paint, ms: snapshot.ranMs, columns })),
   ];
   const more = Math.max(running.length, snapshot.counts.running) - shown.length;
   if (more > 0) lines.push(paint.dim(`  … ${count(more)} more running`));
@@ -53,6 +55,29 @@ export function frame(snapshot: RunSnapshot, options: FrameOptions): readonly st
   if (next !== undefined) lines.push(paint.dim(next));
   if (notice !== undefined) lines.push(paint.warn(notice));
   return lines.slice(0, Math.max(1, rows - 1)).map((line) => fit(line, Math.max(1, columns - 1)));
+}
+
+/** Something at work: an attempt, or a mapped task as one. */
+export type RunningRow = Pick<RunningAttempt, "task" | "ranMs" | "progress"> & Partial<RunningAttempt> & {
+  readonly items?: ItemsStanding;
+};
+
+/** What is at work, longest first; of a mapped task no items but it as a whole, with how long its oldest item has run. */
+export function rowsOf({ running, mapped = [] }: Pick<RunSnapshot, "running" | "mapped">): RunningRow[] {
+  const rows: RunningRow[] = running.filter(({ item }) => item === undefined);
+  for (const { task, items } of mapped) {
+    const ran = running.filter((each) => each.task === task).map(({ ranMs }) => ranMs);
+    rows.push({ task, items, ranMs: Math.max(0, ...ran) });
+  }
+  return rows.sort((a, b) => b.ranMs - a.ranMs);
+}
+
+/** `120 of 2,500 items, 3 failed`: how far a mapped task is. */
+export function itemsText(items: ItemsStanding): string {
+  const failed = FAILURES.reduce((sum, outcome) => sum + (items.ended[outcome] ?? 0), 0);
+  return `${count(endedItems(items))} of ${counted(items.count, "item")}${
+    failed > 0 ? `, ${count(failed)} failed` : ""
+  }`;
 }
 
 /** How many tasks have ended, however they did. */
@@ -98,18 +123,22 @@ function header(snapshot: RunSnapshot, { paint, columns }: FrameOptions): string
 }
 
 function runningLine(
-  attempt: RunningAttempt,
+  row: RunningRow,
   { all, paint, ms, columns }: Pick<FrameOptions, "paint" | "columns"> & {
-    readonly all: readonly RunningAttempt[];
+    readonly all: readonly RunningRow[];
     readonly ms: number;
   },
 ): string {
   const most = Math.min(MAX_NAME, Math.max(MIN_NAME, columns - BESIDE_NAME));
   const names = Math.min(most, Math.max(...all.map((one) => width(labelOf(one)))));
   const spin = SPINNER[Math.floor(ms / 100) % SPINNER.length]!;
-  const name = paint.task(attempt.task, pad(squeezed(labelOf(attempt), names), names));
-  const head = `${paint.dim(spin)} ${name} ${growing(attempt.ranMs).padStart(7)}`;
-  const progress = attempt.progress;
+  const name = paint.task(row.task, pad(squeezed(labelOf(row), names), names));
+  const head = `${paint.dim(spin)} ${name} ${growing(row.ranMs).padStart(7)}`;
+  const { progress, items } = row;
+  if (items !== undefined) {
+    const fraction = items.count === 0 ? 0 : endedItems(items) / items.count;
+    return `${head}  ${barOf(fraction, TASK_BAR_COLUMNS, paint)} ${itemsText(items)}`;
+  }
   if (progress === undefined) return head;
   const percent = `${Math.floor(clamped(progress.fraction) * 100)} %`.padStart(5);
   const said = progress.text === undefined ? "" : `  ${harmless(progress.text)}`;

@@ -6,7 +6,7 @@
 import { lackWords } from "../../model/lack.ts";
 import { growing } from "../../base/shown.ts";
 import { every } from "../../base/clock.ts";
-import { progressText } from "./frame.ts";
+import { itemsText, progressText, rowsOf } from "./frame.ts";
 import { harmless, indented } from "../../base/harmless.ts";
 import { type Paint, printed } from "./paint.ts";
 import { Teller } from "./teller.ts";
@@ -65,8 +65,10 @@ export class PlainView implements View {
 /** `3 of 7 · running: cpu (12.0 s), disk (3.1 s) · ping waits for radio, which cpu has`. */
 function stillText(execution: Viewed, paint: Paint): string {
   const snapshot = execution.snapshot(1);
-  const running = [...snapshot.running].sort((a, b) => b.ranMs - a.ranMs);
-  const named = running.slice(0, MAX_NAMED).map(({ task, ranMs }) => `${harmless(task)} (${growing(ranMs)})`);
+  const running = rowsOf(snapshot);
+  const named = running.slice(0, MAX_NAMED).map(({ task, ranMs, items }) =>
+    items === undefined ? `${harmless(task)} (${growing(ranMs)})` : `${harmless(task)} (${itemsText(items)})`
+  );
   const more = running.length - named.length;
   const list = named.length === 0
     ? ""

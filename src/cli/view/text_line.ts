@@ -6,6 +6,7 @@
  *   │ log or stdout   ! stderr   ✓ succeeded   ✗ failed   − skipped or cancelled   ↻ tries again   · Outrider itself
  */
 import { span } from "../../base/shown.ts";
+import { itemsInWords } from "../../model/items.ts";
 import { between } from "../../base/clock.ts";
 import type { Level, LogRecord, Settled } from "../../model/record.ts";
 import { isFailure } from "../../model/outcome.ts";
@@ -129,11 +130,13 @@ export function markOf(
 }
 
 function settledText(settled: Settled): string {
-  const { outcome, startedAt, endedAt } = settled;
+  const { outcome, startedAt, endedAt, items } = settled;
   const took = startedAt === undefined || endedAt === undefined ? "" : span(between(startedAt, endedAt));
   const why = reasonOf(settled);
   const after = took === "" ? "" : ` ${outcome === "succeeded" ? "in" : "after"} ${took}`;
-  return `${wordOf(outcome)}${after}${why === "" ? "" : `: ${why}`}`;
+  // What an error says of items has their numbers.
+  const of = items === undefined || isFailure(outcome) ? "" : ` (${itemsInWords({ ended: items })})`;
+  return `${wordOf(outcome)}${after}${of}${why === "" ? "" : `: ${why}`}`;
 }
 
 /** The outcome in words: `timed out`. */
