@@ -1,13 +1,14 @@
 /**
- * Owns the keys of a fleet's servers: an operator, the account that all is stored in, the one that the servers are asked by,
- * and what each device may do.
+ * Owns the keys of a fleet's servers: an operator, the account that all is stored in, the one that devices are in, the one
+ * that the servers are asked by, and what each device may do.
  * Must not know where keys are kept.
  * Invariant: a device may write its own subjects alone and read what is its own, its groups' or everyone's; it can neither
- * delete anything nor read what another was told.
+ * delete anything nor read what another was told. A server holds a subject that is written to permissions, and never the
+ * one that an answer is to go to: so devices have an account of their own, where answers reach nothing that is stored.
  */
-import { toBase64 } from "../base/base64.ts";
+import { toBase64Url } from "../base/base64_url.ts";
 import { sha256 } from "../base/bytes.ts";
-import { addressees, DEFAULT_EXPERIMENT, FLEET_STREAMS, part, SUBJECTS } from "./words.ts";
+import { addressees, ANY, DEFAULT_EXPERIMENT, FLEET_STREAMS, part, SUBJECTS } from "./words.ts";
 
 /** A key pair as a text that is kept: its seed. */
 export interface FleetKey {
@@ -18,8 +19,10 @@ export interface FleetKey {
 /** What a fleet's keys are; each a seed, but for what is public. */
 export interface FleetKeys {
   readonly operator: FleetKey;
-  /** The account that streams, devices and gateways are in. */
+  /** The account that streams and gateways are in. */
   readonly account: FleetKey;
+  /** The account that devices are in: what they may use of the other goes through it. */
+  readonly devices: FleetKey;
   /** The account that servers are asked about themselves by. */
   readonly system: FleetKey;
 }
@@ -62,42 +65,81 @@ export function operatorClaims({ operator, system }: FleetKeys, now: number): Pr
   });
 }
 
-/** The claims of the fleet's account. */
-export function accountClaims(
-  { operator, account }: FleetKeys,
-  { revoked, now }: { readonly revoked: Revoked; readonly now: number },
-): Promise<string> {
-  const unlimited = {
-    subs: -1,
-    data: -1,
-    payload: -1,
-    imports: -1,
-    exports: -1,
-    wildcards: true,
-    conn: -1,
-    leaf: -1,
-  };
-  const storage = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
+/** An account may do what servers can: what is in it is limited by who is let in. */
+const UNLIMITED = {
+  subs: -1,
+  data: -1,
+  payload: -1,
+  imports: -1,
+  exports: -1,
+  wildcards: true,
+  conn: -1,
+  leaf: -1,
+} as const;
+
+/** What may be stored in the fleet's account, likewise. */
+const STORAGE = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 } as const;
+
+/** What devices listen on. */
+const BELLS: readonly string[] = [
+  SUBJECTS.instructions({ executor: ANY }),
+  SUBJECTS.instructions({ group: ANY }),
+  SUBJECTS.assignment({ executor: ANY }),
+  SUBJECTS.assignment({ group: ANY }),
+  SUBJECTS.flag(ANY, ANY),
+];
+
+/** What devices may ask of the fleet's account; each of them a part of it, by its permissions. */
+const SERVICES: readonly string[] = [
+  SUBJECTS.records(ANY, ANY, ANY),
+  SUBJECTS.heartbeat(ANY),
+  SUBJECTS.where(ANY),
+  SUBJECTS.flag(ANY, ANY),
+  SUBJECTS.flagService(ANY, ANY),
+  ...lastOf(Object.values(FLEET_STREAMS).map((stream) => [stream, ">"])),
+];
+
+/**
+ * The claims of the fleet's account. What it offers to devices as services is one export of everything, and what of it can
+ * be had is in the imports of theirs ({@linkcode devicesClaims}): an answer to one service never goes on to another of the
+ * same export, so that a device can't have an answer stored by naming a subject of those as the one to answer to.
+ */
+export function accountClaims({ operator, account }: FleetKeys, now: number): Promise<string> {
   return signed(operator, { sub: account.publicKey, name: "fleet", now }, {
     type: "account",
-    limits: { ...unlimited, ...storage },
+    exports: [
+      { name: "services", subject: ">", type: "service" },
+      ...BELLS.map((subject) => ({ name: subject, subject, type: "stream" })),
+    ],
+    limits: { ...UNLIMITED, ...STORAGE },
+  });
+}
+
+/** The claims of the devices' account, which stores nothing. */
+export function devicesClaims(
+  { operator, account, devices }: FleetKeys,
+  { revoked, now }: { readonly revoked: Revoked; readonly now: number },
+): Promise<string> {
+  const imported = (type: "service" | "stream") => (subject: string) => ({
+    name: subject,
+    subject,
+    account: account.publicKey,
+    type,
+  });
+  return signed(operator, { sub: devices.publicKey, name: "devices", now }, {
+    type: "account",
+    imports: [...SERVICES.map(imported("service")), ...BELLS.map(imported("stream"))],
+    limits: UNLIMITED,
     ...(Object.keys(revoked).length > 0 && { revocations: revoked }),
   });
 }
 
 /** The claims of the account that servers are asked about themselves by. */
 export function systemClaims({ operator, system }: FleetKeys, now: number): Promise<string> {
-  const limits = {
-    subs: -1,
-    data: -1,
-    payload: -1,
-    imports: -1,
-    exports: -1,
-    wildcards: true,
-    conn: -1,
-    leaf: -1,
-  };
-  return signed(operator, { sub: system.publicKey, name: "SYS", now }, { type: "account", limits });
+  return signed(operator, { sub: system.publicKey, name: "SYS", now }, {
+    type: "account",
+    limits: UNLIMITED,
+  });
 }
 
 /** Credentials of one who may do all within an account. */
@@ -117,14 +159,14 @@ export async function adminCreds(
   );
 }
 
-/** Credentials of a device, and the public key that they are revoked by. */
+/** Credentials of a device, and the public key that they are revoked by. @param devices The account that devices are in. */
 export async function deviceCreds(
-  account: FleetKey,
+  devices: FleetKey,
   { scope, now }: { readonly scope: DeviceScope; readonly now: number },
 ): Promise<{ readonly text: string; readonly publicKey: string }> {
   const user = await newFleetKey("user");
   const claims = { type: "user", subs: -1, data: -1, payload: -1, ...permissions(scope) };
-  const jwt = await signed(account, { sub: user.publicKey, name: scope.executor, now }, claims);
+  const jwt = await signed(devices, { sub: user.publicKey, name: scope.executor, now }, claims);
   return { text: credsText(jwt, user), publicKey: user.publicKey };
 }
 
@@ -135,33 +177,35 @@ export function permissions(
   const whom = addressees(executor, groups);
   const instructions = whom.map(SUBJECTS.instructions);
   const assignments = whom.map(SUBJECTS.assignment);
-  const own = part(executor);
-  const flags = `o.flag.${part(experiment)}.*`;
+  const flags = SUBJECTS.flag(experiment, ANY);
   const last: [string, string][] = [
-    [FLEET_STREAMS.records, `o.rec.${own}.>`],
+    [FLEET_STREAMS.records, SUBJECTS.records(executor, ANY, ANY)],
     [FLEET_STREAMS.heartbeats, SUBJECTS.heartbeat(executor)],
     ...instructions.map((subject): [string, string] => [FLEET_STREAMS.instructions, subject]),
     ...assignments.map((subject): [string, string] => [FLEET_STREAMS.assignments, subject]),
-    [FLEET_STREAMS.bundles, "o.bundle.>"],
+    [FLEET_STREAMS.bundles, SUBJECTS.bundle(ANY, ANY)],
     [FLEET_STREAMS.flags, flags],
   ];
-  // Only the last message of a subject: a request that names a sequence could read what others were told.
-  const read = last.flatMap(([stream, subject]) =>
-    ["$JS.API", "$JS.*.API"].map((api) => `${api}.DIRECT.GET.${stream}.${subject}`)
-  );
   return {
     pub: {
       allow: [
-        `o.rec.${own}.>`,
+        SUBJECTS.records(executor, ANY, ANY),
         SUBJECTS.heartbeat(executor),
         SUBJECTS.where(executor),
         flags,
-        `o.do.flag.${part(experiment)}.*`,
-        ...read,
+        SUBJECTS.flagService(experiment, ANY),
+        ...lastOf(last),
       ],
     },
-    sub: { allow: [`_INBOX.${own}.>`, ...instructions, ...assignments, flags] },
+    sub: { allow: [`_INBOX.${part(executor)}.>`, ...instructions, ...assignments, flags] },
   };
+}
+
+/** Where the last messages of subjects are asked for: a request that names a sequence could read what others were told. */
+function lastOf(of: readonly (readonly [stream: string, subject: string])[]): string[] {
+  return of.flatMap(([stream, subject]) =>
+    ["$JS.API", "$JS.*.API"].map((api) => `${api}.DIRECT.GET.${stream}.${subject}`)
+  );
 }
 
 async function signed(
@@ -175,15 +219,11 @@ async function signed(
   const body = `${encoded({ typ: "JWT", alg: "ed25519-nkey" })}.${encoded({ jti, ...claims })}`;
   const bytes = new TextEncoder().encode(body);
   const signature = nkeys.fromSeed(new TextEncoder().encode(by.seed)).sign(bytes);
-  return `${body}.${urlSafe(toBase64(signature))}`;
+  return `${body}.${toBase64Url(signature)}`;
 }
 
 function encoded(value: unknown): string {
-  return urlSafe(toBase64(new TextEncoder().encode(JSON.stringify(value))));
-}
-
-function urlSafe(base64: string): string {
-  return base64.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  return toBase64Url(new TextEncoder().encode(JSON.stringify(value)));
 }
 
 function credsText(jwt: string, { seed }: FleetKey): string {

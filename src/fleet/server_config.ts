@@ -3,10 +3,17 @@
  * Must not know where it is written.
  * Invariant: what is acknowledged is on the disk, and who has no credentials is not let in.
  */
-import { accountClaims, type FleetKeys, operatorClaims, type Revoked, systemClaims } from "./keys.ts";
+import {
+  accountClaims,
+  devicesClaims,
+  type FleetKeys,
+  operatorClaims,
+  type Revoked,
+  systemClaims,
+} from "./keys.ts";
 
 /**
- * A configuration with other claims of the account in it, all else as the operator has it; `undefined` if it holds none.
+ * A configuration with other claims of an account in it, all else as the operator has it; `undefined` if it holds none.
  */
 export function withAccountClaims(config: string, account: string, claims: string): string | undefined {
   const line = new RegExp(`^([ \\t]*${account}[ \\t]*:[ \\t]*)[^\\s}]+`, "m");
@@ -42,7 +49,8 @@ resolver {
   allow_delete: false
 }
 resolver_preload {
-  ${keys.account.publicKey}: ${await accountClaims(keys, { revoked, now })}
+  ${keys.account.publicKey}: ${await accountClaims(keys, now)}
+  ${keys.devices.publicKey}: ${await devicesClaims(keys, { revoked, now })}
   ${keys.system.publicKey}: ${await systemClaims(keys, now)}
 }
 `;

@@ -18,7 +18,7 @@ import {
   streamsFor,
 } from "./streams.ts";
 import type { NatsWire, RequestLimits } from "./wire.ts";
-import { FLEET_STREAMS, idOf, SUBJECTS } from "./words.ts";
+import { ANY, FLEET_STREAMS, idOf, SUBJECTS } from "./words.ts";
 
 /** Least version of the servers. */
 const LEAST_VERSION: readonly [number, number] = [2, 15];
@@ -204,6 +204,8 @@ const FIXED: ReadonlySet<string> = new Set([
   "retention",
   "discard",
   "allow_direct",
+  "deny_delete",
+  "deny_purge",
   "max_msgs_per_subject",
   "num_replicas",
 ]);
@@ -226,7 +228,7 @@ const Read = v.looseObject({ read: v.number() });
 /** How far each gateway that was heard within a day has read the records. */
 async function readBy(jetstream: JetStream, now: number, limits: RequestLimits): Promise<number[]> {
   const found = new Map<string, number>();
-  const all = { ...limits, subject: SUBJECTS.read("*"), from: 1 };
+  const all = { ...limits, subject: SUBJECTS.read(ANY), from: 1 };
   for await (const page of jetstream.pages(FLEET_STREAMS.heartbeats, all)) {
     for (const { subject, at, data } of page) {
       const value = await unpackedValue(data);
@@ -240,7 +242,11 @@ async function readBy(jetstream: JetStream, now: number, limits: RequestLimits):
 async function devices(jetstream: JetStream, now: number, limits: RequestLimits): Promise<DeviceStatus[]> {
   const found: DeviceStatus[] = [];
   for await (
-    const page of jetstream.pages(FLEET_STREAMS.heartbeats, { ...limits, subject: "o.hb.*", from: 1 })
+    const page of jetstream.pages(FLEET_STREAMS.heartbeats, {
+      ...limits,
+      subject: SUBJECTS.heartbeat(ANY),
+      from: 1,
+    })
   ) {
     for (const stored of page) {
       const read = v.safeParse(HeartbeatSchema, await unpackedValue(stored.data));

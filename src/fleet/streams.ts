@@ -42,6 +42,9 @@ export interface StreamConfig {
   readonly retention: "limits";
   readonly discard: "old" | "new";
   readonly allow_direct: true;
+  /** What is stored ends by the limits alone: no request takes a message away, whoever had it sent. */
+  readonly deny_delete: true;
+  readonly deny_purge: true;
   readonly max_bytes: number;
   readonly max_age: number;
   readonly max_msgs_per_subject: number;
@@ -62,6 +65,8 @@ export function streamsFor(
     retention: "limits",
     discard: "old",
     allow_direct: true,
+    deny_delete: true,
+    deny_purge: true,
     max_bytes: 256 * MIB,
     max_age: 0,
     max_msgs_per_subject: -1,

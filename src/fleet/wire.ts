@@ -48,7 +48,10 @@ interface Listener {
 export class NatsWire {
   readonly #clock: Clock;
   readonly #dialler: Dialler;
-  /** Names this line's own inboxes, so that two of one name do not hear each other's answers. */
+  /**
+   * Names this line's own inboxes, so that two of one name do not hear each other's answers, and nobody can guess where
+   * to have an answer sent that is none of ours.
+   */
   readonly #inbox: string;
   readonly #waiting = new Map<string, Waiting>();
   readonly #listeners = new Set<Listener>();
@@ -65,7 +68,7 @@ export class NatsWire {
   constructor(options: NatsWireOptions) {
     this.#clock = options.clock;
     this.#dialler = new Dialler(options);
-    this.#inbox = `_INBOX.${options.name}.${crypto.randomUUID().slice(0, 8)}`;
+    this.#inbox = `_INBOX.${options.name}.${crypto.randomUUID()}`;
   }
 
   /** The addresses, without what may be secret in them. */

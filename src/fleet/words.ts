@@ -28,6 +28,9 @@ export function idOf(text: string): string {
   return text.replaceAll("~", ".");
 }
 
+/** Stands for every part, where it is listened or looked for. */
+export const ANY = "*";
+
 /** Who an instruction or a pipeline is for. */
 export type Addressee = { readonly executor: string } | { readonly group: string };
 
@@ -35,7 +38,7 @@ function forWhom(whom: Addressee): string {
   return "executor" in whom ? `x.${part(whom.executor)}` : `g.${part(whom.group)}`;
 }
 
-/** The subjects. */
+/** The subjects. {@linkcode ANY} in the place of an id or a number means all of them. */
 export const SUBJECTS = {
   records: (executor: string, run: string, lane: string): string =>
     `o.rec.${part(executor)}.${part(run)}.${lane}`,
@@ -46,7 +49,7 @@ export const SUBJECTS = {
   read: (gateway: string): string => `o.hb.${part(gateway)}.read`,
   instructions: (whom: Addressee): string => `o.cmd.${forWhom(whom)}`,
   assignment: (whom: Addressee): string => `o.assign.${forWhom(whom)}`,
-  bundle: (hash: string, chunk: number): string => `o.bundle.${hash}.${chunk}`,
+  bundle: (hash: string, chunk: number | typeof ANY): string => `o.bundle.${hash}.${chunk}`,
   flag: (experiment: string, name: string): string => `o.flag.${part(experiment)}.${part(name)}`,
   /** Where a gateway that is running changes flags for all who ask. */
   flagService: (experiment: string, name: string): string => `o.do.flag.${part(experiment)}.${part(name)}`,

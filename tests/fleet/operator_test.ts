@@ -7,38 +7,23 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
-import { JetStream } from "../../src/fleet/jetstream.ts";
-import { adminCreds, deviceCreds, newFleetKey, permissions } from "../../src/fleet/keys.ts";
-import { serverConfig } from "../../src/fleet/server_config.ts";
+import { deviceCreds, permissions } from "../../src/fleet/keys.ts";
 import { FLEET_LIMITS } from "../../src/fleet/streams.ts";
 import { serverProblems } from "../../src/fleet/status.ts";
-import { NatsWire } from "../../src/fleet/wire.ts";
 import { natsGateway } from "../../src/uplink/dialects/nats/nats.ts";
 import { runCli, withFiles } from "../rig.ts";
-import { fleetOn, HEARTBEAT, jsonBytes, NatsServer, REAL, testWithNats } from "./rig.ts";
-
-/** The lines of a configuration about accounts, for a server of the rig. */
-function accountsOf(config: string, folder: string): string {
-  return config.slice(config.indexOf("operator:")).replace(
-    '"./accounts"',
-    JSON.stringify(join(folder, "accounts")),
-  );
-}
-
-function lineWith(
-  url: string,
-  { name, creds }: { readonly name: string; readonly creds: string },
-): JetStream {
-  return new JetStream(
-    new NatsWire({
-      url,
-      name,
-      clock: systemClock,
-      random: Math.random,
-      readCreds: () => Promise.resolve(creds),
-    }),
-  );
-}
+import {
+  accountsOf,
+  fleetOn,
+  HEARTBEAT,
+  jsonBytes,
+  lineTo,
+  NatsServer,
+  newKeys,
+  operatorsLine,
+  REAL,
+  testWithNats,
+} from "./rig.ts";
 
 test("settings: what is wrong with a server is said with what to do", () => {
   const good = { name: "s", version: "2.15.1", cluster: undefined, maxPayload: 1 << 20 };
@@ -53,11 +38,11 @@ test("settings: what is wrong with a server is said with what to do", () => {
 test("permissions: no device may use a subject with a place for another's, or ask by a sequence", () => {
   const { pub, sub } = permissions({ executor: "d.1", groups: ["lab"], experiment: undefined });
   assert.ok(
-    pub.allow.includes("o.rec.d~1.>") && sub.allow.includes("o.cmd.g.lab") &&
+    pub.allow.includes("o.rec.d~1.*.*") && sub.allow.includes("o.cmd.g.lab") &&
       sub.allow.includes("o.cmd.g.all"),
   );
   for (const subject of [...pub.allow, ...sub.allow]) {
-    assert.match(subject, /d~1|\.g\.(?:lab|all)$|o\.bundle\.>$|o\.(?:do\.)?flag\.default\.\*$/, subject);
+    assert.match(subject, /d~1|\.g\.(?:lab|all)$|o\.bundle\.\*\.\*$|o\.(?:do\.)?flag\.default\.\*$/, subject);
   }
   assert.ok(!pub.allow.some((subject) => /^o\.(?:cmd|assign|bundle)\./.test(subject)));
 });
@@ -122,11 +107,12 @@ testWithNats(
       const mine = config.replace("port: 4222", "host: 10.0.0.1\nport: 5222\ntls { cert_file: mine.pem }");
       writeFileSync(join(cwd, "ours/server.conf"), mine);
       assert.equal((await run("revoke", "d.1", ...where)).stdout, "d.1 is let in no more\n");
-      await assert.rejects(async () => {
-        // The server ends the connection when it has taken it.
-        for (;;) await gateway.beat(HEARTBEAT, REAL);
-      });
-      await assert.rejects(gateway.beat(HEARTBEAT, REAL), { code: "OUTRIDER_GATEWAY_REFUSED", status: 403 });
+      // The server ends the connection when it has taken it, and may do so before it is heard why.
+      let refused: unknown;
+      while ((refused as { readonly status?: unknown })?.status !== 403) {
+        await gateway.beat(HEARTBEAT, REAL).catch((error) => refused = error);
+      }
+      assert.equal((refused as { readonly code?: unknown }).code, "OUTRIDER_GATEWAY_REFUSED");
       assert.match((await run("revoke", "d.2", ...where)).stderr, /No credentials of d\.2/);
       await gateway.close!();
       // Servers that are started anew have it too.
@@ -163,21 +149,12 @@ testWithNats(
   "device 1's credentials: own things go, and nothing of device 2 is read, written or deleted",
   () =>
     withFiles({}, async (folder) => {
-      const keys = {
-        operator: await newFleetKey("operator"),
-        account: await newFleetKey("account"),
-        system: await newFleetKey("account"),
-      };
-      const now = systemClock.now() / 1000;
-      const config = await serverConfig(keys, { revoked: {}, now });
+      const { keys, now, config } = await newKeys();
       await using server = await NatsServer.start({ more: accountsOf(config, folder) });
-      const admin = lineWith(server.url, {
-        name: "admin",
-        creds: await adminCreds(keys.account, { name: "a", now }),
-      });
+      const admin = await operatorsLine(server.url, keys);
       await fleetOn(admin);
       const scope = (executor: string) => ({ executor, groups: ["lab"], experiment: undefined });
-      const creds = (await deviceCreds(keys.account, { scope: scope("d1"), now })).text;
+      const creds = (await deviceCreds(keys.devices, { scope: scope("d1"), now })).text;
       writeFileSync(join(folder, "d1.creds"), creds);
       const own = natsGateway({
         url: server.url,
@@ -200,7 +177,7 @@ testWithNats(
       assert.equal((await own.flags.change("f", { op: "increment", id: "i", by: 1 }, REAL)).flag?.value, 1);
       assert.equal((await own.flags.read("f", REAL))?.value, 1);
 
-      const thief = lineWith(server.url, { name: "d1", creds });
+      const thief = lineTo(server.url, { name: "d1", readCreds: () => Promise.resolve(creds) });
       const body = jsonBytes({ type: "stop" });
       for (
         const subject of [

@@ -14,6 +14,8 @@ import test from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { dialNats } from "../../src/fleet/client.ts";
 import { JetStream, unpackedValue } from "../../src/fleet/jetstream.ts";
+import { adminCreds, type FleetKeys, newFleetKey } from "../../src/fleet/keys.ts";
+import { serverConfig } from "../../src/fleet/server_config.ts";
 import { FLEET_LIMITS, type FleetLimits, makeStreams, streamsFor } from "../../src/fleet/streams.ts";
 import { FLEET_STREAMS } from "../../src/fleet/words.ts";
 import type { Heartbeat, RecordBatch } from "../../src/protocol/messages.ts";
@@ -135,6 +137,34 @@ export function lineTo(url: string, more: Partial<NatsWireOptions> = {}): JetStr
   return new JetStream(
     new NatsWire({ url, name: "rig", clock: systemClock, random: Math.random, ...more }),
   );
+}
+
+/** New keys of a fleet, and the configuration of a server that knows them. */
+export async function newKeys(): Promise<
+  { readonly keys: FleetKeys; readonly now: number; readonly config: string }
+> {
+  const keys = {
+    operator: await newFleetKey("operator"),
+    account: await newFleetKey("account"),
+    devices: await newFleetKey("account"),
+    system: await newFleetKey("account"),
+  };
+  const now = systemClock.now() / 1000;
+  return { keys, now, config: await serverConfig(keys, { revoked: {}, now }) };
+}
+
+/** The lines of a configuration about accounts, for a server of the rig. */
+export function accountsOf(config: string, folder: string): string {
+  return config.slice(config.indexOf("operator:")).replace(
+    '"./accounts"',
+    JSON.stringify(join(folder, "accounts")),
+  );
+}
+
+/** A line to all that is stored. */
+export async function operatorsLine(url: string, { account }: FleetKeys): Promise<JetStream> {
+  const creds = await adminCreds(account, { name: "a", now: systemClock.now() / 1000 });
+  return lineTo(url, { name: "admin", readCreds: () => Promise.resolve(creds) });
 }
 
 /** What a call may take where nothing is meant to be late. */

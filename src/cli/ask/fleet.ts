@@ -114,7 +114,12 @@ export async function fleetKeysIn(
       );
     }
   };
-  return { operator: await read("operator"), account: await read("account"), system: await read("system") };
+  return {
+    operator: await read("operator"),
+    account: await read("account"),
+    devices: await read("devices"),
+    system: await read("system"),
+  };
 }
 
 /** Where it is kept which credentials a device was given. */

@@ -4,7 +4,8 @@
  * Must not know whose keys they are, nor what the text says.
  * Invariant: only what was signed is given back, and only if a key that was asked for has signed it.
  */
-import { fromBase64, toBase64 } from "../../base/base64.ts";
+import { fromBase64 } from "../../base/base64.ts";
+import { toBase64Url } from "../../base/base64_url.ts";
 import { type Bytes, joined } from "../../base/bytes.ts";
 import { DebianError } from "./errors.ts";
 
@@ -63,7 +64,7 @@ function numbersOf(key: SigningKey): { n: string; e: string; bytes: number } {
   if (reader.byte() !== RSA) throw new DebianError("A key is none of RSA");
   const n = reader.number();
   const e = reader.number();
-  return { n: base64Url(n), e: base64Url(e), bytes: n.length };
+  return { n: toBase64Url(n), e: toBase64Url(e), bytes: n.length };
 }
 
 /** Those of a kind that is known; others are left out, since a release is signed by several keys. */
@@ -90,10 +91,6 @@ function readSignature(body: Bytes): Signature | undefined {
   reader.take(reader.short());
   reader.take(2);
   return { hash, hashed, value: reader.number() };
-}
-
-function base64Url(bytes: Bytes): string {
-  return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /** Reads what OpenPGP writes. */

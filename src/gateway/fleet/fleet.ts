@@ -11,7 +11,7 @@ import type { NatsMessage } from "../../fleet/connection.ts";
 import type { NatsWireOptions } from "../../fleet/dialler.ts";
 import { JetStream, unpackedValue } from "../../fleet/jetstream.ts";
 import { NatsWire } from "../../fleet/wire.ts";
-import { idOf, OWN_NAMES } from "../../fleet/words.ts";
+import { ANY, idOf, OWN_NAMES, SUBJECTS } from "../../fleet/words.ts";
 import { FlagOperation } from "../../protocol/messages.ts";
 import type { UplinkError } from "../../uplink/errors.ts";
 import { Bells } from "../bells.ts";
@@ -56,7 +56,7 @@ export async function joinFleet(options: FleetOptions): Promise<FleetPart> {
   }
   // Of several gateways each operation goes to one; one after the other here, so that few meet.
   let last: Promise<unknown> = Promise.resolve();
-  const deaf = wire.listen("o.do.flag.*.*", (message) => {
+  const deaf = wire.listen(SUBJECTS.flagService(ANY, ANY), (message) => {
     last = last.then(() => flagChanged(message, { desk, wire }));
   }, "gateways");
   return {

@@ -16,7 +16,7 @@ import {
   unpackedValue,
 } from "../../fleet/jetstream.ts";
 import { streamInfo } from "../../fleet/streams.ts";
-import { FLEET_STREAMS, idOf, SUBJECTS } from "../../fleet/words.ts";
+import { ANY, FLEET_STREAMS, idOf, SUBJECTS } from "../../fleet/words.ts";
 import { Heartbeat, RecordBatch } from "../../protocol/messages.ts";
 import { GROUP } from "../../protocol/words.ts";
 import type { UplinkError } from "../../uplink/errors.ts";
@@ -120,7 +120,7 @@ export class Hearing {
     const known = await store.projected();
     // Another stream of that name begins to count anew.
     const from = known?.stream === created ? known.seq + 1 : 1;
-    const limits = { ...LIMITS, subject: "o.rec.>", from, signal };
+    const limits = { ...LIMITS, subject: SUBJECTS.records(ANY, ANY, ANY), from, signal };
     for await (const page of jetstream.pages(FLEET_STREAMS.records, limits)) {
       for await (const part of read(page, RecordBatch)) {
         const changed = await store.atomically(async (store) => {
@@ -159,7 +159,7 @@ export class Hearing {
   async #heartbeats(): Promise<void> {
     const { jetstream, store, heard } = this.#parts;
     const from = this.#read.heartbeats + 1;
-    const limits = { ...LIMITS, subject: "o.hb.*", from, signal: this.#abort.signal };
+    const limits = { ...LIMITS, subject: SUBJECTS.heartbeat(ANY), from, signal: this.#abort.signal };
     for await (const page of jetstream.pages(FLEET_STREAMS.heartbeats, limits)) {
       for await (const part of read(page, Heartbeat)) {
         await store.atomically(async (store) => {

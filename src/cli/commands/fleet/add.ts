@@ -26,7 +26,7 @@ async function add(this: CliContext, flags: Flags, executor: string): Promise<vo
       `${executor} is what gateways or operators of a fleet are called, whose answers a device of that name could read: choose another id`,
     );
   }
-  const { account } = await fleetKeysIn(folder, this.runtime);
+  const { devices } = await fleetKeysIn(folder, this.runtime);
   const known = await devicesIn(folder, executor, this.runtime);
   const [{ deviceCreds }, { systemClock }] = await Promise.all([
     import("../../../fleet/keys.ts"),
@@ -39,7 +39,7 @@ async function add(this: CliContext, flags: Flags, executor: string): Promise<vo
     );
   }
   const now = systemClock.now() / 1000;
-  const { text, publicKey } = await deviceCreds(account, { scope: { executor, groups, experiment }, now });
+  const { text, publicKey } = await deviceCreds(devices, { scope: { executor, groups, experiment }, now });
   const kept = `${
     JSON.stringify([...known, { publicKey, groups, ...(experiment !== undefined && { experiment }) }])
   }\n`;

@@ -24,6 +24,7 @@ async function keys(this: CliContext, _: object, folder = KEYS_FOLDER): Promise<
   const made = {
     operator: await newFleetKey("operator"),
     account: await newFleetKey("account"),
+    devices: await newFleetKey("account"),
     system: await newFleetKey("account"),
   };
   const now = systemClock.now() / 1000;

@@ -31,7 +31,7 @@ async function revoke(
     throw new UsageError(`No credentials of ${executor} were made with the keys in ${folder}`);
   }
   const line = systemLine({ ...flags, keys: folder }, this.runtime)!;
-  const [{ accountClaims }, { withAccountClaims }, { updateClaims }, { systemClock }] = await Promise.all([
+  const [{ devicesClaims }, { withAccountClaims }, { updateClaims }, { systemClock }] = await Promise.all([
     import("../../../fleet/keys.ts"),
     import("../../../fleet/server_config.ts"),
     import("../../../fleet/devices.ts"),
@@ -41,14 +41,14 @@ async function revoke(
   const more = Object.fromEntries(known.map(({ publicKey }) => [publicKey, now]));
   const revoked = { ...await revokedIn(folder, this.runtime), ...more };
   await this.runtime.writeText(`${folder}/revoked.json`, `${JSON.stringify(revoked)}\n`);
-  const claims = await accountClaims(keys, { revoked, now });
+  const claims = await devicesClaims(keys, { revoked, now });
   const file = `${folder}/server.conf`;
   const config = await this.runtime.about(file) === undefined ? "" : await this.runtime.readText(file);
-  const changed = withAccountClaims(config, keys.account.publicKey, claims);
+  const changed = withAccountClaims(config, keys.devices.publicKey, claims);
   if (changed !== undefined) await this.runtime.writeText(file, changed);
   else {
     this.runtime.stderr.write(
-      `${file} has no line of ${keys.account.publicKey}: a server that is set up anew needs this one in its resolver_preload:\n${keys.account.publicKey}: ${claims}\n`,
+      `${file} has no line of ${keys.devices.publicKey}: a server that is set up anew needs this one in its resolver_preload:\n${keys.devices.publicKey}: ${claims}\n`,
     );
   }
   try {

@@ -14,6 +14,8 @@ import type { CallOptions, FlagLine } from "../../gateway.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Random } from "../../../base/random.ts";
 
+/** How much of a call's time a gateway is waited for: behind a leaf nobody says that there is none. */
+const FOR_GATEWAY = 0.4;
 /** Operations of which it is remembered that nobody knows what became of them. */
 const MAX_UNSURE = 1000;
 
@@ -36,12 +38,17 @@ export function natsFlags(
         ? flags.read({ experiment, name }, limits)
         : flags.awaited({ experiment, name }, { ...limits, after, waitMs }),
     async change(name, operation, limits) {
+      const until = clock.monotonic() + limits.timeoutMs;
       const again = unsure.has(operation.id);
       unsure.add(operation.id);
       if (unsure.size > MAX_UNSURE) unsure.delete(unsure.keys().next().value!);
       const flag = { experiment, name };
-      const reply = await byGateway(jetstream, { ...flag, operation, again }, limits) ??
-        await flags.change(flag, operation, { ...limits, again });
+      const asked = await byGateway(jetstream, { ...flag, operation, again, clock }, limits);
+      const reply = typeof asked === "object" ? asked : await flags.change(flag, operation, {
+        ...limits,
+        timeoutMs: until - clock.monotonic(),
+        again: again || asked === "unanswered",
+      });
       unsure.delete(operation.id);
       return reply;
     },
@@ -53,17 +60,28 @@ interface Asked {
   readonly name: string;
   readonly operation: FlagOperation;
   readonly again: boolean;
+  readonly clock: Clock;
 }
 
-/** What a gateway made of it; `undefined` where none is running. */
+/** What a gateway made of it, where one is running and tells. */
 async function byGateway(
   { wire }: JetStream,
-  { experiment, name, operation, again }: Asked,
-  limits: CallOptions,
-): Promise<FlagReply | undefined> {
+  { experiment, name, operation, again, clock }: Asked,
+  { timeoutMs, signal }: CallOptions,
+): Promise<FlagReply | "absent" | "unanswered"> {
   const body = new TextEncoder().encode(JSON.stringify({ operation, again }));
-  const answer = await wire.request(SUBJECTS.flagService(experiment, name), body, limits);
-  if (answer.status !== 0) return undefined;
+  // Given up rather than out of time: that says nothing of the line.
+  const waited = new AbortController();
+  const enough = clock.after(timeoutMs * FOR_GATEWAY, () => waited.abort());
+  const answer = await wire.request(SUBJECTS.flagService(experiment, name), body, {
+    timeoutMs,
+    signal: AbortSignal.any([waited.signal, ...signal ? [signal] : []]),
+  }).catch((error) => {
+    if (waited.signal.aborted && !signal?.aborted) return undefined;
+    throw error;
+  }).finally(enough);
+  if (answer === undefined) return "unanswered";
+  if (answer.status !== 0) return "absent";
   const said = await unpackedValue(new Uint8Array(answer.data));
   const refusal = refusalIn(said);
   if (refusal !== undefined) {
