@@ -69,6 +69,14 @@ export type {
 export type { Source } from "./src/pipeline/load/load.ts";
 export type * from "./src/run/execution.ts";
 export type { Holder, Lack } from "./src/model/lack.ts";
-export type { RunningAttempt, RunSnapshot } from "./src/model/snapshot.ts";
-export type { AttemptKey, Level, LogRecord, Settled, StateEvent, StateRecord } from "./src/model/record.ts";
+export type { ItemsStanding, RunningAttempt, RunSnapshot } from "./src/model/snapshot.ts";
+export type {
+  AttemptKey,
+  Dispatched,
+  Level,
+  LogRecord,
+  Settled,
+  StateEvent,
+  StateRecord,
+} from "./src/model/record.ts";
 export type { RunResult } from "./src/model/result.ts";

@@ -101,6 +101,21 @@ export interface Settled extends AttemptKey {
   readonly items?: ItemCounts;
 }
 
+/** An attempt that is handed out. */
+export interface Dispatched extends AttemptKey {
+  /** Number of the worker that it is for. */
+  readonly worker: number;
+  /** A mapped task has so many items, and they begin. */
+  readonly count?: number;
+  /** How long it has waited for resources that its task uses, or for its turn among items, milliseconds. Absent where it has not. */
+  readonly waitedMs?: number;
+}
+
+/** Whether it is handed out with nothing more to say, as most are. */
+export function isPlainDispatch({ count, waitedMs }: Dispatched): boolean {
+  return count === undefined && waitedMs === undefined;
+}
+
 /** Whether an attempt ended with nothing to say but when, where and with which value, as most do. */
 export function isPlainEnd({ error, reason, code, because, rerun, items }: Settled): boolean {
   return error === undefined && reason === undefined && code === undefined && because === undefined &&
@@ -128,8 +143,7 @@ export type StateEvent =
     /** Those of them that are mapped, and of which only the items are run anew that have not succeeded. */
     readonly missing?: readonly string[];
   }
-  /** `count`: a mapped task has so many items, and they begin. */
-  | ({ readonly type: "attempt.dispatched"; readonly worker: number; readonly count?: number } & AttemptKey)
+  | ({ readonly type: "attempt.dispatched" } & Dispatched)
   | ({ readonly type: "attempt.settled" } & Settled)
   | ({ readonly type: "attempt.planned"; readonly dueAt: number } & AttemptKey)
   | {

@@ -229,6 +229,7 @@ export class Detail {
       ]),
       facts([
         ["worker", worker === undefined ? undefined : String(worker)],
+        ["waited", attempt.waitedMs === undefined ? undefined : `${span(attempt.waitedMs)}, its needs met`],
         ["started", startedAt === undefined ? undefined : timeOfDay(startedAt)],
         [
           "took",

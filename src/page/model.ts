@@ -164,12 +164,12 @@ export class Model {
 
   #dispatch(
     worker: number,
-    { task: name, iteration, attempt, at }: AttemptView & { readonly at: number },
+    { task: name, iteration, attempt, at, waitedMs }: AttemptView & { readonly at: number },
   ): void {
     const task = this.byName.get(name);
     if (task === undefined) return;
     this.#takeBack(task);
-    const given: AttemptView = { task: name, iteration, attempt, worker };
+    const given: AttemptView = { task: name, iteration, attempt, worker, ...(waitedMs && { waitedMs }) };
     task.attempts.push(given);
     delete task.progress;
     delete task.dueAt;
@@ -215,14 +215,21 @@ export class Model {
   }
 
   #dispatchItem(
-    { task: name, iteration, attempt, worker, at }: AttemptView & { readonly at: number },
+    { task: name, iteration, attempt, worker, at, waitedMs }: AttemptView & { readonly at: number },
     item: number,
   ): void {
     const task = this.byName.get(name);
     if (task?.items === undefined) return;
     const before = task.items.open.get(item);
     if (before !== undefined) this.lanes.takeBack(before, this.course.now);
-    const given: AttemptView = { task: name, iteration, attempt, item, worker: worker! };
+    const given: AttemptView = {
+      task: name,
+      iteration,
+      attempt,
+      item,
+      worker: worker!,
+      ...(waitedMs && { waitedMs }),
+    };
     task.items.open.set(item, given);
     this.changed.add(task.index);
     this.lanes.give(worker!, given, at);

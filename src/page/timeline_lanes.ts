@@ -13,6 +13,8 @@ export interface AttemptView extends Omit<Partial<Settled>, "startedAt"> {
   /** Number of the record that settled it; its value can be asked for by it. */
   readonly seq?: number;
   startedAt?: number;
+  /** How long it had waited for what is scarce as it was handed out, milliseconds. */
+  readonly waitedMs?: number;
 }
 
 /** All workers' attempts. */

@@ -193,9 +193,13 @@ export class TimelineView {
     context.beginPath();
     context.rect(LEFT, y - 2, width - LEFT, BAR + 4);
     context.clip();
-    let drawnTo = -Infinity;
+    let drawnTo = -Infinity, waitedTo = -Infinity;
     for (const attempt of lane) {
       const [start, end] = [attempt.startedAt! - zero, (attempt.endedAt ?? now) - zero];
+      if (attempt.waitedMs !== undefined && start > waitedTo) {
+        waitedTo = start + perPixel;
+        this.#wait(context, y, [start - attempt.waitedMs, start]);
+      }
       if (end < from || start > to) continue;
       const x = LEFT + (start - from) / perPixel;
       const wide = Math.max(1.5, (end - start) / perPixel);
@@ -204,6 +208,14 @@ export class TimelineView {
       this.#bar(context, attempt, { x, y, wide });
     }
     context.restore();
+  }
+
+  /** A thin line below the bars, up to where an attempt starts that had to wait. */
+  #wait(context: CanvasRenderingContext2D, y: number, times: readonly [number, number]): void {
+    const [from] = this.#shown();
+    const [left, right] = times.map((at) => Math.max(LEFT, LEFT + (at - from) / this.#perPixel()));
+    context.fillStyle = this.#theme.strong.waiting;
+    context.fillRect(left!, y + BAR, right! - left!, 2);
   }
 
   #bar(

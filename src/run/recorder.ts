@@ -4,12 +4,14 @@
  * Invariant: it writes at once, so that what happened is in the journal before anything follows from it.
  */
 import type { Clock } from "../base/clock.ts";
+import type { StateEvent } from "../model/record.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { LaneItem, LaneOutcome } from "../pool/attempt.ts";
 import type { Command, Dispatch } from "../schedule/command.ts";
 import type { ErrorData, ItemCounts, Outcome } from "../model/outcome.ts";
 import type { Scheduler } from "../schedule/schedule.ts";
+import { ScarceWaits } from "./scarce_waits.ts";
 
 /** What is written, and where. */
 export interface RecorderParts {
@@ -39,8 +41,11 @@ export class Recorder {
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #schedule: RecorderParts["schedule"];
+  /** Few pipelines have tasks that wait for what is scarce. */
+  readonly #waits: ScarceWaits | undefined;
 
   constructor({ plan, journal, clock, schedule }: RecorderParts) {
+    this.#waits = ScarceWaits.of(plan, clock);
     this.#plan = plan;
     this.#journal = journal;
     this.#clock = clock;
@@ -51,16 +56,16 @@ export class Recorder {
   dispatched(worker: number, { task: number, iteration, attempt }: Dispatch): void {
     const [task, item] = [this.#name(number), this.#schedule.itemOf(number)];
     // For most nothing is made but this.
-    this.#journal.append(
-      item === undefined
-        ? { type: "attempt.dispatched", task, iteration, attempt, worker }
-        : { type: "attempt.dispatched", task, iteration, attempt, item, worker },
-      this.#clock.now(),
-    );
+    const event: StateEvent = item === undefined
+      ? { type: "attempt.dispatched", task, iteration, attempt, worker }
+      : { type: "attempt.dispatched", task, iteration, attempt, item, worker };
+    const waitedMs = this.#waits?.until({ number, task: this.#schedule.taskOf(number), attempt });
+    this.#journal.append(waitedMs === undefined ? event : { ...event, waitedMs }, this.#clock.now());
   }
 
   /** A mapped task has so many items, and they begin. */
   expanded(task: number, iteration: number, count: number): void {
+    this.#waits?.expanded(task);
     this.#journal.append(
       { type: "attempt.dispatched", task: this.#name(task), iteration, attempt: 1, worker: 0, count },
       this.#clock.now(),
@@ -69,6 +74,7 @@ export class Recorder {
 
   /** A mapped task has come to its end. */
   gathered({ task, ...end }: MappedEnd): void {
+    this.#waits?.ended(task);
     this.#journal.append(
       { type: "attempt.settled", task: this.#name(task), attempt: 1, ...end },
       end.endedAt,
@@ -83,6 +89,7 @@ export class Recorder {
   /** An attempt has ended on a worker. */
   settled(worker: number, { task: number, iteration, attempt }: LaneItem, settled: LaneOutcome): void {
     const [task, item] = [this.#name(number), this.#schedule.itemOf(number)];
+    if (item === undefined) this.#waits?.ended(number);
     this.#journal.append(
       item === undefined
         ? { type: "attempt.settled", task, iteration, attempt, worker, ...settled }
@@ -92,8 +99,9 @@ export class Recorder {
   }
 
   /** A task has ended that needed no worker. */
-  passed({ task, iteration, attempt, outcome, because }: Extract<Command, { type: "record" }>): void {
+  passed({ task: number, iteration, attempt, outcome, because }: Extract<Command, { type: "record" }>): void {
     const at = this.#clock.now();
+    this.#waits?.ended(number);
     const why = because === undefined
       ? {}
       : outcome === "failed"
@@ -101,7 +109,7 @@ export class Recorder {
       : { because };
     this.#journal.append({
       type: "attempt.settled",
-      task: this.#name(task),
+      task: this.#name(number),
       iteration,
       attempt,
       outcome,
@@ -113,6 +121,7 @@ export class Recorder {
   /** Another attempt follows. @param waitMs How long after now. */
   planned({ task, iteration, attempt }: Extract<Command, { type: "delay" }>, waitMs: number): void {
     const at = this.#clock.now();
+    this.#waits?.planned(task, waitMs);
     this.#journal.append(
       {
         type: "attempt.planned",

@@ -65,6 +65,7 @@ export function contract(name: string, open: Open): void {
       ...key,
       worker: fc.nat(9),
       count: maybe(fc.nat(9)),
+      waitedMs: maybe(fc.nat(9_000)),
     });
     const settled = fc.record({
       type: fc.constant("attempt.settled"),

@@ -59,6 +59,15 @@ const settled = (task: string, more: object = {}): StateEvent => ({
 
 const standings = (model: Model) => model.tasks.map(({ name, standing }) => `${name} ${standing}`);
 
+test("how long an attempt waited is known with it, also once it has ended", () => {
+  const waits = { ...dispatched("a"), waitedMs: 70 } as StateEvent;
+  const model = told(new Model({ id: "r", runtime: "x" }, pipelineOf("a")), waits, settled("a"));
+  assert.deepEqual(model.lanes.begun.get(1)!.map(({ waitedMs, outcome }) => [waitedMs, outcome]), [[
+    70,
+    "succeeded",
+  ]]);
+});
+
 test("of the tasks given to a worker the first one runs, and the next when it has ended", () => {
   const model = told(
     new Model({ id: "r", runtime: "x" }, pipelineOf("a", "b", "c")),

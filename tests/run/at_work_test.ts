@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { traceOf } from "../../src/model/trace.ts";
 import { BEGIN, WorkRig } from "./work_rig.ts";
 
 test("work: an attempt is in the journal before the pool has it, an outcome before anything follows", () => {
@@ -345,4 +346,56 @@ test("work: what a pool gives back before its needs have ended waits for them ag
   assert.deepEqual([...rig.pool.taken.keys()], ["a"]);
   rig.settles("a", "failed");
   assert.equal(rig.told.at(-1), "b skipped: a failed");
+});
+
+test("work: how long an attempt has waited for resources or its turn is told as it is handed out, and traced", () => {
+  const rig = new WorkRig({
+    list: {},
+    a: { needs: ["list"], uses: ["radio"], retry: { attempts: 2, delay: "1s", jitter: 0 } },
+    b: { needs: ["list"], uses: ["radio"] },
+    free: { needs: ["list"] },
+    each: { each: { task: "list" }, maxParallel: 1 },
+  }, { resources: { radio: 1 } });
+  rig.clock.advance(100);
+  rig.settles("list", "succeeded", "[1,2]");
+  rig.clock.advance(250);
+  rig.settles("free");
+  rig.settles("each 0");
+  rig.settles("a", "failed");
+  rig.clock.advance(1_000);
+  rig.settles("b");
+  rig.settles("a");
+  rig.settles("each 1");
+  const waited = rig.states.flatMap((record) =>
+    record.type === "attempt.dispatched" && record.waitedMs !== undefined
+      ? [[record.task, record.item, record.attempt, record.waitedMs]]
+      : []
+  );
+  // The second attempt waits only since its delay is over; what waits for a worker alone is not told.
+  assert.deepEqual(waited, [["each", 1, 1, 250], ["b", undefined, 1, 250]]);
+  const { traceEvents } = JSON.parse([...traceOf(rig.journal)].join("")) as {
+    traceEvents: { cat?: string; ph: string; name: string; ts: number; id?: number }[];
+  };
+  const bars = traceEvents.filter(({ cat }) => cat === "waiting");
+  const from = (BEGIN + 100) * 1_000;
+  assert.deepEqual(bars.map(({ ph, name, ts }) => [ph, name, ts - from]), [
+    ["b", "b waits", 0],
+    ["e", "b waits", 250_000],
+    ["b", "each waits", 0],
+    ["e", "each waits", 250_000],
+  ]);
+  assert.equal(new Set(bars.map(({ id }) => id)).size, 2);
+});
+
+test("work: what is handed out anew, since it had not begun, has waited until then, and is traced once", () => {
+  const rig = new WorkRig({ a: { uses: ["radio"] }, b: { uses: ["radio"] } }, { resources: { radio: 1 } });
+  rig.clock.advance(10);
+  rig.settles("a");
+  rig.pool.giveBack(["b"]);
+  rig.clock.advance(20);
+  rig.pool.feed();
+  const waited = rig.states.map((record) => record.type === "attempt.dispatched" ? record.waitedMs : -1);
+  assert.deepEqual(waited, [undefined, -1, 10, 30]);
+  rig.settles("b");
+  assert.equal([...traceOf(rig.journal)].join("").split('"cat":"waiting"').length - 1, 2);
 });

@@ -9,6 +9,7 @@ import type { LastRecords, LogEntry } from "../journal.ts";
 import { gapRecord, logSize } from "../log_records.ts";
 import {
   type AttemptKey,
+  isPlainDispatch,
   isPlainEnd,
   type LogRecord,
   type StateEvent,
@@ -157,7 +158,7 @@ export class Contents {
 /** The JSON of a state record, without making the record. Written by hand for the two that there are most of. */
 function stateText(seq: number, at: number, event: StateEvent): string {
   const head = `{"seq":${seq},"at":${Number.isFinite(at) ? at : 0},`;
-  if (event.type === "attempt.dispatched" && event.count === undefined) {
+  if (event.type === "attempt.dispatched" && isPlainDispatch(event)) {
     return `${head}${keyText(event)},"worker":${numberText(event.worker)}}`;
   }
   if (event.type === "attempt.settled" && isPlainEnd(event)) return head + endText(event);

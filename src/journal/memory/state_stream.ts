@@ -5,7 +5,13 @@
  * Invariant: a record comes back as it was given, with its number and its time.
  */
 import { OUTCOMES } from "../../model/outcome.ts";
-import { isPlainEnd, type Mutable, type StateEvent, type StateRecord } from "../../model/record.ts";
+import {
+  isPlainDispatch,
+  isPlainEnd,
+  type Mutable,
+  type StateEvent,
+  type StateRecord,
+} from "../../model/record.ts";
 
 /** Records in a block of the columns. */
 const BLOCK = 1024;
@@ -49,7 +55,7 @@ export class StateStream {
     const block = this.#blocks.at(-1)!;
     const seq = ++this.last;
     block.at[index] = at;
-    if (event.type === "attempt.dispatched" && event.count === undefined) putDispatched(block, index, event);
+    if (event.type === "attempt.dispatched" && isPlainDispatch(event)) putDispatched(block, index, event);
     else if (event.type === "attempt.settled" && isPlainEnd(event)) putSettled(block, index, event);
     else this.#whole.set(seq, event);
     return seq;
