@@ -25,7 +25,7 @@ const HELD = {
   outrider: 1,
   name: "held-check",
   tasks: {
-    first: runs("quick"),
+    first: runs("keeps"),
     held: runs("held", { needs: ["first"] }),
     last: runs("quick", { needs: ["held"] }),
   },
@@ -98,6 +98,13 @@ testWith(
       await hasRow(page, "tasks", /^first \| ✓ succeeded/);
       await hasRow(page, "tasks", /^held \| ▶ running 50 %.*half way/);
       await hasRow(page, "tasks", /^last \| .*for held/);
+      await page.locator("#panel-tasks .line", { hasText: "first" }).first().click();
+      const saved = page.waitForEvent("download");
+      await page.getByRole("button", { name: "Save first <capture> ä.pcap" }).click();
+      const file = await saved;
+      assert.equal(file.suggestedFilename().normalize(), "first _capture_ ä.pcap");
+      assert.equal(readFileSync(await file.path(), "utf8"), "what was captured");
+      await page.getByRole("button", { name: "Close" }).click();
       execution.store.set("go", "true");
       await stands(page, "succeeded");
       await hasRow(page, "tasks", /^last \| ✓ succeeded/);
