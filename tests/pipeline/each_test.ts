@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { pipeline } from "../../src/pipeline/builder/builder.ts";
 import { planOf, problemsOf } from "./compiled.ts";
+import { withItem } from "../../src/pipeline/kinds/item_arguments.ts";
 import { widthOf } from "../../src/pipeline/plan/width.ts";
 import { PipelineError } from "../../src/model/problem.ts";
 import { graph } from "../../src/pipeline/plan/graph.ts";
@@ -74,6 +75,71 @@ test("each: what is wrong about it is told in its place", () => {
     }),
     { "b.each": "Has no meaning beside the pipeline's edges: remove it, or the edges" },
   );
+});
+
+test("each: an item is no program, nor code of a shell", () => {
+  const code =
+    'The shell would run what is in the item: write "$1" instead, and add two arguments, "sh" and "{item}"';
+  const of = (...commands: readonly (readonly string[])[]) =>
+    problemsOf({
+      scan: { run: RUN },
+      ...Object.fromEntries(
+        commands.map((command, at) => [`p${at}`, { run: { command }, each: { task: "scan" } }]),
+      ),
+    });
+  assert.deepEqual(
+    of(
+      ["{item}"],
+      ["./run-{item}.sh", "{item}"],
+      ["sh", "-c", "ping {item}"],
+      ["/bin/bash", "-e", "-lc", "x", "{item}"],
+      ["sudo", "bash", "-ec", "{item}"],
+    ),
+    {
+      "p0.run.command[0]": "An item can't be the program: name the one that is to be run",
+      "p1.run.command[0]": "An item can't be the program: name the one that is to be run",
+      "p2.run.command[2]": code,
+      "p4.run.command[3]": code,
+    },
+  );
+  assert.deepEqual(
+    of(
+      ["sh", "-c", 'ping "$1"', "sh", "{item}"],
+      ["sh", "-c", "jq '{{item}}' {index}"],
+      ["sh", "-e", "{item}"],
+      ["ping", "-c", "{item}"],
+    ),
+    {},
+  );
+  assert.deepEqual(
+    problemsOf({ a: { run: { command: ["sh", "-c", "echo {item}"] } } }),
+    {},
+    "it is not mapped",
+  );
+});
+
+test("each: an item becomes part of an argument as it is, if it is a text or a number", () => {
+  const to = (item: unknown, ...command: readonly string[]) => withItem(command, { item, index: 7 });
+  assert.deepEqual(to("$&{index} 'a b'", "a", "{item}", "x{item}-{index}{item}"), [
+    "a",
+    "$&{index} 'a b'",
+    "x$&{index} 'a b'-7$&{index} 'a b'",
+  ]);
+  assert.deepEqual(to(-1.5, "{item}", "{{item}} {{index}} {{{item}}} {items} { item }"), [
+    "-1.5",
+    "{item} {index} {{item}} {items} { item }",
+  ]);
+  assert.deepEqual(to({}, "a", "{index}", "{{item}}"), ["a", "7", "{item}"]);
+  const wrong: readonly (readonly [unknown, RegExp])[] = [
+    [{}, /^Error: Item 7 can't stand for \{item\}: it is an object, and an argument is a text: map over/],
+    [[], /it is a list,/],
+    [null, /it is null,/],
+    [true, /it is true,/],
+    ["x".repeat(32_769), /it has 32769 characters, more than the 32768 of an argument: read OUTRIDER_INPUTS/],
+    ["a\0b", /it has a NUL character/],
+  ];
+  for (const [item, words] of wrong) assert.throws(() => to(item, "a", "-{item}"), words);
+  assert.equal(to("x".repeat(32_768), "{item}")[0]!.length, 32_768);
 });
 
 test("each: the builder notes where the list is, for functions, programs and Python alike", () => {

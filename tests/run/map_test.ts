@@ -67,6 +67,26 @@ test("map: each item is given to an attempt of its own, and their values are a l
   );
 });
 
+test("map: a program has its item among its arguments, whatever is in it; what can be none fails the item", async () => {
+  const { tasks, ...rest } = manifest("mapped", { scan: {} });
+  const command = ["sh", "-c", 'printf "%s|" "$@"', "sh", "{index}", "of {item}", "{{item}}"];
+  const arguments_ = { each: { task: "scan", path: "/hosts" }, run: { command }, onItemFailure: "continue" };
+  const seen = await see({ ...rest, tasks: { ...tasks, arguments: arguments_ } });
+  assert.deepEqual(printed(seen, "arguments").toSorted(), [
+    "0|of a|{item}|",
+    '1|of b "c" [,]\\|{item}|',
+  ]);
+  const { items } = partsOf(seen.result.tasks["arguments"]!);
+  const failed = items.toSorted((a, b) => a.item! - b.item!).map(({ error }) => error?.message.slice(0, 60));
+  assert.deepEqual(failed, [
+    undefined,
+    undefined,
+    ...["an object", "null", "an object"].map((is, at) =>
+      `Item ${at + 2} can't stand for {item}: it is ${is}, and an argument is a text`.slice(0, 60)
+    ),
+  ]);
+});
+
 test("map: log, events, trace and journal tell which item it was", async () => {
   const journal = memoryJournal();
   const going = start(

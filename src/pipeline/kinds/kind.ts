@@ -68,6 +68,8 @@ interface Described<Written extends object, Planned extends object> {
    * @param run As written: its shape may be wrong, which is told elsewhere.
    */
   problems(run: Readonly<Record<string, unknown>>, around: Whereabouts): readonly Problem[];
+  /** What is wrong beside that with one that is run for each item of a list. @param run As for `problems`. */
+  itemProblems?(run: Readonly<Record<string, unknown>>): readonly Problem[];
   /** The function that must be there for the task to run, if that is to be looked up. @param run As for `problems`. */
   wants?(run: Readonly<Record<string, unknown>>): Wanted | undefined;
   /** Files that must be there, as written, by their keys in `run`. @param run As for `problems`. */

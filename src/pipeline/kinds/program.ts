@@ -7,6 +7,7 @@ import * as v from "valibot";
 import { type Problem, show } from "../../model/problem.ts";
 import { isRecord, LIMITS, type ManifestCommandRun } from "../document/manifest.ts";
 import { about, closed, maybe, record, type Schema } from "../document/shapes.ts";
+import { itemProblems } from "./item_arguments.ts";
 import type { OwnKind, Whereabouts } from "./kind.ts";
 
 /** A program as it stands in a plan. */
@@ -31,7 +32,7 @@ const argument = v.pipe(
 const schema = closed({
   command: about(
     v.pipe(v.array(argument), v.minLength(1), v.maxLength(LIMITS.arguments)) as Schema<string[]>,
-    "A program of the device and its arguments; no shell is involved. A program with a slash is relative to cwd.",
+    "A program of the device and its arguments; no shell is involved. A program with a slash is relative to cwd. Of a mapped task, {item} and {index} in an argument are its item and which one it is.",
   ),
   cwd: maybe(
     v.pipe(argument, v.minLength(1)) as Schema<string>,
@@ -62,6 +63,7 @@ export const programKind: OwnKind<ManifestCommandRun, ProgramRun> = {
     const problem = problemOf(run, around);
     return problem === undefined ? [] : [problem];
   },
+  itemProblems: ({ command }) => itemProblems(command),
   resolve({ command, cwd, env, stdin }, around) {
     const folder = folderOf(cwd, around);
     return {

@@ -6,6 +6,7 @@
 import { pointerProblem } from "../../model/pointer.ts";
 import { placeOf, type Problem, show } from "../../model/problem.ts";
 import { isRecord, ITEM_KEY } from "../document/manifest.ts";
+import { kindOf } from "../kinds/list.ts";
 import type { TaskList } from "../document/task_list.ts";
 
 /** What goes only together with `each`. */
@@ -41,7 +42,12 @@ function problemsOf(task: Readonly<Record<string, unknown>>, place: string, edge
   if (task["run"] === undefined) {
     problems.push({ place: at, message: "There is nothing to run for each item: give the task a run" });
   }
-  const { each, needs = [] } = task;
+  const { each, needs = [], run } = task;
+  if (isRecord(run)) {
+    for (const problem of kindOf(run).itemProblems?.(run) ?? []) {
+      problems.push({ ...problem, place: `${placeOf(place, "run")}.${problem.place}` });
+    }
+  }
   if (!isRecord(each)) return problems;
   const { task: list, path, as = ITEM_KEY } = each;
   const wrong = typeof path === "string" ? pointerProblem(path) : undefined;

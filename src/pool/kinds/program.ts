@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import { sleep, within } from "../../base/wait.ts";
+import { withItem } from "../../pipeline/kinds/item_arguments.ts";
 import type { ProgramRun } from "../../pipeline/kinds/program.ts";
 import { withRoom } from "../../base/room.ts";
 import { jsonOf } from "../../model/value.ts";
@@ -182,9 +183,9 @@ export class Program implements OwnAttempt {
 
   #start(variables: Readonly<Record<string, string>>): ProcessGroup {
     const { runtime, environment, item, mark } = this.#options;
-    const { command, cwd, env, stdin = "" } = this.#payload.r;
+    const { r: { command, cwd, env, stdin = "" }, n, i } = this.#payload;
     return runtime.startGroup({
-      command,
+      command: n === undefined ? command : withItem(command, { item: i![n[1]], index: n[0] }),
       cwd: cwd === undefined ? runtime.cwd() : runtime.filePath(cwd),
       env: {
         ...environment,
