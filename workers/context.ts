@@ -113,9 +113,12 @@ export class Context implements AnyContext {
           `The reason of a skip has 1 to ${MAX_SKIP_REASON} characters; received ${length}`,
         );
       }
-      const thrown = new PlainError(`Task ${this.#attempt.task} is skipped: ${reason}`);
-      this.#attempt.skipped = { because: reason, thrown };
-      throw thrown;
+      // Several that run side by side may each find it: whichever of them is heard, it is what the first has thrown.
+      this.#attempt.skipped ??= {
+        because: reason,
+        thrown: new PlainError(`Task ${this.#attempt.task} is skipped: ${reason}`),
+      };
+      throw this.#attempt.skipped.thrown;
     };
   }
 

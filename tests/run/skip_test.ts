@@ -33,6 +33,7 @@ function endsOf({ result }: Seen): Record<string, string> {
 const FUNCTIONS: Tasks = {
   plain: exported("plain", { retry: { attempts: 3 } }),
   caught: exported("caught"),
+  sideBySide: exported("sideBySide", { retry: { attempts: 2, delay: 1 } }),
   // Bun does not tell whose a rejection is that nobody awaits: there it is only logged.
   ...(RUNTIME === "bun" ? {} : { late: exported("late") }),
   wrapped: exported("wrapped"),
@@ -45,6 +46,7 @@ const FUNCTIONS: Tasks = {
 const EXPECTED = {
   plain: "1 skipped: no host answered",
   caught: "1 skipped: caught, and skipped all the same",
+  sideBySide: "1 skipped: the first",
   ...(RUNTIME === "bun" ? {} : { late: "1 skipped: nobody awaits this" }),
   wrapped: "1 failed: another error",
   wrong: "1 failed: The reason of a skip is a string; received 5",
@@ -124,13 +126,16 @@ test("skipOn is for programs, of codes that are no success", () => {
 testWith(["python3"], "ctx.skip in Python, also where little is left uncaught", async () => {
   const python = new URL("../fixtures/python/skips.py", import.meta.url).href;
   const task = (name: string): ManifestTask => ({ run: { python, function: name } });
-  const seen = await see(
-    of({ plain: task("plain"), caught: task("caught"), wrong: task("wrong"), ran: task("ran") }),
-  );
-  assert.deepEqual(endsOf(seen), {
+  const names = ["plain", "caught", "wrong", "side_by_side", "beside_an_error", "ran"];
+  const seen = await see(of(Object.fromEntries(names.map((name) => [name, task(name)]))));
+  const { beside_an_error: beside, ...ends } = endsOf(seen);
+  // What the message is beside that, Python's group says.
+  assert.match(beside!, /^1 failed: /);
+  assert.deepEqual(ends, {
     plain: "1 skipped: nothing new since yesterday",
     caught: "1 skipped: caught, and skipped all the same",
     wrong: "1 failed: The reason of a skip has 1 to 1000 characters; received 1001",
+    side_by_side: "1 skipped: the first",
     ran: "1 succeeded: ",
   });
 });

@@ -13,6 +13,7 @@ sys.path[:] = [folder for folder in sys.path if folder not in ("", ".")]
 
 import base64  # noqa: E402
 import binascii  # noqa: E402
+import builtins  # noqa: E402
 import collections  # noqa: E402
 import errno  # noqa: E402
 import faulthandler  # noqa: E402
@@ -80,6 +81,12 @@ class Cancelled(BaseException):
 
 class Skipped(BaseException):
     """The attempt has found that there is nothing to do. No Exception, so that little catches it."""
+
+
+def is_of_skips(error: BaseException) -> bool:
+    """Whether it stands for skips alone: a task group raises a group, of one too. Python before 3.11 has none."""
+    group = getattr(builtins, "BaseExceptionGroup", None)
+    return group is not None and isinstance(error, group) and error.split(Skipped)[1] is None
 
 
 class ValueRuleError(TypeError):
@@ -730,7 +737,8 @@ class Context:
         length = len(reason.encode("utf-16-le", "surrogatepass")) // 2
         if not 1 <= length <= MAX_SKIP_REASON:
             raise ValueError("The reason of a skip has 1 to %d characters; received %d" % (MAX_SKIP_REASON, length))
-        self._skipped = reason
+        if self._skipped is None:
+            self._skipped = reason
         raise Skipped(reason)
 
     def previous(self) -> Dict[str, List[Dict[str, Any]]]:
@@ -1075,6 +1083,8 @@ class Runner:
         except MemoryError as error:
             return {"error": error_of(error), "memory": True}
         except BaseException as error:
+            if is_of_skips(error) and context.skipped is not None:
+                return {"skipped": context.skipped}
             return {"error": error_of(error)}
 
     def text_of(self, value: Any, task: str) -> str:
