@@ -259,7 +259,12 @@ test("where a task has to be named, an include is told as that, with one of its 
 
 test("a mapped task of what is included is run for each item of the same list", async () => {
   const { document, plan } = await load({
-    "main.json": of({ a: RUN, lib: { include: "lib.json", needs: ["a"] }, last: { ...RUN, needs: ["lib"] } }),
+    "main.json": of({
+      a: RUN,
+      // What is asked is asked of the scan: its list is nothing that the ping would run without.
+      lib: { include: "lib.json", needs: ["a"], when: { task: "a", eq: 1 } },
+      last: { ...RUN, needs: ["lib"] },
+    }),
     "lib.json": of({ scan: RUN, ping: { ...RUN, each: { task: "scan", path: "/hosts", as: "host" } } }),
   });
   assert.deepEqual(document.tasks["lib/ping"], {

@@ -154,11 +154,13 @@ function movedTask(
  * include asks: all others are skipped with what they need.
  */
 function runsUnmet(
-  { needs: written, join }: Readonly<Record<string, unknown>>,
+  { needs: written, join, each }: Readonly<Record<string, unknown>>,
   needs: readonly unknown[],
   { plainOn }: Inclusion,
 ): boolean {
   if (written !== undefined && !Array.isArray(written)) return false;
+  // Of a mapped task that says no more, the task with its list is a need on success.
+  if (needs.length === 0 && each !== undefined) return false;
   const isAny = (need: unknown) => ((isRecord(need) ? need["on"] : undefined) ?? plainOn) === "any";
   return join === "any" ? needs.some(isAny) : needs.every(isAny);
 }
