@@ -52,7 +52,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // What a fleet's servers are asked fails as all of the uplink does.
   "fleet": ["protocol", "src/uplink/errors.ts", ...FLOOR],
   // Several gateways stand side by side before the servers of a fleet.
-  "gateway": ["protocol", "fleet", "src/uplink/errors.ts", PORT, ...FLOOR],
+  // It serves a page of its own, as an executor does.
+  "gateway": ["protocol", "fleet", "src/uplink/errors.ts", "src/page/gateway/page.ts", PORT, ...FLOOR],
   "http": ["pipeline", PORT, ...FLOOR],
   "journal": [PORT, ...FLOOR],
   "model": ["base"],

@@ -12,7 +12,7 @@ import process from "node:process";
 import { build as bundle, type BuildOptions, type Metafile, type Plugin } from "esbuild";
 import { PROGRAM_FILE, PROGRAM_OPTIONS } from "../src/environment/executable/program.ts";
 import { workerCode } from "../src/pool/worker_code.ts";
-import { bundlePage } from "./build_page.ts";
+import { bundlePage, PAGES } from "./build_page.ts";
 import { bundleWorker } from "./build_worker.ts";
 import { withoutFacades } from "./builtins.ts";
 import { withHiddenImports } from "./hidden.ts";
@@ -114,7 +114,11 @@ export async function build(folder: string, how: BuildHow = {}): Promise<void> {
   chmodSync(cli, 0o755);
   writeFileSync(
     join(folder, "THIRD_PARTY_LICENSES"),
-    licences([...Object.keys(metafile.inputs), ...bundleWorker().inputs, ...bundlePage().inputs]),
+    licences([
+      ...Object.keys(metafile.inputs),
+      ...bundleWorker().inputs,
+      ...PAGES.flatMap((page) => bundlePage(page).inputs),
+    ]),
   );
   declarations(folder);
 }

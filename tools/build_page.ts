@@ -1,8 +1,8 @@
 /**
- * Owns the embedding of the page: src/page/ becomes the text in src/page/code.ts, so that an executable needs
- * no file beside it. Run by `npm run build:page`.
- * Must not know what the page shows.
- * Invariant: the same sources give the same text, byte for byte, on every machine and runtime.
+ * Owns the embedding of the pages: src/page/ becomes the text in src/page/code.ts, and with what is the gateway's own in
+ * src/page/gateway/code.ts, so that an executable needs no file beside it. Run by `npm run build:page`.
+ * Must not know what a page shows.
+ * Invariant: the same sources give the same text, byte for byte, on every machine and runtime; neither page has the other.
  */
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -12,10 +12,40 @@ import { buildSync } from "esbuild";
 
 const root: string = fileURLToPath(new URL("..", import.meta.url));
 
-/** Where the text lives. */
-export const pageCodePath: string = fileURLToPath(new URL("../src/page/code.ts", import.meta.url));
+/** What a page is made of. Paths are relative to the repository. */
+export interface PageSources {
+  readonly what: string;
+  readonly script: string;
+  readonly style: string;
+  /** Where the same is told as JSON. */
+  readonly told: string;
+  /** Blocks of the document that a report fills. */
+  readonly blocks: readonly string[];
+  /** Where the text lives. */
+  readonly code: string;
+}
 
-/** The page, whole, with the hashes of its script and style, and the files that went into it. */
+/** All pages. */
+export const PAGES: readonly PageSources[] = [
+  {
+    what: "the executor's page",
+    script: "src/page/main.ts",
+    style: "src/page/page.css",
+    told: "by /status, /pipeline, /result and /logs",
+    blocks: ["head", "records", "logs", "store"],
+    code: "src/page/code.ts",
+  },
+  {
+    what: "the gateway's page",
+    script: "src/page/gateway/main.ts",
+    style: "src/page/gateway/gateway.css",
+    told: "/v1/openapi.json says where",
+    blocks: [],
+    code: "src/page/gateway/code.ts",
+  },
+];
+
+/** A page, whole, with the hashes of its script and style, and the files that went into it. */
 export interface BuiltPage {
   readonly html: string;
   readonly scriptHash: string;
@@ -23,23 +53,24 @@ export interface BuiltPage {
   readonly inputs: readonly string[];
 }
 
-/** Bundles the page. */
-export function bundlePage(): BuiltPage {
+/** Bundles a page. */
+export function bundlePage(page: PageSources): BuiltPage {
   const layout = bundle("src/page/place_worker.ts");
-  const script = bundle("src/page/main.ts");
-  const style = bundle("src/page/page.css");
+  const script = bundle(page.script);
+  const style = bundle(page.style);
   const markup = readFileSync(new URL("../src/page/page.html", import.meta.url), "utf8");
-  const data = ["head", "records", "logs", "store"].map((name) =>
-    `<script type="application/x-ndjson" id="outrider-${name}"></script>`
+  const data = page.blocks.map((name) =>
+    `<script type="application/x-ndjson" id="outrider-${name}"></script>\n`
   );
   const html = markup
     .replace(/^\s+/gm, "")
+    .replace("/*told*/", page.told)
     .replace(/\s*\/\*style\*\/\s*/, () => style.text)
     // The layout's program is data here: it runs in a worker, made of this text.
     .replace(
       "</body>",
       () =>
-        `<script type="text/plain" id="outrider-layout">${layout.text}</script>\n${data.join("\n")}\n` +
+        `<script type="text/plain" id="outrider-layout">${layout.text}</script>\n${data.join("")}` +
         `<script>${script.text}</script>\n</body>`,
     );
   return {
@@ -76,16 +107,16 @@ function sha256(text: string): string {
   return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 }
 
-/** The text of src/page/code.ts. */
-export function pageCodeFile({ html, scriptHash, styleHash }: BuiltPage): string {
+/** The text of the file that holds a page. */
+export function pageCodeFile({ what }: PageSources, { html, scriptHash, styleHash }: BuiltPage): string {
   return [
     "/**",
-    " * Owns the text of the page. Generated from src/page/ by `npm run build:page`; don't edit it.",
+    ` * Owns the text of ${what}. Generated from src/page/ by \`npm run build:page\`; don't edit it.`,
     " * Invariant: it is what the sources in src/page/ give (tests/page/code_test.ts).",
     " */",
     "// deno-fmt-ignore-file",
     "",
-    "/** The page, one document that asks for nothing but the end point's own routes. */",
+    "/** The page, one document that asks for nothing but the routes of who serves it. */",
     `export const pageHtml: string = ${JSON.stringify(html)};`,
     "",
     "/** Its script and its style, as a Content-Security-Policy names them. */",
@@ -97,7 +128,9 @@ export function pageCodeFile({ html, scriptHash, styleHash }: BuiltPage): string
 }
 
 if (import.meta.main) {
-  const text = pageCodeFile(bundlePage());
-  writeFileSync(pageCodePath, text);
-  process.stdout.write(`Wrote src/page/code.ts: ${text.length} bytes\n`);
+  for (const page of PAGES) {
+    const text = pageCodeFile(page, bundlePage(page));
+    writeFileSync(root + page.code, text);
+    process.stdout.write(`Wrote ${page.code}: ${text.length} bytes\n`);
+  }
 }

@@ -202,11 +202,12 @@ export class AgentRun {
       await this.#options.begun(plan);
       const quiet = this.#options.config.quiet || !report;
       link?.quiet(quiet);
-      this.#report = link?.report(this.id, this.#told, {
-        quiet,
-        ...this.#origin,
-      });
-      link?.beat();
+      if (link !== undefined) {
+        const { withGraph } = await import("../serving/graph.ts");
+        const told = toldOf(withGraph(this.#journal, plan), this.#redactor);
+        this.#report = link.report(this.id, told, { quiet, ...this.#origin });
+        link.beat();
+      }
     } catch (error) {
       return await this.#notBegun(error, link);
     }

@@ -9,19 +9,42 @@ import { Refuse } from "../base/web/refuse.ts";
 import type { Asked, Route } from "../base/web/route.ts";
 import type { GatewayParts } from "./context.ts";
 import { CHALLENGE } from "./registry/said.ts";
+import type { Tokens } from "./tokens.ts";
+import type { Session } from "./sessions.ts";
 import type { TokenRow } from "./store.ts";
 
+/** Who asks. */
+export interface Asker {
+  /** Absent where the gateway has no tokens. */
+  readonly token?: TokenRow;
+  /** Absent where the token itself came. */
+  readonly session?: Session;
+}
+
 /**
- * Who asks: the token that came with a request; none where the gateway has none.
+ * Who asks: the token that came with a request, or the one of the session that it is part of.
  *
- * @param basic The token may be the password of any user: so send it those who know registries.
+ * @param basic The token may be the password of any user: so send it those who know registries. No session opens those.
  * @throws {Refuse} If it is not let in.
  */
 export async function askerOf(
   request: Request,
-  { tokens, hosts, basic = false }: Pick<GatewayParts, "tokens" | "hosts"> & { readonly basic?: boolean },
-): Promise<TokenRow | undefined> {
+  { tokens, sessions, hosts, basic = false }: Pick<GatewayParts, "tokens" | "sessions" | "hosts"> & {
+    readonly basic?: boolean;
+  },
+): Promise<Asker> {
   if (!tokens) return admitLocal(request, hosts);
+  if (!basic && !request.headers.has("authorization")) {
+    const session = await sessions?.of(request);
+    if (session) return { token: session.token, session };
+  }
+  return { token: await tokenOf(request, { tokens, basic }) };
+}
+
+async function tokenOf(
+  request: Request,
+  { tokens, basic }: { readonly tokens: Tokens; readonly basic: boolean },
+): Promise<TokenRow> {
   const [, scheme, sent] = /^(Bearer|Basic) +(\S+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
   const text = scheme?.toLowerCase() !== "basic" ? sent : basic ? passwordIn(sent!, request) : undefined;
   const token = text === undefined ? undefined : await tokens.find(text);
@@ -51,7 +74,7 @@ function passwordIn(sent: string, request: Request): string | undefined {
 }
 
 /** A page in a browser could reach a gateway without tokens by another name for its address, or by a form. */
-function admitLocal(request: Request, hosts: readonly string[]): undefined {
+function admitLocal(request: Request, hosts: readonly string[]): Asker {
   // Deno makes an address of whatever stands in Host.
   const url = URL.parse(request.url);
   if (url === null) {
@@ -67,9 +90,10 @@ function admitLocal(request: Request, hosts: readonly string[]): undefined {
   }
   if (out?.by === "origin") {
     throw new Refuse(403, "ORIGIN", {
-      message: "This gateway has no tokens and takes nothing from web pages",
+      message: "This gateway has no tokens and takes nothing from web pages but its own",
     });
   }
+  return {};
 }
 
 /** @throws {Refuse} 403 if who asks may not ask for the route, whatever else the request says. */

@@ -8,7 +8,7 @@ import { MAX_BATCH_BYTES } from "../base/limits.ts";
 import { Opened } from "../base/web/opened.ts";
 import { errorBody, Refuse } from "../base/web/refuse.ts";
 import { paramsOf, patternOf, queryOf, type Route, route } from "../base/web/route.ts";
-import { askerOf, requireKind, requireNamed } from "./access.ts";
+import { type Asker, askerOf, requireKind, requireNamed } from "./access.ts";
 import { json } from "./answer.ts";
 import { Bells } from "./bells.ts";
 import { localDesk } from "./desk/local.ts";
@@ -19,11 +19,15 @@ import { executorRoutes } from "./executor_routes.ts";
 import { GatewayOpenError } from "./failure.ts";
 import { runFileRoutes } from "./file_routes.ts";
 import { flagRoutes } from "./flag_routes.ts";
+import { pageRoutes } from "./page_routes.ts";
 import { queueRoutes } from "./queue_routes.ts";
 import { blobRoutes } from "./registry/blob_routes.ts";
 import { Blobs } from "./registry/blobs.ts";
 import { manifestRoutes } from "./registry/manifest_routes.ts";
 import { registryErrorBody, ROOT } from "./registry/said.ts";
+import { Roster } from "./roster.ts";
+import { rosterRoutes } from "./roster_routes.ts";
+import { Sessions } from "./sessions.ts";
 import { userRoutes } from "./user_routes.ts";
 import { LEASE_MS } from "./views.ts";
 
@@ -64,6 +68,8 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
     hosts: [],
     ...options,
     tokens: options.tokens,
+    sessions: options.tokens && new Sessions(options.tokens, options.clock),
+    roster: new Roster(options.store, options.clock),
     bells,
     heard: options.heard ?? new Heard(options.clock),
     desk: options.desk ?? localDesk({ ...options, bells }),
@@ -120,6 +126,8 @@ function gatewayRoutes(
       handle: async () => json((await import("./openapi.ts")).gatewayDocument(routes)),
     }),
     ...executors ? executorRoutes(parts) : [],
+    ...pageRoutes(parts),
+    ...rosterRoutes(parts),
     ...flagRoutes(parts),
     ...queueRoutes(parts),
     ...userRoutes(parts),
@@ -142,8 +150,8 @@ function registryOf({ blobs }: GatewayParts): Blobs {
 async function carryOut(route: Route, c: Context, parts: GatewayParts): Promise<Response> {
   const request = c.req.raw;
   const { access, body: wanted } = route;
-  const token = access === "anyone"
-    ? undefined
+  const { token, session }: Asker = access === "anyone"
+    ? {}
     : await askerOf(request, { ...parts, basic: route.path.startsWith(ROOT) });
   requireKind(access, token);
   const params = paramsOf(route, (name) => c.req.param(name)!);
@@ -155,7 +163,18 @@ async function carryOut(route: Route, c: Context, parts: GatewayParts): Promise<
     maxBytes: wanted?.maxBytes ?? MAX_SMALL_BYTES,
     boundsNumbers: wanted?.boundsNumbers,
   });
-  return await route.handle({ request, params, query, body });
+  const going = session !== undefined && query["follow"] === true;
+  return await route.handle({
+    request: going ? endedBy(request, session.over) : request,
+    params,
+    query,
+    body,
+  });
+}
+
+/** What goes on for a session ends with it. */
+function endedBy({ url, method, headers, signal }: Request, over: AbortSignal): Request {
+  return new Request(url, { method, headers, signal: AbortSignal.any([signal, over]) });
 }
 
 /** What is asked for that there is not is told to those alone who are let in. */

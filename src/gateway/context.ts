@@ -9,6 +9,8 @@ import type { Bells } from "./bells.ts";
 import type { GatewayDesk } from "./desk/desk.ts";
 import type { Heard } from "./heard.ts";
 import type { Intake } from "./body.ts";
+import type { Roster } from "./roster.ts";
+import type { Sessions } from "./sessions.ts";
 import type { GatewayStore } from "./store.ts";
 import type { Blobs, BlobsOptions } from "./registry/blobs.ts";
 import type { Tokens } from "./tokens.ts";
@@ -44,6 +46,9 @@ export interface GatewayEars {
 /** The same with nothing left open. */
 export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens" | "registry" | "files">> {
   readonly tokens: Tokens | undefined;
+  /** Browsers that are signed in; none where there are no tokens. */
+  readonly sessions: Sessions | undefined;
+  readonly roster: Roster;
   readonly bells: Bells;
   readonly heard: Heard;
   readonly intake: Intake;

@@ -9,6 +9,7 @@ import { goesOn } from "../base/web/opened.ts";
 import type { Stream } from "../model/stream.ts";
 import type { GatewayParts } from "./context.ts";
 import { isComplete } from "./ingest.ts";
+import { parsedOr } from "./rows.ts";
 
 /** Most records of a page. */
 const READ = 500;
@@ -21,6 +22,8 @@ interface Follow {
   readonly parts: GatewayParts;
   readonly run: string;
   readonly lane: Stream;
+  /** Without the values of attempts. Default false. */
+  readonly bare?: boolean;
 }
 
 /** Answers with the records above `since`; with `follow`, until the run is over and all of it is here. */
@@ -54,7 +57,7 @@ export function toldInPieces(
 }
 
 async function* linesOf(
-  { parts, run, lane }: Follow,
+  { parts, run, lane, bare = false }: Follow,
   { since, follow, gone }: { readonly since: number; readonly follow: boolean; readonly gone: AbortSignal },
 ): AsyncGenerator<string, void, undefined> {
   const { store, bells, clock, opened } = parts;
@@ -62,7 +65,7 @@ async function* linesOf(
   try {
     for (let after = since;;) {
       const read = async () =>
-        pageOf(await store.records(run, { lane, after, limit: READ, size: PAGE_SIZE }), after);
+        pageOf(await store.records(run, { lane, after, limit: READ, size: PAGE_SIZE }), { after, bare });
       const held = await opened.room.hold(read, gone);
       if (held === undefined) return;
       const { made: { text, upTo }, leave } = held;
@@ -85,7 +88,20 @@ async function* linesOf(
 
 function pageOf(
   records: readonly { readonly seq: number; readonly text: string }[],
-  after: number,
+  { after, bare }: { readonly after: number; readonly bare: boolean },
 ): { readonly text: string; readonly upTo: number } {
-  return { text: records.map(({ text }) => `${text}\n`).join(""), upTo: records.at(-1)?.seq ?? after };
+  const texts = records.map(({ text }) => `${bare ? withoutValue(text) : text}\n`);
+  return { text: texts.join(""), upTo: records.at(-1)?.seq ?? after };
+}
+
+function withoutValue(text: string): string {
+  if (!text.includes('"value":')) return text;
+  const record = parsedOr(text, undefined);
+  if (!isAttempt(record)) return text;
+  const { value: _, ...rest } = record;
+  return JSON.stringify(rest);
+}
+
+function isAttempt(record: unknown): record is { readonly value?: unknown } {
+  return (record as { readonly type?: unknown } | undefined)?.type === "attempt.settled";
 }

@@ -24,6 +24,9 @@ const SCHEMAS = {
   ExecutorView: protocol.ExecutorView,
   ExecutorQueue: protocol.ExecutorQueue,
   RunView: protocol.ReportedRun,
+  Overview: protocol.Overview,
+  NewSession: protocol.NewSession,
+  SessionView: protocol.SessionView,
   NewToken: protocol.NewToken,
   TokenMade: protocol.TokenMade,
   ErrorReply: protocol.ErrorReply,
@@ -41,7 +44,11 @@ export function gatewayDocument(routes: readonly Route[]): Readonly<Record<strin
     refusal: protocol.ErrorReply,
     securitySchemes: {
       executor: { type: "http", scheme: "bearer", description: "An executor's token" },
-      user: { type: "http", scheme: "bearer", description: "A user's token" },
+      user: {
+        type: "http",
+        scheme: "bearer",
+        description: "A user's token; the gateway's own page has a cookie in its place (POST /v1/session)",
+      },
     },
     security: {
       executor: [{ executor: [] }],

@@ -54,4 +54,8 @@ CREATE INDEX run_files_digest ON run_files (digest, run);
   `
 CREATE TABLE projected (stream TEXT NOT NULL, seq INTEGER NOT NULL);
 `,
+  `
+ALTER TABLE runs ADD COLUMN state TEXT AS (CASE WHEN json_valid(row) THEN json_extract(row, '$.state') END) VIRTUAL;
+CREATE INDEX runs_state ON runs (state, seen);
+`,
 ];

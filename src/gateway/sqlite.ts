@@ -5,6 +5,7 @@
  */
 import type { Instruction, NewInstruction, Parked, SharedFlag } from "../protocol/messages.ts";
 import type { Bytes } from "../base/bytes.ts";
+import { RUN_STATES } from "../model/outcome.ts";
 import type { Stream } from "../model/stream.ts";
 import {
   answerOf,
@@ -24,6 +25,7 @@ import { type AtOnce, awaited, SharedConnection } from "./sqlite_port.ts";
 import type { Catalog } from "./registry/catalog.ts";
 import type {
   DeliveryRow,
+  ExecutorPage,
   ExecutorRow,
   FileCatalog,
   FlagAnswer,
@@ -35,7 +37,9 @@ import type {
   OpenOptions,
   Projected,
   RecordRow,
+  RunCounts,
   RunRow,
+  RunsOf,
   TokenRow,
   Within,
 } from "./store.ts";
@@ -224,6 +228,12 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
     return this.#db.all("SELECT * FROM executors ORDER BY id").flatMap((row) => executorOf(row) ?? []);
   }
 
+  executorsAfter(after: string, limit: number): ExecutorPage {
+    const rows = this.#db.all("SELECT * FROM executors WHERE id > ? ORDER BY id LIMIT ?", after, limit);
+    const last = rows.length < limit ? undefined : String(rows.at(-1)!["id"]);
+    return { executors: rows.flatMap((row) => executorOf(row) ?? []), last };
+  }
+
   putExecutor(row: ExecutorRow): void {
     const heartbeat = row.heartbeat === undefined ? null : JSON.stringify(row.heartbeat);
     this.#lazily(() => {
@@ -249,9 +259,22 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
     return row && runOf(row);
   }
 
-  runs(limit: number, executor?: string): RunRow[] {
-    const sql = "SELECT * FROM runs WHERE ?2 IS NULL OR executor = ?2 ORDER BY seen DESC, run LIMIT ?1";
-    return this.#db.all(sql, limit, executor ?? null).flatMap((row) => runOf(row) ?? []);
+  runs(limit: number, { executor, state }: RunsOf = {}): RunRow[] {
+    // With its own statement each finds its index.
+    const asked = { executor, state };
+    const given = (["executor", "state"] as const).filter((name) => asked[name] !== undefined);
+    const where = given.length === 0 ? "" : `WHERE ${given.map((name) => `${name} = ?`).join(" AND ")}`;
+    const sql = `SELECT * FROM runs ${where} ORDER BY seen DESC, run LIMIT ?`;
+    return this.#db.all(sql, ...given.map((name) => asked[name]!), limit).flatMap((row) => runOf(row) ?? []);
+  }
+
+  runCounts(): RunCounts {
+    const counts = { running: 0, succeeded: 0, failed: 0, cancelled: 0 };
+    for (const row of this.#db.all("SELECT state, count(*) AS count FROM runs GROUP BY state")) {
+      const state = RUN_STATES.find((each) => each === row["state"]);
+      if (state !== undefined) counts[state] = Number(row["count"]);
+    }
+    return counts;
   }
 
   putRun(row: RunRow): void {

@@ -167,6 +167,21 @@ export interface OpenOptions {
   readonly limit?: number;
 }
 
+/** Some executors of many. */
+export interface ExecutorPage {
+  readonly executors: readonly ExecutorRow[];
+  readonly last: string | undefined;
+}
+
+/** Which runs. */
+export interface RunsOf {
+  readonly executor?: string | undefined;
+  readonly state?: RunState | undefined;
+}
+
+/** Runs by state. */
+export type RunCounts = Readonly<Record<RunState, number>>;
+
 /** How far a stream of a fleet's servers was read. */
 export interface Projected {
   /** Names the stream: another of its name begins to count anew. */
@@ -205,12 +220,16 @@ export interface GatewayStore {
 
   executor(id: string): Promise<ExecutorRow | undefined>;
   executors(): Promise<ExecutorRow[]>;
+  /** Those with an id above `after`, about `limit` of them, by id; `last` is what to go on after, absent at the end. */
+  executorsAfter(after: string, limit: number): Promise<ExecutorPage>;
   /** About 10,000 are kept, those that were heard last. */
   putExecutor(row: ExecutorRow): Promise<void>;
 
   run(run: string): Promise<RunRow | undefined>;
-  /** Newest first; of all, or of one executor. */
-  runs(limit: number, executor?: string): Promise<RunRow[]>;
+  /** Newest first; of all, or of one executor, in any state, or in one. */
+  runs(limit: number, of?: RunsOf): Promise<RunRow[]>;
+  /** How many runs there are, by the state that they have told. */
+  runCounts(): Promise<RunCounts>;
   putRun(row: RunRow): Promise<void>;
   /** Keeps what came for a run, all at once and durably. */
   ingest(row: RunRow, ingested: Ingested): Promise<void>;

@@ -61,6 +61,11 @@ export class Tokens {
     return found;
   }
 
+  /** The token with this digest, as long as it is let in. */
+  async held(hash: string): Promise<TokenRow | undefined> {
+    return (await this.#all()).find((row) => row.hash !== "" && sameText(row.hash, hash));
+  }
+
   #all(): Promise<readonly TokenRow[]> {
     return this.#rows ??= this.#store.tokens().catch((error) => {
       this.#rows = undefined;

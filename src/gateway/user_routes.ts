@@ -5,7 +5,8 @@
  */
 import * as v from "valibot";
 import { Refuse } from "../base/web/refuse.ts";
-import { type Route, route } from "../base/web/route.ts";
+import { type Parameter, type Route, route, TEXT } from "../base/web/route.ts";
+import { RUN_STATES } from "../model/outcome.ts";
 import {
   ErrorReply,
   ExecutorView,
@@ -14,7 +15,7 @@ import {
   ReportedRun,
   TokenMade,
 } from "../protocol/messages.ts";
-import { json } from "./answer.ts";
+import { json, tagged } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
 import { ndjsonOf, toldInPieces } from "./follow.ts";
 import { EXECUTOR, isOneOf, numberOf, RUN, TOKEN, words } from "./param.ts";
@@ -35,6 +36,18 @@ const GET = { method: "get", access: "user" } as const;
 const OF_RUN = { access: "user", params: RUN } as const;
 const ANY_JSON = { "application/json": {} } as const;
 const COMMAND = { what: "The command's id", bodies: ANY_JSON } as const;
+const STATES = [...RUN_STATES, "lost"] as const;
+const STATE: Parameter<ReportedRun["state"]> = {
+  description: `Only those in this state: ${STATES.join(", ")}`,
+  schema: TEXT,
+  read: ([text]) => {
+    const state = STATES.find((each) => each === text);
+    if (state !== undefined) return state;
+    throw new Refuse(400, "QUERY", {
+      message: `The query has state=${text.slice(0, 50)}: there are ${STATES.join(", ")}`,
+    });
+  },
+};
 const FOLLOWED = {
   since: numberOf("Only records with a higher number"),
   follow: isOneOf("1: goes on until the run is over", ["", "1", "true"]),
@@ -84,14 +97,24 @@ function ofRuns(parts: GatewayParts): Route[] {
       ...GET,
       path: "/v1/runs",
       summary: "Lists runs, the last heard of first, at most 1000",
-      query: { executor: words("Only those of this executor") },
+      query: {
+        executor: words("Only those of this executor"),
+        state: STATE,
+        limit: numberOf("At most so many. Default 1000"),
+      },
+      headers: { "if-none-match": "The ETag" },
       answers: {
         200: { what: "Runs", bodies: { "application/json": v.object({ runs: v.array(ReportedRun) }) } },
+        304: { what: "The same as before" },
       },
-      handle: async ({ query: { executor } }) => {
+      handle: async ({ request, query: { executor, state, limit = MAX_RUNS } }) => {
         const sight = { store, lease: leaseOf(parts), maxMissing: LISTED_MISSING };
-        const rows = await store.runs(MAX_RUNS, executor);
-        return json({ runs: await Promise.all(rows.map((row) => runView(row, sight))) });
+        // What is lost tells that it is running.
+        const told = state === "lost" ? "running" : state;
+        const rows = await store.runs(Math.min(limit, MAX_RUNS), { executor, state: told });
+        const views = await Promise.all(rows.map((row) => runView(row, sight)));
+        const runs = state === undefined ? views : views.filter((view) => view.state === state);
+        return await tagged(request, { runs });
       },
     }),
     route({
@@ -157,10 +180,12 @@ function ofRecords(parts: GatewayParts): Route[] {
       method: "get",
       path: "/v1/runs/{run}/records",
       summary: "The state records of a run, one a line",
-      query: FOLLOWED,
+      query: { ...FOLLOWED, bare: isOneOf("1: without the values of attempts", ["1", "true"]) },
       answers: { 200: { what: "State records", bodies: NDJSON } },
-      handle: async ({ request, params, query }) =>
-        ndjsonOf(request, { parts, run: (await requireRun(params.run, parts)).run, lane: "state" }, query),
+      handle: async ({ request, params, query: { bare = false, ...query } }) => {
+        const { run } = await requireRun(params.run, parts);
+        return ndjsonOf(request, { parts, run, lane: "state", bare }, query);
+      },
     }),
   ];
 }

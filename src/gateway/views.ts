@@ -25,10 +25,9 @@ export interface Lease {
 /** An executor as users see it. */
 export function executorView(row: ExecutorRow, lease: Lease): ExecutorView {
   const { id, heartbeat } = row;
-  const silent = lease.heard.silentMs(executorName(id)) > silenceOf(row, lease) && !heartbeat?.quiet;
   return {
     id,
-    state: silent ? "lost" : heartbeat?.state ?? "idle",
+    state: executorStateOf(row, lease),
     firstSeenAt: isoTime(row.firstSeenAt),
     lastSeenAt: isoTime(row.lastSeenAt),
     ...(heartbeat ? { heartbeat } : {}),
@@ -36,6 +35,13 @@ export function executorView(row: ExecutorRow, lease: Lease): ExecutorView {
       ? { rival: { session: row.rival.session, lastSeenAt: isoTime(row.rival.at) } }
       : {}),
   };
+}
+
+/** How an executor stands. */
+export function executorStateOf(row: ExecutorRow, lease: Lease): ExecutorView["state"] {
+  const { id, heartbeat } = row;
+  const silent = lease.heard.silentMs(executorName(id)) > silenceOf(row, lease) && !heartbeat?.quiet;
+  return silent ? "lost" : heartbeat?.state ?? "idle";
 }
 
 /** Whether another session still speaks as this executor. */

@@ -133,6 +133,8 @@ export type StateEvent =
     readonly plan: string;
     /** The due time of the pipeline's timetable that it is for, milliseconds since the epoch; absent of any other run. */
     readonly scheduledFor?: number;
+    /** JSON text of the pipeline's graph, as the end point tells it. A gateway is told it; no journal has it. */
+    readonly graph?: string;
   }
   | {
     readonly type: "run.resumed";

@@ -98,9 +98,9 @@ export type PageFile = Extract<StateRecord, { readonly type: "file.kept" | "file
 /** How the page stands to what it shows. */
 export type Connection =
   | { readonly state: "connecting" | "live" | "idle" | "over" | "report" }
-  /** The run is over, all of it was told, and its executor has ended. */
+  /** The run is over, all of it was told, and who told it has ended. */
   | { readonly state: "gone" }
-  /** The executor does not answer; it is asked again by itself. */
+  /** Who tells does not answer; it is asked again by itself. */
   | { readonly state: "away"; readonly since: number }
   /** It answers, but not without a token that it knows. */
   | { readonly state: "denied"; readonly because: string };
@@ -120,8 +120,12 @@ export interface FeedSink {
   link(link: Connection): void;
 }
 
-/** Who tells: an executor, or a file. Every `follow…` goes on until its signal is aborted. */
+/** What a page asks, in a word. */
+export type ToldBy = "executor" | "gateway";
+
+/** Who tells: an executor, a gateway, or a file. Every `follow…` goes on until its signal is aborted. */
 export interface Feed {
+  readonly teller: ToldBy;
   start(sink: FeedSink): void;
   followLog(filter: LogFilter, tell: (record: LogRecord) => void, signal: AbortSignal): void;
   followStore(tell: (entry: PageEntry) => void, signal: AbortSignal): void;

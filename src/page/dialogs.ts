@@ -1,5 +1,5 @@
 /**
- * Owns the two questions that the page asks: whether to cancel, and for the token.
+ * Owns dialogs, and the two questions that every page of a run asks: whether to cancel, and for the token.
  * Must not know what happens with the answers.
  * Invariant: nothing is done without a deliberate press; Escape leaves everything as it is.
  */
@@ -15,7 +15,7 @@ export function askCancel(name: string, cancel: (because: string) => Promise<voi
   });
   const failed = h("p", "", { class: "why", role: "alert" });
   const go = h("button", "Cancel the run", { type: "submit", class: "danger" });
-  const dialog = open("Cancel this run?", [
+  const dialog = openDialog("Cancel this run?", [
     h("p", `All running tasks of ${name} are stopped, and nothing new starts. This can't be taken back.`),
     h("p", [h("label", "Why, for the record", { for: "because" }), because]),
     failed,
@@ -35,7 +35,7 @@ export function askCancel(name: string, cancel: (because: string) => Promise<voi
 /** Asks for the token. @param use Takes it. */
 export function askToken(use: (token: string) => void): void {
   const token = h("input", [], { type: "password", autocomplete: "off", required: true, id: "token" });
-  const dialog = open("Token of the run", [
+  const dialog = openDialog("Token of the run", [
     h(
       "p",
       "It is in the address that the terminal shows, behind #token=, and tasks have it as OUTRIDER_TOKEN. It stays in this tab.",
@@ -48,14 +48,20 @@ export function askToken(use: (token: string) => void): void {
   });
 }
 
-function keep(text: string): HTMLButtonElement {
+/** A button that leaves everything as it is. */
+export function keep(text: string): HTMLButtonElement {
   return h("button", text, {
     type: "button",
     onclick: (event) => (event.target as Element).closest("dialog")!.close(),
   });
 }
 
-function open(title: string, content: readonly Node[], act: () => void | Promise<void>): HTMLDialogElement {
+/** Opens a dialog with a form. @param act Called when it is sent. */
+export function openDialog(
+  title: string,
+  content: readonly Node[],
+  act: () => void | Promise<void>,
+): HTMLDialogElement {
   const dialog = h("dialog", [
     h("form", [h("h2", title, { id: "dialog-title" }), ...content], {
       onsubmit: (event) => {

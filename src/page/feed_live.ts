@@ -5,6 +5,7 @@
  * Invariant: asks no other host; while the page is not seen, no connection is held; what was missed is asked for by number.
  */
 import { systemClock } from "../base/clock.ts";
+import { type Followed, followLines, granted, lull, Refused, seen } from "./asking.ts";
 import type { LogRecord, StateRecord } from "../model/record.ts";
 import type {
   Connection,
@@ -34,20 +35,9 @@ const UNTIL_ASKED_MS = 3_600_000;
 /** Why the records of a run are no longer followed. */
 type Left = "away" | "unseen" | "other run";
 
-/** It answered, with something other than what was asked for. */
-class Refused extends Error {
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, { code, message }: { readonly code: string; readonly message: string }) {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
-}
-
 /** A feed from the executor. */
 export class LiveFeed implements Feed {
+  readonly teller = "executor";
   #token: string;
   #sink: FeedSink | undefined;
   #run = "";
@@ -153,12 +143,12 @@ export class LiveFeed implements Feed {
         await seen();
         await this.#lookAtRun(sink, signal);
         pauseMs = FIRST_PAUSE_MS;
-        await wait(STATUS_MS, signal);
+        await lull(STATUS_MS, signal);
       } catch (error) {
         if (signal.aborted) continue;
         const link = this.#linkAfter(error);
         sink.link(link);
-        await wait(link.state === "denied" ? UNTIL_ASKED_MS : pauseMs, signal);
+        await lull(link.state === "denied" ? UNTIL_ASKED_MS : pauseMs, signal);
         pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
       }
     }
@@ -226,7 +216,7 @@ export class LiveFeed implements Feed {
   /** Progress, workers and conditions; and whether the executor still answers. */
   async #watchStatus(sink: FeedSink, signal: AbortSignal): Promise<Left | undefined> {
     for (;;) {
-      await wait(STATUS_MS, signal);
+      await lull(STATUS_MS, signal);
       if (signal.aborted) return undefined;
       if (document.hidden) return "unseen";
       try {
@@ -244,28 +234,14 @@ export class LiveFeed implements Feed {
     return await response.json() as PageStatus;
   }
 
-  /** Follows a stream of lines, over and over, until the signal is aborted or the run is over and all is told. */
-  async #stream({ path, tell, signal }: {
-    readonly path: () => string;
-    readonly tell: (line: unknown) => void;
-    readonly signal: AbortSignal;
-  }): Promise<void> {
-    while (!signal.aborted) {
-      await seen();
-      const hidden = whenHidden(signal);
-      try {
-        const response = await this.#ask(path(), { signal: hidden.signal });
-        await readLines(response.body!, (line) => {
-          if (!signal.aborted) tell(line);
-        });
-        if (this.#over) return;
-      } catch {
-        // Away, or not seen: asked again below, from where it was.
-      } finally {
-        hidden.close();
-      }
-      await wait(FIRST_PAUSE_MS, signal);
-    }
+  #stream(
+    lines: Pick<Followed, "path" | "tell" | "signal">,
+  ): Promise<void> {
+    return followLines({
+      ...lines,
+      ask: (path, signal) => this.#ask(path, { signal }),
+      isOver: () => this.#over,
+    });
   }
 
   async #ask(path: string, { method = "GET", body, type, signal }: {
@@ -286,45 +262,6 @@ export class LiveFeed implements Feed {
         ...(type !== undefined && { "content-type": type }),
       },
     });
-    if (response.ok) return response;
-    const told = await response.json().catch(() => ({})) as { error?: { code: string; message: string } };
-    throw new Refused(response.status, told.error ?? { code: "", message: `It answered ${response.status}` });
+    return await granted(response);
   }
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const over = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", over);
-      done();
-    };
-    const timer = setTimeout(over, ms);
-    if (signal.aborted) return over();
-    signal.addEventListener("abort", over);
-  });
-}
-
-/** Resolves while the page is seen. A browser holds six connections to a host, for all its tabs. */
-function seen(): Promise<void> {
-  return new Promise((done) => {
-    if (!document.hidden) return done();
-    const look = () => {
-      if (document.hidden) return;
-      document.removeEventListener("visibilitychange", look);
-      done();
-    };
-    document.addEventListener("visibilitychange", look);
-  });
-}
-
-/** A signal that is aborted with another one, or when the page is not seen any more. */
-function whenHidden(signal: AbortSignal): { readonly signal: AbortSignal; close(): void } {
-  const hidden = new AbortController();
-  const look = () => document.hidden && hidden.abort();
-  document.addEventListener("visibilitychange", look);
-  return {
-    signal: AbortSignal.any([signal, hidden.signal]),
-    close: () => document.removeEventListener("visibilitychange", look),
-  };
 }

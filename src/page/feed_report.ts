@@ -28,6 +28,7 @@ export function reportHead(): ReportHead | undefined {
 
 /** A feed from the document. */
 export class ReportFeed implements Feed {
+  readonly teller = "executor";
   readonly #head: ReportHead;
   /** By number of the record. */
   readonly #values: Map<number, string> = new Map();

@@ -71,7 +71,7 @@ export class Head {
   constructor(actions: HeadActions) {
     this.#title = new Title(actions.cancel);
     this.#counts = new Counts(actions.chooseStanding);
-    this.#notices = new Notices(actions.askToken);
+    this.#notices = new Notices(actions.askToken, actions.teller);
     this.#wrong = new Wrong(actions);
     this.element = h("header", [
       this.#title.element,
@@ -83,7 +83,7 @@ export class Head {
     ], { class: "top" });
   }
 
-  /** Says how the page stands to the executor. */
+  /** Says how the page stands to who tells. */
   link(link: Connection): void {
     this.#live = link.state === "live";
     this.#notices.connection(link);

@@ -1,10 +1,10 @@
 /**
- * Owns what the page says of its link to the executor, and of what is not as it should be with that.
+ * Owns what the page says of its link to who tells it, and of what is not as it should be with that.
  * Must not know the run.
  * Invariant: what is said already is not said again, so that a screen reader hears it once.
  */
 import { timeOfDay } from "../base/shown.ts";
-import type { Connection, PageStatus } from "./data.ts";
+import type { Connection, PageStatus, ToldBy } from "./data.ts";
 import { h, setAttribute } from "./dom.ts";
 
 /** Both notices. */
@@ -12,15 +12,17 @@ export class Notices {
   readonly link: HTMLElement = h("div", [], { class: "notice", role: "alert", hidden: true });
   readonly conditions: HTMLElement = h("ul", [], { class: "notice conditions", hidden: true });
   readonly #askToken: () => void;
+  readonly #teller: ToldBy;
   #told = "";
 
-  constructor(askToken: () => void) {
+  constructor(askToken: () => void, teller: ToldBy) {
     this.#askToken = askToken;
+    this.#teller = teller;
   }
 
-  /** Says how the page stands to the executor. */
+  /** Says how the page stands to who tells. */
   connection(link: Connection): void {
-    const text = linkText(link);
+    const text = linkText(link, this.#teller);
     this.link.hidden = text === "";
     if (text === "") return;
     const ask = h("button", "Enter the token", {
@@ -44,19 +46,19 @@ export class Notices {
   }
 }
 
-function linkText(link: Connection): string {
+function linkText(link: Connection, teller: ToldBy): string {
   switch (link.state) {
     case "connecting":
-      return "Connecting to the executor …";
+      return `Connecting to the ${teller} …`;
     case "idle":
       return "The executor has no run yet. It is shown as soon as one begins.";
     case "away":
-      return `The executor has not answered since ${timeOfDay(link.since).slice(0, 8)}. ` +
+      return `The ${teller} has not answered since ${timeOfDay(link.since).slice(0, 8)}. ` +
         "What is shown is the last that it told; it is asked again by itself.";
     case "gone":
       return "The run is over and its executor has ended. This is all of the run that was seen here.";
     case "denied":
-      return `The executor wants a token. ${link.because}`;
+      return `The ${teller} wants a token. ${link.because}`;
     default:
       return "";
   }

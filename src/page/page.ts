@@ -3,23 +3,11 @@
  * Must not know what the page shows.
  * Invariant: no script but the page's own can run in it, and nothing is asked of another host.
  */
+import { type PageDocument, policyOf, servedPage } from "./document.ts";
 import { pageHashes, pageHtml } from "./code.ts";
 
-const OWN =
-  `default-src 'none'; script-src ${pageHashes.script}; style-src ${pageHashes.style}; img-src data:; ` +
-  "worker-src blob:; base-uri 'none'; form-action 'none'";
-
-/** A document, and what a browser may let it do (Content-Security-Policy). */
-export interface PageDocument {
-  readonly html: string;
-  readonly policy: string;
-}
-
 /** The page that the end point serves at `/`. */
-export const pageDocument: PageDocument = {
-  html: pageHtml,
-  policy: `${OWN}; connect-src 'self'; frame-ancestors 'none'`,
-};
+export const pageDocument: PageDocument = servedPage(pageHtml, pageHashes);
 
 /** Lines of JSON by the block of the document that holds them. */
 export interface ReportBlocks {
@@ -32,7 +20,7 @@ export interface ReportBlocks {
 
 /** The page as one file that holds a finished run, in pieces. It needs no network and can't use one. */
 export function* reportHtml(blocks: ReportBlocks): Generator<string> {
-  const policy = `<meta http-equiv="Content-Security-Policy" content="${OWN}">\n`;
+  const policy = `<meta http-equiv="Content-Security-Policy" content="${policyOf(pageHashes)}">\n`;
   let rest = pageHtml.replace('<meta charset="utf-8">\n', (charset) => charset + policy);
   for (const name of ["head", "records", "logs", "store"] as const) {
     const mark = `id="outrider-${name}">`;

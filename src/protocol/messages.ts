@@ -7,6 +7,7 @@
  */
 import * as v from "valibot";
 import { RUN_STATES } from "../model/outcome.ts";
+import { MAX_TOKEN_LENGTH } from "./token.ts";
 import {
   Count,
   ExecutorId,
@@ -301,11 +302,13 @@ export const Submitted = v.object({
 });
 export type Submitted = Told<typeof Submitted>;
 
+/** How an executor stands. `lost`: silent for longer than its lease. */
+export const EXECUTOR_VIEW_STATES = [...EXECUTOR_STATES, "lost"] as const;
+
 /** An executor as users see it. Times are ISO 8601 in UTC. */
 export const ExecutorView = v.object({
   id: Id,
-  /** `lost`: silent for longer than its lease. */
-  state: v.picklist([...EXECUTOR_STATES, "lost"]),
+  state: v.picklist(EXECUTOR_VIEW_STATES),
   firstSeenAt: v.string(),
   lastSeenAt: v.string(),
   heartbeat: v.exactOptional(Heartbeat),
@@ -376,6 +379,52 @@ export const ReportedRun = v.object({
   missing: v.array(Missing),
 });
 export type ReportedRun = Told<typeof ReportedRun>;
+
+/** An executor in few words. Times are ISO 8601 in UTC. */
+const ExecutorListed = v.object({
+  id: Id,
+  state: v.picklist(EXECUTOR_VIEW_STATES),
+  lastSeenAt: v.string(),
+  groups: v.exactOptional(v.array(Id)),
+  /** Version of Outrider. */
+  outrider: v.exactOptional(v.string()),
+  runtime: v.exactOptional(v.string()),
+  /** The run that its last heartbeat names. */
+  run: v.exactOptional(v.object({ id: Id, pipeline: v.string(), state: StateOfRun })),
+  /** Another session speaks as this executor. */
+  rival: v.exactOptional(v.boolean()),
+});
+export type ExecutorListed = Told<typeof ExecutorListed>;
+
+/** A fleet as a whole, and those of its executors that are looked for. */
+export const Overview = v.object({
+  /** Executors that are known. */
+  total: Count,
+  /** Executors by state. */
+  counts: v.object({ idle: Count, running: Count, paused: Count, stopping: Count, lost: Count }),
+  /** Runs that are kept, by the state that they have told. */
+  runs: v.object({ running: Count, succeeded: Count, failed: Count, cancelled: Count }),
+  /** Executors that are looked for. */
+  matching: Count,
+  /** Those of them that come before the list. */
+  offset: Count,
+  executors: v.array(ExecutorListed),
+});
+export type Overview = Told<typeof Overview>;
+
+/** The token of a user, to be exchanged for a session. */
+export const NewSession = v.object({
+  token: v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_TOKEN_LENGTH)),
+});
+
+/** Who asks: the name of the token; of a session how long it lasts yet, milliseconds. All absent where there are no tokens. */
+export const SessionView = v.object({
+  token: v.exactOptional(Id),
+  leftMs: v.exactOptional(Count),
+  /** There are tokens, and none came. */
+  nobody: v.exactOptional(v.literal(true)),
+});
+export type SessionView = Told<typeof SessionView>;
 
 const None = v.exactOptional(v.never("A user's token opens everything: leave this out"));
 /**

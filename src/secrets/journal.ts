@@ -54,7 +54,7 @@ export function toldOf(journal: Journal, redactor: Redactor | undefined): Journa
 }
 
 /** Fields of records that hold JSON, whose numbers have to stay numbers. */
-const JSON_FIELDS: readonly string[] = ["value", "detail"];
+const JSON_FIELDS: readonly string[] = ["value", "detail", "graph"];
 
 function toldRecord(record: StateRecord, redactor: Redactor): StateRecord {
   const text = redactor.idle ? "" : JSON.stringify(record);

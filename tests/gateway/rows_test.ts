@@ -299,7 +299,7 @@ test("store: runs are in the order in which they were heard, at most as many as 
     store.rows.putRun(newRun(run, { executor: run === "c" ? "other" : "e", now }));
   }
   const names = (limit: number, executor?: string) =>
-    store.rows.runs(limit, executor).map(({ run }) => run).join("");
+    store.rows.runs(limit, { executor }).map(({ run }) => run).join("");
   assert.deepEqual([names(9), names(2), names(9, "e"), names(1, "other")], ["dcba", "dc", "dba", "c"]);
   store.close();
 });

@@ -3,7 +3,6 @@
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -11,10 +10,10 @@ import type { Locator, Page } from "playwright-core";
 import { inspectedRun } from "../../src/run/run.ts";
 import { pageReport } from "../../src/serving/report.ts";
 import { testWith } from "../system.ts";
+import { accessibilityProblems } from "./axe.ts";
 import { browse, httpRun, type PageOnRun, served, TOKEN, watched, withPage } from "./rig.ts";
 
 const MODULE: string = fileURLToPath(new URL("../fixtures/page/tasks.ts", import.meta.url));
-const AXE: string = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 function runs(name: string, more: object = {}): object {
   return { run: { module: MODULE, export: name }, ...more };
@@ -68,23 +67,6 @@ async function hasRow(page: Page, view: string, cells: RegExp): Promise<void> {
       new RegExp(wanted!).test([...line.children].map((cell) => cell.textContent).join(" | "))
     );
   }, [view, cells.source] as const);
-}
-
-/** What axe finds wrong with what is shown. */
-async function accessibilityProblems(page: Page): Promise<string[]> {
-  // The page's policy lets in no other script: axe comes by the debugger.
-  await page.evaluate(AXE);
-  return await page.evaluate(async () => {
-    const { axe } = globalThis as unknown as {
-      axe: {
-        run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
-      };
-    };
-    const { violations } = await axe.run();
-    return violations.flatMap(({ id, nodes }) =>
-      nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`)
-    );
-  });
 }
 
 testWith(

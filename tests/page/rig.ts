@@ -5,7 +5,7 @@
  * another host fails the test.
  */
 import assert from "node:assert/strict";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { inspectedRun } from "../../src/run/run.ts";
 import { httpApp } from "../../src/http/app.ts";
 import { pageDocument as ownPage } from "../../src/page/page.ts";
@@ -53,12 +53,14 @@ export interface Watched {
   readonly hosts: Set<string>;
 }
 
-/** Opens a page of its own. */
+/** Opens a page, in a context of its own or in one that is there. */
 export async function watched(
-  browser: Browser,
+  browser: Browser | BrowserContext,
   { width = 1_280, height = 800, scheme = "light" }: Look = {},
 ): Promise<Watched> {
-  const page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme });
+  const page = "contexts" in browser
+    ? await browser.newPage({ viewport: { width, height }, colorScheme: scheme })
+    : await browser.newPage();
   const said: string[] = [];
   const hosts = new Set<string>();
   page.on("console", (message) => said.push(message.text()));

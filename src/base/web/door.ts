@@ -41,9 +41,17 @@ export function keptOut(
   ) {
     return { by: "host", shown: host };
   }
+  return foreignPage({ headers, url }, schemes);
+}
+
+/** The same of the page alone, where what lets in is bound to the name that the server is asked by, as a cookie is. */
+export function foreignPage(
+  { headers, url }: Pick<Request, "headers" | "url">,
+  schemes: Doorway["schemes"],
+): KeptOut | undefined {
   const origin = headers.get("origin");
   if (origin !== null) {
-    const [given, own] = [origin.toLowerCase(), host.toLowerCase()];
+    const [given, own] = [origin.toLowerCase(), (headers.get("host") ?? new URL(url).host).toLowerCase()];
     if (!schemes.some((scheme) => given === `${scheme}://${own}`)) return { by: "origin", shown: origin };
   }
   // An image or a link of a page names no origin.

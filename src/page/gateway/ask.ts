@@ -1,0 +1,116 @@
+/**
+ * Owns asking the gateway that serves this page, as whoever is signed in.
+ * Must not know what is asked for.
+ * Invariant: asks no other host, and shows no token: the session's cookie is the browser's affair.
+ */
+import { granted, lull, seen } from "../asking.ts";
+import { setGatewayTime } from "./ago.ts";
+
+/** What is asked, beside where. */
+export interface GatewayAsk {
+  readonly method?: string;
+  readonly body?: BodyInit;
+  readonly type?: string;
+  readonly signal?: AbortSignal;
+  /** The ETag of what is known: the same is not told again. */
+  readonly known?: string;
+}
+
+/** Where one signs in. */
+const SESSION = "/v1/session";
+
+/** Asks; where nobody is signed in any more the page begins anew. @throws {Refused} If it is refused. */
+export async function ask(path: string, asking: GatewayAsk = {}): Promise<Response> {
+  const { method = "GET", body, type, signal, known } = asking;
+  const response = await fetch(path, {
+    method,
+    cache: "no-store",
+    redirect: "error",
+    credentials: "same-origin",
+    ...(body !== undefined && { body }),
+    ...(signal !== undefined && { signal }),
+    headers: {
+      accept: "application/json, application/x-ndjson",
+      ...(type !== undefined && { "content-type": type }),
+      ...(known !== undefined && { "if-none-match": known }),
+    },
+  });
+  setGatewayTime(response.headers.get("date"));
+  if (response.status === 304) return response;
+  if (response.status === 401 && path !== SESSION) location.reload();
+  return await granted(response);
+}
+
+/** What is asked for over and over is told as it changes. */
+export class Known {
+  #path = "";
+  #tag: string | undefined;
+
+  /** What is there now; nothing if it is the same as the last time. */
+  async read<T>(path: string): Promise<T | undefined> {
+    const known = path === this.#path ? this.#tag : undefined;
+    const response = await ask(path, known === undefined ? {} : { known });
+    if (response.status === 304) return undefined;
+    const value = await response.json() as T;
+    this.#path = path;
+    this.#tag = response.headers.get("etag") ?? undefined;
+    return value;
+  }
+}
+
+/** Signs in. @throws {Refused} If the token opens nothing here. */
+export async function signIn(token: string): Promise<void> {
+  await ask(SESSION, { method: "POST", body: JSON.stringify({ token }), type: "application/json" });
+}
+
+/** Signs out. */
+export async function signOut(): Promise<void> {
+  await ask(SESSION, { method: "DELETE" });
+}
+
+/** Who is signed in. */
+export interface SignedIn {
+  /** The name of the token; none where the gateway has no tokens. */
+  readonly token?: string;
+}
+
+/** Who is signed in, if anybody is. */
+export async function signedIn(): Promise<SignedIn | undefined> {
+  const { nobody, ...who } = await (await ask(SESSION)).json() as SignedIn & { readonly nobody?: true };
+  return nobody ? undefined : who;
+}
+
+/** Between two looks, milliseconds; and so many times as long as the answer took: a gateway at its limit is left alone. */
+const EVERY_MS = 2_000, TIMES = 10;
+
+/** Looks over and over, while the page is seen. */
+export class Looking {
+  readonly #look: () => Promise<void>;
+  readonly #failed: (error: unknown) => void;
+  #pause: AbortController = new AbortController();
+
+  constructor(look: () => Promise<void>, failed: (error: unknown) => void) {
+    this.#look = look;
+    this.#failed = failed;
+    void this.#go();
+  }
+
+  /** Looks at once: something else is looked for. */
+  now(): void {
+    this.#pause.abort();
+  }
+
+  async #go(): Promise<void> {
+    for (;;) {
+      await seen();
+      this.#pause = new AbortController();
+      const begun = performance.now();
+      try {
+        await this.#look();
+      } catch (error) {
+        this.#failed(error);
+      }
+      await lull(Math.max(EVERY_MS, TIMES * (performance.now() - begun)), this.#pause.signal);
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/** The fleet as a whole, and the lists of runs: what is counted, found and told again. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Heartbeat, Overview, ReportedRun } from "../../src/protocol/messages.ts";
+import { BEAT, STARTED, type World, world } from "./rig.ts";
+
+const { run: RUN, ...IDLE } = BEAT;
+
+async function beat(w: World, id: string, more: Partial<Heartbeat> = {}): Promise<void> {
+  const answer = await w.post(`/v1/executors/${id}/heartbeat`, { ...IDLE, state: "idle", ...more });
+  assert.equal(answer.status, 200);
+}
+
+/** What is asked a moment later. */
+async function later(w: World, path: string): Promise<Overview> {
+  w.clock.reach(w.clock.now() + 2_000);
+  return await w.json<Overview>(path);
+}
+
+test("overview: executors are counted by state, and who falls silent is lost", async () => {
+  const w = world();
+  assert.deepEqual(await w.json("/v1/overview"), {
+    total: 0,
+    counts: { idle: 0, running: 0, paused: 0, stopping: 0, lost: 0 },
+    runs: { running: 0, succeeded: 0, failed: 0, cancelled: 0 },
+    matching: 0,
+    offset: 0,
+    executors: [],
+  });
+  await beat(w, "a");
+  await beat(w, "b", { state: "running", run: RUN!, groups: ["roof"] });
+  await beat(w, "c", { state: "paused" });
+  const { total, counts, runs, executors } = await later(w, "/v1/overview");
+  assert.deepEqual([total, counts.idle, counts.running, counts.paused], [3, 1, 1, 1]);
+  assert.equal(runs.running, 1);
+  assert.deepEqual(executors[1], {
+    id: "b",
+    state: "running",
+    lastSeenAt: executors[1]!.lastSeenAt,
+    groups: ["roof"],
+    outrider: "0.1.0",
+    runtime: "test 1",
+    run: { id: "r", pipeline: "p", state: "running" },
+  });
+  w.clock.reach(w.clock.now() + 60_000);
+  await beat(w, "a", { version: 2 });
+  assert.deepEqual((await later(w, "/v1/overview")).counts, {
+    idle: 1,
+    running: 0,
+    paused: 0,
+    stopping: 0,
+    lost: 2,
+  });
+  assert.deepEqual((await later(w, "/v1/overview?state=lost")).executors.map(({ id }) => id), ["b", "c"]);
+});
+
+test("overview: executors are found by id, group, version and run, a page at a time", async () => {
+  const w = world();
+  for (let at = 0; at < 25; at++) {
+    await beat(w, `pi-${String(at).padStart(2, "0")}`, { groups: [at % 2 === 0 ? "roof" : "lab"] });
+  }
+  await beat(w, "other", { outrider: "9.9.9", state: "running", run: { ...RUN!, pipeline: "Survey" } });
+  const ids = async (query: string) => {
+    const { matching, executors } = await later(w, `/v1/overview?${query}`);
+    return [matching, executors.map(({ id }) => id)];
+  };
+  assert.deepEqual(await ids("find=PI-07"), [1, ["pi-07"]]);
+  assert.deepEqual(await ids("find=9.9"), [1, ["other"]]);
+  assert.deepEqual(await ids("find=survey"), [1, ["other"]]);
+  assert.deepEqual(await ids("find=group%3Aroof&offset=11&limit=5"), [13, ["pi-22", "pi-24"]]);
+  assert.deepEqual(await ids("offset=1&limit=2"), [26, ["pi-00", "pi-01"]]);
+  assert.deepEqual(await ids("find=nobody"), [0, []]);
+  assert.equal(await w.code("/v1/overview?state=asleep"), "400 QUERY");
+  assert.equal((await later(w, "/v1/overview?limit=100000")).executors.length, 26);
+});
+
+test("overview: it is read once for all who look, and again when it is older", async () => {
+  const w = world();
+  const read = w.store.executorsAfter.bind(w.store);
+  let reads = 0;
+  const store = Object.assign(Object.create(w.store) as typeof w.store, {
+    executorsAfter: (after: string, limit: number) => {
+      reads++;
+      return read(after, limit);
+    },
+  });
+  const counted = world({ store, clock: w.clock });
+  await beat(counted, "a");
+  await Promise.all([1, 2, 3].map(() => counted.json("/v1/overview")));
+  assert.equal(reads, 1);
+  w.clock.reach(w.clock.now() + 2_000);
+  await counted.json("/v1/overview");
+  assert.equal(reads, 2);
+});
+
+test("overview: what is known already is not told again", async () => {
+  const w = world();
+  await beat(w, "a");
+  for (const path of ["/v1/overview", "/v1/runs"]) {
+    const etag = (await w.ask(path)).headers.get("etag")!;
+    assert.equal((await w.ask(path, { headers: { "if-none-match": etag } })).status, 304);
+  }
+  w.clock.reach(w.clock.now() + 2_000);
+  const etag = (await w.ask("/v1/overview")).headers.get("etag")!;
+  await beat(w, "b");
+  w.clock.reach(w.clock.now() + 2_000);
+  assert.equal((await w.ask("/v1/overview", { headers: { "if-none-match": etag } })).status, 200);
+});
+
+test("runs: they are listed by state; lost ones are those that run and are silent", async () => {
+  const w = world();
+  const ended = (state: string) => ({ seq: 2, at: 2, type: "run.ended", state });
+  for (const [run, ...more] of [["r1"], ["r2", ended("failed")], ["r3", ended("succeeded")]] as const) {
+    await w.send({ run, records: [{ ...STARTED, run }, ...more] } as never);
+  }
+  await beat(w, "e");
+  const listed = async (query: string) =>
+    (await w.json<{ runs: ReportedRun[] }>(`/v1/runs?${query}`)).runs.map(({ run }) => run);
+  assert.deepEqual(await listed("state=failed"), ["r2"]);
+  assert.deepEqual(await listed("state=running&executor=e"), ["r1"]);
+  assert.deepEqual(await listed("state=running&executor=other"), []);
+  assert.equal((await listed("limit=2")).length, 2);
+  assert.deepEqual(await listed("state=lost"), []);
+  w.clock.reach(w.clock.now() + 60_000);
+  assert.deepEqual(await listed("state=lost"), ["r1"]);
+  assert.deepEqual(await listed("state=running"), []);
+  assert.equal(await w.code("/v1/runs?state=gone"), "400 QUERY");
+  const { runs } = await later(w, "/v1/overview");
+  assert.deepEqual(runs, { running: 1, succeeded: 1, failed: 1, cancelled: 0 });
+});
+
+test("records: bare they are without the values of attempts, and with all else", async () => {
+  const w = world();
+  const attempt = { task: "t", iteration: 0, attempt: 1 };
+  const settled = { seq: 2, at: 2, type: "attempt.settled", ...attempt, outcome: "succeeded", value: '"x"' };
+  const changed = { seq: 3, at: 3, type: "store.changed", key: "k", version: 1, value: "1" };
+  await w.send({ records: [STARTED, settled, changed] } as never);
+  const lines = async (query: string) =>
+    (await (await w.ask(`/v1/runs/r/records${query}`)).text()).trim().split("\n").map((line) =>
+      JSON.parse(line)
+    );
+  const { value: _, ...bare } = settled;
+  assert.deepEqual(await lines("?bare=1"), [STARTED, bare, changed]);
+  assert.deepEqual(await lines("?since=1"), [settled, changed]);
+});

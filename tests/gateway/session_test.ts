@@ -1,0 +1,209 @@
+/** Sessions of the gateway's page: what a cookie opens, from which pages, and when it is over. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
+import { Tokens } from "../../src/gateway/tokens.ts";
+import { BEAT, STARTED, type World, world } from "./rig.ts";
+
+const ORIGIN = "http://127.0.0.1:9";
+const OWN = { origin: ORIGIN };
+const HOUR = 3_600_000;
+
+/** A gateway with a token of each kind; the text of a token is its name. */
+async function guarded(): Promise<World & { readonly tokens: Tokens }> {
+  const store = sqliteGatewayStore(":memory:");
+  const tokens = new Tokens(store);
+  await tokens.put({ name: "user", kind: "user" }, "user");
+  await tokens.put({ name: "both", kind: "both" }, "both");
+  await tokens.put({ name: "device", kind: "executor" }, "device");
+  return { ...world({ store, tokens }), tokens };
+}
+
+interface Signing {
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+function signIn({ ask }: World, token: string, { headers = OWN }: Signing = {}): Promise<Response> {
+  return ask("/v1/session", { method: "POST", body: JSON.stringify({ token }), headers });
+}
+
+/** The pair that a browser sends back. */
+async function cookieOf(w: World, token: string = "user", signing: Signing = {}): Promise<string> {
+  const answer = await signIn(w, token, signing);
+  assert.equal(answer.status, 204, await answer.text());
+  return answer.headers.get("set-cookie")!.split(";")[0]!;
+}
+
+test("session: a token is exchanged for a cookie that scripts don't see and other sites don't send", async () => {
+  const w = await guarded();
+  const answer = await signIn(w, "user");
+  const cookie = answer.headers.get("set-cookie")!;
+  assert.match(
+    cookie,
+    /^outrider-session-9=[0-9a-f]{64}; HttpOnly; SameSite=Strict; Path=\/; Max-Age=43200$/,
+  );
+  assert.equal(answer.headers.get("cache-control"), "no-store");
+  assert.equal(await answer.text(), "");
+  const headers = { cookie: `other=1; ${cookie.split(";")[0]}; more=2` };
+  assert.equal((await w.ask("/v1/runs", { headers })).status, 200);
+  const view = await (await w.ask("/v1/session", { headers })).json();
+  assert.deepEqual(view, { token: "user", leftMs: 12 * HOUR });
+  assert.deepEqual(await w.json("/v1/session"), { nobody: true });
+});
+
+test("session: behind TLS the cookie is sent over TLS alone, and bound to the host", async () => {
+  const w = await guarded();
+  const headers = { origin: "https://gateway.example", host: "gateway.example" };
+  const cookie = (await signIn(w, "user", { headers })).headers.get("set-cookie")!;
+  assert.match(cookie, /^__Host-outrider-session=[0-9a-f]{64}; .*; Secure$/);
+  const sent = { host: "gateway.example", cookie: cookie.split(";")[0]! };
+  assert.equal(await w.code("/v1/runs", { headers: sent }), "200");
+  // Who can write cookies for the name alone can't put another's session in the place of this one.
+  const before = { ...sent, cookie: `outrider-session=${"0".repeat(64)}; ${sent.cookie}` };
+  assert.equal(await w.code("/v1/runs", { headers: before }), "200");
+});
+
+test("session: a wrong token, an executor's, and none begin no session", async () => {
+  const w = await guarded();
+  const status = async (answer: Promise<Response>) => {
+    const { status, headers } = await answer;
+    return [status, headers.has("set-cookie")];
+  };
+  assert.deepEqual(await status(signIn(w, "other")), [401, false]);
+  assert.deepEqual(await status(signIn(w, "device")), [403, false]);
+  assert.deepEqual(await status(signIn(w, "")), [422, false]);
+  assert.deepEqual(await status(signIn(w, "x".repeat(5_000))), [422, false]);
+  const open = world();
+  assert.equal(await open.code("/v1/session", { method: "POST", body: '{"token":"x"}' }), "409 OPEN");
+  assert.deepEqual(await open.json("/v1/session"), {});
+});
+
+test("session: what pages of others ask is refused, whatever it is, and what might be theirs changes nothing", async () => {
+  const w = await guarded();
+  const cookie = await cookieOf(w);
+  const foreign: Readonly<Record<string, string>>[] = [
+    { origin: "http://evil.example" },
+    { origin: "http://127.0.0.1:10" },
+    { origin: "null" },
+    { "sec-fetch-site": "cross-site" },
+    // Another port of this machine is the same site.
+    { "sec-fetch-site": "same-site" },
+    { ...OWN, "sec-fetch-site": "same-site" },
+    { origin: "http://evil.example", "sec-fetch-site": "same-origin" },
+  ];
+  const asked: [string, string, string?][] = [
+    ["GET", "/v1/runs"],
+    ["GET", "/v1/overview"],
+    ["GET", "/v1/runs/r/records?follow=1"],
+    ["GET", "/v1/session"],
+    ["POST", "/v1/bundles?to=e", "{}"],
+    ["POST", "/v1/runs/r/cancel"],
+    ["POST", "/v1/executors/e/commands", '{"type":"stop"}'],
+    ["PUT", "/v1/experiments/e/flags/f", '{"value":1}'],
+    ["POST", "/v1/tokens", '{"kind":"user","name":"n"}'],
+    ["DELETE", "/v1/session"],
+    ["GET", "/v1/nothing"],
+  ];
+  for (const [method, path, body] of asked) {
+    for (const headers of foreign) {
+      const init = { method, headers: { cookie, ...headers }, ...(body !== undefined && { body }) };
+      assert.equal(await w.code(path, init), "403 ORIGIN", `${method} ${path} ${JSON.stringify(headers)}`);
+    }
+    // A browser says where what it sends comes from; who says nothing may look, and change nothing.
+    if (method !== "GET") {
+      const init = { method, headers: { cookie }, ...(body !== undefined && { body }) };
+      assert.equal(await w.code(path, init), "403 ORIGIN", `${method} ${path}`);
+    }
+  }
+  for (const headers of foreign) assert.equal((await signIn(w, "user", { headers })).status, 403);
+  assert.deepEqual(await w.store.handouts(undefined, 10), []);
+  // It is whole, and its own page goes on.
+  const own: Readonly<Record<string, string>>[] = [OWN, { "sec-fetch-site": "same-origin" }];
+  for (const headers of own) {
+    const init = { method: "POST", body: "{}", headers: { cookie, ...headers } };
+    assert.equal((await w.ask("/v1/bundles?to=e", init)).status, 201);
+  }
+});
+
+test("session: it opens what users ask, and neither what executors do nor the registry", async () => {
+  const w = await guarded();
+  const headers = { cookie: await cookieOf(w, "both"), ...OWN };
+  const beat = { method: "POST", body: JSON.stringify(BEAT), headers };
+  assert.equal(await w.code("/v1/executors/e/heartbeat", beat), "403 TOKEN_KIND");
+  assert.equal((await w.ask("/v2/", { headers })).status, 401);
+  assert.equal(await w.code("/v1/executors", { headers }), "200");
+  // A token that is sent counts, whatever else comes with it.
+  const wrong = { ...headers, authorization: "Bearer other" };
+  assert.equal(await w.code("/v1/executors", { headers: wrong }), "401 TOKEN");
+});
+
+test("session: it ends when it is signed out, with its time, with its token, and never comes back", async () => {
+  const w = await guarded();
+  const opens = async (cookie: string) => (await w.ask("/v1/runs", { headers: { cookie } })).status;
+  const [first, second, third] = [await cookieOf(w), await cookieOf(w), await cookieOf(w, "both")];
+  const out = await w.ask("/v1/session", { method: "DELETE", headers: { cookie: first, ...OWN } });
+  assert.match(out.headers.get("set-cookie")!, /^outrider-session-9=; .*Max-Age=0/);
+  assert.deepEqual([await opens(first), await opens(second), await opens(third)], [401, 200, 200]);
+  await w.tokens.drop("both");
+  assert.equal(await opens(third), 401);
+  // One of the same name is another one.
+  await w.tokens.put({ name: "both", kind: "user" }, "another");
+  assert.equal(await opens(third), 401);
+  w.clock.reach(w.clock.now() + 12 * HOUR - 1);
+  assert.equal(await opens(second), 200);
+  w.clock.reach(w.clock.now() + 1);
+  assert.equal(await opens(second), 401);
+});
+
+test("session: a step of the wall clock neither ends nor lengthens it", async () => {
+  const w = await guarded();
+  const cookie = await cookieOf(w);
+  w.clock.jump(48 * HOUR);
+  assert.equal(await w.code("/v1/runs", { headers: { cookie } }), "200");
+  w.clock.jump(-96 * HOUR);
+  w.clock.reach(w.clock.now() + 13 * HOUR);
+  assert.equal(await w.code("/v1/runs", { headers: { cookie } }), "401 TOKEN");
+});
+
+test("session: a token has so many; the oldest gives way, and no other token's", async () => {
+  const w = await guarded();
+  const other = await cookieOf(w, "both");
+  const all: string[] = [];
+  for (let at = 0; at < 33; at++) all.push(await cookieOf(w));
+  const opens = async (cookie: string) => (await w.ask("/v1/runs", { headers: { cookie } })).status;
+  assert.deepEqual(
+    [await opens(other), await opens(all[0]!), await opens(all[1]!), await opens(all[32]!)],
+    [200, 401, 200, 200],
+  );
+});
+
+test("session: what is followed ends when it is signed out", async () => {
+  const w = await guarded();
+  const device = { method: "POST", headers: { authorization: "Bearer device" } };
+  const batch = JSON.stringify({ run: "r", lane: "state", records: [STARTED] });
+  assert.equal((await w.ask("/v1/executors/e/records", { ...device, body: batch })).status, 200);
+  const cookie = await cookieOf(w);
+  const answer = await w.ask("/v1/runs/r/records?follow=1", { headers: { cookie } });
+  const reader = answer.body!.getReader();
+  assert.match(new TextDecoder().decode((await reader.read()).value), /run\.started/);
+  const rest = (async () => {
+    while (!(await reader.read()).done);
+  })();
+  await w.ask("/v1/session", { method: "DELETE", headers: { cookie, ...OWN } });
+  await rest.catch(() => {});
+});
+
+test("session: the page is there for anyone, holds nothing, and may load nothing of others", async () => {
+  const w = await guarded();
+  const answer = await w.ask("/");
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get("content-type"), "text/html; charset=utf-8");
+  assert.match(
+    answer.headers.get("content-security-policy")!,
+    /^default-src 'none'; script-src 'sha256-.*frame-ancestors 'none'/,
+  );
+  assert.equal(answer.headers.get("x-content-type-options"), "nosniff");
+  await answer.body!.cancel();
+  const known = await w.ask("/", { headers: { "if-none-match": answer.headers.get("etag")! } });
+  assert.equal(known.status, 304);
+});
