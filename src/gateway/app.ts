@@ -70,6 +70,7 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
     tokens: options.tokens,
     sessions: options.tokens && new Sessions(options.tokens, options.clock),
     roster: new Roster(options.store, options.clock),
+    retention: options.retention,
     bells,
     heard: options.heard ?? new Heard(options.clock),
     desk: options.desk ?? localDesk({ ...options, bells }),
@@ -83,6 +84,7 @@ export function gatewayApp(options: GatewayOptions & GatewayDefects): Hono {
         clock: options.clock,
       }),
   };
+  parts.retention?.over(parts);
   const app = new Hono();
   app.use(async (c, next) => {
     await next();

@@ -11,6 +11,7 @@ import type { Heard } from "./heard.ts";
 import type { Intake } from "./body.ts";
 import type { Roster } from "./roster.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Retention } from "./retention.ts";
 import type { GatewayStore } from "./store.ts";
 import type { Blobs, BlobsOptions } from "./registry/blobs.ts";
 import type { Tokens } from "./tokens.ts";
@@ -27,6 +28,8 @@ export interface GatewayOptions extends GatewayEars {
   readonly registry?: BlobsOptions;
   /** Where files that runs keep are kept. Absent: none are taken. */
   readonly files?: BlobsOptions;
+  /** What keeps the store from growing for ever; started by who made it. Absent: nothing does. */
+  readonly retention?: Retention;
   /** What is passed on to executors and shared with them, where that is not the store's own affair: then executors don't ask here. */
   readonly desk?: GatewayDesk;
   /** Silence after which an executor counts as lost, milliseconds. Default 45,000, or four of its intervals. */
@@ -44,7 +47,8 @@ export interface GatewayEars {
 }
 
 /** The same with nothing left open. */
-export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens" | "registry" | "files">> {
+export interface GatewayParts
+  extends Required<Omit<GatewayOptions, "tokens" | "registry" | "files" | "retention">> {
   readonly tokens: Tokens | undefined;
   /** Browsers that are signed in; none where there are no tokens. */
   readonly sessions: Sessions | undefined;
@@ -56,4 +60,5 @@ export interface GatewayParts extends Required<Omit<GatewayOptions, "tokens" | "
   readonly opened: Opened;
   readonly blobs: Blobs | undefined;
   readonly files: Blobs | undefined;
+  readonly retention: Retention | undefined;
 }

@@ -10,10 +10,12 @@ import { json } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
 import { Refuse } from "../base/web/refuse.ts";
 import { executorName, rivalName, runName } from "./heard.ts";
-import { ingest, newRun } from "./ingest.ts";
+import { passedOver, runToldOf } from "./dropped.ts";
+import { ingest } from "./ingest.ts";
 import { EXECUTOR, GROUPS } from "./param.ts";
 import { linked, next } from "./queue.ts";
-import type { ExecutorRow, GatewayStore, RunRow, Within } from "./store.ts";
+import { requireRoom } from "./retention.ts";
+import type { ExecutorRow, GatewayStore, Within } from "./store.ts";
 import { hasRival, type Lease, leaseOf } from "./views.ts";
 
 /** Largest heartbeat, bytes: they are small and of constant size, and the last one of each executor is kept. */
@@ -169,9 +171,8 @@ async function seenRun(
 ): Promise<void> {
   const { run, quiet = false } = heartbeat;
   if (!run) return;
-  const known = await store.run(run.id);
-  if (known && known.executor !== executor) return;
-  const row = known ?? newRun(run.id, { executor, now });
+  const row = await runToldOf(store, run.id, { executor, now });
+  if (row?.executor !== executor) return;
   const pipeline = row.pipeline ?? run.pipeline;
   const runtime = row.runtime ?? heartbeat.runtime;
   const next = await linked(store, { ...row, pipeline, runtime, quiet, lastSeenAt: now }, run.handout);
@@ -182,9 +183,13 @@ async function seenRun(
 async function records(parts: GatewayParts, executor: string, batch: RecordBatch): Promise<Response> {
   const { store, heard, clock, bells } = parts;
   const now = clock.now();
-  const { row, rejected, changed } = await store.atomically(async (store) => {
+  requireRoom(parts.retention);
+  const { acknowledged, final, rejected, changed } = await store.atomically(async (store) => {
     await seen(executor, { store, heard, now });
-    const before: RunRow = await store.run(batch.run) ?? newRun(batch.run, { executor, now });
+    const before = await runToldOf(store, batch.run, { executor, now });
+    if (before === undefined) {
+      return { acknowledged: await passedOver(store, batch), final: true, rejected: [], changed: false };
+    }
     if (before.executor !== executor) {
       throw new Refuse(403, "RUN_EXECUTOR", {
         message:
@@ -194,13 +199,14 @@ async function records(parts: GatewayParts, executor: string, batch: RecordBatch
     heard.hear(runName(batch.run));
     const result = ingest(before, { batch, now });
     await store.ingest(await linked(store, result.row, batch.handout), result.ingested);
-    return result;
+    const { row: { acknowledged, final } } = result;
+    return { ...result, acknowledged, final: final !== undefined };
   });
   if (changed) bells.ring(`run:${batch.run}`);
   const reply: BatchReply = {
-    acknowledged: row.acknowledged,
+    acknowledged,
     rejected,
-    final: row.final !== undefined,
+    final,
     commands: await store.commands(executor, 0),
     storage: store.id,
   };

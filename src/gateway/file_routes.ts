@@ -5,7 +5,6 @@
  * shown by a browser as a page of the gateway's.
  */
 import * as v from "valibot";
-import { sha256 } from "../base/bytes.ts";
 import { attachment } from "../base/web/attachment.ts";
 import { Refuse } from "../base/web/refuse.ts";
 import { BYTES, type Parameter, type Route, route, TEXT } from "../base/web/route.ts";
@@ -13,11 +12,12 @@ import { SHA256 } from "../model/file.ts";
 import { FileView, HeldFile } from "../protocol/messages.ts";
 import { json } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
+import { droppedWords, GONE, requireRun } from "./dropped.ts";
 import { EXECUTOR, numberOf, RUN } from "./param.ts";
 import { answerWithBlob } from "./registry/blob_routes.ts";
 import type { Blobs } from "./registry/blobs.ts";
+import { removeFiles, uploadOf } from "./run_files.ts";
 import type { RunFileRow } from "./store.ts";
-import { requireRun } from "./user_routes.ts";
 
 const ANY_BYTES = { "application/octet-stream": BYTES } as const;
 
@@ -79,6 +79,7 @@ function ofExecutors(parts: GatewayParts): Route[] {
       answers: {
         200: HELD,
         400: { what: "The bytes have another digest: they are to be sent from the start" },
+        410: { what: "The run was dropped, and its files are not taken any more" },
         416: { what: "It goes on elsewhere" },
       },
       handle: async ({ request, params: { executor, sha256: digest }, query: { run, at = 0 } }) => {
@@ -103,6 +104,7 @@ function ofUsers(parts: GatewayParts): Route[] {
           what: "Files, in order",
           bodies: { "application/json": v.object({ files: v.array(FileView) }) },
         },
+        ...GONE,
       },
       handle: async ({ params: { run } }) => {
         await requireRun(run, parts);
@@ -121,6 +123,7 @@ function ofUsers(parts: GatewayParts): Route[] {
         200: { what: "All of it", bodies: ANY_BYTES },
         206: { what: "The part that was asked for", bodies: ANY_BYTES },
         304: { what: "Known already" },
+        ...GONE,
         416: { what: "It has no such part" },
       },
       handle: async ({ request, params: { run, sha256: digest } }) => {
@@ -140,14 +143,10 @@ function ofUsers(parts: GatewayParts): Route[] {
       method: "delete",
       path: "/v1/runs/{run}/files",
       summary: "Removes the files of a run; what another run has kept as well stays",
-      answers: { 204: { what: "They are removed" } },
+      answers: { 204: { what: "They are removed" }, ...GONE },
       handle: async ({ params: { run } }) => {
         const { executor } = await requireRun(run, parts);
-        const digests = await store.files?.dropRun(run) ?? [];
-        for (const digest of await store.files?.unlinked(digests) ?? []) {
-          await parts.files?.abandon(await uploadOf(executor, digest));
-        }
-        await parts.files?.sweep(() => store.files!.dropUnlinked(digests));
+        await removeFiles(parts, executor, await store.files?.dropRun(run) ?? []);
         return new Response(null, { status: 204 });
       },
     }),
@@ -167,7 +166,13 @@ async function sendingOf(
   { store, files: blobs }: GatewayParts,
   { executor, run, digest }: { readonly executor: string; readonly run: string; readonly digest: string },
 ): Promise<Sending> {
-  const isOwn = (await store.run(run))?.executor === executor;
+  const known = await store.run(run);
+  const dropped = known === undefined ? await store.upkeep.dropped(run) : undefined;
+  if (dropped?.complete && dropped.executor === executor) {
+    throw new Refuse(410, "FILE_REFUSED", { message: droppedWords(dropped) });
+  }
+  const isOwn = known?.executor === executor;
+  if (isOwn) await store.upkeep.heardOf(run);
   const row = isOwn ? await store.files?.inRun(run, digest) : undefined;
   if (row === undefined) throw noFile(run, digest);
   if (blobs === undefined) {
@@ -182,11 +187,6 @@ async function sendingOf(
     });
   }
   return { row, blobs, upload: await uploadOf(executor, digest) };
-}
-
-/** Id of the upload of a file that an executor sends. */
-function uploadOf(executor: string, digest: string): Promise<string> {
-  return sha256(new TextEncoder().encode(`${executor}\n${digest}`));
 }
 
 async function heldOf({ row: { digest }, blobs, upload }: Sending): Promise<HeldFile> {

@@ -69,7 +69,12 @@ function inLife(row: RunRow, { life }: RecordBatch): { row: RunRow; since?: Stre
 /** Takes a batch in. */
 export function ingest(
   known: RunRow,
-  { batch, now }: { readonly batch: RecordBatch; readonly now: number },
+  { batch, now, lost }: {
+    readonly batch: RecordBatch;
+    readonly now: number;
+    /** Why a hole before a record is never filled, in words. Default: its executor sends again what it has not been told is here. */
+    readonly lost?: string;
+  },
 ): IngestResult {
   const { lane } = batch;
   const lived = inLife(known, batch);
@@ -90,7 +95,10 @@ export function ingest(
   let acknowledged = before.acknowledged[lane];
   for (const piece of piecesOf(batch)) {
     if (piece.to <= acknowledged) continue;
-    if (piece.from > acknowledged + 1) break;
+    if (piece.from > acknowledged + 1) {
+      if (lost === undefined) break;
+      missing.push({ from: acknowledged + 1, to: piece.from - 1, reason: lost });
+    }
     acknowledged = piece.to;
     if (piece.parked) missing.push(piece.parked);
     if (!piece.record) continue;
@@ -115,6 +123,12 @@ export function ingest(
       files.push({ seq: piece.to, again: read.record.again });
     }
     row = after(row, read);
+  }
+  // The end is told behind all records of its lane.
+  const last = batch.final?.records[lane] ?? 0;
+  if (lost !== undefined && lane === "state" && acknowledged < last) {
+    missing.push({ from: acknowledged + 1, to: last, reason: lost });
+    acknowledged = last;
   }
   row = { ...row, acknowledged: { ...before.acknowledged, [lane]: acknowledged } };
   const ended = withFinal(row, batch);

@@ -28,6 +28,9 @@ import type {
 /** Most hand-outs that wait for one executor, or that one group keeps. */
 export const MAX_QUEUE = 100;
 
+/** Most instructions that wait for one executor. */
+const MAX_COMMANDS = 1000;
+
 const EVERYONE = `${GROUP}all`;
 
 /** What became of a submitted bundle. */
@@ -49,6 +52,21 @@ export interface Handed {
 /** All that an executor is handed things by. */
 export function targetsOf(executor: string, groups: readonly string[]): string[] {
   return [executor, EVERYONE, ...groups.map((group) => `${GROUP}${group}`)];
+}
+
+/** Asks something of an executor, in the reply to what it sends next. @throws {Refuse} 409 if too much waits for it. */
+export async function instruct(
+  store: Within,
+  executor: string,
+  { command, at }: { readonly command: NewInstruction; readonly at: number },
+): Promise<number> {
+  if (await store.waitingCommands(executor) < MAX_COMMANDS) {
+    return await store.addCommand(executor, command, at);
+  }
+  throw new Refuse(409, "INSTRUCTIONS_FULL", {
+    message:
+      `${MAX_COMMANDS} instructions wait for ${executor}, which has not fetched them, and no more may: see what it does with outrider executors`,
+  });
 }
 
 /** Known executors that a target means. */
@@ -111,11 +129,8 @@ async function replaceAll(
   }
   for (const row of waiting) {
     for (const { executor } of await notBegun(store, row)) {
-      await store.addCommand(
-        executor,
-        { type: "withdraw", handout: tagOf(row), because: "Replaced by another" },
-        at,
-      );
+      const because = "Replaced by another";
+      await instruct(store, executor, { command: { type: "withdraw", handout: tagOf(row), because }, at });
     }
     await store.endHandout(row.version, { how: "replaced", at });
   }
@@ -259,7 +274,7 @@ export function withdraw(
     const [runs, taken]: [string[], string[]] = [[], []];
     for (const executor of keepers) {
       taken.push(executor);
-      await store.addCommand(executor, { type: "withdraw", handout: tagOf(row), because }, at);
+      await instruct(store, executor, { command: { type: "withdraw", handout: tagOf(row), because }, at });
     }
     for (const { executor, run, closed } of await store.deliveries(row.version)) {
       if (closed || keepers.includes(executor)) continue;
@@ -268,7 +283,7 @@ export function withdraw(
       const command: NewInstruction = run === undefined
         ? { type: "withdraw", handout: tagOf(row), because }
         : { type: "cancel", run, because };
-      await store.addCommand(executor, command, at);
+      await instruct(store, executor, { command, at });
     }
     await store.endHandout(row.version, { how: "withdrawn", at, because });
     return { id, runs, taken };

@@ -58,4 +58,21 @@ CREATE TABLE projected (stream TEXT NOT NULL, seq INTEGER NOT NULL);
 ALTER TABLE runs ADD COLUMN state TEXT AS (CASE WHEN json_valid(row) THEN json_extract(row, '$.state') END) VIRTUAL;
 CREATE INDEX runs_state ON runs (state, seen);
 `,
+  // How long the gateway has run in all, milliseconds, and how long it had when something was heard, put or used last.
+  `
+ALTER TABLE storage ADD COLUMN ran INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN complete INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET complete = coalesce(json_extract(row, '$.acknowledged.state') >= json_extract(row, '$.final.records.state')
+  AND json_extract(row, '$.acknowledged.log') >= json_extract(row, '$.final.records.log'), 0)
+  WHERE CASE WHEN json_valid(row) THEN json_type(row, '$.final.records') = 'object' AND json_type(row, '$.acknowledged') = 'object' END;
+CREATE INDEX runs_heard ON runs (heard);
+CREATE INDEX runs_complete ON runs (heard) WHERE complete = 1;
+ALTER TABLE executors ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE commands ADD COLUMN put INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE handouts ADD COLUMN put INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE flags ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE dropped (n INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL UNIQUE, executor TEXT NOT NULL, at INTEGER NOT NULL, because TEXT NOT NULL, complete INTEGER NOT NULL, state INTEGER NOT NULL, log INTEGER NOT NULL, came INTEGER NOT NULL DEFAULT 0, clearing INTEGER NOT NULL DEFAULT 1);
+CREATE INDEX dropped_clearing ON dropped (n) WHERE clearing = 1;
+`,
 ];

@@ -15,14 +15,18 @@ import {
   flagOf,
   handoutOf,
   missingOf,
+  type Row,
   runOf,
   tokenOf,
 } from "./rows.ts";
 import { SqliteFiles } from "./sqlite_files.ts";
 import { SqliteCatalog } from "./sqlite_registry.ts";
+import { SqliteUpkeep } from "./sqlite_upkeep.ts";
 import { type GatewayDatabase, openDatabase } from "./sqlite_database.ts";
 import { type AtOnce, awaited, SharedConnection } from "./sqlite_port.ts";
+import { isComplete } from "./ingest.ts";
 import type { Catalog } from "./registry/catalog.ts";
+import type { StoreUpkeep } from "./upkeep.ts";
 import type {
   DeliveryRow,
   ExecutorPage,
@@ -54,6 +58,8 @@ const MAX_EXECUTORS = 10_000;
 const COUNTED_EXECUTORS = 100;
 /** Hand-outs that are over and still listed. */
 const MAX_ENDED = 1000;
+/** After so long a flag counts as used anew when it is read, milliseconds. */
+const USED_MS = 24 * 3_600_000;
 /** Most text of records that is read at a time, characters. */
 const READ_TEXT = 8 * 1024 * 1024;
 
@@ -73,6 +79,7 @@ export function sqliteGatewayStore(path: string): SqliteGatewayStore {
       id: rows.id,
       catalog: awaited(rows.catalog, call) as unknown as Catalog,
       files: awaited(rows.files, call) as unknown as FileCatalog,
+      upkeep: awaited(rows.upkeep, call) as unknown as StoreUpkeep,
       get holdsTokens() {
         return rows.holdsTokens;
       },
@@ -96,9 +103,10 @@ export interface SqliteGatewayStore extends GatewayStore {
 }
 
 /** What is kept, read and written at once. */
-export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
+export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files" | "upkeep">> {
   readonly catalog: SqliteCatalog;
   readonly files: SqliteFiles;
+  readonly upkeep: SqliteUpkeep;
   readonly #db: GatewayDatabase;
   #id: string | undefined;
   /** What the age of the answers is ahead of the monotonic clock: it goes on where it stood when the gateway ended. */
@@ -112,6 +120,7 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
     this.#db = db;
     this.catalog = new SqliteCatalog(db);
     this.files = new SqliteFiles(db);
+    this.upkeep = new SqliteUpkeep(db);
   }
 
   get holdsTokens(): boolean {
@@ -126,13 +135,14 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
     return this.atomically(() => {
       if (bytes !== undefined) this.#db.run("INSERT OR IGNORE INTO bundles VALUES (?, ?)", hash, bytes);
       const row = this.#db.get(
-        `INSERT INTO handouts (id, target, hash, pipeline, at)
-         VALUES (coalesce(?, 'q-' || lower(hex(randomblob(5)))), ?, ?, ?, ?) RETURNING *`,
+        `INSERT INTO handouts (id, target, hash, pipeline, at, put)
+         VALUES (coalesce(?, 'q-' || lower(hex(randomblob(5)))), ?, ?, ?, ?, ?) RETURNING *`,
         id ?? null,
         target,
         hash,
         pipeline ?? null,
         at,
+        this.upkeep.ran(),
       );
       return handoutOf(row!)!;
     });
@@ -238,19 +248,21 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
     const heartbeat = row.heartbeat === undefined ? null : JSON.stringify(row.heartbeat);
     this.#lazily(() => {
       this.#db.run(
-        "INSERT OR REPLACE INTO executors VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO executors VALUES (?, ?, ?, ?, ?, ?, ?)",
         row.id,
         row.firstSeenAt,
         row.lastSeenAt,
         heartbeat,
         JSON.stringify(row.over),
         row.rival === undefined ? null : JSON.stringify(row.rival),
+        this.upkeep.ran(),
       );
       if (row.firstSeenAt !== row.lastSeenAt || this.#newExecutors++ % COUNTED_EXECUTORS > 0) return;
-      this.#db.run(
+      const gone = this.#db.all(
         `DELETE FROM executors WHERE id IN
-         (SELECT id FROM executors ORDER BY last_seen DESC LIMIT -1 OFFSET ${MAX_EXECUTORS})`,
+         (SELECT id FROM executors ORDER BY last_seen DESC LIMIT -1 OFFSET ${MAX_EXECUTORS}) RETURNING id`,
       );
+      for (const { id } of gone) this.#db.run("DELETE FROM deliveries WHERE executor = ?", String(id));
     });
   }
 
@@ -341,13 +353,18 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
 
   addCommand(executor: string, command: NewInstruction, at: number): number {
     const row = this.#db.get(
-      `INSERT INTO commands (id, executor, command)
-       VALUES (max(?, 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'commands'), 0)), ?, ?) RETURNING id`,
+      `INSERT INTO commands (id, executor, command, put)
+       VALUES (max(?, 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'commands'), 0)), ?, ?, ?) RETURNING id`,
       Math.floor(at),
       executor,
       JSON.stringify(command),
+      this.upkeep.ran(),
     );
     return Number(row?.["id"]);
+  }
+
+  waitingCommands(executor: string): number {
+    return Number(this.#db.get("SELECT count(*) AS n FROM commands WHERE executor = ?", executor)?.["n"]);
   }
 
   commands(executor: string, seen: number): Instruction[] {
@@ -363,11 +380,15 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
 
   flag(experiment: string, name: string): SharedFlag | undefined {
     const row = this.#db.get("SELECT * FROM flags WHERE experiment = ? AND name = ?", experiment, name);
-    return row && flagOf(row);
+    if (row === undefined) return undefined;
+    this.#used(experiment, row);
+    return flagOf(row);
   }
 
   flags(experiment: string): SharedFlag[] {
-    return this.#db.all("SELECT * FROM flags WHERE experiment = ? ORDER BY name", experiment).map(flagOf);
+    const rows = this.#db.all("SELECT * FROM flags WHERE experiment = ? ORDER BY name", experiment);
+    for (const row of rows) this.#used(experiment, row);
+    return rows.map(flagOf);
   }
 
   flagsSize(experiment: string): { readonly count: number; readonly bytes: number } {
@@ -379,12 +400,21 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
   putFlag(experiment: string, flag: SharedFlag): void {
     const value = JSON.stringify(flag.value ?? null);
     this.#db.run(
-      "INSERT OR REPLACE INTO flags VALUES (?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO flags VALUES (?, ?, ?, ?, ?)",
       experiment,
       flag.name,
       value,
       flag.version,
+      this.upkeep.ran(),
     );
+  }
+
+  /** Somebody has read a flag. */
+  #used(experiment: string, { name, used }: Row): void {
+    const now = this.upkeep.ran();
+    if (Number(used) + USED_MS > now) return;
+    const sql = "UPDATE flags SET used = ? WHERE experiment = ? AND name = ?";
+    this.#lazily(() => this.#db.run(sql, now, experiment, String(name)));
   }
 
   flagAnswer(experiment: string, operation: string): FlagAnswer | undefined {
@@ -463,11 +493,13 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files">> {
     // Also after the wall clock was set back, the run heard last comes last.
     this.#lastSeen = Math.max(last + 1, Math.floor(row.lastSeenAt));
     this.#db.run(
-      "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO runs (run, executor, row, seen, heard, complete) VALUES (?, ?, ?, ?, ?, ?)",
       row.run,
       row.executor,
       text,
       this.#lastSeen,
+      this.upkeep.ran(),
+      isComplete(row) ? 1 : 0,
     );
   }
 }

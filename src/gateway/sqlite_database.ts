@@ -25,7 +25,9 @@ export function openDatabase(path: string): GatewayDatabase {
   try {
     forThisUser(path);
     db = new DatabaseSync(path);
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000");
+    // A new one can give back what it does not use any more; one that has tables already uses it again.
+    db.exec("PRAGMA busy_timeout = 5000; PRAGMA auto_vacuum = INCREMENTAL");
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864");
     migrate(db, path);
   } catch (cause) {
     if (cause instanceof GatewayStoreError) throw cause;

@@ -15,6 +15,7 @@ import type {
 import type { Bytes } from "../base/bytes.ts";
 import type { Stream, StreamNumbers } from "../model/stream.ts";
 import type { BlobCatalog, Catalog } from "./registry/catalog.ts";
+import type { StoreUpkeep } from "./upkeep.ts";
 
 /** A bundle for an executor or a group. */
 export interface NewHandout {
@@ -199,6 +200,8 @@ export interface GatewayStore {
   readonly holdsTokens: boolean;
   /** What runs have kept. Absent: it keeps no files. */
   readonly files?: FileCatalog;
+  /** What keeps it from growing for ever. */
+  readonly upkeep: StoreUpkeep;
 
   /** Puts a bundle at the end of a queue. */
   addHandout(handout: NewHandout): Promise<HandoutRow>;
@@ -252,6 +255,8 @@ export interface GatewayStore {
    * before, be it by another storage, or by this one before it was put back from a copy.
    */
   addCommand(executor: string, command: NewInstruction, at: number): Promise<number>;
+  /** How many commands wait for an executor. */
+  waitingCommands(executor: string): Promise<number>;
   /** Commands with a number above `seen`, oldest first; those up to it are forgotten. */
   commands(executor: string, seen: number): Promise<Instruction[]>;
 

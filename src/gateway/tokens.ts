@@ -6,6 +6,7 @@
  */
 import type { GatewayStore, TokenRow } from "./store.ts";
 import { randomHex, sha256 } from "../base/bytes.ts";
+import { Refuse } from "../base/web/refuse.ts";
 import { sameText } from "../base/web/same_text.ts";
 
 /** A token to be made. */
@@ -22,6 +23,9 @@ export interface TokenOptions {
   readonly groups?: readonly string[];
 }
 
+/** Tokens that there are at most: each request is compared with all. */
+export const MAX_TOKENS = 10_000;
+
 /** The tokens of a gateway. */
 export class Tokens {
   readonly #store: GatewayStore;
@@ -32,8 +36,19 @@ export class Tokens {
     this.#store = store;
   }
 
-  /** Makes a token of 256 random bits; returns its text, which is not kept. One of the same name is replaced. */
+  /**
+   * Makes a token of 256 random bits; returns its text, which is not kept. One of the same name is replaced.
+   *
+   * @throws {Refuse} 409 if there are too many.
+   */
   async make(options: TokenOptions): Promise<string> {
+    const rows = await this.#all();
+    if (rows.length >= MAX_TOKENS && !rows.some(({ name }) => name === options.name)) {
+      throw new Refuse(409, "TOKENS_FULL", {
+        message:
+          `There are ${MAX_TOKENS} tokens, and no more may be: withdraw some (DELETE /v1/tokens/{name})`,
+      });
+    }
     const text = randomHex(32);
     await this.put(options, text);
     return text;

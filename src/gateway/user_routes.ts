@@ -17,10 +17,10 @@ import {
 } from "../protocol/messages.ts";
 import { json, tagged } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
+import { GONE, requireRun } from "./dropped.ts";
 import { ndjsonOf, toldInPieces } from "./follow.ts";
 import { EXECUTOR, isOneOf, numberOf, RUN, TOKEN, words } from "./param.ts";
 import { resultJson } from "./result.ts";
-import type { RunRow } from "./store.ts";
 import { executorView, leaseOf, runView } from "./views.ts";
 
 const MAX_RUNS = 1000;
@@ -122,7 +122,7 @@ function ofRuns(parts: GatewayParts): Route[] {
       method: "get",
       path: "/v1/runs/{run}",
       summary: "Tells how a run stands",
-      answers: { 200: { what: "The run", bodies: { "application/json": ReportedRun } } },
+      answers: { 200: { what: "The run", bodies: { "application/json": ReportedRun } }, ...GONE },
       handle: async ({ params: { run } }) =>
         json(await runView(await requireRun(run, parts), { store, lease: leaseOf(parts) })),
     }),
@@ -131,7 +131,7 @@ function ofRuns(parts: GatewayParts): Route[] {
       method: "get",
       path: "/v1/runs/{run}/result",
       summary: "The result document of a run, or what there is of it so far",
-      answers: { 200: { what: "The document that outrider run --json prints", bodies: ANY_JSON } },
+      answers: { 200: { what: "The document that outrider run --json prints", bodies: ANY_JSON }, ...GONE },
       handle: async ({ request, params: { run } }) => {
         const row = await requireRun(run, parts);
         return toldInPieces(request, parts, {
@@ -149,6 +149,7 @@ function ofRuns(parts: GatewayParts): Route[] {
       answers: {
         202: COMMAND,
         409: { what: "The run is over", bodies: { "application/json": ErrorReply } },
+        ...GONE,
       },
       handle: async ({ params, query: { because = "Cancelled by the user at the gateway" } }) => {
         const { run, executor, state } = await requireRun(params.run, parts);
@@ -171,7 +172,7 @@ function ofRecords(parts: GatewayParts): Route[] {
       path: "/v1/runs/{run}/logs",
       summary: "The combined log of a run, one record a line; empty lines only keep the connection alive",
       query: FOLLOWED,
-      answers: { 200: { what: "Log records", bodies: NDJSON } },
+      answers: { 200: { what: "Log records", bodies: NDJSON }, ...GONE },
       handle: async ({ request, params, query }) =>
         ndjsonOf(request, { parts, run: (await requireRun(params.run, parts)).run, lane: "log" }, query),
     }),
@@ -181,7 +182,7 @@ function ofRecords(parts: GatewayParts): Route[] {
       path: "/v1/runs/{run}/records",
       summary: "The state records of a run, one a line",
       query: { ...FOLLOWED, bare: isOneOf("1: without the values of attempts", ["1", "true"]) },
-      answers: { 200: { what: "State records", bodies: NDJSON } },
+      answers: { 200: { what: "State records", bodies: NDJSON }, ...GONE },
       handle: async ({ request, params, query: { bare = false, ...query } }) => {
         const { run } = await requireRun(params.run, parts);
         return ndjsonOf(request, { parts, run, lane: "state", bare }, query);
@@ -227,11 +228,4 @@ function ofTokens({ tokens }: GatewayParts): Route[] {
 /** An executor in a list of thousands: one long heartbeat after the other would make it more than a user can load. */
 function listed({ heartbeat, ...view }: ExecutorView): ExecutorView {
   return heartbeat && JSON.stringify(heartbeat).length <= LISTED_HEARTBEAT ? { ...view, heartbeat } : view;
-}
-
-/** A run. @throws {Refuse} If there is no such run. */
-export async function requireRun(run: string, { store }: GatewayParts): Promise<RunRow> {
-  const row = await store.run(run);
-  if (!row) throw new Refuse(404, "NO_RUN", { message: `There is no run ${run}: GET /v1/runs lists them` });
-  return row;
 }

@@ -319,3 +319,49 @@ testWithNats(
     rmSync(folder, { recursive: true, force: true });
   },
 );
+
+testWithNats(
+  "records that aged out of the stream before a gateway had read them are missing, with the reason, and hold up nothing",
+  async () => {
+    await using server = await NatsServer.start();
+    const admin = await fleetAt(server.url);
+    const agent = device(server.url);
+    const report = async (run: string, aged: boolean) => {
+      const journal = new FakeJournal();
+      const parts = { gateway: agent, clock: systemClock, random: () => 0.01, run, source: journal };
+      const going = startReport(parts);
+      const there = async (state: number, log: number) => {
+        for (;;) {
+          const { acknowledged } = going.status();
+          if (acknowledged.state === state && acknowledged.log === log) return;
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+      };
+      journal.state({ type: "run.started", run, pipeline: "p", runtime: "t 1", plan: "h" });
+      for (let at = 1; at <= 5; at++) journal.log(`line ${at}`);
+      await there(1, 5);
+      for (let at = 6; at <= 8; at++) journal.log(`line ${at}`);
+      journal.state({ type: "run.ended", state: "succeeded" });
+      going.end({ state: "succeeded" });
+      assert.equal(await going.drained, true);
+      await going.stop();
+      if (!aged) return;
+      for (const lane of ["state", "log"]) {
+        const filter = `o.rec.d~1.${run}.${lane}`;
+        await admin.api(`STREAM.PURGE.${FLEET_STREAMS.records}`, { filter, keep: 1 }, REAL);
+      }
+    };
+    await report("r", true);
+    await report("s", false);
+    const one = await gatewayAt(server.url);
+    const run = await one.until("/v1/runs/r", ({ complete }) => complete === true);
+    const missing = run["missing"] as { lane: string; from: number; to: number; reason: string }[];
+    assert.deepEqual(missing.map(({ lane, from, to }) => [lane, from, to]), [["log", 1, 5], ["state", 1, 2]]);
+    for (const { reason } of missing) assert.match(reason, /^Lost on the fleet's servers: /);
+    assert.equal(run["state"], "succeeded");
+    assert.equal((await one.ask("GET", "/v1/runs/r/logs")).text.trim().split("\n").length, 3);
+    assert.equal((await one.ask("GET", "/v1/runs/r/result")).json().state, "succeeded");
+    assert.deepEqual((await one.until("/v1/runs/s", ({ complete }) => complete === true))["missing"], []);
+    await Promise.all([agent.close!(), one.stop(), admin.wire.close()]);
+  },
+);

@@ -233,3 +233,28 @@ test("gateway: what records tell of a run is shown: its beginning, its end, and 
   });
   assert.deepEqual([resumed.row.final, resumed.row.state], [undefined, "running"]);
 });
+
+test("gateway: where a hole is never filled what comes after it is taken, and the hole is missing with its reason", () => {
+  const batch = batchOf({ from: 11, count: 3, parked: 13 });
+  const known = newRun("r", { executor: "e", now: 0 });
+  assert.equal(ingest(known, { batch, now: 1 }).row.acknowledged.state, 0);
+  const { row, ingested } = ingest(known, { batch, now: 1, lost: "too old" });
+  assert.equal(row.acknowledged.state, 13);
+  assert.deepEqual(ingested.records.map(({ seq }) => seq), [11, 12]);
+  assert.deepEqual(ingested.missing, [
+    { from: 1, to: 10, reason: "too old" },
+    { from: 13, to: 13, reason: "no" },
+  ]);
+  const again = ingest(row, { batch: batchOf({ from: 9, count: 6, parked: undefined }), now: 2, lost: "no" });
+  assert.deepEqual([again.row.acknowledged.state, again.ingested.missing], [14, []]);
+  const end = {
+    run: "r",
+    lane: "state",
+    records: [],
+    final: { state: "failed", records: { state: 9, log: 0 } },
+  } as const;
+  const ended = ingest(known, { batch: end, now: 1, lost: "too old" });
+  assert.deepEqual(ended.ingested.missing, [{ from: 1, to: 9, reason: "too old" }]);
+  assert.deepEqual([ended.row.state, isComplete(ended.row)], ["failed", true]);
+  assert.equal(isComplete(ingest(known, { batch: end, now: 1 }).row), false);
+});

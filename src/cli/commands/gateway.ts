@@ -5,7 +5,9 @@
  */
 import { GATEWAY_TOKEN, gatewayIn, gatewayTokenIn } from "../../config/asking.ts";
 import type { FleetPart } from "../../gateway/fleet/fleet.ts";
+import type { Retention } from "../../gateway/retention.ts";
 import type { GatewayStore } from "../../gateway/store.ts";
+import { isoTime } from "../../base/clock.ts";
 import { GATEWAY_PORT, HOSTNAME } from "../../defaults.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
@@ -28,6 +30,8 @@ interface Flags {
   readonly registrySize: number;
   readonly files?: string;
   readonly filesSize: number;
+  readonly keepDays: number;
+  readonly dbSize: number;
   readonly token?: string;
   readonly tokenFile?: string;
   readonly nats?: string;
@@ -51,8 +55,9 @@ async function tokenOf({ token, tokenFile }: Flags, runtime: Runtime): Promise<s
 /** Takes part in a fleet, where one is named. */
 async function fleetOf(
   { nats, creds }: Flags,
-  { store, runtime, stderr }: {
+  { store, retention, runtime, stderr }: {
     readonly store: GatewayStore;
+    readonly retention: Retention;
     readonly runtime: Runtime;
     readonly stderr: CliContext["runtime"]["stderr"];
   },
@@ -72,6 +77,7 @@ async function fleetOf(
     store,
     clock: systemClock,
     random: Math.random,
+    isFull: () => retention.isFull,
     onTrouble: (error) => {
       if (trouble === (error !== undefined)) return;
       trouble = error !== undefined;
@@ -85,18 +91,25 @@ async function fleetOf(
 }
 
 async function gateway(this: CliContext, flags: Flags): Promise<void> {
-  const { port, host, db } = flags;
+  const { port, host, db, keepDays } = flags;
   const { stdout, stderr } = this.runtime;
-  const [{ gatewayApp }, { Tokens }, { sqliteGatewayStore }, { systemClock }, { runtime }, { checkToken }] =
-    await Promise
-      .all([
-        import("../../gateway/app.ts"),
-        import("../../gateway/tokens.ts"),
-        import("../../gateway/sqlite.ts"),
-        import("../../base/clock.ts"),
-        import("../../runtime/runtime.ts"),
-        import("../../protocol/token.ts"),
-      ]);
+  const [
+    { gatewayApp },
+    { Retention },
+    { Tokens },
+    { sqliteGatewayStore },
+    { systemClock },
+    { runtime },
+    { checkToken },
+  ] = await Promise.all([
+    import("../../gateway/app.ts"),
+    import("../../gateway/retention.ts"),
+    import("../../gateway/tokens.ts"),
+    import("../../gateway/sqlite.ts"),
+    import("../../base/clock.ts"),
+    import("../../runtime/runtime.ts"),
+    import("../../protocol/token.ts"),
+  ]);
   const given = await tokenOf(flags, runtime);
   const token = given === undefined ? undefined : checkToken(given, NAMES);
   if (token === undefined && !isLoopback(host)) {
@@ -121,9 +134,14 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
   const passingFiles = db === ":memory:" && flags.files === undefined
     ? await runtime.makeTempFolder()
     : undefined;
+  const onDefect = (error: unknown) => stderr.write(`${error instanceof Error ? error.stack : error}\n`);
+  const retention = new Retention({
+    ...{ store, clock: systemClock, keepDays, maxBytes: flags.dbSize, onDefect },
+    onDropped: (words) => stderr.write(`${isoTime(systemClock.now())} ${words}\n`),
+  });
   let fleet: FleetPart | undefined;
   try {
-    fleet = await fleetOf(flags, { store, runtime, stderr });
+    fleet = await fleetOf(flags, { store, retention, runtime, stderr });
     const tokens = new Tokens(store);
     if (token !== undefined) await tokens.put({ name: "cli", kind: "both" }, token);
     const app = gatewayApp({
@@ -138,8 +156,10 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
       },
       ...(token === undefined ? {} : { tokens }),
       ...(fleet !== undefined && { desk: fleet.desk, bells: fleet.bells, heard: fleet.heard }),
-      onDefect: (error) => stderr.write(`${error instanceof Error ? error.stack : error}\n`),
+      retention,
+      onDefect,
     });
+    retention.start();
     const fetch = (request: Request) => app.fetch(request);
     const served = await runtime.serve({ fetch, hostname: host, port, connections: CONNECTIONS });
     stdout.write(`${served.url}\n`);
@@ -153,6 +173,7 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
   } finally {
     unlisten();
     await fleet?.stop();
+    await retention.stop();
     store.close();
     for (const each of [passing, passingFiles]) if (each !== undefined) await runtime.remove(each);
   }
@@ -212,6 +233,20 @@ export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>(
         default: "64GiB",
         placeholder: "SIZE",
         brief: "Most that is kept of the files of runs",
+      },
+      keepDays: {
+        kind: "parsed",
+        parse: wholeNumber(0, 36_500),
+        default: "90",
+        placeholder: "N",
+        brief: "Days of which nothing is heard of a run, executor or flag until it is dropped; 0: never",
+      },
+      dbSize: {
+        kind: "parsed",
+        parse: size,
+        default: "16GiB",
+        placeholder: "SIZE",
+        brief: "Most that the database has; complete runs make room, the one heard longest ago first",
       },
       nats: {
         kind: "parsed",

@@ -11,7 +11,7 @@ import type { GatewayFlags } from "../ask/gateway_options.ts";
 import { localTimeOf } from "../../base/shown.ts";
 import { columns } from "../view/columns.ts";
 import { GatewayRefusedError } from "../../uplink/errors.ts";
-import type { HandoutView } from "../../protocol/messages.ts";
+import type { HandoutView, ReportedRun } from "../../protocol/messages.ts";
 import type { UserGateway } from "../../uplink/user.ts";
 
 interface Flags extends GatewayFlags {
@@ -40,9 +40,15 @@ async function results(this: CliContext, { executor, json, ...where }: Flags, ru
     each.pipeline ?? "",
     each.state,
     localTimeOf(each.endedAt ?? each.startedAt ?? ""),
-    each.complete ? "" : "incomplete",
+    each.complete ? missingOf(each) : "incomplete",
   ]);
   stdout.write(columns([["RUN", "EXECUTOR", "PIPELINE", "STATE", "AT", ""], ...waiting, ...rows]));
+}
+
+/** How many records of a run will not come, as far as a list tells. */
+function missingOf({ missing }: ReportedRun): string {
+  const count = missing.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  return count === 0 ? "" : `${count} missing`;
 }
 
 /** What was handed to the gateway; one of before there was a queue has none. */

@@ -8,7 +8,8 @@ import { Refuse } from "../../base/web/refuse.ts";
 import { applied } from "../../protocol/flag_change.ts";
 import type { FlagOperation, FlagReply, SharedFlag } from "../../protocol/messages.ts";
 import type { Bells } from "../bells.ts";
-import { submit, withdraw } from "../queue.ts";
+import { instruct, submit, withdraw } from "../queue.ts";
+import { requireRoom, type Retention } from "../retention.ts";
 import type { FlagAnswer, GatewayStore, Within } from "../store.ts";
 import type { GatewayDesk, NamedFlag } from "./desk.ts";
 
@@ -19,14 +20,19 @@ interface DeskParts {
   readonly store: GatewayStore;
   readonly clock: Clock;
   readonly bells: Bells;
+  readonly retention?: Pick<Retention, "isFull"> | undefined;
 }
 
 /** The desk over a store. */
 export function localDesk(parts: DeskParts): GatewayDesk {
   const { store, clock, bells } = parts;
   return {
-    instruct: (executor, instruction) => store.addCommand(executor, instruction, clock.now()),
-    submit: (handout, replace) => submit(store, handout, replace),
+    instruct: (executor, command) =>
+      store.atomically((store) => instruct(store, executor, { command, at: clock.now() })),
+    async submit(handout, replace) {
+      requireRoom(parts.retention);
+      return await submit(store, handout, replace);
+    },
     withdraw: (id, why) => withdraw(store, id, why),
     flags: (experiment) => store.flags(experiment),
     flag: (named, wait) => readFlag(parts, named, wait),
@@ -34,7 +40,7 @@ export function localDesk(parts: DeskParts): GatewayDesk {
       const flag = await store.atomically(async (store) => {
         const before = await store.flag(named.experiment, named.name);
         const next = { name: named.name, value, version: (before?.version ?? 0) + 1 };
-        await keep(next, { before, store, experiment: named.experiment });
+        await keep(next, { before, store, experiment: named.experiment, retention: parts.retention });
         return next;
       });
       bells.ring(bellOf(named));
@@ -69,7 +75,7 @@ async function readFlag(
 }
 
 async function changeFlag(
-  { store, clock, bells }: DeskParts,
+  { store, clock, bells, retention }: DeskParts,
   named: NamedFlag,
   operation: FlagOperation,
 ): Promise<FlagReply> {
@@ -84,7 +90,7 @@ async function changeFlag(
     if ("refused" in made) throw new Refuse(409, made.refused.code, { message: made.refused.message });
     // What changed nothing may be asked again, and is answered by what holds then.
     if (!made.done || !made.flag) return made;
-    await keep(made.flag, { before, store, experiment });
+    await keep(made.flag, { before, store, experiment, retention });
     await store.putFlagAnswer(experiment, {
       ...withoutValue(made, operation),
       operation: id,
@@ -96,16 +102,17 @@ async function changeFlag(
   return answer.flag ? answer as FlagReply : { done: answer.done };
 }
 
-interface Keep {
+interface Keep extends Pick<DeskParts, "retention"> {
   readonly before: SharedFlag | undefined;
   readonly store: Within;
   readonly experiment: string;
 }
 
-/** @throws {Refuse} 413 if the flags of the experiment came to more than they may. */
-async function keep(flag: SharedFlag, { before, store, experiment }: Keep): Promise<void> {
+/** @throws {Refuse} If the flags of the experiment came to more than they may, or the store is full. */
+async function keep(flag: SharedFlag, { before, store, experiment, retention }: Keep): Promise<void> {
   await store.putFlag(experiment, flag);
   if (before !== undefined && bytesOf(flag) <= bytesOf(before)) return;
+  requireRoom(retention);
   const { count, bytes } = await store.flagsSize(experiment);
   if (count <= MAX_FLAGS.count && bytes <= MAX_FLAGS.bytes) return;
   throw new Refuse(413, "FLAGS_FULL", {

@@ -26,6 +26,8 @@ export interface FleetOptions extends Pick<NatsWireOptions, "url" | "token" | "r
   readonly store: GatewayStore;
   readonly clock: Clock;
   readonly random: Random;
+  /** Whether the store has room for nothing more: then no records are read. Default: it never is. */
+  readonly isFull?: () => boolean;
   /** The servers are not in reach, or are again. */
   readonly onTrouble?: (error: UplinkError | undefined) => void;
 }
@@ -42,11 +44,11 @@ const Asked = v.object({ operation: FlagOperation, again: v.optional(v.boolean()
 
 /** Takes part. @throws {UplinkError} If the servers are not in reach, or have no streams. */
 export async function joinFleet(options: FleetOptions): Promise<FleetPart> {
-  const { store, clock, random, onTrouble = () => {} } = options;
+  const { store, clock, random, isFull = () => false, onTrouble = () => {} } = options;
   const wire = new NatsWire({ ...options, name: OWN_NAMES.gateway });
   const jetstream = new JetStream(wire);
   const [bells, heard] = [new Bells(), new Heard(clock)];
-  const hearing = new Hearing({ jetstream, store, clock, bells, heard, onTrouble });
+  const hearing = new Hearing({ jetstream, store, clock, bells, heard, isFull, onTrouble });
   const desk = fleetDesk({ jetstream, store, hearing, clock, random });
   try {
     await hearing.start();

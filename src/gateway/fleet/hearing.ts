@@ -23,7 +23,8 @@ import type { UplinkError } from "../../uplink/errors.ts";
 import type { Bells } from "../bells.ts";
 import { heardHeartbeat } from "../executor_routes.ts";
 import { executorName, type Heard, runName } from "../heard.ts";
-import { ingest, newRun } from "../ingest.ts";
+import { passedOver, runToldOf } from "../dropped.ts";
+import { ingest } from "../ingest.ts";
 import { linked } from "../queue.ts";
 import type { GatewayStore, Within } from "../store.ts";
 
@@ -34,6 +35,9 @@ const LOOK_MS = 100;
 const HELD_BYTES: number = 16 * 1024 * 1024;
 /** Pause after a failure, milliseconds. */
 const FAILED_MS = 2_000;
+/** Why a hole in a run's records stays: they lie in the stream in their order. */
+const LOST =
+  "Lost on the fleet's servers: this gateway found none that it could read; they were older than their stream keeps, or it was emptied";
 
 /** What a hearing is made of. */
 export interface HearingParts {
@@ -42,6 +46,8 @@ export interface HearingParts {
   readonly clock: Clock;
   readonly bells: Bells;
   readonly heard: Heard;
+  /** Whether the store has room for nothing more. */
+  readonly isFull: () => boolean;
   /** The servers are not in reach, or are again. */
   readonly onTrouble: (error: UplinkError | undefined) => void;
 }
@@ -121,6 +127,7 @@ export class Hearing {
     // Another stream of that name begins to count anew.
     const from = known?.stream === created ? known.seq + 1 : 1;
     const limits = { ...LIMITS, subject: SUBJECTS.records(ANY, ANY, ANY), from, signal };
+    if (this.#parts.isFull()) return;
     for await (const page of jetstream.pages(FLEET_STREAMS.records, limits)) {
       for await (const part of read(page, RecordBatch)) {
         const changed = await store.atomically(async (store) => {
@@ -134,6 +141,8 @@ export class Hearing {
         for (const run of changed) this.#parts.bells.ring(`run:${run}`);
       }
       await this.#tellRead(page.at(-1)!.seq);
+      // What is not read stays on the servers.
+      if (this.#parts.isFull()) return;
     }
   }
 
@@ -146,12 +155,16 @@ export class Hearing {
   async #take(store: Within, { subject, at }: Stored, batch: RecordBatch): Promise<boolean> {
     const { heard } = this.#parts;
     const executor = idOf(subject.split(".")[2] ?? "");
-    const before = await store.run(batch.run) ?? newRun(batch.run, { executor, now: at });
+    const before = await runToldOf(store, batch.run, { executor, now: at });
+    if (before === undefined) {
+      await passedOver(store, batch);
+      return false;
+    }
     // Two devices may give a run one id; the first has it.
     if (before.executor !== executor) return false;
     heard.hear(runName(batch.run));
     heard.hear(executorName(executor));
-    const { row, ingested, changed } = ingest(before, { batch, now: at });
+    const { row, ingested, changed } = ingest(before, { batch, now: at, lost: LOST });
     await store.ingest(await linked(store, row, batch.handout), ingested);
     return changed;
   }
