@@ -11,11 +11,13 @@ import { systemClock } from "../../src/base/clock.ts";
 import { dialNats } from "../../src/fleet/client.ts";
 import { fleetStatus } from "../../src/fleet/status.ts";
 import { FLEET_LIMITS, streamInfo } from "../../src/fleet/streams.ts";
-import { FLEET_STREAMS } from "../../src/fleet/words.ts";
+import { packedValue } from "../../src/fleet/jetstream.ts";
+import { FLEET_STREAMS, SUBJECTS } from "../../src/fleet/words.ts";
 import { gatewayApp } from "../../src/gateway/app.ts";
 import { joinFleet } from "../../src/gateway/fleet/fleet.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import type { Heartbeat } from "../../src/protocol/messages.ts";
+import type { Stream } from "../../src/model/stream.ts";
+import type { Heartbeat, RecordBatch } from "../../src/protocol/messages.ts";
 import { startReport } from "../../src/uplink/report/report.ts";
 import { FakeJournal } from "../uplink/rig.ts";
 import { device, fleetAt, HEARTBEAT, NatsServer, REAL, testWithNats } from "./rig.ts";
@@ -325,42 +327,32 @@ testWithNats(
   async () => {
     await using server = await NatsServer.start();
     const admin = await fleetAt(server.url);
+    // What is left of it on the server.
+    const left = async (lane: Stream, batch: Partial<RecordBatch>) =>
+      await admin.store(
+        SUBJECTS.records("d.1", "r", lane),
+        await packedValue({ run: "r", lane, records: [], ...batch }),
+        REAL,
+      );
+    const line = { at: "2026-01-01T00:00:00Z", level: "info", from: "task", stream: "stdout", text: "line" };
+    await left("log", { records: [6, 7, 8].map((seq) => ({ seq, ...line })) });
+    await left("state", { final: { state: "succeeded", records: { state: 2, log: 8 } } });
     const agent = device(server.url);
-    const report = async (run: string, aged: boolean) => {
-      const journal = new FakeJournal();
-      const parts = { gateway: agent, clock: systemClock, random: () => 0.01, run, source: journal };
-      const going = startReport(parts);
-      const there = async (state: number, log: number) => {
-        for (;;) {
-          const { acknowledged } = going.status();
-          if (acknowledged.state === state && acknowledged.log === log) return;
-          await new Promise((resolve) => setTimeout(resolve, 10));
-        }
-      };
-      journal.state({ type: "run.started", run, pipeline: "p", runtime: "t 1", plan: "h" });
-      for (let at = 1; at <= 5; at++) journal.log(`line ${at}`);
-      await there(1, 5);
-      const early = (await streamInfo(admin, FLEET_STREAMS.records, REAL))!.state.last_seq;
-      for (let at = 6; at <= 8; at++) journal.log(`line ${at}`);
-      journal.state({ type: "run.ended", state: "succeeded" });
-      going.end({ state: "succeeded" });
-      assert.equal(await going.drained, true);
-      await going.stop();
-      if (!aged) return;
-      // By the server's own count, as age would.
-      await admin.api(`STREAM.PURGE.${FLEET_STREAMS.records}`, { seq: early + 1 }, REAL);
-    };
-    await report("r", true);
-    await report("s", false);
+    const journal = new FakeJournal();
+    journal.fill(2);
+    const parts = { gateway: agent, clock: systemClock, random: () => 0.01, run: "s", source: journal };
+    const report = startReport(parts);
+    report.end({ state: "succeeded" });
+    assert.equal(await report.drained, true);
     const one = await gatewayAt(server.url);
     const run = await one.until("/v1/runs/r", ({ complete }) => complete === true);
     const missing = run["missing"] as { lane: string; from: number; to: number; reason: string }[];
-    assert.deepEqual(missing.map(({ lane, from, to }) => [lane, from, to]), [["log", 1, 5], ["state", 1, 1]]);
+    const lines = (await one.ask("GET", "/v1/runs/r/logs")).text.trim().split("\n").length;
+    const { state } = (await one.ask("GET", "/v1/runs/r/result")).json();
+    const other = await one.until("/v1/runs/s", ({ complete }) => complete === true);
+    await Promise.all([report.stop(), agent.close!(), one.stop(), admin.wire.close()]);
+    assert.deepEqual(missing.map(({ lane, from, to }) => [lane, from, to]), [["log", 1, 5], ["state", 1, 2]]);
     for (const { reason } of missing) assert.match(reason, /^Lost on the fleet's servers: /);
-    assert.equal(run["state"], "succeeded");
-    assert.equal((await one.ask("GET", "/v1/runs/r/logs")).text.trim().split("\n").length, 3);
-    assert.equal((await one.ask("GET", "/v1/runs/r/result")).json().state, "succeeded");
-    assert.deepEqual((await one.until("/v1/runs/s", ({ complete }) => complete === true))["missing"], []);
-    await Promise.all([agent.close!(), one.stop(), admin.wire.close()]);
+    assert.deepEqual([run["state"], lines, state, other["missing"]], ["succeeded", 3, "succeeded", []]);
   },
 );
