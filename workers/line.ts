@@ -1,6 +1,7 @@
 /**
  * Owns the life of attempts in a worker: claim, run, tell the outcome, go on with the next.
- * Must not know the schedule: it goes on after a success, and waits for its lane after anything else.
+ * Must not know the schedule: it goes on after a success, and waits for its lane after anything else, but for a
+ * failure from which nothing follows here.
  * Invariant: one attempt at a time; its outcome is in the outbox before the next is claimed.
  */
 import { PlainPromise, SafeMap, then } from "../src/base/primordials.ts";
@@ -9,7 +10,7 @@ import { encode, scalarText } from "../src/model/value.ts";
 import type { Hand } from "../src/pool/board/hand.ts";
 import { type Claimed, type Elsewhere, Flag, type InboxReader } from "../src/pool/ring/inbox.ts";
 import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
-import { type AbortOutcome, type Control, TOLD_OUTCOMES } from "../src/pool/protocol.ts";
+import { type AbortOutcome, type Control, goesOn, TOLD_OUTCOMES } from "../src/pool/protocol.ts";
 import { putBackEnvironment } from "../src/runtime/environment.ts";
 import { scope } from "../src/runtime/scope.ts";
 import { Attempt } from "./attempt.ts";
@@ -391,7 +392,7 @@ export class Line implements Elsewhere {
     this.current = undefined;
     if (final !== "succeeded") {
       if ((flags & Flag.fatal) !== 0 && final !== "cancelled" && final !== "skipped") atoms.store(halt, 0, 1);
-      inbox.hold();
+      if (!goesOn(final, (flags & Flag.calm) !== 0)) inbox.hold();
     }
     // Whatever is said about that outcome: it is its last one.
     if (retire) inbox.hold();
@@ -434,8 +435,9 @@ export class Line implements Elsewhere {
     { final, endedAt, awaited }: { final: string; endedAt: number; awaited: boolean },
   ): void {
     this.#quiet++;
-    const due = awaited || this.#parts.hand.low || (attempt.claimed.flags & Flag.urgent) !== 0 ||
-      final !== "succeeded" ||
+    const { flags } = attempt.claimed;
+    const due = awaited || this.#parts.hand.low || (flags & Flag.urgent) !== 0 ||
+      !goesOn(final, (flags & Flag.calm) !== 0) ||
       this.#quiet >= QUIET_COUNT ||
       endedAt - attempt.startedAt >= QUIET_MS;
     if (!due) return;

@@ -17,6 +17,8 @@ export interface LaneItem {
   readonly item?: number | undefined;
   readonly urgent: boolean;
   readonly fatal: boolean;
+  /** Whether its worker goes on by itself after a failure or skip: nothing follows from it there. Default: no. */
+  readonly calm?: boolean | undefined;
   /** Whose turn it is among those that could start: the lowest first. */
   readonly rank: number;
   /** The tasks that it waits for and that hang on the board as well. */

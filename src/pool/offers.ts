@@ -5,7 +5,7 @@
  */
 import type { LaneItem } from "./attempt.ts";
 import { type Control, WAKE } from "./protocol.ts";
-import { Flag, type InboxMemory, InboxWriter, MAX_PAYLOAD, SLOTS } from "./ring/inbox.ts";
+import { Flag, flagsOf, type InboxMemory, InboxWriter, MAX_PAYLOAD, SLOTS } from "./ring/inbox.ts";
 
 /** The attempts that one worker was offered. */
 export class Offers {
@@ -212,7 +212,7 @@ export class Offers {
       task: item.task,
       iteration: item.iteration,
       attempt: item.attempt,
-      flags: (item.urgent ? Flag.urgent : 0) | (item.fatal ? Flag.fatal : 0) | (bulky ? Flag.bulky : 0),
+      flags: flagsOf(item) | (bulky ? Flag.bulky : 0),
       timeoutMs: Math.ceil(item.timeoutMs ?? 0),
       payload: bulky ? undefined : item.payload,
     });

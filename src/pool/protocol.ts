@@ -117,6 +117,11 @@ export const BELL = 1;
 /** Outcomes as the outbox numbers them. */
 export const TOLD_OUTCOMES: readonly Outcome[] = ["succeeded", "failed", "timed_out", "cancelled", "skipped"];
 
+/** Whether a worker goes on by itself after an outcome, and waits for no leave. Both ends count by it. */
+export function goesOn(outcome: string, calm: boolean | undefined): boolean {
+  return outcome === "succeeded" || calm === true && (outcome === "failed" || outcome === "skipped");
+}
+
 /** One end of a thread's messages as comlink wants it; bare numbers are not passed on. */
 export function endpointOf(
   post: (message: unknown, transfer?: Transferable[]) => void,

@@ -77,7 +77,7 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
   const asItem = (lane: number, dispatch: Dispatch): LaneItem => {
     parts.dispatched(lane, dispatch);
     const locals = lane === ALL ? localsOf(parts, dispatch) : undefined;
-    const { task: number, iteration, attempt, urgent, fatal, behind, few, awaited } = dispatch;
+    const { task: number, iteration, attempt, urgent, fatal, calm, behind, few, awaited } = dispatch;
     const task = schedule.taskOf(number);
     const { rank, timeoutMs, idleMs } = plan.tasks[task]!;
     const payload = locals === undefined
@@ -90,6 +90,7 @@ export function supplyOf(parts: SupplyParts, sourceOf: Int32Array): Supply {
       item: schedule.itemOf(number),
       urgent,
       fatal,
+      calm,
       rank,
       behind,
       few,

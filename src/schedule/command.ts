@@ -65,6 +65,8 @@ export interface Dispatch {
   readonly urgent: boolean;
   /** Whether nothing new may start anywhere if this attempt fails. */
   readonly fatal: boolean;
+  /** Whether nothing is to be taken back, nor decided, before its worker goes on after a failure or skip. Default: no. */
+  readonly calm?: boolean;
 }
 
 /** What a journal tells a schedule: what became of an attempt, or that the run was asked to stop. */

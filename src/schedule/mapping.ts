@@ -72,6 +72,7 @@ export class Mapping {
       urgent: items.awaited,
       fatal: this.#isFatal(task) && edges.closes[task]!.length === 0 &&
         items.tries(item) >= plan.tasks[task]!.retry.attempts,
+      calm: plan.tasks[task]!.each!.onItemFailure === "continue",
     };
   }
 

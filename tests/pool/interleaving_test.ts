@@ -407,6 +407,8 @@ class Chains implements Supply {
       behind: chain.next > chain.settled ? [task - 1] : [],
       awaited: chain.next + 1 < chain.length ? 1 : 0,
       fatal: chain.fatal,
+      // Nothing follows from its failure but that it is tried again.
+      calm: chain.length === 1 && !chain.fatal,
       timeoutMs: roll(3) === 0 ? 20 + roll(200) : undefined,
     });
     chain.next++;

@@ -15,6 +15,7 @@ interface Task {
   readonly name: string;
   readonly alone?: "idle" | "fresh";
   readonly fatal?: boolean;
+  readonly calm?: boolean;
   /** It stands behind the one before it, and is not released before that. */
   readonly behind?: boolean;
 }
@@ -159,11 +160,11 @@ class Rig implements Supply {
 
   #take(task: number): LaneItem {
     this.#waiting.splice(this.#waiting.indexOf(task), 1);
-    const { name, fatal = false } = this.#tasks[task]!;
+    const { name, fatal = false, calm } = this.#tasks[task]!;
     const payload = JSON.stringify({ s: 0, t: name });
     const behind = this.#isBehind(task) ? [task - 1] : [];
     const awaited = this.#tasks[task + 1]?.behind === true ? 1 : 0;
-    return itemOf(task, { urgent: true, fatal, behind, awaited, payload });
+    return itemOf(task, { urgent: true, fatal, calm, behind, awaited, payload });
   }
 }
 
@@ -409,6 +410,16 @@ test("pool: what is fatal stops its own line at its failure, and no other outcom
   rig.add({ name: "t4", fatal: true }, { name: "v5" });
   assert.equal(rig.ran.at(-1), "t4");
   assert.equal(Atomics.load(rig.world.threads[0]!.data.halt, 0), 1);
+  await rig.close();
+});
+
+test("pool: after a failure that nothing follows from, a worker has no leave too many, nor one too few", async () => {
+  using rig = new Rig({ workers: 1, maxWorkers: 1 });
+  const calm = true;
+  rig.add({ name: "t1", calm }, { name: "t2", calm }, { name: "t3" }, { name: "v4" });
+  assert.deepEqual(rig.ran, ["t1", "t2", "t3", "v4"]);
+  rig.add({ name: "t5", alone: "idle", calm }, { name: "t6", alone: "idle" }, { name: "v7" });
+  assert.deepEqual(rig.heard.slice(-3).sort(), ["failed t5", "failed t6", "succeeded v7"]);
   await rig.close();
 });
 

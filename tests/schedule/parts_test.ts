@@ -441,6 +441,21 @@ test("take: what runs in a process that is kept is taken by itself, each by what
   assert.deepEqual(schedule.kept, []);
 });
 
+test("calm: a worker goes on after the failure of an item alone whose failures are told with the others", () => {
+  const calm = (onItemFailure: "stop" | "continue", more: object = {}) => {
+    const plan = planOf({ list: {}, a: { each: { task: "list" }, onItemFailure, ...more } });
+    const schedule = new Schedule(plan);
+    schedule.start();
+    const [list] = schedule.release(1, { max: 1, ready: 1 });
+    schedule.settle(list!.task, "succeeded");
+    schedule.expand(plan.tasks.findIndex(({ name }) => name === "a"), 2);
+    return [list!.calm, ...schedule.release(1, { max: 2, ready: 2 }).map((dispatch) => dispatch.calm)];
+  };
+  assert.deepEqual(calm("continue"), [undefined, true, true]);
+  assert.deepEqual(calm("continue", { retry: { attempts: 2 } }), [undefined, true, true]);
+  assert.deepEqual(calm("stop", { allowFailure: true }), [undefined, false, false]);
+});
+
 test("fatal: an attempt stops the run if it is the last of a task whose failure nobody minds, in no loop", () => {
   const fatal = (task: object, more: object = {}, others: object = {}) => {
     const schedule = new Schedule(planOf({ a: task, ...others }, more));

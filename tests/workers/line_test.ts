@@ -211,6 +211,26 @@ test("line: after anything but a success it waits for leave to go on", () => {
   assert.deepEqual(rig.ran, ["throws", "b", "bad", "d"]);
 });
 
+test("line: after a failure or skip that nothing follows from it goes on, and tells of it when it rests", () => {
+  const rig = new Rig();
+  rig.tasks["throws"] = () => {
+    throw new Error("no");
+  };
+  for (const name of ["throws", "throws", "b"]) rig.offer(name, { flags: Flag.calm });
+  rig.wakes();
+  assert.deepEqual([rig.ran, rig.bells], [["throws", "throws", "b"], 1]);
+  assert.deepEqual(rig.told(), ["0 failed no", "1 failed no", '2 succeeded "b"']);
+  // What was cancelled, or ended too late, may be part of an end that follows for all.
+  rig.tasks["late"] = () => rig.clock.advance(2);
+  rig.offer("late", { flags: Flag.calm, timeoutMs: 1 });
+  rig.offer("c", { flags: Flag.calm });
+  rig.wakes();
+  assert.deepEqual(rig.told(), ["3 timed_out"]);
+  rig.inbox.release();
+  rig.wakes();
+  assert.deepEqual(rig.told(), ['4 succeeded "c"']);
+});
+
 test("line: a failure that is fatal halts all workers before it is told, a cancel and what is not fatal do not", () => {
   for (const [flags, halted] of [[Flag.fatal, 1], [Flag.urgent, 0]] as const) {
     const rig = new Rig();

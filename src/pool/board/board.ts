@@ -6,7 +6,7 @@
  */
 import type { LaneItem } from "../attempt.ts";
 import { atoms } from "../ring/atoms.ts";
-import { Flag } from "../ring/inbox.ts";
+import { Flag, flagsOf } from "../ring/inbox.ts";
 import {
   ATTEMPT,
   AWAITED,
@@ -266,8 +266,7 @@ export class Board {
     cells[at + TASK] = item.task;
     cells[at + ITERATION] = item.iteration;
     cells[at + ATTEMPT] = item.attempt;
-    cells[at + FLAGS] = (item.urgent ? Flag.urgent : 0) | (item.fatal ? Flag.fatal : 0) |
-      (told && size === NONE ? Flag.bulky : 0);
+    cells[at + FLAGS] = flagsOf(item) | (told && size === NONE ? Flag.bulky : 0);
     cells[at + TIMEOUT] = Math.ceil(item.timeoutMs ?? 0);
     cells[at + PAYLOAD_AT] = payloads.from;
     cells[at + PAYLOAD_LENGTH] = told ? payloads.bytes : 0;

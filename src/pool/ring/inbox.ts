@@ -17,7 +17,18 @@ export const PAYLOAD_BYTES: number = 256 * 1024;
 export const MAX_PAYLOAD: number = PAYLOAD_BYTES / 4;
 
 /** Flags of an attempt. */
-export const Flag = { urgent: 1, fatal: 2, bulky: 4 } as const;
+export const Flag = { urgent: 1, fatal: 2, bulky: 4, calm: 8 } as const;
+
+/** Flags of an attempt, but for how its text is told. */
+export function flagsOf({ urgent, fatal, calm = false }: Flagged): number {
+  return (urgent ? Flag.urgent : 0) | (fatal ? Flag.fatal : 0) | (calm ? Flag.calm : 0);
+}
+
+interface Flagged {
+  readonly urgent: boolean;
+  readonly fatal: boolean;
+  readonly calm?: boolean | undefined;
+}
 
 /**
  * Cells of the control array that the inbox uses. The lane writes HEAD, RELEASED and OPEN, the worker the others. CURRENT is
