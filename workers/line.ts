@@ -10,7 +10,7 @@ import { encode, scalarText } from "../src/model/value.ts";
 import type { Hand } from "../src/pool/board/hand.ts";
 import { type Claimed, type Elsewhere, Flag, type InboxReader } from "../src/pool/ring/inbox.ts";
 import { type OutboxWriter, RecordKind } from "../src/pool/ring/outbox.ts";
-import { type AbortOutcome, type Control, goesOn, TOLD_OUTCOMES } from "../src/pool/protocol.ts";
+import { type AbortOutcome, type Control, needsNoLeave, TOLD_OUTCOMES } from "../src/pool/protocol.ts";
 import { putBackEnvironment } from "../src/runtime/environment.ts";
 import { scope } from "../src/runtime/scope.ts";
 import { Attempt } from "./attempt.ts";
@@ -392,7 +392,7 @@ export class Line implements Elsewhere {
     this.current = undefined;
     if (final !== "succeeded") {
       if ((flags & Flag.fatal) !== 0 && final !== "cancelled" && final !== "skipped") atoms.store(halt, 0, 1);
-      if (!goesOn(final, (flags & Flag.calm) !== 0)) inbox.hold();
+      if (!needsNoLeave(final, (flags & Flag.calm) !== 0)) inbox.hold();
     }
     // Whatever is said about that outcome: it is its last one.
     if (retire) inbox.hold();
@@ -437,7 +437,7 @@ export class Line implements Elsewhere {
     this.#quiet++;
     const { flags } = attempt.claimed;
     const due = awaited || this.#parts.hand.low || (flags & Flag.urgent) !== 0 ||
-      !goesOn(final, (flags & Flag.calm) !== 0) ||
+      !needsNoLeave(final, (flags & Flag.calm) !== 0) ||
       this.#quiet >= QUIET_COUNT ||
       endedAt - attempt.startedAt >= QUIET_MS;
     if (!due) return;

@@ -17,7 +17,7 @@ import { type OwnLanes, ownLanesOf } from "./own.ts";
 import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
 import type { Held, PoolOptions, PoolTimer, Supply } from "./port.ts";
-import { goesOn, type WorkerSetup } from "./protocol.ts";
+import { needsNoLeave, type WorkerSetup } from "./protocol.ts";
 import { newShared } from "./seat.ts";
 
 /** What there is once a run has begun. */
@@ -163,7 +163,7 @@ export class Pool implements LaneListener {
     this.#work?.pace.took(between(outcome.startedAt, outcome.endedAt));
     if (behind.length > 0) this.#work?.supply.giveBack(behind);
     this.#options.listener.settled(lane.id, item, outcome);
-    if (!goesOn(outcome.outcome, item.calm)) lane.release();
+    if (!needsNoLeave(outcome.outcome, item.calm)) lane.release();
   }
 
   due(item: LaneItem): boolean {

@@ -118,7 +118,7 @@ export const BELL = 1;
 export const TOLD_OUTCOMES: readonly Outcome[] = ["succeeded", "failed", "timed_out", "cancelled", "skipped"];
 
 /** Whether a worker goes on by itself after an outcome, and waits for no leave. Both ends count by it. */
-export function goesOn(outcome: string, calm: boolean | undefined): boolean {
+export function needsNoLeave(outcome: string, calm: boolean | undefined): boolean {
   return outcome === "succeeded" || calm === true && (outcome === "failed" || outcome === "skipped");
 }
 
