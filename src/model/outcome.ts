@@ -123,6 +123,11 @@ export function satisfies(on: On, outcome: Outcome): boolean {
 /** Outcomes that count as a failure: the attempt ran and did not do its work. */
 export const FAILURES = ["failed", "timed_out", "crashed"] as const;
 
+/** Whether it was told to stop: why that was says more than what its code made of it. */
+export function wasStopped(outcome: Outcome | undefined): boolean {
+  return outcome === "timed_out" || outcome === "cancelled";
+}
+
 /** Whether the outcome counts as a failure. */
 export function isFailure(outcome: Outcome): boolean {
   return outcome === "failed" || outcome === "timed_out" || outcome === "crashed";

@@ -4,6 +4,7 @@
  */
 import { span } from "../base/shown.ts";
 import { lackWords } from "../model/lack.ts";
+import { wasStopped } from "../model/outcome.ts";
 import type { Model, TaskView } from "./model.ts";
 
 /** Why, in words; empty where there is nothing to say. */
@@ -11,7 +12,8 @@ export function whyOf(task: TaskView, model: Model): string {
   const last = task.attempts.at(-1);
   if (task.standing === "waiting" || task.standing === "queued") return waitsFor(task, model);
   if (task.standing === "retrying") {
-    const before = last?.error === undefined ? "" : `; before: ${last.error.message}`;
+    const why = wasStopped(last?.outcome) && last?.because || last?.error?.message;
+    const before = why === undefined ? "" : `; before: ${why}`;
     return task.dueAt === undefined || task.dueAt <= model.course.time()
       ? `again at once${before}`
       : `again in ${span(task.dueAt - model.course.time())}${before}`;
@@ -22,6 +24,7 @@ export function whyOf(task: TaskView, model: Model): string {
   if (outcome === "crashed" && reason === "exit") return `its worker was ended with code ${code ?? "?"}`;
   if (outcome === "crashed" && reason === "memory") return "its worker had no memory left";
   if (outcome === "crashed") return "its worker was lost";
+  if (wasStopped(outcome) && because !== undefined) return because;
   if (error !== undefined) return `${error.name}: ${error.message}`;
   if (because !== undefined) return because;
   if (outcome === "timed_out" && task.timeoutMs !== undefined) {

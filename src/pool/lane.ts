@@ -268,12 +268,13 @@ export class Lane {
 
   /** What keeps an eye on the attempt that runs. */
   #watcher(): WorkTime {
-    const { clock, killGraceMs, listener } = this.#options;
+    const { clock, killGraceMs, listener, seat } = this.#options;
     return new WorkTime({
       clock,
       killGraceMs,
       running: () => this.running,
       read: () => void this.drain(),
+      unfinished: () => new Unfinished(seat.data.unfinished).added(),
       began: ({ item, since }) => listener.began(this, item, since + clock.stampOffset()),
       abort: (seq, outcome) => {
         if (this.#life.warm) this.#post({ do: "abort", seq, outcome });

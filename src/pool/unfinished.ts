@@ -4,7 +4,8 @@
  * Must not know lines; the worker says what is unfinished, and when it no longer is.
  * Invariant: what was kept can be read when the thread is gone; it costs no record and wakes nobody.
  *
- * For each stream:  bytes i32 | number of the attempt i32, then, behind all of these, room for the text.
+ * For each stream:  bytes i32 | number of the attempt i32, then how often any was added to, i32, and, behind all of these, room
+ * for the text.
  */
 import { MAX_LINE } from "../base/limits.ts";
 import { Ints } from "../base/primordials.ts";
@@ -14,7 +15,9 @@ import { BESIDE_TASKS, TextMemory } from "./ring/text.ts";
 /** Streams, as the log numbers them; the first is the logger, which has no unfinished lines. */
 const STREAMS = 3;
 const WORDS = 2;
-const FIRST: number = 8 * Math.ceil(STREAMS * WORDS * 4 / 8);
+/** Where it stands how often a line was added to: who printed, though no line has its end, is not quiet. */
+const ADDED: number = STREAMS * WORDS;
+const FIRST: number = 8 * Math.ceil((ADDED + 1) * 4 / 8);
 const ROOM: number = 3 * MAX_LINE;
 
 /** New memory. The system gives it only as far as it is used. */
@@ -28,7 +31,7 @@ export class Unfinished {
   readonly #texts: TextMemory;
 
   constructor(memory: SharedArrayBuffer) {
-    this.#words = new Ints(memory, 0, STREAMS * WORDS);
+    this.#words = new Ints(memory, 0, ADDED + 1);
     this.#texts = new TextMemory(memory, BESIDE_TASKS);
   }
 
@@ -39,6 +42,12 @@ export class Unfinished {
     const written = this.#texts.write(text, FIRST + stream * ROOM + length);
     this.#words[at + 1] = seq;
     atoms.store(this.#words, at, length + written);
+    atoms.store(this.#words, ADDED, (this.#words[ADDED]! + 1) | 0);
+  }
+
+  /** Another number than before once more of a line was kept. */
+  added(): number {
+    return atoms.load(this.#words, ADDED);
   }
 
   /** The line has its end, and was told. */

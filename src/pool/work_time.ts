@@ -24,6 +24,8 @@ export interface WorkPort {
   running(): RunningOffer | undefined;
   /** Reads what the worker has told. */
   read(): void;
+  /** Another number than before once the worker has printed more of a line that has no end yet. */
+  unfinished(): number;
   /** Asks the worker to stop an attempt; false if it can't be asked any more. */
   abort(seq: number, outcome: AbortOutcome): boolean;
   /** Ends the thread. */
@@ -128,10 +130,17 @@ export class WorkTime {
   }
 
   #listen({ seq, item }: RunningOffer, ms: number): void {
+    let before = this.#port.unfinished();
+    const read = () => {
+      this.#port.read();
+      const now = this.#port.unfinished();
+      if (now !== before) this.heard(seq);
+      before = now;
+    };
     this.#quiet = new Quiet({
       clock: this.#port.clock,
       ms,
-      read: () => this.#port.read(),
+      read,
       act: () => this.#timeOut(seq, tooQuiet(item)),
     });
   }

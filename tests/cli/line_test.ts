@@ -110,6 +110,15 @@ test("reasons of crashes are words", () => {
     assert.equal(reasonOf({ reason, code: 3, ...process }), process.because, "a process is no worker");
   }
   assert.equal(reasonOf({}), "");
+  const error = { name: "TimeoutError", message: "Task a has reached its timeout" };
+  for (const outcome of ["timed_out", "cancelled"] as const) {
+    assert.equal(reasonOf({ outcome, error, because: "it was quiet" }), "it was quiet", "why it was stopped");
+    assert.equal(reasonOf({ outcome, error }), "TimeoutError: Task a has reached its timeout");
+  }
+  assert.equal(
+    reasonOf({ outcome: "failed", error, because: "x" }),
+    "TimeoutError: Task a has reached its timeout",
+  );
 });
 
 test("text of tasks can't move the cursor, clear the screen or set the title", () => {

@@ -112,6 +112,9 @@ test("crashes, timeouts and cancels have their reasons", () => {
       a: [attempt({ outcome: "crashed", reason: "exit", code: 3 })],
       b: [attempt({ outcome: "timed_out", because: "it took longer than 250ms" })],
       c: [attempt({ outcome: "cancelled", because: "stopped by SIGINT" })],
+      d: [
+        attempt({ outcome: "timed_out", because: "it was quiet", error: { name: "E", message: "aborted" } }),
+      ],
     }),
     { ...plain, quiet: true },
   );
@@ -121,7 +124,10 @@ test("crashes, timeouts and cancels have their reasons", () => {
 
 ✗ b timed out: it took longer than 250ms
 
-device-check cancelled in 1.2 s: 1 timed out, 1 crashed, 1 cancelled
+✗ d timed out: it was quiet
+    E: aborted
+
+device-check cancelled in 1.2 s: 2 timed out, 1 crashed, 1 cancelled
 `,
   );
 });

@@ -174,6 +174,26 @@ test("a task that failed and is planned again is retrying, with both attempts in
   assert.deepEqual(model.tasks[0]!.attempts.map(({ outcome }) => outcome), ["failed", "succeeded"]);
 });
 
+test("of one that was stopped it is said why, and not what its code made of that", () => {
+  const model = told(
+    new Model({ id: "r", runtime: "x" }, pipelineOf("a")),
+    dispatched("a"),
+    settled("a", {
+      outcome: "timed_out",
+      because: "it was quiet",
+      error: { name: "TimeoutError", message: "no" },
+    }),
+    { type: "attempt.planned", task: "a", iteration: 0, attempt: 2, dueAt: 1_500 },
+  );
+  assert.match(whyOf(model.tasks[0]!, model), /^again in .*; before: it was quiet$/);
+  told(
+    model,
+    dispatched("a", 1, 2),
+    settled("a", { attempt: 2, outcome: "timed_out", because: "it was slow" }),
+  );
+  assert.equal(whyOf(model.tasks[0]!, model), "it was slow");
+});
+
 test("a task says what it waits for, and why it was skipped", () => {
   const model = told(new Model({ id: "r", runtime: "x" }, pipelineOf("a", "b")), dispatched("a"));
   assert.equal(whyOf(model.tasks[1]!, model), "for a");

@@ -173,6 +173,10 @@ test("lane: an attempt of which nothing is heard for its idle limit is stopped, 
   rig.tell(RecordKind.progress, { a: seq, x: 0.5 });
   rig.lane.drain();
   rig.clock.advance(299);
+  // Of a line without an end nobody is told before: it is looked for at the limit, and counts from then.
+  rig.unfinished.add(1, seq, "..");
+  rig.clock.advance(1);
+  rig.clock.advance(299);
   assert.deepEqual(rig.aborts, []);
   rig.clock.advance(1);
   assert.deepEqual(rig.aborts, [{ do: "abort", seq, outcome: "timed_out" }]);

@@ -38,7 +38,7 @@ test("work time: one that can't be asked to stop any more is left to its end, an
   let listens = false;
   let ends = 0;
   const work = new WorkTime({
-    ...{ clock, killGraceMs: 5_000, read: () => {}, began: () => {}, told: () => {} },
+    ...{ clock, killGraceMs: 5_000, read: () => {}, unfinished: () => 0, began: () => {}, told: () => {} },
     running: () => ({ seq: 3, item: itemOf(1), since: clock.monotonic() }),
     abort: () => (asked++, listens),
     end: () => void ends++,

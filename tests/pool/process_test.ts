@@ -447,6 +447,7 @@ test("process: an attempt is stopped when nothing was heard of it for its idle l
     () => group.says("progress", { fraction: 0.5 }),
     () => group.says("log", { level: "info", stream: "log", text: "x" }),
     () => group.prints("stdout", "x\n"),
+    () => group.prints("stderr", "a bar that has no line end"),
     () => group.says("call", { id: 1, call: "store.get", with: { key: "k" } }),
   ];
   for (const hear of hears) {

@@ -5,7 +5,7 @@
  */
 import { between } from "../../base/clock.ts";
 import type { ResultFold } from "../../model/result.ts";
-import { isFailure } from "../../model/outcome.ts";
+import { isFailure, wasStopped } from "../../model/outcome.ts";
 import { itemsInWords } from "../../model/items.ts";
 import type { AttemptResult, ErrorData, Outcome } from "../../model/outcome.ts";
 import { errorLines } from "../../model/error_text.ts";
@@ -150,7 +150,10 @@ function failure({ task, attempts, last }: Ended, { paint }: TableOptions): stri
     attempts.filter(({ iteration, item }) => iteration === last.iteration && item === undefined).length;
   const often = tries > 1 ? ` after ${tries} attempts` : "";
   const error = last.error;
-  const message = error === undefined ? reasonOf(last) : `${error.name}: ${error.message}`;
+  const said = error === undefined ? [] : [`${error.name}: ${error.message}`];
+  // What its code made of being stopped comes behind why it was.
+  const message = [...(error === undefined || wasStopped(last.outcome) ? [reasonOf(last)] : []), ...said]
+    .join("\n");
   const [first = "", ...more] = message.split(/\r?\n/).map((line) => harmless(line));
   return [
     `${paint.bad(`✗ ${harmless(task)} ${wordOf(last.outcome)}${often}`)}${first === "" ? "" : `: ${first}`}`,

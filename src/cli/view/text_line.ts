@@ -9,7 +9,7 @@ import { span } from "../../base/shown.ts";
 import { itemsInWords } from "../../model/items.ts";
 import { between } from "../../base/clock.ts";
 import type { Level, LogRecord, Settled } from "../../model/record.ts";
-import { isFailure } from "../../model/outcome.ts";
+import { isFailure, wasStopped } from "../../model/outcome.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import { harmless, harmlessLines, indented } from "../../base/harmless.ts";
 import { width } from "./measures.ts";
@@ -145,11 +145,13 @@ export function wordOf(outcome: Outcome): string {
 }
 
 /** Why an attempt did not succeed, on one line; empty where nothing is known. */
-export function reasonOf(settled: Pick<Settled, "error" | "reason" | "code" | "because">): string {
-  const { error, reason, code, because } = settled;
+export function reasonOf(
+  settled: Pick<Settled, "error" | "reason" | "code" | "because"> & { readonly outcome?: Outcome },
+): string {
+  const { outcome, error, reason, code, because } = settled;
   // Of a process it is told in words; a worker that is a thread has none.
-  const told = reason === undefined || because === undefined ? undefined : oneLine(because);
-  if (told !== undefined) return told;
+  const isTold = reason !== undefined || wasStopped(outcome);
+  if (isTold && because !== undefined) return oneLine(because);
   if (reason === "exit") {
     return code === undefined ? "it ended its worker" : `it ended its worker with exit code ${code}`;
   }

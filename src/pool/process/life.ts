@@ -51,6 +51,8 @@ export interface LifeOptions {
 export interface LifeListener {
   /** It has sent a frame. @returns What can't be right about it. */
   heard(body: Uint8Array): string | undefined;
+  /** It, or what it has started, has printed something, if only a part of a line. */
+  wrote(): void;
   /** It, or what it has started, has printed a line. */
   printed(stream: OutputName, text: string): void;
   /** A mark came on an output. @returns What can't be right about it. */
@@ -203,7 +205,10 @@ export class ProcessLife {
         void this.#options.clock.after(CLOSED_MS, () => {
           if (this.#state !== "ending") this.refuse("it has closed its line");
         }),
-      onOutput: (stream, bytes) => cutters[stream].push(bytes),
+      onOutput: (stream, bytes) => {
+        this.#listener.wrote();
+        cutters[stream].push(bytes);
+      },
     });
   }
 

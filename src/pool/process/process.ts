@@ -81,6 +81,7 @@ export class TaskProcess {
     });
     this.#life = new ProcessLife(options, {
       heard: (body) => this.#hear(body),
+      wrote: () => this.#attempt?.heard(),
       printed: (stream, text) => this.#printed(stream, text),
       marked: (stream, digits) => this.#marked(stream, digits),
       exhausted: (because) => this.#attempt?.exhaust(because),
@@ -168,7 +169,6 @@ export class TaskProcess {
 
   /** What is printed when nothing runs is the last attempt's. */
   #printed(stream: OutputName, text: string): void {
-    this.#attempt?.heard();
     this.#attempt?.notice(stream, text);
     const of = this.#attempt ?? this.#last;
     if (of !== undefined) this.#tell(of.item, stream, text);
