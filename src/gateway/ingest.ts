@@ -8,6 +8,7 @@ import type { Parked, RecordBatch, Rejected } from "../protocol/messages.ts";
 import { MAX_REASON } from "../protocol/words.ts";
 import { type ReadState, readState, wrongWithLog } from "./records.ts";
 import type { StreamNumbers } from "../model/stream.ts";
+import { attemptKeyOf } from "../model/record.ts";
 import type { FileChange, Ingested, RecordRow, RunRow } from "./store.ts";
 
 /** What came of a batch. */
@@ -117,10 +118,11 @@ export function ingest(
     }
     records.push({ seq: piece.to, text: JSON.stringify(piece.record) });
     if (read.type === "file.kept") {
-      const { name, sha256, bytes, task, iteration, attempt } = read.record;
-      files.push({ seq: piece.to, task, iteration, attempt, name, digest: `sha256:${sha256}`, bytes });
+      const { name, sha256, bytes } = read.record;
+      files.push({ seq: piece.to, ...attemptKeyOf(read.record), name, digest: `sha256:${sha256}`, bytes });
     } else if (read.type === "run.resumed" && read.record.again !== undefined) {
-      files.push({ seq: piece.to, again: read.record.again });
+      const { again, missing = [] } = read.record;
+      files.push({ seq: piece.to, again, missing });
     }
     row = after(row, read);
   }

@@ -103,6 +103,7 @@ const OfAttempt = { task: Name, iteration: Whole, attempt: Whole };
 const FileKept: Schema<FileKept> = v.looseObject({
   ...Base,
   ...OfAttempt,
+  item: v.exactOptional(Whole),
   name: v.pipe(
     v.string(),
     v.check((name) => fileNameProblem(name) === undefined, "Must be a name of a file"),

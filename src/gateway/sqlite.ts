@@ -311,10 +311,10 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files" | "up
           );
         }
       }
-      this.files.take(row.run, { changes: files, ...(since !== undefined && { since: since.state }) });
       for (const { seq, text } of records) {
         this.#db.run("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?)", row.run, lane, seq, text);
       }
+      this.files.take(row.run, { changes: files, ...(since !== undefined && { since: since.state }) });
       for (const { from, to, status, reason } of missing) {
         this.#db.run(
           "INSERT OR IGNORE INTO missing VALUES (?, ?, ?, ?, ?, ?)",

@@ -3,7 +3,7 @@
  * Must not know where their bytes are.
  * Invariant: what a record of a run tells of is here, and nothing else; a row goes with the record that told of it.
  */
-import type { FileCatalog, FileChange, RunFileRow } from "./store.ts";
+import type { FileCatalog, FileChange, RunAnew, RunFileRow } from "./store.ts";
 import { SqliteBlobs } from "./sqlite_blobs.ts";
 import type { AtOnce } from "./sqlite_port.ts";
 import type { GatewayDatabase } from "./sqlite_database.ts";
@@ -44,7 +44,7 @@ export class SqliteFiles extends SqliteBlobs implements AtOnce<FileCatalog> {
     return this.dropped("digest IN (SELECT value FROM json_each(?))", JSON.stringify(digests));
   }
 
-  /** Takes what records have told, within what is being written. @param since Records above are of a life that is over. */
+  /** Takes what records have told, within what is being written; those are there already. @param since Records above are of a life that is over. */
   take(
     run: string,
     { since, changes }: { readonly since?: number; readonly changes: readonly FileChange[] },
@@ -52,14 +52,12 @@ export class SqliteFiles extends SqliteBlobs implements AtOnce<FileCatalog> {
     if (since !== undefined) this.db.run("DELETE FROM run_files WHERE run = ? AND seq > ?", run, since);
     for (const change of changes) {
       if ("again" in change) {
-        const sql =
-          "DELETE FROM run_files WHERE run = ? AND seq < ? AND task IN (SELECT value FROM json_each(?))";
-        this.db.run(sql, run, change.seq, JSON.stringify(change.again));
+        this.#forget(run, change);
         continue;
       }
-      const { seq, task, iteration, attempt, name, digest, bytes } = change;
+      const { seq, task, iteration, attempt, name, digest, bytes, item = null } = change;
       this.db.run(
-        "INSERT OR IGNORE INTO run_files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO run_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         run,
         seq,
         task,
@@ -68,8 +66,38 @@ export class SqliteFiles extends SqliteBlobs implements AtOnce<FileCatalog> {
         name,
         digest,
         bytes,
+        item,
       );
     }
+  }
+
+  /** What tasks that are run anew have kept counts no more, but for that of items that stay as they are. */
+  #forget(run: string, { seq, again, missing }: RunAnew): void {
+    for (const task of again) {
+      const done = missing.includes(task) ? this.#doneItems(run, { task, before: seq }) : [];
+      this.db.run(
+        `DELETE FROM run_files WHERE run = ? AND seq < ? AND task = ?
+         AND (item IS NULL OR item NOT IN (SELECT value FROM json_each(?)))`,
+        run,
+        seq,
+        task,
+        JSON.stringify(done),
+      );
+    }
+  }
+
+  /** The items of a task whose last attempt has succeeded, as the run's records say. */
+  #doneItems(run: string, { task, before }: { readonly task: string; readonly before: number }): number[] {
+    // Of the rows of a group SQLite gives the one that has the maximum.
+    return this.db.all(
+      `SELECT json_extract(text, '$.item') AS item, json_extract(text, '$.outcome') AS outcome, max(seq) FROM records
+       WHERE run = ? AND lane = 'state' AND seq < ? AND json_extract(text, '$.type') = 'attempt.settled'
+       AND json_extract(text, '$.task') = ? AND json_extract(text, '$.item') IS NOT NULL
+       GROUP BY json_extract(text, '$.item')`,
+      run,
+      before,
+      task,
+    ).flatMap(({ item, outcome }) => outcome === "succeeded" ? [Number(item)] : []);
   }
 }
 
@@ -82,5 +110,6 @@ function fileOf(row: Row): RunFileRow {
     name: String(row["name"]),
     digest: String(row["digest"]),
     bytes: Number(row["bytes"]),
+    ...(row["item"] !== null && { item: Number(row["item"]) }),
   };
 }

@@ -116,6 +116,8 @@ export interface RunFileRow {
   readonly task: string;
   readonly iteration: number;
   readonly attempt: number;
+  /** Which item of a mapped task. */
+  readonly item?: number;
   readonly name: string;
   /** `sha256:` and 64 hexadecimal digits. */
   readonly digest: string;
@@ -123,7 +125,14 @@ export interface RunFileRow {
 }
 
 /** What a record changes of the files of its run: one is kept, or tasks are run anew and theirs count no more. */
-export type FileChange = RunFileRow | { readonly seq: number; readonly again: readonly string[] };
+export type FileChange = RunFileRow | RunAnew;
+
+/** Tasks are run anew; of those in `missing` only the items that have not succeeded. */
+export interface RunAnew {
+  readonly seq: number;
+  readonly again: readonly string[];
+  readonly missing: readonly string[];
+}
 
 /** The files of runs: what records tell of, and which of that is here. */
 export interface FileCatalog extends BlobCatalog {

@@ -250,6 +250,7 @@ export const SCHEMAS = {
       task: v.string(),
       iteration: count,
       attempt: count,
+      item: v.exactOptional(about(count, "Which item of a mapped task.")),
       name: v.string(),
       sha256: about(v.string(), "SHA-256 of its bytes, lower-case hexadecimal."),
       bytes: count,

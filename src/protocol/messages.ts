@@ -233,6 +233,8 @@ export const FileView = v.object({
   task: v.string(),
   iteration: Count,
   attempt: Count,
+  /** Which item of a mapped task. */
+  item: v.exactOptional(Count),
   name: v.string(),
   /** SHA-256 of its bytes, lower-case hexadecimal. */
   sha256: v.string(),

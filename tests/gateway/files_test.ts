@@ -204,6 +204,32 @@ test("files: a record of a file that can't be one is set aside, and those of a l
     assert.deepEqual((await list(w)).map(({ name }) => name), ["d"]);
   }));
 
+test("files: of items they are listed as theirs, and stay with those that are not run anew", () =>
+  withFiles(async (w) => {
+    const of = (seq: number, item: number, more: object = {}) =>
+      kept(seq, { task: "each", name: `${item}`, item, ...more });
+    const settled = (seq: number, item: number, outcome: string, task = "each") => ({
+      ...{ seq, at: 1000, type: "attempt.settled", task, iteration: 0, attempt: 1, item, outcome },
+    });
+    const resumed = (seq: number, more: object) => ({
+      ...{ seq, at: 1000, type: "run.resumed", lost: 0, again: ["each"], ...more },
+    });
+    const listed = async () =>
+      (await list(w)).map(({ task, name, item }) => item === undefined ? name : `${task} ${item} ${name}`);
+    await w.send({ records: [STARTED, of(2, 0), of(3, 1), kept(4, { task: "each", name: "whole" })] });
+    await w.send({
+      records: [kept(5), settled(6, 0, "failed"), settled(7, 0, "succeeded"), settled(8, 1, "failed")],
+    });
+    await w.send({ records: [settled(9, 1, "succeeded", "other")] });
+    assert.deepEqual(await listed(), ["each 0 0", "each 1 1", "whole", "a.pcap"]);
+    await w.send({ records: [resumed(10, { missing: ["each"] }), of(11, 1, { attempt: 2 })] });
+    assert.deepEqual(await listed(), ["each 0 0", "a.pcap", "each 1 1"]);
+    await w.send({ records: [resumed(12, {})] });
+    assert.deepEqual(await listed(), ["a.pcap"]);
+    const { rejected } = await w.send({ records: [of(13, -1)] });
+    assert.deepEqual(rejected.map(({ seq }) => seq), [13]);
+  }));
+
 test("files: the result of a run tells of its files, at the gateway as on the device", () =>
   withFiles(async (w) => {
     const key = { task: "capture", iteration: 0, attempt: 1 };
