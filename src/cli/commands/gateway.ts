@@ -30,6 +30,8 @@ interface Flags {
   readonly registrySize: number;
   readonly files?: string;
   readonly filesSize: number;
+  readonly backup?: string;
+  readonly restore?: string;
   readonly keepDays: number;
   readonly dbSize: number;
   readonly token?: string;
@@ -90,7 +92,41 @@ async function fleetOf(
   });
 }
 
+/** Copies what a gateway keeps, or puts a copy back, beside any gateway that runs. */
+async function copied({ runtime: { stdout, stderr } }: CliContext, flags: Flags): Promise<void> {
+  const { db, backup, restore: from } = flags;
+  if (backup !== undefined && from !== undefined) {
+    throw new UsageError("--backup and --restore: one of them at a time");
+  }
+  if (db === ":memory:") throw new UsageError("--db :memory: is in no file: name the one that is meant");
+  const [{ backUp, restore }, { systemClock }, { runtime }] = await Promise.all([
+    import("../../gateway/backup.ts"),
+    import("../../base/clock.ts"),
+    import("../../runtime/runtime.ts"),
+  ]);
+  const places = {
+    db,
+    files: flags.files ?? `${db}.files`,
+    registry: flags.registry ?? `${db}.registry`,
+  };
+  if (backup !== undefined) {
+    const { at, runs, blobs } = await backUp(places, { to: backup, files: runtime, clock: systemClock });
+    stdout.write(`${backup}\n`);
+    stderr.write(`Copied ${db} as it was at ${at}: ${runs} runs; files and what was pushed: ${blobs}\n`);
+    return;
+  }
+  const { at, runs, open, blobs } = await restore(places, { from: from!, files: runtime });
+  stdout.write(`${db}\n`);
+  stderr.write(
+    `Put back what was kept at ${at}: ${runs} runs; files and what was pushed: ${blobs}
+Not all had come of ${open} of the runs: their executors send the rest again as far as they still have it.
+Runs that began after that and ended since are gone, unless their executors still have them.
+Tokens that were withdrawn since let in again: withdraw them anew.\n`,
+  );
+}
+
 async function gateway(this: CliContext, flags: Flags): Promise<void> {
+  if (flags.backup !== undefined || flags.restore !== undefined) return await copied(this, flags);
   const { port, host, db, keepDays } = flags;
   const { stdout, stderr } = this.runtime;
   const [
@@ -234,6 +270,20 @@ export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>(
         placeholder: "SIZE",
         brief: "Most that is kept of the files of runs",
       },
+      backup: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "DIR",
+        brief: "Copy what a gateway keeps to a new folder, also while it runs, and end",
+      },
+      restore: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        placeholder: "DIR",
+        brief: "Put such a copy back, checked, where there is no database yet, and end",
+      },
       keepDays: {
         kind: "parsed",
         parse: wholeNumber(0, 36_500),
@@ -293,6 +343,10 @@ this machine is let in, and a database that holds tokens is not served.`,
     customUsage: [
       "[--port N] [--db FILE] [--token-file FILE]",
       { input: "--token-file token", brief: `on this machine, http://${HOSTNAME}:${GATEWAY_PORT}` },
+      {
+        input: "--db g.db --backup copies/monday",
+        brief: "copy all that a gateway on g.db keeps, while it runs",
+      },
       { input: "--host 0.0.0.0 --token-file token", brief: "for other machines too; put TLS in front of it" },
     ],
   },
