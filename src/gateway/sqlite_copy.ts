@@ -86,9 +86,12 @@ function opened<T>(path: string, work: (db: DatabaseSync) => T): T {
     return work(db);
   } catch (cause) {
     if (cause instanceof GatewayStoreError) throw cause;
-    throw new GatewayStoreError(`${path} can't be read or copied as a gateway's database: ${messageOf(cause)}`, {
-      cause,
-    });
+    throw new GatewayStoreError(
+      `${path} can't be read or copied as a gateway's database: ${messageOf(cause)}`,
+      {
+        cause,
+      },
+    );
   } finally {
     db?.close();
   }
