@@ -29,6 +29,8 @@ interface Group {
   readonly commands: readonly string[];
   /** Those whose figures are the same whoever starts them: on the first runtime alone. */
   readonly once?: readonly string[];
+  /** It takes long, and is run only where it is named. */
+  readonly apart?: true;
 }
 
 const GROUPS: Readonly<Record<string, Group>> = {
@@ -53,6 +55,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
   startup: { repeat: 1, commands: ["startup"] },
   http: { repeat: 1, commands: ["http"] },
   uplink: { repeat: 1, commands: ["uplink_records", "uplink_bytes", "uplink_journal", "uplink_executors"] },
+  fleet: { repeat: 1, commands: ["fleet nats", "fleet http"], apart: true },
   page: { repeat: 1, commands: ["page"] },
 };
 
@@ -74,9 +77,10 @@ const { values: options, positionals } = parseArgs({
     out: { type: "string" },
   },
 });
-const groups = known(positionals.length > 0 ? positionals : Object.keys(GROUPS), GROUPS, "group");
+const usual = Object.keys(GROUPS).filter((group) => GROUPS[group]!.apart === undefined);
+const groups = known(positionals.length > 0 ? positionals : usual, GROUPS, "group");
 const runtimes = known(options.runtime.split(","), RUNTIMES, "runtime");
-const whole = groups.length === Object.keys(GROUPS).length && runtimes.length === 3 && !options.quick;
+const whole = usual.every((group) => groups.includes(group)) && runtimes.length === 3 && !options.quick;
 const out = options.out ?? (whole ? join(ROOT, "bench", "results.json") : undefined);
 
 function known(

@@ -19,18 +19,38 @@ const MAIN = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
 /** Part of each request, as of a real executor's. */
 export const TOKEN: string = "0123456789abcdef".repeat(2);
 
+/** A gateway at work. */
+export interface GatewayProcess {
+  readonly url: string;
+  readonly pid: number;
+  /** @param signal `SIGKILL`: as a power cut would. */
+  end(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+}
+
+/** Starts a gateway. @param more Options of its command line beside its token. */
+export async function startGateway(db: string, more: readonly string[]): Promise<GatewayProcess> {
+  const before = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+  const args = [...before, MAIN, "gateway", "--db", db, "--token", TOKEN, ...more];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] });
+  const ended = new Promise((end) => child.on("close", end));
+  return {
+    url: await firstLine(child),
+    pid: child.pid!,
+    async end(signal = "SIGTERM") {
+      child.kill(signal);
+      await ended;
+    },
+  };
+}
+
 /** Calls a function with the address of a new gateway. */
 export async function withGateway<T>(use: (url: string) => Promise<T>): Promise<T> {
   return await withFolder(async (folder) => {
-    const before = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
-    const args = [...before, MAIN, "gateway", "--port", "0", "--db", join(folder, "g.db"), "--token", TOKEN];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] });
-    const ended = new Promise((end) => child.on("close", end));
+    const gateway = await startGateway(join(folder, "g.db"), ["--port", "0"]);
     try {
-      return await use(await firstLine(child));
+      return await use(gateway.url);
     } finally {
-      child.kill("SIGTERM");
-      await ended;
+      await gateway.end();
     }
   });
 }

@@ -76,6 +76,11 @@ export class NatsServer {
     return `nats://127.0.0.1:${this.port}`;
   }
 
+  /** Of its process, while it runs. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   /** Writes its configuration, which it reads when it is started the next time. */
   configure({ more = "", ...rest }: ServerOptions): void {
     const { jetstream } = { jetstream: "sync_interval: always", ...rest };
