@@ -13,10 +13,13 @@ import { type FlagOperation, type FlagReply, SharedFlag } from "../protocol/mess
 import { FlagError, GatewayAnswerError, GatewayRefusedError, GatewayTimeoutError } from "../uplink/errors.ts";
 import { type JetStream, packedValue, type Stored, unpackedValue } from "./jetstream.ts";
 import type { RequestLimits } from "./wire.ts";
-import { FLEET_STREAMS, SUBJECTS } from "./words.ts";
+import { ANY, FLEET_STREAMS, idOf, SUBJECTS } from "./words.ts";
 
 /** Longest pause before one more attempt, when another came before: milliseconds. */
 const PAUSE_MS = 50;
+
+/** Flags of which it is remembered how they were left. */
+const MAX_LEFT = 1000;
 
 /** Which flag. */
 export interface FlagName {
@@ -27,6 +30,8 @@ export interface FlagName {
 /** Reads, waits for and changes flags. */
 export class FleetFlags {
   readonly #jetstream: JetStream;
+  /** Flags as they were left here: if nobody has changed one since, the next change needs no look at it. */
+  readonly #left = new Map<string, Found>();
   readonly #world: { readonly clock: Clock; readonly random: Random };
 
   constructor(jetstream: JetStream, world: { readonly clock: Clock; readonly random: Random }) {
@@ -36,7 +41,22 @@ export class FleetFlags {
 
   /** The flag as it is now. */
   async read(flag: FlagName, limits: RequestLimits): Promise<SharedFlag | undefined> {
-    return await flagIn(await this.#stored(flag, limits), flag);
+    const { held } = await this.#found(flag, limits);
+    return held && flagOf(held, flag);
+  }
+
+  /** All flags of an experiment, by name. What is none is passed over. */
+  async all(experiment: string, limits: RequestLimits): Promise<SharedFlag[]> {
+    const found = new Map<string, SharedFlag>();
+    const subject = SUBJECTS.flag(experiment, ANY);
+    for await (const page of this.#jetstream.pages(FLEET_STREAMS.flags, { ...limits, subject, from: 1 })) {
+      for (const stored of page) {
+        const name = idOf(stored.subject.split(".")[3] ?? "");
+        const read = v.safeParse(Held, await unpackedValue(stored.data));
+        if (read.success) found.set(name, flagOf(read.output, { name }));
+      }
+    }
+    return [...found.values()].sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
   /** The flag once its version is not `after` any more, or as it is when `waitMs` are over. */
@@ -85,31 +105,42 @@ export class FleetFlags {
     operation: FlagOperation,
     { again, ...limits }: RequestLimits & { readonly again: boolean },
   ): Promise<FlagReply | undefined> {
-    const stored = await this.#stored(flag, limits);
-    const before = await flagIn(stored, flag);
+    const subject = SUBJECTS.flag(flag.experiment, flag.name);
+    const left = this.#left.get(subject);
+    this.#left.delete(subject);
+    const { seq, held } = left ?? await this.#found(flag, limits);
+    const before = held && flagOf(held, flag);
+    if (again && held?.by === operation.id) return { flag: before!, done: held.done };
     const made = applied(flag.name, { flag: before, operation });
     const changes = !("refused" in made) && made.done && made.flag !== undefined;
+    // What nothing is stored behind has to be as it is now.
+    if (!changes && left !== undefined) return undefined;
     if (!changes && (!again || before === undefined)) return answerOf(made, flag);
     // What changes nothing is stored as it is where the operation may have been done before: its id tells.
-    const next = changes ? made.flag! : before!;
-    const kept = await this.#jetstream.store(
-      SUBJECTS.flag(flag.experiment, flag.name),
-      await packedValue({ value: next.value, version: next.version, done: changes }),
-      {
-        ...limits,
-        after: stored?.seq ?? 0,
-        headers: { "Nats-Msg-Id": `${flag.experiment}/${flag.name}/${operation.id}` },
-      },
-    );
+    const { value, version } = changes ? made.flag! : before!;
+    const next = { value, version, done: changes, by: operation.id };
+    const kept = await this.#jetstream.store(subject, await packedValue(next), {
+      ...limits,
+      after: seq,
+      headers: { "Nats-Msg-Id": `${flag.experiment}/${flag.name}/${operation.id}` },
+    });
     if (kept === undefined) return undefined;
     if (kept.again) return await this.#asItWas(flag, kept.seq, limits);
+    if (this.#left.size >= MAX_LEFT) this.#left.clear();
+    this.#left.set(subject, { seq: kept.seq, held: next });
     return answerOf(made, flag);
   }
 
   /** What an operation had come to that was done before. */
   async #asItWas(flag: FlagName, seq: number, limits: RequestLimits): Promise<FlagReply> {
     const subject = SUBJECTS.flag(flag.experiment, flag.name);
-    const stored = await this.#jetstream.next(FLEET_STREAMS.flags, { ...limits, subject, seq });
+    const stored = await this.#jetstream.next(FLEET_STREAMS.flags, { ...limits, subject, seq }).catch(
+      (error) => {
+        // A device may read the last value alone.
+        if (error instanceof GatewayRefusedError && error.status === 403) return undefined;
+        throw error;
+      },
+    );
     const was = stored?.seq === seq ? await heldIn(stored, flag) : undefined;
     if (was !== undefined) return { flag: flagOf(was, flag), done: was.done };
     throw new FlagError(
@@ -117,8 +148,10 @@ export class FleetFlags {
     );
   }
 
-  #stored({ experiment, name }: FlagName, limits: RequestLimits): Promise<Stored | undefined> {
-    return this.#jetstream.last(FLEET_STREAMS.flags, SUBJECTS.flag(experiment, name), limits);
+  async #found(flag: FlagName, limits: RequestLimits): Promise<Found> {
+    const subject = SUBJECTS.flag(flag.experiment, flag.name);
+    const stored = await this.#jetstream.last(FLEET_STREAMS.flags, subject, limits);
+    return { seq: stored?.seq ?? 0, held: stored && await heldIn(stored, flag) };
   }
 }
 
@@ -127,7 +160,15 @@ const Held = v.looseObject({
   version: SharedFlag.entries.version,
   /** `false`: an operation was asked for again, and changed nothing. */
   done: v.optional(v.boolean(), true),
+  /** The operation that it came of. */
+  by: v.optional(v.string()),
 });
+
+/** What a flag's subject holds, and its sequence; 0 where nothing is. */
+interface Found {
+  readonly seq: number;
+  readonly held: v.InferOutput<typeof Held> | undefined;
+}
 
 async function heldIn(stored: Stored, { name }: FlagName): Promise<v.InferOutput<typeof Held>> {
   const read = v.safeParse(Held, await unpackedValue(stored.data));
@@ -135,12 +176,11 @@ async function heldIn(stored: Stored, { name }: FlagName): Promise<v.InferOutput
   throw new GatewayAnswerError(`Flag ${name} holds something that is no flag: set it anew`);
 }
 
-function flagOf({ value, version }: v.InferOutput<typeof Held>, { name }: FlagName): SharedFlag {
+function flagOf(
+  { value, version }: v.InferOutput<typeof Held>,
+  { name }: Pick<FlagName, "name">,
+): SharedFlag {
   return { name, value, version };
-}
-
-async function flagIn(stored: Stored | undefined, flag: FlagName): Promise<SharedFlag | undefined> {
-  return stored === undefined ? undefined : flagOf(await heldIn(stored, flag), flag);
 }
 
 /** @throws {GatewayRefusedError} If the operation can't be done to what the flag is. */

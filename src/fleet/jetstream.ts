@@ -26,6 +26,12 @@ export interface Stored {
   header(name: string): string | undefined;
 }
 
+/** Messages that were asked for at once, and how many are left behind them. */
+interface Page {
+  readonly found: readonly Stored[];
+  readonly left: number;
+}
+
 /** What became of a message that was to be stored. */
 export interface Kept {
   readonly seq: number;
@@ -60,6 +66,7 @@ const FULL: ReadonlySet<number> = new Set([10002, 10023, 10028, 10047, 10077]);
 /** What nobody is there to answer. */
 const NOBODY = 503;
 const NOTHING = 404;
+const API = "$JS.API";
 /** Messages that are asked for at a time. */
 const MAX_BATCH = 256;
 /** Most that they may come to together, bytes. */
@@ -77,13 +84,18 @@ export class JetStream {
   readonly wire: NatsWire;
   /** Where the streams are, if not where the line ends: a leaf without JetStream passes on only what names it. */
   #domain: string | undefined;
-  #api = "$JS.API";
+  #api = API;
   readonly #where: string | undefined;
 
   /** @param where A subject of one's own, to find out where the streams are if they are not where the line ends. */
   constructor(wire: NatsWire, { where }: { readonly where?: string } = {}) {
     this.wire = wire;
     this.#where = where;
+  }
+
+  /** Whether the streams were found elsewhere than where the line ends. There, nobody says that nobody answers. */
+  get isBehindLeaf(): boolean {
+    return this.#api !== API;
   }
 
   /** The last message on a subject. */
@@ -100,33 +112,44 @@ export class JetStream {
     return await this.#get(`DIRECT.GET.${stream}`, body, limits);
   }
 
-  /** The messages from a sequence on, up to the last that there is now, page by page; no page is empty. */
+  /** The messages from a sequence on, up to the last that there is now, page by page, the next of which is asked for meanwhile; no page is empty. */
   async *pages(
     stream: string,
-    { subject, from, ...limits }: RequestLimits & { readonly subject: string; readonly from: number },
+    { from, ...how }: RequestLimits & { readonly subject: string; readonly from: number },
   ): AsyncGenerator<readonly Stored[]> {
-    for (let seq = from, left = Infinity; left > 0;) {
-      const found: Stored[] = [];
-      left = 0;
-      await this.wire.requestAll(`${this.#api}.DIRECT.GET.${stream}`, {
-        ...limits,
-        data: new TextEncoder().encode(
-          JSON.stringify({ seq, next_by_subj: subject, batch: MAX_BATCH, max_bytes: MAX_BATCH_BYTES }),
-        ),
-        take: (message) => {
-          const status = statusOf(message);
-          if (status === NOBODY) throw this.#nobody(stream);
-          // 204 is the end of a batch, 404 that there is nothing.
-          if (status !== 0) left = Number(message.header("Nats-Num-Pending") ?? 0);
-          else found.push(this.#after(found.at(-1)?.seq ?? seq - 1, this.#stored(message)));
-          return status !== 0;
-        },
-      });
+    let page: Promise<Page> | undefined = this.#page(stream, { ...how, seq: from });
+    while (page !== undefined) {
+      const { found, left }: Page = await page;
       const last = found.at(-1);
       if (last === undefined) return;
+      page = left > 0 ? this.#page(stream, { ...how, seq: last.seq + 1 }) : undefined;
+      // It may fail while the one before is read, and nobody hears of it who stops there.
+      page?.catch(() => {});
       yield found;
-      seq = last.seq + 1;
     }
+  }
+
+  async #page(
+    stream: string,
+    { subject, seq, ...limits }: RequestLimits & { readonly subject: string; readonly seq: number },
+  ): Promise<Page> {
+    const found: Stored[] = [];
+    let left = 0;
+    await this.wire.requestAll(`${this.#api}.DIRECT.GET.${stream}`, {
+      ...limits,
+      data: new TextEncoder().encode(
+        JSON.stringify({ seq, next_by_subj: subject, batch: MAX_BATCH, max_bytes: MAX_BATCH_BYTES }),
+      ),
+      take: (message) => {
+        const status = statusOf(message);
+        if (status === NOBODY) throw this.#nobody(stream);
+        // 204 is the end of a batch, 404 that there is nothing.
+        if (status !== 0) left = Number(message.header("Nats-Num-Pending") ?? 0);
+        else found.push(this.#after(found.at(-1)?.seq ?? seq - 1, this.#stored(message)));
+        return status !== 0;
+      },
+    });
+    return { found, left };
   }
 
   /**
@@ -179,7 +202,7 @@ export class JetStream {
       if (this.#domain === undefined && this.#where !== undefined) {
         await this.store(this.#where, new Uint8Array(0), limits);
       }
-      const elsewhere = this.#domain === undefined ? "$JS.API" : `$JS.${this.#domain}.API`;
+      const elsewhere = this.#domain === undefined ? API : `$JS.${this.#domain}.API`;
       if (elsewhere === this.#api) throw this.#nobody(`${this.#api}.${what}`);
       this.#api = elsewhere;
       return await this.#get(what, body, limits);
@@ -251,29 +274,35 @@ export function packedValue(value: unknown, pack: (bytes: Bytes) => Promise<Byte
 
 /** What a message holds, packed or not; `undefined` if it is no JSON, or too large. */
 export async function unpackedValue(data: Bytes): Promise<unknown> {
-  return (await unpackedMessage(data)).value;
-}
-
-/** Likewise, with the bytes that it came to: who reads many does not hold all at once. */
-export async function unpackedMessage(
-  data: Bytes,
-): Promise<{ readonly value: unknown; readonly bytes: number }> {
   const meter = new JsonMeter(MAX_NODES, MAX_KEYS);
-  if (data[0] !== 0x1f || data[1] !== 0x8b) {
-    return { value: meter.take(data) === undefined ? jsonIn(data) : undefined, bytes: data.length };
-  }
+  if (!isPacked(data)) return meter.take(data) === undefined ? jsonIn(data) : undefined;
+  const most = unpackedLength(data);
+  if (most > MAX_UNPACKED) return undefined;
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
     for await (const chunk of new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"))) {
       length += chunk.length;
-      if (length > MAX_UNPACKED || meter.take(chunk) !== undefined) {
-        return { value: undefined, bytes: length };
-      }
+      if (length > most || meter.take(chunk) !== undefined) return undefined;
       chunks.push(chunk);
     }
   } catch {
-    return { value: undefined, bytes: length };
+    return undefined;
   }
-  return { value: jsonIn(joined(chunks, length)), bytes: length };
+  return jsonIn(joined(chunks, length));
+}
+
+/**
+ * Bytes that a message comes to, as it says itself: what is packed ends with its length. What comes to more than it says is
+ * nothing, so that who reads many knows what they come to before the first is unpacked.
+ */
+export function unpackedLength(data: Bytes): number {
+  const end = data.length - 4;
+  if (!isPacked(data) || end < 0) return data.length;
+  return new DataView(data.buffer, data.byteOffset + end, 4).getUint32(0, true);
+}
+
+/** Whether it is in gzip's format. */
+function isPacked(data: Bytes): boolean {
+  return data[0] === 0x1f && data[1] === 0x8b;
 }

@@ -4,7 +4,7 @@
  * Invariant: nothing that is stored is deleted: a stream is made or its limits are set, never taken away.
  */
 import * as v from "valibot";
-import { GatewayRefusedError } from "../uplink/errors.ts";
+import { GatewayAnswerError, GatewayRefusedError } from "../uplink/errors.ts";
 import type { JetStream } from "./jetstream.ts";
 import type { RequestLimits } from "./wire.ts";
 import { FLEET_STREAMS } from "./words.ts";
@@ -134,7 +134,11 @@ export async function streamInfo(
   const answer = await jetstream.api(`STREAM.INFO.${name}`, undefined, limits);
   const problem = v.safeParse(Problem, answer);
   if (problem.success && problem.output.error.code === 404) return undefined;
-  return v.parse(StreamInfo, answered(`stream ${name}`, answer));
+  const read = v.safeParse(StreamInfo, answered(`stream ${name}`, answer));
+  if (read.success) return read.output;
+  throw new GatewayAnswerError(
+    `What was told of stream ${name} is not as a NATS server tells it: check that it is one with JetStream`,
+  );
 }
 
 /** What was done to a stream. */

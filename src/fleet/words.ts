@@ -48,6 +48,8 @@ export const SUBJECTS = {
   /** Where a gateway says how far it has read the records. */
   read: (gateway: string): string => `o.hb.${part(gateway)}.read`,
   instructions: (whom: Addressee): string => `o.cmd.${forWhom(whom)}`,
+  /** Of all, executors and groups. */
+  everyAssignment: "o.assign.*.*",
   assignment: (whom: Addressee): string => `o.assign.${forWhom(whom)}`,
   bundle: (hash: string, chunk: number | typeof ANY): string => `o.bundle.${hash}.${chunk}`,
   flag: (experiment: string, name: string): string => `o.flag.${part(experiment)}.${part(name)}`,

@@ -78,4 +78,10 @@ CREATE INDEX dropped_clearing ON dropped (n) WHERE clearing = 1;
   `
 ALTER TABLE run_files ADD COLUMN item INTEGER;
 `,
+  `
+ALTER TABLE projected RENAME TO projected_records;
+CREATE TABLE projected (name TEXT PRIMARY KEY, stream TEXT NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO projected SELECT 'O_REC', stream, seq FROM projected_records;
+DROP TABLE projected_records;
+`,
 ];

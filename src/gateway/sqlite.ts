@@ -63,6 +63,13 @@ const USED_MS = 24 * 3_600_000;
 /** Most text of records that is read at a time, characters. */
 const READ_TEXT = 8 * 1024 * 1024;
 
+/** Records that are written by one statement where there are so many. */
+const MANY_RECORDS = 32;
+const [PUT_RECORD, PUT_RECORDS] = [1, MANY_RECORDS].map((count) => {
+  const rows = Array.from({ length: count }, (_, at) => `(?1, ?2, ?${2 * at + 3}, ?${2 * at + 4})`);
+  return `INSERT OR IGNORE INTO records VALUES ${rows.join(", ")}`;
+}) as [string, string];
+
 /**
  * The store of a gateway in the database at a path, which is made if there is none.
  *
@@ -311,9 +318,7 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files" | "up
           );
         }
       }
-      for (const { seq, text } of records) {
-        this.#db.run("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?)", row.run, lane, seq, text);
-      }
+      this.#putRecords(row.run, lane, records);
       this.files.take(row.run, { changes: files, ...(since !== undefined && { since: since.state }) });
       for (const { from, to, status, reason } of missing) {
         this.#db.run(
@@ -445,16 +450,13 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files" | "up
     }
   }
 
-  projected(): Projected | undefined {
-    const row = this.#db.get("SELECT stream, seq FROM projected");
+  projected(name: string): Projected | undefined {
+    const row = this.#db.get("SELECT stream, seq FROM projected WHERE name = ?", name);
     return row && { stream: String(row["stream"]), seq: Number(row["seq"]) };
   }
 
-  putProjected({ stream, seq }: Projected): void {
-    this.atomically(() => {
-      this.#db.run("DELETE FROM projected");
-      this.#db.run("INSERT INTO projected VALUES (?, ?)", stream, seq);
-    });
+  putProjected(name: string, { stream, seq }: Projected): void {
+    this.#db.run("INSERT OR REPLACE INTO projected VALUES (?, ?, ?)", name, stream, seq);
   }
 
   tokens(): TokenRow[] {
@@ -485,6 +487,15 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files" | "up
   /** A write that may be lost with the power. */
   #lazily(work: () => void): void {
     this.atomically(work, { durably: false });
+  }
+
+  /** Many by one statement: a call costs more than a row. */
+  #putRecords(run: string, lane: Stream, records: readonly RecordRow[]): void {
+    for (let at = 0; at < records.length;) {
+      const count = records.length - at < MANY_RECORDS ? 1 : MANY_RECORDS;
+      const some = records.slice(at, at += count).flatMap(({ seq, text }) => [seq, text]);
+      this.#db.run(count === 1 ? PUT_RECORD : PUT_RECORDS, run, lane, ...some);
+    }
   }
 
   #writeRun(row: RunRow): void {

@@ -283,8 +283,9 @@ export interface GatewayStore {
   ): Promise<void>;
 
   /** How far the records of a fleet were read into this store. */
-  projected(): Promise<Projected | undefined>;
-  putProjected(projected: Projected): Promise<void>;
+  /** @param name Of the stream. */
+  projected(name: string): Promise<Projected | undefined>;
+  putProjected(name: string, projected: Projected): Promise<void>;
 
   tokens(): Promise<TokenRow[]>;
   putToken(row: TokenRow): Promise<void>;

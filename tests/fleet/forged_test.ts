@@ -116,7 +116,7 @@ testWithNats(
     await store({ "Nats-Time-Stamp": "2099-01-01T00:00:00Z" });
     const gateway = await at.gateway();
     assert.equal(await gateway.store.run("forged"), undefined);
-    assert.equal((await gateway.store.projected())?.seq, 2);
+    assert.equal((await gateway.store.projected(FLEET_STREAMS.records))?.seq, 2);
     // What comes behind it is read.
     const honest = at.device("d2");
     const send = honest.report.kind === "records" ? honest.report.send : undefined;
@@ -174,5 +174,5 @@ testWithNats("packed bombs take a gateway neither memory nor its place in the st
   }
   assert.ok(sizes.length > 1 && sizes.every((size) => size < 5 << 20), `${sizes}`);
   const gateway = await at.gateway();
-  assert.equal((await gateway.store.projected())?.seq, 10);
+  assert.equal((await gateway.store.projected(FLEET_STREAMS.records))?.seq, 10);
 });

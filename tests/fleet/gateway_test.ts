@@ -296,7 +296,10 @@ testWithNats(
     );
     assert.deepEqual(lines, Array.from({ length: 300 }, (_, at) => at + 1));
     const info = await streamInfo(admin, FLEET_STREAMS.records, REAL);
-    assert.deepEqual(await again.store.projected(), { stream: info?.created, seq: info?.state.last_seq });
+    assert.deepEqual(await again.store.projected(FLEET_STREAMS.records), {
+      stream: info?.created,
+      seq: info?.state.last_seq,
+    });
     const lag = async () => {
       const found = await fleetStatus(admin, { ...REAL, wanted: FLEET_LIMITS, now: systemClock.now() });
       return found.streams.find(({ name }) => name === FLEET_STREAMS.records)?.lag;

@@ -57,10 +57,11 @@ async function tokenOf({ token, tokenFile }: Flags, runtime: Runtime): Promise<s
 /** Takes part in a fleet, where one is named. */
 async function fleetOf(
   { nats, creds }: Flags,
-  { store, retention, runtime, stderr }: {
+  { store, retention, runtime, stderr, onDefect }: {
     readonly store: GatewayStore;
     readonly retention: Retention;
     readonly runtime: Runtime;
+    readonly onDefect: (error: unknown) => void;
     readonly stderr: CliContext["runtime"]["stderr"];
   },
 ): Promise<FleetPart | undefined> {
@@ -89,6 +90,7 @@ async function fleetOf(
           : `The fleet's servers can't be read, trying again: ${error.message}\n`,
       );
     },
+    onDefect,
   });
 }
 
@@ -177,7 +179,7 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
   });
   let fleet: FleetPart | undefined;
   try {
-    fleet = await fleetOf(flags, { store, retention, runtime, stderr });
+    fleet = await fleetOf(flags, { store, retention, runtime, stderr, onDefect });
     const tokens = new Tokens(store);
     if (token !== undefined) await tokens.put({ name: "cli", kind: "both" }, token);
     const app = gatewayApp({

@@ -9,11 +9,11 @@ import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import { sleep } from "../../base/wait.ts";
 import { Refuse } from "../../base/web/refuse.ts";
-import { FleetFlags } from "../../fleet/flags.ts";
+import type { FleetFlags } from "../../fleet/flags.ts";
 import { instructionsIn } from "../../fleet/instructions.ts";
-import { type JetStream, packedValue, type Stored, unpackedValue } from "../../fleet/jetstream.ts";
-import { type Addressee, CHUNK_BYTES, FLEET_STREAMS, idOf, part, SUBJECTS } from "../../fleet/words.ts";
-import type { AnyInstruction, NewInstruction, SharedFlag, Withdrawn } from "../../protocol/messages.ts";
+import { type JetStream, packedValue, type Stored } from "../../fleet/jetstream.ts";
+import { type Addressee, CHUNK_BYTES, FLEET_STREAMS, SUBJECTS } from "../../fleet/words.ts";
+import type { AnyInstruction, NewInstruction, Withdrawn } from "../../protocol/messages.ts";
 import { GROUP } from "../../protocol/words.ts";
 import { GatewayRefusedError, UplinkError } from "../../uplink/errors.ts";
 import type { GatewayDesk } from "../desk/desk.ts";
@@ -22,7 +22,7 @@ import type { GatewayStore, NewHandout } from "../store.ts";
 import { handoutId, type Hearing, tagOfHandout } from "./hearing.ts";
 
 /** How long the servers are asked for one thing, milliseconds. */
-const LIMITS = { timeoutMs: 10_000 } as const;
+export const DESK_LIMITS = { timeoutMs: 10_000 } as const;
 /** Instructions that one message tells of beside its own: those that an executor which was away has missed. */
 const MAX_BEFORE = 64;
 /** Age from which a bundle's piece is stored anew, milliseconds. */
@@ -35,38 +35,39 @@ export interface FleetDeskParts {
   readonly jetstream: JetStream;
   readonly store: GatewayStore;
   readonly hearing: Hearing;
+  readonly flags: FleetFlags;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 /** The desk over a fleet's servers. */
 export function fleetDesk(parts: FleetDeskParts): GatewayDesk {
-  const { jetstream, clock, random } = parts;
-  const flags = new FleetFlags(jetstream, { clock, random });
+  const { flags } = parts;
   return {
     instruct: (executor, instruction) => orRefuse(instruct(parts, { executor }, instruction)),
     submit: (handout) => orRefuse(submit(parts, handout)),
     withdraw: (id, { because }) => orRefuse(withdraw(parts, id, because)),
-    flags: (experiment) => orRefuse(flagsOf(jetstream, experiment)),
+    flags: (experiment) => orRefuse(flags.all(experiment, DESK_LIMITS)),
     flag: (named, { after, waitMs = 0, signal }) =>
       orRefuse(
         after === undefined
-          ? flags.read(named, LIMITS)
-          : flags.awaited(named, { ...LIMITS, after, waitMs, signal }),
+          ? flags.read(named, DESK_LIMITS)
+          : flags.awaited(named, { ...DESK_LIMITS, after, waitMs, signal }),
       ),
     setFlag: (named, value) =>
       orRefuse((async () => {
         const id = crypto.randomUUID();
-        const reply = await flags.change(named, { op: "set", id, value }, { ...LIMITS, again: false });
+        const reply = await flags.change(named, { op: "set", id, value }, { ...DESK_LIMITS, again: false });
         return reply.flag!;
       })()),
     // Who asks by HTTP may have asked before, also another gateway.
-    changeFlag: (named, operation) => orRefuse(flags.change(named, operation, { ...LIMITS, again: true })),
+    changeFlag: (named, operation) =>
+      orRefuse(flags.change(named, operation, { ...DESK_LIMITS, again: true })),
   };
 }
 
 /** What the servers refuse, or do not answer, is a refusal of ours. */
-async function orRefuse<T>(work: Promise<T>): Promise<T> {
+export async function orRefuse<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
@@ -91,11 +92,11 @@ async function instruct(
 ): Promise<number> {
   const subject = SUBJECTS.instructions(whom);
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const last = await jetstream.last(FLEET_STREAMS.instructions, subject, LIMITS);
+    const last = await jetstream.last(FLEET_STREAMS.instructions, subject, DESK_LIMITS);
     const before = last === undefined ? [] : await toldUpTo(jetstream, last);
     const body = { ...instruction, before: before.slice(-MAX_BEFORE) };
     const data = new TextEncoder().encode(JSON.stringify(body));
-    const kept = await jetstream.store(subject, data, { ...LIMITS, after: last?.seq ?? 0 });
+    const kept = await jetstream.store(subject, data, { ...DESK_LIMITS, after: last?.seq ?? 0 });
     if (kept !== undefined) return kept.seq;
     await sleep(clock, random() * 20);
   }
@@ -107,7 +108,7 @@ async function toldUpTo(jetstream: JetStream, last: Stored): Promise<readonly An
   const { own, before } = await instructionsIn(last);
   if (before !== undefined) return [...before, ...own];
   let told: readonly AnyInstruction[] = [];
-  const all = { ...LIMITS, subject: last.subject, from: 1 };
+  const all = { ...DESK_LIMITS, subject: last.subject, from: 1 };
   for await (const page of jetstream.pages(FLEET_STREAMS.instructions, all)) {
     for (const stored of page) {
       const each = await instructionsIn(stored);
@@ -126,7 +127,7 @@ async function submit(
   const subject = SUBJECTS.assignment(addresseeOf(target));
   const data = await packedValue({ hash, chunks, ...(pipeline !== undefined && { pipeline }) });
   const open = await store.openHandouts([target]);
-  const { seq } = (await jetstream.store(subject, data, LIMITS))!;
+  const { seq } = (await jetstream.store(subject, data, DESK_LIMITS))!;
   await hearing.assignments();
   const row = (await store.handouts([target], 50)).find(({ id }) => id.startsWith(handoutId({ seq })));
   if (row === undefined) {
@@ -150,11 +151,11 @@ async function storeBundle(
   for (let at = 0; at < chunks; at++) {
     const piece = bytes.slice(at * CHUNK_BYTES, (at + 1) * CHUNK_BYTES);
     const subject = SUBJECTS.bundle(hash, at);
-    const there = await jetstream.last(FLEET_STREAMS.bundles, subject, LIMITS);
+    const there = await jetstream.last(FLEET_STREAMS.bundles, subject, DESK_LIMITS);
     // One that is older would be gone with its age while the newest assignment still names it.
     const isFresh = there !== undefined && there.at + RENEWED_MS > clock.now();
     if (isFresh && await sha256(there.data) === await sha256(piece)) continue;
-    await jetstream.store(subject, piece, LIMITS);
+    await jetstream.store(subject, piece, DESK_LIMITS);
   }
   return chunks;
 }
@@ -175,7 +176,7 @@ async function withdraw(parts: FleetDeskParts, id: string, because: string): Pro
   // Of one that is over only its timetable is left; what came to the same target since stays.
   if (!row.ended) {
     const data = await packedValue({ withdrawn: id, because });
-    await jetstream.store(SUBJECTS.assignment(whom), data, LIMITS);
+    await jetstream.store(SUBJECTS.assignment(whom), data, DESK_LIMITS);
   }
   // Whoever has taken it hears of it; its run is cancelled.
   await instruct(parts, whom, { type: "withdraw", handout: tagOfHandout(id), because });
@@ -187,17 +188,4 @@ async function withdraw(parts: FleetDeskParts, id: string, because: string): Pro
     runs: going.flatMap(({ run }) => run ?? []),
     taken: [...keepers, ...going.flatMap(({ run, executor }) => run === undefined ? [executor] : [])],
   };
-}
-
-async function flagsOf(jetstream: JetStream, experiment: string): Promise<SharedFlag[]> {
-  const found = new Map<string, SharedFlag>();
-  const subject = `o.flag.${part(experiment)}.*`;
-  for await (const page of jetstream.pages(FLEET_STREAMS.flags, { ...LIMITS, subject, from: 1 })) {
-    for (const stored of page) {
-      const name = idOf(stored.subject.split(".")[3] ?? "");
-      const { value, version } = (await unpackedValue(stored.data) ?? {}) as Partial<SharedFlag>;
-      if (version !== undefined) found.set(name, { name, value, version });
-    }
-  }
-  return [...found.values()].sort((a, b) => a.name < b.name ? -1 : 1);
 }

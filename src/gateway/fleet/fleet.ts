@@ -8,6 +8,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import { errorBody, Refuse } from "../../base/web/refuse.ts";
 import type { NatsMessage } from "../../fleet/connection.ts";
+import { FleetFlags } from "../../fleet/flags.ts";
 import type { NatsWireOptions } from "../../fleet/dialler.ts";
 import { JetStream, unpackedValue } from "../../fleet/jetstream.ts";
 import { NatsWire } from "../../fleet/wire.ts";
@@ -18,7 +19,7 @@ import { Bells } from "../bells.ts";
 import type { GatewayDesk } from "../desk/desk.ts";
 import { Heard } from "../heard.ts";
 import type { GatewayStore } from "../store.ts";
-import { fleetDesk } from "./desk.ts";
+import { DESK_LIMITS, fleetDesk, orRefuse } from "./desk.ts";
 import { Hearing } from "./hearing.ts";
 
 /** What it is made of. */
@@ -30,6 +31,8 @@ export interface FleetOptions extends Pick<NatsWireOptions, "url" | "token" | "r
   readonly isFull?: () => boolean;
   /** The servers are not in reach, or are again. */
   readonly onTrouble?: (error: UplinkError | undefined) => void;
+  /** Told of what is none of the servers' doing, and is tried again; default: it ends the process. */
+  readonly onDefect?: (error: unknown) => void;
 }
 
 /** A gateway's part in a fleet, as its app and its owner use it. */
@@ -44,12 +47,13 @@ const Asked = v.object({ operation: FlagOperation, again: v.optional(v.boolean()
 
 /** Takes part. @throws {UplinkError} If the servers are not in reach, or have no streams. */
 export async function joinFleet(options: FleetOptions): Promise<FleetPart> {
-  const { store, clock, random, isFull = () => false, onTrouble = () => {} } = options;
+  const { store, clock, random, isFull = () => false, onTrouble = () => {}, onDefect = thrown } = options;
   const wire = new NatsWire({ ...options, name: OWN_NAMES.gateway });
   const jetstream = new JetStream(wire);
   const [bells, heard] = [new Bells(), new Heard(clock)];
-  const hearing = new Hearing({ jetstream, store, clock, bells, heard, isFull, onTrouble });
-  const desk = fleetDesk({ jetstream, store, hearing, clock, random });
+  const hearing = new Hearing({ jetstream, store, clock, bells, heard, isFull, onTrouble, onDefect });
+  const flags = new FleetFlags(jetstream, { clock, random });
+  const desk = fleetDesk({ jetstream, store, hearing, flags, clock, random });
   try {
     await hearing.start();
   } catch (error) {
@@ -59,7 +63,7 @@ export async function joinFleet(options: FleetOptions): Promise<FleetPart> {
   // Of several gateways each operation goes to one; one after the other here, so that few meet.
   let last: Promise<unknown> = Promise.resolve();
   const deaf = wire.listen(SUBJECTS.flagService(ANY, ANY), (message) => {
-    last = last.then(() => flagChanged(message, { desk, wire }));
+    last = last.then(() => flagChanged(message, { flags, wire }));
   }, "gateways");
   return {
     desk,
@@ -75,9 +79,13 @@ export async function joinFleet(options: FleetOptions): Promise<FleetPart> {
   };
 }
 
+function thrown(error: unknown): never {
+  throw error;
+}
+
 async function flagChanged(
   message: NatsMessage,
-  { desk, wire }: { readonly desk: GatewayDesk; readonly wire: NatsWire },
+  { flags, wire }: { readonly flags: FleetFlags; readonly wire: NatsWire },
 ): Promise<void> {
   const [, , , experiment = "", name = ""] = message.subject.split(".");
   const read = v.safeParse(Asked, await unpackedValue(new Uint8Array(message.data)));
@@ -85,7 +93,8 @@ async function flagChanged(
   let answer: string;
   try {
     if (!read.success) throw new Refuse(400, "BODY", { message: "This is no operation on a flag" });
-    answer = JSON.stringify(await desk.changeFlag(named, read.output.operation));
+    const { operation, again } = read.output;
+    answer = JSON.stringify(await orRefuse(flags.change(named, operation, { ...DESK_LIMITS, again })));
   } catch (error) {
     answer = error instanceof Refuse
       ? errorBody(error.status === 503 ? "BUSY" : error.code, error.message)

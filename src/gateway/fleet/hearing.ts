@@ -2,8 +2,8 @@
  * Owns how a fleet's gateway comes to have what users see: records, heartbeats and assignments, read from the servers into
  * its own store, in the order in which they lie there.
  * Must not know who asks for it.
- * Invariant: how far the records were read is kept with them, all at once: after any end, none is missing and none counts
- * twice. Each gateway reads for itself, so that any may end without another.
+ * Invariant: how far records and assignments were read is kept with what came of them, all at once: after any end, none is
+ * missing and none counts twice. Each gateway reads for itself, so that any may end without another.
  */
 import * as v from "valibot";
 import type { Clock } from "../../base/clock.ts";
@@ -12,21 +12,21 @@ import {
   type JetStream,
   packedValue,
   type Stored,
-  unpackedMessage,
+  unpackedLength,
   unpackedValue,
 } from "../../fleet/jetstream.ts";
 import { streamInfo } from "../../fleet/streams.ts";
 import { ANY, FLEET_STREAMS, idOf, SUBJECTS } from "../../fleet/words.ts";
 import { Heartbeat, RecordBatch } from "../../protocol/messages.ts";
 import { GROUP } from "../../protocol/words.ts";
-import type { UplinkError } from "../../uplink/errors.ts";
+import { UplinkError } from "../../uplink/errors.ts";
 import type { Bells } from "../bells.ts";
 import { heardHeartbeat } from "../executor_routes.ts";
 import { executorName, type Heard, runName } from "../heard.ts";
 import { passedOver, runToldOf } from "../dropped.ts";
 import { ingest } from "../ingest.ts";
 import { linked } from "../queue.ts";
-import type { GatewayStore, Within } from "../store.ts";
+import type { GatewayStore, Projected, Within } from "../store.ts";
 
 const LIMITS = { timeoutMs: 30_000 } as const;
 /** Pause between two looks at streams that have nothing new, milliseconds. */
@@ -50,6 +50,8 @@ export interface HearingParts {
   readonly isFull: () => boolean;
   /** The servers are not in reach, or are again. */
   readonly onTrouble: (error: UplinkError | undefined) => void;
+  /** Told of what is none of the servers' doing; it is tried again likewise. */
+  readonly onDefect: (error: unknown) => void;
 }
 
 const Assigned = v.union([
@@ -71,8 +73,8 @@ export function tagOfHandout(id: string): string {
 export class Hearing {
   readonly #parts: HearingParts;
   readonly #abort = new AbortController();
-  /** Sequence of the last heartbeat and assignment that were read in this life. */
-  readonly #read = { heartbeats: 0, assignments: 0 };
+  /** How far the heartbeats were read in this life. */
+  #beats: Projected | undefined;
   #assigning: Promise<void> = Promise.resolve();
   #ended: Promise<void> = Promise.resolve();
 
@@ -98,7 +100,7 @@ export class Hearing {
   }
 
   async #goOn(): Promise<void> {
-    const { clock, onTrouble } = this.#parts;
+    const { clock, onTrouble, onDefect } = this.#parts;
     const { signal } = this.#abort;
     while (!signal.aborted) {
       try {
@@ -107,7 +109,8 @@ export class Hearing {
         await sleep(clock, LOOK_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
-        onTrouble(error as UplinkError);
+        if (error instanceof UplinkError) onTrouble(error);
+        else onDefect(error);
         await sleep(clock, FAILED_MS, signal);
       }
     }
@@ -119,23 +122,35 @@ export class Hearing {
     await this.#records();
   }
 
+  /** Where a stream is to be read on; `undefined` if there is nothing that is new. */
+  async #new(
+    name: string,
+    known: Projected | undefined,
+  ): Promise<{ readonly stream: string; readonly from: number } | undefined> {
+    const info = await streamInfo(this.#parts.jetstream, name, LIMITS);
+    const stream = info?.created ?? "";
+    // Another stream of that name begins to count anew.
+    const from = known?.stream === stream ? known.seq + 1 : 1;
+    return info !== undefined && info.state.last_seq < from ? undefined : { stream, from };
+  }
+
   async #records(): Promise<void> {
     const { jetstream, store } = this.#parts;
     const { signal } = this.#abort;
-    const created = (await streamInfo(jetstream, FLEET_STREAMS.records, LIMITS))?.created ?? "";
-    const known = await store.projected();
-    // Another stream of that name begins to count anew.
-    const from = known?.stream === created ? known.seq + 1 : 1;
-    const limits = { ...LIMITS, subject: SUBJECTS.records(ANY, ANY, ANY), from, signal };
     if (this.#parts.isFull()) return;
-    for await (const page of jetstream.pages(FLEET_STREAMS.records, limits)) {
+    const name = FLEET_STREAMS.records;
+    const found = await this.#new(name, await store.projected(name));
+    if (found === undefined) return;
+    const { stream, from } = found;
+    const limits = { ...LIMITS, subject: SUBJECTS.records(ANY, ANY, ANY), from, signal };
+    for await (const page of jetstream.pages(name, limits)) {
       for await (const part of read(page, RecordBatch)) {
         const changed = await store.atomically(async (store) => {
           const runs: string[] = [];
           for (const { stored, said } of part) {
             if (said !== undefined && await this.#take(store, stored, said)) runs.push(said.run);
           }
-          await store.putProjected({ stream: created, seq: part.at(-1)!.stored.seq });
+          await store.putProjected(name, { stream, seq: part.at(-1)!.stored.seq });
           return new Set(runs);
         });
         for (const run of changed) this.#parts.bells.ring(`run:${run}`);
@@ -171,9 +186,12 @@ export class Hearing {
 
   async #heartbeats(): Promise<void> {
     const { jetstream, store, heard } = this.#parts;
-    const from = this.#read.heartbeats + 1;
+    const name = FLEET_STREAMS.heartbeats;
+    const found = await this.#new(name, this.#beats);
+    if (found === undefined) return;
+    const { stream, from } = found;
     const limits = { ...LIMITS, subject: SUBJECTS.heartbeat(ANY), from, signal: this.#abort.signal };
-    for await (const page of jetstream.pages(FLEET_STREAMS.heartbeats, limits)) {
+    for await (const page of jetstream.pages(name, limits)) {
       for await (const part of read(page, Heartbeat)) {
         await store.atomically(async (store) => {
           for (const { stored: { subject, at }, said } of part) {
@@ -183,29 +201,26 @@ export class Hearing {
           }
         }, { durably: false });
       }
-      this.#read.heartbeats = page.at(-1)!.seq;
+      this.#beats = { stream, seq: page.at(-1)!.seq };
     }
-    await this.#anew("heartbeats", FLEET_STREAMS.heartbeats);
   }
 
   async #assignments(): Promise<void> {
     const { jetstream, store } = this.#parts;
-    const from = this.#read.assignments + 1;
-    const limits = { ...LIMITS, subject: "o.assign.>", from, signal: this.#abort.signal };
-    for await (const page of jetstream.pages(FLEET_STREAMS.assignments, limits)) {
+    const name = FLEET_STREAMS.assignments;
+    const found = await this.#new(name, await store.projected(name));
+    if (found === undefined) return;
+    const { stream, from } = found;
+    const limits = { ...LIMITS, subject: SUBJECTS.everyAssignment, from, signal: this.#abort.signal };
+    for await (const page of jetstream.pages(name, limits)) {
       for (const stored of page) {
         const read = v.safeParse(Assigned, await unpackedValue(stored.data));
-        if (read.success) await store.atomically((store) => assign(store, stored, read.output));
+        await store.atomically(async (store) => {
+          if (read.success) await assign(store, stored, read.output);
+          await store.putProjected(name, { stream, seq: stored.seq });
+        });
       }
-      this.#read.assignments = page.at(-1)!.seq;
     }
-    await this.#anew("assignments", FLEET_STREAMS.assignments);
-  }
-
-  /** A stream that ends before where it was read to is another one. */
-  async #anew(what: "heartbeats" | "assignments", stream: string): Promise<void> {
-    const info = await streamInfo(this.#parts.jetstream, stream, LIMITS);
-    if (info !== undefined && info.state.last_seq < this.#read[what]) this.#read[what] = 0;
   }
 }
 
@@ -215,24 +230,21 @@ interface Read<T> {
   readonly said: T | undefined;
 }
 
-/** Reads messages one by one, and hands on as many at a time as may be held. */
+/** Reads messages, as many at a time as may be held, and hands them on. */
 async function* read<T>(
   page: readonly Stored[],
   schema: v.GenericSchema<unknown, T>,
 ): AsyncGenerator<readonly Read<T>[]> {
-  let part: Read<T>[] = [];
-  let held = 0;
-  for (const stored of page) {
-    const { value, bytes } = await unpackedMessage(stored.data);
-    const said = v.safeParse(schema, value);
-    part.push({ stored, said: said.success ? said.output : undefined });
-    held += bytes;
-    if (held < HELD_BYTES) continue;
-    yield part;
-    part = [];
-    held = 0;
+  for (let from = 0, to = 0; from < page.length; from = to) {
+    let held = unpackedLength(page[to++]!.data);
+    while (to < page.length && (held += unpackedLength(page[to]!.data)) < HELD_BYTES) to++;
+    yield await Promise.all(
+      page.slice(from, to).map(async (stored) => {
+        const said = v.safeParse(schema, await unpackedValue(stored.data));
+        return { stored, said: said.success ? said.output : undefined };
+      }),
+    );
   }
-  if (part.length > 0) yield part;
 }
 
 /** Notes what an executor or a group was handed; what it had before and has not begun is replaced. */

@@ -14,7 +14,7 @@ import type { CallOptions, FlagLine } from "../../gateway.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Random } from "../../../base/random.ts";
 
-/** How much of a call's time a gateway is waited for: behind a leaf nobody says that there is none. */
+/** How much of a call's time a gateway is waited for where nobody says that there is none. */
 const FOR_GATEWAY = 0.4;
 /** Operations of which it is remembered that nobody knows what became of them. */
 const MAX_UNSURE = 1000;
@@ -65,14 +65,14 @@ interface Asked {
 
 /** What a gateway made of it, where one is running and tells. */
 async function byGateway(
-  { wire }: JetStream,
+  { wire, isBehindLeaf }: JetStream,
   { experiment, name, operation, again, clock }: Asked,
   { timeoutMs, signal }: CallOptions,
 ): Promise<FlagReply | "absent" | "unanswered"> {
   const body = new TextEncoder().encode(JSON.stringify({ operation, again }));
   // Given up rather than out of time: that says nothing of the line.
   const waited = new AbortController();
-  const enough = clock.after(timeoutMs * FOR_GATEWAY, () => waited.abort());
+  const enough = clock.after(timeoutMs * (isBehindLeaf ? FOR_GATEWAY : 1), () => waited.abort());
   const answer = await wire.request(SUBJECTS.flagService(experiment, name), body, {
     timeoutMs,
     signal: AbortSignal.any([waited.signal, ...signal ? [signal] : []]),
