@@ -42,6 +42,8 @@ export interface Job {
   readonly tag: string | undefined;
   /** The due time that it is for, if it is for one. */
   readonly scheduledFor?: number;
+  /** An earlier process began it: until it is over, due times have passed at which nobody was there. */
+  readonly goesOn?: boolean;
 }
 
 type Link = Pick<GatewayLink, "gateway" | "pull">;
@@ -159,10 +161,10 @@ export class Jobs {
   }
 
   /** A job has come to its end: only what is newer than its hand-out is asked for. */
-  done({ tag, scheduledFor }: Job): void {
+  done({ tag, scheduledFor, goesOn }: Job): void {
     // A timetable's hand-out was known as it was taken, and another may have been handed out since.
     if (scheduledFor === undefined) this.#known = tag ?? this.#known;
-    this.#options.keeper.ranOn();
+    if (goesOn !== true) this.#options.keeper.ranOn();
   }
 
   /** Where there is no gateway, only the newest runs beside the last are kept for one that may be named later. */
@@ -211,13 +213,13 @@ export class Jobs {
   async #again(kept: KeptRun): Promise<Job | undefined> {
     const { config, port } = this.#options;
     const { tag, scheduledFor } = kept.origin;
-    const due = scheduledFor === undefined ? {} : { scheduledFor };
+    const begun = { kept, tag, goesOn: true, ...(scheduledFor !== undefined && { scheduledFor }) };
     if (tag === undefined) {
       this.#fileTaken = true;
-      return { source: await this.#file() ?? config.pipeline ?? DEFAULT_PIPELINE, kept, tag, ...due };
+      return { source: await this.#file() ?? config.pipeline ?? DEFAULT_PIPELINE, ...begun };
     }
     try {
-      return { source: { text: await port.readText(kept.bundle) }, kept, tag, ...due };
+      return { source: { text: await port.readText(kept.bundle) }, ...begun };
     } catch (error) {
       await this.spoil(kept, `${kept.bundle} can't be read any more (${messageOf(error)})`);
       return undefined;

@@ -125,7 +125,11 @@ export class Timekeeper {
     const { next } = this.told()!;
     note(
       `${taken.pipeline} has a timetable (${taken.schedule.cron}, ${taken.schedule.timezone}): ${
-        next === undefined ? "it is never due again" : `the next run begins at ${localTime(next)}`
+        next === undefined
+          ? "it is never due again"
+          : next <= clock.now()
+          ? `a run has been due since ${localTime(next)}`
+          : `the next run begins at ${localTime(next)}`
       }`,
     );
     this.#told();

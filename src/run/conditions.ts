@@ -76,7 +76,10 @@ function tested(test: PlanTest, name: string, text: string | undefined): Verdict
   if (found === undefined) {
     // What is not there is no other than anything, and fits nothing else.
     const so = asked.every(({ key }) => key === "ne" || key === "exists" && test.exists === false);
-    return { so, words: text === undefined ? `${quoted(name)} has no value` : `${what} is not there` };
+    const words = text === undefined
+      ? `${quoted(name)} has no value`
+      : `${what} is not there${lengthWords(text, path)}`;
+    return { so, words };
   }
   const value = foundOf(found);
   const wrong = asked.find(({ key, fits }) => !fits(value, test[key]!));
@@ -85,6 +88,14 @@ function tested(test: PlanTest, name: string, text: string | undefined): Verdict
   const words = told.words(test[told.key]!, so);
   const compared = words === "" ? "" : `, ${so ? "" : "not "}${words}`;
   return { so, words: `${what} is ${value.shown}${compared}` };
+}
+
+/** What is asked for as in code, where it would be there, and in vain here. @param text The value as JSON. */
+function lengthWords(text: string, path: string): string {
+  if (!path.endsWith("/length")) return "";
+  const above = textAt(text, path.slice(0, -"/length".length));
+  const what = above?.startsWith("[") ? "a list" : above?.startsWith('"') ? "a text" : undefined;
+  return what === undefined ? "" : `: ${what} has no key for its length, so return that beside it`;
 }
 
 /** A value that was found: itself, if it is a scalar. */

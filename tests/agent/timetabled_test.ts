@@ -162,6 +162,38 @@ test("timetable: a kept run from when the clock was ahead takes no due time from
     await stopped(world, agent);
   }));
 
+test("timetable: what came due until a run of an earlier process is over was missed, not overlapped", () =>
+  inWorld(async ({ world, folder, stateDir }) => {
+    const path = join(folder, "p.json");
+    const tasks = { one: { run: { command: ["true"] } } };
+    for (const missed of ["once", "skip"] as const) {
+      const schedule = { cron: "0 * * * *", missed };
+      fs.writeFileSync(path, JSON.stringify({ outrider: 1, name: missed, schedule, tasks }));
+      const own = `${stateDir}-${missed}`;
+      const earlier = new StateDir(own, { runtime, logBytes: 1_000_000 });
+      await earlier.runs();
+      await earlier.begin({ scheduledFor: eight(-120) });
+      await earlier.keepTo({
+        pipeline: missed,
+        schedule: { cron: schedule.cron, timezone: "UTC", jitterMs: 0, overlap: "skip", missed },
+        seed: "s",
+        at: eight(-120),
+        ran: [eight(-120)],
+      }, undefined);
+      await earlier.end();
+      world.clock.reach(eight(14));
+      const begun: unknown[] = [];
+      const onRun = () => begun.push(world.view?.timetable()?.last);
+      const agent = world.agent({ gateway: undefined, pipeline: path, stateDir: own }, { onRun });
+      await world.when(() => begun.length >= 2);
+      assert.equal(begun[1], missed === "once" ? eight(0) : eight(60));
+      assert.ok(
+        world.notes.some((note) => note.includes(`: a run has been due since ${localTime(eight(-60))}`)),
+      );
+      await stopped(world, agent);
+    }
+  }));
+
 test("timetable: where a clock was set back to is written down at once, and the next process goes on from there", () =>
   inWorld(async ({ world, folder, stateDir }) => {
     const path = join(folder, "p.json");

@@ -68,6 +68,19 @@ test("a test says in words and numbers why it is not so", () => {
     [{ ...loss, exists: false }, { loss: 3 }, '/loss of "probe" is 3'],
     [{ ...loss, exists: true, gt: 1 }, { loss: 0 }, '/loss of "probe" is 0, not greater than 1'],
     [{ path: "/a b", exists: true }, {}, '"/a b" of "probe" is not there'],
+    [
+      { path: "/list/length", gt: 0 },
+      { list: [1] },
+      '/list/length of "probe" is not there: a list has no key for its length, so return that beside it',
+    ],
+    [
+      { path: "/length", gt: 0 },
+      "abc",
+      '/length of "probe" is not there: a text has no key for its length, so return that beside it',
+    ],
+    [{ path: "/length", gt: 0 }, { length: 0 }, '/length of "probe" is 0, not greater than 0'],
+    [{ path: "/a/length", gt: 0 }, { a: {} }, '/a/length of "probe" is not there'],
+    [{ path: "/length", exists: false }, [], undefined],
   ];
   for (const [test, value, expected] of rows) {
     assert.equal(why(test, value), expected, JSON.stringify([test, value]));
