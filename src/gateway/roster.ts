@@ -5,10 +5,11 @@
  * between which others have their turn. What is read is a little old; who is lost is not kept here, but seen.
  */
 import type { Clock } from "../base/clock.ts";
+import { RUN_STATES } from "../model/outcome.ts";
 import type { ExecutorRow, GatewayStore, RunCounts } from "./store.ts";
 
-/** Executors that are read in one turn. */
-const READ = 500;
+/** Executors that are read in one turn, and runs that are counted. */
+const READ_EXECUTORS = 200, READ_RUNS = 2_000;
 /** What was read counts for so long, milliseconds, and for so many times as long as it took to read. */
 const FRESH_MS = 1_000;
 const FRESH_TIMES = 20;
@@ -50,13 +51,24 @@ export class Roster {
 
   async #readAll(): Promise<RosterRows> {
     const executors: ExecutorRow[] = [];
-    for (let after = "";;) {
-      const page = await this.#store.executorsAfter(after, READ);
+    await this.#paged(async (after) => {
+      const page = await this.#store.executorsAfter(after, READ_EXECUTORS);
       executors.push(...page.executors);
-      if (page.last === undefined) break;
-      after = page.last;
+      return page.last;
+    });
+    const runs = { running: 0, succeeded: 0, failed: 0, cancelled: 0 };
+    await this.#paged(async (after) => {
+      const { counts, last } = await this.#store.runCountsAfter(after, READ_RUNS);
+      for (const state of RUN_STATES) runs[state] += counts[state];
+      return last;
+    });
+    return { executors, runs };
+  }
+
+  /** Reads page after page, and lets others have their turn between them. */
+  async #paged(read: (after: string) => Promise<string | undefined>): Promise<void> {
+    for (let after = await read(""); after !== undefined; after = await read(after)) {
       await new Promise<void>((next) => this.#clock.after(0, next));
     }
-    return { executors, runs: await this.#store.runCounts() };
   }
 }

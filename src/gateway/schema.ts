@@ -84,4 +84,7 @@ CREATE TABLE projected (name TEXT PRIMARY KEY, stream TEXT NOT NULL, seq INTEGER
 INSERT OR IGNORE INTO projected SELECT 'O_REC', stream, seq FROM projected_records;
 DROP TABLE projected_records;
 `,
+  `
+CREATE INDEX runs_executor ON runs (executor, seen);
+`,
 ];

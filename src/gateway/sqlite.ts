@@ -41,7 +41,7 @@ import type {
   OpenOptions,
   Projected,
   RecordRow,
-  RunCounts,
+  RunCountsPage,
   RunRow,
   RunsOf,
   TokenRow,
@@ -287,13 +287,14 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files" | "up
     return this.#db.all(sql, ...given.map((name) => asked[name]!), limit).flatMap((row) => runOf(row) ?? []);
   }
 
-  runCounts(): RunCounts {
+  runCountsAfter(after: string, limit: number): RunCountsPage {
     const counts = { running: 0, succeeded: 0, failed: 0, cancelled: 0 };
-    for (const row of this.#db.all("SELECT state, count(*) AS count FROM runs GROUP BY state")) {
+    const rows = this.#db.all("SELECT run, state FROM runs WHERE run > ? ORDER BY run LIMIT ?", after, limit);
+    for (const row of rows) {
       const state = RUN_STATES.find((each) => each === row["state"]);
-      if (state !== undefined) counts[state] = Number(row["count"]);
+      if (state !== undefined) counts[state]++;
     }
-    return counts;
+    return { counts, last: rows.length < limit ? undefined : String(rows.at(-1)!["run"]) };
   }
 
   putRun(row: RunRow): void {

@@ -192,6 +192,12 @@ export interface RunsOf {
 /** Runs by state. */
 export type RunCounts = Readonly<Record<RunState, number>>;
 
+/** The counts of some runs of many; `last` is what to go on after, absent at the end. */
+export interface RunCountsPage {
+  readonly counts: RunCounts;
+  readonly last: string | undefined;
+}
+
 /** How far a stream of a fleet's servers was read. */
 export interface Projected {
   /** Names the stream: another of its name begins to count anew. */
@@ -240,8 +246,8 @@ export interface GatewayStore {
   run(run: string): Promise<RunRow | undefined>;
   /** Newest first; of all, or of one executor, in any state, or in one. */
   runs(limit: number, of?: RunsOf): Promise<RunRow[]>;
-  /** How many runs there are, by the state that they have told. */
-  runCounts(): Promise<RunCounts>;
+  /** How many runs with an id above `after` there are, about `limit` of them, by the state that they have told. */
+  runCountsAfter(after: string, limit: number): Promise<RunCountsPage>;
   putRun(row: RunRow): Promise<void>;
   /** Keeps what came for a run, all at once and durably. */
   ingest(row: RunRow, ingested: Ingested): Promise<void>;

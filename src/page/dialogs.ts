@@ -63,13 +63,13 @@ export function openDialog(
   act: () => void | Promise<void>,
 ): HTMLDialogElement {
   const dialog = h("dialog", [
-    h("form", [h("h2", title, { id: "dialog-title" }), ...content], {
+    h("form", [h("h2", title), ...content], {
       onsubmit: (event) => {
         event.preventDefault();
         void act();
       },
     }),
-  ], { "aria-labelledby": "dialog-title", onclose: () => dialog.remove() });
+  ], { "aria-label": title, onclose: () => dialog.remove() });
   document.body.append(dialog);
   dialog.showModal();
   return dialog;

@@ -117,6 +117,12 @@ testWithNats(
       (await followed).text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line).text),
       ["first", "second"],
     );
+    // Each shows the same on its page.
+    for (const gateway of [one, two]) {
+      const { total, counts, runs } = (await gateway.ask("GET", "/v1/overview")).json();
+      assert.deepEqual([total, counts.lost, runs.cancelled], [1, 0, 1]);
+      assert.match((await gateway.ask("GET", "/")).text, /<title>Outrider/);
+    }
     assert.equal(
       (await two.ask("POST", "/v1/executors/d.1/heartbeat", "{}")).status,
       404,

@@ -93,6 +93,24 @@ test("overview: it is read once for all who look, and again when it is older", a
   assert.equal(reads, 2);
 });
 
+test("overview: thousands are read in steps, between which others have their turn", async () => {
+  const w = world();
+  for (let at = 0; at < 450; at++) {
+    const id = `e-${at}`;
+    const none = { heartbeat: undefined, over: [], rival: undefined };
+    w.store.rows.putExecutor({ id, firstSeenAt: 1, lastSeenAt: 2, ...none });
+  }
+  let told: Overview | undefined;
+  const asked = w.json<Overview>("/v1/overview").then((overview) => told = overview);
+  let steps = 0;
+  while (told === undefined) {
+    await new Promise((next) => setImmediate(next));
+    if (w.clock.step(w.clock.now())) steps++;
+  }
+  await asked;
+  assert.deepEqual([told.total, told.matching, told.executors.length, steps], [450, 450, 100, 2]);
+});
+
 test("overview: what is known already is not told again", async () => {
   const w = world();
   await beat(w, "a");

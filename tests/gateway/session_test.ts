@@ -193,6 +193,19 @@ test("session: what is followed ends when it is signed out", async () => {
   await rest.catch(() => {});
 });
 
+test("session: a gateway without tokens needs none, and lets in its own page alone", async () => {
+  const w = world();
+  assert.equal(await w.code("/v1/overview", { headers: { ...OWN, "sec-fetch-site": "same-origin" } }), "200");
+  const post = { method: "POST", body: "{}" };
+  assert.equal(await w.code("/v1/bundles?to=e", { ...post, headers: OWN }), "201");
+  for (const headers of [{ origin: "http://evil.example" }, { "sec-fetch-site": "same-site" }]) {
+    assert.equal(
+      await w.code("/v1/bundles?to=e", { ...post, headers: headers as HeadersInit }),
+      "403 ORIGIN",
+    );
+  }
+});
+
 test("session: the page is there for anyone, holds nothing, and may load nothing of others", async () => {
   const w = await guarded();
   const answer = await w.ask("/");

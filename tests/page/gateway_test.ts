@@ -2,6 +2,7 @@
  * Tests the gateway's page in a real browser, over a real gateway and real devices.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { runtime } from "../../src/runtime/runtime.ts";
@@ -20,7 +21,7 @@ const FAILING = {
   name: "failing",
   onFailure: "continue",
   tasks: {
-    good: runs("quick"),
+    good: runs("keeps"),
     bad: runs("fails", { needs: ["good"] }),
     repair: runs("quick", { needs: [{ task: "bad", on: "failure" }] }),
   },
@@ -168,6 +169,16 @@ async function seesRun(page: Page): Promise<void> {
   await detail.locator("pre", { hasText: "42" }).waitFor();
   // Its needs are known: the graph came with the run.
   await detail.getByRole("button", { name: "bad" }).first().waitFor();
+  await row(page, "tasks", /^good✓ succeeded/).click();
+  // Files come after everything else.
+  await page.waitForFunction(async () => {
+    const run = new URLSearchParams(location.search).get("run");
+    const { files } = await (await fetch(`/v1/runs/${run}/files`)).json() as { files: { here: boolean }[] };
+    return files[0]?.here;
+  });
+  const saved = page.waitForEvent("download");
+  await detail.getByRole("button", { name: "Save first <capture> ä.pcap" }).click();
+  assert.equal(readFileSync(await (await saved).path(), "utf8"), "what was captured");
   await page.getByRole("tab", { name: "Timeline" }).click();
   await page.getByText("3 attempts on").waitFor();
   await page.getByRole("tab", { name: "Log" }).click();
@@ -260,6 +271,8 @@ testWith(
         "Submit a pipeline",
       );
 
+      await sessionOver(page);
+
       const phone = await another({ width: 390, scheme: "dark" });
       await phone.page.goto(url);
       await row(phone.page, "executors", /^device-00000/).click();
@@ -274,8 +287,23 @@ testWith(
         await phone.page.getByRole("tab", { name: tab }).click();
         assert.equal(await overflows(phone.page), false, tab);
       }
-    }),
+    }, /status of 401/),
 );
+
+/** A session that is over in the midst of something costs nothing of it. */
+async function sessionOver(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Submit a pipeline" }).click();
+  const dialog = page.getByRole("dialog", { name: "Submit a pipeline" });
+  await dialog.getByLabel("or as text").fill(JSON.stringify(HELD));
+  await dialog.getByLabel(/^For:/).fill("group:roof");
+  await page.context().clearCookies();
+  const again = page.getByRole("dialog", { name: "Sign in again" });
+  await again.getByLabel("Token").fill(USER);
+  await again.getByRole("button", { name: "Sign in" }).click();
+  await dialog.getByRole("button", { name: "Submit" }).click();
+  await page.getByText("It is for 10,000 executors.").waitFor();
+  await page.getByRole("button", { name: "Good" }).click();
+}
 
 /** Ten thousand executors, a hundred of which run something. */
 async function fleet(store: SeenGateway["store"]): Promise<void> {

@@ -19,7 +19,16 @@ export interface GatewayAsk {
 /** Where one signs in. */
 const SESSION = "/v1/session";
 
-/** Asks; where nobody is signed in any more the page begins anew. @throws {Refused} If it is refused. */
+/** Has a person sign in again; one at a time, for all who wait. */
+let signAgain: (() => Promise<void>) | undefined;
+let signing: Promise<void> | undefined;
+
+/** Says how a person signs in again once a session is over. */
+export function whenSignedOut(again: () => Promise<void>): void {
+  signAgain = again;
+}
+
+/** Asks; where nobody is signed in any more, once somebody is again. @throws {Refused} If it is refused. */
 export async function ask(path: string, asking: GatewayAsk = {}): Promise<Response> {
   const { method = "GET", body, type, signal, known } = asking;
   const response = await fetch(path, {
@@ -37,7 +46,11 @@ export async function ask(path: string, asking: GatewayAsk = {}): Promise<Respon
   });
   setGatewayTime(response.headers.get("date"));
   if (response.status === 304) return response;
-  if (response.status === 401 && path !== SESSION) location.reload();
+  if (response.status === 401 && path !== SESSION && signAgain !== undefined) {
+    signing ??= signAgain().finally(() => signing = undefined);
+    await signing;
+    return await ask(path, asking);
+  }
   return await granted(response);
 }
 

@@ -6,10 +6,10 @@
 import { Refused } from "../asking.ts";
 import { h } from "../dom.ts";
 import { RunPage } from "../run_page.ts";
-import { ask, signedIn, signIn } from "./ask.ts";
+import { ask, signedIn, signIn, whenSignedOut } from "./ask.ts";
 import { GatewayFeed, type RunTold } from "./feed_gateway.ts";
 import { FleetPage } from "./fleet_page.ts";
-import { askSignIn } from "./sign_in.ts";
+import { askSignIn, signInAgain } from "./sign_in.ts";
 
 const fragment: string = location.hash.slice(1);
 const token: string | undefined = new URLSearchParams(fragment).get("token") ?? undefined;
@@ -19,6 +19,7 @@ if (token !== undefined) history.replaceState(null, "", location.pathname + loca
 async function begin(): Promise<void> {
   const who = await signedIn();
   if (who === undefined) return askSignIn(start);
+  whenSignedOut(signInAgain);
   const asked = new URLSearchParams(location.search);
   const [run, executor] = [asked.get("run"), asked.get("executor")];
   const tab = token === undefined ? fragment : "";
