@@ -11,6 +11,9 @@ export const KILL_GRACE_MS = 2_000;
 export const MAX_WORKERS = 64;
 /** Time between two heartbeats. */
 export const HEARTBEAT_MS = 10_000;
+/** Heartbeats that may be missed before an executor counts as lost, and the least silence that it takes. */
+export const MISSED_BEATS = 4;
+export const LEASE_MS = 45_000;
 /** Most log that is kept: in a journal, and for the gateway. */
 export const LOG_BYTES: number = 64 * 1024 ** 2;
 /** Largest file that a run keeps, bytes. */

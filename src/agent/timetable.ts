@@ -11,7 +11,7 @@ import type { PlanSchedule } from "../pipeline/plan/plan.ts";
 import type { TimetablePlace } from "../run/kept/kept_timetable.ts";
 
 /** What began later than this after its due time was missed, milliseconds. */
-export const ON_TIME_MS = 90_000;
+const ON_TIME_MS = 90_000;
 /** What a clock may go back without the timetable beginning anew, and what each time in `ran` stands for, milliseconds. */
 export const DAY_MS = 86_400_000;
 /** Times in `ran`: one for each time that the clock went back further than a day. */

@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import type { Heartbeat } from "../protocol/messages.ts";
 import { Heartbeat as HeartbeatSchema } from "../protocol/messages.ts";
-import { HEARTBEAT_MS } from "../defaults.ts";
+import { HEARTBEAT_MS, LEASE_MS, MISSED_BEATS } from "../defaults.ts";
 import { type JetStream, unpackedValue } from "./jetstream.ts";
 import {
   differences,
@@ -24,9 +24,6 @@ import { ANY, FLEET_STREAMS, idOf, SUBJECTS } from "./words.ts";
 const LEAST_VERSION: readonly [number, number] = [2, 15];
 /** Least `max_payload`: a batch of records, or a piece of a bundle. Bytes. */
 const LEAST_PAYLOAD: number = 768 * 1024;
-/** Heartbeats that may be missing before a device counts as lost, and the least silence, milliseconds. */
-const MISSED = 4;
-const LEAST_LEASE_MS = 45_000;
 /** A gateway that was silent for so long is gone, milliseconds. */
 const GONE_MS = 24 * 3_600_000;
 /** A stream that is fuller than this is told of. */
@@ -73,38 +70,56 @@ export interface LookOptions extends RequestLimits {
   readonly now: number;
 }
 
+/** What the servers say of themselves and of each stream. */
+interface Looked {
+  readonly about: Awaited<ReturnType<NatsWire["about"]>>;
+  readonly infos: readonly (StreamInfo | undefined)[];
+}
+
 /** Looks at all of it. */
 export async function fleetStatus(jetstream: JetStream, options: LookOptions): Promise<FleetStatus> {
   const { wanted, now, system: _, ...limits } = options;
-  const about = await jetstream.wire.about(limits);
-  const infos = await Promise.all(streamsFor(wanted).map(({ name }) => streamInfo(jetstream, name, limits)));
+  const looked = await look(jetstream, wanted, limits);
+  const { about, infos } = looked;
   const hasHeartbeats = infos.some((info) => info?.config.name === FLEET_STREAMS.heartbeats);
   const reads = hasHeartbeats ? await readBy(jetstream, now, limits) : [];
   const streams = infos.flatMap((info) => info === undefined ? [] : [streamStatus(info, reads)]);
   // How many replicas there are to be is what the streams were made with.
   const replicas = Math.max(1, ...streams.map((stream) => stream.replicas));
-  const wrong = await fleetProblems(jetstream, { ...options, wanted: { ...wanted, replicas } });
   return {
     server: { name: about.name, version: about.version, ...(about.cluster && { cluster: about.cluster }) },
     streams,
     devices: hasHeartbeats ? await devices(jetstream, now, limits) : [],
-    ...wrong,
+    ...await problemsOf(looked, { ...options, wanted: { ...wanted, replicas } }),
   };
 }
 
 /** What is wrong, or can't be seen, in words that say what to do. */
 export async function fleetProblems(
   jetstream: JetStream,
+  options: Omit<LookOptions, "now">,
+): Promise<Pick<FleetStatus, "problems" | "unseen">> {
+  const { wanted, system: _, ...limits } = options;
+  return await problemsOf(await look(jetstream, wanted, limits), options);
+}
+
+async function look(jetstream: JetStream, wanted: FleetLimits, limits: RequestLimits): Promise<Looked> {
+  const names = streamsFor(wanted).map(({ name }) => name);
+  return {
+    about: await jetstream.wire.about(limits),
+    infos: await Promise.all(names.map((name) => streamInfo(jetstream, name, limits))),
+  };
+}
+
+async function problemsOf(
+  { about, infos }: Looked,
   { wanted, system, ...limits }: Omit<LookOptions, "now">,
 ): Promise<Pick<FleetStatus, "problems" | "unseen">> {
-  const about = await jetstream.wire.about(limits);
-  const configs = streamsFor(wanted);
-  const infos = await Promise.all(configs.map(({ name }) => streamInfo(jetstream, name, limits)));
   return {
     problems: [
       ...serverProblems(about, wanted),
       ...system === undefined ? [] : await syncProblems(system, wanted, limits),
-      ...configs.flatMap((config, at) => streamProblems(config, infos[at])),
+      ...streamsFor(wanted).flatMap((config, at) => streamProblems(config, infos[at])),
     ],
     unseen: system === undefined && wanted.replicas === 1 ? [SYNC_UNSEEN] : [],
   };
@@ -260,7 +275,7 @@ function deviceIn(
   { state, intervalMs = HEARTBEAT_MS, quiet, run }: Heartbeat,
   { subject, at, now }: { readonly subject: string; readonly at: number; readonly now: number },
 ): DeviceStatus {
-  const isLost = !quiet && now > at + Math.max(LEAST_LEASE_MS, MISSED * intervalMs);
+  const isLost = !quiet && now > at + Math.max(LEASE_MS, MISSED_BEATS * intervalMs);
   return {
     executor: idOf(subject.split(".")[2] ?? ""),
     state: isLost ? "lost" : state,

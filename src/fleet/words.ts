@@ -75,3 +75,35 @@ export const DEFAULT_EXPERIMENT = "default";
 export function addressees(executor: string, groups: readonly string[]): readonly Addressee[] {
   return [{ executor }, ...[...new Set([...groups, EVERYONE])].map((group) => ({ group }))];
 }
+
+/** Which assignment: its sequence, and when it was made, since another server begins to count anew. */
+export interface AssignmentPlace {
+  readonly seq: number;
+  readonly at: number;
+}
+
+/** The tag by which executors know an assignment. */
+export function tagOfAssignment({ seq, at }: AssignmentPlace): string {
+  return `${seq}@${at}`;
+}
+
+/** The assignment that a tag is of; `undefined` if it is of none. */
+export function assignmentOf(tag: string | undefined): AssignmentPlace | undefined {
+  const [, seq, at] = /^(\d{1,15})@(\d{1,15})$/.exec(tag ?? "") ?? [];
+  return seq === undefined ? undefined : { seq: Number(seq), at: Number(at) };
+}
+
+/** The id by which users know what was assigned: every gateway of the fleet gives it the same. */
+export function idOfAssignment({ seq, at }: AssignmentPlace): string {
+  return `${idBefore(seq)}${at}`;
+}
+
+/** What ids of all assignments with this sequence begin with. */
+export function idBefore(seq: number): string {
+  return `q-${seq}x`;
+}
+
+/** The tag of what users know by an id. */
+export function tagOfId(id: string): string {
+  return id.slice(2).replace("x", "@");
+}

@@ -29,7 +29,7 @@ import { Roster } from "./roster.ts";
 import { rosterRoutes } from "./roster_routes.ts";
 import { Sessions } from "./sessions.ts";
 import { userRoutes } from "./user_routes.ts";
-import { LEASE_MS } from "./views.ts";
+import { LEASE_MS } from "../defaults.ts";
 
 export type { GatewayOptions } from "./context.ts";
 

@@ -41,7 +41,7 @@ export interface GatewayOptions extends GatewayEars {
 }
 
 /** What a gateway hears by, where others hear for it too. */
-export interface GatewayEars {
+interface GatewayEars {
   readonly bells?: Bells;
   readonly heard?: Heard;
 }

@@ -11,6 +11,7 @@
  * | that run has ended, or it is named as known  | it is closed: never given to this executor again      |
  * | a heartbeat says that its timetable goes on  | it can be withdrawn still                             |
  */
+import { assignmentOf, idOfAssignment } from "../fleet/words.ts";
 import type { NewInstruction, Withdrawn } from "../protocol/messages.ts";
 import { GROUP } from "../protocol/words.ts";
 import type { Bytes } from "../base/bytes.ts";
@@ -86,9 +87,9 @@ export async function handoutOf(
   store: Within,
   tag: string | undefined,
 ): Promise<HandoutRow | undefined> {
-  // Of a fleet's servers: the sequence and the time of an assignment.
-  const assigned = /^(\d{1,15})@(\d{1,15})$/.exec(tag ?? "");
-  if (assigned !== null) return await store.handout(`q-${assigned[1]}x${assigned[2]}`);
+  // Of a fleet's servers.
+  const assigned = assignmentOf(tag);
+  if (assigned !== undefined) return await store.handout(idOfAssignment(assigned));
   const [, version, hash, id] = /^(?:W\/)?"(\d{1,15})-([^-"]*)(?:-(q-\w+))?"$/.exec(tag ?? "") ?? [];
   if (version === undefined) return undefined;
   const row = await store.handout(id ?? Number(version));

@@ -4,17 +4,13 @@
  * Invariant: "lost" is never kept, only seen: whatever is heard later, at once, makes it untrue.
  */
 import { isoTime } from "../base/clock.ts";
+import { MISSED_BEATS } from "../defaults.ts";
 import type { ExecutorView, HandoutView, ReportedRun } from "../protocol/messages.ts";
 import type { GatewayParts } from "./context.ts";
 import { executorName, type Heard, rivalName, runName } from "./heard.ts";
 import { isComplete } from "./ingest.ts";
 import { membersOf } from "./queue.ts";
 import type { DeliveryRow, ExecutorRow, GatewayStore, HandoutRow, RunRow } from "./store.ts";
-
-/** Silence after which an executor counts as lost, milliseconds, if its heartbeats do not come more slowly. */
-export const LEASE_MS = 45_000;
-/** Heartbeats that may be missed. */
-const MISSED = 4;
 
 /** What was heard, and how long silence is borne. */
 export interface Lease {
@@ -140,5 +136,5 @@ export function leaseOf({ heard, leaseMs }: Pick<GatewayParts, "heard" | "leaseM
 
 /** How long an executor may be silent, milliseconds. */
 function silenceOf(row: ExecutorRow | undefined, { leaseMs }: Lease): number {
-  return Math.max(leaseMs, MISSED * (row?.heartbeat?.intervalMs ?? 0));
+  return Math.max(leaseMs, MISSED_BEATS * (row?.heartbeat?.intervalMs ?? 0));
 }

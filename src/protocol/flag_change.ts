@@ -6,7 +6,7 @@
 import type { FlagOperation, SharedFlag } from "./messages.ts";
 
 /** What came of an operation: the flag after it, or why it can't be done. */
-export type Applied =
+type Applied =
   | { readonly flag: SharedFlag | undefined; readonly done: boolean }
   | { readonly refused: { readonly code: string; readonly message: string } };
 

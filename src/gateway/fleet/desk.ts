@@ -12,14 +12,21 @@ import { Refuse } from "../../base/web/refuse.ts";
 import type { FleetFlags } from "../../fleet/flags.ts";
 import { instructionsIn } from "../../fleet/instructions.ts";
 import { type JetStream, packedValue, type Stored } from "../../fleet/jetstream.ts";
-import { type Addressee, CHUNK_BYTES, FLEET_STREAMS, SUBJECTS } from "../../fleet/words.ts";
+import {
+  type Addressee,
+  CHUNK_BYTES,
+  FLEET_STREAMS,
+  idBefore,
+  SUBJECTS,
+  tagOfId,
+} from "../../fleet/words.ts";
 import type { AnyInstruction, NewInstruction, Withdrawn } from "../../protocol/messages.ts";
 import { GROUP } from "../../protocol/words.ts";
 import { GatewayRefusedError, UplinkError } from "../../uplink/errors.ts";
 import type { GatewayDesk } from "../desk/desk.ts";
 import { keepersOf, membersOf, type Queued } from "../queue.ts";
 import type { GatewayStore, NewHandout } from "../store.ts";
-import { handoutId, type Hearing, tagOfHandout } from "./hearing.ts";
+import type { Hearing } from "./hearing.ts";
 
 /** How long the servers are asked for one thing, milliseconds. */
 export const DESK_LIMITS = { timeoutMs: 10_000 } as const;
@@ -80,7 +87,7 @@ export async function orRefuse<T>(work: Promise<T>): Promise<T> {
 }
 
 /** Whom a target of a hand-out means. */
-export function addresseeOf(target: string): Addressee {
+function addresseeOf(target: string): Addressee {
   return target.startsWith(GROUP) ? { group: target.slice(GROUP.length) } : { executor: target };
 }
 
@@ -129,7 +136,7 @@ async function submit(
   const open = await store.openHandouts([target]);
   const { seq } = (await jetstream.store(subject, data, DESK_LIMITS))!;
   await hearing.assignments();
-  const row = (await store.handouts([target], 50)).find(({ id }) => id.startsWith(handoutId({ seq })));
+  const row = (await store.handouts([target], 50)).find(({ id }) => id.startsWith(idBefore(seq)));
   if (row === undefined) {
     throw new Refuse(409, "REPLACED", {
       message: `Another pipeline for ${target} came at the same moment, and counts`,
@@ -168,7 +175,7 @@ async function withdraw(parts: FleetDeskParts, id: string, because: string): Pro
       message: `There is no ${id} in any queue: outrider results lists what there is`,
     });
   }
-  const keepers = await keepersOf(store, tagOfHandout(id));
+  const keepers = await keepersOf(store, tagOfId(id));
   if (row.ended && keepers.length === 0) {
     throw new Refuse(409, "HANDOUT_OVER", { message: `${id} is over: it is ${row.ended.how}` });
   }
@@ -179,7 +186,7 @@ async function withdraw(parts: FleetDeskParts, id: string, because: string): Pro
     await jetstream.store(SUBJECTS.assignment(whom), data, DESK_LIMITS);
   }
   // Whoever has taken it hears of it; its run is cancelled.
-  await instruct(parts, whom, { type: "withdraw", handout: tagOfHandout(id), because });
+  await instruct(parts, whom, { type: "withdraw", handout: tagOfId(id), because });
   await hearing.assignments();
   const deliveries = await store.deliveries(row.version);
   const going = deliveries.filter(({ closed, executor }) => !closed && !keepers.includes(executor));

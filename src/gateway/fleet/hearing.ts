@@ -16,7 +16,7 @@ import {
   unpackedValue,
 } from "../../fleet/jetstream.ts";
 import { streamInfo } from "../../fleet/streams.ts";
-import { ANY, FLEET_STREAMS, idOf, SUBJECTS } from "../../fleet/words.ts";
+import { ANY, FLEET_STREAMS, idOf, idOfAssignment, SUBJECTS } from "../../fleet/words.ts";
 import { Heartbeat, RecordBatch } from "../../protocol/messages.ts";
 import { GROUP } from "../../protocol/words.ts";
 import { UplinkError } from "../../uplink/errors.ts";
@@ -58,16 +58,6 @@ const Assigned = v.union([
   v.looseObject({ withdrawn: v.string(), because: v.optional(v.string()) }),
   v.looseObject({ hash: v.string(), chunks: v.number(), pipeline: v.optional(v.string()) }),
 ]);
-
-/** The id of a hand-out: every gateway of the fleet gives it the same, and so does the executor's tag. */
-export function handoutId({ seq, at }: { readonly seq: number; readonly at?: number }): string {
-  return `q-${seq}x${at ?? ""}`;
-}
-
-/** The tag by which an executor knows a hand-out. */
-export function tagOfHandout(id: string): string {
-  return id.slice(2).replace("x", "@");
-}
 
 /** Reads the streams of a fleet, from where it stopped on. */
 export class Hearing {
@@ -255,7 +245,7 @@ async function assign(
 ): Promise<void> {
   const [, , kind, name = ""] = subject.split(".");
   const target = kind === "g" ? `${GROUP}${idOf(name)}` : idOf(name);
-  const id = handoutId({ seq, at });
+  const id = idOfAssignment({ seq, at });
   if (await store.handout(id) !== undefined) return;
   const isWithdrawn = "withdrawn" in assigned;
   for (const row of await store.openHandouts([target])) {

@@ -156,7 +156,7 @@ function kept(name: string, digest: string): Response {
 }
 
 /** Where a blob is, and how it is answered. */
-export interface BlobServing {
+interface BlobServing {
   readonly parts: GatewayParts;
   readonly blobs: Blobs;
   /** Joins those of each answer. */

@@ -7,7 +7,14 @@
 import * as v from "valibot";
 import { joined, sha256 } from "../../../base/bytes.ts";
 import { type JetStream, type Stored, unpackedValue } from "../../../fleet/jetstream.ts";
-import { addressees, CHUNK_BYTES, FLEET_STREAMS, SUBJECTS } from "../../../fleet/words.ts";
+import {
+  addressees,
+  assignmentOf,
+  CHUNK_BYTES,
+  FLEET_STREAMS,
+  SUBJECTS,
+  tagOfAssignment,
+} from "../../../fleet/words.ts";
 import { BundleHashError, GatewayAnswerError } from "../../errors.ts";
 import type { CallOptions, Pulled } from "../../gateway.ts";
 import { MAX_BUNDLE_BYTES } from "../bounds.ts";
@@ -50,7 +57,7 @@ export class Handouts {
     }
     const { hash, chunks } = read.output;
     const bytes = await this.#bundle(hash, chunks, limits);
-    return { bytes, hash, tag: tagOf(newest), unique: true };
+    return { bytes, hash, tag: tagOfAssignment(newest), unique: true };
   }
 
   async #newest(limits: CallOptions): Promise<Stored | undefined> {
@@ -90,12 +97,7 @@ export class Handouts {
   }
 }
 
-/** Names an assignment: its sequence, and when it was made, since another server begins to count anew. */
-function tagOf({ seq, at }: Stored): string {
-  return `${seq}@${at}`;
-}
-
-function isNewer({ seq, at }: Stored, known = ""): boolean {
-  const [, knownSeq, knownAt = "0"] = /^(\d+)(?:@(\d+))?$/.exec(known) ?? [];
-  return knownSeq === undefined || seq > Number(knownSeq) || at > Number(knownAt) && knownAt !== "0";
+function isNewer({ seq, at }: Stored, known: string | undefined): boolean {
+  const before = assignmentOf(known);
+  return before === undefined || seq > before.seq || at > before.at;
 }

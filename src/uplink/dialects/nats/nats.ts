@@ -5,7 +5,6 @@
  */
 import * as v from "valibot";
 import type { Bytes } from "../../../base/bytes.ts";
-import type { Dial } from "../../../fleet/connection.ts";
 import { JetStream, packedValue, unpackedValue } from "../../../fleet/jetstream.ts";
 import { NATS_SCHEMES, type NatsWireOptions } from "../../../fleet/dialler.ts";
 import { NatsWire } from "../../../fleet/wire.ts";
@@ -51,7 +50,6 @@ export interface NatsOptions extends Omit<NatsWireOptions, "name"> {
   readonly executor: string;
   readonly experiment?: string | undefined;
   readonly groups?: readonly string[];
-  readonly dial?: Dial;
   /** Default: gzip by the runtime. */
   readonly gzip?: (bytes: Bytes) => Promise<Bytes>;
 }
