@@ -35,6 +35,8 @@ export interface RetentionOptions {
   readonly keepDays: number;
   /** Most bytes of the database. */
   readonly maxBytes: number;
+  /** Whether hand-outs are this gateway's own, and not those of a fleet's servers. */
+  readonly isQueue: boolean;
   /** Told what was dropped, in words. */
   readonly onDropped: (words: string) => void;
   /** Told of what a look has failed at, once as long as it is the same; it looks again. */
@@ -97,7 +99,7 @@ export class Retention {
     const { store, keepDays } = this.#options;
     const now = await this.#time();
     // What an earlier look, or process, has left.
-    await this.#inSteps(() => store.upkeep.clear());
+    await this.#clear();
     if (keepDays > 0) await this.#dropOld(now - keepDays * DAY_MS);
     await this.#makeRoom(now - REST_MS);
     await this.#inSteps(() => store.upkeep.shrink());
@@ -120,6 +122,7 @@ export class Retention {
     await this.#count("executors of which nothing was heard", () => upkeep.dropExecutors(before));
     await this.#count("instructions that nobody fetched", () => upkeep.dropCommands(before));
     await this.#count("flags that nobody set or read", () => upkeep.dropFlags(before));
+    if (!this.#options.isQueue) return;
     await this.#count("hand-outs that nobody fetched", async () => {
       const versions = await upkeep.unwanted(before);
       for (const version of versions) {
@@ -161,13 +164,23 @@ export class Retention {
       if (dropped === undefined) return false;
       runs++;
       if (!dropped.complete) parts++;
-      await removeFiles({ store, files: this.#files }, dropped.executor, dropped.digests);
-      await this.#inSteps(() => store.upkeep.clear());
+      await this.#clear();
       return true;
     });
     if (runs === 0) return;
     const incomplete = parts === 0 ? "" : `, of ${parts} of which not all had come`;
     onDropped(`Dropped runs: ${runs}${incomplete}: ${because}; outrider results RUN says so of each`);
+  }
+
+  /** Removes what dropped runs have left. */
+  async #clear(): Promise<void> {
+    const { store } = this.#options;
+    await this.#inSteps(async () => {
+      const cleared = await store.upkeep.clear();
+      if (cleared === undefined) return false;
+      await removeFiles({ store, files: this.#files }, cleared.executor, cleared.digests);
+      return true;
+    });
   }
 
   async #count(what: string, drop: () => Promise<number>): Promise<void> {

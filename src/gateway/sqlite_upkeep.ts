@@ -7,7 +7,7 @@ import { isComplete } from "./ingest.ts";
 import { type Row, runOf } from "./rows.ts";
 import type { GatewayDatabase } from "./sqlite_database.ts";
 import type { AtOnce } from "./sqlite_port.ts";
-import type { DroppedRun, Dropping, StoreUpkeep } from "./upkeep.ts";
+import type { Cleared, DroppedRun, Dropping, StoreUpkeep } from "./upkeep.ts";
 
 /** Rows that one step removes at most, and bytes of records after which it removes no more. */
 const STEP_ROWS = 1000;
@@ -52,7 +52,7 @@ export class SqliteUpkeep implements AtOnce<StoreUpkeep> {
   dropRun(
     before: number,
     { at, because, onlyComplete }: Dropping & { readonly onlyComplete: boolean },
-  ): (DroppedRun & { readonly digests: readonly string[] }) | undefined {
+  ): DroppedRun | undefined {
     return this.#db.atomically(() => {
       const which = onlyComplete ? "complete = 1 AND" : "";
       const row = this.#db.get(`SELECT * FROM runs WHERE ${which} heard < ? ORDER BY heard LIMIT 1`, before);
@@ -71,24 +71,22 @@ export class SqliteUpkeep implements AtOnce<StoreUpkeep> {
         log,
       );
       this.#db.run("DELETE FROM runs WHERE run = ?", run);
-      const digests = this.#db.all("DELETE FROM run_files WHERE run = ? RETURNING digest", run)
-        .map(({ digest }) => String(digest));
       this.#db.run(
         `DELETE FROM dropped WHERE clearing = 0 AND n <= (SELECT max(n) FROM dropped) - ${MAX_DROPPED}`,
       );
-      return { run, executor, at, because, complete, acknowledged: { state, log }, came: 0, digests };
+      return { run, executor, at, because, complete, acknowledged: { state, log }, came: 0 };
     });
   }
 
-  clear(): boolean {
+  clear(): Cleared | undefined {
     return this.#db.atomically(() => {
-      const next = this.#db.get("SELECT run FROM dropped WHERE clearing = 1 ORDER BY n LIMIT 1")?.["run"];
-      if (next === undefined) return false;
-      const run = String(next);
-      if (this.#clearOf(run)) return true;
-      this.#db.run("UPDATE dropped SET clearing = 0 WHERE run = ?", run);
-      return true;
-    }, { durably: false });
+      const next = this.#db.get("SELECT run, executor FROM dropped WHERE clearing = 1 ORDER BY n LIMIT 1");
+      if (next === undefined) return undefined;
+      const run = String(next["run"]);
+      const digests = this.#clearOf(run);
+      if (digests === undefined) this.#db.run("UPDATE dropped SET clearing = 0 WHERE run = ?", run);
+      return { executor: String(next["executor"]), digests: digests ?? [] };
+    });
   }
 
   dropped(run: string): DroppedRun | undefined {
@@ -103,7 +101,7 @@ export class SqliteUpkeep implements AtOnce<StoreUpkeep> {
 
   takeUp(run: string): void {
     this.#db.atomically(() => {
-      while (this.#clearOf(run));
+      while (this.#clearOf(run) !== undefined);
       this.#db.run("DELETE FROM dropped WHERE run = ?", run);
     });
   }
@@ -150,17 +148,22 @@ export class SqliteUpkeep implements AtOnce<StoreUpkeep> {
     ).map(({ version }) => Number(version));
   }
 
-  /** Removes some of what a run has left; whether there was anything. */
-  #clearOf(run: string): boolean {
+  /** Removes some of what a run has left; the digests of files that it had, or nothing if nothing was left. */
+  #clearOf(run: string): string[] | undefined {
     for (const lane of ["state", "log"]) {
       const last = this.#lastOfStep(run, lane);
       if (last === undefined) continue;
       this.#db.run("DELETE FROM records WHERE run = ? AND lane = ? AND seq <= ?", run, lane, last);
-      return true;
+      return [];
     }
+    const files = this.#db.all(
+      `DELETE FROM run_files WHERE (run, seq) IN (SELECT run, seq FROM run_files WHERE run = ? LIMIT ${STEP_ROWS}) RETURNING digest`,
+      run,
+    );
+    if (files.length > 0) return files.map(({ digest }) => String(digest));
     const sql =
       `DELETE FROM missing WHERE (run, lane, first) IN (SELECT run, lane, first FROM missing WHERE run = ? LIMIT ${STEP_ROWS})`;
-    return this.#db.run(sql, run) > 0;
+    return this.#db.run(sql, run) > 0 ? [] : undefined;
   }
 
   /** Number of the last record that one step removes. */

@@ -28,6 +28,13 @@ export interface Dropping {
   readonly because: string;
 }
 
+/** What a step has removed of a run beside its records. */
+export interface Cleared {
+  readonly executor: string;
+  /** Of files that the run has no longer. */
+  readonly digests: readonly string[];
+}
+
 /** What keeps a storage from growing for ever. */
 export interface StoreUpkeep {
   /** How long the gateway has run on this storage, milliseconds. */
@@ -40,15 +47,15 @@ export interface StoreUpkeep {
   shrink(): Promise<boolean>;
 
   /**
-   * Drops the run that was heard longest ago, of those that were not heard since `before`: it is no run any more, and its
-   * records go by `clear`. With the digests of its files.
+   * Drops the run that was heard longest ago, of those that were not heard since `before`: it is no run any more, and what it
+   * had goes by `clear`.
    */
   dropRun(
     before: number,
     dropping: Dropping & { readonly onlyComplete: boolean },
-  ): Promise<(DroppedRun & { readonly digests: readonly string[] }) | undefined>;
-  /** Removes some of what dropped runs have left; whether there may be more. */
-  clear(): Promise<boolean>;
+  ): Promise<DroppedRun | undefined>;
+  /** Removes some of what dropped runs have left; nothing if there is no more. */
+  clear(): Promise<Cleared | undefined>;
   /** Of the newest 100,000. */
   dropped(run: string): Promise<DroppedRun | undefined>;
   /** Something has come of a run that was dropped. */

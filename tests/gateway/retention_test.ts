@@ -13,6 +13,7 @@ import { MAX_TOKENS, Tokens } from "../../src/gateway/tokens.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
 import { outriderGateway } from "../../src/uplink/dialects/outrider.ts";
 import { startReport } from "../../src/uplink/report/report.ts";
+import { startCli, withFiles } from "../rig.ts";
 import { Activity, drive, FakeJournal, HandClock, seeded } from "../uplink/rig.ts";
 import { BEAT, STARTED, world } from "./rig.ts";
 
@@ -30,7 +31,7 @@ function kept(
   const clock = new HandClock();
   const said: string[] = [];
   const retention = new Retention({
-    ...{ store, clock, keepDays: 90, maxBytes: 1024 ** 3, ...more },
+    ...{ store, clock, keepDays: 90, maxBytes: 1024 ** 3, isQueue: true, ...more },
     onDropped: (words) => void said.push(words),
     onDefect: (error) => {
       throw error;
@@ -290,6 +291,23 @@ test("retention: executors, instructions, flags and hand-outs that nobody cares 
   ]);
 });
 
+test("retention: a gateway of a fleet leaves the hand-outs that lie on the servers as they are", async () => {
+  const w = kept({ keepDays: 10, isQueue: false });
+  await w.look();
+  const { id } = await (await w.ask("/v1/bundles?to=gone", { method: "POST", body: "b" })).json();
+  await w.later(11 * DAY);
+  assert.equal(w.store.rows.handout(id)?.ended, undefined);
+  assert.deepEqual(w.said, []);
+});
+
+test("retention: outrider gateway looks after its database", () =>
+  withFiles({}, async (cwd) => {
+    const gateway = startCli(["gateway", "--port", "0", "--db", "g.db", "--db-size", "1KiB"], { cwd });
+    await gateway.says("The database has its 1024 bytes (--db-size)");
+    gateway.kill("SIGTERM");
+    assert.equal((await gateway.ended).code, 0);
+  }));
+
 test("retention: nothing is dropped for its age where that is not wanted", async () => {
   const w = kept({ keepDays: 0 });
   await w.look();
@@ -333,7 +351,7 @@ test("retention: a gateway looks by itself from its start to its end", async () 
   const clock = new HandClock();
   const store = sqliteGatewayStore(":memory:");
   const retention = new Retention({
-    ...{ store, clock, keepDays: 1, maxBytes: 1024 ** 3 },
+    ...{ store, clock, keepDays: 1, maxBytes: 1024 ** 3, isQueue: true },
     onDropped: () => {},
     onDefect: (error) => assert.fail(String(error)),
   });
@@ -359,10 +377,10 @@ test("retention: a look that fails is told once, and is tried again", async () =
   let fails = 3;
   const upkeep = {
     ...store.upkeep,
-    clear: () => fails-- > 0 ? Promise.reject(new Error("No")) : Promise.resolve(false),
+    clear: () => fails-- > 0 ? Promise.reject(new Error("No")) : Promise.resolve(undefined),
   };
   const retention = new Retention({
-    ...{ store: { ...store, upkeep }, clock, keepDays: 1, maxBytes: 1024 ** 3 },
+    ...{ store: { ...store, upkeep }, clock, keepDays: 1, maxBytes: 1024 ** 3, isQueue: true },
     onDropped: () => {},
     onDefect: (error) => void told.push(error),
   });

@@ -175,6 +175,7 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
   const onDefect = (error: unknown) => stderr.write(`${error instanceof Error ? error.stack : error}\n`);
   const retention = new Retention({
     ...{ store, clock: systemClock, keepDays, maxBytes: flags.dbSize, onDefect },
+    isQueue: flags.nats === undefined,
     onDropped: (words) => stderr.write(`${isoTime(systemClock.now())} ${words}\n`),
   });
   let fleet: FleetPart | undefined;
