@@ -11,7 +11,7 @@ import { nameToSave } from "../base/saved_name.ts";
 import type { Feed, PageEntry, PageEvent, PageFile } from "./data.ts";
 import { h, type NodeLike, painter } from "./dom.ts";
 import type { AttemptView } from "./timeline_lanes.ts";
-import { type Model, type TaskView, toldAttempts } from "./model.ts";
+import { attemptFiles, type Model, type TaskView, toldAttempts } from "./model.ts";
 import { whyOf } from "./reason.ts";
 import { counted, localTime, span, timeOfDay } from "../base/shown.ts";
 import { pretty, STANDINGS } from "./words.ts";
@@ -20,6 +20,8 @@ import { pretty, STANDINGS } from "./words.ts";
 const MOST = 100_000;
 /** Most attempts that are shown, the last ones. */
 const ATTEMPTS = 20;
+/** Files that are shown of an attempt. */
+const FILES = 100;
 
 /** What the panel can ask of the page. */
 export interface DetailActions {
@@ -193,11 +195,11 @@ export class Detail {
         }),
       ]),
       ...told.slice(-ATTEMPTS).reverse().map((attempt) =>
-        this.#attempt(attempt, { all: told, files: task.files ?? [] })
+        this.#attempt(attempt, { all: told, files: attemptFiles(task, attempt) })
       ),
       ...(told.length > ATTEMPTS ? [h("p", `and ${counted(told.length - ATTEMPTS, "attempt")} before`)] : []),
       ...[...task.items?.failed.values() ?? []].slice(0, ATTEMPTS).map((attempt) =>
-        this.#attempt(attempt, { all: told, files: [] })
+        this.#attempt(attempt, { all: told, files: attemptFiles(task, attempt) })
       ),
     );
   }
@@ -237,17 +239,17 @@ export class Detail {
         ],
       ]),
       error === undefined ? undefined : h("pre", errorText(error), { class: "bad" }),
-      ...files.filter((file) => file.iteration === iteration && file.attempt === number).map((file) =>
-        this.#file(file)
-      ),
+      ...files.slice(0, FILES).map((file) => this.#file(file)),
+      files.length > FILES ? h("p", `and ${counted(files.length - FILES, "file")} more`) : undefined,
       outcome === "succeeded" && seq !== undefined ? show : undefined,
       value,
     ]);
   }
 
   #file(file: PageFile): HTMLElement {
+    const whose = file.item === undefined ? "" : `Item ${file.item}: `;
     if (file.type === "file.refused") {
-      return h("p", `File ${file.name} is not kept: ${file.because}`, { class: "bad" });
+      return h("p", `${whose}File ${file.name} is not kept: ${file.because}`, { class: "bad" });
     }
     const { name, bytes, sha256 } = file;
     const about = h("span", ` ${counted(bytes, "byte")}, SHA-256 ${sha256.slice(0, 12)}… `);
@@ -262,7 +264,7 @@ export class Detail {
         });
       },
     });
-    return h("p", ["File ", h("code", name), about, save], { class: "file" });
+    return h("p", [`${whose}File `, h("code", name), about, save], { class: "file" });
   }
 
   /** @param on For each: on which outcome it is needed. */

@@ -46,6 +46,11 @@ export class MappedView {
     if (isBad(outcome) && this.failed.size < MOST_FAILED) this.failed.set(item, attempt!);
   }
 
+  /** Whether an item has succeeded. */
+  isDone(item: number | undefined): boolean {
+    return item !== undefined && this.#last.get(item) === "succeeded";
+  }
+
   /** Only those stay that have succeeded. */
   keepDone(): void {
     for (const [item, outcome] of [...this.#last]) if (outcome !== "succeeded") this.settle(item, undefined);

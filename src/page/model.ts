@@ -318,8 +318,20 @@ export class Model {
     const { outcome: _, endedAt: __, items: ___, ...whole } = task.attempts.at(-1)!;
     task.attempts = [whole];
     task.items?.keepDone();
+    const files = task.files?.filter(({ item }) => task.items?.isDone(item)) ?? [];
+    if (files.length > 0) task.files = files;
+    else delete task.files;
     this.#stand(task, "queued");
   }
+}
+
+/** The files of an attempt; of a mapped task as a whole those of all its items. */
+export function attemptFiles({ files = [], items }: TaskView, attempt: AttemptView): readonly PageFile[] {
+  const isWhole = items !== undefined && attempt.item === undefined;
+  return files.filter((file) =>
+    file.iteration === attempt.iteration &&
+    (isWhole || file.item === attempt.item && file.attempt === attempt.attempt)
+  );
 }
 
 /** The attempt under way. */

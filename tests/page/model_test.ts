@@ -6,7 +6,7 @@ import test from "node:test";
 import fc from "fast-check";
 import type { PagePipeline } from "../../src/page/data.ts";
 import { Slice, tellWhole } from "../../src/page/lines.ts";
-import { Model, toldAttempts } from "../../src/page/model.ts";
+import { attemptFiles, Model, toldAttempts } from "../../src/page/model.ts";
 import { BOX_HEIGHT, layersOf, placeInLayers, type Sketch } from "../../src/page/place.ts";
 import { whyOf } from "../../src/page/reason.ts";
 import { STANDING_NAMES } from "../../src/page/words.ts";
@@ -313,6 +313,32 @@ test("page: files are their task's, and those of a task that is run anew go", ()
   assert.ok(model.changed.has(0));
   told(model, { ...kept, task: "unknown" }, { type: "run.resumed", lost: 0, again: ["a"] });
   assert.deepEqual(names(), [undefined, undefined]);
+});
+
+test("page: files of items are their attempts', and all of them the task's; those of items that are run anew go", () => {
+  const key = (item?: number, attempt = 1) => ({
+    ...{ task: "a", iteration: 0, attempt },
+    ...(item !== undefined && { item }),
+  });
+  const kept = (name: string, item?: number, attempt?: number) =>
+    ({ type: "file.kept", name, sha256: "0".repeat(64), bytes: 1, ...key(item, attempt) }) as StateEvent;
+  const begins = { ...dispatched("a", 0), count: 2 } as StateEvent;
+  const item = (item: number, attempt: number, outcome: string) => [
+    { ...dispatched("a", 1, attempt), item } as StateEvent,
+    settled("a", { item, attempt, outcome }),
+  ];
+  const model = told(
+    new Model({ id: "r", runtime: "x" }, pipelineOf("a")),
+    ...[begins, ...item(0, 1, "failed"), kept("x", 0), ...item(0, 2, "succeeded"), kept("y", 0, 2)],
+    ...[...item(1, 1, "failed"), kept("z", 1), settled("a", { outcome: "failed", worker: undefined })],
+  );
+  const task = model.tasks[0]!;
+  const names = (attempt: typeof task.attempts[number]) =>
+    attemptFiles(task, attempt).map(({ name }) => name);
+  assert.deepEqual(names(toldAttempts(task)[0]!), ["x", "y", "z"]);
+  assert.deepEqual([...task.items!.failed.values()].map(names), [["z"]]);
+  told(model, { type: "run.resumed", lost: 0, again: ["a"], missing: ["a"] });
+  assert.deepEqual(names(toldAttempts(task)[0]!), ["x", "y"]);
 });
 
 test("a mapped task is one, with counts of its items, each by its last attempt; those that failed are told", () => {
