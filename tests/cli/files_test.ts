@@ -48,6 +48,7 @@ const FILES = [
   kept("again", "a.pcap", "second"),
   kept("again", "b", "first"),
   { ...kept("mapped", "c", "first"), item: 3 },
+  { ...kept("mapped", "c", "second"), item: 4 },
 ];
 
 test("files: those of a state directory that nobody uses are listed, and saved by name, task or digest", () =>
@@ -69,6 +70,7 @@ test("files: those of a state directory that nobody uses are listed, and saved b
       "r again 1 a.pcap 6",
       "r again 1 b 5",
       "r mapped (3) 1 c",
+      "r mapped (4) 1 c",
       "",
     ]);
     const json = JSON.parse((await cli(["files", "--json", ...where])).out) as object[];
@@ -88,7 +90,10 @@ test("files: those of a state directory that nobody uses are listed, and saved b
       await save("b", "three"),
       `2 There is a file ${JSON.stringify(join(folder, "three"))} already`,
     );
-    assert.equal(await save("a.pcap", "four"), '2 Several tasks have kept "a.pcap"');
+    assert.equal(await save("a.pcap", "four"), '2 There are several files "a.pcap", and they differ');
+    assert.equal(await save("mapped/c", "four"), '2 There are several files "mapped/c", and they differ');
+    assert.equal(await save("mapped (4)/c", "five"), "second");
+    rmSync(join(folder, "five"));
     assert.equal(await save("none", "four"), '2 There is no file "none"');
     assert.deepEqual(readdirSync(folder).sort(), ["one", "state", "three", "two"]);
     writeFileSync(`${filesOf(run)}/${sha256("first")}`, "other");

@@ -168,6 +168,29 @@ test("FORCE_COLOR brings colours into a pipe, and never into JSON", () =>
     assert.match(json.stderr, /\x1b\[32m/);
   }));
 
+test("outrider run keeps files within the limits that an agent has, and refuses what is no size", () => {
+  const command = [
+    "sh",
+    "-c",
+    'head -c 70000 /dev/zero > "$OUTRIDER_FILES/large"; echo x > "$OUTRIDER_FILES/small"',
+  ];
+  const manifest = { outrider: 1, name: "keeps", tasks: { keep: { run: { command } } } };
+  return withFiles({ "p.json": JSON.stringify(manifest) }, async (cwd) => {
+    const { stdout } = await runCli(["run", "p.json", "--json"], {
+      cwd,
+      env: { OUTRIDER_FILE_SIZE: "64KiB" },
+    });
+    const { tasks } = JSON.parse(stdout) as Pick<RunResult, "tasks">;
+    const [{ files, filesRefused } = {}] = tasks["keep"]!;
+    assert.deepEqual([files, filesRefused].map((list) => list?.map(({ name }) => name)), [["small"], [
+      "large",
+    ]]);
+    const wrong = await runCli(["run", "p.json"], { cwd, env: { OUTRIDER_FILES_SIZE: "much" } });
+    assert.deepEqual([wrong.code, wrong.stdout], [2, ""]);
+    assert.match(wrong.stderr, /OUTRIDER_FILES_SIZE: Write a number of bytes .*; received "much"/);
+  });
+});
+
 test("outrider run fails where its result could not be written", () =>
   withPipeline({ one: {} }, async (cwd) => {
     const child = startCli(["run", "p.json", "--json", "--quiet"], { cwd, stdout: "/dev/full" });

@@ -80,7 +80,7 @@ function table(files: readonly Found[]): string {
   const runs = files.some(({ run }) => run !== undefined);
   const rows = files.map(({ run = "", task, iteration, attempt, item, name, bytes, sha256, here }) => [
     ...(runs ? [run] : []),
-    item === undefined ? task : `${task} (${item})`,
+    whoseOf({ task, item }),
     iteration === 0 ? String(attempt) : `${iteration}:${attempt}`,
     name,
     String(bytes),
@@ -90,18 +90,24 @@ function table(files: readonly Found[]): string {
   return columns([[...(runs ? ["RUN"] : []), "TASK", "ATTEMPT", "NAME", "BYTES", "SHA-256", ""], ...rows]);
 }
 
+/** Whose it is, as the list shows it: of a mapped task with the item. */
+function whoseOf({ task, item }: { readonly task: string; readonly item?: number | undefined }): string {
+  return item === undefined ? task : `${task} (${item})`;
+}
+
 /** The last file that is meant. @throws {UsageError} If there is none. */
 function chosen<F extends Found>(files: readonly F[], wanted: string): F {
   const fits = (file: Found) =>
     file.name === wanted || `${file.task}/${file.name}` === wanted ||
+    `${whoseOf(file)}/${file.name}` === wanted ||
     /^[0-9a-f]{8,64}$/.test(wanted) && file.sha256.startsWith(wanted);
   const found = files.filter(fits);
-  const tasks = new Set(found.map(({ task }) => task));
-  if (tasks.size > 1 && new Set(found.map(({ sha256 }) => sha256)).size > 1) {
+  const whose = new Set(found.map(whoseOf));
+  if (whose.size > 1 && new Set(found.map(({ sha256 }) => sha256)).size > 1) {
     throw new UsageError(
-      `Several tasks have kept ${JSON.stringify(wanted)}: say which by TASK/NAME (${
-        [...tasks].slice(0, 5).join(", ")
-      })`,
+      `There are several files ${JSON.stringify(wanted)}, and they differ: say which by TASK/NAME (${
+        [...whose].slice(0, 5).join(", ")
+      }${whose.size > 5 ? ` and ${whose.size - 5} more` : ""})`,
     );
   }
   const last = found.at(-1);
@@ -210,7 +216,8 @@ export const command: Command<CliContext> = buildCommand<Flags, [string?], CliCo
         parse: String,
         optional: true,
         placeholder: "NAME",
-        brief: "Save this file: its name, TASK/NAME, or the first digits of its SHA-256",
+        brief:
+          "Save this file: its name, TASK/NAME as it is listed, or the first 8 or more digits of its SHA-256",
       },
       output: {
         kind: "parsed",

@@ -13,6 +13,7 @@ import type { CliContext } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
 import { duration, mergeParams, param, wholeNumber } from "../line/options.ts";
 import type { Param } from "../line/options.ts";
+import { fileLimits } from "../../config/file_limits.ts";
 import { sayIfFirst } from "../run/first_process.ts";
 import { withReport } from "../run/report_file.ts";
 import { withServing } from "../run/serve_option.ts";
@@ -83,6 +84,7 @@ async function carryOut(
     killGraceMs: flags.killGrace,
     ...(log !== undefined && { log }),
   };
+  const limits = await limitsOf(runtime);
   const started = (kept: InnerOptions) =>
     withServing(
       { address: flags.serve, stateDir: flags.stateDir, runtime },
@@ -90,8 +92,12 @@ async function carryOut(
         withReport({ path: flags.report, runtime, redactor }, (report) =>
           withTrace({ path: flags.trace, runtime, redactor }, (trace) => {
             const start = () =>
-              executor.inspectedRun(source, served({ ...options, ...kept }));
-            return showRun(() => trace(report(serve(start()))), { ...show, redactor });
+              executor.inspectedRun(
+                source,
+                served({ ...options, ...kept, files: { ...kept.files, ...limits } }),
+              );
+            return showRun(() =>
+              trace(report(serve(start()))), { ...show, redactor });
           })),
     );
   if (flags.stateDir === undefined) {
@@ -104,6 +110,13 @@ async function carryOut(
     from: flags.from,
     note: (text) => runtime.stderr.write(`outrider · ${indented(text)}\n`),
   }, started);
+}
+
+/** How much is kept of files. */
+async function limitsOf({ env }: CliContext["runtime"]): Promise<NonNullable<InnerOptions["files"]>> {
+  const { problems, ...limits } = await fileLimits(env);
+  if (problems.length > 0) throw new UsageError(problems.join("\n"));
+  return limits;
 }
 
 async function runOptions(flags: Flags, { runtime }: CliContext): Promise<RunOptions> {
