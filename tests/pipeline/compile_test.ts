@@ -308,6 +308,21 @@ test("duplicates: a need twice on different outcomes", () => {
   ]);
 });
 
+test("who says after what a task is tried again says how often", () => {
+  const failures = [{ code: "ECONNREFUSED" }];
+  const missing = (key: string) =>
+    `Missing: without it there is one attempt, and "${key}" says nothing: add how many there may be, such as 3`;
+  assert.deepEqual(
+    problems(manifest({
+      a: { run, retry: { on: failures } },
+      b: { run, retry: { delay: "1s", unless: failures } },
+      c: { run, retry: { attempts: 1, on: failures } },
+      d: { run, retry: { delay: "1s" } },
+    })),
+    [`tasks.a.retry.attempts: ${missing("on")}`, `tasks.b.retry.attempts: ${missing("unless")}`],
+  );
+});
+
 test("params are JSON", () => {
   assert.deepEqual(
     problems(manifest({ a: { params: { f: () => 1 } }, b: { params: { x: new Uint8Array(1) } } })),

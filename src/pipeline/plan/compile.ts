@@ -36,6 +36,7 @@ import type {
 } from "./plan.ts";
 import { eachProblems } from "./each.ts";
 import { isolationProblems } from "./isolation.ts";
+import { retryProblems } from "./retries.ts";
 import { skipOnProblems } from "./skips.ts";
 import { endlessSyncs } from "./sync_cycles.ts";
 import { PipelineError, placeOf, type Problem } from "../../model/problem.ts";
@@ -97,6 +98,7 @@ export function examine(
     ...runs.problems,
     ...isolationProblems(list),
     ...skipOnProblems(list),
+    ...retryProblems(list),
     ...eachProblems(document, list),
     ...checkParams(list),
     ...resourceProblems(document, list),
