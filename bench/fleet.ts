@@ -153,6 +153,11 @@ async function byHttp(folder: string): Promise<Place> {
   };
 }
 
+/** For who waits: shown where it is run alone, or fails. */
+function progress(text: string): void {
+  process.stderr.write(`${(performance.now() / 1_000).toFixed(0)} s: ${text}\n`);
+}
+
 const figures: Figure[] = [];
 const notes: string[] = [];
 const kind = words[0] === "http" ? "http" : "nats";
@@ -201,6 +206,7 @@ async function steady(
   const seconds = (performance.now() - from) / 1_000;
   const after = before.map(({ name, pid, ms = 0 }) => [name, (processorMs(pid) ?? 0) - ms] as const);
   const beats = await Promise.all(loads.map((load) => load.ask<Beats>({ ask: "beats" })));
+  progress(`${size} devices looked at`);
   const good = beats.flatMap((each) => each.good);
   const failed = beats.reduce((sum, each) => sum + each.failed, 0);
   const bad = beats.flatMap((each) => each.bad);
@@ -308,6 +314,7 @@ async function measured(at: Place): Promise<void> {
         );
         size += count;
       }
+      progress(`${size} devices connected`);
       const { "nats-server": server, gateway = 0 } = await steady(at, loads, size);
       const ms = server ?? gateway;
       if (before > 0) {
@@ -320,6 +327,7 @@ async function measured(at: Place): Promise<void> {
       [before, half] = [size, ms];
     }
     const [first] = loads;
+    progress("instructions and increments");
     if (first === undefined) return;
     if (kind === "nats") {
       const times = await first.ask<readonly number[]>({ ask: "instruct", count: INSTRUCTIONS });
@@ -338,7 +346,9 @@ async function measured(at: Place): Promise<void> {
       how: `of one flag by as many devices, ${distinct} distinct values came back`,
       target: { atMost: 5_000 },
     });
+    progress("records");
     await records(at, loads);
+    progress("the server is killed");
     await at.restart();
     const heard = await Promise.all(loads.map((load) => load.ask<{ ms: number }>({ ask: "all heard" })));
     tell(`all ${size} heard again after the server was killed`, [Math.max(...heard.map((each) => each.ms))], {

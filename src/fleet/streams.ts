@@ -90,7 +90,7 @@ export function streamsFor(
       max_age: 90 * DAY_NS,
     }),
     // An answer that got lost is asked for again for minutes at most.
-    stream(FLEET_STREAMS.flags, { discard: "new", max_msgs_per_subject: 256, duplicate_window: HOUR_NS }),
+    stream(FLEET_STREAMS.flags, { discard: "new", max_msgs_per_subject: 1024, duplicate_window: HOUR_NS }),
   ];
 }
 

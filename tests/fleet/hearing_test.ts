@@ -235,3 +235,35 @@ testWithNats("flags: who may read the last value alone hears of its own operatio
   await assert.rejects(own.change(flag, add, again), { code: "OUTRIDER_FLAG" });
   await Promise.all([agent.close!(), line.wire.close(), admin.wire.close()]);
 });
+
+testWithNats(
+  "flags: an operation that is asked for again while it waits is done once, and answered alike",
+  async () => {
+    await using server = await NatsServer.start();
+    const admin = await fleetAt(server.url);
+    const store = sqliteGatewayStore(":memory:");
+    const fleet = await joinFleet({ url: server.url, store, clock: systemClock, random: Math.random });
+    const { wire } = admin;
+    const asked = async (operation: unknown) => {
+      const { data } = await wire.request("o.do.flag.e.n", jsonBytes({ operation, again: false }), REAL);
+      return await unpackedValue(new Uint8Array(data)) as Record<string, unknown>;
+    };
+    while ((await wire.request("o.do.flag.e.m", jsonBytes({}), REAL)).status !== 0);
+    const wrong = { op: "increment", id: "x", by: 1 };
+    await admin.store("o.flag.e.n", jsonBytes({ value: "text", version: 1 }), REAL);
+    assert.match(JSON.stringify(await asked(wrong)), /FLAG_TYPE/);
+    await asked({ op: "set", id: "s", value: 0 });
+    const add = { op: "increment", id: "a", by: 1 };
+    const answers = await Promise.all([asked(add), asked({ ...add, id: "b" }), asked(add), asked(add)]);
+    assert.deepEqual(answers.map(({ flag }) => (flag as { value: unknown }).value), [1, 2, 1, 1]);
+    const before = (await streamInfo(admin, FLEET_STREAMS.flags, REAL))?.state.last_seq;
+    assert.deepEqual(await asked(add), answers[0]);
+    // What failed is done when it is asked for again.
+    assert.equal(((await asked(wrong))["flag"] as { value: unknown }).value, 3);
+    assert.equal((await streamInfo(admin, FLEET_STREAMS.flags, REAL))?.state.last_seq, before! + 1);
+    assert.match(JSON.stringify(await asked({ op: "none" })), /no operation/);
+    await fleet.stop();
+    store.close();
+    await wire.close();
+  },
+);
