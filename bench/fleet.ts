@@ -298,22 +298,16 @@ async function measured(at: Place): Promise<void> {
   let [size, before, half] = [0, 0, 0];
   try {
     for (const next of sizes()) {
-      while (size < next) {
-        const count = Math.min(MOST_IN_ONE, next - size);
-        loads.push(
-          await Load.start({
-            ...at.devices,
-            token: TOKEN,
-            users: at.users(),
-            from: size,
-            count,
-            intervalMs: INTERVAL_MS,
-            running: RUNNING,
-            bad: BAD,
-          }),
-        );
-        size += count;
-      }
+      const more = Array.from({ length: Math.ceil((next - size) / MOST_IN_ONE) }, (_, each) => {
+        const from = size + each * MOST_IN_ONE;
+        const count = Math.min(MOST_IN_ONE, next - from);
+        const shares = { running: RUNNING, bad: BAD };
+        const users = at.users();
+        const how = { token: TOKEN, users, from, count, intervalMs: INTERVAL_MS };
+        return Load.start({ ...at.devices, ...shares, ...how });
+      });
+      loads.push(...await Promise.all(more));
+      size = next;
       progress(`${size} devices connected`);
       const { "nats-server": server, gateway = 0 } = await steady(at, loads, size);
       const ms = server ?? gateway;

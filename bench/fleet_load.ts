@@ -64,7 +64,7 @@ export interface Beats {
 
 const DEVICE_LOG_MS = 100;
 /** Devices that connect at the same time. */
-const AT_ONCE = 50;
+const AT_ONCE = 30;
 const WORLD = { clock: systemClock, random: Math.random } as const;
 const BAD = { lateMs: 120, lost: 0.02, againMs: 1_500, cutMs: 60_000 } as const;
 

@@ -43,6 +43,8 @@ jetstream {
 
 operator: ${await operatorClaims(keys, now)}
 system_account: ${keys.system.publicKey}
+# Who is let in has so many seconds to prove who he is: on a bad line, more than the usual 2.
+authorization { timeout: 20 }
 resolver {
   type: full
   dir: "./accounts"
