@@ -71,7 +71,7 @@ export class Sessions {
     this.#makeRoom(token.hash);
     const until = this.#clock.monotonic() + LAST_MS;
     this.#held.set(key, { token: token.hash, until, over: new AbortController() });
-    return cookie(request, id, LAST_MS);
+    return cookie(request, id, LAST_MS / 1_000);
   }
 
   /** Ends the session that a request comes with, if it does; the cookie that undoes it. @throws {Refuse} If another's page asks. */
@@ -154,16 +154,19 @@ function idIn(request: Request): string | undefined {
   return id !== undefined && /^[0-9a-f]{64}$/.test(id) ? id : undefined;
 }
 
-function nameOf({ headers, url }: Request): string {
-  const port = /:(\d{1,5})$/.exec(headers.get("host") ?? new URL(url).host)?.[1];
+function nameOf(request: Request): string {
+  const port = /:(\d{1,5})$/.exec(hostOf(request))?.[1];
   return `outrider-session${port === undefined ? "" : `-${port}`}`;
 }
 
+function hostOf({ headers, url }: Request): string {
+  return (headers.get("host") ?? new URL(url).host).toLowerCase();
+}
+
 /** Whether it came over TLS is told by the page that asks: before a proxy the gateway doesn't see it. */
-function cookie(request: Request, id: string, lastMs: number): string {
-  const isBound = request.headers.get("origin")?.toLowerCase().startsWith("https://") ?? false;
+function cookie(request: Request, id: string, lastSeconds: number): string {
+  const isBound = request.headers.get("origin")?.toLowerCase() === `https://${hostOf(request)}`;
   const name = `${isBound ? BOUND : ""}${nameOf(request)}`;
-  return `${name}=${id}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${Math.floor(lastMs / 1000)}${
-    isBound ? "; Secure" : ""
-  }`;
+  const secure = isBound ? "; Secure" : "";
+  return `${name}=${id}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${lastSeconds}${secure}`;
 }

@@ -1,7 +1,10 @@
 /** The fleet as a whole, and the lists of runs: what is counted, found and told again. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { newRun } from "../../src/gateway/ingest.ts";
+import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { Heartbeat, Overview, ReportedRun } from "../../src/protocol/messages.ts";
+import { HandClock } from "../uplink/rig.ts";
 import { BEAT, STARTED, type World, world } from "./rig.ts";
 
 const { run: RUN, ...IDLE } = BEAT;
@@ -54,6 +57,15 @@ test("overview: executors are counted by state, and who falls silent is lost", a
   assert.deepEqual((await later(w, "/v1/overview?state=lost")).executors.map(({ id }) => id), ["b", "c"]);
 });
 
+test("overview: two devices that have one id are told", async () => {
+  const w = world();
+  await beat(w, "a");
+  await beat(w, "a", { session: "s2" });
+  await beat(w, "a", { version: 2, rival: "s2" });
+  const [a] = (await w.json<Overview>("/v1/overview")).executors;
+  assert.deepEqual([a?.id, a?.rival], ["a", true]);
+});
+
 test("overview: executors are found by id, group, version and run, a page at a time", async () => {
   const w = world();
   for (let at = 0; at < 25; at++) {
@@ -74,23 +86,36 @@ test("overview: executors are found by id, group, version and run, a page at a t
   assert.equal((await later(w, "/v1/overview?limit=100000")).executors.length, 26);
 });
 
-test("overview: it is read once for all who look, and again when it is older", async () => {
-  const w = world();
-  const read = w.store.executorsAfter.bind(w.store);
-  let reads = 0;
-  const store = Object.assign(Object.create(w.store) as typeof w.store, {
+test("overview: it is read once for all who look, and again when it is a second old, or twenty times as old as it took", async () => {
+  const store = sqliteGatewayStore(":memory:");
+  const clock = new HandClock();
+  const read = store.executorsAfter.bind(store);
+  let [reads, tookMs, fails] = [0, 0, false];
+  const watched = Object.assign(Object.create(store) as typeof store, {
     executorsAfter: (after: string, limit: number) => {
       reads++;
-      return read(after, limit);
+      clock.reach(clock.now() + tookMs);
+      return fails ? Promise.reject(new Error("the disk")) : read(after, limit);
     },
   });
-  const counted = world({ store, clock: w.clock });
-  await beat(counted, "a");
-  await Promise.all([1, 2, 3].map(() => counted.json("/v1/overview")));
-  assert.equal(reads, 1);
-  w.clock.reach(w.clock.now() + 2_000);
-  await counted.json("/v1/overview");
-  assert.equal(reads, 2);
+  const w = world({ store: watched, clock });
+  const readsAfter = async (ms: number) => {
+    clock.reach(clock.now() + ms);
+    await w.json("/v1/overview");
+    return reads;
+  };
+  await Promise.all([1, 2, 3].map(() => w.json("/v1/overview")));
+  assert.deepEqual([await readsAfter(999), await readsAfter(1)], [1, 2]);
+  tookMs = 100;
+  assert.equal(await readsAfter(1_000), 3);
+  assert.deepEqual([await readsAfter(1_999), await readsAfter(1)], [3, 4]);
+  // What could not be read is read by the next who asks.
+  fails = true;
+  clock.reach(clock.now() + 2_000);
+  assert.equal(await w.code("/v1/overview"), "500 DEFECT");
+  fails = false;
+  assert.equal(await w.code("/v1/overview"), "200");
+  assert.equal(reads, 6);
 });
 
 test("overview: thousands are read in steps, between which others have their turn", async () => {
@@ -100,6 +125,9 @@ test("overview: thousands are read in steps, between which others have their tur
     const none = { heartbeat: undefined, over: [], rival: undefined };
     w.store.rows.putExecutor({ id, firstSeenAt: 1, lastSeenAt: 2, ...none });
   }
+  await w.store.atomically(async (store) => {
+    for (let at = 0; at < 2_001; at++) await store.putRun(newRun(`r-${at}`, { executor: "e-0", now: 1 }));
+  });
   let told: Overview | undefined;
   const asked = w.json<Overview>("/v1/overview").then((overview) => told = overview);
   let steps = 0;
@@ -108,7 +136,9 @@ test("overview: thousands are read in steps, between which others have their tur
     if (w.clock.step(w.clock.now())) steps++;
   }
   await asked;
-  assert.deepEqual([told.total, told.matching, told.executors.length, steps], [450, 450, 100, 2]);
+  assert.deepEqual([told.total, told.matching, told.executors.length, steps], [450, 450, 100, 3]);
+  assert.equal(told.runs.running, 2_001);
+  assert.equal((await w.json<Overview>(`/v1/overview?find=${"e-1".padEnd(201)}`)).matching, 111);
 });
 
 test("overview: what is known already is not told again", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
+import { Sessions } from "../../src/gateway/sessions.ts";
 import { Tokens } from "../../src/gateway/tokens.ts";
 import { BEAT, STARTED, type World, world } from "./rig.ts";
 
@@ -146,9 +147,11 @@ test("session: it ends when it is signed out, with its time, with its token, and
   assert.deepEqual([await opens(first), await opens(second), await opens(third)], [401, 200, 200]);
   await w.tokens.drop("both");
   assert.equal(await opens(third), 401);
-  // One of the same name is another one.
-  await w.tokens.put({ name: "both", kind: "user" }, "another");
-  assert.equal(await opens(third), 401);
+  // Neither with another token of the same name, nor with the same one.
+  for (const text of ["another", "both"]) {
+    await w.tokens.put({ name: "both", kind: "user" }, text);
+    assert.equal(await opens(third), 401);
+  }
   w.clock.reach(w.clock.now() + 12 * HOUR - 1);
   assert.equal(await opens(second), 200);
   w.clock.reach(w.clock.now() + 1);
@@ -175,6 +178,23 @@ test("session: a token has so many; the oldest gives way, and no other token's",
     [await opens(other), await opens(all[0]!), await opens(all[1]!), await opens(all[32]!)],
     [200, 401, 200, 200],
   );
+});
+
+test("session: all tokens together have so many; then the oldest of all gives way", async () => {
+  const { tokens, clock } = await guarded();
+  const sessions = new Sessions(tokens, clock);
+  const of = async (cookie: string) =>
+    await sessions.of(new Request(`${ORIGIN}/`, { headers: { cookie: cookie.split(";")[0]! } }));
+  const all: string[] = [];
+  for (let at = 0; at < 1_025; at++) {
+    const text = `user-${at % 40}`;
+    if (at < 40) await tokens.put({ name: text, kind: "user" }, text);
+    all.push(
+      await sessions.begin(new Request(`${ORIGIN}/v1/session`, { method: "POST", headers: OWN }), text),
+    );
+    if (at === 1_023) assert.notEqual(await of(all[0]!), undefined);
+  }
+  assert.deepEqual([await of(all[0]!), (await of(all[1]!))?.token.name], [undefined, "user-1"]);
 });
 
 test("session: what is followed ends when it is signed out", async () => {
