@@ -17,7 +17,7 @@ test("a graph as an executor tells it is taken, whatever is in it", () => {
   const text = graphOf({
     a: {},
     b: { needs: ["a"], join: "any", retry: { attempts: 3 }, timeout: "5s" },
-    c: { needs: [{ task: "b", on: "failure" }] },
+    c: { needs: ["a", { task: "b", on: "failure" }], when: { task: "a", gt: 1 }, join: "all" },
   });
   const graph = graphTold(text)!;
   assert.deepEqual(JSON.parse(JSON.stringify(graph)), JSON.parse(text));
@@ -44,6 +44,14 @@ test("what is no graph, or one that can't be drawn, is none", () => {
     { ...graph, tasks: [task, { ...b, needs: [{ task: "a", on: "never" }] }] },
     { ...graph, tasks: [{ ...task, name: 7 }] },
     { ...graph, tasks: [{ ...task, attempts: "many" }] },
+    { ...graph, onFailure: "goOn" },
+    { ...graph, tasks: [{ ...task, kind: 1 }] },
+    { ...graph, tasks: [{ ...task, join: "some" }] },
+    { ...graph, tasks: [{ ...task, when: {} }] },
+    { ...graph, tasks: [{ ...task, uses: [{ resource: "radio" }, { resource: 1 }] }] },
+    { ...graph, tasks: [{ ...task, uses: "radio" }] },
+    { ...graph, loops: [{ from: "a", to: "a", times: 1, on: "any", body: ["z"] }] },
+    { ...graph, edges: [{ from: "a", to: "z" }] },
     { ...graph, loops: [{ from: "a", to: "z", times: 1, on: "any", body: [] }] },
     { ...graph, loops: undefined },
     { ...graph, edges: [{ from: "z", to: "a" }] },
@@ -53,6 +61,13 @@ test("what is no graph, or one that can't be drawn, is none", () => {
 });
 
 test("tasks that records name are shown without a graph", () => {
+  const alone = { kind: "task", needs: [], join: "all", attempts: 1, allowFailure: false };
+  assert.deepEqual(tasksAlone("p", ["a", "b"]), {
+    name: "p",
+    onFailure: "continue",
+    tasks: [{ name: "a", ...alone }, { name: "b", ...alone }],
+    loops: [],
+  });
   const model = new Model(RUN, tasksAlone("p", ["a", "b"]));
   model.add({ seq: 1, at: 1, type: "attempt.dispatched", task: "b", iteration: 0, attempt: 1, worker: 1 });
   assert.deepEqual(model.tasks.map(({ standing }) => standing), ["waiting", "running"]);

@@ -338,7 +338,7 @@ export const command: Command<CliContext> = buildCommand<Flags, [], CliContext>(
 registry too: images and environments are pushed to it and pulled from it by outrider environment, docker, podman, skopeo,
 oras or crane, with any user and the token as the password.
 
-Its address is the one line on stdout. Ctrl-C or SIGTERM ends it.
+Its address is the one line on stdout; a browser shows a page there, with executors and runs. Ctrl-C or SIGTERM ends it.
 
 The token that users and executors have to send comes from OUTRIDER_GATEWAY_TOKEN, or from a file by --token-file:
 what stands behind --token is shown to every user of this machine in its list of processes. Without a token only
