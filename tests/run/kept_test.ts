@@ -696,12 +696,29 @@ test("a person's run goes on with the one that is open, else begins one and lets
     });
     await assert.rejects(fails, /in the midst/);
     assert.deepEqual(place.names(), ["000001"]);
-    const states = await keptRun(options, ({ journal }) => Promise.resolve(journal!.last().states));
+    const ended = { type: "run.ended", state: "succeeded" } as const;
+    const states = await keptRun(options, ({ journal }) => {
+      const { states } = journal!.last();
+      journal!.append(ended, 1);
+      return Promise.resolve(states);
+    });
     assert.deepEqual([states, place.names()], [1, ["000001"]], "it goes on with that one, and closes it");
     const again = await keptRun({ ...options, from: "t" }, ({ journal, from }) => {
       return Promise.resolve([journal!.last().states, from]);
     });
-    assert.deepEqual([again, place.names()], [[1, "t"], ["000001"]]);
+    assert.deepEqual([again, place.names()], [[2, "t"], ["000001"]]);
+    // One that was closed, and is cut off while a part of it is repeated, is not let go of: it goes on.
+    const cut = keptRun({ ...options, from: "t" }, ({ journal }) => {
+      journal!.append(stateOf("t"), 2);
+      return Promise.reject(new Error("cut off"));
+    });
+    await assert.rejects(cut, /cut off/);
+    const further = await keptRun(options, ({ journal }) => {
+      const { states } = journal!.last();
+      journal!.append(ended, 3);
+      return Promise.resolve(states);
+    });
+    assert.deepEqual([further, place.names()], [3, ["000001"]]);
     assert.equal(await keptRun(options, ({ journal }) => Promise.resolve(journal!.last().states)), 0);
     assert.deepEqual(place.names(), ["000002"], "another one has begun");
     assert.deepEqual(notes, []);

@@ -73,11 +73,18 @@ async function choose(
       `There is no run in ${folder} to repeat a part of: run the pipeline with this --state-dir first`,
     );
   }
-  const open = runs.find((run) => !state.isClosed(run));
+  const open = runs.find((run) => !isOver(state, run));
   const kept = open ?? await state.begin({});
   if (kept === undefined) throw new StateError(state.trouble ?? `Nothing can be kept in ${folder}`);
-  for (const run of runs) if (run !== kept && state.isClosed(run)) await state.remove(run);
+  for (const run of runs) if (run !== kept && isOver(state, run)) await state.remove(run);
   return kept;
+}
+
+/** Whether there is nothing to go on with. One that was closed may have been cut off since, as a part of it was repeated. */
+function isOver(state: StateDir, run: KeptRun): boolean {
+  if (!state.isClosed(run)) return false;
+  const { states } = run.journal.last();
+  return states === 0 || run.journal.states(states - 1, 1)[0]?.type === "run.ended";
 }
 
 /** Says what was lost of a run, also in its log. */
