@@ -43,6 +43,8 @@ const [RUNNING, BAD] = quick ? [0.1, 0.1] : [0.01, 0.05];
 const LINES = quick ? 100 : 2_000;
 const INSTRUCTIONS = quick ? 10 : 200;
 const INCREMENTS = quick ? 100 : 1_000;
+/** How long devices are waited for when the server was killed. */
+const HEARD_MS = 180_000;
 /** Files that a process has open beside its connections. */
 const OTHER_FILES = 300;
 /** Connections that a gateway takes at most. */
@@ -344,11 +346,26 @@ async function measured(at: Place): Promise<void> {
     await records(at, loads);
     progress("the server is killed");
     await at.restart();
-    const heard = await Promise.all(loads.map((load) => load.ask<{ ms: number }>({ ask: "all heard" })));
-    tell(`all ${size} heard again after the server was killed`, [Math.max(...heard.map((each) => each.ms))], {
-      unit: "ms",
-      how: "from when it listens again until each device but those on a bad line has been answered",
-    });
+    const asked = { ask: "heard", withinMs: HEARD_MS } as const;
+    const heard = (await Promise.all(loads.map((load) => load.ask<readonly (number | null)[]>(asked))))
+      .flat();
+    const times = heard.map((ms) => ms ?? Infinity);
+    if (times.includes(Infinity)) {
+      const missing = times.filter((ms) => ms === Infinity).length;
+      notes.push(
+        `${place}: ${missing} of ${size} devices were not heard ${
+          HEARD_MS / 1_000
+        } s after the server was killed`,
+      );
+    }
+    const what = "heard again after the server was killed";
+    for (const [name, share] of [["half", 0.5], ["99 %", 0.99]] as const) {
+      tell(`${name} of ${size} ${what}`, [Math.min(HEARD_MS, quantile(times, share))], {
+        unit: "ms",
+        how:
+          "from when it listens again; devices beat every 10 s, and with keys each process signs for all of its own, 15 ms each",
+      });
+    }
   } finally {
     await Promise.all(loads.map((load) => load.end()));
   }

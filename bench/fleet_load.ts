@@ -44,8 +44,8 @@ export type Asked =
   | { readonly ask: "begin" }
   /** How long each heartbeat since took, milliseconds; those on a bad line by themselves. */
   | { readonly ask: "beats" }
-  /** How long it takes from now until each has been answered once more, milliseconds. */
-  | { readonly ask: "all heard" }
+  /** How long it takes from now until each has been answered once more, milliseconds; `null` for those who are not within so long. */
+  | { readonly ask: "heard"; readonly withinMs: number }
   /** How long each instruction takes from a user's request to the device, milliseconds. */
   | { readonly ask: "instruct"; readonly count: number }
   /** How long all of so many increments at once take, and how many values came of them. */
@@ -253,11 +253,14 @@ async function answer(devices: Device[], about: Devices, asked: Asked): Promise<
       const failed = devices.reduce((sum, each) => sum + each.failed, 0);
       return { good: of(false), bad: of(true), failed } satisfies Beats;
     }
-    case "all heard": {
+    case "heard": {
       const from = performance.now();
+      const late = new Promise<undefined>((over) => setTimeout(over, asked.withinMs));
       const good = devices.filter(({ isBad }) => !isBad);
-      await Promise.all(good.map((device) => new Promise<void>((heard) => device.heard = heard)));
-      return { ms: performance.now() - from };
+      return await Promise.all(good.map((device) => {
+        const heard = new Promise<void>((resolve) => device.heard = resolve);
+        return Promise.race([heard.then(() => performance.now() - from), late.then(() => Infinity)]);
+      }));
     }
     case "instruct":
       return await instructed(devices, about, asked.count);
