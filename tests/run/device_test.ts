@@ -149,7 +149,7 @@ class Hand {
     const resources = { radio: 1, uplink: { capacity: 2, scope: "device" }, disk: { scope: "device" } };
     const plan = compile({ outrider: 1, name: "p", resources, tasks }, "file:///");
     await this.lender.open(plan, {
-      taskOf: (task) => task,
+      taskOf: (item) => item % this.#uses.length,
       lent: (task) => this.heard.push(`lent ${task}`),
       note: (level, text) => this.heard.push(`${level} ${text}`),
     });
@@ -167,6 +167,7 @@ test("lender: what is free is lent at once; what is not is looked for, less and 
   withFolder(async (folder) => {
     const a = await new Hand(folder, "a", [{ uplink: 2 }, ["radio"]]).open();
     const b = await new Hand(folder, "b", [["uplink"], ["uplink"]]).open();
+    const c = await new Hand(folder, "c", [["uplink"], ["radio"]]).open();
     a.lender.borrow(0);
     assert.deepEqual(a.after(0), ["lent 0"]);
     a.after(20);
@@ -179,6 +180,17 @@ test("lender: what is free is lent at once; what is not is looked for, less and 
     ]);
     a.lender.giveBack(0);
     assert.deepEqual([a.after(0), b.after(500)], [[], ["lent 0"]]);
+    b.lender.giveBack(0);
+    assert.deepEqual(b.after(0), []);
+    // The second is another item of the same task.
+    for (const item of [0, 2]) c.lender.borrow(item);
+    assert.deepEqual(c.after(1_000), ["lent 0", "lent 2"]);
+    b.lender.borrow(0);
+    assert.deepEqual(b.after(1_000), []);
+    assert.deepEqual(b.lender.others("uplink"), [{ task: "t0", run: "c", process: world.runtime.pid }]);
+    for (const item of [0, 2]) c.lender.giveBack(item);
+    assert.deepEqual([c.after(0), b.after(500)], [[], ["lent 0"]]);
+    await c.lender.close();
     b.lender.borrow(1);
     b.lender.giveBack(1);
     assert.deepEqual(b.after(1_000), [], "what is given back before it is lent is not lent");

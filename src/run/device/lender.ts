@@ -67,9 +67,15 @@ export class Lender {
 
   /** Who has some of a resource of the device in other runs, as it was when it was last looked. */
   others(resource: string): Holder[] {
-    return this.#loans.filter((loan) => loan.lent && loan.resource === resource && !this.#isOwn(loan))
-      .slice(0, MAX_HOLDERS)
-      .map(({ name, run, process }) => ({ task: name, run, process }));
+    const holders = new Map<string, Holder>();
+    for (const loan of this.#loans) {
+      if (holders.size === MAX_HOLDERS) break;
+      if (!loan.lent || loan.resource !== resource || this.#isOwn(loan)) continue;
+      const { name: task, run, process } = loan;
+      // Several items of one task may have some.
+      holders.set(`${run} ${task}`, { task, run, process });
+    }
+    return [...holders.values()];
   }
 
   /** Asks for what a task uses of the device. */
