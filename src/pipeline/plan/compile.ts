@@ -164,28 +164,34 @@ function build(manifest: Manifest, { list, draft, sequence, around, loops }: Par
   const uses = new PlannedUses(resources);
   const tasks = sequence.map((written, index): PlanTask & { rank: number } => {
     const task = list.tasks[written] as ManifestTask;
-    const each = draft.each.get(written);
-    return {
+    const planned = {
       index,
       name: draft.names[written]!,
       run: runs.of(task),
       needs: needs[index]!,
       dependents: dependents[index]!,
       join: task.join ?? "all",
-      ...(task.when !== undefined &&
-        { when: plannedCondition(task.when, (name) => place[list.indexOf.get(name)!]!) }),
-      ...(task.skipOn !== undefined && { skipOn: task.skipOn }),
       retry: retryOf(task.retry),
       timeoutMs: task.timeout === undefined ? undefined : parseDuration(task.timeout),
-      ...(task.idle !== undefined && { idleMs: parseDuration(task.idle) }),
       allowFailure: task.allowFailure ?? false,
-      ...(each !== undefined && { each: eachOf(task, { ...each, task: place[each.task]! }) }),
       fresh: task.fresh ?? false,
       onLost: task.onLost ?? "rerun",
       params: task.params ?? NO_PARAMS,
       estimateMs: task.estimate === undefined ? undefined : parseDuration(task.estimate),
-      ...uses.of(task),
       rank: 0,
+    };
+    const { when, skipOn, idle, uses: used } = task;
+    const each = draft.each.get(written);
+    // Most say none of these, and there may be very many.
+    const some = when !== undefined || skipOn !== undefined || idle !== undefined || used !== undefined;
+    if (!some && each === undefined) return planned;
+    return {
+      ...planned,
+      ...(when !== undefined && { when: plannedCondition(when, (name) => place[list.indexOf.get(name)!]!) }),
+      ...(skipOn !== undefined && { skipOn }),
+      ...(idle !== undefined && { idleMs: parseDuration(idle) }),
+      ...(each !== undefined && { each: eachOf(task, { ...each, task: place[each.task]! }) }),
+      ...uses.of(task),
     };
   });
   const requires = requiredIn(list);

@@ -11,7 +11,6 @@ import type { TaskList } from "../document/task_list.ts";
 
 /** What goes only together with `each`. */
 const BESIDE = ["maxParallel", "onItemFailure"] as const;
-const KEYS = ["each", ...BESIDE] as const;
 
 /** Problems of what tasks are mapped over. @param document The whole manifest. */
 export function eachProblems(document: unknown, { names, tasks }: TaskList): Problem[] {
@@ -19,9 +18,11 @@ export function eachProblems(document: unknown, { names, tasks }: TaskList): Pro
   const edges = isRecord(document) && document["edges"] !== undefined;
   for (let index = 0; index < tasks.length; index++) {
     const task = tasks[index];
-    if (!isRecord(task) || KEYS.every((key) => task[key] === undefined)) continue;
+    if (!isRecord(task)) continue;
+    const { each, maxParallel, onItemFailure } = task;
+    if (each === undefined && maxParallel === undefined && onItemFailure === undefined) continue;
     const place = placeOf("tasks", names[index]!);
-    if (task["each"] !== undefined) problems.push(...problemsOf(task, place, edges));
+    if (each !== undefined) problems.push(...problemsOf(task, place, edges));
     else {
       for (const key of BESIDE) {
         if (task[key] === undefined) continue;
