@@ -60,6 +60,7 @@ export type OutriderErrorCode =
   | StoreErrorCode
   | JournalErrorCode
   | FileErrorCode
+  | "OUTRIDER_BACKUP"
   | "OUTRIDER_BUNDLE_HASH"
   | "OUTRIDER_BUNDLING"
   | "OUTRIDER_END_POINT"
