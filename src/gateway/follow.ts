@@ -60,10 +60,12 @@ async function* linesOf(
   { parts, run, lane, bare = false }: Follow,
   { since, follow, gone }: { readonly since: number; readonly follow: boolean; readonly gone: AbortSignal },
 ): AsyncGenerator<string, void, undefined> {
-  const { store, bells, clock, opened } = parts;
+  const { store, bells, clock, opened, sessions } = parts;
   const news = bells.listen(`run:${run}`);
   try {
     for (let after = since;;) {
+      // It may be followed for one of them.
+      sessions?.sweep();
       const read = async () =>
         pageOf(await store.records(run, { lane, after, limit: READ, size: PAGE_SIZE }), { after, bare });
       const held = await opened.room.hold(read, gone);

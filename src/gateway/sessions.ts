@@ -84,7 +84,7 @@ export class Sessions {
 
   /** The session that a request comes with. @throws {Refuse} If it has one, and another's page asks. */
   async of(request: Request): Promise<Session | undefined> {
-    this.#sweep();
+    this.sweep();
     const id = idIn(request);
     if (id === undefined) return undefined;
     const key = await sha256(id);
@@ -107,8 +107,8 @@ export class Sessions {
     held.over.abort();
   }
 
-  /** Ends those whose time is over. No timer does: one of hours would hold the process. */
-  #sweep(): void {
+  /** Ends those whose time is over. No timer does, since one of hours would hold the process: who asks or follows does. */
+  sweep(): void {
     for (const [key, { until }] of this.#held) {
       if (until > this.#clock.monotonic()) return;
       this.#drop(key);
@@ -116,7 +116,7 @@ export class Sessions {
   }
 
   #makeRoom(token: string): void {
-    this.#sweep();
+    this.sweep();
     const own = [...this.#held].filter(([, held]) => held.token === token);
     if (own.length >= MAX_OF_TOKEN) this.#drop(own[0]![0]);
     if (this.#held.size >= MAX_SESSIONS) this.#drop(this.#held.keys().next().value!);

@@ -2,7 +2,7 @@
  * Owns who may ask: tokens for users and for executors.
  * Must not know what is asked.
  * Invariant: a token's text is never kept and never shown again; a comparison takes the same time however much is right.
- * One process at a time owns the tokens of a store.
+ * What goes on for a token is over with it. One process at a time owns the tokens of a store.
  */
 import type { GatewayStore, TokenRow } from "./store.ts";
 import { randomHex, sha256 } from "../base/bytes.ts";
@@ -31,6 +31,8 @@ export class Tokens {
   readonly #store: GatewayStore;
   /** Read once: every request asks. */
   #rows: Promise<readonly TokenRow[]> | undefined;
+  /** By name, of those for which something goes on. */
+  readonly #over: Map<string, AbortController> = new Map();
 
   constructor(store: GatewayStore) {
     this.#store = store;
@@ -56,14 +58,16 @@ export class Tokens {
 
   /** Lets a token in whose text is given. One of the same name is replaced. */
   async put({ name, kind, executor, experiment, groups = [] }: TokenOptions, text: string): Promise<void> {
-    await this.#change(async () =>
-      this.#store.putToken({ name, kind, executor, experiment, groups, hash: await hashOf(text) })
+    await this.#change(
+      name,
+      async () =>
+        this.#store.putToken({ name, kind, executor, experiment, groups, hash: await hashOf(text) }),
     );
   }
 
   /** Withdraws a token; whether there was one. */
   drop(name: string): Promise<boolean> {
-    return this.#change(() => this.#store.dropToken(name));
+    return this.#change(name, () => this.#store.dropToken(name));
   }
 
   /** The token with this text. */
@@ -81,6 +85,13 @@ export class Tokens {
     return (await this.#all()).find((row) => row.hash !== "" && sameText(row.hash, hash));
   }
 
+  /** Aborted when the token of this name, which is let in now, is withdrawn or replaced. */
+  over(name: string): AbortSignal {
+    const over = this.#over.get(name) ?? new AbortController();
+    this.#over.set(name, over);
+    return over.signal;
+  }
+
   #all(): Promise<readonly TokenRow[]> {
     return this.#rows ??= this.#store.tokens().catch((error) => {
       this.#rows = undefined;
@@ -89,11 +100,13 @@ export class Tokens {
   }
 
   /** What was read before or meanwhile holds no more. */
-  async #change<T>(work: () => Promise<T>): Promise<T> {
+  async #change<T>(name: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } finally {
       this.#rows = undefined;
+      this.#over.get(name)?.abort();
+      this.#over.delete(name);
     }
   }
 }

@@ -197,20 +197,52 @@ test("session: all tokens together have so many; then the oldest of all gives wa
   assert.deepEqual([await of(all[0]!), (await of(all[1]!))?.token.name], [undefined, "user-1"]);
 });
 
-test("session: what is followed ends when it is signed out", async () => {
-  const w = await guarded();
+/** Follows run `r` as one who sends these headers, and has read its first record; resolves when the answer is over. */
+async function followed(
+  w: World,
+  headers: Readonly<Record<string, string>>,
+): Promise<{ readonly over: Promise<void> }> {
   const device = { method: "POST", headers: { authorization: "Bearer device" } };
   const batch = JSON.stringify({ run: "r", lane: "state", records: [STARTED] });
   assert.equal((await w.ask("/v1/executors/e/records", { ...device, body: batch })).status, 200);
-  const cookie = await cookieOf(w);
-  const answer = await w.ask("/v1/runs/r/records?follow=1", { headers: { cookie } });
+  const answer = await w.ask("/v1/runs/r/records?follow=1", { headers });
   const reader = answer.body!.getReader();
   assert.match(new TextDecoder().decode((await reader.read()).value), /run\.started/);
-  const rest = (async () => {
+  const rest = async () => {
     while (!(await reader.read()).done);
-  })();
+  };
+  return { over: rest().catch(() => {}) };
+}
+
+test("session: what is followed ends when it is signed out", async () => {
+  const w = await guarded();
+  const cookie = await cookieOf(w);
+  const { over } = await followed(w, { cookie });
   await w.ask("/v1/session", { method: "DELETE", headers: { cookie, ...OWN } });
-  await rest.catch(() => {});
+  await over;
+});
+
+test("session: what is followed for a session or its token itself ends as the token is withdrawn or replaced", async () => {
+  const w = await guarded();
+  const session = await followed(w, { cookie: await cookieOf(w) });
+  const bearer = await followed(w, { authorization: "Bearer user" });
+  let others = 0;
+  const other = await followed(w, { authorization: "Bearer both" });
+  const ended = other.over.then(() => others++);
+  await w.ask("/v1/tokens/user", { method: "DELETE", headers: { authorization: "Bearer both" } });
+  await Promise.all([session.over, bearer.over]);
+  assert.equal(others, 0);
+  await w.tokens.put({ name: "both", kind: "both" }, "another");
+  await ended;
+});
+
+test("session: what is followed ends with the time of the session, whether or not anybody asks", async () => {
+  const w = await guarded();
+  const { over } = await followed(w, { cookie: await cookieOf(w) });
+  await w.activity.still();
+  w.clock.reach(w.clock.now() + 12 * HOUR);
+  w.clock.step(w.clock.now());
+  await over;
 });
 
 test("session: a gateway without tokens needs none, and lets in its own page alone", async () => {
