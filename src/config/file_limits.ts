@@ -3,6 +3,7 @@
  * Must not know who keeps files.
  * Invariant: one that is no size is told, and counts for nothing; where none is set, nothing is loaded to read it.
  */
+import * as v from "valibot";
 import type { ReadVariable } from "./serving.ts";
 
 /** How much may be kept, as far as the environment says so, and what is wrong with what it says. */
@@ -27,8 +28,8 @@ export async function fileLimits(env: ReadVariable): Promise<FileLimits> {
 async function sizeIn(env: ReadVariable, name: string, problems: string[]): Promise<number | undefined> {
   const text = env(name)?.trim();
   if (text === undefined || text === "") return undefined;
-  const [{ bytesForm }, { safeParse }] = await Promise.all([import("./forms.ts"), import("valibot")]);
-  const { success, output, issues } = safeParse(bytesForm, text);
+  const { bytesForm } = await import("./forms.ts");
+  const { success, output, issues } = v.safeParse(bytesForm, text);
   if (success) return output;
   problems.push(`${name}: ${issues[0].message}; received ${JSON.stringify(text.slice(0, 100))}`);
   return undefined;
