@@ -58,6 +58,12 @@ export interface Copied extends Pick<DatabaseInside, "runs" | "open"> {
   readonly blobs: number;
 }
 
+/** What was copied, and what could not be. */
+export interface Made extends Copied {
+  /** Files and blobs of the gateway's that are not what their names say any more: they are not in the copy. */
+  readonly broken: number;
+}
+
 const About = v.object({
   outriderGateway: v.literal(1),
   at: v.string(),
@@ -79,7 +85,7 @@ const FOLDERS = [["file_blobs", "files"], ["registry_blobs", "registry"]] as con
 export async function backUp(
   places: Places,
   { to, files, clock }: { readonly to: string; readonly files: BackupFiles; readonly clock: Clock },
-): Promise<Copied> {
+): Promise<Made> {
   if (await files.about(to) !== undefined) {
     throw new BackupError(`${to} is there already: name a folder for the copy that is not`);
   }
@@ -90,12 +96,16 @@ export async function backUp(
     const at = isoTime(clock.now());
     copyDatabase(places.db, db);
     const inside = inspectDatabase(db);
-    let blobs = 0;
+    let [blobs, broken] = [0, 0];
     for (const [table, name] of FOLDERS) {
-      const gone = await linkAll(inside.blobs[table], { from: places[name], to: `${folder}/${name}`, files });
-      // Removed while the copy was made.
-      if (gone.length > 0) forgetBlobs(db, table, gone);
-      blobs += inside.blobs[table].length - gone.length;
+      const all = inside.blobs[table];
+      const damaged = new Set(await damagedOf(all, places[name], files));
+      const whole = all.filter((digest) => !damaged.has(digest));
+      const gone = await linkAll(whole, { from: places[name], to: `${folder}/${name}`, files });
+      // Removed while the copy was made, or nothing that could be put back.
+      if (gone.length + damaged.size > 0) forgetBlobs(db, table, [...gone, ...damaged]);
+      broken += damaged.size;
+      blobs += whole.length - gone.length;
     }
     const written = await files.openFile(db, "write");
     await written.sync().finally(() => written.close());
@@ -104,7 +114,7 @@ export async function backUp(
     await files.writeText(`${folder}/backup.json`, `${JSON.stringify(about, undefined, 2)}\n`, FILE_MODE);
     await files.syncFolder(folder);
     await files.rename(folder, to);
-    return { at, blobs, runs: inside.runs, open: inside.open };
+    return { at, blobs, broken, runs: inside.runs, open: inside.open };
   } catch (error) {
     await files.remove(folder);
     throw error;
@@ -121,12 +131,7 @@ export async function restore(
   places: Places,
   { from, files }: { readonly from: string; readonly files: BackupFiles },
 ): Promise<Copied> {
-  for (const suffix of ["", "-wal", "-shm"]) {
-    if (await files.about(places.db + suffix) === undefined) continue;
-    throw new BackupError(
-      `${places.db}${suffix} is there already: stop the gateway and move it away first, or name another --db`,
-    );
-  }
+  await requireNoDatabase(places, files);
   const db = `${from}/gateway.db`;
   const about = await aboutOf(from, files);
   if (await digestOf(db, files).catch(() => "") !== about.sha256) {
@@ -134,11 +139,19 @@ export async function restore(
   }
   const inside = inspectDatabase(db);
   for (const [table, name] of FOLDERS) {
-    for (const { digest } of inside.blobs[table]) {
+    for (const digest of inside.blobs[table]) {
       const path = pathOf(`${from}/${name}`, digest);
       if (`sha256:${await digestOf(path, files).catch(() => "")}` === digest) continue;
       throw new BackupError(`${path} is missing or is not what was copied; nothing was put back`);
     }
+    // What is in the way stays, so it has to be the same.
+    const [other] = await damagedOf(inside.blobs[table], places[name], files);
+    if (other === undefined) continue;
+    throw new BackupError(
+      `${
+        pathOf(places[name], other)
+      } is there already, and is not what its name says: move it away first; nothing was put back`,
+    );
   }
   let blobs = 0;
   for (const [table, name] of FOLDERS) {
@@ -148,12 +161,24 @@ export async function restore(
   const part = `${places.db}.${files.newId().slice(0, 8)}.part`;
   try {
     await copyFile(db, part, files);
+    // Checking takes long: a gateway may have been started here meanwhile.
+    await requireNoDatabase(places, files);
     await files.rename(part, places.db);
   } catch (error) {
     await files.remove(part);
     throw error;
   }
   return { at: about.at, blobs, runs: inside.runs, open: inside.open };
+}
+
+/** @throws {BackupError} If there is a database where one is to be put. */
+async function requireNoDatabase({ db }: Places, files: BackupFiles): Promise<void> {
+  for (const suffix of ["", "-wal", "-shm"]) {
+    if (await files.about(db + suffix) === undefined) continue;
+    throw new BackupError(
+      `${db}${suffix} is there already: stop the gateway and move it away first, or name another --db`,
+    );
+  }
 }
 
 async function aboutOf(from: string, files: BackupFiles): Promise<v.InferOutput<typeof About>> {
@@ -174,9 +199,8 @@ async function linkAll(
 ): Promise<string[]> {
   const keeping = await files.keeping();
   const gone: string[] = [];
-  for (const { digest, size } of blobs) {
+  for (const digest of blobs) {
     const [old, path] = [pathOf(from, digest), pathOf(to, digest)];
-    if ((await files.about(path))?.size === size) continue;
     await files.makeFolder(path.slice(0, path.lastIndexOf("/")), FOLDER_MODE);
     try {
       await keeping.link(old, path);
@@ -186,6 +210,24 @@ async function linkAll(
     }
   }
   return gone;
+}
+
+/** Those that are in a folder with other bytes than their names say. */
+async function damagedOf(
+  blobs: DatabaseInside["blobs"][BlobTable],
+  folder: string,
+  files: BackupFiles,
+): Promise<string[]> {
+  const damaged: string[] = [];
+  for (const digest of blobs) {
+    const path = pathOf(folder, digest);
+    const found = await digestOf(path, files).catch(async (error) => {
+      if (await files.about(path) !== undefined) throw error;
+      return undefined;
+    });
+    if (found !== undefined && `sha256:${found}` !== digest) damaged.push(digest);
+  }
+  return damaged;
 }
 
 function pathOf(folder: string, digest: string): string {

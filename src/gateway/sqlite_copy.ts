@@ -19,7 +19,8 @@ export interface DatabaseInside {
   readonly runs: number;
   /** Runs of which not all had come. */
   readonly open: number;
-  readonly blobs: Readonly<Record<BlobTable, readonly { readonly digest: string; readonly size: number }[]>>;
+  /** By their digests. */
+  readonly blobs: Readonly<Record<BlobTable, readonly string[]>>;
 }
 
 /**
@@ -56,8 +57,7 @@ export function inspectDatabase(path: string): DatabaseInside {
     const count = (where: string) =>
       Number((db.prepare(`SELECT count(*) AS n FROM runs ${where}`).get() as Row)["n"]);
     const blobs = (table: BlobTable) =>
-      (db.prepare(`SELECT digest, size FROM ${table}`).all() as Row[])
-        .map(({ digest, size }) => ({ digest: String(digest), size: Number(size) }));
+      (db.prepare(`SELECT digest FROM ${table}`).all() as Row[]).map(({ digest }) => String(digest));
     return {
       storage,
       runs: count(""),

@@ -131,7 +131,13 @@ test("backup: a file that was removed meanwhile is none of the copy, and what fa
   inFolder(async (folder) => {
     const { places, file } = filled(folder);
     const to = join(folder, "copy");
-    assert.deepEqual({ ...await copyTo(places, to), at: "" }, { at: "", blobs: 0, runs: 1, open: 1 });
+    assert.deepEqual({ ...await copyTo(places, to), at: "" }, {
+      at: "",
+      blobs: 0,
+      broken: 0,
+      runs: 1,
+      open: 1,
+    });
     const db = new DatabaseSync(join(to, "gateway.db"));
     assert.equal(db.prepare("SELECT count(*) AS n FROM file_blobs").get()!["n"], 0);
     assert.equal(db.prepare("PRAGMA auto_vacuum").get()!["auto_vacuum"], 2);
@@ -206,6 +212,50 @@ test("backup: nothing is put back from a copy that is broken, foreign, newer or 
     writeFileSync(`${other.db}-wal`, "left");
     await assert.rejects(putBack(other, whole), /other\.db-wal is there already/);
     assert.equal(existsSync(other.db), false);
+  }));
+
+test("backup: what is broken where the gateway keeps it is left out, so that all else can be put back", () =>
+  inFolder(async (folder) => {
+    const { places, file } = filled(folder);
+    await runtime.makeFolder(join(places.files, file, ".."));
+    for (const bytes of [bytesOf(11).subarray(1), bytesOf(4)]) {
+      writeFileSync(join(places.files, file), bytes);
+      const copy = join(folder, `copy${bytes.length}`);
+      const { blobs, broken } = await copyTo(places, copy);
+      assert.deepEqual([blobs, broken], [0, 1]);
+      assert.equal((await putBack(placesOf(folder, `other${bytes.length}`), copy)).runs, 1);
+    }
+  }));
+
+test("backup: what lies where a file is to be put is believed if it is the same, and no database is replaced", () =>
+  inFolder(async (folder) => {
+    const { places, file } = filled(folder);
+    await runtime.makeFolder(join(places.files, file, ".."));
+    writeFileSync(join(places.files, file), bytesOf(10));
+    const copy = join(folder, "copy");
+    await copyTo(places, copy);
+    const other = placesOf(folder, "other");
+    await runtime.makeFolder(join(other.files, file, ".."));
+    for (const bytes of [bytesOf(11).subarray(1), bytesOf(4)]) {
+      writeFileSync(join(other.files, file), bytes);
+      await assert.rejects(
+        putBack(other, copy),
+        /is there already, and is not what its name says: move it away/,
+      );
+      assert.equal(existsSync(other.db), false);
+    }
+    writeFileSync(join(other.files, file), bytesOf(10));
+    // A gateway is started there while the copy is checked.
+    const keeping: typeof runtime.keeping = () => {
+      writeFileSync(other.db, "of another");
+      return runtime.keeping();
+    };
+    const meanwhile = restore(other, { from: copy, files: { ...runtime, keeping } });
+    await assert.rejects(meanwhile, /other\.db is there already/);
+    assert.equal(readFileSync(other.db, "utf8"), "of another");
+    rmSync(other.db);
+    assert.equal((await putBack(other, copy)).blobs, 1);
+    assert.deepEqual(readdirSync(folder).filter((name) => name.endsWith(".part")), []);
   }));
 
 test("backup: one of both at a time, and of a database that is in a file", async () => {

@@ -112,9 +112,14 @@ async function copied({ runtime: { stdout, stderr } }: CliContext, flags: Flags)
     registry: flags.registry ?? `${db}.registry`,
   };
   if (backup !== undefined) {
-    const { at, runs, blobs } = await backUp(places, { to: backup, files: runtime, clock: systemClock });
+    const { at, runs, blobs, broken } = await backUp(places, {
+      to: backup,
+      files: runtime,
+      clock: systemClock,
+    });
     stdout.write(`${backup}\n`);
     stderr.write(`Copied ${db} as it was at ${at}: ${runs} runs; files and what was pushed: ${blobs}\n`);
+    if (broken > 0) stderr.write(`Left out, since they are broken where they are kept: ${broken}\n`);
     return;
   }
   const { at, runs, open, blobs } = await restore(places, { from: from!, files: runtime });
