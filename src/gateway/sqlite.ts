@@ -278,12 +278,13 @@ export class SqliteRows implements AtOnce<Omit<Within, "catalog" | "files" | "up
     return row && runOf(row);
   }
 
-  runs(limit: number, { executor, state }: RunsOf = {}): RunRow[] {
+  runs(limit: number, { executor, state, longAgo = false }: RunsOf = {}): RunRow[] {
     // With its own statement each finds its index.
     const asked = { executor, state };
     const given = (["executor", "state"] as const).filter((name) => asked[name] !== undefined);
     const where = given.length === 0 ? "" : `WHERE ${given.map((name) => `${name} = ?`).join(" AND ")}`;
-    const sql = `SELECT * FROM runs ${where} ORDER BY seen DESC, run LIMIT ?`;
+    const order = longAgo ? "seen, run DESC" : "seen DESC, run";
+    const sql = `SELECT * FROM runs ${where} ORDER BY ${order} LIMIT ?`;
     return this.#db.all(sql, ...given.map((name) => asked[name]!), limit).flatMap((row) => runOf(row) ?? []);
   }
 

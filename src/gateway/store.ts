@@ -187,6 +187,8 @@ export interface ExecutorPage {
 export interface RunsOf {
   readonly executor?: string | undefined;
   readonly state?: RunState | undefined;
+  /** Those heard longest ago, and these first. Default: those heard last. */
+  readonly longAgo?: boolean;
 }
 
 /** Runs by state. */

@@ -108,13 +108,8 @@ function ofRuns(parts: GatewayParts): Route[] {
         304: { what: "The same as before" },
       },
       handle: async ({ request, query: { executor, state, limit = MAX_RUNS } }) => {
-        const sight = { store, lease: leaseOf(parts), maxMissing: LISTED_MISSING };
-        // What is lost tells that it is running.
-        const told = state === "lost" ? "running" : state;
-        const rows = await store.runs(Math.min(limit, MAX_RUNS), { executor, state: told });
-        const views = await Promise.all(rows.map((row) => runView(row, sight)));
-        const runs = state === undefined ? views : views.filter((view) => view.state === state);
-        return await tagged(request, { runs });
+        const most = Math.min(limit, MAX_RUNS);
+        return await tagged(request, { runs: await runsOf(parts, { executor, state, most }) });
       },
     }),
     route({
@@ -161,6 +156,33 @@ function ofRuns(parts: GatewayParts): Route[] {
       },
     }),
   ];
+}
+
+/** Runs, those that were heard last first. */
+async function runsOf(
+  { store, ...parts }: GatewayParts,
+  { executor, state, most }: {
+    readonly executor: string | undefined;
+    readonly state: ReportedRun["state"] | undefined;
+    readonly most: number;
+  },
+): Promise<ReportedRun[]> {
+  const sight = { store, lease: leaseOf(parts), maxMissing: LISTED_MISSING };
+  // What is lost tells that it is running, and is behind all that is: there it is looked for, however much runs.
+  const isLost = state === "lost";
+  const told = isLost ? "running" : state;
+  const rows = await store.runs(told === "running" ? MAX_RUNS : most, {
+    executor,
+    state: told,
+    longAgo: isLost,
+  });
+  const runs: ReportedRun[] = [];
+  for (const row of rows) {
+    if (!isLost && runs.length >= most) break;
+    const view = await runView(row, sight);
+    if (state === undefined || view.state === state) runs.push(view);
+  }
+  return isLost ? runs.reverse().slice(0, most) : runs;
 }
 
 function ofRecords(parts: GatewayParts): Route[] {

@@ -177,6 +177,31 @@ test("runs: they are listed by state; lost ones are those that run and are silen
   assert.deepEqual(runs, { running: 1, succeeded: 1, failed: 1, cancelled: 0 });
 });
 
+test("runs: one that is lost is found however many others run, and so is one that runs beside those", async () => {
+  const w = world();
+  const started = (run: string, executor: string) =>
+    w.send({ run, records: [{ ...STARTED, run }] } as never, executor);
+  const listed = async (query: string) =>
+    (await w.json<{ runs: ReportedRun[] }>(`/v1/runs?${query}`)).runs.map(({ run }) => run);
+  for (const run of ["l1", "l2", "l3"]) {
+    w.clock.reach(w.clock.now() + 1_000);
+    await started(run, "e");
+  }
+  w.clock.reach(w.clock.now() + 60_000);
+  for (let at = 0; at < 5; at++) await started(`r${at}`, "f");
+  assert.deepEqual(await listed("state=lost&limit=2"), ["l3", "l2"]);
+  assert.deepEqual(await listed("state=lost"), ["l3", "l2", "l1"]);
+  assert.deepEqual(await listed("state=lost&limit=0"), []);
+  // One that may be silent for long, heard before those that are lost by now.
+  const beat = { ...BEAT, intervalMs: 3_600_000, run: { ...BEAT.run!, id: "slow" } };
+  await started("slow", "g");
+  assert.equal((await w.post("/v1/executors/g/heartbeat", beat)).status, 200);
+  w.clock.reach(w.clock.now() + 60_000);
+  await started("l4", "e");
+  w.clock.reach(w.clock.now() + 50_000);
+  assert.deepEqual(await listed("state=running&limit=1"), ["slow"]);
+});
+
 test("records: bare they are without the values of attempts, and with all else", async () => {
   const w = world();
   const attempt = { task: "t", iteration: 0, attempt: 1 };
