@@ -23,7 +23,7 @@ import type { StateRuntime } from "../../src/run/kept/state_disk.ts";
 import type { Fetch } from "../../src/uplink/port.ts";
 import { outriderDialect, outriderGateway } from "../../src/uplink/dialects/outrider.ts";
 import { type UserGateway, userGateway } from "../../src/uplink/user.ts";
-import { Activity, Chaos, HandClock, type Harm, seeded } from "../uplink/rig.ts";
+import { Activity, Chaos, delivered, HandClock, type Harm, seeded } from "../uplink/rig.ts";
 
 const URL_OF_GATEWAY = "http://127.0.0.1:8410";
 
@@ -83,7 +83,8 @@ export class AgentWorld {
       random: this.#random,
       harm,
     });
-    const direct: Fetch = (url, init) => Promise.resolve(this.app.fetch(new Request(url, init)));
+    const direct: Fetch = (url, init) =>
+      delivered((request) => this.app.fetch(request), { url, init, activity });
     this.user = userGateway({ url: URL_OF_GATEWAY, fetch: direct, clock, random: this.#random });
   }
 

@@ -286,8 +286,16 @@ export class Chaos {
   }
 
   #deliver(url: string, { signal: _, ...init }: RequestInit): Promise<Response> {
-    const answer = Promise.resolve(this.#app(new Request(url, init)));
-    // A request that the gateway holds waits for the clock.
-    return url.includes("wait=") ? answer : this.#world.activity.during(answer);
+    return delivered(this.#app, { url, init, activity: this.#world.activity });
   }
+}
+
+/** What an app answers, which the clock waits for: hashing takes real time, on another thread. */
+export function delivered(
+  app: (request: Request) => Response | Promise<Response>,
+  { url, init, activity }: { url: string; init: RequestInit; activity: Activity },
+): Promise<Response> {
+  const answer = Promise.resolve(app(new Request(url, init)));
+  // A request that the gateway holds waits for the clock.
+  return url.includes("wait=") ? answer : activity.during(answer);
 }
