@@ -1,6 +1,6 @@
 /** `outrider gateway`: where its token comes from, and that no oversight opens it to others. */
 import assert from "node:assert/strict";
-import { readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { runCli, startCli, urlOf, withFiles } from "../rig.ts";
@@ -54,6 +54,36 @@ test("gateway: a token that can't be had is told, and other machines are let in 
     }));
   });
 });
+
+test("gateway: a database is served by one at a time, and nothing is put back beneath it", () =>
+  withFiles({}, async (cwd) => {
+    const first = startCli(GATEWAY, { cwd });
+    await urlOf(first);
+    const second = await runCli(GATEWAY, { cwd });
+    assert.deepEqual([second.code, second.stdout], [2, ""], second.stderr);
+    assert.match(second.stderr, /Another gateway serves g\.db/);
+    const copied = await runCli(["gateway", "--db", "g.db", "--backup", "copy"], { cwd });
+    assert.equal(copied.code, 0, copied.stderr);
+    for (const name of readdirSync(cwd).filter((name) => /^g\.db(-|$)/.test(name))) {
+      renameSync(join(cwd, name), join(cwd, `old-${name}`));
+    }
+    const RESTORE = ["gateway", "--db", "g.db", "--restore", "copy"];
+    const under = await runCli(RESTORE, { cwd });
+    assert.deepEqual([under.code, existsSync(join(cwd, "g.db"))], [2, false], under.stderr);
+    assert.match(under.stderr, /Another gateway serves g\.db/);
+    // The lock goes with the process, however that ends.
+    first.kill("SIGKILL");
+    await first.ended;
+    const put = await runCli(RESTORE, { cwd });
+    assert.equal(put.code, 0, put.stderr);
+    const third = startCli(GATEWAY, { cwd });
+    await urlOf(third);
+    third.kill("SIGTERM");
+    assert.equal((await third.ended).code, 0);
+    const nowhere = await runCli(["gateway", "--port", "0", "--db", "none/g.db"], { cwd });
+    assert.match(nowhere.stderr, /none\/g\.db.* can't be .*: check that the folder is there/);
+    assert.equal(nowhere.code, 2);
+  }));
 
 test("gateway: killed in the midst of an upload it goes on with it at its next start", () =>
   withFiles({}, async (cwd) => {

@@ -8,6 +8,7 @@ import type { FleetPart } from "../../gateway/fleet/fleet.ts";
 import type { Retention } from "../../gateway/retention.ts";
 import type { GatewayStore } from "../../gateway/store.ts";
 import { isoTime } from "../../base/clock.ts";
+import { messageOf } from "../../base/message.ts";
 import { GATEWAY_PORT, HOSTNAME } from "../../defaults.ts";
 import { buildCommand } from "@stricli/core";
 import type { Command } from "@stricli/core";
@@ -94,6 +95,31 @@ async function fleetOf(
   });
 }
 
+/**
+ * Has a database for itself: what a gateway knows of who is there, and of who may ask, is its own. Who only reads does not ask.
+ *
+ * @returns What lets go of it.
+ * @throws {GatewayOpenError} If a gateway serves it, or one is being put back there.
+ */
+async function locked(db: string): Promise<() => void> {
+  if (db === ":memory:") return () => {};
+  const [{ lockFile }, { GatewayOpenError }] = await Promise.all([
+    import("../../journal/disk/lock.ts"),
+    import("../../gateway/failure.ts"),
+  ]);
+  const path = `${db}.lock`;
+  const release = await lockFile(path).catch((cause) => {
+    const message = `${path} can't be used: ${
+      messageOf(cause)
+    }: check that the folder is there and can be written`;
+    throw new GatewayOpenError(message, { cause });
+  });
+  if (release !== undefined) return release;
+  throw new GatewayOpenError(
+    `Another gateway serves ${db}, or a copy is being put back there (it holds ${path}): one does at a time; end it, or name another --db`,
+  );
+}
+
 /** Copies what a gateway keeps, or puts a copy back, beside any gateway that runs. */
 async function copied({ runtime: { stdout, stderr } }: CliContext, flags: Flags): Promise<void> {
   const { db, backup, restore: from } = flags;
@@ -122,7 +148,8 @@ async function copied({ runtime: { stdout, stderr } }: CliContext, flags: Flags)
     if (broken > 0) stderr.write(`Left out, since they are broken where they are kept: ${broken}\n`);
     return;
   }
-  const { at, runs, open, blobs } = await restore(places, { from: from!, files: runtime });
+  const unlock = await locked(db);
+  const { at, runs, open, blobs } = await restore(places, { from: from!, files: runtime }).finally(unlock);
   stdout.write(`${db}\n`);
   stderr.write(
     `Put back what was kept at ${at}: ${runs} runs; files and what was pushed: ${blobs}
@@ -160,6 +187,7 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
       `--host ${host} lets other machines in: give the gateway a token by OUTRIDER_GATEWAY_TOKEN or --token-file, or keep to 127.0.0.1`,
     );
   }
+  const unlock = await locked(db);
   let unlisten = () => {};
   // Before there is anything that a signal would leave behind.
   const told = new Promise<void>((end) => {
@@ -219,6 +247,7 @@ async function gateway(this: CliContext, flags: Flags): Promise<void> {
     await fleet?.stop();
     await retention.stop();
     store.close();
+    unlock();
     for (const each of [passing, passingFiles]) if (each !== undefined) await runtime.remove(each);
   }
 }
