@@ -55,7 +55,7 @@ export class Sessions {
   }
 
   /**
-   * Begins a session; the cookie for it.
+   * Begins a session, in the place of the one that the browser has; the cookie for it.
    *
    * @throws {Refuse} If the token opens nothing for a user, or another's page asks.
    */
@@ -66,6 +66,7 @@ export class Sessions {
     if (token.kind === "executor") {
       throw new Refuse(403, "TOKEN_KIND", { message: "The token is an executor's: the page needs a user's" });
     }
+    await this.#leave(request);
     const id = randomHex(32);
     const key = await sha256(id);
     this.#makeRoom(token.hash);
@@ -77,8 +78,7 @@ export class Sessions {
   /** Ends the session that a request comes with, if it does; the cookie that undoes it. @throws {Refuse} If another's page asks. */
   async end(request: Request): Promise<string> {
     requireOwnPage(request);
-    const id = idIn(request);
-    if (id !== undefined) this.#drop(await sha256(id));
+    await this.#leave(request);
     return cookie(request, "", 0);
   }
 
@@ -98,6 +98,11 @@ export class Sessions {
     }
     const leftMs = held.until - this.#clock.monotonic();
     return { token: { ...token, kind: "user" }, leftMs, over: held.over.signal };
+  }
+
+  async #leave(request: Request): Promise<void> {
+    const id = idIn(request);
+    if (id !== undefined) this.#drop(await sha256(id));
   }
 
   #drop(key: string): void {

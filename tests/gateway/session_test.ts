@@ -158,6 +158,22 @@ test("session: it ends when it is signed out, with its time, with its token, and
   assert.equal(await opens(second), 401);
 });
 
+test("session: who signs in anew has left the session of before, and no other is given in advance", async () => {
+  const w = await guarded();
+  const before = await cookieOf(w);
+  const after = await cookieOf(w, "both", { headers: { ...OWN, cookie: before } });
+  assert.notEqual(after, before);
+  assert.equal(await w.code("/v1/runs", { headers: { cookie: before } }), "401 TOKEN");
+  assert.equal(await w.code("/v1/runs", { headers: { cookie: after } }), "200");
+  // A wrong token ends nothing.
+  assert.equal((await signIn(w, "other", { headers: { ...OWN, cookie: after } })).status, 401);
+  assert.equal(await w.code("/v1/runs", { headers: { cookie: after } }), "200");
+  // What another has set as a cookie is never what a session is known by.
+  const planted = `outrider-session-9=${"a".repeat(64)}`;
+  assert.notEqual(await cookieOf(w, "user", { headers: { ...OWN, cookie: planted } }), planted);
+  assert.equal(await w.code("/v1/runs", { headers: { cookie: planted } }), "401 TOKEN");
+});
+
 test("session: a step of the wall clock neither ends nor lengthens it", async () => {
   const w = await guarded();
   const cookie = await cookieOf(w);
