@@ -12,6 +12,16 @@ import type { Clock } from "./clock.ts";
 /** Characters after which a page of texts is full; one record alone may have more. */
 export const PAGE_SIZE: number = 64 * 1024;
 
+/** Why a reader may hear nothing more, as the reason of a signal. It sees its connection broken off, and not all as told. */
+export class CutOff {
+  readonly words: string;
+
+  /** @param words For the operator: runtimes print them. */
+  constructor(words: string) {
+    this.words = words;
+  }
+}
+
 /** What a stream is made of. */
 export interface ReaderStreamOptions {
   /** What is told; between two texts it may wait. Bytes leave as they are. It is returned when the stream is over. */
@@ -19,7 +29,7 @@ export interface ReaderStreamOptions {
   /** The longest time that a reader takes nothing, milliseconds. */
   readonly stallMs: number;
   readonly clock: Pick<Clock, "after">;
-  /** Aborted when the reader has gone, where the server tells. */
+  /** Aborted when the reader has gone, where the server tells, or is cut off ({@linkcode CutOff}). */
   readonly signal: AbortSignal;
   /** Called when the stream is over; it must end what `texts` waits for. */
   readonly over: () => void;
@@ -34,12 +44,13 @@ export function readerStream(options: ReaderStreamOptions): ReadableStream<Bytes
   let rest: string | Bytes = "";
   let ended = false;
   let calm = () => {};
+  let gone = () => {};
   const end = () => {
     if (ended) return;
     ended = true;
     rest = "";
     calm();
-    signal.removeEventListener("abort", end);
+    signal.removeEventListener("abort", gone);
     over();
     texts.return().catch(() => {});
   };
@@ -53,8 +64,12 @@ export function readerStream(options: ReaderStreamOptions): ReadableStream<Bytes
   return new ReadableStream({
     start(controller) {
       watch(controller);
-      signal.addEventListener("abort", end);
-      if (signal.aborted) end();
+      gone = () => {
+        end();
+        if (signal.reason instanceof CutOff) controller.error(signal.reason.words);
+      };
+      signal.addEventListener("abort", gone);
+      if (signal.aborted) gone();
     },
     async pull(controller) {
       calm();

@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { randomHex, sha256 } from "../base/bytes.ts";
+import { CutOff } from "../base/reader_stream.ts";
 import { foreignPage } from "../base/web/door.ts";
 import { Refuse } from "../base/web/refuse.ts";
 import type { TokenRow } from "./store.ts";
@@ -109,7 +110,7 @@ export class Sessions {
     const held = this.#held.get(key);
     if (held === undefined) return;
     this.#held.delete(key);
-    held.over.abort();
+    held.over.abort(new CutOff("A session is over: what was followed for it was cut off"));
   }
 
   /** Ends those whose time is over. No timer does, since one of hours would hold the process: who asks or follows does. */

@@ -6,6 +6,7 @@
  */
 import type { GatewayStore, TokenRow } from "./store.ts";
 import { randomHex, sha256 } from "../base/bytes.ts";
+import { CutOff } from "../base/reader_stream.ts";
 import { Refuse } from "../base/web/refuse.ts";
 import { sameText } from "../base/web/same_text.ts";
 
@@ -105,7 +106,9 @@ export class Tokens {
       return await work();
     } finally {
       this.#rows = undefined;
-      this.#over.get(name)?.abort();
+      this.#over.get(name)?.abort(
+        new CutOff(`Token ${name} was withdrawn or replaced: who followed by it was cut off`),
+      );
       this.#over.delete(name);
     }
   }

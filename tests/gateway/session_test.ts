@@ -213,7 +213,7 @@ test("session: all tokens together have so many; then the oldest of all gives wa
   assert.deepEqual([await of(all[0]!), (await of(all[1]!))?.token.name], [undefined, "user-1"]);
 });
 
-/** Follows run `r` as one who sends these headers, and has read its first record; resolves when the answer is over. */
+/** Follows run `r` as one who sends these headers, and has read its first record; resolves when it is cut off: an end of its own would say that the run is over. */
 async function followed(
   w: World,
   headers: Readonly<Record<string, string>>,
@@ -227,7 +227,7 @@ async function followed(
   const rest = async () => {
     while (!(await reader.read()).done);
   };
-  return { over: rest().catch(() => {}) };
+  return { over: assert.rejects(rest(), /cut off/) };
 }
 
 test("session: what is followed ends when it is signed out", async () => {
