@@ -165,20 +165,17 @@ async function carryOut(route: Route, c: Context, parts: GatewayParts): Promise<
     maxBytes: wanted?.maxBytes ?? MAX_SMALL_BYTES,
     boundsNumbers: wanted?.boundsNumbers,
   });
+  // What goes on for a token, or a session, ends with it.
   const over = token === undefined || query["follow"] !== true
-    ? []
-    : [parts.tokens!.over(token.name), ...session === undefined ? [] : [session.over]];
+    ? undefined
+    : AbortSignal.any([parts.tokens!.over(token.name), ...session === undefined ? [] : [session.over]]);
   return await route.handle({
-    request: over.length === 0 ? request : endedBy(request, over),
+    request,
+    over,
     params,
     query,
     body,
   });
-}
-
-/** What goes on for a token, or a session, ends with it. */
-function endedBy({ url, method, headers, signal }: Request, over: readonly AbortSignal[]): Request {
-  return new Request(url, { method, headers, signal: AbortSignal.any([signal, ...over]) });
 }
 
 /** What is asked for that there is not is told to those alone who are let in. */

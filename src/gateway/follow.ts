@@ -24,6 +24,8 @@ interface Follow {
   readonly lane: Stream;
   /** Without the values of attempts. Default false. */
   readonly bare?: boolean;
+  /** Aborted when who follows may hear no more. */
+  readonly over?: AbortSignal | undefined;
 }
 
 /** Answers with the records above `since`; with `follow`, until the run is over and all of it is here. */
@@ -35,6 +37,7 @@ export function ndjsonOf(
   return toldInPieces(request, what.parts, {
     type: "application/x-ndjson",
     texts: (gone) => linesOf(what, { since, follow, gone }),
+    over: what.over,
   });
 }
 
@@ -42,9 +45,10 @@ export function ndjsonOf(
 export function toldInPieces(
   { method, signal }: Request,
   { clock, opened }: GatewayParts,
-  { type, texts, ...more }: {
+  { type, texts, over, ...more }: {
     readonly type: string;
     readonly texts: (gone: AbortSignal) => AsyncGenerator<string | Bytes, void, undefined>;
+    readonly over?: AbortSignal | undefined;
     readonly status?: number;
     /** Laid over those that say it is not to be kept. */
     readonly headers?: Readonly<Record<string, string>>;
@@ -53,7 +57,9 @@ export function toldInPieces(
   const headers = { "content-type": type, "cache-control": "no-store", ...more.headers };
   const init = { headers, status: more.status ?? 200 };
   if (method === "HEAD") return new Response(null, init);
-  return new Response(goesOn({ opened, texts, stallMs: STALL_MS, clock, signal }), init);
+  // A request made anew would not do: what its signal follows is forgotten with it.
+  const either = over === undefined ? signal : AbortSignal.any([signal, over]);
+  return new Response(goesOn({ opened, texts, stallMs: STALL_MS, clock, signal: either }), init);
 }
 
 async function* linesOf(

@@ -195,8 +195,10 @@ function ofRecords(parts: GatewayParts): Route[] {
       summary: "The combined log of a run, one record a line; empty lines only keep the connection alive",
       query: FOLLOWED,
       answers: { 200: { what: "Log records", bodies: NDJSON }, ...GONE },
-      handle: async ({ request, params, query }) =>
-        ndjsonOf(request, { parts, run: (await requireRun(params.run, parts)).run, lane: "log" }, query),
+      handle: async ({ request, over, params, query }) => {
+        const { run } = await requireRun(params.run, parts);
+        return ndjsonOf(request, { parts, run, lane: "log", over }, query);
+      },
     }),
     route({
       ...OF_RUN,
@@ -205,9 +207,9 @@ function ofRecords(parts: GatewayParts): Route[] {
       summary: "The state records of a run, one a line",
       query: { ...FOLLOWED, bare: isOneOf("1: without the values of attempts", ["1", "true"]) },
       answers: { 200: { what: "State records", bodies: NDJSON }, ...GONE },
-      handle: async ({ request, params, query: { bare = false, ...query } }) => {
+      handle: async ({ request, over, params, query: { bare = false, ...query } }) => {
         const { run } = await requireRun(params.run, parts);
-        return ndjsonOf(request, { parts, run, lane: "state", bare }, query);
+        return ndjsonOf(request, { parts, run, lane: "state", bare, over }, query);
       },
     }),
   ];

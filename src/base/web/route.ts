@@ -53,6 +53,8 @@ export interface Answered {
 /** What a handler gets. */
 export interface Asked<P extends Params = Params, Q extends Params = Params, B = unknown> {
   readonly request: Request;
+  /** Aborted when who asks may hear no more of what goes on. Absent: that may be heard to its end. */
+  readonly over?: AbortSignal | undefined;
   readonly params: ValuesOf<P>;
   readonly query: Partial<ValuesOf<Q>>;
   readonly body: B;
