@@ -1,6 +1,8 @@
 /** Sessions of the gateway's page: what a cookie opens, from which pages, and when it is over. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { Sessions } from "../../src/gateway/sessions.ts";
 import { Tokens } from "../../src/gateway/tokens.ts";
@@ -229,6 +231,29 @@ async function followed(
   };
   return { over: assert.rejects(rest(), /cut off/) };
 }
+
+/** Has what nobody holds forgotten, where the runtime can be asked for it. */
+function forgetUnheld(): void {
+  const { Bun } = globalThis as { readonly Bun?: { gc(now: boolean): void } };
+  if (Bun !== undefined) return Bun.gc(true);
+  setFlagsFromString("--expose-gc");
+  const gc: unknown = runInNewContext("globalThis.gc");
+  if (typeof gc === "function") gc();
+}
+
+test("session: what is followed is cut off however long ago it was asked for", async () => {
+  const w = await guarded();
+  const cookie = await cookieOf(w);
+  const signedOut = await followed(w, { cookie });
+  const withdrawn = await followed(w, { authorization: "Bearer both" });
+  await w.activity.still();
+  forgetUnheld();
+  await w.activity.still();
+  await w.ask("/v1/session", { method: "DELETE", headers: { cookie, ...OWN } });
+  await signedOut.over;
+  await w.tokens.drop("both");
+  await withdrawn.over;
+});
 
 test("session: what is followed ends when it is signed out", async () => {
   const w = await guarded();
