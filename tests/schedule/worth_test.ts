@@ -12,7 +12,7 @@ const REFUSED: ErrorData = { ...NAMED, cause: { name: "Error", message: "m", cod
 const SEVERAL: ErrorData = { name: "AggregateError", message: "m", errors: [{ ...NAMED, code: 5 }] };
 
 function worth(retry: ManifestRetry, ended: EndedAttempt): boolean {
-  return isWorthTrying(planOf({ a: { retry } }).tasks[0]!.retry, ended);
+  return isWorthTrying(planOf({ a: { retry: { attempts: 2, ...retry } } }).tasks[0]!.retry, ended);
 }
 
 test("a failure fits by all that is named of it", () => {
