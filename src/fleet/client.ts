@@ -1,12 +1,14 @@
 /**
  * Owns the client of NATS, and its keys: the only file that names it, loaded when a connection is first wanted.
  * Must not know what is sent, nor when to try again.
- * Invariant: it never reconnects by itself (it leaks when it does: nats.js#423, #433), and times nothing of ours.
+ * Invariant: it never reconnects by itself (it leaks when it does: nats.js#423, #433), times nothing of ours, and leaves no socket
+ * open behind a connection that it has given up.
  */
 import { credsAuthenticator, headers as newHeaders, wsconnect } from "@nats-io/nats-core";
 import type { ConnectionOptions, Msg, NatsConnection as Client } from "@nats-io/nats-core";
 export { nkeys } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
+import { NodeTransport } from "@nats-io/transport-node/lib/node_transport.js";
 import type { DialOptions, NatsConnection, NatsMessage, Outgoing } from "./connection.ts";
 
 /** Time between two pings; a connection without an answer to two of them is gone. Milliseconds. */
@@ -14,8 +16,26 @@ const PING_MS = 30_000;
 /** Longest that a server takes to greet, milliseconds. Who dials has a limit of its own. */
 const GREETING_MS = 20_000;
 
-/** Dials a server. */
-export async function dialNats(options: DialOptions): Promise<NatsConnection> {
+const { close } = NodeTransport.prototype;
+
+/**
+ * A connection that is given up before the server has greeted is forgotten by the client, and its socket stays open for as long as
+ * the other end likes: where something accepts connections and says nothing, each attempt would cost one. Here it is closed.
+ */
+NodeTransport.prototype.close = function (this: NodeTransport, error?: Error): Promise<void> {
+  if (!this.connected) {
+    // One that is not there yet is closed when it comes.
+    this.done = true;
+    this.socket?.destroy();
+  }
+  return close.call(this, error);
+};
+
+/** Dials a server. @param greetingMs Longest that it takes to greet, milliseconds. */
+export async function dialNats(
+  options: DialOptions,
+  greetingMs: number = GREETING_MS,
+): Promise<NatsConnection> {
   const { url, name, creds, token, signal } = options;
   const { protocol, host } = new URL(url);
   const isSocket = protocol === "ws:" || protocol === "wss:";
@@ -26,7 +46,7 @@ export async function dialNats(options: DialOptions): Promise<NatsConnection> {
     noAsyncTraces: true,
     ignoreClusterUpdates: true,
     pingInterval: PING_MS,
-    timeout: GREETING_MS,
+    timeout: greetingMs,
     ...(protocol === "tls:" && { tls: {} }),
     ...(creds !== undefined && { authenticator: credsAuthenticator(new TextEncoder().encode(creds)) }),
     ...(token !== undefined && { token }),

@@ -2,9 +2,12 @@
  * The line to a NATS system: addresses, limits, refusals, what is stored, flags.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import test from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
+import { dialNats } from "../../src/fleet/client.ts";
 import type { NatsConnection } from "../../src/fleet/connection.ts";
 import { FleetFlags } from "../../src/fleet/flags.ts";
 import { packedValue, unpackedValue } from "../../src/fleet/jetstream.ts";
@@ -78,6 +81,32 @@ test("addresses: once the line is closed none is tried any more", async () => {
     code: "OUTRIDER_STOPPED",
   });
   assert.deepEqual(tried, ["nats://a:1"]);
+});
+
+test("a connection that nobody greets in time is closed, not left open", async () => {
+  const here: Socket[] = [];
+  const server = createServer((socket) => {
+    // The end comes with an error on some runtimes.
+    socket.on("error", () => {});
+    socket.resume();
+    here.push(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  try {
+    for (const scheme of ["nats", "ws"]) {
+      const url = `${scheme}://127.0.0.1:${port}`;
+      const { signal } = new AbortController();
+      const how = { url, name: "n", creds: undefined, token: undefined, signal, denied: () => {} };
+      // A busy machine may take longer than that to connect.
+      for (let ms = 100; here.length === 0; ms *= 2) await assert.rejects(dialNats(how, ms), scheme);
+      for (const socket of here.splice(0)) if (!socket.closed) await once(socket, "close");
+    }
+  } finally {
+    for (const socket of here) socket.destroy();
+    server.close();
+  }
 });
 
 test("the client of NATS is loaded with the first connection, and by nothing before it", () => {
