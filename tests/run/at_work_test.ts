@@ -387,6 +387,30 @@ test("work: how long an attempt has waited for resources or its turn is told as 
   assert.equal(new Set(bars.map(({ id }) => id)).size, 2);
 });
 
+test("work: of a loop an attempt waits since its round began, and after one since the last round ended", () => {
+  const rig = new WorkRig({
+    before: {},
+    first: { needs: ["before"], uses: ["radio"] },
+    last: { needs: ["first"] },
+    other: { needs: ["first"], uses: ["radio"] },
+  }, { resources: { radio: 1 }, loops: [{ from: "last", to: "first", times: 1, on: "success" }] });
+  rig.settles("before");
+  rig.clock.advance(300);
+  rig.settles("first");
+  rig.settles("last");
+  rig.clock.advance(20);
+  rig.settles("first");
+  rig.clock.advance(5);
+  rig.settles("last");
+  rig.settles("other");
+  const waited = rig.states.flatMap((record) =>
+    record.type === "attempt.dispatched" && record.waitedMs !== undefined
+      ? [[record.task, record.iteration, record.waitedMs]]
+      : []
+  );
+  assert.deepEqual(waited, []);
+});
+
 test("work: what is handed out anew, since it had not begun, has waited until then, and is traced once", () => {
   const rig = new WorkRig({ a: { uses: ["radio"] }, b: { uses: ["radio"] } }, { resources: { radio: 1 } });
   rig.clock.advance(10);
