@@ -14,7 +14,8 @@ import { packedValue, unpackedValue } from "../../src/fleet/jetstream.ts";
 import { FLEET_LIMITS, makeStreams, streamInfo, streamsFor } from "../../src/fleet/streams.ts";
 import { Dialler, natsAddresses } from "../../src/fleet/dialler.ts";
 import { FLEET_STREAMS, idOf, part, SUBJECTS } from "../../src/fleet/words.ts";
-import { freePort, lineTo, NatsServer, testWithNats } from "./rig.ts";
+import { HandClock } from "../store/hand_clock.ts";
+import { device, freePort, lineTo, NatsServer, testWithNats } from "./rig.ts";
 
 const LIMITS = { timeoutMs: 30_000 };
 const STREAM_LIMITS = { ...FLEET_LIMITS, recordsBytes: 64 << 20, bundlesBytes: 64 << 20 };
@@ -208,6 +209,30 @@ test("packed values: what is no JSON is none, packed or not", async () => {
   assert.deepEqual(await unpackedValue(new TextEncoder().encode('{"a":1}')), { a: 1 });
   assert.equal(await unpackedValue(new TextEncoder().encode("{")), undefined);
   assert.equal(await unpackedValue(new Uint8Array([0x1f, 0x8b, 1, 2, 3])), undefined);
+});
+
+test("flags: a gateway that does not answer in time is told as that, and a line without a sign of life is left", async () => {
+  const clock = new HandClock(0);
+  const gone = Promise.withResolvers<string>();
+  const silent: NatsConnection = {
+    maxPayload: 1 << 20,
+    server: { name: "s", version: "2.15.1", cluster: undefined },
+    others: [],
+    publish() {},
+    subscribe: () => () => {},
+    gone: gone.promise,
+    close: () => Promise.resolve(gone.resolve("left")),
+  };
+  const agent = device("nats://a:1", { dial: () => Promise.resolve(silent), clock });
+  const add = { op: "increment", id: "i", by: 1 } as const;
+  const changed = agent.flags.change("f", add, { timeoutMs: 10_000 });
+  await new Promise((resolve) => setImmediate(resolve));
+  clock.advance(10_000);
+  await assert.rejects(changed, {
+    code: "OUTRIDER_GATEWAY_TIMEOUT",
+    message: /^No answer to the request to o\.do\.flag\.default\.f .* within 10 s/,
+  });
+  assert.equal(await gone.promise, "left");
 });
 
 testWithNats(
