@@ -11,15 +11,16 @@ import { Bell, sleep } from "../base/wait.ts";
 import { applied } from "../protocol/flag_change.ts";
 import { type FlagOperation, type FlagReply, SharedFlag } from "../protocol/messages.ts";
 import { FlagError, GatewayAnswerError, GatewayRefusedError, GatewayTimeoutError } from "../uplink/errors.ts";
-import { type JetStream, packedValue, type Stored, unpackedValue } from "./jetstream.ts";
+import { type JetStream, packedValue, type Stored, unpackedLength, unpackedValue } from "./jetstream.ts";
 import type { RequestLimits } from "./wire.ts";
 import { ANY, FLEET_STREAMS, idOf, SUBJECTS } from "./words.ts";
 
 /** Longest pause before one more attempt, when another came before: milliseconds. */
 const PAUSE_MS = 50;
 
-/** Flags of which it is remembered how they were left. */
+/** Flags of which it is remembered how they were left, and what the largest of them comes to, bytes of JSON. */
 const MAX_LEFT = 1000;
+const MAX_LEFT_BYTES = 1000;
 
 /** Which flag. */
 export interface FlagName {
@@ -119,13 +120,15 @@ export class FleetFlags {
     // What changes nothing is stored as it is where the operation may have been done before: its id tells.
     const { value, version } = changes ? made.flag! : before!;
     const next = { value, version, done: changes, by: operation.id };
-    const kept = await this.#jetstream.store(subject, await packedValue(next), {
+    const data = await packedValue(next);
+    const kept = await this.#jetstream.store(subject, data, {
       ...limits,
       after: seq,
       headers: { "Nats-Msg-Id": `${flag.experiment}/${flag.name}/${operation.id}` },
     });
     if (kept === undefined) return undefined;
     if (kept.again) return await this.#asItWas(flag, kept.seq, limits);
+    if (unpackedLength(data) > MAX_LEFT_BYTES) return answerOf(made, flag);
     if (this.#left.size >= MAX_LEFT) this.#left.clear();
     this.#left.set(subject, { seq: kept.seq, held: next });
     return answerOf(made, flag);

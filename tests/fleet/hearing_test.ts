@@ -206,6 +206,12 @@ testWithNats(
       done: true,
     });
     assert.deepEqual(await others.all("e", REAL), [{ name: "n", value: "go", version: 6 }]);
+    // A thousand large values would be too much to remember.
+    for (const id of ["g", "h"]) {
+      asked.length = 0;
+      await mine.change(flag, { op: "set", id, value: "x".repeat(1_000) }, once);
+    }
+    assert.deepEqual(asked, ["$JS.API.DIRECT.GET.O_FLAG.o.flag.e.n", "o.flag.e.n"]);
     await Promise.all([jetstream.wire.close(), admin.wire.close()]);
   },
 );
