@@ -96,8 +96,9 @@ function countsOf(pictured: Pictured, running: readonly RunningAttempt[]): RunSn
 
 function mappedOf({ plan, schedule }: Pictured): Pick<RunSnapshot, "mapped"> {
   if (plan === undefined || schedule === undefined) return {};
-  const mapped = plan.tasks.flatMap((task) => {
-    if (task.each === undefined || schedule.standing(task.index) !== Standing.dispatched) return [];
+  const mapped = plan.tasks.filter(({ index, each }) =>
+    each !== undefined && schedule.standing(index) === Standing.dispatched
+  ).flatMap((task) => {
     const { items } = itemsOf(schedule, task);
     return items === undefined ? [] : [{ task: task.name, items }];
   });
