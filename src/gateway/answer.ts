@@ -10,12 +10,18 @@ export function json(value: unknown, status: number = 200): Response {
 }
 
 /** The same for who asks over and over: nothing is told again that is known. */
-export async function tagged({ headers: asked }: Request, value: unknown): Promise<Response> {
+export async function tagged(request: Request, value: unknown): Promise<Response> {
   const text = JSON.stringify(value);
   const etag = await textTag(text);
   const headers = { etag, "cache-control": "no-cache" };
-  if (asked.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
+  if (isKnown(request, etag)) return new Response(null, { status: 304, headers });
   return new Response(text, { headers: { ...headers, "content-type": "application/json" } });
+}
+
+/** Whether who asks has already what an ETag names, which a proxy that packs answers has made a weak one. */
+export function isKnown({ headers }: Request, etag: string): boolean {
+  const known = headers.get("if-none-match");
+  return known !== null && known.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
 }
 
 /** Names what a text says, as an ETag. */

@@ -8,7 +8,7 @@ import { type Route, route, TEXT } from "../base/web/route.ts";
 import { NewSession, SessionView } from "../protocol/messages.ts";
 import { MAX_TOKEN_LENGTH } from "../protocol/token.ts";
 import { askerOf } from "./access.ts";
-import { json, textTag } from "./answer.ts";
+import { isKnown, json, textTag } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
 
 const SESSION = { "application/json": SessionView } as const;
@@ -91,6 +91,6 @@ async function page(request: Request): Promise<Response> {
     "x-content-type-options": "nosniff",
     etag,
   };
-  if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
+  if (isKnown(request, etag)) return new Response(null, { status: 304, headers });
   return new Response(html, { headers });
 }

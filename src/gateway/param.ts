@@ -58,6 +58,21 @@ export function isOneOf(description: string, yes: readonly string[]): Parameter<
   return { description, schema: TEXT, read: ([text]) => yes.includes(text) };
 }
 
+/** One of the words, all of which are told to who writes another. */
+export function oneOf<Word extends string>(description: string, all: readonly Word[]): Parameter<Word> {
+  return {
+    description: `${description}: ${all.join(", ")}`,
+    schema: TEXT,
+    read: ([text], name) => {
+      const word = all.find((each) => each === text);
+      if (word !== undefined) return word;
+      throw new Refuse(400, "QUERY", {
+        message: `The query has ${name}=${text.slice(0, 50)}: there are ${all.join(", ")}`,
+      });
+    },
+  };
+}
+
 /** Whom a bundle is for. */
 export const TO: Parameter<string> = {
   description: "An executor's id, group:NAME, or group:all",

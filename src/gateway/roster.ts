@@ -5,6 +5,7 @@
  * between which others have their turn. What is read is a little old; who is lost is not kept here, but seen.
  */
 import type { Clock } from "../base/clock.ts";
+import { sleep } from "../base/wait.ts";
 import { RUN_STATES } from "../model/outcome.ts";
 import type { ExecutorRow, GatewayStore, RunCounts } from "./store.ts";
 
@@ -68,7 +69,7 @@ export class Roster {
   /** Reads page after page, and lets others have their turn between them. */
   async #paged(read: (after: string) => Promise<string | undefined>): Promise<void> {
     for (let after = await read(""); after !== undefined; after = await read(after)) {
-      await new Promise<void>((next) => this.#clock.after(0, next));
+      await sleep(this.#clock, 0);
     }
   }
 }

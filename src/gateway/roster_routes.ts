@@ -4,13 +4,12 @@
  * Invariant: an answer is of bounded size, however many executors there are.
  */
 import { isoTime } from "../base/clock.ts";
-import { Refuse } from "../base/web/refuse.ts";
-import { type Parameter, type Route, route, TEXT } from "../base/web/route.ts";
+import { type Route, route } from "../base/web/route.ts";
 import { EXECUTOR_VIEW_STATES, type ExecutorListed, Overview } from "../protocol/messages.ts";
 import { GROUP } from "../protocol/words.ts";
 import { tagged } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
-import { numberOf, words } from "./param.ts";
+import { numberOf, oneOf, words } from "./param.ts";
 import type { ExecutorRow } from "./store.ts";
 import { executorStateOf, hasRival, type Lease, leaseOf } from "./views.ts";
 
@@ -21,18 +20,6 @@ const MAX_PAGE = 500;
 const MAX_FIND = 200;
 
 type State = ExecutorListed["state"];
-
-const STATE: Parameter<State> = {
-  description: `Only executors in this state: ${EXECUTOR_VIEW_STATES.join(", ")}`,
-  schema: TEXT,
-  read: ([text]) => {
-    const state = EXECUTOR_VIEW_STATES.find((each) => each === text);
-    if (state !== undefined) return state;
-    throw new Refuse(400, "QUERY", {
-      message: `The query has state=${text.slice(0, 50)}: there are ${EXECUTOR_VIEW_STATES.join(", ")}`,
-    });
-  },
-};
 
 /** What is looked for. */
 interface Wanted {
@@ -51,7 +38,7 @@ export function rosterRoutes(parts: GatewayParts): Route[] {
       summary: "Tells how many executors and runs stand how, and lists executors, a page at a time, by id",
       access: "user",
       query: {
-        state: STATE,
+        state: oneOf("Only executors in this state", EXECUTOR_VIEW_STATES),
         find: words("Only executors with this in their id, a group, their version or their run", MAX_FIND),
         offset: numberOf("Executors to leave out. Default 0"),
         limit: numberOf(`Most executors that are listed: up to ${MAX_PAGE}. Default ${PAGE}`),

@@ -15,7 +15,7 @@ export interface FilesOfRuns {
 
 /** Id of the upload of a file that an executor sends. */
 export function uploadOf(executor: string, digest: string): Promise<string> {
-  return sha256(new TextEncoder().encode(`${executor}\n${digest}`));
+  return sha256(`${executor}\n${digest}`);
 }
 
 /** Removes the bytes of files that a run of an executor has no longer. */

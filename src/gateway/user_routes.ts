@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import { Refuse } from "../base/web/refuse.ts";
-import { type Parameter, type Route, route, TEXT } from "../base/web/route.ts";
+import { type Route, route } from "../base/web/route.ts";
 import { RUN_STATES } from "../model/outcome.ts";
 import {
   ErrorReply,
@@ -19,7 +19,7 @@ import { json, tagged } from "./answer.ts";
 import type { GatewayParts } from "./context.ts";
 import { GONE, requireRun } from "./dropped.ts";
 import { ndjsonOf, toldInPieces } from "./follow.ts";
-import { EXECUTOR, isOneOf, numberOf, RUN, TOKEN, words } from "./param.ts";
+import { EXECUTOR, isOneOf, numberOf, oneOf, RUN, TOKEN, words } from "./param.ts";
 import { resultJson } from "./result.ts";
 import { executorView, leaseOf, runView } from "./views.ts";
 
@@ -36,18 +36,7 @@ const GET = { method: "get", access: "user" } as const;
 const OF_RUN = { access: "user", params: RUN } as const;
 const ANY_JSON = { "application/json": {} } as const;
 const COMMAND = { what: "The command's id", bodies: ANY_JSON } as const;
-const STATES = [...RUN_STATES, "lost"] as const;
-const STATE: Parameter<ReportedRun["state"]> = {
-  description: `Only those in this state: ${STATES.join(", ")}`,
-  schema: TEXT,
-  read: ([text]) => {
-    const state = STATES.find((each) => each === text);
-    if (state !== undefined) return state;
-    throw new Refuse(400, "QUERY", {
-      message: `The query has state=${text.slice(0, 50)}: there are ${STATES.join(", ")}`,
-    });
-  },
-};
+const STATE = oneOf("Only those in this state", [...RUN_STATES, "lost"] as const);
 const FOLLOWED = {
   since: numberOf("Only records with a higher number"),
   follow: isOneOf("1: goes on until the run is over", ["", "1", "true"]),

@@ -146,7 +146,10 @@ test("overview: what is known already is not told again", async () => {
   await beat(w, "a");
   for (const path of ["/v1/overview", "/v1/runs"]) {
     const etag = (await w.ask(path)).headers.get("etag")!;
-    assert.equal((await w.ask(path, { headers: { "if-none-match": etag } })).status, 304);
+    // A proxy that packs answers makes it a weak one.
+    for (const known of [etag, `W/${etag}`, `"other", ${etag}`]) {
+      assert.equal((await w.ask(path, { headers: { "if-none-match": known } })).status, 304, known);
+    }
   }
   w.clock.reach(w.clock.now() + 2_000);
   const etag = (await w.ask("/v1/overview")).headers.get("etag")!;

@@ -5,10 +5,11 @@
  */
 import { Refuse } from "../../base/web/refuse.ts";
 import { BYTES, type Route, route, TEXT } from "../../base/web/route.ts";
+import { isKnown } from "../answer.ts";
 import type { GatewayParts } from "../context.ts";
 import { toldInPieces } from "../follow.ts";
 import { type Blobs, PIECE_BYTES, rangeOf } from "./blobs.ts";
-import { DIGEST_OF, immutable, isKnown, noDigest, REPOSITORY } from "./said.ts";
+import { DIGEST_OF, immutable, noDigest, REPOSITORY } from "./said.ts";
 
 const ANY_BYTES = { "application/octet-stream": BYTES } as const;
 const BLOB = { params: { ...REPOSITORY, digest: DIGEST_OF }, path: "/v2/{name}/blobs/{digest}" } as const;
@@ -173,7 +174,7 @@ export async function answerWithBlob(
   if (size === undefined) throw noBlob(digest);
   const type = "application/octet-stream";
   const head = { ...immutable(digest), ...more, "accept-ranges": "bytes", "content-type": type };
-  if (isKnown(request, digest)) return new Response(null, { status: 304, headers: head });
+  if (isKnown(request, immutable(digest).etag)) return new Response(null, { status: 304, headers: head });
   const range = partOf(request, { size, digest });
   const { from, to } = range ?? { from: 0, to: size };
   const status = range === undefined ? 200 : 206;

@@ -15,21 +15,11 @@ import {
   type OciManifest,
   readManifest,
 } from "../../model/oci.ts";
-import { json } from "../answer.ts";
+import { isKnown, json } from "../answer.ts";
 import type { GatewayParts } from "../context.ts";
 import type { Blobs } from "./blobs.ts";
 import type { Catalog, ReferrerRow } from "./catalog.ts";
-import {
-  DIGEST_OF,
-  HOW_MANY,
-  immutable,
-  isKnown,
-  LAST,
-  listed,
-  REFERENCE,
-  REPOSITORY,
-  ROOT,
-} from "./said.ts";
+import { DIGEST_OF, HOW_MANY, immutable, LAST, listed, REFERENCE, REPOSITORY, ROOT } from "./said.ts";
 
 const ANY_JSON = { "application/json": {} } as const;
 const MANIFEST = {
@@ -167,14 +157,15 @@ async function manifestOf(
   const found = await catalog.manifest(name, reference);
   if (!found) throw await noManifest(name, reference, catalog);
   const { digest, type, bytes } = found;
+  const head = immutable(digest);
   const headers = {
-    ...immutable(digest),
+    ...head,
     // What a tag names may be another tomorrow.
     ...(reference !== digest && { "cache-control": "private, no-cache" }),
     "content-type": type,
     "content-length": String(bytes.length),
   };
-  if (isKnown(request, digest)) return new Response(null, { status: 304, headers: immutable(digest) });
+  if (isKnown(request, head.etag)) return new Response(null, { status: 304, headers: head });
   return new Response(request.method === "HEAD" ? null : bytes, { headers });
 }
 

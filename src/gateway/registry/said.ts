@@ -123,16 +123,12 @@ export async function listed<T>(
 }
 
 /** Headers of content that never changes, since it is asked for by its digest. */
-export function immutable(digest: string): Record<string, string> {
+export function immutable(
+  digest: string,
+): Record<"docker-content-digest" | "etag" | "cache-control", string> {
   return {
     "docker-content-digest": digest,
     etag: `"${digest}"`,
     "cache-control": "private, max-age=31536000, immutable",
   };
-}
-
-/** Whether who asks has it already. */
-export function isKnown({ headers }: Request, digest: string): boolean {
-  const known = headers.get("if-none-match");
-  return known !== null && known.split(",").some((tag) => tag.trim().replace(/^W\//, "") === `"${digest}"`);
 }
