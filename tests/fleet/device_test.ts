@@ -19,6 +19,7 @@ import {
   lineTo,
   NatsServer,
   REAL,
+  reported,
   storedRecords,
   testWithNats,
 } from "./rig.ts";
@@ -165,9 +166,7 @@ testWithNats("device: by a leaf without JetStream all goes to the hub and comes 
   assert.equal((await gateway.flags.read("f", REAL))?.value, 3);
   const journal = new FakeJournal();
   journal.fill(10);
-  const report = startReport({ gateway, clock: systemClock, random: soon, run: "r", source: journal });
-  report.end({ state: "succeeded" });
-  assert.equal(await report.drained, true);
+  const report = await reported(gateway, "r", journal);
   assert.deepEqual((await storedRecords(admin)).state, numbers(12));
   await report.stop();
   await Promise.all([gateway.close!(), admin.wire.close()]);

@@ -10,10 +10,8 @@ import { dialNats } from "../../src/fleet/client.ts";
 import type { Outgoing } from "../../src/fleet/connection.ts";
 import { packedValue } from "../../src/fleet/jetstream.ts";
 import { FLEET_STREAMS } from "../../src/fleet/words.ts";
-import { joinFleet } from "../../src/gateway/fleet/fleet.ts";
-import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { natsGateway } from "../../src/uplink/dialects/nats/nats.ts";
-import { fleetAt, HEARTBEAT, jsonBytes, NatsServer, REAL, testWithNats } from "./rig.ts";
+import { fleetAt, HEARTBEAT, joined, jsonBytes, NatsServer, REAL, testWithNats } from "./rig.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -43,10 +41,9 @@ async function scene() {
   };
   const gateways: (() => Promise<void>)[] = [];
   const gateway = async () => {
-    const store = sqliteGatewayStore(":memory:");
-    const fleet = await joinFleet({ url: server.url, store, clock: systemClock, random: Math.random });
-    gateways.push(() => fleet.stop().then(() => store.close()));
-    return { store, fleet };
+    const gateway = await joined(server.url);
+    gateways.push(gateway.stop);
+    return gateway;
   };
   const device = (executor: string) =>
     natsGateway({ url: server.url, executor, groups: [], clock: systemClock, random: Math.random });

@@ -14,21 +14,18 @@ import { FLEET_LIMITS, streamInfo } from "../../src/fleet/streams.ts";
 import { packedValue } from "../../src/fleet/jetstream.ts";
 import { FLEET_STREAMS, SUBJECTS } from "../../src/fleet/words.ts";
 import { gatewayApp } from "../../src/gateway/app.ts";
-import { joinFleet } from "../../src/gateway/fleet/fleet.ts";
-import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { Stream } from "../../src/model/stream.ts";
 import type { Heartbeat, RecordBatch } from "../../src/protocol/messages.ts";
 import { startReport } from "../../src/uplink/report/report.ts";
 import { FakeJournal } from "../uplink/rig.ts";
-import { device, fleetAt, HEARTBEAT, NatsServer, REAL, testWithNats } from "./rig.ts";
+import { device, fleetAt, HEARTBEAT, joined, NatsServer, REAL, reported, testWithNats } from "./rig.ts";
 
 /** What a device of the group says. */
 const IN_LAB: Heartbeat = { ...HEARTBEAT, groups: ["lab"] };
 
 /** A gateway as a user asks it. */
 async function gatewayAt(url: string, db = ":memory:") {
-  const store = sqliteGatewayStore(db);
-  const fleet = await joinFleet({ url, store, clock: systemClock, random: Math.random });
+  const { fleet, store, stop } = await joined(url, { db });
   const app = gatewayApp({ ...fleet, store, clock: systemClock });
   const ask = async (method: string, path: string, body?: BodyInit) => {
     const answer = await app.request(`http://localhost${path}`, {
@@ -53,10 +50,7 @@ async function gatewayAt(url: string, db = ":memory:") {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     },
-    async stop() {
-      await fleet.stop();
-      store.close();
-    },
+    stop,
   };
 }
 
@@ -203,12 +197,10 @@ testWithNats("a bundle that is submitted again after days is as young as its ass
   const bytes = new TextEncoder().encode("the same");
   const hash = await sha256(bytes);
   const submit = async (days: number) => {
-    const store = sqliteGatewayStore(":memory:");
     const clock = { ...systemClock, now: () => systemClock.now() + days * 24 * 3600 * 1000 };
-    const fleet = await joinFleet({ url: server.url, store, clock, random: Math.random });
+    const { fleet, stop } = await joined(server.url, { clock });
     await fleet.desk.submit({ target: "d.1", bytes, hash, pipeline: undefined, at: clock.now() }, false);
-    await fleet.stop();
-    store.close();
+    await stop();
     return (await admin.last(FLEET_STREAMS.bundles, `o.bundle.${hash}.0`, REAL))!.seq;
   };
   assert.deepEqual([await submit(0), await submit(0), await submit(2)], [1, 1, 2]);
@@ -218,15 +210,11 @@ testWithNats("a bundle that is submitted again after days is as young as its ass
 testWithNats("a gateway stops while a server owes it an answer", async () => {
   await using server = await NatsServer.start();
   const admin = await fleetAt(server.url);
-  const store = sqliteGatewayStore(":memory:");
   let isSilent = false;
   const { promise: asked, resolve } = Promise.withResolvers<void>();
-  const fleet = await joinFleet({
-    url: server.url,
-    store,
+  const { stop } = await joined(server.url, {
     // The limit of a request is never over: only the end of the line ends it.
     clock: { ...systemClock, after: (ms, fn) => ms < 30_000 ? systemClock.after(ms, fn) : () => {} },
-    random: Math.random,
     dial: async (options) => {
       const connection = await dialNats(options);
       return {
@@ -237,8 +225,7 @@ testWithNats("a gateway stops while a server owes it an answer", async () => {
   });
   isSilent = true;
   await asked;
-  await fleet.stop();
-  store.close();
+  await stop();
   await admin.wire.close();
 });
 
@@ -316,15 +303,7 @@ testWithNats(
     admin = await fleetAt(server.url);
     const other = new FakeJournal();
     other.fill(2);
-    const later = startReport({
-      gateway: agent,
-      clock: systemClock,
-      random: () => 0.01,
-      run: "r2",
-      source: other,
-    });
-    later.end({ state: "succeeded" });
-    assert.equal(await later.drained, true);
+    const later = await reported(agent, "r2", other);
     await again.until("/v1/runs/r2", ({ complete }) => complete === true);
     await Promise.all([report.stop(), later.stop(), agent.close!(), again.stop(), admin.wire.close()]);
     rmSync(folder, { recursive: true, force: true });
@@ -349,10 +328,7 @@ testWithNats(
     const agent = device(server.url);
     const journal = new FakeJournal();
     journal.fill(2);
-    const parts = { gateway: agent, clock: systemClock, random: () => 0.01, run: "s", source: journal };
-    const report = startReport(parts);
-    report.end({ state: "succeeded" });
-    assert.equal(await report.drained, true);
+    const report = await reported(agent, "s", journal);
     const one = await gatewayAt(server.url);
     const run = await one.until("/v1/runs/r", ({ complete }) => complete === true);
     const missing = run["missing"] as { lane: string; from: number; to: number; reason: string }[];

@@ -17,7 +17,17 @@ import { streamInfo } from "../../src/fleet/streams.ts";
 import { FLEET_STREAMS } from "../../src/fleet/words.ts";
 import { joinFleet } from "../../src/gateway/fleet/fleet.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
-import { device, fleetAt, HEARTBEAT, jsonBytes, lineTo, NatsServer, REAL, testWithNats } from "./rig.ts";
+import {
+  device,
+  fleetAt,
+  HEARTBEAT,
+  joined,
+  jsonBytes,
+  lineTo,
+  NatsServer,
+  REAL,
+  testWithNats,
+} from "./rig.ts";
 
 /** Time between two looks at the streams, which a test lets pass. */
 class Looks {
@@ -61,14 +71,12 @@ testWithNats("a look at streams that have nothing new is three requests", async 
   const admin = await fleetAt(server.url);
   await admin.store("o.hb.d1", jsonBytes(HEARTBEAT), REAL);
   const [looks, { dial, asked }] = [new Looks(), noting()];
-  const store = sqliteGatewayStore(":memory:");
-  const fleet = await joinFleet({ url: server.url, dial, store, clock: looks.clock, random: Math.random });
+  const { stop } = await joined(server.url, { dial, clock: looks.clock });
   await looks.once();
   asked.length = 0;
   await looks.once();
   assert.deepEqual(asked, ["O_ASSIGN", "O_HB", "O_REC"].map((name) => `$JS.API.STREAM.INFO.${name}`));
-  await fleet.stop();
-  store.close();
+  await stop();
   await admin.wire.close();
 });
 
@@ -80,8 +88,7 @@ testWithNats(
     const beat = (executor: string) => admin.store(`o.hb.${executor}`, jsonBytes(HEARTBEAT), REAL);
     await beat("d1");
     const looks = new Looks();
-    const store = sqliteGatewayStore(":memory:");
-    const fleet = await joinFleet({ url: server.url, store, clock: looks.clock, random: Math.random });
+    const { store, stop } = await joined(server.url, { clock: looks.clock });
     await looks.once();
     assert.deepEqual((await store.executors()).map(({ id }) => id), ["d1"]);
     const made = (await streamInfo(admin, FLEET_STREAMS.heartbeats, REAL))!;
@@ -90,8 +97,7 @@ testWithNats(
     for (const each of ["d2", "d3", "d4"]) await beat(each);
     await looks.once();
     assert.deepEqual((await store.executors()).map(({ id }) => id), ["d1", "d2", "d3", "d4"]);
-    await fleet.stop();
-    store.close();
+    await stop();
     await admin.wire.close();
   },
 );
@@ -101,12 +107,7 @@ testWithNats("a hand-out that was forgotten is not taken for new when the gatewa
   await using server = await NatsServer.start();
   const admin = await fleetAt(server.url);
   const db = join(folder, "g.db");
-  const opened = async () => {
-    const store = sqliteGatewayStore(db);
-    const fleet = await joinFleet({ url: server.url, store, clock: systemClock, random: Math.random });
-    return { store, fleet, close: () => fleet.stop().then(() => store.close()) };
-  };
-  const first = await opened();
+  const first = await joined(server.url, { db });
   const submitted = async (text: string) => {
     const bytes = jsonBytes(text);
     const handout = { target: "d1", bytes, hash: await sha256(bytes), pipeline: text, at: 0 };
@@ -114,17 +115,17 @@ testWithNats("a hand-out that was forgotten is not taken for new when the gatewa
   };
   const [old, present] = [await submitted("old"), await submitted("present")];
   assert.equal((await first.store.handout(old))?.ended?.how, "replaced");
-  await first.close();
+  await first.stop();
   // As it goes when a thousand more have ended.
   const rows = new DatabaseSync(db);
   rows.prepare("DELETE FROM handouts WHERE id = ?").run(old);
   rows.close();
-  const again = await opened();
+  const again = await joined(server.url, { db });
   assert.equal(await again.store.handout(old), undefined);
   assert.equal((await again.store.handout(present))?.ended, undefined);
   const info = await streamInfo(admin, FLEET_STREAMS.assignments, REAL);
   assert.deepEqual(await again.store.projected(FLEET_STREAMS.assignments), { stream: info?.created, seq: 2 });
-  await again.close();
+  await again.stop();
   await admin.wire.close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -247,8 +248,7 @@ testWithNats(
   async () => {
     await using server = await NatsServer.start();
     const admin = await fleetAt(server.url);
-    const store = sqliteGatewayStore(":memory:");
-    const fleet = await joinFleet({ url: server.url, store, clock: systemClock, random: Math.random });
+    const { stop } = await joined(server.url);
     const { wire } = admin;
     const asked = async (operation: unknown) => {
       const { data } = await wire.request("o.do.flag.e.n", jsonBytes({ operation, again: false }), REAL);
@@ -268,8 +268,7 @@ testWithNats(
     assert.equal(((await asked(wrong))["flag"] as { value: unknown }).value, 3);
     assert.equal((await streamInfo(admin, FLEET_STREAMS.flags, REAL))?.state.last_seq, before! + 1);
     assert.match(JSON.stringify(await asked({ op: "none" })), /no operation/);
-    await fleet.stop();
-    store.close();
+    await stop();
     await wire.close();
   },
 );

@@ -13,10 +13,7 @@ import type { JetStream } from "../../src/fleet/jetstream.ts";
 import { adminCreds, deviceCreds } from "../../src/fleet/keys.ts";
 import { streamInfo } from "../../src/fleet/streams.ts";
 import { FLEET_STREAMS } from "../../src/fleet/words.ts";
-import { joinFleet } from "../../src/gateway/fleet/fleet.ts";
-import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { natsGateway } from "../../src/uplink/dialects/nats/nats.ts";
-import { startReport } from "../../src/uplink/report/report.ts";
 import { withFiles } from "../rig.ts";
 import { FakeJournal } from "../uplink/rig.ts";
 import {
@@ -25,11 +22,13 @@ import {
   fleetOn,
   freePort,
   HEARTBEAT,
+  joined,
   jsonBytes,
   NatsServer,
   newKeys,
   operatorsLine,
   REAL,
+  reported,
   type ServerOptions,
   testWithNats,
 } from "./rig.ts";
@@ -199,9 +198,7 @@ testWithNats(
       // Where no gateway is, the device changes flags itself.
       const add = (id: string) => device.flags.change("f", { op: "increment", id, by: 1 }, REAL);
       assert.equal((await add("a")).flag?.value, 1);
-      const store = sqliteGatewayStore(":memory:");
-      const readGateway = readCreds(await at.gatewayCreds());
-      const fleet = await joinFleet({ ...world, store, readCreds: readGateway });
+      const { fleet, store, stop } = await joined(at.url, { readCreds: readCreds(await at.gatewayCreds()) });
       const { value } = (await add("b")).flag!;
       assert.equal(value, 2);
       const waited = device.flags.read("f", { ...REAL, after: 2, waitMs: 30_000 });
@@ -222,22 +219,13 @@ testWithNats(
       assert.deepEqual((await device.pull(undefined, REAL))?.bytes, bytes);
       const journal = new FakeJournal();
       journal.fill(10);
-      const report = startReport({
-        gateway: device,
-        clock: systemClock,
-        random: () => 0.01,
-        run: "r1",
-        source: journal,
-      });
-      report.end({ state: "succeeded" });
-      assert.equal(await report.drained, true);
+      const report = await reported(device, "r1", journal);
       while ((await store.run("r1"))?.final === undefined) await at.admin.last("O_HB", "o.hb.d1", REAL);
       assert.equal((await store.run("r1"))?.executor, "d1");
       deaf();
       await report.stop();
       await device.close!();
-      await fleet.stop();
-      store.close();
+      await stop();
     }),
 );
 

@@ -3,6 +3,7 @@
  * Must not know what is tested.
  * Invariant: where the server can't be had, the test is left out and counted aloud; no server outlives its test.
  */
+import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -18,12 +19,17 @@ import { adminCreds, type FleetKeys, newFleetKey } from "../../src/fleet/keys.ts
 import { serverConfig } from "../../src/fleet/server_config.ts";
 import { FLEET_LIMITS, type FleetLimits, makeStreams, streamsFor } from "../../src/fleet/streams.ts";
 import { FLEET_STREAMS } from "../../src/fleet/words.ts";
+import { type FleetOptions, type FleetPart, joinFleet } from "../../src/gateway/fleet/fleet.ts";
+import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
+import type { GatewayStore } from "../../src/gateway/store.ts";
 import type { Heartbeat, RecordBatch } from "../../src/protocol/messages.ts";
+import type { Gateway } from "../../src/uplink/gateway.ts";
+import { type Report, startReport } from "../../src/uplink/report/report.ts";
 import { natsGateway, type NatsOptions } from "../../src/uplink/dialects/nats/nats.ts";
 import type { NatsWireOptions } from "../../src/fleet/dialler.ts";
 import { NatsWire, type RequestLimits } from "../../src/fleet/wire.ts";
 import type { Dial, DialOptions, NatsConnection } from "../../src/fleet/connection.ts";
-import type { Activity } from "../uplink/rig.ts";
+import type { Activity, FakeJournal } from "../uplink/rig.ts";
 import { pythonWith } from "../python_packages.ts";
 import { leaveOut } from "../system.ts";
 
@@ -234,6 +240,31 @@ export async function storedRecords(
     for (const record of records) found[lane].push(record.seq);
     if (final !== undefined) found.finals.push(final.state);
   }
+}
+
+/** Reports a run to its end, as a device does; what comes back has still to be stopped. */
+export async function reported(gateway: Gateway, run: string, source: FakeJournal): Promise<Report> {
+  const report = startReport({ gateway, clock: systemClock, random: () => 0.01, run, source });
+  report.end({ state: "succeeded" });
+  assert.equal(await report.drained, true);
+  return report;
+}
+
+/** A gateway's part in a fleet, with its store. */
+export interface Joined {
+  readonly fleet: FleetPart;
+  readonly store: GatewayStore;
+  stop(): Promise<void>;
+}
+
+/** Takes part as a gateway. @param db Where its store is. */
+export async function joined(
+  url: string,
+  { db = ":memory:", ...more }: Partial<Omit<FleetOptions, "store">> & { readonly db?: string } = {},
+): Promise<Joined> {
+  const store = sqliteGatewayStore(db);
+  const fleet = await joinFleet({ url, store, clock: systemClock, random: Math.random, ...more });
+  return { fleet, store, stop: () => fleet.stop().then(() => store.close()) };
 }
 
 /** A port that is free now. */

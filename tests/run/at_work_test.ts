@@ -348,6 +348,15 @@ test("work: what a pool gives back before its needs have ended waits for them ag
   assert.equal(rig.told.at(-1), "b skipped: a failed");
 });
 
+/** Attempts that have waited: task, item, attempt, and how long, milliseconds. */
+function waitsOf({ states }: WorkRig) {
+  return states.flatMap((record) =>
+    record.type === "attempt.dispatched" && record.waitedMs !== undefined
+      ? [[record.task, record.item, record.attempt, record.waitedMs]]
+      : []
+  );
+}
+
 test("work: how long an attempt has waited for resources or its turn is told as it is handed out, and traced", () => {
   const rig = new WorkRig({
     list: {},
@@ -366,13 +375,8 @@ test("work: how long an attempt has waited for resources or its turn is told as 
   rig.settles("b");
   rig.settles("a");
   rig.settles("each 1");
-  const waited = rig.states.flatMap((record) =>
-    record.type === "attempt.dispatched" && record.waitedMs !== undefined
-      ? [[record.task, record.item, record.attempt, record.waitedMs]]
-      : []
-  );
   // The second attempt waits only since its delay is over; what waits for a worker alone is not told.
-  assert.deepEqual(waited, [["each", 1, 1, 250], ["b", undefined, 1, 250]]);
+  assert.deepEqual(waitsOf(rig), [["each", 1, 1, 250], ["b", undefined, 1, 250]]);
   const { traceEvents } = JSON.parse([...traceOf(rig.journal)].join("")) as {
     traceEvents: { cat?: string; ph: string; name: string; ts: number; id?: number }[];
   };
@@ -403,12 +407,7 @@ test("work: of a loop an attempt waits since its round began, and after one sinc
   rig.clock.advance(5);
   rig.settles("last");
   rig.settles("other");
-  const waited = rig.states.flatMap((record) =>
-    record.type === "attempt.dispatched" && record.waitedMs !== undefined
-      ? [[record.task, record.iteration, record.waitedMs]]
-      : []
-  );
-  assert.deepEqual(waited, []);
+  assert.deepEqual(waitsOf(rig), []);
 });
 
 test("work: what is handed out anew, since it had not begun, has waited until then, and is traced once", () => {
