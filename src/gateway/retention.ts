@@ -124,12 +124,11 @@ export class Retention {
     await this.#count("flags that nobody set or read", () => upkeep.dropFlags(before));
     if (!this.#options.isQueue) return;
     await this.#count("hand-outs that nobody fetched", async () => {
-      const versions = await upkeep.unwanted(before);
-      for (const version of versions) {
-        const waited = `Nobody fetched it in ${days(keepDays)} (--keep-days)`;
-        await store.endHandout(version, { how: "withdrawn", at: clock.now(), because: waited });
-      }
-      return versions.length;
+      const version = await upkeep.unwanted(before);
+      if (version === undefined) return 0;
+      const waited = `Nobody fetched it in ${days(keepDays)} (--keep-days)`;
+      await store.endHandout(version, { how: "withdrawn", at: clock.now(), because: waited });
+      return 1;
     });
   }
 
@@ -137,7 +136,7 @@ export class Retention {
     const { store: { upkeep }, maxBytes } = this.#options;
     const because = "it made room for newer ones (--db-size)";
     const isOver = async () => await upkeep.bytes() > maxBytes * LOW;
-    if (await isOver()) await this.#dropRuns(before, { because, onlyComplete: true, goesOn: isOver });
+    await this.#dropRuns(before, { because, onlyComplete: true, goesOn: isOver });
     const wasFull = this.#isFull;
     this.#isFull = await upkeep.bytes() > maxBytes;
     if (this.#isFull && !wasFull) {

@@ -140,12 +140,13 @@ export class SqliteUpkeep implements AtOnce<StoreUpkeep> {
     );
   }
 
-  unwanted(before: number): number[] {
-    return this.#db.all(
+  unwanted(before: number): number | undefined {
+    const row = this.#db.get(
       `SELECT version FROM handouts WHERE ended IS NULL AND put < ? AND target NOT LIKE 'group:%'
-       AND target NOT IN (SELECT id FROM executors) LIMIT ${STEP_ROWS}`,
+       AND target NOT IN (SELECT id FROM executors) LIMIT 1`,
       before,
-    ).map(({ version }) => Number(version));
+    );
+    return row && Number(row["version"]);
   }
 
   /** Removes some of what a run has left; the digests of files that it had, or nothing if nothing was left. */

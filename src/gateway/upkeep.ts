@@ -71,6 +71,6 @@ export interface StoreUpkeep {
   dropCommands(before: number): Promise<number>;
   /** Drops some of the flags that nobody has set or read since; how many. */
   dropFlags(before: number): Promise<number>;
-  /** Those of the hand-outs that wait since before for an executor which is not there. */
-  unwanted(before: number): Promise<readonly number[]>;
+  /** One of the hand-outs that wait since before for an executor which is not there. */
+  unwanted(before: number): Promise<number | undefined>;
 }

@@ -292,6 +292,21 @@ test("retention: executors, instructions, flags and hand-outs that nobody cares 
   ]);
 });
 
+test("retention: one hand-out after the other goes, and others have their turn between two", async () => {
+  const w = kept({ keepDays: 10 });
+  await w.look();
+  for (let at = 0; at < 3; at++) await w.ask(`/v1/bundles?to=gone${at}`, { method: "POST", body: "b" });
+  w.clock.reach(w.clock.now() + 11 * DAY);
+  const looking = w.retention.look();
+  const left: number[] = [];
+  do {
+    await w.activity.still();
+    left.push(w.store.rows.openHandouts(["gone0", "gone1", "gone2"]).length);
+  } while (w.clock.step());
+  await looking;
+  assert.deepEqual([...new Set(left)], [2, 1, 0]);
+});
+
 test("retention: a gateway of a fleet leaves the hand-outs that lie on the servers as they are", async () => {
   const w = kept({ keepDays: 10, isQueue: false });
   await w.look();
