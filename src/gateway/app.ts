@@ -168,7 +168,7 @@ async function carryOut(route: Route, c: Context, parts: GatewayParts): Promise<
   // What goes on for a token, or a session, ends with it.
   const over = token === undefined || query["follow"] !== true
     ? undefined
-    : AbortSignal.any([parts.tokens!.over(token.name), ...session === undefined ? [] : [session.over]]);
+    : AbortSignal.any([await parts.tokens!.over(token), ...session === undefined ? [] : [session.over]]);
   return await route.handle({
     request,
     over,

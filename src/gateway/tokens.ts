@@ -86,11 +86,12 @@ export class Tokens {
     return (await this.#all()).find((row) => row.hash !== "" && sameText(row.hash, hash));
   }
 
-  /** Aborted when the token of this name, which is let in now, is withdrawn or replaced. */
-  over(name: string): AbortSignal {
+  /** Aborted when the token, which was let in a moment ago, is withdrawn or replaced, also if it was within that moment. */
+  async over({ name, hash }: Pick<TokenRow, "name" | "hash">): Promise<AbortSignal> {
     const over = this.#over.get(name) ?? new AbortController();
     this.#over.set(name, over);
-    return over.signal;
+    // Looked at only then: whatever comes later aborts it.
+    return await this.held(hash) === undefined ? AbortSignal.abort(cutOff(name)) : over.signal;
   }
 
   #all(): Promise<readonly TokenRow[]> {
@@ -106,12 +107,14 @@ export class Tokens {
       return await work();
     } finally {
       this.#rows = undefined;
-      this.#over.get(name)?.abort(
-        new CutOff(`Token ${name} was withdrawn or replaced: who followed by it was cut off`),
-      );
+      this.#over.get(name)?.abort(cutOff(name));
       this.#over.delete(name);
     }
   }
+}
+
+function cutOff(name: string): CutOff {
+  return new CutOff(`Token ${name} was withdrawn or replaced: who followed by it was cut off`);
 }
 
 function hashOf(text: string): Promise<string> {

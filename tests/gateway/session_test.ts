@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { CutOff } from "../../src/base/reader_stream.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import { Sessions } from "../../src/gateway/sessions.ts";
 import { Tokens } from "../../src/gateway/tokens.ts";
@@ -275,6 +276,19 @@ test("session: what is followed for a session or its token itself ends as the to
   assert.equal(others, 0);
   await w.tokens.put({ name: "both", kind: "both" }, "another");
   await ended;
+});
+
+test("session: what is followed by a token that is withdrawn as it is let in is cut off too", async () => {
+  const { tokens } = await guarded();
+  const both = (await tokens.find("both"))!;
+  const user = (await tokens.find("user"))!;
+  await tokens.drop("both");
+  await tokens.put({ name: "user", kind: "user" }, "another");
+  for (const token of [both, user]) assert.ok((await tokens.over(token)).reason instanceof CutOff);
+  const over = await tokens.over((await tokens.find("another"))!);
+  assert.equal(over.aborted, false);
+  await tokens.drop("user");
+  assert.ok(over.reason instanceof CutOff);
 });
 
 test("session: what is followed ends with the time of the session, whether or not anybody asks", async () => {
