@@ -115,6 +115,7 @@ test("crashes, timeouts and cancels have their reasons", () => {
       d: [
         attempt({ outcome: "timed_out", because: "it was quiet", error: { name: "E", message: "aborted" } }),
       ],
+      e: [attempt({ outcome: "timed_out", error: { name: "E", message: "aborted" } })],
     }),
     { ...plain, quiet: true },
   );
@@ -127,7 +128,9 @@ test("crashes, timeouts and cancels have their reasons", () => {
 ✗ d timed out: it was quiet
     E: aborted
 
-device-check cancelled in 1.2 s: 2 timed out, 1 crashed, 1 cancelled
+✗ e timed out: E: aborted
+
+device-check cancelled in 1.2 s: 3 timed out, 1 crashed, 1 cancelled
 `,
   );
 });

@@ -151,9 +151,9 @@ function failure({ task, attempts, last }: Ended, { paint }: TableOptions): stri
   const often = tries > 1 ? ` after ${tries} attempts` : "";
   const error = last.error;
   const said = error === undefined ? [] : [`${error.name}: ${error.message}`];
-  // What its code made of being stopped comes behind why it was.
-  const message = [...(error === undefined || wasStopped(last.outcome) ? [reasonOf(last)] : []), ...said]
-    .join("\n");
+  // What its code made of being stopped comes behind why it was, where a journal has that.
+  const isTold = error === undefined || wasStopped(last.outcome) && last.because !== undefined;
+  const message = [...(isTold ? [reasonOf(last)] : []), ...said].join("\n");
   const [first = "", ...more] = message.split(/\r?\n/).map((line) => harmless(line));
   return [
     `${paint.bad(`✗ ${harmless(task)} ${wordOf(last.outcome)}${often}`)}${first === "" ? "" : `: ${first}`}`,
