@@ -58,7 +58,7 @@ function linkText(link: Connection, teller: ToldBy): string {
     case "gone":
       return "The run is over and its executor has ended. This is all of the run that was seen here.";
     case "denied":
-      return `The ${teller} wants a token. ${link.because}`;
+      return `The executor wants a token. ${link.because}`;
     default:
       return "";
   }

@@ -117,6 +117,7 @@ testWith(
       await stands(page, "running");
       await page.getByRole("tab", { name: "Store" }).click();
       await row(page, "store", /^held\/by1\{"task":"held"/).waitFor();
+      await refused(page);
       await page.getByRole("button", { name: "Cancel the run" }).click();
       const ask = page.getByRole("dialog", { name: "Cancel this run?" });
       await ask.getByLabel("Why, for the record").fill("it is late");
@@ -152,6 +153,16 @@ async function mistakes(page: Page): Promise<void> {
   assert.deepEqual(await accessibilityProblems(page), []);
   await dialog.getByRole("button", { name: "Leave it" }).click();
   assert.equal(await dialog.count(), 0);
+}
+
+/** A refusal is told as the gateway words it, for as long as it refuses; and it is no question for a token. */
+async function refused(page: Page): Promise<void> {
+  const error = { code: "BUSY", message: "Too much is asked for at once" };
+  await page.route(/\/v1\/runs\/[^/]+$/, (route) => route.fulfill({ status: 503, json: { error } }));
+  await page.getByText(error.message).waitFor();
+  assert.equal(await page.getByText("wants a token").count(), 0);
+  await page.unrouteAll();
+  await page.getByText(error.message).waitFor({ state: "detached" });
 }
 
 /** Graph, tasks, timeline, values and log of a run that is over, as its executor's page has them. */

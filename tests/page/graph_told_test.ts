@@ -1,11 +1,14 @@
 /** What an executor told of a graph, and of what happened, is drawn only if it can be. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { FeedSink } from "../../src/page/data.ts";
 import { graphTold, isReadable, tasksAlone } from "../../src/page/gateway/graph.ts";
+import { Plain } from "../../src/page/gateway/plain.ts";
 import { Model } from "../../src/page/model.ts";
 import { planJson } from "../../src/http/run_routes.ts";
 import { compile } from "../../src/pipeline/plan/compile.ts";
 import type { StateRecord } from "../../src/model/record.ts";
+import { HandClock } from "../store/hand_clock.ts";
 
 const RUN = { id: "r", runtime: "test 1" };
 
@@ -71,6 +74,32 @@ test("tasks that records name are shown without a graph", () => {
   const model = new Model(RUN, tasksAlone("p", ["a", "b"]));
   model.add({ seq: 1, at: 1, type: "attempt.dispatched", task: "b", iteration: 0, attempt: 1, worker: 1 });
   assert.deepEqual(model.tasks.map(({ standing }) => standing), ["waiting", "running"]);
+});
+
+test("a run without a graph that is told anew is not shown as it was before", () => {
+  const begun: string[][] = [];
+  const sink: FeedSink = {
+    begin: (_, { tasks }) => void begun.push(tasks.map(({ name }) => name)),
+    record: () => {},
+    status: () => {},
+    link: () => {},
+  };
+  const clock = new HandClock();
+  const round = new AbortController();
+  const dispatched = {
+    seq: 2,
+    at: 1,
+    type: "attempt.dispatched",
+    iteration: 0,
+    attempt: 1,
+    worker: 1,
+  } as const;
+  new Plain(sink, { head: RUN, name: "p", signal: round.signal, clock }).add({ ...dispatched, task: "old" });
+  round.abort();
+  const anew = new AbortController();
+  new Plain(sink, { head: RUN, name: "p", signal: anew.signal, clock }).add({ ...dispatched, task: "new" });
+  clock.advance(10_000);
+  assert.deepEqual(begun, [[], [], ["new"]]);
 });
 
 test("a record is read only if it has what the page reads of it; one of an unknown type changes nothing", () => {

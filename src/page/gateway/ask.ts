@@ -54,19 +54,22 @@ export async function ask(path: string, asking: GatewayAsk = {}): Promise<Respon
   return await granted(response);
 }
 
-/** What is asked for over and over is told as it changes. */
-export class Known {
-  #path = "";
-  #tag: string | undefined;
+/** What is asked for over and over: it is told as it changes, and kept meanwhile. */
+export class Known<T> {
+  readonly #ask: typeof ask;
+  #kept: { readonly path: string; readonly tag: string | undefined; readonly value: T } | undefined;
 
-  /** What is there now; nothing if it is the same as the last time. */
-  async read<T>(path: string): Promise<T | undefined> {
-    const known = path === this.#path ? this.#tag : undefined;
-    const response = await ask(path, known === undefined ? {} : { known });
-    if (response.status === 304) return undefined;
+  constructor(asked: typeof ask) {
+    this.#ask = asked;
+  }
+
+  /** What is there now. */
+  async read(path: string): Promise<T> {
+    const kept = this.#kept?.path === path ? this.#kept : undefined;
+    const response = await this.#ask(path, kept?.tag === undefined ? {} : { known: kept.tag });
+    if (kept !== undefined && response.status === 304) return kept.value;
     const value = await response.json() as T;
-    this.#path = path;
-    this.#tag = response.headers.get("etag") ?? undefined;
+    this.#kept = { path, tag: response.headers.get("etag") ?? undefined, value };
     return value;
   }
 }

@@ -12,7 +12,8 @@ import { readLines } from "../lines.ts";
 import { gatewayTime } from "./ago.ts";
 import { ask, Looking } from "./ask.ts";
 import { KeptOfRun } from "./kept.ts";
-import { graphTold, isReadable, tasksAlone } from "./graph.ts";
+import { graphTold, isReadable } from "./graph.ts";
+import { Plain } from "./plain.ts";
 
 /** A run as the gateway tells it. */
 export interface RunTold {
@@ -28,9 +29,6 @@ export interface RunTold {
   readonly complete: boolean;
   readonly missing: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
 }
-
-/** Pause before tasks that were not known are shown, milliseconds; and so many times as long as that took. */
-const ANEW_MS = 300, ANEW_TIMES = 5;
 
 /** A feed from a gateway. */
 export class GatewayFeed implements Feed {
@@ -155,7 +153,7 @@ export class GatewayFeed implements Feed {
     const head = { id: run, runtime: started?.runtime ?? runtime };
     if (graph !== undefined) return this.#sink!.begin(head, graph);
     const name = started?.pipeline ?? pipeline ?? "a pipeline";
-    this.#plain = new Plain(this.#sink!, head, name);
+    this.#plain = new Plain(this.#sink!, { head, name, signal: this.#round.signal, clock: systemClock });
   }
 
   async #look(): Promise<void> {
@@ -168,10 +166,12 @@ export class GatewayFeed implements Feed {
     this.#tell();
   }
 
-  #tell(): void {
+  /** @param unable Why the gateway tells no more of it. */
+  #tell(unable?: string): void {
     const { runtime = "", state } = this.#told;
     const at = isoTime(gatewayTime());
-    const status: PageStatus = { runtime, version: "", at, conditions: this.#conditions() };
+    const more = unable === undefined ? {} : { unable };
+    const status: PageStatus = { runtime, version: "", at, conditions: this.#conditions(), ...more };
     this.#sink!.status(status);
     this.#sink!.link({ state: state === "running" || state === "lost" ? "live" : "over" });
   }
@@ -197,47 +197,10 @@ export class GatewayFeed implements Feed {
 
   #failed(error: unknown): void {
     if (error instanceof Refused) {
-      return this.#sink!.link({ state: "denied", because: error.message });
+      this.#awaySince = 0;
+      return this.#tell(error.message);
     }
     if (this.#awaySince === 0) this.#awaySince = systemClock.now();
     this.#sink!.link({ state: "away", since: this.#awaySince });
-  }
-}
-
-/** A run of which no graph is known: its tasks are those that records name. */
-class Plain {
-  readonly #sink: FeedSink;
-  readonly #head: { readonly id: string; readonly runtime: string };
-  readonly #name: string;
-  readonly #records: StateRecord[] = [];
-  readonly #tasks: Set<string> = new Set();
-  #soon = false;
-  #tookMs = 0;
-
-  constructor(sink: FeedSink, head: { readonly id: string; readonly runtime: string }, name: string) {
-    this.#sink = sink;
-    this.#head = head;
-    this.#name = name;
-    this.#anew();
-  }
-
-  /** Takes a record; another task has all of them told anew, with it. */
-  add(record: StateRecord): void {
-    this.#records.push(record);
-    const task = "task" in record ? record.task : undefined;
-    if (task !== undefined && !this.#tasks.has(task)) {
-      this.#tasks.add(task);
-      if (!this.#soon) setTimeout(() => this.#anew(), Math.max(ANEW_MS, ANEW_TIMES * this.#tookMs));
-      this.#soon = true;
-    }
-    if (!this.#soon) this.#sink.record(record);
-  }
-
-  #anew(): void {
-    const begun = performance.now();
-    this.#soon = false;
-    this.#sink.begin(this.#head, tasksAlone(this.#name, this.#tasks));
-    for (const record of this.#records) this.#sink.record(record);
-    this.#tookMs = performance.now() - begun;
   }
 }

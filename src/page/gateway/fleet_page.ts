@@ -35,7 +35,11 @@ export class FleetPage {
   readonly #tabs: Tabs;
   readonly #side: SidePanel = new SidePanel(() => this.#chosen = undefined);
   readonly #looking: Looking;
-  readonly #known = { overview: new Known(), runs: new Known(), handouts: new Known() };
+  readonly #known = {
+    overview: new Known<OverviewTold>(ask),
+    runs: new Known<{ readonly runs: readonly RunTold[] }>(ask),
+    handouts: new Known<{ readonly handouts: readonly HandoutTold[] }>(ask),
+  };
   /** What the panel shows: an executor, by its id. */
   #chosen: string | undefined;
   #overview: OverviewTold | undefined;
@@ -79,18 +83,15 @@ export class FleetPage {
   /** One look: the counts, and the list that is seen. */
   async #look(): Promise<void> {
     const { executors, runs, handouts } = this.#lists;
-    const { overview, ...known } = this.#known;
-    this.#overview = await overview.read<OverviewTold>(`/v1/overview?${executors.query}`) ?? this.#overview;
+    this.#overview = await this.#known.overview.read(`/v1/overview?${executors.query}`);
     const { current } = this.#tabs;
+    // What has not changed is shown again too: how long ago it was has.
     if (current === "runs") {
       const { query } = runs;
-      const all = await known.runs.read<{ readonly runs: RunTold[] }>(`/v1/runs?${query}`);
-      if (query === runs.query && all !== undefined) runs.show(all.runs);
+      const all = await this.#known.runs.read(`/v1/runs?${query}`);
+      if (query === runs.query) runs.show(all.runs);
     }
-    if (current === "handouts") {
-      const all = await known.handouts.read<{ readonly handouts: HandoutTold[] }>("/v1/handouts");
-      if (all !== undefined) handouts.show(all.handouts);
-    }
+    if (current === "handouts") handouts.show((await this.#known.handouts.read("/v1/handouts")).handouts);
     this.#show();
     if (this.#chosen !== undefined) await this.#fillExecutor(this.#chosen);
     this.#top.answered();

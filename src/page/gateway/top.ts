@@ -72,18 +72,16 @@ export class Top {
     this.#runs.chosen(runs);
   }
 
-  /** The gateway has answered. */
-  answered(): void {
+  /** The gateway has answered. @param unable Why it tells no more. */
+  answered(unable?: string): void {
     this.#awaySince = 0;
     this.#notices.connection({ state: "live" });
-    this.#notices.status({ runtime: "", version: "", at: "" });
+    this.#notices.status({ runtime: "", version: "", at: "", ...(unable !== undefined && { unable }) });
   }
 
   /** It has not, or with a refusal. */
   failed(error: unknown): void {
-    if (error instanceof Refused) {
-      return this.#notices.status({ runtime: "", version: "", at: "", unable: error.message });
-    }
+    if (error instanceof Refused) return this.answered(error.message);
     if (this.#awaySince === 0) this.#awaySince = systemClock.now();
     this.#notices.connection({ state: "away", since: this.#awaySince });
   }
