@@ -13,6 +13,7 @@ import * as v from "valibot";
 import { type Clock, isoTime } from "../base/clock.ts";
 import { messageOf } from "../base/message.ts";
 import type { Runtime } from "../runtime/port.ts";
+import { blobFolder, blobPath } from "./registry/blobs.ts";
 import {
   type BlobTable,
   copyDatabase,
@@ -32,7 +33,6 @@ export type BackupFiles = Pick<
   Runtime,
   | "about"
   | "keeping"
-  | "list"
   | "makeFolder"
   | "newId"
   | "openFile"
@@ -114,6 +114,7 @@ export async function backUp(
     await files.writeText(`${folder}/backup.json`, `${JSON.stringify(about, undefined, 2)}\n`, FILE_MODE);
     await files.syncFolder(folder);
     await files.rename(folder, to);
+    await files.syncFolder(parentOf(to));
     return { at, blobs, broken, runs: inside.runs, open: inside.open };
   } catch (error) {
     await files.remove(folder);
@@ -140,7 +141,7 @@ export async function restore(
   const inside = inspectDatabase(db);
   for (const [table, name] of FOLDERS) {
     for (const digest of inside.blobs[table]) {
-      const path = pathOf(`${from}/${name}`, digest);
+      const path = blobPath(`${from}/${name}`, digest);
       if (`sha256:${await digestOf(path, files).catch(() => "")}` === digest) continue;
       throw new BackupError(`${path} is missing or is not what was copied; nothing was put back`);
     }
@@ -149,7 +150,7 @@ export async function restore(
     if (other === undefined) continue;
     throw new BackupError(
       `${
-        pathOf(places[name], other)
+        blobPath(places[name], other)
       } is there already, and is not what its name says: move it away first; nothing was put back`,
     );
   }
@@ -164,6 +165,7 @@ export async function restore(
     // Checking takes long: a gateway may have been started here meanwhile.
     await requireNoDatabase(places, files);
     await files.rename(part, places.db);
+    await files.syncFolder(parentOf(places.db));
   } catch (error) {
     await files.remove(part);
     throw error;
@@ -199,16 +201,20 @@ async function linkAll(
 ): Promise<string[]> {
   const keeping = await files.keeping();
   const gone: string[] = [];
+  const folders = new Set<string>();
   for (const digest of blobs) {
-    const [old, path] = [pathOf(from, digest), pathOf(to, digest)];
-    await files.makeFolder(path.slice(0, path.lastIndexOf("/")), FOLDER_MODE);
+    const old = blobPath(from, digest);
     try {
-      await keeping.link(old, path);
+      await keeping.link(old, blobPath(to, digest));
+      folders.add(blobFolder(to, digest));
     } catch (error) {
       if (await files.about(old) !== undefined) throw error;
       gone.push(digest);
     }
   }
+  // Up to the one that has their own names.
+  for (const folder of [...folders]) folders.add(parentOf(folder)).add(to).add(parentOf(to));
+  for (const folder of folders) await files.syncFolder(folder);
   return gone;
 }
 
@@ -220,7 +226,7 @@ async function damagedOf(
 ): Promise<string[]> {
   const damaged: string[] = [];
   for (const digest of blobs) {
-    const path = pathOf(folder, digest);
+    const path = blobPath(folder, digest);
     const found = await digestOf(path, files).catch(async (error) => {
       if (await files.about(path) !== undefined) throw error;
       return undefined;
@@ -230,8 +236,10 @@ async function damagedOf(
   return damaged;
 }
 
-function pathOf(folder: string, digest: string): string {
-  return `${folder}/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`;
+/** The folder in which something has its name. */
+function parentOf(path: string): string {
+  const at = path.lastIndexOf("/");
+  return at === 0 ? "/" : at > 0 ? path.slice(0, at) : ".";
 }
 
 /** SHA-256 of a file, lower-case hexadecimal. */

@@ -9,6 +9,7 @@ import { gzip } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { backUp, restore } from "../../src/gateway/backup.ts";
 import { newRun } from "../../src/gateway/ingest.ts";
+import { STEPS } from "../../src/gateway/schema.ts";
 import { sqliteGatewayStore } from "../../src/gateway/sqlite.ts";
 import type { ReportedRun } from "../../src/protocol/messages.ts";
 import { runtime } from "../../src/runtime/runtime.ts";
@@ -212,6 +213,55 @@ test("backup: nothing is put back from a copy that is broken, foreign, newer or 
     writeFileSync(`${other.db}-wal`, "left");
     await assert.rejects(putBack(other, whole), /other\.db-wal is there already/);
     assert.equal(existsSync(other.db), false);
+  }));
+
+test("backup: names are on the disk, those of blobs before the one by which all is believed", () =>
+  inFolder(async (folder) => {
+    const { places, file } = filled(folder);
+    await runtime.makeFolder(join(places.files, file, ".."));
+    writeFileSync(join(places.files, file), bytesOf(10));
+    const done: string[] = [];
+    const files: typeof runtime = {
+      ...runtime,
+      rename: async (from, to) => {
+        await runtime.rename(from, to);
+        done.push(`rename ${to}`);
+      },
+      syncFolder: async (path) => {
+        await runtime.syncFolder(path);
+        done.push(`sync ${path.replace(/\.[0-9a-z-]+\.part/, ".part")}`);
+      },
+    };
+    const copy = join(folder, "copy");
+    const synced = (of: string) => ["", "sha256", join(file, "..")].map((each) => `sync ${join(of, each)}`);
+    const before = (name: string, all: readonly string[]) => {
+      const at = done.indexOf(name);
+      for (const each of all) assert.ok(done.slice(0, at).includes(each), `${each}: ${done}`);
+      return done.slice(at + 1);
+    };
+    await backUp(places, { to: copy, files, clock: systemClock });
+    const inPart = [...synced(`${copy}.part/files`), `sync ${copy}.part`];
+    assert.deepEqual(before(`rename ${copy}`, inPart), [`sync ${folder}`]);
+    done.length = 0;
+    const other = placesOf(folder, "other");
+    await restore(other, { from: copy, files });
+    assert.deepEqual(before(`rename ${other.db}`, synced(other.files)), [`sync ${folder}`]);
+  }));
+
+test("backup: a database of before it could shrink gives a copy that can; one of an older version gives none", () =>
+  inFolder(async (folder) => {
+    const places = placesOf(folder);
+    const db = new DatabaseSync(places.db);
+    for (const step of STEPS) db.exec(step);
+    db.exec(`PRAGMA user_version = ${STEPS.length}`);
+    await copyTo(places, join(folder, "copy"));
+    const copy = new DatabaseSync(join(folder, "copy", "gateway.db"));
+    const shrinks = (of: DatabaseSync) => of.prepare("PRAGMA auto_vacuum").get()!["auto_vacuum"];
+    assert.deepEqual([shrinks(db), shrinks(copy)], [0, 2]);
+    copy.close();
+    db.exec(`PRAGMA user_version = ${STEPS.length - 1}`);
+    db.close();
+    await assert.rejects(copyTo(places, join(folder, "second")), /of an older version: start a gateway/);
   }));
 
 test("backup: what is broken where the gateway keeps it is left out, so that all else can be put back", () =>

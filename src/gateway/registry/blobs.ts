@@ -169,7 +169,7 @@ export class Blobs {
       }
       await this.#inTurn(async () => {
         const { files } = this.#options;
-        const folder = this.#folderOf(digest);
+        const folder = blobFolder(this.#options.folder, digest);
         await files.makeFolder(folder, FOLDER_MODE);
         await full(files.rename(path, this.#path(digest)));
         await files.syncFolder(folder);
@@ -252,11 +252,7 @@ export class Blobs {
   }
 
   #path(digest: string): string {
-    return `${this.#folderOf(digest)}/${digest.slice(7)}`;
-  }
-
-  #folderOf(digest: string): string {
-    return `${this.#options.folder}/sha256/${digest.slice(7, 9)}`;
+    return blobPath(this.#options.folder, digest);
   }
 
   #uploadPath(id: string): string {
@@ -378,6 +374,16 @@ export class Blobs {
     this.#uploads.delete(id);
     await this.#options.files.remove(this.#uploadPath(id));
   }
+}
+
+/** Path of a blob, in the folder of all of them. */
+export function blobPath(folder: string, digest: string): string {
+  return `${blobFolder(folder, digest)}/${digest.slice(7)}`;
+}
+
+/** The folder that a blob lies in. */
+export function blobFolder(folder: string, digest: string): string {
+  return `${folder}/sha256/${digest.slice(7, 9)}`;
 }
 
 /** Bytes that an upload takes of what there may be. */
