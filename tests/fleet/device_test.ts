@@ -14,7 +14,9 @@ import {
   device,
   fleetAt,
   fleetOn,
+  freePort,
   HEARTBEAT,
+  hubFound,
   jsonBytes,
   lineTo,
   NatsServer,
@@ -128,14 +130,11 @@ testWithNats("device: what an empty server in the place of the first one lacks i
 });
 
 testWithNats("device: by a leaf without JetStream all goes to the hub and comes from there", async () => {
-  await using hub = await NatsServer.start({ jetstream: "sync_interval: always, domain: hub" });
-  const port = hub.port + 1;
-  hub.configure({
+  const port = await freePort();
+  await using hub = await NatsServer.start({
     jetstream: "sync_interval: always, domain: hub",
     more: `leafnodes { host: 127.0.0.1, port: ${port} }`,
   });
-  await hub.kill();
-  await hub.restart();
   await using leaf = await NatsServer.start({
     jetstream: undefined,
     more: `leafnodes { remotes: [{ url: "nats://127.0.0.1:${port}" }], reconnect: "100ms" }`,
@@ -143,16 +142,7 @@ testWithNats("device: by a leaf without JetStream all goes to the hub and comes 
   const admin = lineTo(hub.url);
   await fleetOn(admin);
   const gateway = device(leaf.url);
-  // A leaf needs a moment to find its hub.
-  for (let tries = 0;; tries++) {
-    try {
-      await gateway.beat(HEARTBEAT, REAL);
-      break;
-    } catch (error) {
-      if (tries > 200) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
+  await hubFound(gateway);
   await admin.store(SUBJECTS.instructions({ group: "lab" }), jsonBytes({ type: "pause" }), REAL);
   const { commands } = (await gateway.beat(HEARTBEAT, REAL))!;
   assert.deepEqual(commands?.map(({ type }) => type), ["pause"]);

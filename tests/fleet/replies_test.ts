@@ -22,6 +22,7 @@ import {
   fleetOn,
   freePort,
   HEARTBEAT,
+  hubFound,
   joined,
   jsonBytes,
   NatsServer,
@@ -247,16 +248,7 @@ testWithNats(
       });
       const world = { clock: systemClock, random: Math.random };
       const device = natsGateway({ ...world, url: leaf.url, executor: "d1", groups: ["lab"] });
-      // A leaf needs a moment to find its hub.
-      for (let tries = 0;; tries++) {
-        try {
-          await device.beat(HEARTBEAT, REAL);
-          break;
-        } catch (error) {
-          if (tries > 200) throw error;
-          await new Promise((resolve) => setTimeout(resolve, 50));
-        }
-      }
+      await hubFound(device);
       const { promise: rung, resolve: ring } = Promise.withResolvers<void>();
       const deaf = device.listen!(ring);
       const { commands } = (await device.beat(HEARTBEAT, REAL))!;

@@ -250,6 +250,19 @@ export async function reported(gateway: Gateway, run: string, source: FakeJourna
   return report;
 }
 
+/** Resolves when the leaf that a device speaks to has found its hub, which takes a moment. */
+export async function hubFound(device: Gateway): Promise<void> {
+  for (let tries = 0;; tries++) {
+    try {
+      await device.beat(HEARTBEAT, REAL);
+      return;
+    } catch (error) {
+      if (tries > 200) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
 /** A gateway's part in a fleet, with its store. */
 export interface Joined {
   readonly fleet: FleetPart;
