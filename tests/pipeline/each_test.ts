@@ -94,12 +94,18 @@ test("each: an item is no program, nor code of a shell", () => {
       ["sh", "-c", "ping {item}"],
       ["/bin/bash", "-e", "-lc", "x", "{item}"],
       ["sudo", "bash", "-ec", "{item}"],
+      ["bash", "-euo", "pipefail", "-c", "ping {item}"],
+      ["/bin/bash", "-o", "errexit", "-o", "pipefail", "-c", "{item}"],
+      ["fish", "-c", "{item}"],
     ),
     {
       "p0.run.command[0]": "An item can't be the program: name the one that is to be run",
       "p1.run.command[0]": "An item can't be the program: name the one that is to be run",
       "p2.run.command[2]": code,
       "p4.run.command[3]": code,
+      "p5.run.command[4]": code,
+      "p6.run.command[6]": code,
+      "p7.run.command[2]": code,
     },
   );
   assert.deepEqual(
@@ -108,6 +114,8 @@ test("each: an item is no program, nor code of a shell", () => {
       ["sh", "-c", "jq '{{item}}' {index}"],
       ["sh", "-e", "{item}"],
       ["ping", "-c", "{item}"],
+      ["sh", "run.sh", "-o", "out", "-c", "{item}"],
+      ["bash", "-o", "pipefail", "-c", 'ping "$1"', "sh", "{item}"],
     ),
     {},
   );

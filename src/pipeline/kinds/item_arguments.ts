@@ -11,7 +11,10 @@ const PLACES = /\{\{(?:item|index)\}\}|\{item\}|\{index\}/g;
 /** Longest item that becomes part of an argument, UTF-16 code units: no system takes a much longer one. */
 const MAX_LENGTH = 32_768;
 
-const SHELL = /(?:^|\/)(?:a|ba|da|k|mk|z)?sh$/;
+const SHELL = /(?:^|\/)(?:a|ba|c|da|fi|k|mk|rba|tc|ya|z)?sh$/;
+
+/** Options of a shell that have a word after them, such as `-euo pipefail`. */
+const WITH_WORD = /^(?:[-+][a-z]*o|--(?:rcfile|init-file))$/i;
 
 /**
  * A program and its arguments, for one item.
@@ -50,10 +53,17 @@ function has(argument: string): boolean {
 
 /** Whether an argument is code: what a shell, perhaps started by another program, is given with `-c`. */
 function isCode(command: readonly unknown[], at: number): boolean {
-  const before = command.slice(0, at);
-  const shell = before.findLastIndex((each) => typeof each === "string" && !/^[-+]/.test(each));
-  return SHELL.test(String(before[shell])) &&
-    before.slice(shell + 1).some((each) => /^-[a-z]*c/i.test(String(each)));
+  const before = command.slice(0, at).map(String);
+  let shell = lastWord(before);
+  while (shell > 0 && !SHELL.test(before[shell]!) && WITH_WORD.test(before[shell - 1]!)) {
+    shell = lastWord(before.slice(0, shell));
+  }
+  return SHELL.test(before[shell] ?? "") && before.slice(shell + 1).some((each) => /^-[a-z]*c/i.test(each));
+}
+
+/** Where the last one is that is no option. */
+function lastWord(command: readonly string[]): number {
+  return command.findLastIndex((each) => !/^[-+]/.test(each));
 }
 
 function textOf(item: unknown, index: number): string {
