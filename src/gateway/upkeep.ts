@@ -2,7 +2,8 @@
  * Owns the port to what keeps a storage from growing for ever: what was heard longest ago, and how it is dropped. Types only.
  * Must not know how long what is kept, nor who is told.
  * Invariant: ages are by how long the gateway has run on this storage, so that no wall clock drops anything. Each call
- * changes little enough that nobody waits long for it; what takes more is done in steps, also by another process.
+ * but `takeUp` changes little enough that nobody waits long for it; what takes more is done in steps, also by another
+ * process.
  */
 import type { StreamNumbers } from "../model/stream.ts";
 
@@ -60,7 +61,7 @@ export interface StoreUpkeep {
   dropped(run: string): Promise<DroppedRun | undefined>;
   /** Something has come of a run that was dropped. */
   putDropped(row: Pick<DroppedRun, "run" | "acknowledged" | "came">): Promise<void>;
-  /** A run that was dropped may begin anew: nothing of it is left. */
+  /** A run that was dropped may begin anew: nothing of it is left. What still was is removed at once, however much it is. */
   takeUp(run: string): Promise<void>;
   /** Something was heard of a run beside its records. */
   heardOf(run: string): Promise<void>;

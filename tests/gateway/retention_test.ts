@@ -324,6 +324,27 @@ test("retention: outrider gateway looks after its database", () =>
     assert.equal((await gateway.ended).code, 0);
   }));
 
+test("retention: the newest 100,000 dropped runs are remembered, and those of which something is left", () =>
+  inFolder((folder) => {
+    const file = join(folder, "g.db");
+    const store = sqliteGatewayStore(file);
+    const db = new DatabaseSync(file);
+    const put = db.prepare(
+      `INSERT INTO dropped (n, run, clearing, executor, at, because, complete, state, log)
+       VALUES (?, ?, ?, 'e', 1, 'b', 1, 0, 0)`,
+    );
+    for (const [at, clearing] of [[1, 1], [2, 0], [3, 0], [100_001, 0]] as const) {
+      put.run(at, `r${at}`, clearing);
+    }
+    store.rows.putRun(newRun("r", { executor: "e", now: 1 }));
+    store.rows.upkeep.dropRun(Infinity, { at: 1, because: "b", onlyComplete: false });
+    const left = db.prepare("SELECT run FROM dropped ORDER BY n").all().map(({ run }) => run);
+    assert.deepEqual(left, ["r1", "r3", "r100001", "r"]);
+    db.close();
+    store.close();
+    return Promise.resolve();
+  }));
+
 test("retention: nothing is dropped for its age where that is not wanted", async () => {
   const w = kept({ keepDays: 0 });
   await w.look();
