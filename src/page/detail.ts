@@ -1,5 +1,5 @@
 /**
- * Owns the panel beside the views: all that is known of one task, line, key or event.
+ * Owns what the panel beside the views tells: all that is known of one task, line, key or event.
  * Must not know what it was chosen in.
  * Invariant: what is shown of a task follows what happens to it.
  */
@@ -13,6 +13,7 @@ import { h, type NodeLike, painter } from "./dom.ts";
 import type { AttemptView } from "./timeline_lanes.ts";
 import { attemptFiles, type Model, type TaskView, toldAttempts } from "./model.ts";
 import { whyOf } from "./reason.ts";
+import { facts, SidePanel } from "./side.ts";
 import { counted, localTime, span, timeOfDay } from "../base/shown.ts";
 import { pretty, STANDINGS } from "./words.ts";
 
@@ -31,44 +32,31 @@ export interface DetailActions {
 
 /** The panel. */
 export class Detail {
-  readonly element: HTMLElement;
   readonly #feed: Feed;
   readonly #actions: DetailActions;
-  readonly #title: HTMLElement = h("h2", [], { tabindex: -1 });
-  readonly #content: HTMLElement = h("div", [], { class: "content" });
-  #task: { readonly task: TaskView; readonly model: Model; seen: string } | undefined;
-  /** Where the focus goes back to. */
-  #from: Element | null = null;
+  readonly #side: SidePanel = new SidePanel(() => {
+    this.#task = undefined;
+    this.#actions.chooseTask(undefined);
+  });
+  #task: { readonly task: TaskView; readonly model: Model } | undefined;
   readonly #followSoon: () => void = painter(() => this.#follow(), 250);
 
   constructor(feed: Feed, actions: DetailActions) {
     this.#feed = feed;
     this.#actions = actions;
-    const close = h("button", "×", {
-      type: "button",
-      class: "small close",
-      "aria-label": "Close",
-      onclick: () => this.close(),
-    });
-    this.element = h("aside", [h("header", [this.#title, close]), this.#content], {
-      class: "detail",
-      "aria-label": "Details",
-      hidden: true,
-      onkeydown: (event) => (event as KeyboardEvent).key === "Escape" && this.close(),
-    });
+  }
+
+  get element(): HTMLElement {
+    return this.#side.element;
   }
 
   close(): void {
-    if (this.element.hidden) return;
-    this.element.hidden = true;
-    this.#task = undefined;
-    this.#actions.chooseTask(undefined);
-    if (this.#from instanceof HTMLElement && this.#from.isConnected) this.#from.focus();
+    this.#side.close();
   }
 
   task(task: TaskView, model: Model): void {
-    this.#task = { task, model, seen: "" };
-    this.#open(task.name, []);
+    this.#task = { task, model };
+    this.#side.open(task.name);
     this.#follow();
   }
 
@@ -123,32 +111,31 @@ export class Detail {
   }
 
   #open(title: string, content: readonly NodeLike[]): void {
-    if (this.element.hidden) this.#from = document.activeElement;
-    this.#title.textContent = title;
-    this.#content.replaceChildren(...content.filter((child) => child !== undefined));
-    this.#content.scrollTop = 0;
-    this.element.hidden = false;
-    this.#title.focus({ preventScroll: true });
+    this.#side.open(title);
+    this.#side.fill(title, () => content);
   }
 
   #follow(): void {
     if (this.#task === undefined) return;
-    const { task, model, seen } = this.#task;
+    const { task, model } = this.#task;
     const { standing, attempts, progress } = task;
-    const now = JSON.stringify([
+    const why = whyOf(task, model);
+    const told = [
       standing,
       attempts.length,
       attempts.at(-1)?.outcome,
       task.files?.length,
       progress,
       task.items && itemsInWords(task.items),
-      whyOf(task, model),
-    ]);
-    if (now === seen) return;
-    this.#task.seen = now;
-    const why = whyOf(task, model);
+      why,
+    ];
+    this.#side.fill(told, () => this.#ofTask(task, model, why));
+  }
+
+  #ofTask(task: TaskView, model: Model, why: string): NodeLike[] {
+    const { standing, progress } = task;
     const told = toldAttempts(task);
-    this.#content.replaceChildren(
+    return [
       h("p", [
         h("span", `${STANDINGS[standing].mark} ${STANDINGS[standing].word}`, {
           class: "badge",
@@ -201,7 +188,7 @@ export class Detail {
       ...[...task.items?.failed.values() ?? []].slice(0, ATTEMPTS).map((attempt) =>
         this.#attempt(attempt, { all: told, files: attemptFiles(task, attempt) })
       ),
-    );
+    ];
   }
 
   #attempt(
@@ -304,11 +291,6 @@ function saveAs(blob: Blob, name: string): void {
   h("a", [], { href, download: nameToSave(name) }).click();
   // The download has begun by then.
   setTimeout(() => URL.revokeObjectURL(href), 60_000);
-}
-
-function facts(rows: readonly (readonly [name: string, value: NodeLike])[]): HTMLElement {
-  const known = rows.filter(([, value]) => value !== undefined);
-  return h("dl", known.flatMap(([name, value]) => [h("dt", name), h("dd", [value])]));
 }
 
 function errorText(error: NonNullable<AttemptView["error"]>): string {

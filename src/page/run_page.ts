@@ -6,7 +6,8 @@
 import type { Connection, Feed, PagePipeline, PageStatus } from "./data.ts";
 import { Detail } from "./detail.ts";
 import { askCancel, askToken } from "./dialogs.ts";
-import { h, painter } from "./dom.ts";
+import { painter } from "./dom.ts";
+import { frame, narrow } from "./frame.ts";
 import { GraphView } from "./graph_view.ts";
 import { Head } from "./head.ts";
 import { LogView } from "./log_view.ts";
@@ -16,9 +17,6 @@ import { Tabs } from "./tabs.ts";
 import { TasksView } from "./tasks_view.ts";
 import { TimelineView } from "./timeline_view.ts";
 import { BAD } from "./words.ts";
-
-/** A window so narrow that details lie over the view, as in page.css. */
-const narrow: MediaQueryList = matchMedia("(max-width: 700px)");
 
 /** Most tasks that are found in a graph at a glance. */
 const FEW_TASKS = 50;
@@ -102,13 +100,8 @@ export class RunPage {
         shown: (shown) => views.events.shown = shown,
       },
     ], () => narrow.matches && this.#detail.close());
-    const work = h("div", [this.#tabs.panels, this.#detail.element], {
-      class: "work",
-      id: "content",
-      tabindex: -1,
-    });
-    const main = h("main", [this.#tabs.list, work]);
-    document.body.append(skipLink(work), ...(above === undefined ? [] : [above]), this.#head.element, main);
+    const top = [...(above === undefined ? [] : [above]), this.#head.element];
+    frame({ top, tabs: this.#tabs, side: this.#detail.element });
     this.#tabs.show("graph");
     this.#tabs.show(tab);
     this.#listen();
@@ -184,19 +177,6 @@ export class RunPage {
     document.documentElement.dataset["seq"] = String(model.course.seq);
     document.documentElement.dataset["link"] = this.#link.state;
   }
-}
-
-/** The first thing that a keyboard reaches: past the top of the page, to what is shown of the run. */
-export function skipLink(content: HTMLElement): HTMLElement {
-  return h("a", "Skip to the content", {
-    href: `#${content.id}`,
-    class: "skip",
-    onclick: (event) => {
-      // The address says which view is shown.
-      event.preventDefault();
-      content.focus();
-    },
-  });
 }
 
 /** The program of the layout's worker, which lies in the document as text. */

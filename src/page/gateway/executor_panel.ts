@@ -8,7 +8,7 @@ import { keep, openDialog } from "../dialogs.ts";
 import { h, type NodeLike } from "../dom.ts";
 import { agoText } from "./ago.ts";
 import { ask } from "./ask.ts";
-import { facts } from "./side.ts";
+import { facts } from "../side.ts";
 import type { ExecutorQueueTold, HandoutTold } from "./told.ts";
 import { lookOf } from "./words.ts";
 

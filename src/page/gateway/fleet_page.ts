@@ -5,7 +5,8 @@
  */
 import { Refused } from "../asking.ts";
 import { h } from "../dom.ts";
-import { skipLink } from "../run_page.ts";
+import { frame, narrow } from "../frame.ts";
+import { SidePanel } from "../side.ts";
 import { Tabs } from "../tabs.ts";
 import { ask, Known, Looking, type SignedIn, signOut } from "./ask.ts";
 import { executorContent, handoutContent, type PanelActions, runAddress } from "./executor_panel.ts";
@@ -13,13 +14,9 @@ import { ExecutorsView } from "./executors_view.ts";
 import type { RunTold } from "./feed_gateway.ts";
 import { HandoutsView } from "./handouts_view.ts";
 import { RunsView } from "./runs_view.ts";
-import { SidePanel } from "./side.ts";
 import { askPipeline } from "./submit.ts";
 import type { ExecutorQueueTold, HandoutTold, OverviewTold } from "./told.ts";
 import { Top } from "./top.ts";
-
-/** A window so narrow that the panel lies over the lists, as in page.css. */
-const narrow: MediaQueryList = matchMedia("(max-width: 700px)");
 
 /** One for each tab. */
 interface Lists {
@@ -68,13 +65,8 @@ export class FleetPage {
       { name: "runs", title: "Runs", element: this.#lists.runs.element, shown },
       { name: "handouts", title: "Submitted", element: this.#lists.handouts.element, shown },
     ], () => narrow.matches && this.#side.close());
-    const work = h("div", [this.#tabs.panels, this.#side.element], {
-      class: "work",
-      id: "content",
-      tabindex: -1,
-    });
     document.title = "Outrider gateway";
-    document.body.append(skipLink(work), this.#top.element, h("main", [this.#tabs.list, work]));
+    frame({ top: [this.#top.element], tabs: this.#tabs, side: this.#side.element });
     this.#tabs.show("executors");
     this.#tabs.show(at.tab);
     if (at.executor !== undefined) this.#openExecutor(at.executor);

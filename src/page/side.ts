@@ -1,9 +1,9 @@
 /**
- * Owns the panel beside the lists: all that is known of what was chosen there.
+ * Owns the panel beside what a page shows, and what in it looks the same for all that can be chosen there.
  * Must not know what it is.
  * Invariant: closed, it gives the focus back to where it came from.
  */
-import { h, type NodeLike } from "../dom.ts";
+import { h, type NodeLike } from "./dom.ts";
 
 /** The panel. */
 export class SidePanel {
@@ -38,7 +38,7 @@ export class SidePanel {
     this.#content.replaceChildren();
     this.#told = "";
     this.#content.scrollTop = 0;
-    this.#title.focus();
+    this.#title.focus({ preventScroll: true });
   }
 
   /**
