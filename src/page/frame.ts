@@ -16,7 +16,7 @@ export interface Framed {
 }
 
 /** Puts the page together. */
-export function frame({ top, tabs, side }: Framed): void {
+export function pageFrame({ top, tabs, side }: Framed): void {
   const work = h("div", [tabs.panels, side], { class: "work", id: "content", tabindex: -1 });
   document.body.append(skipLink(work), ...top, h("main", [tabs.list, work]));
 }

@@ -7,7 +7,7 @@ import type { Connection, Feed, PagePipeline, PageStatus } from "./data.ts";
 import { Detail } from "./detail.ts";
 import { askCancel, askToken } from "./dialogs.ts";
 import { painter } from "./dom.ts";
-import { frame, narrow } from "./frame.ts";
+import { narrow, pageFrame } from "./frame.ts";
 import { GraphView } from "./graph_view.ts";
 import { Head } from "./head.ts";
 import { LogView } from "./log_view.ts";
@@ -101,7 +101,7 @@ export class RunPage {
       },
     ], () => narrow.matches && this.#detail.close());
     const top = [...(above === undefined ? [] : [above]), this.#head.element];
-    frame({ top, tabs: this.#tabs, side: this.#detail.element });
+    pageFrame({ top, tabs: this.#tabs, side: this.#detail.element });
     this.#tabs.show("graph");
     this.#tabs.show(tab);
     this.#listen();

@@ -5,7 +5,7 @@
  */
 import { Refused } from "../asking.ts";
 import { h } from "../dom.ts";
-import { frame, narrow } from "../frame.ts";
+import { narrow, pageFrame } from "../frame.ts";
 import { SidePanel } from "../side.ts";
 import { Tabs } from "../tabs.ts";
 import { ask, Known, Looking, type SignedIn, signOut } from "./ask.ts";
@@ -66,7 +66,7 @@ export class FleetPage {
       { name: "handouts", title: "Submitted", element: this.#lists.handouts.element, shown },
     ], () => narrow.matches && this.#side.close());
     document.title = "Outrider gateway";
-    frame({ top: [this.#top.element], tabs: this.#tabs, side: this.#side.element });
+    pageFrame({ top: [this.#top.element], tabs: this.#tabs, side: this.#side.element });
     this.#tabs.show("executors");
     this.#tabs.show(at.tab);
     if (at.executor !== undefined) this.#openExecutor(at.executor);
