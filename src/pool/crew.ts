@@ -85,11 +85,16 @@ export class Crew {
     return this.#taking.values().next().value ?? this.grow();
   }
 
-  /** The run begins: they are told what they need. */
+  /** The run begins: they are told what they need, or end, if it has nothing for them. */
   begin(setup: WorkerSetup): void {
     this.#setup = setup;
-    for (const lane of this.#taking) lane.setup(setup);
-    this.#keepReserve();
+    if (setup.width > 0) {
+      for (const lane of this.#taking) lane.setup(setup);
+      this.#keepReserve();
+    } else {
+      // What runs in no worker needs the memory more.
+      for (const lane of this.#taking) this.dismiss(lane);
+    }
   }
 
   /** One more. */

@@ -50,6 +50,8 @@ export interface OwnView {
 export class OwnLanes {
   readonly #options: OwnOptions;
   readonly #running: Map<number, OwnAttempt> = new Map();
+  /** Of those that have settled, what is not over. */
+  readonly #leaving: Set<Promise<void>> = new Set();
   /** Processes that run one attempt after the other. */
   readonly kept: KeptLanes;
   /** By the key of the kind; there is none before its first attempt. */
@@ -102,6 +104,8 @@ export class OwnLanes {
       printed: (line) => this.#print(item, line),
       settled: (outcome) => {
         this.#running.delete(lane);
+        this.#leaving.add(started.over);
+        void started.over.then(() => this.#leaving.delete(started.over));
         listener.settled(lane, item, outcome);
       },
     });
@@ -137,6 +141,7 @@ export class OwnLanes {
       ...Array.from(this.#running.values(), (attempt) => attempt.over),
       this.kept.close(),
     ]);
+    await Promise.all(this.#leaving);
     await Promise.all(Array.from(this.#runners.values(), (runner) => runner.close()));
   }
 }

@@ -53,6 +53,8 @@ interface Started {
   readonly process: ChildProcess;
   /** The file of groups. */
   readonly file: number;
+  /** How much is in it. */
+  bytes: number;
 }
 
 let started: Started | undefined;
@@ -68,9 +70,10 @@ function start(): Started {
     rmSync(folder, { recursive: true, force: true });
   };
   let file: number;
+  let bytes: number;
   try {
     file = openSync(join(folder, "groups"), "a", 0o600);
-    writeSync(file, lines());
+    bytes = writeSync(file, lines());
   } catch (error) {
     drop();
     throw error;
@@ -85,7 +88,7 @@ function start(): Started {
   child.stdin?.on("error", () => {});
   child.unref();
   (child.stdin as unknown as { unref?: () => void } | undefined)?.unref?.();
-  return started = { process: child, file };
+  return started = { process: child, file, bytes };
 }
 
 /** All that the guard has to know. */
@@ -96,11 +99,15 @@ function lines(): string {
 
 function note(line: string): void {
   try {
-    writeSync(start().file, line);
+    const guard = start();
+    guard.bytes += writeSync(guard.file, line);
   } catch {
     // A full disk takes the guard away, and nothing else.
   }
 }
+
+/** Removed groups leave their lines in the file until it has so many bytes: to empty it each time takes longer. */
+const MAX_BYTES = 4096;
 
 /** The guard of this process. */
 export const guard: {
@@ -124,11 +131,10 @@ export const guard: {
   remove(group) {
     groups.delete(group);
     note(`- ${group}\n`);
-    // Nothing is left to be said, so that the file does not grow with the number of programs.
     try {
-      if (groups.size > 0 || started === undefined) return;
+      if (groups.size > 0 || started === undefined || started.bytes < MAX_BYTES) return;
       ftruncateSync(started.file, 0);
-      writeSync(started.file, lines());
+      started.bytes = writeSync(started.file, lines());
     } catch {
       // As above.
     }

@@ -4,11 +4,12 @@
  * Invariant: what has its new name is what was hashed, all of it and on the disk; only regular files are read, and no more
  * than a piece is held.
  */
-import { constants, type Dirent, lstatSync, mkdirSync, readdirSync, rmdirSync, type Stats } from "node:fs";
+import { constants, type Dirent, lstatSync, mkdirSync, readdirSync, type Stats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import process from "node:process";
 import { promises } from "./builtin.ts";
+import { removeEmpty } from "./temp_files.ts";
 import type { FolderEntry, Keeping, KeepingOptions } from "./port.ts";
 
 /** Bytes that are read at a time. */
@@ -77,14 +78,7 @@ export const keeping: Keeping = {
       return now?.isDirectory() === true && now.dev === dev && now.ino === ino;
     };
   },
-  dropDesk(path) {
-    try {
-      rmdirSync(path);
-      return true;
-    } catch {
-      return false;
-    }
-  },
+  dropDesk: (path) => removeEmpty(path).then(() => true, () => false),
   isEmpty(path) {
     try {
       return readdirSync(path).length === 0;

@@ -8,6 +8,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   openSync,
   readdirSync,
   readSync,
@@ -67,16 +68,17 @@ export function locate(name: string, { path = USUAL_PATH, cwd, endings = ENDINGS
   const windows = process.platform === "win32";
   const names = windows ? [name, ...endings.split(";").map((ending) => `${name}${ending}`)] : [name];
   const named = (windows ? /[/\\]/ : /\//).test(name);
+  const files = (named ? [""] : path.split(delimiter)).flatMap((folder) =>
+    names.map((each) => resolve(cwd, folder, each))
+  );
+  const found = files.find((file) => existsSync(file) && problemOf(file) === undefined);
+  if (found !== undefined) return windows ? { file: found, before: [] } : startable(found);
+  // Only who finds nothing wants to know why: each reason comes with an error, which takes long to make.
   let reason: string | undefined;
-  for (const folder of named ? [""] : path.split(delimiter)) {
-    for (const each of names) {
-      const file = resolve(cwd, folder, each);
-      const problem = problemOf(file);
-      if (problem === undefined) return windows ? { file, before: [] } : startable(file);
-      if (problem !== NOT_THERE) {
-        reason ??= named ? problem : `${JSON.stringify(file)} is in PATH, and ${problem}`;
-      }
-    }
+  for (const file of files) {
+    const problem = problemOf(file);
+    if (problem === undefined || problem === NOT_THERE) continue;
+    reason ??= named ? problem : `${JSON.stringify(file)} is in PATH, and ${problem}`;
   }
   return {
     problem: reason ?? (named ? NOT_THERE : "there is no such program in PATH: install it, or give its path"),

@@ -167,8 +167,8 @@ export interface Keeping {
   makeDesk(path: string): () => boolean;
   /** Whether nothing lies in a folder, or it is not there. At once. */
   isEmpty(path: string): boolean;
-  /** Removes a folder in which nothing lies. At once. @returns Whether it could. */
-  dropDesk(path: string): boolean;
+  /** Removes a folder in which nothing lies. @returns Whether it could. */
+  dropDesk(path: string): Promise<boolean>;
 }
 
 /** What answers requests; a Hono app's `fetch` is one. */

@@ -33,7 +33,8 @@ class Rig implements Supply {
   readonly #waiting: number[] = [];
   readonly #settled: Set<number> = new Set();
 
-  constructor(options: Partial<PoolOptions> = {}, width = 1) {
+  /** @param asked Whether a worker is started before the run begins. */
+  constructor(options: Partial<PoolOptions> = {}, width = 1, asked = false) {
     this.world = new World({ seed: 1, often: 0, task: (thread, name) => this.#run(thread, name) });
     this.pool = new Pool({
       workers: 1,
@@ -55,6 +56,7 @@ class Rig implements Supply {
       },
       ...options,
     });
+    if (asked) this.pool.first();
     this.pool.begin(this, { run: "run", width, sources: [], sheet: NO_SHEET });
     this.world.rest();
   }
@@ -190,6 +192,15 @@ test("pool: it starts as many workers as the run can use, up to the base, and on
     rig.world.rest();
     await rig.close();
   }
+});
+
+test("pool: where a run has nothing for workers, the one that was there to be asked ends, and none is in reserve", async () => {
+  using rig = new Rig({ workers: 2 }, 0, true);
+  assert.equal(rig.world.threads.length, 1);
+  assert.deepEqual([rig.threads, rig.lanes], [0, 0]);
+  rig.world.passes(10_000, 10);
+  assert.deepEqual([rig.world.threads.length, rig.heard], [1, []]);
+  await rig.close();
 });
 
 test("pool: below the base a worker is started for each ready task at once, beyond it after 20 ms only", async () => {

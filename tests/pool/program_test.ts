@@ -19,6 +19,8 @@ class Files {
   /** What reading its value comes to instead. */
   reads: (() => Promise<string>) | undefined;
   writes: () => void = () => {};
+  /** When they can be removed. */
+  free: Promise<void> = Promise.resolve();
 
   runtime(world: Processless): ProgramRuntime {
     return {
@@ -32,7 +34,7 @@ class Files {
         return {
           path,
           has: (name) => this.reads !== undefined || this.texts.has(path(name)),
-          remove: () => Promise.resolve(void this.removed.push("/tmp/x")),
+          remove: () => this.free.then(() => void this.removed.push("/tmp/x")),
         };
       },
       readText: (path) => {
@@ -157,6 +159,19 @@ test("program: it has succeeded with what it has written, told when its output i
   none.group.ends(EXIT(0));
   await settle();
   assert.deepEqual(none.only(), { outcome: "succeeded" });
+});
+
+test("program: it is told of before its files are removed, and over when they are", async () => {
+  const free = Promise.withResolvers<void>();
+  const files = new Files();
+  files.free = free.promise;
+  const rig = await started({ files });
+  rig.group.ends(EXIT(0));
+  await settle();
+  assert.deepEqual([rig.outcomes.length, rig.over()], [1, false]);
+  free.resolve();
+  await settle();
+  assert.deepEqual(rig.only(), { outcome: "succeeded" });
 });
 
 test("program: what it has written and can't be read or used has failed it", async () => {

@@ -267,6 +267,14 @@ test("command: a failed program is tried again, with files of its own", async ()
   assert.equal(attempts[1]!.value, 2);
 });
 
+test("command: when a run is over, nothing is left of the folders of its programs", async () => {
+  const sh = `printf '"%s"' "$(dirname "$OUTRIDER_INPUTS")" > "$OUTRIDER_OUTPUT"`;
+  const seen = await see(scripts({ a: { sh }, b: { sh, needs: ["a"] }, c: { sh, needs: ["b"] } }));
+  const folders = Object.values(seen.result.tasks).map(([attempt]) => String(attempt!.value));
+  assert.equal(new Set(folders).size, 3);
+  assert.deepEqual(folders.filter((folder) => existsSync(folder)), []);
+});
+
 test("command: programs and worker tasks run side by side, and hand each other values", async () => {
   const module = `data:text/javascript,${
     encodeURIComponent("export function twice({inputs}) { return inputs.program * 2 }")

@@ -106,10 +106,11 @@ export class Program implements OwnAttempt {
     } catch (error) {
       outcome = this.#abort ?? failure(error instanceof Error ? error.message : String(error));
     }
-    await files?.remove();
     if (desk?.isEmpty() === false) await desk.take(this.#key);
-    await desk?.remove();
+    // Whoever waits for it need not wait for what is left of it, and is started first.
     this.#options.settled({ ...outcome, ...stampsOf(this.#options.clock, this.since) });
+    await files?.remove();
+    await desk?.remove();
     this.#over.resolve();
   }
 
@@ -213,13 +214,13 @@ export class Program implements OwnAttempt {
 
   /** Waits until nothing of the group is left, and sees to it. */
   async #clear(group: ProcessGroup): Promise<void> {
-    if (group.alive && this.#abort === undefined) {
-      this.#note(LEVEL.warn, "It ended and left processes behind: they are stopped");
-      this.#stop();
-    }
     const { clock, killGraceMs } = this.#options;
     const until = clock.monotonic() + killGraceMs + GONE_MS;
     for (let ms = 1; group.alive; ms = Math.min(50, ms * 2)) {
+      if (ms === 1 && this.#abort === undefined) {
+        this.#note(LEVEL.warn, "It ended and left processes behind: they are stopped");
+        this.#stop();
+      }
       if (clock.monotonic() > until) {
         this.#note(
           LEVEL.warn,

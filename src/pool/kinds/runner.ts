@@ -65,7 +65,7 @@ export interface OwnAttempt {
   readonly item: LaneItem;
   /** When it began, by the monotonic clock. */
   readonly since: number;
-  /** Settles when nothing of it is left and its outcome is told. */
+  /** Settles when its outcome is told and nothing of it is left, its files included. */
   readonly over: Promise<void>;
   /** Stops it. */
   abort(outcome: AbortOutcome, because: string): void;

@@ -53,7 +53,7 @@ export async function deskOf({ files, runtime, needs, left }: DeskParts): Promis
     take: (of) => taken = take(of),
     async remove() {
       await taken;
-      if (!shelf.keeping.dropDesk(folder)) await remove(folder);
+      if (!await shelf.keeping.dropDesk(folder)) await remove(folder);
       if (has.length > 0) await remove(given);
     },
   };
