@@ -418,3 +418,25 @@ test("board: what is there without a note of it is found by who is about to bloc
   assert.equal(hand.claim(() => 0)?.task, 0);
   assert.ok(!hand.finds());
 });
+
+test("board: a value is left for those that are hung behind its task once that has ended", () => {
+  const memory = boardMemory(SHARED_VALUE_BYTES);
+  const { hand } = new Worker(memory, 1);
+  const board = new Board(memory);
+  // One that nobody waits for, two whose dependents come later or one by one, and a chain.
+  const items = [
+    itemOf(0),
+    itemOf(1, { awaited: 1 }),
+    itemOf(2, { awaited: 2 }),
+    itemOf(3, { behind: [2], few: true }),
+    itemOf(4, { awaited: 1 }),
+    itemOf(5, { behind: [4], few: true }),
+  ];
+  assert.deepEqual(board.offer(items), []);
+  for (let claimed = hand.claim(() => 0); claimed !== undefined; claimed = hand.claim(() => 0)) {
+    hand.finish(claimed, `${claimed.task}`);
+  }
+  const values = new SharedValues(memory.values);
+  const left = items.map(({ task }) => values.get(task, 0)?.text);
+  assert.deepEqual(left, [undefined, "1", "2", undefined, undefined, undefined]);
+});

@@ -179,12 +179,16 @@ export class Hand {
   finish({ seq, task, iteration }: Claimed, text: string | undefined): boolean {
     const cells = this.#cells;
     const slot = slotOf(ticketOfSeq(seq));
-    const head = atoms.exchange(cells, slotPlace(slot) + HEAD, CLOSED);
-    const awaited = cells[slotPlace(slot) + AWAITED]!;
-    if (head <= 0) return awaited > 0;
+    const at = slotPlace(slot);
+    const awaited = cells[at + AWAITED]!;
     const value = { task, iteration, text };
-    const alone = this.#isLast(head);
-    if (!alone) this.#values.put(task, iteration, text);
+    // Who is hung behind it later, before its outcome is read, is told to look for its value here: else it would have to ask.
+    const early = awaited > 1 || awaited === 1 && atoms.load(cells, at + HEAD) === 0;
+    if (early) this.#values.put(task, iteration, text);
+    const head = atoms.exchange(cells, at + HEAD, CLOSED);
+    if (head <= 0) return awaited > 0;
+    const alone = !early && this.#isLast(head);
+    if (!early && !alone) this.#values.put(task, iteration, text);
     let few = 0;
     let left = 0;
     for (let link = head; link > 0;) {

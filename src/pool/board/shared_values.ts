@@ -9,7 +9,7 @@ import { atoms } from "../ring/atoms.ts";
 import { BESIDE_TASKS, TextMemory } from "../ring/text.ts";
 
 /** Places, a power of two. */
-const PLACES = 2048;
+const PLACES = 4096;
 const PLACE_BYTES = 1024;
 const WORDS: number = PLACE_BYTES / 4;
 const HEADER_BYTES = 16;
