@@ -43,18 +43,19 @@ export class Ahead {
 
   /** A task was dispatched: others may stand behind it. */
   dispatched(task: number): void {
-    if (this.#edges.now[task]!.length > 0) this.#open.push(task);
+    const { first } = this.#edges.now;
+    if (first[task]! < first[task + 1]!) this.#open.push(task);
   }
 
   /** The next that may be released to a lane behind what is there; each is found once. */
   next(lane: number): number | undefined {
+    const { first, to: tos } = this.#edges.now;
     for (; this.#first < this.#open.length; this.#first++, this.#at = 0) {
       const task = this.#open[this.#first]!;
       // What had settled since has led to what it leads to.
       if (this.#states.standing[task] !== Standing.dispatched) continue;
-      const edges = this.#edges.now[task]!;
-      while (this.#at < edges.length) {
-        const { to } = edges[this.#at++]!;
+      while (first[task]! + this.#at < first[task + 1]!) {
+        const to = tos[first[task]! + this.#at++]!;
         if (this.#mayStand(to, lane)) return to;
       }
     }
@@ -84,8 +85,10 @@ export class Ahead {
    */
   awaited(task: number): number {
     if (this.#edges.closes[task]!.length > 0) return URGENT;
+    const { first, to: tos } = this.#edges.now;
     let count = 0;
-    for (const { to } of this.#edges.now[task]!) {
+    for (let at = first[task]!; at < first[task + 1]!; at++) {
+      const to = tos[at]!;
       if (this.#edges.inLine[to] === 1) count += this.few(to) ? 1 : 0;
       else if (this.#states.pending[to]! <= FEW_NEEDS) return URGENT;
     }

@@ -7,7 +7,7 @@
 import { isFailure, type Outcome, type RunState, satisfies } from "../model/outcome.ts";
 import type { Plan, PlanTask } from "../pipeline/plan/plan.ts";
 import { type Command, Standing } from "./command.ts";
-import type { Edge, Edges } from "./edges.ts";
+import type { Edges } from "./edges.ts";
 import type { Items } from "./items.ts";
 import type { ReadyTasks } from "./ready_tasks.ts";
 import { whySkipped, whyStopped } from "./reasons.ts";
@@ -161,9 +161,12 @@ export class Consequences {
     const closes = this.#edges.closes[task]!;
     const round = closes.length === 0 ? undefined : this.#rounds.next(closes, outcome);
     if (round !== undefined) return this.#again(round);
-    for (const edge of this.#edges.now[task]!) this.#tell(edge, outcome);
+    const { first, to, on } = this.#edges.now;
+    for (let at = first[task]!; at < first[task + 1]!; at++) this.#tell(to[at]!, satisfies(on[at]!, outcome));
     for (const loop of closes) {
-      for (const edge of this.#edges.exits[loop]!) this.#tell(edge, this.#states.outcome[edge.from]!);
+      for (const { from, to, on } of this.#edges.exits[loop]!) {
+        this.#tell(to, satisfies(on, this.#states.outcome[from]!));
+      }
     }
     if (isFailure(outcome) && this.#edges.fatal[task] === 1) {
       this.halt({ because: whyStopped(this.#plan.tasks[task]!.name, outcome) });
@@ -187,9 +190,10 @@ export class Consequences {
     }
   }
 
-  #tell({ to, on }: Edge, outcome: Outcome): void {
+  /** A need of a task has settled. */
+  #tell(to: number, satisfied: boolean): void {
     const pending = --this.#states.pending[to]!;
-    if (satisfies(on, outcome)) this.#states.satisfied[to]!++;
+    if (satisfied) this.#states.satisfied[to]!++;
     if (pending === 0 && this.#states.standing[to] === Standing.waiting) this.resolve(this.#plan.tasks[to]!);
   }
 

@@ -2,7 +2,7 @@
  * Owns what is known of a plan before anything runs: which needs are settled at once, and which only when a loop around the
  * needed task has ended; which tasks may stand in a line, and which failures stop the run.
  * Must not know the state of a run.
- * Invariant: every need of the plan is in `now` of its task or in `exits` of exactly one loop.
+ * Invariant: every need of the plan is in `now` of the task that it is on, or in `exits` of exactly one loop.
  */
 import type { On } from "../model/outcome.ts";
 import { isHeld } from "../pipeline/plan/held.ts";
@@ -16,10 +16,20 @@ export interface Edge {
   readonly on: On;
 }
 
+/**
+ * Edges by the task that they lead from, in columns: an object for each would be most of what a large plan's schedule is. Those
+ * of a task have the places from `first[task]` to before `first[task + 1]`.
+ */
+export interface EdgeColumns {
+  readonly first: Int32Array;
+  readonly to: Int32Array;
+  readonly on: readonly On[];
+}
+
 /** A plan's edges, sorted by when they are settled. */
 export interface Edges {
-  /** By task: edges settled as soon as the task is. In the order in which the dependents start when all are ready. */
-  readonly now: readonly (readonly Edge[])[];
+  /** Edges settled as soon as their task is. In the order in which the dependents start when all are ready. */
+  readonly now: EdgeColumns;
   /** By loop: edges that leave it, settled when the loop has ended. */
   readonly exits: readonly (readonly Edge[])[];
   /** By task: loops (indexes, inner first) whose `from` it is. */
@@ -36,23 +46,15 @@ const NONE: never[] = [];
 
 /** Sorts the edges of a plan. Costs a step for each need, and for each need of a looping task one for each loop around it. */
 export function edgesOf(plan: Plan): Edges {
-  const now = edgesByTask(plan);
-  const filled = new Int32Array(now.length);
-  const exits: Edge[][] = plan.loops.map(() => []);
   const around = loopsAround(plan);
-  for (const task of plan.tasks) {
-    for (const need of task.needs) {
-      const edge = { from: need.task, to: task.index, on: need.on };
-      const loop = outermostLeft(around, edge);
-      if (loop !== undefined) exits[loop]!.push(edge);
-      else now[need.task]![filled[need.task]!++] = edge;
-    }
-  }
-  for (let task = 0; task < now.length; task++) {
-    const edges = now[task]!;
-    if (filled[task]! < edges.length) edges.length = filled[task]!;
-    if (!inOrder(edges, plan.tasks)) {
-      edges.sort((a, b) => plan.tasks[a.to]!.rank - plan.tasks[b.to]!.rank);
+  const now = edgesNow(plan, around);
+  const exits: Edge[][] = plan.loops.map(() => []);
+  if (around.size > 0) {
+    for (const { index: to, needs } of plan.tasks) {
+      for (const { task: from, on } of needs) {
+        const loop = outermostLeft(around, from, to);
+        if (loop !== undefined) exits[loop]!.push({ from, to, on });
+      }
     }
   }
   const closes = plan.tasks.map((): number[] => NONE);
@@ -63,16 +65,30 @@ export function edgesOf(plan: Plan): Edges {
   return { now, exits, closes, ...traitsOf(plan) };
 }
 
-/** Room for the edges of each task: as much as they need, since a list that grows keeps room for a dozen more. */
-function edgesByTask({ tasks }: Plan): Edge[][] {
-  return tasks.map(({ dependents }) => dependents.length === 0 ? NONE : new Array<Edge>(dependents.length));
-}
-
-function inOrder(edges: readonly Edge[], tasks: Plan["tasks"]): boolean {
-  for (let at = 1; at < edges.length; at++) {
-    if (tasks[edges[at - 1]!.to]!.rank > tasks[edges[at]!.to]!.rank) return false;
+/** Edges that leave no loop. */
+function edgesNow({ tasks }: Plan, around: ReadonlyMap<number, readonly number[]>): EdgeColumns {
+  const isNow = (from: number, to: number) =>
+    around.size === 0 || outermostLeft(around, from, to) === undefined;
+  const first = new Int32Array(tasks.length + 1);
+  const byRank = new Int32Array(tasks.length);
+  for (const { index, rank, needs } of tasks) {
+    byRank[rank] = index;
+    for (const { task } of needs) if (isNow(task, index)) first[task + 1]!++;
   }
-  return true;
+  for (let task = 0; task < tasks.length; task++) first[task + 1]! += first[task]!;
+  const next = first.slice();
+  const to = new Int32Array(first[tasks.length]!);
+  const on = new Array<On>(to.length);
+  for (let rank = 0; rank < byRank.length; rank++) {
+    const index = byRank[rank]!;
+    for (const need of tasks[index]!.needs) {
+      if (!isNow(need.task, index)) continue;
+      const at = next[need.task]!++;
+      to[at] = index;
+      on[at] = need.on;
+    }
+  }
+  return { first, to, on };
 }
 
 /** What can be told of each task by itself. */
@@ -106,11 +122,15 @@ function loopsAround(plan: Plan): ReadonlyMap<number, readonly number[]> {
   return around;
 }
 
-/** The outermost loop that holds the edge's start but not its end: those that hold both are the last of either list. */
-function outermostLeft(around: ReadonlyMap<number, readonly number[]>, edge: Edge): number | undefined {
-  const loops = around.get(edge.from);
+/** The outermost loop that holds an edge's start but not its end: those that hold both are the last of either list. */
+function outermostLeft(
+  around: ReadonlyMap<number, readonly number[]>,
+  from: number,
+  to: number,
+): number | undefined {
+  const loops = around.get(from);
   if (loops === undefined) return undefined;
-  const kept = around.get(edge.to) ?? NONE;
+  const kept = around.get(to) ?? NONE;
   let both = 0;
   while (both < kept.length && loops.at(-1 - both) === kept.at(-1 - both)) both++;
   return loops.at(-1 - both);

@@ -4,24 +4,25 @@
  * Invariant: `#near` never counts more needs than are on the lane `#nearLane`; it may count fewer, which costs a line, not
  * correctness.
  */
-import type { Edge } from "./edges.ts";
+import type { EdgeColumns } from "./edges.ts";
 
 const NO_LANE = -1;
 
 /** The lanes of a run's dispatched attempts. */
 export class Lanes {
-  readonly #edges: readonly (readonly Edge[])[];
+  readonly #edges: EdgeColumns;
   readonly #lane: Int32Array;
   /** By task: needs that are on its lane `#nearLane`. */
   readonly #near: Int32Array;
   readonly #nearLane: Int32Array;
 
-  /** @param edges By task, the edges that are settled with it. */
-  constructor(edges: readonly (readonly Edge[])[]) {
+  /** @param edges Those that are settled with their task. */
+  constructor(edges: EdgeColumns) {
     this.#edges = edges;
-    this.#lane = new Int32Array(edges.length).fill(NO_LANE);
-    this.#near = new Int32Array(edges.length);
-    this.#nearLane = new Int32Array(edges.length).fill(NO_LANE);
+    const tasks = edges.first.length - 1;
+    this.#lane = new Int32Array(tasks).fill(NO_LANE);
+    this.#near = new Int32Array(tasks);
+    this.#nearLane = new Int32Array(tasks).fill(NO_LANE);
   }
 
   /** How many of the task's needs are on this lane, as far as is known. */
@@ -31,7 +32,9 @@ export class Lanes {
 
   put(task: number, lane: number): void {
     this.#lane[task] = lane;
-    for (const { to } of this.#edges[task]!) {
+    const { first, to: tos } = this.#edges;
+    for (let at = first[task]!; at < first[task + 1]!; at++) {
+      const to = tos[at]!;
       if (this.#near[to] === 0) this.#nearLane[to] = lane;
       if (this.#nearLane[to] === lane) this.#near[to]!++;
     }
@@ -42,7 +45,9 @@ export class Lanes {
     const lane = this.#lane[task];
     if (lane === NO_LANE) throw new Error(`Task ${task} is not on a lane`);
     this.#lane[task] = NO_LANE;
-    for (const { to } of this.#edges[task]!) {
+    const { first, to: tos } = this.#edges;
+    for (let at = first[task]!; at < first[task + 1]!; at++) {
+      const to = tos[at]!;
       if (this.#nearLane[to] === lane && this.#near[to]! > 0) this.#near[to]!--;
     }
   }
