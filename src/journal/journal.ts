@@ -29,6 +29,8 @@ export interface ReadOptions {
    * when it is read need not heed it. Default: no bound.
    */
   readonly size?: number;
+  /** Whether dispatches are read, of which there are as many as of outcomes. A journal need not heed it. Default: yes. */
+  readonly dispatches?: boolean;
 }
 
 /** The ordered record of everything that happened in a run. */

@@ -117,7 +117,9 @@ export function isPlainDispatch({ count, waitedMs }: Dispatched): boolean {
 }
 
 /** Whether an attempt ended with nothing to say but when, where and with which value, as most do. */
-export function isPlainEnd({ error, reason, code, because, rerun, items }: Settled): boolean {
+export function isPlainEnd(
+  { error, reason, code, because, rerun, items }: Partial<Settled>,
+): boolean {
   return error === undefined && reason === undefined && code === undefined && because === undefined &&
     rerun === undefined && items === undefined;
 }
@@ -186,7 +188,7 @@ export function isDoneItem(record: StateRecord): record is StateRecord & Settled
 }
 
 /** State records read at a time. */
-const PAGE = 10_000;
+export const PAGE = 10_000;
 
 /** All state records with a number above `after`, oldest first, also those that come while they are read. */
 export function* statesOf(records: StateRecords, after: number = 0): Generator<StateRecord> {

@@ -10,11 +10,11 @@ import { decode } from "./value.ts";
 import {
   type AttemptKey,
   type Mutable,
+  PAGE,
+  pagesOf,
   type Settled,
   type StateEvent,
   type StateRecord,
-  type StateRecords,
-  statesOf,
 } from "./record.ts";
 
 /** What a run comes to; printed by `outrider run --json` and reported to the gateway. */
@@ -248,7 +248,9 @@ function keptItems(attempts: readonly Settled[]): Settled[] {
 }
 
 /** A journal as the result is read from it. */
-interface WatchedRecords extends StateRecords {
+interface WatchedRecords {
+  /** As of `StateRecords`. @param options `dispatches`: whether they are wanted. */
+  states(after: number, limit: number, options: { readonly dispatches: boolean }): readonly StateRecord[];
   watch(
     watcher: {
       readonly wants: (event: StateEvent) => boolean;
@@ -256,6 +258,9 @@ interface WatchedRecords extends StateRecords {
     },
   ): () => void;
 }
+
+/** No result tells of dispatches. */
+const OUTCOMES_ALONE = { dispatches: false };
 
 /** The result that a journal holds so far; reading it again costs only what is new. */
 export class ResultReader {
@@ -285,9 +290,10 @@ export class ResultReader {
   /** Everything that is in the journal now. */
   read(): ResultFold {
     if (this.#unfollow !== undefined) return this.#fold;
-    for (const record of statesOf(this.#journal, this.#read)) {
-      this.#fold.add(record);
-      this.#read = record.seq;
+    const read = (after: number) => this.#journal.states(after, PAGE, OUTCOMES_ALONE);
+    for (const page of pagesOf(read, this.#read)) {
+      for (const record of page) this.#fold.add(record);
+      this.#read = page.at(-1)!.seq;
     }
     return this.#fold;
   }

@@ -4,7 +4,7 @@
  * Invariant: it writes at once, so that what happened is in the journal before anything follows from it.
  */
 import type { Clock } from "../base/clock.ts";
-import type { StateEvent } from "../model/record.ts";
+import { isPlainEnd, type StateEvent } from "../model/record.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
 import type { LaneItem, LaneOutcome } from "../pool/attempt.ts";
@@ -90,12 +90,17 @@ export class Recorder {
   settled(worker: number, { task: number, iteration, attempt }: LaneItem, settled: LaneOutcome): void {
     const [task, item] = [this.#name(number), this.#schedule.itemOf(number)];
     if (item === undefined) this.#waits?.ended(number);
-    this.#journal.append(
-      item === undefined
-        ? { type: "attempt.settled", task, iteration, attempt, worker, ...settled }
-        : { type: "attempt.settled", task, iteration, attempt, item, worker, ...settled },
-      settled.endedAt,
-    );
+    const { outcome, value, startedAt, endedAt } = settled;
+    const key = { type: "attempt.settled", task, iteration, attempt } as const;
+    // Most come to no more than this, and to spread it takes longer than all the rest.
+    const event: StateEvent = item !== undefined
+      ? { ...key, item, worker, ...settled }
+      : !isPlainEnd(settled)
+      ? { ...key, worker, ...settled }
+      : value === undefined
+      ? { type: key.type, task, iteration, attempt, worker, outcome, startedAt, endedAt }
+      : { type: key.type, task, iteration, attempt, worker, outcome, value, startedAt, endedAt };
+    this.#journal.append(event, endedAt);
   }
 
   /** A task has ended that needed no worker. */

@@ -4,7 +4,7 @@
  * Invariant: state records are never dropped; where log records were, one gap record stands in their place.
  */
 import { LOG_BYTES } from "../../defaults.ts";
-import type { Journal, JournalWatcher, LastRecords, LogEntry } from "../journal.ts";
+import type { Journal, JournalWatcher, LastRecords, LogEntry, ReadOptions } from "../journal.ts";
 import { LogStream } from "./log_stream.ts";
 import type { LogRecord, StateEvent, StateRecord } from "../../model/record.ts";
 import { stateRecord, StateStream } from "./state_stream.ts";
@@ -43,8 +43,8 @@ export function memoryJournal(options: JournalOptions = {}): Journal {
       return seq;
     },
     // Records are shared, not copied, so that a bound on their size would save nothing.
-    states(after: number, limit: number): StateRecord[] {
-      return states.read(after, limit);
+    states(after: number, limit: number, options?: ReadOptions): StateRecord[] {
+      return states.read(after, limit, options?.dispatches);
     },
     logs(after: number, limit: number): LogRecord[] {
       return logs.read(after, limit);

@@ -66,17 +66,18 @@ export class StateStream {
     this.#whole.set(seq, event);
   }
 
-  /** Records with a number above `after`, oldest first. */
-  read(after: number, limit: number): StateRecord[] {
+  /** Records with a number above `after`, oldest first. @param dispatches Whether they are among them. */
+  read(after: number, limit: number, dispatches: boolean = true): StateRecord[] {
     const records: StateRecord[] = [];
-    const end = Math.min(this.last, Math.max(0, after) + Math.max(0, limit));
-    for (let seq = Math.max(0, after) + 1; seq <= end; seq++) records.push(this.#record(seq));
+    for (let seq = Math.max(0, after) + 1; seq <= this.last && records.length < limit; seq++) {
+      const block = this.#blocks[Math.floor((seq - 1) / BLOCK)]!;
+      const index = (seq - 1) % BLOCK;
+      if (dispatches || block.kind[index] !== DISPATCHED) records.push(this.#record(seq, block, index));
+    }
     return records;
   }
 
-  #record(seq: number): StateRecord {
-    const block = this.#blocks[Math.floor((seq - 1) / BLOCK)]!;
-    const index = (seq - 1) % BLOCK;
+  #record(seq: number, block: Block, index: number): StateRecord {
     const at = block.at[index]!;
     const kind = block.kind[index]!;
     if (kind === WHOLE) return stateRecord(seq, at, this.#whole.get(seq)!);
