@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { growing, localTime, localTimeOf, span, timeOfDay } from "../../src/base/shown.ts";
+import { count, growing, localTime, localTimeOf, span, timeOfDay } from "../../src/base/shown.ts";
 import { runScript } from "../run/rig.ts";
 
 test("a local time is the moment that it stands for, by its own offset", () => {
@@ -41,4 +41,9 @@ test("a span is the same for a duration and for what it is in whole milliseconds
   ]);
   assert.deepEqual([NaN, -1, -Infinity].map(span), ["0 ms", "0 ms", "0 ms"]);
   assert.deepEqual([0, 49, 949, 950, 1_049.6].map(growing), ["0.0 s", "0.0 s", "0.9 s", "1.0 s", "1.1 s"]);
+});
+
+test("counts have their thousands apart, however many", () => {
+  const counts = [0, 999, 1_000, 12_345, 100_000, 1_234_567].map(count);
+  assert.deepEqual(counts, ["0", "999", "1,000", "12,345", "100,000", "1,234,567"]);
 });
