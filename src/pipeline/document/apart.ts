@@ -140,8 +140,10 @@ class Reader {
     let member = this.#members[index];
     if (member !== undefined && text.startsWith(member.lead, from)) {
       this.at = from + member.lead.length;
-      if (member.text !== "" && text.startsWith(member.text, this.at)) {
-        this.at += member.text.length;
+      const { length } = member.text;
+      // `startsWith` compares one character after the other.
+      if (length > 0 && text.slice(this.at, this.at + length) === member.text) {
+        this.at += length;
         return member;
       }
     } else {

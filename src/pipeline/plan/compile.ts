@@ -88,6 +88,7 @@ export function examine(
   const { sequence, cycles } = order(draft.needs);
   const loops = readLoops(draft, sequence);
   const runs = checkRuns(list, around);
+  const more = tellingMore(list);
   const problems = [
     ...shape.problems,
     ...orderProblems(document),
@@ -96,12 +97,12 @@ export function examine(
     ...endlessSyncs(draft, list),
     ...loops.problems,
     ...runs.problems,
-    ...isolationProblems(list),
-    ...skipOnProblems(list),
-    ...retryProblems(list),
-    ...eachProblems(document, list),
-    ...checkParams(list),
-    ...resourceProblems(document, list),
+    ...isolationProblems(more),
+    ...skipOnProblems(more),
+    ...retryProblems(more),
+    ...eachProblems(document, more),
+    ...checkParams(more),
+    ...resourceProblems(document, more),
   ];
   const { uses, files } = runs;
   if (problems.length > 0 || shape.manifest === undefined) return { problems, uses, files };
@@ -111,6 +112,23 @@ export function examine(
     uses,
     files,
   };
+}
+
+/** The tasks that say more than what they run and need: most of very many do not. */
+function tellingMore(list: TaskList): TaskList {
+  const names: string[] = [], tasks: unknown[] = [];
+  for (let index = 0; index < list.tasks.length; index++) {
+    const task = list.tasks[index];
+    if (!isRecord(task) || !saysMore(task)) continue;
+    names.push(list.names[index]!);
+    tasks.push(task);
+  }
+  return { ...list, names, tasks };
+}
+
+function saysMore(task: Readonly<Record<string, unknown>>): boolean {
+  for (const key in task) if (key !== "run" && key !== "needs") return true;
+  return false;
 }
 
 function tooMany(count: number): Problem {

@@ -4,7 +4,7 @@
  * Invariant: at most one attempt is in hand, which waits for nothing any more; it is claimed before anything else is, or
  * left to others.
  */
-import { Ints } from "../../base/primordials.ts";
+import { clz32, Ints } from "../../base/primordials.ts";
 import { atoms } from "../ring/atoms.ts";
 import { type Claimed, Flag } from "../ring/inbox.ts";
 import { BESIDE_TASKS, TextMemory } from "../ring/text.ts";
@@ -298,11 +298,11 @@ export class Hand {
     let looked = 0;
     for (let words = atoms.load(cells, SOME_READY); words !== 0 && looked < LOOKED_AT; words &= words - 1) {
       const word = bitAt(words);
-      // Bit by bit: to find the next one that is set takes longer.
-      let slot = word * 32;
-      for (let bits = readyIn(cells, word); bits !== 0; bits >>>= 1, slot++) {
-        if ((bits & 1) === 0) continue;
+      for (let bits = readyIn(cells, word); bits !== 0;) {
+        const bit = 31 - clz32(bits);
+        bits ^= 1 << bit;
         looked++;
+        const slot = word * 32 + bit;
         const its = cells[rankPlace(slot)]!;
         if (its >= rank) continue;
         best = slot;
