@@ -54,6 +54,8 @@ export class Growth {
   #used: Used | undefined;
   /** How many looks in a row have found that the cores are not all busy. */
   #calm = 0;
+  /** How many of a round have not been started. */
+  #left = 0;
   /** What keeps the pool from growing though tasks wait. */
   held: Held | undefined;
 
@@ -71,6 +73,7 @@ export class Growth {
     }
     const most = Math.min(workers - crew.taking.size, crew.room);
     for (let more = Math.min(waiting - crew.starting, most); more > 0; more--) crew.grow();
+    this.#goOn();
     if (crew.room <= 0) this.held = "limit";
     else if (!timers.has("grow")) this.#look();
   }
@@ -106,8 +109,9 @@ export class Growth {
     );
     const ready = supply.ready + supply.readyAlone + board.ready;
     const drainMs = ready * pace.meanMs / Math.max(1, size);
-    if (ready > 0 && crew.starting === 0 && (stuck || drainMs > GROW_MS)) {
-      this.#start(Math.min(ready, crew.room, this.#round(Math.max(1, size))));
+    if (ready > 0 && crew.starting + this.#left === 0 && (stuck || drainMs > GROW_MS)) {
+      this.#left = Math.min(ready, crew.room, this.#round(Math.max(1, size)));
+      this.#goOn();
     }
     feed();
   }
@@ -148,16 +152,24 @@ export class Growth {
     return { cpuMs: capacity.cpuMs(), idleMs: capacity.idleMs(), passedMs: capacity.clock.monotonic() };
   }
 
-  /** One at a time: a thread that starts holds up this one, and those that are warm are to be fed meanwhile. */
-  #start(count: number): void {
-    const { crew, timers, feed } = this.#parts;
-    if (count <= 0 || crew.room <= 0 || this.#waiting() === 0) return;
+  /**
+   * One more of a round, if it is still wanted and a core is free to start it: many that start at once are all late. One at a
+   * time, since a thread that starts holds up this one, and those that are warm are to be fed meanwhile.
+   */
+  #goOn(): void {
+    const { crew, timers, capacity, feed } = this.#parts;
+    if (this.#left === 0 || crew.starting >= capacity.cores || timers.has("start")) return;
+    if (crew.room <= 0 || this.#waiting() <= crew.starting) {
+      this.#left = 0;
+      return;
+    }
+    this.#left--;
     crew.grow();
     timers.after("start", {
       ms: 0,
       act: () => {
         feed();
-        this.#start(count - 1);
+        this.#goOn();
       },
     });
   }

@@ -599,6 +599,33 @@ test("growth: beyond the base it is for cores that have nothing to do and memory
   assert.deepEqual(after({ room: 0 }), [0, "limit"]);
 });
 
+test("growth: no more of a round start at a time than there are cores, the next when one is warm, and none that nobody waits for", () => {
+  const hall = new Hall();
+  for (let count = 0; count < 4; count++) hall.lane({ running: { seq: 1 } });
+  let starting = 0;
+  const push = hall.done.push.bind(hall.done);
+  hall.done.push = (...what) => {
+    starting += what.filter((each) => each === "grow").length;
+    return push(...what);
+  };
+  Object.defineProperty(hall, "starting", { get: () => starting });
+  Object.assign(hall, { ready: 40, room: 50 });
+  const { check, waits } = growing(hall, 4, { cores: 2, cpuMs: () => 0 });
+  const grown = (done: string[]) => done.filter((what) => what === "grow").length;
+  check();
+  assert.equal(grown(waits(20)), 2);
+  assert.equal(grown([...check(), ...waits(50)]), 0, "both cores start one");
+  starting = 1;
+  assert.equal(grown([...check(), ...waits(0)]), 1);
+  starting = 0;
+  assert.equal(grown([...check(), ...waits(0)]), 2);
+  starting = 1;
+  hall.ready = 1;
+  assert.equal(grown([...check(), ...waits(0)]), 0, "the one that waits has one that starts");
+  hall.ready = 40;
+  assert.equal(grown([...check(), ...waits(0)]), 0, "the round is over");
+});
+
 test("growth: a round ends when nothing waits any more, and what held it is forgotten with it", () => {
   const hall = new Hall();
   for (let count = 0; count < 2; count++) hall.lane({ running: { seq: 1 } });
