@@ -59,6 +59,9 @@ async function packaged(
     // What a command loads only when it is called becomes a file of its own.
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
+    // What is not there need not be read. Traces of defects have names all the same, and lines that can be found.
+    minifyWhitespace: true,
+    lineLimit: 120,
     format: "esm",
     platform: "node",
     target: "node22.18",

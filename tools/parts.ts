@@ -25,7 +25,7 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   ],
   engine: ["src/run/run.ts"],
   line: ["src/cli/line/command_line.ts"],
-  run: ["src/cli/commands/run.ts", "src/cli/run/session.ts", "src/config/serving.ts"],
+  run: ["src/cli/commands/run.ts"],
 };
 
 const PREFIX = "part:";

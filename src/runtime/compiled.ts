@@ -5,7 +5,7 @@
  * Invariant: it lies in the program's own folder, since who can write there could as well write the program: nobody else gets to
  * say what the program is. Where this user can't write there is none. It never grows without end: Bun keeps modules of tasks too.
  */
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import nodeModule from "node:module";
 import { join } from "node:path";
 import process from "node:process";
@@ -13,6 +13,9 @@ import { fileURLToPath } from "node:url";
 
 /** What is kept at most before all of it is given up, as runtimes never do: that of some versions, each with all commands. */
 const MOST = { files: 512, bytes: 64 * 2 ** 20 } as const;
+
+/** A file that was written when all that is kept was last looked at: to do so at each start took 4 ms of it. */
+const LOOKED = "looked";
 
 /** What a runtime may have, typed as it is there. */
 interface Keeping {
@@ -41,11 +44,20 @@ export function keepCompiled(folder: string, except: readonly string[]): void {
 
 function giveUpTooMuch(path: string): void {
   try {
+    if (isAsLooked(path)) return;
     let bytes = 0;
     const files = readdirSync(path, { recursive: true, encoding: "utf8" });
     for (const file of files) bytes += statSync(join(path, file), { throwIfNoEntry: false })?.size ?? 0;
     if (files.length > MOST.files || bytes > MOST.bytes) rmSync(path, { recursive: true, force: true });
+    else writeFileSync(join(path, LOOKED), "");
   } catch {
     // Nothing is kept there, or another process has just given it up.
   }
+}
+
+/** Whether nothing has come since it was looked at: a folder has the time when something last came or went there. */
+function isAsLooked(path: string): boolean {
+  const looked = statSync(join(path, LOOKED), { throwIfNoEntry: false });
+  if (looked === undefined) return false;
+  return ["", ...readdirSync(path)].every((name) => statSync(join(path, name)).mtimeMs <= looked.mtimeMs);
 }

@@ -8,6 +8,7 @@ import type { Command } from "@stricli/core";
 import { indented } from "../../base/harmless.ts";
 import type { RunOptions } from "../../run/execution.ts";
 import type { InnerOptions } from "../../run/inspection.ts";
+import { inspectedRun } from "../../run/run.ts";
 import { type Level, LEVELS } from "../../model/record.ts";
 import type { CliContext } from "../line/context.ts";
 import { UsageError } from "../line/errors.ts";
@@ -17,6 +18,7 @@ import { fileLimits } from "../../config/file_limits.ts";
 import { sayIfFirst } from "../run/first_process.ts";
 import { withReport } from "../run/report_file.ts";
 import { withServing } from "../run/serve_option.ts";
+import { showRun } from "../run/session.ts";
 import { type PipelineSource, withPipeline } from "../run/pipeline_source.ts";
 import { readSource } from "../run/source.ts";
 import { withTrace } from "../run/trace_file.ts";
@@ -47,14 +49,13 @@ async function run(this: CliContext, flags: Flags, file: string): Promise<void> 
   if (flags.from !== undefined && flags.stateDir === undefined) {
     throw new UsageError("--from repeats a part of a run that was kept: give the --state-dir that it is in");
   }
-  const loading = Promise.all([import("../../run/run.ts"), import("../run/session.ts")]);
   await withPipeline(file, runtime, async (source) => {
     if (file !== source && typeof source === "string" && flags.stateDir !== undefined) {
       throw new UsageError(
         "--state-dir keeps a run for a process that goes on with it, and the module that came from a stream has gone by then: name a file",
       );
     }
-    await carryOut.call(this, { source, flags, options }, await loading);
+    await carryOut.call(this, { source, flags, options });
   });
 }
 
@@ -65,11 +66,7 @@ interface Job {
   readonly options: RunOptions;
 }
 
-async function carryOut(
-  this: CliContext,
-  { source, flags, options }: Job,
-  [executor, { showRun }]: readonly [typeof import("../../run/run.ts"), typeof import("../run/session.ts")],
-): Promise<void> {
+async function carryOut(this: CliContext, { source, flags, options }: Job): Promise<void> {
   const { runtime } = this;
   const log = flags.log === undefined
     ? undefined
@@ -92,10 +89,7 @@ async function carryOut(
         withReport({ path: flags.report, runtime, redactor }, (report) =>
           withTrace({ path: flags.trace, runtime, redactor }, (trace) => {
             const start = () =>
-              executor.inspectedRun(
-                source,
-                served({ ...options, ...kept, files: { ...kept.files, ...limits } }),
-              );
+              inspectedRun(source, served({ ...options, ...kept, files: { ...kept.files, ...limits } }));
             return showRun(() =>
               trace(report(serve(start()))), { ...show, redactor });
           })),

@@ -7,6 +7,7 @@ import type { InnerOptions, InspectedExecution } from "../../run/inspection.ts";
 import { indented } from "../../base/harmless.ts";
 import type { Redactor } from "../../secrets/redactor.ts";
 import type { CliRuntime } from "../line/context.ts";
+import { operatorSettings, secretsIn } from "../../config/serving.ts";
 import { VERSION } from "../../version.ts";
 
 /** What a run gets from its end point: options to start with, and what to hand the execution to. */
@@ -20,7 +21,6 @@ export interface ServedRun {
 /** Also a run that can't be asked keeps secrets out of its log. */
 async function unserved({ env }: CliRuntime): Promise<ServedRun> {
   const keep: ServedRun["keep"] = (execution) => execution;
-  const { secretsIn } = await import("../../config/serving.ts");
   const secrets = secretsIn(env);
   if (secrets.length === 0) return { options: (before) => before, keep, redactor: undefined };
   const [{ Redactor }, { redactingJournal }, { memoryJournal }] = await Promise.all([
@@ -54,10 +54,9 @@ export async function withServing(
   carryOut: (served: ServedRun) => Promise<number>,
 ): Promise<number> {
   if (address === undefined) return await carryOut(await unserved(runtime));
-  const [{ startServing }, settings, { Redactor }, { systemClock }, { memoryJournal }, real] = await Promise
+  const [{ startServing }, { Redactor }, { systemClock }, { memoryJournal }, real] = await Promise
     .all([
       import("../../serving/serving.ts"),
-      import("../../config/serving.ts"),
       import("../../secrets/redactor.ts"),
       import("../../base/clock.ts"),
       import("../../journal/memory/memory.ts"),
@@ -68,8 +67,8 @@ export async function withServing(
     runtime: real.runtime,
     version: VERSION,
     address,
-    operator: settings.operatorSettings(runtime.env),
-    redactor: new Redactor(settings.secretsIn(runtime.env)),
+    operator: operatorSettings(runtime.env),
+    redactor: new Redactor(secretsIn(runtime.env)),
     clock: systemClock,
     note,
     ...(stateDir !== undefined && { stateDir }),
