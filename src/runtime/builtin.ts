@@ -10,6 +10,7 @@ interface Builtins {
   getBuiltinModule(name: "child_process"): typeof import("node:child_process");
   getBuiltinModule(name: "fs/promises"): typeof import("node:fs/promises");
   getBuiltinModule(name: "net"): typeof import("node:net");
+  getBuiltinModule(name: "v8"): typeof import("node:v8");
   getBuiltinModule(name: "vm"): typeof import("node:vm");
 }
 
@@ -24,6 +25,9 @@ export const promises = (): typeof import("node:fs/promises") => builtins.getBui
 
 /** `node:net`. */
 export const net = (): typeof import("node:net") => builtins.getBuiltinModule("net");
+
+/** `node:v8`. */
+export const v8 = (): typeof import("node:v8") => builtins.getBuiltinModule("v8");
 
 /** `node:vm`. */
 export const vm = (): typeof import("node:vm") => builtins.getBuiltinModule("vm");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
+import widthOf from "fast-string-truncated-width";
 import { harmless, harmlessLines } from "../../src/base/harmless.ts";
 import { labelOf, LineWriter, reasonOf } from "../../src/cli/view/text_line.ts";
 import { count, counted, growing, span } from "../../src/base/shown.ts";
@@ -252,4 +253,12 @@ test("a name that is squeezed keeps its beginning and its end, and is never wide
     if (width(text) <= columns) assert.equal(name, text);
     else assert.ok(width(name) <= columns, `${JSON.stringify(name)} is ${width(name)} wide, not ${columns}`);
   }));
+});
+
+test("marks of our own lines are one column wide, by who measures all else too", () => {
+  for (const mark of "✓✗−↻│·…") {
+    assert.equal(widthOf(mark).width, 1, mark);
+    assert.equal(width(`${mark} cpu`), 5);
+    assert.equal(width(`${mark} 温度`), 6);
+  }
 });

@@ -4,7 +4,8 @@
  */
 import widthOf from "fast-string-truncated-width";
 
-const PLAIN = /^[\x20-\x7e]*$/;
+/** All of it one column wide, as are the marks of our own lines: what measures the rest takes 2 ms to begin. */
+const PLAIN = /^[\x20-\x7e✓✗−↻│·…]*$/;
 
 /** How many columns a text takes. */
 export function width(text: string): number {

@@ -36,8 +36,6 @@ export class PlainView implements View {
       this.#spokenAt = options.clock.monotonic();
       printed(lines, options[to], options.paint);
     };
-    // The first look at a clock on the wall loads time zones, 5 ms on Bun: now, while a worker starts.
-    options.time(options.clock.now());
     this.#teller = options.quiet ? undefined : new Teller(execution, { ...options, tell });
     this.#stopTicks = options.quiet ? () => {} : every(options.clock, SILENCE_MS / 10, () => this.#tick());
   }

@@ -3,9 +3,9 @@
  * and the release of the lock proves its end.
  * Must not know the other adapters.
  */
-import v8 from "node:v8";
 import { apply } from "../../base/primordials.ts";
 import type { HearUncaught, Inside } from "../inside_port.ts";
+import { v8 } from "../builtin.ts";
 import { captureWays } from "../leaving.ts";
 import { define } from "../replace.ts";
 import { captureUncaught } from "../uncaught.ts";
@@ -80,9 +80,10 @@ const HEAP_MS = 250;
  * grown gives it away.
  */
 function watchHeap(exhausted: () => void): void {
-  const limit = v8.getHeapStatistics().heap_size_limit;
+  const { getHeapStatistics } = v8();
+  const limit = getHeapStatistics().heap_size_limit;
   const timer = setInterval(() => {
-    if (v8.getHeapStatistics().heap_size_limit <= limit) return;
+    if (getHeapStatistics().heap_size_limit <= limit) return;
     clearInterval(timer);
     exhausted();
   }, HEAP_MS);
