@@ -26,10 +26,7 @@ export class Watchers {
   state(event: StateEvent, make: () => StateRecord): void {
     let record: StateRecord | undefined;
     for (const watcher of this.#watchers) {
-      if (watcher.state === undefined) continue;
-      apart(() => {
-        if (watcher.wants === undefined || watcher.wants(event)) watcher.state!(record ??= make());
-      });
+      if (watcher.state !== undefined && wants(watcher, event)) tell(watcher, record ??= make());
     }
   }
 
@@ -50,6 +47,22 @@ export class Watchers {
     this.#watchers = watchers;
     this.some = watchers.length > 0;
   }
+}
+
+/** Asked of each event, of which most are not wanted: nothing is made for that. */
+function wants(watcher: JournalWatcher, event: StateEvent): boolean {
+  try {
+    return watcher.wants === undefined || watcher.wants(event);
+  } catch (error) {
+    apart(() => {
+      throw error;
+    });
+    return false;
+  }
+}
+
+function tell(watcher: JournalWatcher, record: StateRecord): void {
+  apart(() => watcher.state!(record));
 }
 
 function bound(watcher: JournalWatcher): JournalWatcher {

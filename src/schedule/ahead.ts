@@ -29,6 +29,8 @@ export class Ahead {
   readonly #edges: Edges;
   readonly #states: TaskStates;
   readonly #lanes: Lanes;
+  /** By task: 1 if it has few needs. */
+  readonly #few: Uint8Array;
   /** Dispatched tasks whose dependents have not all been looked at, and how far it has come with the first. */
   #open: number[] = [];
   #first = 0;
@@ -39,6 +41,8 @@ export class Ahead {
     this.#edges = edges;
     this.#states = states;
     this.#lanes = lanes;
+    this.#few = new Uint8Array(plan.tasks.length);
+    for (const { index, needs } of plan.tasks) this.#few[index] = needs.length <= FEW_NEEDS ? 1 : 0;
   }
 
   /** A task was dispatched: others may stand behind it. */
@@ -76,7 +80,7 @@ export class Ahead {
   }
 
   few(task: number): boolean {
-    return this.#plan.tasks[task]!.needs.length <= FEW_NEEDS;
+    return this.#few[task] === 1;
   }
 
   /**
@@ -89,7 +93,7 @@ export class Ahead {
     let count = 0;
     for (let at = first[task]!; at < first[task + 1]!; at++) {
       const to = tos[at]!;
-      if (this.#edges.inLine[to] === 1) count += this.few(to) ? 1 : 0;
+      if (this.#edges.inLine[to] === 1) count += this.#few[to]!;
       else if (this.#states.pending[to]! <= FEW_NEEDS) return URGENT;
     }
     return count;

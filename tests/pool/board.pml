@@ -116,7 +116,10 @@ bit began;
 #else
 inline reveal(s) {
   ready = ready | BIT(s);
-  some = 1
+  if
+  :: some
+  :: !some -> some = 1
+  fi
 }
 #endif
 

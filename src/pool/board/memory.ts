@@ -167,7 +167,9 @@ export function ticketOfSeq(seq: number): number {
 /** Shows that the attempt of a slot could start. */
 export function showSlot(cells: Int32Array, slot: number): void {
   atoms.or(cells, READY + (slot >> 5), 1 << (slot & 31));
-  atoms.or(cells, SOME_READY, 1 << (slot >> 5));
+  // Mostly it is there. Who takes it away just then looks at READY after that.
+  const note = 1 << (slot >> 5);
+  if ((atoms.load(cells, SOME_READY) & note) === 0) atoms.or(cells, SOME_READY, note);
 }
 
 /** Hides it again; whether it was there. */

@@ -10,14 +10,15 @@ import { BESIDE_TASKS, TextMemory } from "../ring/text.ts";
 
 /** Places, a power of two. */
 const PLACES = 4096;
-const PLACE_BYTES = 1024;
-const WORDS: number = PLACE_BYTES / 4;
-const HEADER_BYTES = 16;
+/** Words of what is said of a place. They lie side by side before all texts: most values are none, and these stay in caches. */
+const WORDS = 4;
 const VERSION = 0, TASK = 1, ITERATION = 2, LENGTH = 3;
+const HEADER_BYTES: number = 4 * WORDS;
+const TEXTS_AT: number = PLACES * HEADER_BYTES;
 /** Longest value, in bytes of its JSON text. */
-export const MAX_SHARED: number = PLACE_BYTES - HEADER_BYTES;
+export const MAX_SHARED: number = 1024 - HEADER_BYTES;
 /** Bytes for all. */
-export const SHARED_VALUE_BYTES: number = PLACES * PLACE_BYTES;
+export const SHARED_VALUE_BYTES: number = TEXTS_AT + PLACES * MAX_SHARED;
 /** Said where a task has returned nothing. */
 const NOTHING = -1;
 
@@ -35,11 +36,12 @@ export class SharedValues {
   put(task: number, iteration: number, text: string | undefined): void {
     if (text !== undefined && text.length > MAX_SHARED) return;
     const ints = this.#ints;
-    const at = (task & (PLACES - 1)) * WORDS;
+    const place = task & (PLACES - 1);
+    const at = place * WORDS;
     const version = atoms.load(ints, at + VERSION);
     // Odd: another writes, or has died while it did; whoever needs the value then asks the executor.
     if ((version & 1) !== 0 || atoms.compareExchange(ints, at, version, version + 1 | 0) !== version) return;
-    const length = text === undefined ? NOTHING : this.#write(text, at * 4 + HEADER_BYTES);
+    const length = text === undefined ? NOTHING : this.#write(text, TEXTS_AT + place * MAX_SHARED);
     // What did not fit whole is nobody's.
     ints[at + TASK] = length === undefined ? -1 : task;
     ints[at + ITERATION] = iteration;
@@ -50,7 +52,8 @@ export class SharedValues {
   /** What was left of a task, if it still is. */
   get(task: number, iteration: number): { readonly text: string | undefined } | undefined {
     const ints = this.#ints;
-    const at = (task & (PLACES - 1)) * WORDS;
+    const place = task & (PLACES - 1);
+    const at = place * WORDS;
     const version = atoms.load(ints, at + VERSION);
     if (
       (version & 1) !== 0 || ints[at + TASK] !== task || ints[at + ITERATION] !== iteration || version === 0
@@ -59,7 +62,7 @@ export class SharedValues {
     }
     const length = ints[at + LENGTH]!;
     if (length > MAX_SHARED) return undefined;
-    const text = length < 0 ? undefined : this.#texts.read(at * 4 + HEADER_BYTES, length);
+    const text = length < 0 ? undefined : this.#texts.read(TEXTS_AT + place * MAX_SHARED, length);
     // A step that also writes: nothing that was read before it can be newer than what it finds.
     return atoms.add(ints, at + VERSION, 0) === version ? { text } : undefined;
   }
