@@ -29,9 +29,10 @@ export interface Inside {
    * Called first.
    *
    * @param lock Name of a lock that nobody else holds.
+   * @param compiled The folder in which the runtime keeps what it compiles, if it does.
    * @returns Settles when the thread can be stopped, and its end be proven: no task may run before.
    */
-  begin(lock: string): Promise<void>;
+  begin(lock: string, compiled?: string): Promise<void>;
   /** Opens the line to the executor, where tasks run in a process. @returns What writes to it, and to the outputs. */
   openLine(listener: LineListener): OpenLine;
   /** Leads what is written to our outputs as to files to `write`. */

@@ -38,6 +38,8 @@ export interface ThreadData {
   readonly environment: Readonly<Record<string, string>>;
   /** One cell: 1 while its code may have started processes that are not known to be gone. */
   readonly children: Int32Array;
+  /** The folder in which the runtime keeps what it compiles, if it does. */
+  readonly compiled?: string | undefined;
 }
 
 /** What is heard in the place of a message that did not come from the thread's program, or can't be read. */

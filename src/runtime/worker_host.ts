@@ -22,13 +22,14 @@ export interface ThreadListener extends HostListener {
 }
 
 /** What the thread was started with. It is taken, so that no module can take it after us. */
-const { lock, data, marks, mark, environment, children: childCell, port: given } = workerData as ThreadData;
+const { lock, data, marks, mark, environment, children: childCell, port: given, compiled } =
+  workerData as ThreadData;
 for (const key of Object.keys(workerData as object)) delete (workerData as Record<string, unknown>)[key];
 const port = given as unknown as MessagePort;
 const send = port.postMessage.bind(port);
 
 /** Settles when the thread can be stopped, and its end be proven. Nothing of a task's may run before. */
-export const locked: Promise<void> = inside.begin(lock);
+export const locked: Promise<void> = inside.begin(lock, compiled);
 
 // The thread's own copy, on all three runtimes: no other thread and nothing of the process sees them.
 for (const [name, value] of Object.entries(environment)) process.env[name] = value;

@@ -25,6 +25,8 @@ export interface Ways {
     /** One that has; it may be stuck. */
     readonly runningMs: number;
   };
+  /** Where the runtime keeps what it compiles, so that a thread does so too. Default: it sees to that by itself. */
+  readonly compiled?: () => string | undefined;
 }
 
 /** File descriptors that a thread needs to start. */
@@ -38,13 +40,14 @@ const HELD_UP_MS = 50;
 let count = 0;
 
 /** Starts a thread from a file, or from source by a `data:` URL, so that an executable needs no file beside it. */
-export function startWorkerThread(options: ThreadOptions, { gone, itself }: Ways = {}): Thread {
+export function startWorkerThread(options: ThreadOptions, ways: Ways = {}): Thread {
+  const { gone, itself, compiled } = ways;
   try {
     needDescriptors(DESCRIPTORS);
   } catch (error) {
     return unstarted(error);
   }
-  const { worker, port, lock, mark, children } = spawned(options);
+  const { worker, port, lock, mark, children } = spawned(options, compiled?.());
   let end: ThreadEnd = { memory: false };
   const ended = Promise.withResolvers<void>();
   let started = false;
@@ -115,7 +118,7 @@ interface Spawned {
   readonly children: Int32Array;
 }
 
-function spawned(options: ThreadOptions): Spawned {
+function spawned(options: ThreadOptions, compiled: string | undefined): Spawned {
   const lock = `outrider-thread-${++count}-${Math.random().toString(36).slice(2)}`;
   const mark = newMark();
   const children = new Int32Array(new SharedArrayBuffer(4));
@@ -131,6 +134,7 @@ function spawned(options: ThreadOptions): Spawned {
       marks: marksWith(mark),
       environment: options.environment ?? {},
       children,
+      compiled,
     } satisfies ThreadData,
     transferList: [port2],
     ...(options.memoryMiB === undefined

@@ -226,6 +226,23 @@ test("Node and Bun keep beside the program what they have compiled of it, and no
   }
 });
 
+test("on Node what tasks import is kept compiled there too, by workers and by processes of tasks", () => {
+  const { folder } = install();
+  const module = `import module from "node:module";
+export const where = () => module.getCompileCacheDir?.();
+`;
+  writeFileSync(join(folder, "where.mjs"), module);
+  const task = { run: { module: "./where.mjs", export: "where" } };
+  const tasks = { thread: task, process: { ...task, isolation: "process" } };
+  writeFileSync(join(folder, "where.json"), JSON.stringify({ outrider: 1, name: "where", tasks }));
+  const told = JSON.parse(run([...RUNTIMES.node.command, "run", "where.json", "--json"], folder));
+  const cache = join(folder, "node_modules/outrider/dist/.cache/");
+  for (const name of ["thread", "process"]) {
+    const [attempt] = told.tasks[name];
+    assert.ok(String(attempt.value).startsWith(cache), JSON.stringify(attempt));
+  }
+});
+
 for (const [runtime, { command, program }] of Object.entries(RUNTIMES)) {
   test(`the package's command runs a pipeline in TypeScript on ${runtime}`, () => {
     assertSummed(run([...command, "run", "sums.ts", "--json"], install().folder), runtime);

@@ -3,6 +3,7 @@
  * Must not know the other adapters.
  */
 import nodeModule from "node:module";
+import { compileFrom } from "../compiled.ts";
 import type { Inside } from "../inside_port.ts";
 import { openLine } from "../line.ts";
 import { captureWays } from "../leaving.ts";
@@ -14,7 +15,8 @@ import { intoNode } from "./children.ts";
 /** Node within a worker. */
 export const node: Inside = {
   // A thread can be stopped at any time, and its `exit` is its end.
-  begin: () => {
+  begin: (_lock, compiled) => {
+    compileFrom(compiled);
     leaveByResource();
     return Promise.resolve();
   },

@@ -8,6 +8,7 @@ import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import process from "node:process";
 import { vm } from "../builtin.ts";
+import { compiledFolder } from "../compiled.ts";
 import { itself, nodeCompatible, passedOn } from "../node_compat.ts";
 import type { Runtime, TaskProgramOptions } from "../port.ts";
 import type { Listen } from "../serve.ts";
@@ -37,7 +38,7 @@ export function node(): Runtime {
     },
     importUrl: (url) => importer()(url),
     newId,
-    startThread: (options) => startWorkerThread(options),
+    startThread: (options) => startWorkerThread(options, { compiled: compiledFolder }),
   });
 }
 
@@ -63,12 +64,18 @@ function newId(): string {
   return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
+/** What makes a process keep what it compiles, before any module of a task is there. */
+function compilingFrom(folder: string | undefined): string {
+  if (folder === undefined) return "";
+  return `process.getBuiltinModule("module").enableCompileCache(${JSON.stringify(folder)});`;
+}
+
 function evaluating({ code, heapMiB }: TaskProgramOptions): readonly string[] {
   return [
     process.execPath,
     ...passedOn(process.execArgv),
     ...(heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`]),
-    ...["--input-type=module", "--eval", code],
+    ...["--input-type=module", "--eval", `${compilingFrom(compiledFolder())}${code}`],
   ];
 }
 
