@@ -7,7 +7,9 @@ import { runtime } from "../../src/runtime/runtime.ts";
 
 test("task program: a runtime is given the code, and how large the heap may be where it knows such", () => {
   const command = runtime.taskProgram({ code: "1 + 1", heapMiB: 100 });
-  assert.deepEqual([command[0], command.at(-1)], [process.execPath, "1 + 1"]);
+  assert.equal(command[0], process.execPath);
+  // Before it, on Node, where what is compiled is kept if this process keeps it.
+  assert.match(command.at(-1)!, /^(process.*enableCompileCache\("\S+"\);)?1 \+ 1$/);
   const limited = command.some((part) => part.includes("--max-old-space-size=100"));
   assert.equal(limited, runtime.name !== "bun");
 });
