@@ -118,9 +118,9 @@ export class ResultFold {
     return { ...this.#head, tasks: this.attemptsBefore() };
   }
 
-  /** How the last attempt of each task so far ended. */
-  *lastOutcomes(): Generator<readonly [task: string, outcome: Outcome]> {
-    for (const [task, first] of this.#first) yield [task, (this.#all.get(task)?.at(-1) ?? first).outcome];
+  /** Tells how the last attempt of each task so far ended. */
+  eachLast(tell: (task: string, outcome: Outcome) => void): void {
+    for (const [task, first] of this.#first) tell(task, (this.#allOf(task)?.at(-1) ?? first).outcome);
   }
 
   /** The attempts of a task so far, values decoded; none if there are none. */
@@ -138,7 +138,7 @@ export class ResultFold {
   attemptsBefore(): Record<string, AttemptResult[]> {
     const attempts: Record<string, AttemptResult[]> = {};
     for (const [task, first] of this.#first) {
-      const all = this.#all.size === 0 ? undefined : this.#all.get(task);
+      const all = this.#allOf(task);
       const its = all === undefined ? [this.#result(first)] : all.map((each) => this.#result(each));
       // Such a key is set by way of the prototype.
       if (task === "__proto__") Object.defineProperty(attempts, task, { ...OWN, value: its });
@@ -183,8 +183,13 @@ export class ResultFold {
     }
   }
 
+  /** Most runs have no task with more than one. */
+  #allOf(task: string): readonly Settled[] | undefined {
+    return this.#all.size === 0 ? undefined : this.#all.get(task);
+  }
+
   #settled(task: string): readonly Settled[] {
-    const all = this.#all.get(task);
+    const all = this.#allOf(task);
     if (all !== undefined) return all;
     const first = this.#first.get(task);
     return first === undefined ? [] : [first];
@@ -196,19 +201,29 @@ export class ResultFold {
    * @param head What comes before the tasks, for one who knows more of the run than its records.
    */
   *json(head: ResultHead = this.#head): Generator<string> {
-    let piece = `${JSON.stringify(head).slice(0, -1)},"tasks":{`;
-    let separator = "\n";
-    for (const [task, first] of this.#first) {
-      piece += `${separator}${PLAIN.test(task) ? `"${task}"` : JSON.stringify(task)}:[${this.#json(first)}`;
-      const all = this.#all.get(task);
-      if (all !== undefined) { for (let at = 1; at < all.length; at++) piece += `,${this.#json(all[at]!)}`; }
-      piece += "]";
-      separator = ",\n";
-      if (piece.length < PIECE) continue;
+    const tasks = this.#first.entries();
+    let piece = this.#piece(tasks, `${JSON.stringify(head).slice(0, -1)},"tasks":{`, "\n");
+    while (piece.length >= PIECE) {
       yield piece;
-      piece = "";
+      piece = this.#piece(tasks, "", ",\n");
     }
     yield `${piece}}}`;
+  }
+
+  /** The text with tasks added to it until it is long enough. In no generator, where a loop takes much longer. */
+  #piece(tasks: IterableIterator<[string, Settled]>, text: string, separator: string): string {
+    let piece = text;
+    let before = separator;
+    for (let next = tasks.next(); next.done !== true; next = tasks.next()) {
+      const [task, first] = next.value;
+      piece += `${before}${PLAIN.test(task) ? `"${task}"` : JSON.stringify(task)}:[${this.#json(first)}`;
+      const all = this.#allOf(task);
+      if (all !== undefined) { for (let at = 1; at < all.length; at++) piece += `,${this.#json(all[at]!)}`; }
+      piece += "]";
+      before = ",\n";
+      if (piece.length >= PIECE) break;
+    }
+    return piece;
   }
 
   #result(settled: Settled): AttemptResult {

@@ -67,8 +67,8 @@ export function edgesOf(plan: Plan): Edges {
 
 /** Edges that leave no loop. */
 function edgesNow({ tasks }: Plan, around: ReadonlyMap<number, readonly number[]>): EdgeColumns {
-  const isNow = (from: number, to: number) =>
-    around.size === 0 || outermostLeft(around, from, to) === undefined;
+  const loops = around.size > 0;
+  const isNow = (from: number, to: number) => !loops || outermostLeft(around, from, to) === undefined;
   const first = new Int32Array(tasks.length + 1);
   const byRank = new Int32Array(tasks.length);
   for (const { index, rank, needs } of tasks) {

@@ -52,11 +52,11 @@ export function report(result: ResultFold, options: TableOptions): string {
   const counts = new Map<Outcome, number>();
   const first: string[] = [], failed: string[] = [];
   let tasks = 0, failures = 0;
-  for (const [task, outcome] of result.lastOutcomes()) {
+  result.eachLast((task, outcome) => {
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
     if (++tasks <= MAX_ROWS) first.push(task);
     if (isFailure(outcome) && ++failures <= MAX_FAILURES) failed.push(task);
-  }
+  });
   const endedOf = (task: string): Ended => {
     const attempts = result.attemptsOf(task);
     return { task, attempts, last: attempts.at(-1)!, ranMs: result.ranMs(task) };
