@@ -13,7 +13,7 @@ import { Growth } from "./growth.ts";
 import { Halt } from "./halt.ts";
 import type { Lane, LaneListener } from "./lane.ts";
 import { NamedTimers } from "./named_timers.ts";
-import { type OwnLanes, ownLanesOf } from "./own.ts";
+import type { OwnLanes } from "./own.ts";
 import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
 import type { Held, PoolOptions, PoolTimer, Supply } from "./port.ts";
@@ -39,8 +39,7 @@ export class Pool implements LaneListener {
   #feeding = false;
   #paused = false;
   #cancelled: string | undefined;
-  /** Attempts that run in no worker, which are lanes of their own. */
-  readonly own: OwnLanes | undefined;
+  #own: OwnLanes | undefined;
 
   constructor(options: PoolOptions) {
     const { clock, early } = options;
@@ -51,9 +50,19 @@ export class Pool implements LaneListener {
     const board = new Board(memory);
     const shared = { halt: cell, board: memory };
     const crew = this.#crew = new Crew({ pool: options, shared, board, timers, listener: this });
-    const feed = () => this.feed();
-    this.#poll = new Poll({ clock, crew, halt, timers, feed });
-    this.own = ownLanesOf(options, feed);
+    this.#poll = new Poll({ clock, crew, halt, timers, feed: () => this.feed() });
+  }
+
+  /** Attempts that run in no worker, which are lanes of their own; see `openOwn`. */
+  get own(): OwnLanes | undefined {
+    return this.#own;
+  }
+
+  /** Makes it able to run what runs in no worker, which is loaded only then: most pipelines have no such task. */
+  async openOwn(): Promise<void> {
+    const { ownLanesOf } = await import("./own.ts");
+    this.#own ??= ownLanesOf(this.#options, () => this.feed());
+    if (this.#timers.closed) await this.#own?.close();
   }
 
   /** Lanes that are there. */
@@ -72,8 +81,9 @@ export class Pool implements LaneListener {
   }
 
   /** Asks a process that runs tasks of a kind, before the run begins. @param run What a task of it would run. */
-  ask(kind: string, run: object): Promise<LaneOutcome> {
-    return this.own!.kept.ask({ kind, key: processKeyOf(run), run }, ++this.#crew.lastId);
+  async ask(kind: string, run: object): Promise<LaneOutcome> {
+    await this.openOwn();
+    return await this.#own!.kept.ask({ kind, key: processKeyOf(run), run }, ++this.#crew.lastId);
   }
 
   /** Begins to run what the supply has. */
@@ -108,7 +118,7 @@ export class Pool implements LaneListener {
     const crew = this.#crew;
     // What has just been told is made to outlive the process before time is spent on what comes next.
     supply.commit();
-    crew.lastId = this.own?.feed(supply, crew.lastId) ?? crew.lastId;
+    crew.lastId = this.#own?.feed(supply, crew.lastId) ?? crew.lastId;
     dealer.deal();
     growth.check();
     crew.letGo();
@@ -144,7 +154,7 @@ export class Pool implements LaneListener {
   cancelAll(because: string): void {
     this.#cancelled = because;
     for (const lane of this.lanes) lane.abort("cancelled", because);
-    this.own?.cancelAll(because);
+    this.#own?.cancelAll(because);
   }
 
   /** Reads what the workers have told. */
@@ -156,7 +166,7 @@ export class Pool implements LaneListener {
   /** Ends all workers; resolves when they are proven gone. */
   async close(): Promise<void> {
     this.#timers.close();
-    await Promise.all([this.#crew.close(), this.own?.close()]);
+    await Promise.all([this.#crew.close(), this.#own?.close()]);
   }
 
   settled(lane: Lane, item: LaneItem, outcome: LaneOutcome, behind: readonly LaneItem[]): void {

@@ -14,7 +14,8 @@ import {
   type Source,
 } from "../pipeline/load/load.ts";
 import type { Plan } from "../pipeline/plan/plan.ts";
-import { KEPT } from "../pool/kinds/list.ts";
+import { moduleKind } from "../pipeline/kinds/module.ts";
+import type { KeptKind } from "../pool/kinds/runner.ts";
 import { Pool } from "../pool/pool.ts";
 import { workerCode } from "../pool/worker_code.ts";
 import type { Lane } from "../pool/lane.ts";
@@ -46,7 +47,7 @@ export function loadPort({ clock, runtime }: LoadWorld, pool: Pool): LoadPort {
     describe: (module) => limited(asked, module, (calls) => calls.describe(module)),
     exportsOf: async (modules, kind) => {
       if (modules.length === 0) return {};
-      const kept = KEPT.find(({ key }) => key === kind);
+      const kept = kind === moduleKind.key ? undefined : await keptKind(kind);
       if (kept?.look === undefined) {
         const [found, unread] = await Promise.all([exportsOf(asked, modules), notUtf8(modules, runtime)]);
         return { ...found, ...unread };
@@ -55,6 +56,12 @@ export function loadPort({ clock, runtime }: LoadWorld, pool: Pool): LoadPort {
     },
     graphAt: (url) => graphAt(pool, url),
   };
+}
+
+/** What runs tasks of a kind in processes, if anything does: few pipelines have such tasks. */
+async function keptKind(kind: string): Promise<KeptKind | undefined> {
+  const { KEPT } = await import("../pool/kinds/list.ts");
+  return KEPT.find(({ key }) => key === kind);
 }
 
 /** The modules that are in another encoding, which a runtime would read all the same, with other characters. */
@@ -91,7 +98,7 @@ export async function importedFiles(
   { runtime, clock }: LoadWorld = realWorld,
 ): Promise<readonly string[]> {
   const port = runnerPort({ run: "", runtime, clock, note: () => {} });
-  const imports = KEPT.find(({ key }) => key === kind)?.imports;
+  const imports = (await keptKind(kind))?.imports;
   return imports === undefined ? [path.slice(path.lastIndexOf("/") + 1)] : await imports(port, path);
 }
 

@@ -14,7 +14,6 @@ import type { Journal } from "../journal/journal.ts";
 import type { Level, LogRecord, StateEvent } from "../model/record.ts";
 import type { ResultFold, RunResult } from "../model/result.ts";
 import { planHash, type RecordedPast } from "./resume/replay.ts";
-import { goOn } from "./resume/resume.ts";
 import { loadWhole, type Source } from "../pipeline/load/load.ts";
 import type { RunState } from "../model/outcome.ts";
 import { PipelineError } from "../model/problem.ts";
@@ -265,8 +264,11 @@ class Run implements InspectedExecution {
       }
       await this.#look(plan);
       await this.#loading.loaded(this.#openLender(plan));
+      if (plan.tasks.some(runsElsewhere)) await this.#loading.loaded(this.#pool.openOwn());
+      // Few runs go on.
+      const resume = past === undefined ? undefined : await import("./resume/resume.ts");
       this.#plan = plan;
-      const work = this.#begin(plan, { hash, timers });
+      const work = this.#begin(plan, { hash, timers, resume });
       const state = await work.ended;
       const closed = this.#pool.close();
       // The result is put together while the workers end.
@@ -336,14 +338,21 @@ class Run implements InspectedExecution {
     }
   }
 
-  /** From here on there are tasks to run. @param hash Of the plan. */
-  #begin(plan: Plan, { hash, timers }: { readonly hash: string; readonly timers: Timers }): AtWork {
+  /** From here on there are tasks to run. @param hash Of the plan. @param resume What goes on with a run. */
+  #begin(
+    plan: Plan,
+    { hash, timers, resume }: {
+      readonly hash: string;
+      readonly timers: Timers;
+      readonly resume: Resume | undefined;
+    },
+  ): AtWork {
     const { run, journal, world: { clock }, past, lender } = this.#parts;
     const values = new Values(plan.tasks.length);
     const lists = new Lists({ plan, values, clock });
     const { schedule, commands } = past === undefined
       ? this.#start(plan, hash)
-      : this.#goOn(plan, { past, hash, values, lists });
+      : this.#goOn(plan, { past, hash, values, lists, resume: resume! });
     const recorder = new Recorder({ plan, journal, clock, schedule });
     const pool = this.#pool;
     const work = new AtWork({ plan, schedule, values, lists, recorder, timers, clock, pool, lender });
@@ -354,7 +363,6 @@ class Run implements InspectedExecution {
     const supply = work.supply(sourceOf);
     if (this.#loading.stopped !== undefined) this.stop(this.#loading.stopped);
     this.#begun.resolve(plan);
-    const onWorkers = ({ run }: PlanTask) => run !== undefined && runsOnWorkers(plannedKindOf(run));
     this.#pool.begin(supply, {
       run,
       width: widthOf(plan, onWorkers),
@@ -390,15 +398,16 @@ class Run implements InspectedExecution {
 
   #goOn(
     plan: Plan,
-    { past, hash, values, lists }: {
+    { past, hash, values, lists, resume }: {
       readonly past: RecordedPast;
       readonly hash: string;
       readonly values: Values;
       readonly lists: Lists;
+      readonly resume: Resume;
     },
   ): Begun {
     const { run, journal, store, events, files, options: { from } } = this.#parts;
-    const { schedule, commands, lost, givenUp } = goOn(
+    const { schedule, commands, lost, givenUp } = resume.goOn(
       { plan, journal, store, events, values, files, lists },
       past,
       {
@@ -433,6 +442,17 @@ class Run implements InspectedExecution {
   #now(): number {
     return this.#parts.world.clock.now();
   }
+}
+
+/** How it is gone on with a run. */
+type Resume = typeof import("./resume/resume.ts");
+
+function onWorkers({ run }: PlanTask): boolean {
+  return run !== undefined && runsOnWorkers(plannedKindOf(run));
+}
+
+function runsElsewhere(task: PlanTask): boolean {
+  return task.run !== undefined && !onWorkers(task);
 }
 
 /** Where a run begins: its schedule, and what there is to do before anything else. */
