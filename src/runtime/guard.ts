@@ -9,7 +9,7 @@
  * the hands of an event loop is not.
  */
 import type { ChildProcess } from "node:child_process";
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -51,8 +51,9 @@ rm -rf "$1"
 
 interface Started {
   readonly process: ChildProcess;
+  readonly folder: string;
   /** The file of groups. */
-  readonly file: number;
+  file: number;
   /** How much is in it. */
   bytes: number;
 }
@@ -64,9 +65,11 @@ const groups = new Set<number>();
 function start(): Started {
   if (started !== undefined) return started;
   const folder = mkdtempSync(join(tmpdir(), "outrider-guard-"));
-  const drop = (file?: number) => {
-    if (started?.file === file) started = undefined;
-    if (file !== undefined) closeSync(file);
+  const drop = () => {
+    if (started?.folder === folder) {
+      closeSync(started.file);
+      started = undefined;
+    }
     rmSync(folder, { recursive: true, force: true });
   };
   let file: number;
@@ -84,11 +87,11 @@ function start(): Started {
     stdio: ["pipe", "ignore", "ignore"],
   });
   // There may be room for it when the next program starts; where there is no sh, there never is.
-  child.on("error", (error) => (error as { code?: string }).code === "ENOENT" || drop(file));
+  child.on("error", (error) => (error as { code?: string }).code === "ENOENT" || drop());
   child.stdin?.on("error", () => {});
   child.unref();
   (child.stdin as unknown as { unref?: () => void } | undefined)?.unref?.();
-  return started = { process: child, file, bytes };
+  return started = { process: child, folder, file, bytes };
 }
 
 /** All that the guard has to know. */
@@ -106,8 +109,25 @@ function note(line: string): void {
   }
 }
 
-/** Removed groups leave their lines in the file until it has so many bytes: to empty it each time takes longer. */
+/** So much may be in the file, or twice of what the guard has to know, before it is written anew: each time would take longer. */
 const MAX_BYTES = 4096;
+
+/** Writes the file anew, without the groups that are gone. At no moment is there none, or a part of it. */
+function shorten(guard: Started): void {
+  const text = lines();
+  if (guard.bytes < Math.max(MAX_BYTES, 2 * text.length)) return;
+  const path = join(guard.folder, "groups");
+  const file = openSync(`${path}.new`, "w", 0o600);
+  try {
+    writeSync(file, text);
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+  closeSync(guard.file);
+  Object.assign(guard, { file, bytes: text.length });
+}
 
 /** The guard of this process. */
 export const guard: {
@@ -132,9 +152,7 @@ export const guard: {
     groups.delete(group);
     note(`- ${group}\n`);
     try {
-      if (groups.size > 0 || started === undefined || started.bytes < MAX_BYTES) return;
-      ftruncateSync(started.file, 0);
-      started.bytes = writeSync(started.file, lines());
+      if (started !== undefined && started.bytes >= MAX_BYTES) shorten(started);
     } catch {
       // As above.
     }

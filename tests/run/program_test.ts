@@ -1,12 +1,14 @@
 /** Programs of the device as tasks: what they are given, what they come to, and that nothing of them is left. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import test from "node:test";
 import type { RunOptions } from "../../src/run/execution.ts";
 import type { Manifest, ManifestTask } from "../../src/pipeline/document/manifest.ts";
-import { startCli } from "../rig.ts";
+import { ROOT, startCli } from "../rig.ts";
 import { HeldTimers, HOUR_MS, only, printed, see, start, withFolder, world } from "./rig.ts";
 
 /** A pipeline of shell scripts: the shell is the program here, and the script its argument. */
@@ -337,4 +339,37 @@ test("command: programs do not outlive an executor that is killed", () =>
     const pid = Number(/pid=(\d+)/.exec(ended.stdout + ended.stderr)![1]);
     while (lives(pid)) await new Promise((later) => setTimeout(later, 10));
     assert.equal(ended.signal, "SIGKILL");
+  }));
+
+test("command: what is kept of programs that are gone does not grow, and those that are there do not outlive a kill", () =>
+  withFolder(async (folder) => {
+    const program = `import { guard } from ${JSON.stringify(join(ROOT, "src/runtime/guard.ts"))};
+import { spawn } from "node:child_process";
+const { pid } = spawn("sleep", ["100"], { detached: true, stdio: "ignore" });
+guard.start();
+guard.add(pid);
+for (let group = 5_000_000; group < 5_005_000; group++) {
+  guard.add(group);
+  guard.remove(group);
+}
+console.log("pid=" + pid);
+setInterval(() => {}, 1000);
+`;
+    const file = join(folder, "program.mjs");
+    writeFileSync(file, program);
+    const before = "Deno" in globalThis ? ["run", "-A", "--no-check"] : [];
+    const child = spawn(process.execPath, [...before, file], {
+      env: { ...process.env, TMPDIR: folder },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(child, "close");
+    const pid = Number(/pid=(\d+)/.exec(String((await once(child.stdout, "data"))[0]))![1]);
+    const [guard] = readdirSync(folder).filter((name) => name.startsWith("outrider-guard-"));
+    const { size } = statSync(join(folder, guard!, "groups"));
+    assert.ok(size > 0 && size < 10_000, `${size} bytes`);
+    assert.equal(lives(pid), true);
+    child.kill("SIGKILL");
+    await ended;
+    while (lives(pid)) await new Promise((later) => setTimeout(later, 10));
+    while (existsSync(join(folder, guard!))) await new Promise((later) => setTimeout(later, 10));
   }));
