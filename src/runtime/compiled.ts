@@ -7,7 +7,7 @@
  */
 import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import nodeModule from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
@@ -20,10 +20,7 @@ const LOOKED = "looked";
 /** What a runtime may have, typed as it is there. */
 interface Keeping {
   readonly enableCompileCache?: (folder: string) => unknown;
-  readonly getCompileCacheDir?: () => string | undefined;
 }
-
-const keeping = nodeModule as unknown as Keeping;
 
 /**
  * Keeps what is compiled from here on in a folder.
@@ -32,7 +29,7 @@ const keeping = nodeModule as unknown as Keeping;
  * @param except Commands that go on for long: a start is nothing to them, and they would keep what they run.
  */
 export function keepCompiled(folder: string, except: readonly string[]): void {
-  const { enableCompileCache } = keeping;
+  const { enableCompileCache } = nodeModule as unknown as Keeping;
   const command = process.argv[2];
   if (enableCompileCache === undefined || command === undefined || except.includes(command)) return;
   try {
@@ -43,18 +40,6 @@ export function keepCompiled(folder: string, except: readonly string[]): void {
   } catch {
     // The program starts without it as well.
   }
-}
-
-/** Where what is compiled is kept, if it is; for `compileFrom`, in a thread. */
-export function compiledFolder(): string | undefined {
-  const folder = keeping.getCompileCacheDir?.();
-  // A folder of the runtime's version is in the one that it was told.
-  return folder === undefined ? undefined : dirname(folder);
-}
-
-/** Keeps there what this thread compiles: on Node modules in TypeScript most of all, which takes each worker 45 ms else. */
-export function compileFrom(folder: string | undefined): void {
-  if (folder !== undefined) keeping.enableCompileCache?.(folder);
 }
 
 function giveUpTooMuch(path: string): void {

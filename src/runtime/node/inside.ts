@@ -3,7 +3,7 @@
  * Must not know the other adapters.
  */
 import nodeModule from "node:module";
-import { compileFrom } from "../compiled.ts";
+import { compileFrom } from "./compiled.ts";
 import type { Inside } from "../inside_port.ts";
 import { openLine } from "../line.ts";
 import { captureWays } from "../leaving.ts";

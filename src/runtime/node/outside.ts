@@ -8,7 +8,7 @@ import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import process from "node:process";
 import { vm } from "../builtin.ts";
-import { compiledFolder } from "../compiled.ts";
+import { compiledFolder } from "./compiled.ts";
 import { itself, nodeCompatible, passedOn } from "../node_compat.ts";
 import type { Runtime, TaskProgramOptions } from "../port.ts";
 import type { Listen } from "../serve.ts";
