@@ -252,7 +252,10 @@ function setTo(whole: PropertyDescriptor | undefined, on: object, key: PropertyK
   else defineProperty(on, key, whole);
 }
 
-/** Who could not import it is this program, whose name is a `data:` URL of many thousand characters. */
+/** Who could not import it is this program: its file is nothing to a person, and as a `data:` URL many thousand characters. */
 function withoutImporter(message: string): string {
-  return message.replace(/ (imported )?from ["']?\/?data:text\/javascript;base64[^\s"']*["']?/g, "");
+  return message.replace(
+    / (?:imported )?from ["']?(?:\/?data:text\/javascript;base64[^\s"']*|[^\n]*?outrider-worker\.m?js)["']?/g,
+    "",
+  );
 }

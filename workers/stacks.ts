@@ -14,7 +14,7 @@ const MAX_LINE = 2000;
 const FRAME = /^\s*at (?:async )?(?:.*\()?(.*?)\)?$/;
 /** Places in a runtime, of what is built in, and of this program where it has a name. */
 const NOT_THE_TASKS =
-  /^(?:(?:node|ext|bun|internal|outrider-worker):|(?:.*\/)?\[eval\d*\]:|:\d|(?:native|unknown)(?::|$)|<anonymous>$|index \d+$|$)/;
+  /^(?:(?:node|ext|bun|internal|outrider-worker):|(?:.*\/)?\[eval\d*\]:|:\d|(?:native|unknown)(?::|$)|(?:.*[\\/])?outrider-worker\.m?js:|<anonymous>$|index \d+$|$)/;
 /** Where code in a `data:` URL is; Deno shortens it, Bun writes all of it. */
 const DATA = "data:";
 /** So much of one tells it from others. */

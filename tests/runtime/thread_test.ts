@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
 import process from "node:process";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
@@ -32,6 +33,28 @@ test("a thread starts from the file with its program, or from its text", async (
     assert.equal(await told({ file }), "the file");
     assert.equal(await told({ code: saying("ünï ✓ .text") }), "ünï ✓ .text");
   });
+});
+
+test("the text of a program becomes a file, made anew if that is taken away, and needs none where there can be none", async () => {
+  const code = `import { workerData } from "node:worker_threads";
+workerData.port.postMessage(import.meta.url);
+setInterval(() => {}, 1000);
+`;
+  const file = String(await told({ code }));
+  assert.match(file, /^file:.*\/outrider-\w+\/outrider-worker\.mjs$/);
+  assert.equal(await told({ code }), file);
+  rmSync(new URL(".", file), { recursive: true });
+  const anew = String(await told({ code }));
+  assert.match(anew, /outrider-worker\.mjs$/);
+  assert.notEqual(anew, file);
+  const { TMPDIR } = process.env;
+  process.env["TMPDIR"] = "/dev/null/nowhere";
+  try {
+    assert.match(String(await told({ code: `${code}// Another.\n` })), /data:text\/javascript/);
+  } finally {
+    if (TMPDIR === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = TMPDIR;
+  }
 });
 
 test("the first threads start without the outputs being opened, which takes as long as a thread on some runtimes", async () => {
