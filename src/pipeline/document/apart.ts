@@ -138,12 +138,10 @@ class Reader {
   #member(index: number, from: number): Member {
     const text = this.#text;
     let member = this.#members[index];
-    if (member !== undefined && text.startsWith(member.lead, from)) {
+    if (member !== undefined && isAt(text, from, member.lead)) {
       this.at = from + member.lead.length;
-      const { length } = member.text;
-      // `startsWith` compares one character after the other.
-      if (length > 0 && text.slice(this.at, this.at + length) === member.text) {
-        this.at += length;
+      if (member.text !== "" && isAt(text, this.at, member.text)) {
+        this.at += member.text.length;
         return member;
       }
     } else {
@@ -234,6 +232,11 @@ class Reader {
     // As long as it is: a list that grows keeps room for a dozen more.
     return strings.slice(0, count);
   }
+}
+
+/** Whether a part stands there. `startsWith` compares one character after the other. */
+function isAt(text: string, from: number, part: string): boolean {
+  return text.slice(from, from + part.length) === part;
 }
 
 function isBracketOrQuote(code: number): boolean {
