@@ -3,8 +3,8 @@
  * Evaluating Parallel Runtime Performance", SC20 (arXiv 1908.05790). The generator is our own, after the definitions there.
  * Efficiency is useful time / (wall time × workers), granularity is wall time × workers / tasks, as in the paper; so at 50 %
  * the granularity is twice the time that a task computes.
- * Run alone: `node bench/metg.ts [clock|steps] [stencil|tree] [--quick]`, likewise on Deno (`-A`) and Bun; with `more` it is
- * measured over more workers instead, where the machine has the cores.
+ * Run alone: `node bench/metg.ts [clock|steps] [stencil|tree] [--quick]`, likewise on Deno (`-A`) and Bun; with `long` over
+ * 64,000 tasks; with `more` it is measured over more workers instead, where the machine has the cores.
  */
 import { coresAllowed } from "../src/runtime/allowance.ts";
 import { calibrate, stepsFor } from "./calibrate.ts";
@@ -12,15 +12,17 @@ import { type Figure, figure, print, quick, words } from "./figure.ts";
 import { manifest, PATTERNS, steps, task, warmedUp, warmsUp } from "./shapes.ts";
 import { timedRun } from "./timed_run.ts";
 
+/** Whether runs are so long that it weighs little what is compiled at their beginning. */
+const long = words.includes("long");
 const THRESHOLD = 0.5;
 /** Where to search, in µs of computing. */
 const FROM_US = 1, TO_US = 2_048;
 const HALVINGS = quick ? 5 : 6;
-const RUNS = quick ? 1 : 2;
+const RUNS = quick || long ? 1 : 2;
 /** The first attempts are not counted: the pool has to learn how long they take. */
 const SKIPPED = 0.2;
 /** Tasks of a run, about. */
-const TASKS = quick ? 400 : 1_000;
+const TASKS = long ? 64_000 : quick ? 400 : 1_000;
 /** More workers than 2, where there are cores for them. */
 const MORE: readonly number[] = [4, 8];
 
@@ -83,7 +85,7 @@ async function figuresOf(subject: Subject): Promise<Figure[]> {
     `bisection in ${HALVINGS} steps from ${FROM_US} to ${TO_US} µs, best of ${RUNS} runs each, ` +
     `without the first ${SKIPPED * 100} % of the attempts; efficiency there ${efficiency.toFixed(2)}`;
   const name = `METG(50%) ${shape}, ${width} wide` + (workers === 2 ? "" : `, ${workers} workers`) +
-    (kind === "clock" ? "" : ", by steps");
+    (kind === "clock" ? "" : ", by steps") + (long ? ", long" : "");
   const above = efficiency < THRESHOLD ? { above: true } as const : {};
   return [
     figure(name, [granularityUs], {
