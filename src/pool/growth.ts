@@ -42,6 +42,8 @@ export interface GrowthParts {
 interface Used {
   readonly cpuMs: number;
   readonly idleMs: number | undefined;
+  /** For how long it was kept from using more. */
+  readonly queuedMs: number | undefined;
   readonly passedMs: number;
 }
 
@@ -52,6 +54,8 @@ export class Growth {
   #seen: ReadonlyMap<Lane, number | undefined> = new Map();
   /** As it was then; not known if workers were starting, which takes the processor by itself. */
   #used: Used | undefined;
+  /** Whether it used little when it was looked last: then it is asked as well what it wanted, which takes longer. */
+  #quiet = true;
   /** How many looks in a row have found that the cores are not all busy. */
   #calm = 0;
   /** How many of a round have not been started. */
@@ -134,14 +138,19 @@ export class Growth {
   }
 
   /**
-   * The share of the cores that was in use since it was looked, by this process or, where the system tells, by others;
-   * not known if workers were starting then.
+   * The share of the cores that was in use since it was looked, by this process or, where the system tells, by others; what
+   * this one wanted and did not get counts as used. Not known if workers were starting then.
    */
   #busy(): number | undefined {
     const [before, now] = [this.#used, this.#usedNow()];
     if (before === undefined || now.passedMs <= before.passedMs) return undefined;
     const coresMs = (now.passedMs - before.passedMs) * this.#parts.capacity.cores;
-    const mine = (now.cpuMs - before.cpuMs) / coresMs;
+    let mine = (now.cpuMs - before.cpuMs) / coresMs;
+    const looksClosely = this.#quiet;
+    this.#quiet = mine < QUIET;
+    // The next look will tell whether its tasks wait, or for the processor.
+    if (this.#quiet && !looksClosely) return QUIET;
+    if (this.#quiet) mine += ((now.queuedMs ?? 0) - (before.queuedMs ?? 0)) / coresMs;
     // Tasks that wait get their workers however busy others keep the machine.
     if (mine < QUIET || before.idleMs === undefined || now.idleMs === undefined) return mine;
     return Math.max(mine, 1 - (now.idleMs - before.idleMs) / coresMs);
@@ -149,7 +158,12 @@ export class Growth {
 
   #usedNow(): Used {
     const { capacity } = this.#parts;
-    return { cpuMs: capacity.cpuMs(), idleMs: capacity.idleMs(), passedMs: capacity.clock.monotonic() };
+    return {
+      cpuMs: capacity.cpuMs(),
+      idleMs: capacity.idleMs(),
+      queuedMs: this.#quiet ? capacity.queuedMs() : undefined,
+      passedMs: capacity.clock.monotonic(),
+    };
   }
 
   /**

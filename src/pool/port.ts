@@ -56,6 +56,8 @@ export interface Capacity {
   cpuMs(): number;
   /** Time that the machine's cores had nothing to do, all together, milliseconds; undefined where the system does not tell. */
   idleMs(): number | undefined;
+  /** Time that threads of this process were ready to run and had no core, all together, milliseconds; undefined where that is not known. */
+  queuedMs(): number | undefined;
   /** Bytes that this process may still take. */
   freeMemory(): number;
 }

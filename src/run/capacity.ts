@@ -8,6 +8,6 @@ import type { Runtime } from "../runtime/port.ts";
 
 /** What the device has for more workers. */
 export function capacityOf(runtime: Runtime, clock: Clock): Capacity {
-  const { cores, threadBytes, cpuMs, idleMs, freeMemory } = runtime;
-  return { clock, cores, workerBytes: threadBytes, cpuMs, idleMs, freeMemory };
+  const { cores, threadBytes, cpuMs, idleMs, queuedMs, freeMemory } = runtime;
+  return { clock, cores, workerBytes: threadBytes, cpuMs, idleMs, queuedMs, freeMemory };
 }

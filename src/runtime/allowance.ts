@@ -3,13 +3,15 @@
  * Must not know what they are used for.
  * Invariant: a limit that can't be read is none; what is told is never more than the machine has.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
 
 /** Where the system tells. Replaced in tests. */
 export interface AllowanceFiles {
   /** The text of a small file; `undefined` where there is none or it can't be read. */
   read(path: string): string | undefined;
+  /** What is in a folder; nothing where there is none. */
+  list(path: string): readonly string[];
   /** Logical cores that the scheduler of the system may put this process on. */
   readonly cores: number;
   /** Bytes of memory that the machine has. */
@@ -27,6 +29,13 @@ export const systemFiles: AllowanceFiles = {
       return readFileSync(path, "utf8");
     } catch {
       return undefined;
+    }
+  },
+  list: (path) => {
+    try {
+      return readdirSync(path);
+    } catch {
+      return [];
     }
   },
   cores: Math.max(1, availableParallelism()),
@@ -73,6 +82,34 @@ export function idleMs({ read }: AllowanceFiles = systemFiles): number | undefin
   // user, nice, system, idle, waiting for a disk; in ticks of 10 ms.
   const [, idle, disk] = /^cpu +\d+ \d+ \d+ (\d+) (\d+)/.exec(read("/proc/stat") ?? "") ?? [];
   return idle === undefined ? undefined : (Number(idle) + Number(disk)) * 10;
+}
+
+/** Where the threads of this process are. */
+const THREADS = "/proc/self/task";
+/** So many threads are asked at most: each takes some 30 µs, on Deno 100. */
+const MAX_ASKED = 24;
+
+/**
+ * What tells how long threads of this process were ready to run and had no core, all together, milliseconds; not where the
+ * system does not tell, or there are more than 24 threads. Each is counted as it grows: one that has ended takes its time along.
+ */
+export function queuedTime({ read, list }: AllowanceFiles = systemFiles): () => number | undefined {
+  let known: ReadonlyMap<string, number> = new Map();
+  let total = 0;
+  return () => {
+    const threads = list(THREADS);
+    if (threads.length === 0 || threads.length > MAX_ASKED) return undefined;
+    const seen = new Map<string, number>();
+    for (const thread of threads) {
+      // Nanoseconds on a core, nanoseconds ready for one, times that it had one.
+      const [, queued] = /^\d+ (\d+) \d+/.exec(read(`${THREADS}/${thread}/schedstat`) ?? "") ?? [];
+      if (queued === undefined) continue;
+      total += Math.max(0, Number(queued) - (known.get(thread) ?? 0));
+      seen.set(thread, Number(queued));
+    }
+    known = seen;
+    return seen.size > 0 ? total / 1e6 : undefined;
+  };
 }
 
 type Read = AllowanceFiles["read"];

@@ -9,7 +9,7 @@ import { arch, platform, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { coresAllowed, freeMemory, idleMs, memoryAllowed } from "./allowance.ts";
+import { coresAllowed, freeMemory, idleMs, memoryAllowed, queuedTime } from "./allowance.ts";
 import type { AppendFile, InsideName, Runtime, TaskProgramOptions, Thread, ThreadOptions } from "./port.ts";
 import type { Listen } from "./serve.ts";
 import { promises } from "./builtin.ts";
@@ -165,6 +165,7 @@ export function nodeCompatible(
     memoryAllowed: () => memoryAllowed(),
     freeMemory: () => freeMemory(),
     idleMs: () => idleMs(),
+    queuedMs: queuedTime(),
   };
 }
 

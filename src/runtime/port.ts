@@ -461,6 +461,8 @@ export interface Runtime {
   freeMemory(): number;
   /** Time that the machine's cores had nothing to do, all together, milliseconds; undefined where the system does not tell. */
   idleMs(): number | undefined;
+  /** Time that threads of this process were ready to run and had no core, all together, milliseconds; `undefined` where that is not known. */
+  queuedMs(): number | undefined;
   /** Resident memory of the process in bytes; `undefined` where the system does not tell now. */
   memoryBytes(): number | undefined;
   /** Time that the processors have spent on this process, milliseconds. */

@@ -559,20 +559,27 @@ test("growth: beyond the base it is after 20 ms, where all are stuck or it would
 
 test("growth: beyond the base it is for cores that have nothing to do and memory that is free, and it says what holds it", () => {
   const MIB = 2 ** 20;
-  const after = ({ busy = 0, starting = 0, freeMiB = 1_000, room = 50, looks = 1, others = 0 }) => {
+  const after = (
+    { busy = 0, starting = 0, freeMiB = 1_000, room = 50, looks = 1, others = 0, queued = 0, before }: {
+      [Name in "busy" | "starting" | "freeMiB" | "room" | "looks" | "others" | "queued" | "before"]?: number;
+    },
+  ) => {
     const hall = new Hall();
     for (let count = 0; count < 4; count++) hall.lane({ running: { seq: 1 } });
     Object.assign(hall, { ready: 40, room, starting });
     let cpu = 0;
     let idle = 1_000;
+    let wanted = 0;
     const { check, waits, growth } = growing(hall, 4, {
       ...{ cores: 2, workerBytes: 10 * MIB, cpuMs: () => cpu, freeMemory: () => freeMiB * MIB },
       idleMs: () => others === 0 ? undefined : idle,
+      queuedMs: () => wanted,
     });
     const done: string[] = [];
     for (let look = 0; look < looks; look++) {
       check();
-      cpu += busy * 2 * 20;
+      cpu += (look === 0 && before !== undefined ? before : busy) * 2 * 20;
+      wanted += queued * 2 * 20;
       idle += (1 - busy - others) * 2 * 20;
       hall.starting = 0;
       done.push(...waits(20));
@@ -592,6 +599,20 @@ test("growth: beyond the base it is for cores that have nothing to do and memory
     [12, undefined],
     "tasks that wait get their workers all the same",
   );
+  assert.deepEqual(after({ busy: 0.1, others: 0.9, queued: 0.09 }), [12, undefined]);
+  assert.deepEqual(
+    after({ busy: 0.1, others: 0.9, queued: 0.1, looks: 9 }),
+    [0, "processor"],
+    "they compute",
+  );
+  assert.deepEqual(after({ busy: 0.1, queued: 0.3, looks: 3 }), [4, undefined], "a core has nothing to do");
+  assert.deepEqual(
+    after({ before: 0.9, busy: 0.1, looks: 2 }),
+    [0, "processor"],
+    "it is looked more closely",
+  );
+  assert.deepEqual(after({ before: 0.9, busy: 0.1, looks: 3 }), [12, undefined]);
+  assert.deepEqual(after({ before: 0.9, busy: 0.1, queued: 0.8, looks: 9 }), [0, "processor"]);
   assert.deepEqual(after({ starting: 1 }), [0, undefined], "starting takes the processor by itself");
   assert.deepEqual(after({ freeMiB: 80 }), [2, undefined], "a quarter of what is free");
   assert.deepEqual(after({ freeMiB: 39 }), [0, "memory"]);

@@ -388,5 +388,6 @@ export const ROOMY: Capacity = {
   workerBytes: 1,
   cpuMs: () => 0,
   idleMs: () => undefined,
+  queuedMs: () => undefined,
   freeMemory: () => Infinity,
 };

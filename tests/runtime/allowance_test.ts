@@ -1,7 +1,14 @@
 /** How many cores and how much memory this process may use, by what systems tell: none, groups of version 1 and of version 2. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { coresAllowed, freeMemory, idleMs, memoryAllowed, systemFiles } from "../../src/runtime/allowance.ts";
+import {
+  coresAllowed,
+  freeMemory,
+  idleMs,
+  memoryAllowed,
+  queuedTime,
+  systemFiles,
+} from "../../src/runtime/allowance.ts";
 
 const MIB = 2 ** 20;
 
@@ -9,6 +16,10 @@ const MIB = 2 ** 20;
 function system(files: Readonly<Record<string, string>>, cores = 8) {
   return {
     read: (path: string): string | undefined => files[path],
+    list: (path: string) =>
+      Object.keys(files).filter((file) => file.startsWith(`${path}/`)).map((file) =>
+        file.slice(path.length + 1).split("/")[0]!
+      ),
     cores,
     total: 1_024 * MIB,
     free: () => 1_000 * MIB,
@@ -91,9 +102,30 @@ test("the memory that there may be in all is the least that the machine, the gro
   );
 });
 
+test("allowance: time for which threads had no core is added up as it grows, and not known of very many", () => {
+  const files: Record<string, string> = {};
+  const thread = (id: number, text: string) => files[`/proc/self/task/${id}/schedstat`] = text;
+  const queued = queuedTime(system(files));
+  assert.equal(queued(), undefined);
+  thread(1, "9000000 4000000 7\n");
+  thread(2, "0 1000000 1\n");
+  assert.equal(queued(), 5);
+  thread(1, "9000000 6000000 8\n");
+  assert.equal(queued(), 7);
+  delete files["/proc/self/task/2/schedstat"];
+  thread(3, "1 500000 1\n");
+  assert.equal(queued(), 7.5, "one has ended, and another has begun");
+  thread(3, "no number");
+  assert.equal(queued(), 7.5);
+  for (let id = 10; id < 40; id++) thread(id, "0 0 0");
+  assert.equal(queued(), undefined);
+});
+
 test("what this machine tells is within what it has", () => {
   assert.ok(coresAllowed() >= 1 && coresAllowed() <= systemFiles.cores);
   assert.ok(freeMemory() > 0 && memoryAllowed() > MIB);
+  const queued = queuedTime();
+  assert.ok((queued() ?? 0) <= (queued() ?? 0));
 });
 
 test("allowance: time in which no core had anything to do is what the system says, or not known", () => {
