@@ -5,13 +5,11 @@
  * endless file does not fill the memory.
  */
 import { looseText, utf8Text } from "../base/utf8.ts";
-import { closeSync, constants, fstatSync, openSync, read, readSync } from "node:fs";
+import { close, constants, fstat, open, read, type Stats } from "node:fs";
 
 /** Most bytes of a file where the reader names no bound. */
 const MAX_FILE_BYTES: number = 256 * 1024 * 1024;
 const CHUNK_BYTES: number = 64 * 1024;
-/** Of so much nothing is waited for: to be told of each call takes longer than a small file does, 2 ms of a start on Node and Deno. */
-const SMALL_BYTES: number = 64 * 1024;
 
 /**
  * A file's text, UTF-8.
@@ -26,9 +24,9 @@ export async function readText(
 ): Promise<string> {
   // Without waiting: to open a FIFO would else last until somebody writes to it.
   const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-  const file = openSync(path, flags);
+  const file = await told<number>((done) => open(path, flags, done));
   try {
-    const about = fstatSync(file);
+    const about = await told<Stats>((done) => fstat(file, done));
     if (about.isDirectory()) throw coded("EISDIR", "it is a folder");
     if (!about.isFile()) throw coded("EINVAL", "it is no regular file but a pipe, a socket or a device");
     if (about.size > maxBytes) throw tooLarge(`${about.size} bytes`, maxBytes);
@@ -36,7 +34,7 @@ export async function readText(
     const bytes = await readAll(file, about.size, maxBytes);
     return form === "strict" ? utf8Text(bytes) : looseText(bytes);
   } finally {
-    closeSync(file);
+    await told<void>((done) => close(file, (error) => done(error, undefined)));
   }
 }
 
@@ -52,9 +50,9 @@ async function readAll(file: number, size: number, maxBytes: number): Promise<Ui
   let bytes = new Uint8Array(size + 1);
   let length = 0;
   for (;;) {
-    const bytesRead = Math.max(size, length) <= SMALL_BYTES
-      ? readSync(file, bytes, length, bytes.length - length, null)
-      : await told<number>((done) => read(file, bytes, length, bytes.length - length, null, done));
+    const bytesRead = await told<number>((done) =>
+      read(file, bytes, length, bytes.length - length, null, done)
+    );
     if (bytesRead === 0) return bytes.subarray(0, length);
     length += bytesRead;
     if (length > maxBytes) throw tooLarge("more", maxBytes);
