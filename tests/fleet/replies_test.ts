@@ -119,15 +119,31 @@ async function scene(folder: string, { more = "", ...options }: ServerOptions = 
   };
 }
 
+/** How often in a row nothing else must be heard between a word and its coming, before what was said earlier is past. */
+const QUIET = 5;
+
 /** All that is said in the fleet's account, beside answers to whom the server names itself; it does a gateway's service. */
-async function overhearing(at: Awaited<ReturnType<typeof scene>>): Promise<Set<string>> {
+async function overhearing(at: Awaited<ReturnType<typeof scene>>) {
   const connection = await at.dialled("ears", await at.gatewayCreds());
   const heard = new Set<string>();
   connection.subscribe(">", ({ subject, reply = "" }) => {
     if (!/^(?:_R_|_INBOX)\./.test(subject)) heard.add(subject);
     if (subject.startsWith("o.do.") && reply !== "") connection.publish(reply, jsonBytes({ done: true }));
   });
-  return heard;
+  return {
+    heard,
+    /** What was said until now is heard and forgotten; the server tells of requests to its streams a while after it answers. */
+    async forget() {
+      for (let quiet = 0; quiet < QUIET;) {
+        heard.clear();
+        const word = `word.${crypto.randomUUID()}`;
+        connection.publish(word, new Uint8Array());
+        while (!heard.has(word)) await new Promise((later) => setTimeout(later, 1));
+        quiet = heard.size === 1 ? quiet + 1 : 0;
+      }
+      heard.clear();
+    },
+  };
 }
 
 /** Number and extent of what each stream holds. */
@@ -155,11 +171,11 @@ testWithNats(
   () =>
     withFiles({}, async (folder) => {
       await using at = await scene(folder);
-      const heard = await overhearing(at);
+      const { heard, forget } = await overhearing(at);
       const evil = await at.dialled("d1", await at.creds("d1"));
       await askedAll(evil);
       const before = await held(at.admin);
-      heard.clear();
+      await forget();
       for (const [subject, data] of OWN) {
         for (const reply of ELSEWHERE) evil.publish(subject, data, { reply });
       }
