@@ -83,6 +83,8 @@ class Released {
       listener: {
         settled: (lane, item, outcome) => {
           const stopped = schedule.stopped !== undefined;
+          // Its thread may have died between the end of its code and telling it.
+          if (outcome.outcome !== "succeeded") this.#succeeded.delete(plan.tasks[item.task]!.name);
           this.#work.settled(lane, item, outcome);
           if (!stopped && schedule.stopped !== undefined) this.#fatal = item;
         },
