@@ -202,7 +202,7 @@ function asFile(code: string): typeof last {
     const folder = mkdtempSync(join(tmpdir(), "outrider-"));
     passing(folder);
     const path = join(folder, PROGRAM);
-    writeFileSync(path, code);
+    writeFileSync(path, code, { mode: 0o400 });
     return { code, url: pathToFileURL(path), path };
   } catch {
     return undefined;
