@@ -30,6 +30,8 @@ test("a pattern finds what the regular expression of the same text finds", () =>
           // It wants more signs escaped.
           return;
         }
+        // With this flag no such sign may be escaped; Bun 1.4.5 takes a pair of surrogates all the same, and finds it nowhere.
+        if (/\\[^\p{ASCII}]/u.test(source)) return;
         taken++;
         assert.equal(pattern.isIn(text), expression.test(text), `${source} in ${text}`);
       },
