@@ -12,7 +12,10 @@ import { withFiles } from "../rig.ts";
 async function told(program: ThreadProgram): Promise<unknown> {
   const thread = runtime.startThread({ ...program, data: {} });
   try {
-    return await new Promise((resolve) => thread.onMessage(resolve));
+    return await new Promise((resolve, reject) => {
+      thread.onMessage(resolve);
+      thread.onEnd((end) => reject(new Error(`It ended without a word: ${JSON.stringify(end)}`)));
+    });
   } finally {
     await thread.terminate();
   }
